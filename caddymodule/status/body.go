@@ -1,0 +1,112 @@
+package status
+
+import (
+	"encoding/json"
+	"html"
+	"strconv"
+	"strings"
+)
+
+// retryAfter is how long, in seconds, a 503 asks the client to wait.
+const retryAfter = 300
+
+// BodyAllowed reports whether HTTP lets a reply with this status have a body. There
+// is none with 1xx (RFC 9110 section 15.2), 204 (section 15.3.5), 205 (section
+// 15.3.6) and 304 (section 15.4.5).
+func (c Code) BodyAllowed() bool {
+	switch c.Code {
+	case 204, 205, 304:
+		return false
+	}
+	return c.Code >= 200
+}
+
+// hasBody reports whether the default body is not empty. A redirect may have a body,
+// but clients follow it unread, so none is made up.
+func (c Code) hasBody() bool {
+	return c.BodyAllowed() && c.Code/100 != 3
+}
+
+// RetryAfter is the number of seconds for a Retry-After header (RFC 9110 section
+// 10.2.3): 300 with code 503 of any family, otherwise 0, for no header.
+func (c Code) RetryAfter() int {
+	if c.Code == 503 {
+		return retryAfter
+	}
+	return 0
+}
+
+// JSON is the default body of the code, for the type application/json. It has one
+// space after each colon and comma and no newline at the end:
+//
+//	2xx    {"status": "success"}
+//	3xx    no body
+//	4xx    {"error": "<slug>", "message": "<name>"}
+//	503    {"error": "service_unavailable", "retry_after": 300}
+//	5xx    {"error": "server_error", "message": "<name>"}
+//
+// Codes from 600 on are failures too (SIP's global failures, for one) and are
+// treated like 5xx. 503 has the same body in every family. Codes that must not have
+// a body (see [Code.BodyAllowed]) have none.
+func (c Code) JSON() string {
+	switch {
+	case !c.hasBody():
+		return ""
+	case c.Code < 300:
+		return `{"status": "success"}`
+	case c.Code == 503:
+		return `{"error": "service_unavailable", "retry_after": ` + strconv.Itoa(retryAfter) + `}`
+	case c.Code < 500:
+		return `{"error": ` + quote(c.Slug()) + `, "message": ` + quote(c.Name) + `}`
+	default:
+		return `{"error": "server_error", "message": ` + quote(c.Name) + `}`
+	}
+}
+
+// Text is the default body as plain text: code, name and a newline. It is empty
+// where [Code.JSON] is.
+func (c Code) Text() string {
+	if !c.hasBody() {
+		return ""
+	}
+	return c.line() + "\n"
+}
+
+// HTML is the default body as a small HTML page. It is empty where [Code.JSON] is.
+func (c Code) HTML() string {
+	if !c.hasBody() {
+		return ""
+	}
+	line := html.EscapeString(c.line())
+	return `<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>` + line + `</title></head>
+<body><h1>` + line + `</h1></body>
+</html>
+`
+}
+
+// Problem is the default body as a problem details object (RFC 9457), for the type
+// application/problem+json. The problem type is "about:blank", which says that the
+// status tells it all (section 4.2.1). It is empty where [Code.JSON] is.
+func (c Code) Problem() string {
+	if !c.hasBody() {
+		return ""
+	}
+	return `{"type": "about:blank", "title": ` + quote(c.Name) + `, "status": ` + strconv.Itoa(c.Code) + `}`
+}
+
+// line is the status as it stands on a status line, after the protocol's version.
+func (c Code) line() string {
+	return strconv.Itoa(c.Code) + " " + c.Name
+}
+
+// quote makes a JSON string. Unlike json.Marshal it leaves <, > and & alone: escaping
+// them is for JSON inside HTML and would lengthen the body.
+func quote(s string) string {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(s) // a string always encodes, and a Builder takes all of it
+	return strings.TrimSuffix(b.String(), "\n")
+}

@@ -1,0 +1,40 @@
+package status_test
+
+import (
+	"fmt"
+
+	"github.com/caddyfault/caddyfault/caddymodule/status"
+)
+
+func ExampleParse() {
+	for _, text := range []string{"551", "smtp:450", "cloudflare:521", "404", "smtp:599"} {
+		c, err := status.Parse(text)
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Println(c, c.Name)
+	}
+	// Output:
+	// smtp:551 User Not Local
+	// smtp:450 Mailbox Unavailable
+	// cloudflare:521 Web Server Is Down
+	// http:404 Not Found
+	// unknown smtp code '599'
+}
+
+func ExampleCode_JSON() {
+	for _, text := range []string{"200", "404", "503", "551"} {
+		c, err := status.Parse(text)
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Println(c.JSON())
+	}
+	// Output:
+	// {"status": "success"}
+	// {"error": "not_found", "message": "Not Found"}
+	// {"error": "service_unavailable", "retry_after": 300}
+	// {"error": "server_error", "message": "User Not Local"}
+}
