@@ -1,0 +1,55 @@
+package faults
+
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// wordOnly parses a kind that is its word and nothing else.
+func wordOnly(d *caddyfile.Dispenser) error {
+	d.Next() // consume kind
+	if d.NextArg() {
+		return d.Errf("unexpected argument '%s'", d.Val())
+	}
+	return noBlock(d)
+}
+
+// noBlock refuses a block behind a kind that has none.
+func noBlock(d *caddyfile.Dispenser) error {
+	if d.NextBlock(0) {
+		return d.Errf("unexpected block: unrecognized option '%s'", d.Val())
+	}
+	return nil
+}
+
+// options parses the lines of a kind's block, each option at most once unless
+// it is named in repeatable.
+func options(d *caddyfile.Dispenser, repeatable string, parse func(name string) error) error {
+	seen := make(map[string]bool)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		name := d.Val()
+		if seen[name] && name != repeatable {
+			return d.Errf("%s already specified", name)
+		}
+		seen[name] = true
+		if err := parse(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// oneArg stores the single argument of an option.
+func oneArg(d *caddyfile.Dispenser, target *string) error {
+	if !d.AllArgs(target) {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+// noArgs refuses arguments behind an option that is its word alone.
+func noArgs(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.Errf("unexpected argument '%s'", d.Val())
+	}
+	return nil
+}

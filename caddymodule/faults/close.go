@@ -1,0 +1,58 @@
+package faults
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	caddy.RegisterModule(Close{})
+}
+
+// Close ends the connection without a byte of reply, in good order.
+//
+// What the client sees: over HTTP/1.1, plain and TLS, the end of the stream
+// where the status line should be (curl: 52, empty reply). Over HTTP/2 and
+// HTTP/3 only this stream is reset, with INTERNAL_ERROR and H3_INTERNAL_ERROR;
+// the other streams of the connection live on.
+//
+// The reset fault is the rude one: it breaks the TCP connection.
+type Close struct{}
+
+// CaddyModule returns the Caddy module information.
+func (Close) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  Namespace + ".close",
+		New: func() caddy.Module { return new(Close) },
+	}
+}
+
+// Terminal reports that nothing comes after a close.
+func (Close) Terminal() bool { return true }
+
+// ServeHTTP closes the connection, or over HTTP/2 and 3 the stream.
+func (Close) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if r.ProtoMajor == 1 {
+		// a socket that is closed with unread bytes in it answers with a
+		// RST, which would make this the other fault
+		closeInOrder(w, r)
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
+//
+//	close
+func (*Close) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return wordOnly(d)
+}
+
+// Interface guards
+var (
+	_ Fault                 = (*Close)(nil)
+	_ Terminal              = (*Close)(nil)
+	_ caddyfile.Unmarshaler = (*Close)(nil)
+)

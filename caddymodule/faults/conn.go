@@ -1,0 +1,155 @@
+package faults
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// lingerTime is how long a connection with unread data outlives its last reply,
+// as in net/http: closed at once it would be reset, and the client would lose
+// the reply (RFC 9112 section 9.6).
+const lingerTime = 500 * time.Millisecond
+
+// closeInOrder ends an HTTP/1 connection by a FIN. A socket that is closed with
+// unread bytes in it sends a RST instead, so one that may have some is read on
+// for a while.
+func closeInOrder(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength == 0 {
+		return // nothing unread: the server's own close is as good
+	}
+	conn, _, err := http.NewResponseController(w).Hijack() //nolint:bodyclose // there is no body
+	if err != nil {
+		return
+	}
+	conn = innermostConn(conn, 0)
+	afterHandler(r.Context(), func() { linger(conn) })
+}
+
+// resetConn ends an HTTP/1 connection by a RST: a TCP socket that is closed
+// without lingering forgets what it has to send. TLS gets no time to say
+// goodbye.
+func resetConn(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack() //nolint:bodyclose // there is no body
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	for inner := innermostConn(conn, 0); inner != nil; inner = netConn(inner) {
+		if tcp, ok := inner.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+			_ = tcp.Close()
+			return
+		}
+	}
+}
+
+// netConn is the connection inside of a wrapped one, nil if it shows none.
+// crypto/tls and the connections of this module call the method NetConn, those
+// of the proxy_protocol wrapper Raw.
+func netConn(conn net.Conn) net.Conn {
+	switch conn := conn.(type) {
+	case interface{ NetConn() net.Conn }:
+		return conn.NetConn()
+	case interface{ Raw() net.Conn }:
+		return conn.Raw()
+	default:
+		return nil
+	}
+}
+
+// innermostConn returns the connection that net/http had, from the one that Hijack
+// gave. The recorders in between add size to what they have counted.
+//
+// Caddy's recorders put a connection of their own around a hijacked one, and
+// give no access to the one inside. But they copy to it from a reader, and
+// io.Copy hands the destination to a reader that is an io.WriterTo; what that
+// says it has written is what the recorder counts.
+func innermostConn(conn net.Conn, size int64) net.Conn {
+	for reflect.TypeOf(conn) == recorderConn() {
+		inside := connFinder{size: size}
+		_, _ = conn.(io.ReaderFrom).ReadFrom(&inside)
+		conn = inside.conn
+	}
+	return conn
+}
+
+// A connFinder is a reader that finds out where it would be copied to.
+type connFinder struct {
+	conn net.Conn
+	size int64
+}
+
+// WriteTo notes w and pretends to have written.
+func (f *connFinder) WriteTo(w io.Writer) (int64, error) {
+	f.conn, _ = w.(net.Conn)
+	return f.size, nil
+}
+
+// Read is never called: io.Copy prefers WriteTo.
+func (*connFinder) Read([]byte) (int, error) { return 0, io.EOF }
+
+// recorderConn is the type of the connection that Caddy's recorders put around
+// a hijacked one; nil if they do not, or not so that a connFinder gets through.
+// It is found out by a trial since it has no public name, and asked for because
+// a connFinder would go through other connections too, a *net.TCPConn included.
+var recorderConn = sync.OnceValue(func() reflect.Type {
+	inside, other := net.Pipe()
+	defer inside.Close()
+	defer other.Close()
+	recorder := caddyhttp.NewResponseRecorder(hijackable{inside}, nil, nil)
+	outside, _, err := http.NewResponseController(recorder).Hijack()
+	if err != nil {
+		return nil
+	}
+	var found connFinder
+	if copies, ok := outside.(io.ReaderFrom); ok {
+		_, _ = copies.ReadFrom(&found)
+	}
+	if found.conn != inside {
+		return nil
+	}
+	return reflect.TypeOf(outside)
+})
+
+// hijackable is a writer that has nothing but a connection.
+type hijackable struct{ conn net.Conn }
+
+func (hijackable) Header() http.Header         { return nil }
+func (hijackable) Write(p []byte) (int, error) { return len(p), nil }
+func (hijackable) WriteHeader(int)             {}
+func (h hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return h.conn, bufio.NewReadWriter(bufio.NewReader(h.conn), bufio.NewWriter(h.conn)), nil
+}
+
+// afterHandler runs f in a goroutine of its own when the handler has returned,
+// which net/http tells by the request's context. Not earlier, or the next
+// request would run beside the end of this one: its line would come first in
+// the access log, and a deadline that Caddy sets at the end would hit it.
+func afterHandler(ctx context.Context, f func()) {
+	if ctx.Done() == nil {
+		go f()
+		return
+	}
+	context.AfterFunc(ctx, f)
+}
+
+// linger closes a connection on which the client may still be sending, so that
+// it gets the reply (RFC 9112 section 9.6).
+func linger(conn net.Conn) {
+	defer conn.Close()
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	if err := conn.SetDeadline(time.Now().Add(lingerTime)); err != nil {
+		return
+	}
+	_, _ = io.Copy(io.Discard, conn)
+}

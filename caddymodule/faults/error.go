@@ -1,0 +1,107 @@
+package faults
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/status"
+)
+
+func init() {
+	caddy.RegisterModule(Error{})
+}
+
+// Error fails the request inside Caddy, as a dead upstream does: the site's
+// `handle_errors` routes write the reply, or without them Caddy sends the bare
+// status, and an error is logged.
+//
+// What the client sees is the same over every protocol: what the error routes
+// make of it. Over HTTP/1.1 a status that Go has no phrase for carries its
+// phrase where the site has the listener wrapper `fault`.
+type Error struct {
+	// The status recommended to the error routes, as
+	// `{http.error.status_code}`. From 200 to 999, default 502.
+	StatusCode int `json:"status_code,omitempty"`
+
+	// The message, for `{http.error.message}` and the error log. It may have
+	// placeholders. Default: the name of the status, such as `Bad Gateway`.
+	Message string `json:"message,omitempty"`
+
+	message text
+	line    *StatusLine
+}
+
+// CaddyModule returns the Caddy module information.
+func (Error) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  Namespace + ".error",
+		New: func() caddy.Module { return new(Error) },
+	}
+}
+
+// Provision fills in the defaults.
+func (f *Error) Provision(caddy.Context) error {
+	if f.StatusCode == 0 {
+		f.StatusCode = http.StatusBadGateway
+	}
+	code, _ := status.Find("", f.StatusCode)
+	if f.Message == "" {
+		f.Message = code.Name
+	}
+	f.message = newText(f.Message, escapeNone)
+	f.line = NewStatusLine(f.StatusCode, code.Name)
+	return nil
+}
+
+// Validate checks the status.
+func (f *Error) Validate() error {
+	if f.StatusCode == 0 {
+		return nil // the default
+	}
+	return sendable(f.StatusCode)
+}
+
+// Terminal reports that nothing comes after an error.
+func (*Error) Terminal() bool { return true }
+
+// ServeHTTP returns the error.
+func (f *Error) ServeHTTP(_ http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	f.line.Arm(r) // for whoever writes the status in the end
+	return caddyhttp.Error(f.StatusCode, errors.New(f.message.fill(replacer(r))))
+}
+
+// UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
+//
+//	error [<status>] [<message>]
+func (f *Error) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume kind
+	args := d.RemainingArgs()
+	if len(args) > 2 {
+		return d.ArgErr()
+	}
+	code, message, err := statusAndText(args)
+	if err != nil {
+		return d.WrapErr(err)
+	}
+	if code.family != "" {
+		return d.Errf("bad status '%s': the error fault takes a code without a family", code)
+	}
+	f.StatusCode = code.code
+	if message != nil {
+		f.Message = *message
+	}
+	return noBlock(d)
+}
+
+// Interface guards
+var (
+	_ Fault                 = (*Error)(nil)
+	_ Terminal              = (*Error)(nil)
+	_ caddy.Provisioner     = (*Error)(nil)
+	_ caddy.Validator       = (*Error)(nil)
+	_ caddyfile.Unmarshaler = (*Error)(nil)
+)

@@ -1,0 +1,155 @@
+// Package faults is what can go wrong with a request: one file for each kind
+// of fault, and the contract that all of them keep.
+//
+// A kind is a Caddy module in the namespace http.faults and an ordinary
+// caddyhttp.MiddlewareHandler. It does its damage and calls next, or it ends
+// the request and does not. When and to whom it happens is decided outside,
+// once, by package rules; nobody asks a kind what it is.
+//
+// # Adding a kind
+//
+// Write one file: registration, a struct whose field comments are its manual,
+// Validate, UnmarshalCaddyfile, ServeHTTP, guards. Add its test beside it and
+// its golden files, testdata/adapt/kind_<name>*.caddyfiletest. The parser, the
+// handler, the metrics and the conformance test find it by the registry.
+//
+// What a kind promises, in both phases (see [Fault]), is held by the
+// conformance test of package caddymodule.
+package faults
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// Namespace is where the kinds are registered as Caddy modules.
+const Namespace = "http.faults"
+
+// Fault is one kind of fault with its settings.
+//
+// The reply may come from next or, in phase response, already wait behind it;
+// a kind cannot tell the two apart. It calls next at most once, never writes
+// after the client has left, ends every wait with the request and with
+// [Hit.Ended], declares an honest Content-Length, and may serve many requests
+// at once.
+//
+// Validate, where a kind has it, looks only at the configured fields. It must
+// not need Provision: the Caddyfile adapter calls it too, so that an error can
+// name the file and the line.
+type Fault interface {
+	caddy.Module
+	caddyhttp.MiddlewareHandler
+}
+
+// Terminal is implemented by a kind that can end the request without calling
+// next. A fault that does so must be the last one of its rule.
+type Terminal interface {
+	// Terminal reports whether the fault, as configured, never calls next.
+	Terminal() bool
+}
+
+// Ends reports whether f never calls next.
+func Ends(f Fault) bool {
+	t, ok := f.(Terminal)
+	return ok && t.Terminal()
+}
+
+// Kind is the word for f in a Caddyfile, in JSON and in metrics.
+func Kind(f Fault) string { return f.CaddyModule().ID.Name() }
+
+// Hit is what a kind may know of the decision that called it. One value comes
+// down with the request, see [HitFrom].
+type Hit struct {
+	// N counts the hits of the rule; the first is 1.
+	N uint64
+
+	// U is the number drawn for the request, rescaled to [0,1) within the
+	// rule's share: however small the percentage, U is uniform.
+	U float64
+
+	// Start is when the request came.
+	Start time.Time
+
+	// Ended is closed when the fault must let go of what it holds: at the end
+	// of the process. A nil channel never ends.
+	Ended <-chan struct{}
+}
+
+// Rand is a generator for every further chance a kind needs. It is seeded from
+// U, so that a seeded or sticky point repeats itself in the kinds as well.
+func (h *Hit) Rand() *rand.Rand {
+	return rand.New(rand.NewPCG(math.Float64bits(h.U), h.N)) //nolint:gosec // faults need speed and repeatability, not secrecy
+}
+
+// Wait blocks until d is over or the fault has ended; both mean going on.
+// When the client leaves first it returns an error with status 499, the de
+// facto code for a closed request, which stands in the access log.
+func (h *Hit) Wait(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-h.Ended:
+		return nil
+	case <-ctx.Done():
+		return caddyhttp.Error(statusClientClosed, ctx.Err())
+	}
+}
+
+const statusClientClosed = 499
+
+type hitKey struct{}
+
+// WithHit returns a context that hands h down to the kinds.
+func WithHit(ctx context.Context, h *Hit) context.Context {
+	return context.WithValue(ctx, hitKey{}, h)
+}
+
+// HitFrom returns the decision that led to this fault. Without one, in a chain
+// built by hand, it is a first hit that never ends.
+func HitFrom(ctx context.Context) *Hit {
+	if h, ok := ctx.Value(hitKey{}).(*Hit); ok {
+		return h
+	}
+	return &Hit{N: 1, Start: time.Now()}
+}
+
+// Chain is the faults of one rule, run in the order written.
+type Chain []Fault
+
+// ServeHTTP runs the chain and calls next behind its last fault.
+func (c Chain) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if len(c) == 0 {
+		return next.ServeHTTP(w, r)
+	}
+	if len(c) > 1 {
+		next = link{c[1:], next}
+	}
+	return c[0].ServeHTTP(w, r, next)
+}
+
+// link is the rest of a chain as the next handler of a fault.
+type link struct {
+	rest Chain
+	next caddyhttp.Handler
+}
+
+func (l link) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
+	return l.rest.ServeHTTP(w, r, l.next)
+}
+
+// Interface guards
+var (
+	_ caddyhttp.MiddlewareHandler = (Chain)(nil)
+	_ caddyhttp.Handler           = link{}
+)

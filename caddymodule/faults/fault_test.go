@@ -1,0 +1,203 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// provision makes a fault ready, as Caddy does.
+func provision[F Fault](t testing.TB, f F) F {
+	t.Helper()
+	ctx := testContext(t)
+	if p, ok := any(f).(caddy.Provisioner); ok {
+		if err := p.Provision(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v, ok := any(f).(caddy.Validator); ok {
+		if err := v.Validate(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
+}
+
+// parse makes a fault of its line in a Caddyfile.
+func parse[F interface {
+	Fault
+	caddyfile.Unmarshaler
+}](t testing.TB, f F, line string,
+) F {
+	t.Helper()
+	if err := f.UnmarshalCaddyfile(caddyfile.NewTestDispenser(line)); err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return provision(t, f)
+}
+
+// request is one as Caddy's server hands it to a handler.
+func request(method string, header ...string) *http.Request {
+	r := httptest.NewRequest(method, "/", nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	return caddyhttp.PrepareRequest(r, caddy.NewReplacer(), httptest.NewRecorder(), nil)
+}
+
+// runFault runs a fault for a request and tells what came of it.
+func runFault(t testing.TB, f Fault, r *http.Request, next caddyhttp.HandlerFunc) (*http.Response, error) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	err := f.ServeHTTP(w, r, next)
+	return w.Result(), err
+}
+
+func notCalled(t testing.TB) caddyhttp.HandlerFunc {
+	return func(http.ResponseWriter, *http.Request) error {
+		t.Error("next was called")
+		return nil
+	}
+}
+
+// step is a fault that notes its name and goes on, or does not.
+type step struct {
+	name  string
+	log   *[]string
+	stops bool
+}
+
+func (step) CaddyModule() caddy.ModuleInfo { return caddy.ModuleInfo{ID: Namespace + ".step"} }
+
+func (s step) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	*s.log = append(*s.log, s.name)
+	if s.stops {
+		return errors.New(s.name)
+	}
+	return next.ServeHTTP(w, r)
+}
+
+func TestChain(t *testing.T) {
+	var log []string
+	a, b, c := step{"a", &log, false}, step{"b", &log, false}, step{"c", &log, true}
+	tests := []struct {
+		name  string
+		chain Chain
+		want  string
+		err   string
+	}{
+		{"empty", Chain{}, "[next]", ""},
+		{"one", Chain{a}, "[a next]", ""},
+		{"in order", Chain{a, b}, "[a b next]", ""},
+		{"three", Chain{b, a, b}, "[b a b next]", ""},
+		{"stopped", Chain{a, c}, "[a c]", "c"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			log = nil
+			err := tt.chain.ServeHTTP(httptest.NewRecorder(), request(http.MethodGet), caddyhttp.HandlerFunc(
+				func(http.ResponseWriter, *http.Request) error {
+					log = append(log, "next")
+					return nil
+				}))
+			got := ""
+			if err != nil {
+				got = err.Error()
+			}
+			if got != tt.err || sprint(log) != tt.want {
+				t.Errorf("got %v, error %q, want %s, error %q", log, got, tt.want, tt.err)
+			}
+		})
+	}
+}
+
+func sprint(words []string) string {
+	s := "["
+	for i, word := range words {
+		if i > 0 {
+			s += " "
+		}
+		s += word
+	}
+	return s + "]"
+}
+
+func TestHitFrom(t *testing.T) {
+	h := &Hit{N: 3, U: 0.5}
+	if got := HitFrom(WithHit(t.Context(), h)); got != h {
+		t.Errorf("got %+v, want %+v", got, h)
+	}
+	if got := HitFrom(t.Context()); got.N != 1 || got.Ended != nil {
+		t.Errorf("without a decision: got %+v, want a first hit that never ends", got)
+	}
+}
+
+func TestRandRepeats(t *testing.T) {
+	first, second, other := Hit{N: 1, U: 0.25}, Hit{N: 1, U: 0.25}, Hit{N: 2, U: 0.25}
+	if a, b := first.Rand().Uint64(), second.Rand().Uint64(); a != b {
+		t.Errorf("the same hit drew %d and %d", a, b)
+	}
+	if a, b := first.Rand().Uint64(), other.Rand().Uint64(); a == b {
+		t.Errorf("two hits drew the same %d", a)
+	}
+}
+
+func TestWait(t *testing.T) {
+	gone := errors.New("client gone")
+	tests := []struct {
+		name   string
+		wait   time.Duration
+		ended  time.Duration // after which Ended is closed, 0: never
+		leaves time.Duration // after which the client leaves, 0: never
+		took   time.Duration
+		status int
+	}{
+		{"over", time.Hour, 0, 0, time.Hour, 0},
+		{"nothing to wait for", 0, 0, 0, 0, 0},
+		{"negative", -time.Second, 0, 0, 0, 0},
+		{"ended", time.Hour, time.Minute, 0, time.Minute, 0},
+		{"client leaves", time.Hour, 0, time.Second, time.Second, 499},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				ended := make(chan struct{})
+				if tt.ended > 0 {
+					time.AfterFunc(tt.ended, func() { close(ended) })
+				}
+				if tt.leaves > 0 {
+					time.AfterFunc(tt.leaves, func() { cancel(gone) })
+				}
+				start := time.Now()
+				err := (&Hit{Ended: ended}).Wait(ctx, tt.wait)
+				if took := time.Since(start); took != tt.took {
+					t.Errorf("waited %v, want %v", took, tt.took)
+				}
+				status := 0
+				if he, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
+					status = he.StatusCode
+				}
+				if status != tt.status {
+					t.Errorf("got error %v, want status %d", err, tt.status)
+				}
+			})
+		})
+	}
+}
+
+func testContext(t testing.TB) caddy.Context {
+	t.Helper()
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+	t.Cleanup(cancel)
+	return ctx
+}

@@ -1,0 +1,195 @@
+package faults
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/net/http/httpguts"
+)
+
+const (
+	// maxDrain is how much of an unread request body is read to keep the
+	// connection, as in net/http.
+	maxDrain = 256 << 10
+
+	// maxPiece is the most that one Write, under one deadline, has to send, as
+	// in Caddy's own writer.
+	maxPiece = caddyhttp.DefaultMaxWriteChunk
+)
+
+// HandBack writes a complete reply with this line, the header of w and body
+// straight to the HTTP/1 connection of r. When the handler has returned, the
+// connection goes back to its server, which serves the next request on it, or
+// is closed where net/http would close it.
+//
+// The header fields come out as net/http writes them, also those it adds or
+// leaves out by itself. Header operations that wait for WriteHeader apply;
+// what changes the body on its way, such as encode, does not.
+//
+// It returns false when it has neither written nor taken over anything: over
+// HTTP/2 and HTTP/3, where the connection cannot be hijacked, or after the
+// server's write timeout. The reply is to be written the ordinary way then.
+func (s *StatusLine) HandBack(w http.ResponseWriter, r *http.Request, body []byte) (done bool, err error) {
+	srv, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if s == nil || s.code < 200 || r.ProtoMajor != 1 || srv == nil {
+		return false, nil
+	}
+	x := exchange{line: s, srv: srv, r: r, body: body, limits: writeTimeouts(srv, r)}
+	if x.limits.over() {
+		return false, nil
+	}
+	x.close = lastRequest(r) || saysClose(w.Header()) || !drained(r)
+	conn, brw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return false, nil
+	}
+	return true, x.finish(w, conn, brw)
+}
+
+// An exchange is one request and the reply that HandBack gives to it.
+type exchange struct {
+	line   *StatusLine
+	srv    *http.Server
+	r      *http.Request
+	body   []byte
+	close  bool // the reply is the last on its connection
+	limits writeLimits
+}
+
+// finish writes the reply to the hijacked connection and settles what becomes
+// of it.
+func (x *exchange) finish(w http.ResponseWriter, conn net.Conn, brw *bufio.ReadWriter) error {
+	settled := false
+	defer func() {
+		if !settled {
+			_ = conn.Close() // also when a writer above panics
+		}
+	}()
+	// for those who record the status or have operations on the header left to
+	// do; net/http itself makes nothing of it but a debug message
+	w.WriteHeader(x.line.code)
+	x.close = x.close || saysClose(w.Header()) || shutsDown(x.srv)
+
+	body := x.wireBody()
+	conn = innermostConn(conn, int64(len(body)))
+	if err := x.write(conn, w.Header(), body); err != nil {
+		return fmt.Errorf("writing reply: %w", err)
+	}
+
+	settled = true
+	if x.close {
+		afterHandler(x.r.Context(), func() { linger(conn) })
+	} else {
+		afterHandler(x.r.Context(), newNextRequest(x.srv, conn, brw.Reader, x.r.TLS).serve)
+	}
+	return nil
+}
+
+// write sends head and body, in one Write if they fit.
+func (x *exchange) write(conn net.Conn, header http.Header, body []byte) error {
+	buf := headBuffers.Get().(*bytes.Buffer)
+	defer putHeadBuffer(buf)
+	x.writeHead(buf, header)
+	first := min(len(body), max(0, maxPiece-buf.Len()))
+	buf.Write(body[:first])
+	for piece, rest := buf.Bytes(), body[first:]; len(piece) > 0; {
+		if err := conn.SetWriteDeadline(x.limits.next()); err != nil {
+			return err
+		}
+		if _, err := conn.Write(piece); err != nil {
+			return err
+		}
+		size := min(len(rest), maxPiece)
+		piece, rest = rest[:size], rest[size:]
+	}
+	return nil
+}
+
+// lastRequest reports whether the request allows none after it: because it says
+// so, or because it waits for a 100 and nobody can tell whether its body will
+// come without one (RFC 9110 section 10.1.1).
+func lastRequest(r *http.Request) bool {
+	waits := r.ProtoAtLeast(1, 1) && r.ContentLength != 0 &&
+		httpguts.HeaderValuesContainsToken(r.Header["Expect"], "100-continue")
+	return waits || r.Close || saysClose(r.Header)
+}
+
+func saysClose(header http.Header) bool {
+	return httpguts.HeaderValuesContainsToken(header["Connection"], "close")
+}
+
+// shutsDown reports whether srv serves no more connections. Only an attempt to
+// serve one tells.
+func shutsDown(srv *http.Server) bool {
+	return errors.Is(srv.Serve(noListener{}), http.ErrServerClosed)
+}
+
+// drained reads the request's body to its end, so that the next byte is the
+// next request's, and reports whether it got there. It waits for the client no
+// longer than the server's idle timeout.
+func drained(r *http.Request) bool {
+	body, known := originalBody(r)
+	if !known {
+		return false
+	}
+	_, err := io.CopyN(io.Discard, body, maxDrain+1)
+	return err == io.EOF //nolint:errorlint // nothing else is an end
+}
+
+// originalBody is the body as it comes on the connection, if it is known. Some
+// middleware puts another in its place (request_body can): to take the end of
+// that for the end of the request would let a client smuggle a request in its
+// body. Caddy's idle timeouts hold the original, and remember its end when it
+// has been closed since; without them net/http's own type proves it.
+func originalBody(r *http.Request) (io.Reader, bool) {
+	if original, _ := caddyhttp.IdleTimeoutsFromContext(r.Context()); original != nil {
+		return original, true
+	}
+	length := r.Header.Get("Content-Length")
+	if r.ContentLength == 0 && len(r.TransferEncoding) == 0 && (length == "" || length == "0") {
+		return http.NoBody, true
+	}
+	return r.Body, fmt.Sprintf("%T", r.Body) == "*http.body"
+}
+
+// writeLimits are the server's timeouts for writing a reply; zero is none.
+type writeLimits struct {
+	idle time.Duration // for one piece
+	hard time.Time     // for the whole reply
+}
+
+func writeTimeouts(srv *http.Server, r *http.Request) writeLimits {
+	var l writeLimits
+	if _, writer := caddyhttp.IdleTimeoutsFromContext(r.Context()); writer != nil {
+		l.idle = writer.Deadline.Timeout
+	}
+	if srv.WriteTimeout > 0 {
+		start, ok := caddyhttp.GetVar(r.Context(), "start_time").(time.Time)
+		if !ok {
+			start = time.Now()
+		}
+		l.hard = start.Add(srv.WriteTimeout)
+	}
+	return l
+}
+
+func (l writeLimits) over() bool { return !l.hard.IsZero() && !time.Now().Before(l.hard) }
+
+// next is the deadline for the next piece.
+func (l writeLimits) next() time.Time {
+	if l.idle == 0 {
+		return l.hard
+	}
+	idle := time.Now().Add(l.idle)
+	if !l.hard.IsZero() && l.hard.Before(idle) {
+		return l.hard
+	}
+	return idle
+}

@@ -1,0 +1,54 @@
+package faults
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	caddy.RegisterModule(Reset{})
+}
+
+// Reset breaks the connection without a byte of reply.
+//
+// What the client sees: over HTTP/1.1, plain and TLS, a TCP RST (ECONNRESET;
+// curl: 56, connection reset by peer). Over HTTP/2 and HTTP/3 only this stream
+// is reset, with INTERNAL_ERROR and H3_INTERNAL_ERROR, so that the other
+// streams of the connection live on.
+type Reset struct{}
+
+// CaddyModule returns the Caddy module information.
+func (Reset) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  Namespace + ".reset",
+		New: func() caddy.Module { return new(Reset) },
+	}
+}
+
+// Terminal reports that nothing comes after a reset.
+func (Reset) Terminal() bool { return true }
+
+// ServeHTTP resets the connection, or over HTTP/2 and 3 the stream.
+func (Reset) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if r.ProtoMajor == 1 {
+		resetConn(w)
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
+//
+//	reset
+func (*Reset) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return wordOnly(d)
+}
+
+// Interface guards
+var (
+	_ Fault                 = (*Reset)(nil)
+	_ Terminal              = (*Reset)(nil)
+	_ caddyfile.Unmarshaler = (*Reset)(nil)
+)

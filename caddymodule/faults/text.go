@@ -1,0 +1,116 @@
+package faults
+
+import (
+	"encoding/json"
+	"html"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// placeholder is what counts as one in a configured text. It is narrower than
+// what Caddy accepts, so that the braces of JSON and CSS stay what they are.
+var placeholder = regexp.MustCompile(`\{[A-Za-z0-9._/-]+\}`)
+
+// text is a configured text, split at load into literals and placeholders.
+// Caddy's own replacer works on the finished text, where it cannot tell the
+// braces of JSON from a placeholder and has nowhere to escape a value.
+type text struct {
+	raw    string // the whole text
+	parts  []part // nil: no placeholder, raw is the result
+	escape escaper
+}
+
+// part is a literal or, with a key, a placeholder.
+type part struct{ literal, key string }
+
+// escaper makes a placeholder's value safe for the text round it.
+type escaper func(string) string
+
+func newText(raw string, escape escaper) text {
+	t := text{raw: raw, escape: escape}
+	end := 0
+	for _, loc := range placeholder.FindAllStringIndex(raw, -1) {
+		t.parts = append(t.parts, part{literal: raw[end:loc[0]]}, part{key: raw[loc[0]+1 : loc[1]-1]})
+		end = loc[1]
+	}
+	if t.parts != nil {
+		t.parts = append(t.parts, part{literal: raw[end:]})
+	}
+	return t
+}
+
+// static reports whether the text is the same for every request.
+func (t text) static() bool { return t.parts == nil }
+
+// fill is the text for one request. A placeholder that nobody knows stays as
+// it is written.
+func (t text) fill(repl *caddy.Replacer) string {
+	if t.parts == nil {
+		return t.raw
+	}
+	var b strings.Builder
+	for _, p := range t.parts {
+		if p.key == "" {
+			b.WriteString(p.literal)
+			continue
+		}
+		value, known := repl.Get(p.key)
+		if !known {
+			b.WriteString("{" + p.key + "}")
+			continue
+		}
+		b.WriteString(t.escape(caddy.ToString(value)))
+	}
+	return b.String()
+}
+
+// replacer is the one that came with the request.
+func replacer(r *http.Request) *caddy.Replacer {
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		return repl
+	}
+	return caddy.NewEmptyReplacer()
+}
+
+// bodyEscaper is how values are escaped in a body of the given type. Without a
+// type the text decides: what begins with a brace or a bracket is JSON.
+func bodyEscaper(contentType, body string) escaper {
+	mediaType, _, _ := strings.Cut(strings.ToLower(contentType), ";")
+	mediaType = strings.TrimSpace(mediaType)
+	switch {
+	case strings.HasSuffix(mediaType, "json"), mediaType == "" && looksLikeJSON(body):
+		return escapeJSON
+	case strings.HasSuffix(mediaType, "html"):
+		return html.EscapeString
+	default:
+		return escapeNone
+	}
+}
+
+// looksLikeJSON reports whether body begins like a JSON object or array; one
+// without placeholders must be valid, too.
+func looksLikeJSON(body string) bool {
+	trimmed := strings.TrimSpace(body)
+	if !strings.HasPrefix(trimmed, "{") && !strings.HasPrefix(trimmed, "[") {
+		return false
+	}
+	loc := placeholder.FindStringIndex(trimmed)
+	if loc == nil {
+		return json.Valid([]byte(trimmed))
+	}
+	return loc[0] != 0 // else the brace is the placeholder's own
+}
+
+func escapeNone(s string) string { return s }
+
+// escapeJSON makes s the inside of a JSON string.
+func escapeJSON(s string) string {
+	quoted, err := json.Marshal(s)
+	if err != nil { // a string always marshals
+		return ""
+	}
+	return string(quoted[1 : len(quoted)-1])
+}

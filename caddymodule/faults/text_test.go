@@ -1,0 +1,84 @@
+package faults
+
+import (
+	"encoding/json"
+	"html"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+func TestTextFill(t *testing.T) {
+	repl := caddy.NewEmptyReplacer()
+	repl.Set("a", "A")
+	repl.Set("n", 7)
+	repl.Set("evil", "\"\\\r\n<b>&\x00é")
+	tests := []struct {
+		name   string
+		raw    string
+		escape escaper
+		want   string
+		static bool
+	}{
+		{"plain", "hello", escapeNone, "hello", true},
+		{"empty", "", escapeNone, "", true},
+		{"one", "x{a}y", escapeNone, "xAy", false},
+		{"neighbours", "{a}{n}{a}", escapeNone, "A7A", false},
+		{"unknown stays", "{nobody.knows}", escapeNone, "{nobody.knows}", false},
+		{"JSON", `{"id": "{a}", "n": {n}}`, escapeJSON, `{"id": "A", "n": 7}`, false},
+		{"JSON without placeholders", `{"id": {"x": 1}}`, escapeJSON, `{"id": {"x": 1}}`, true},
+		{"JSON nested", `{"o":{"id":"{a}"}}`, escapeJSON, `{"o":{"id":"A"}}`, false},
+		{"CSS", "p { margin: 0 } {a}", escapeNone, "p { margin: 0 } A", false},
+		{"braces", "{} {{a}} { a }", escapeNone, "{} {A} { a }", false},
+		{"open", "{a", escapeNone, "{a", true},
+		{"header", "{evil}", cleanField, "\"\\  <b>& é", false},
+		{"HTML", "{evil}", html.EscapeString, "&#34;\\\r\n&lt;b&gt;&amp;\x00é", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			text := newText(tt.raw, tt.escape)
+			if got := text.fill(repl); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+			if text.static() != tt.static {
+				t.Errorf("static: got %v, want %v", text.static(), tt.static)
+			}
+		})
+	}
+}
+
+func TestBodyEscaper(t *testing.T) {
+	tests := []struct{ contentType, body, want string }{
+		{"application/json", "{a}", `\"\u003c`},
+		{"application/problem+json; charset=utf-8", "x", `\"\u003c`},
+		{"", `{"a": "{a}"}`, `\"\u003c`},
+		{"", ` [ "{a}" ]`, `\"\u003c`},
+		{"", "{a} is gone", `"<`},
+		{"", "[{a}", `\"\u003c`},
+		{"", "hello", `"<`},
+		{"text/plain", `{"a": "{a}"}`, `"<`},
+		{"text/html; charset=utf-8", "x", "&#34;&lt;"},
+		{"TEXT/HTML", "x", "&#34;&lt;"},
+	}
+	for _, tt := range tests {
+		if got := bodyEscaper(tt.contentType, tt.body)(`"<`); got != tt.want {
+			t.Errorf("type %q, body %q: got %q, want %q", tt.contentType, tt.body, got, tt.want)
+		}
+	}
+}
+
+// Whatever a client sends, the value stays inside its JSON string.
+func FuzzEscapeJSON(f *testing.F) {
+	for _, seed := range []string{"", `"`, `\`, "\r\n", "\x00", "\xff", "\u2028", `","admin":true,"x":"`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		var doc map[string]string
+		if err := json.Unmarshal([]byte(`{"v": "`+escapeJSON(value)+`"}`), &doc); err != nil {
+			t.Fatalf("%q breaks out: %v", value, err)
+		}
+		if len(doc) != 1 {
+			t.Fatalf("%q makes %v", value, doc)
+		}
+	})
+}
