@@ -1,0 +1,118 @@
+package rules
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+)
+
+// DefaultPoint is the name of a point that has none. The Caddyfile adapter
+// gives each directive a name of its own.
+const DefaultPoint = "fault"
+
+// Point is a place where faults are injected: its rules, and the one draw that
+// they share.
+type Point struct {
+	// The name of the point. Handlers of one configuration with the same name
+	// are one point, with shared counters. Up to 64 letters, digits, dots,
+	// dashes and underscores. Default: `fault`; in a Caddyfile `fault1` for the
+	// first directive, `fault2` for the second, and so on.
+	Name string `json:"point,omitempty"`
+
+	// Which requests come to the point at all. Default: all.
+	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
+
+	// A text with placeholders, such as `{http.request.header.X-User}`, that
+	// decides the draw: the same key gets the same answer, on every node and
+	// after every start. A request without a key draws at random.
+	Sticky string `json:"sticky,omitempty"`
+
+	// Makes the draws repeatable: the n-th request that matches any rule gets
+	// the n-th number of this seed. With `sticky` it is hashed with the key, so
+	// that points with the same seed give a key the same answer. Default: draws
+	// are random; with `sticky` the name of the point.
+	Seed *int64 `json:"seed,omitempty"`
+
+	// The rules, in order. At most one of them fires for a request. A point
+	// without rules does nothing.
+	Rules []*Rule `json:"rules,omitempty"`
+
+	// Passed is told of requests that matched a rule and were not hit by it.
+	Passed func(*Rule, Reason) `json:"-"`
+
+	matchers caddyhttp.MatcherSets
+	ordered  []*Rule // rules of phase request first, then of phase response
+	shared   *sharedPoint
+}
+
+// Provision loads the point and joins it with its namesakes in group.
+func (p *Point) Provision(ctx caddy.Context, group *Group) error {
+	if p.Name == "" {
+		p.Name = DefaultPoint
+	}
+	if err := ValidName(p.Name); err != nil {
+		return fmt.Errorf("point: %w", err)
+	}
+	settings, err := p.settings()
+	if err != nil {
+		return err
+	}
+	if p.matchers, err = loadMatchers(ctx, p, p.MatcherSetsRaw); err != nil {
+		return err
+	}
+	for i, rule := range p.Rules {
+		if err := rule.provision(ctx, i); err != nil {
+			return fmt.Errorf("rule '%s': %w", rule.Name, err)
+		}
+	}
+	p.ordered = inOrder(p.Rules)
+	if p.Passed == nil {
+		p.Passed = func(*Rule, Reason) {}
+	}
+	p.warnOfUnreachable(ctx.Logger())
+	return group.join(p, settings)
+}
+
+// inOrder is the order in which rules take their shares.
+func inOrder(rules []*Rule) []*Rule {
+	ordered := make([]*Rule, 0, len(rules))
+	for _, late := range []bool{false, true} {
+		for _, rule := range rules {
+			if rule.OnResponse() == late {
+				ordered = append(ordered, rule)
+			}
+		}
+	}
+	return ordered
+}
+
+// warnOfUnreachable tells of rules that come behind others which take every
+// request.
+func (p *Point) warnOfUnreachable(logger *zap.Logger) {
+	sum, last := 0.0, ""
+	for _, rule := range p.ordered {
+		if sum >= 100 {
+			logger.Warn("rule can never fire: the rules before it take every request",
+				zap.String("point", p.Name), zap.String("rule", rule.Name), zap.String("behind", last))
+			continue
+		}
+		if len(rule.matchers) == 0 && rule.MatchResponse == nil {
+			if sum += rule.percent; sum > 100 {
+				logger.Warn("rule is cut short: the shares of the rules sum up to more than 100 percent",
+					zap.String("point", p.Name), zap.String("rule", rule.Name), zap.Float64("sum", sum))
+			}
+			last = rule.Name
+		}
+	}
+}
+
+// Matches reports whether r comes to the point.
+func (p *Point) Matches(r *http.Request) (bool, error) {
+	if len(p.matchers) == 0 {
+		return true, nil
+	}
+	return p.matchers.AnyMatchWithError(r)
+}

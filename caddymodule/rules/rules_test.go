@@ -1,0 +1,304 @@
+package rules
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	_ "github.com/caddyfault/caddyfault/caddymodule/faults"
+)
+
+// load provisions a point from its JSON.
+func load(t testing.TB, config string, group *Group) (*Point, error) {
+	t.Helper()
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+	t.Cleanup(cancel)
+	p := new(Point)
+	if err := caddy.StrictUnmarshalJSON([]byte(config), p); err != nil {
+		return nil, err
+	}
+	return p, p.Provision(ctx, group)
+}
+
+func mustLoad(t testing.TB, config string) *Point {
+	t.Helper()
+	p, err := load(t, config, new(Group))
+	if err != nil {
+		t.Fatalf("loading %s: %v", config, err)
+	}
+	return p
+}
+
+// request is one as Caddy's server hands it to a handler.
+func request(target string, header ...string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, target, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	return caddyhttp.PrepareRequest(r, caddy.NewReplacer(), httptest.NewRecorder(), nil)
+}
+
+// name is the rule that fires for r.
+func name(t testing.TB, p *Point, r *http.Request) string {
+	t.Helper()
+	d, err := p.Decide(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Rule == nil {
+		return ""
+	}
+	return d.Rule.Name
+}
+
+const closing = `"faults": [{"fault": "close"}]`
+
+func TestRefused(t *testing.T) {
+	tests := []struct{ name, config, want string }{
+		{"point name", `{"point": "my point"}`, "point: bad name 'my point'"},
+		{"point name too long", `{"point": "` + strings.Repeat("a", 65) + `"}`, "bad name 'aaa"},
+		{"rule name", `{"rules": [{"name": "-a", ` + closing + `}]}`, "rule '-a': bad name '-a'"},
+		{"percent above", `{"rules": [{"percent": 100.1, ` + closing + `}]}`, "rule 'rule1': bad percent '100.1': want 0 to 100"},
+		{"percent below", `{"rules": [{"percent": -1, ` + closing + `}]}`, "bad percent '-1'"},
+		{"phase", `{"rules": [{"phase": "later", ` + closing + `}]}`, "bad phase 'later': want request or response"},
+		{"phase and match_response", `{"rules": [{"phase": "request", "match_response": {"status_code": [5]}, ` + closing + `}]}`, "phase 'request' and match_response cannot go together"},
+		{"match_response empty", `{"rules": [{"match_response": {}, ` + closing + `}]}`, "match_response without a status or a header"},
+		{"match_response status", `{"rules": [{"match_response": {"status_code": [1000]}, ` + closing + `}]}`, "bad match_response status '1000'"},
+		{"no faults", `{"rules": [{"name": "a"}]}`, "rule 'a': no fault: say what goes wrong, one of close, delay"},
+		{"unknown kind", `{"rules": [{"faults": [{"fault": "explode"}]}]}`, "unknown module: http.faults.explode"},
+		{"unknown field", `{"rules": [{"colour": "red"}]}`, `unknown field "colour"`},
+		{"unknown field of a kind", `{"rules": [{"faults": [{"fault": "close", "now": true}]}]}`, `unknown field "now"`},
+		{"unknown matcher", `{"rules": [{"match": [{"colour": "red"}], ` + closing + `}]}`, "loading matchers: "},
+		{"unknown matcher of the point", `{"match": [{"colour": "red"}]}`, "loading matchers: "},
+		{"bad fault", `{"rules": [{"faults": [{"fault": "respond"}]}]}`, "respond needs a status"},
+		{"terminal not last", `{"rules": [{"faults": [{"fault": "close"}, {"fault": "delay", "duration": "1s"}]}]}`, "fault 'delay' comes behind 'close', which ends the request"},
+		{"duplicate names", `{"rules": [{"name": "rule2", ` + closing + `}, {` + closing + `}]}`, "rule 'rule2' is there twice at point 'fault'"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := load(t, tt.config, new(Group))
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%s: got error %v, want %q", tt.config, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	p := mustLoad(t, `{"rules": [{`+closing+`}, {"name": "own", `+closing+`}, {`+closing+`}]}`)
+	var names []string
+	for i, rule := range p.Rules {
+		names = append(names, rule.Name)
+		if rule.Index() != i {
+			t.Errorf("index of %s: got %d, want %d", rule.Name, rule.Index(), i)
+		}
+	}
+	if want := []string{"rule1", "own", "rule3"}; !slices.Equal(names, want) {
+		t.Errorf("rule names: got %v, want %v", names, want)
+	}
+	if p.Name != DefaultPoint {
+		t.Errorf("point name: got %q, want %q", p.Name, DefaultPoint)
+	}
+}
+
+func TestKindNames(t *testing.T) {
+	p := mustLoad(t, `{"rules": [{"faults": [{"fault": "delay", "duration": "1s"}, {"fault": "reset"}]}]}`)
+	if got, want := p.Rules[0].KindNames(), "delay+reset"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestDecideMatchers(t *testing.T) {
+	p := mustLoad(t, `{"match": [{"path": ["/api/*"]}], "rules": [
+		{"name": "slow", "match": [{"header": {"X-Slow": ["1"]}}, {"query": {"slow": ["1"]}}], `+closing+`},
+		{"name": "both", "match": [{"header": {"X-A": ["1"]}, "method": ["GET"]}], `+closing+`}
+	]}`)
+	tests := []struct {
+		target string
+		header []string
+		want   string
+	}{
+		{"/api/x", nil, ""},
+		{"/api/x", []string{"X-Slow", "1"}, "slow"},
+		{"/api/x?slow=1", nil, "slow"},
+		{"/api/x", []string{"X-A", "1"}, "both"},
+		{"/api/x?slow=1", []string{"X-A", "1"}, "slow"},
+		{"/other?slow=1", []string{"X-A", "1"}, ""},
+	}
+	for _, tt := range tests {
+		if got := name(t, p, request(tt.target, tt.header...)); got != tt.want {
+			t.Errorf("%s %v: got rule %q, want %q", tt.target, tt.header, got, tt.want)
+		}
+	}
+}
+
+func TestDecideReturnsMatcherErrors(t *testing.T) {
+	for _, config := range []string{
+		`{"rules": [{"match": [{"expression": "{http.request.header.X-N} / 0 == 1"}], ` + closing + `}]}`,
+		`{"match": [{"expression": "{http.request.header.X-N} / 0 == 1"}], "rules": [{` + closing + `}]}`,
+	} {
+		p := mustLoad(t, config)
+		if d, err := p.Decide(request("/")); err == nil {
+			t.Errorf("%s: got %+v and no error", config, d)
+		}
+	}
+}
+
+func TestHitNumbers(t *testing.T) {
+	p := mustLoad(t, `{"rules": [{`+closing+`}]}`)
+	for want := uint64(1); want <= 3; want++ {
+		d, err := p.Decide(request("/"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.N != want {
+			t.Errorf("got hit %d, want %d", d.N, want)
+		}
+	}
+}
+
+func TestPhaseResponse(t *testing.T) {
+	p := mustLoad(t, `{"rules": [
+		{"name": "missing", "match_response": {"status_code": [404]}, `+closing+`},
+		{"name": "broken", "match_response": {"status_code": [5], "headers": {"X-A": ["1"]}}, `+closing+`},
+		{"name": "any", "phase": "response", "match": [{"header": {"X-Any": ["*"]}}], `+closing+`}
+	]}`)
+	tests := []struct {
+		name   string
+		r      *http.Request
+		code   int
+		header http.Header
+		want   string
+	}{
+		{"first", request("/"), 404, nil, "missing"},
+		{"a rule of 100 percent that cannot fire is absent", request("/"), 503, http.Header{"X-A": {"1"}}, "broken"},
+		{"header differs", request("/"), 503, nil, ""},
+		{"none", request("/"), 200, nil, ""},
+		{"without match_response", request("/", "X-Any", "1"), 200, nil, "any"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d, err := p.Decide(tt.r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d.Rule != nil {
+				t.Fatalf("rule %s fires before the reply is there", d.Rule.Name)
+			}
+			got := p.DecideLater(d.Later, tt.code, tt.header)
+			if rule := ""; got.Rule == nil {
+				if rule != tt.want {
+					t.Errorf("got no rule, want %q", tt.want)
+				}
+			} else if got.Rule.Name != tt.want || got.N == 0 {
+				t.Errorf("got rule %q, hit %d, want %q", got.Rule.Name, got.N, tt.want)
+			}
+		})
+	}
+}
+
+// A share in phase response belongs to its rule whether the reply matches or
+// not, and comes behind all shares of phase request.
+func TestSharesOfBothPhases(t *testing.T) {
+	p := mustLoad(t, `{"rules": [
+		{"name": "late", "percent": 50, "match_response": {"status_code": [500]}, `+closing+`},
+		{"name": "early", "percent": 30, `+closing+`},
+		{"name": "last", "percent": 20, "phase": "response", `+closing+`}
+	]}`)
+	for _, tt := range []struct {
+		u    float64
+		code int
+		want string
+	}{
+		{0, 500, "early"},
+		{0.29, 200, "early"},
+		{0.3, 500, "late"},
+		{0.3, 200, ""},
+		{0.79, 500, "late"},
+		{0.8, 200, "last"},
+		{0.99, 500, "last"},
+	} {
+		d := decide(p, tt.u)
+		if d.Rule == nil {
+			d = p.DecideLater(d.Later, tt.code, nil)
+		}
+		got := ""
+		if d.Rule != nil {
+			got = d.Rule.Name
+		}
+		if got != tt.want {
+			t.Errorf("draw %v, status %d: got %q, want %q", tt.u, tt.code, got, tt.want)
+		}
+	}
+}
+
+func TestDryRunCountsNoHit(t *testing.T) {
+	p := mustLoad(t, `{"rules": [{"dry_run": true, `+closing+`}]}`)
+	var passed []Reason
+	p.Passed = func(_ *Rule, reason Reason) { passed = append(passed, reason) }
+	d, err := p.Decide(request("/"))
+	if err != nil || d.Rule == nil || d.N != 0 {
+		t.Errorf("got %+v, %v, want the rule without a hit", d, err)
+	}
+	if !slices.Equal(passed, []Reason{ReasonDryRun}) {
+		t.Errorf("got reasons %v, want dry_run", passed)
+	}
+}
+
+func TestGroup(t *testing.T) {
+	tests := []struct{ name, first, second, want string }{
+		{"the same twice", `{"rules": [{` + closing + `}]}`, `{"rules": [{` + closing + `}]}`, ""},
+		{"other rules", `{"rules": [{"name": "a", ` + closing + `}]}`, `{"rules": [{"name": "b", ` + closing + `}]}`, ""},
+		{"other point", `{"point": "a", "rules": [{` + closing + `}]}`, `{"point": "b", "rules": [{"percent": 1, ` + closing + `}]}`, ""},
+		{"other settings", `{"rules": [{` + closing + `}]}`, `{"rules": [{"percent": 1, ` + closing + `}]}`, "rule 'rule1' of point 'fault' is configured twice, with different settings"},
+		{"other faults", `{"rules": [{` + closing + `}]}`, `{"rules": [{"faults": [{"fault": "reset"}]}]}`, "configured twice"},
+		{"other seed", `{"seed": 1}`, `{"seed": 2}`, "point 'fault' is configured twice, with different sticky or seed"},
+		{"other sticky", `{"sticky": "a"}`, `{"sticky": "b"}`, "with different sticky or seed"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			group := new(Group)
+			first, err := load(t, tt.first, group)
+			if err != nil {
+				t.Fatal(err)
+			}
+			second, err := load(t, tt.second, group)
+			if tt.want != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("got error %v, want %q", err, tt.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if first.Name == second.Name && first.shared != second.shared {
+				t.Error("points of the same name share nothing")
+			}
+			if first.Name == second.Name && first.Rules[0].Name == second.Rules[0].Name && first.Rules[0].counters != second.Rules[0].counters {
+				t.Error("rules of the same name count apart")
+			}
+		})
+	}
+}
+
+func TestRuleJSONRoundTrip(t *testing.T) {
+	const config = `{"name":"a","match":[{"path":["/x"]}],"percent":0,"phase":"response","match_response":{"status_code":[5]},"dry_run":true,"faults":[{"fault":"close"}]}`
+	var rule Rule
+	if err := json.Unmarshal([]byte(config), &rule); err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(&rule)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != config {
+		t.Errorf("got  %s\nwant %s", got, config)
+	}
+}
