@@ -1,0 +1,61 @@
+package caddymodule
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// BenchmarkHandler is what a point costs a request that passes it, and what a
+// hit costs, without a server round it.
+func BenchmarkHandler(b *testing.B) {
+	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
+	for _, bench := range []struct{ name, config string }{
+		{"armed", `{}`},
+		{"path_missed", mail},
+		{"header_missed", `{"rules": [{"match": [{"header": {"X-A": ["1"]}}], "faults": [{"fault": "close"}]}]}`},
+		{"draw_missed", `{"rules": [{"percent": 0, "faults": [{"fault": "close"}]}]}`},
+		{"respond", `{"rules": [{"faults": [{"fault": "respond", "status_code": 551}]}]}`},
+		{"respond_on_response", onResponse(respond551)},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			h := load(b, bench.config, "")
+			w := &discard{header: make(http.Header)}
+			r := request(http.MethodGet, "/other", w)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := h.ServeHTTP(w, r, next); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	b.Run("caddy_respond", func(b *testing.B) {
+		ctx, err := caddy.ProvisionContext(&caddy.Config{Admin: &caddy.AdminConfig{Disabled: true}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		mod, err := ctx.LoadModuleByID("http.handlers.static_response", []byte(`{"status_code": 551, "headers": {"Content-Type": ["application/json"]}, "body": "{\"error\": \"server_error\", \"message\": \"User Not Local\"}"}`))
+		if err != nil {
+			b.Fatal(err)
+		}
+		h := mod.(caddyhttp.MiddlewareHandler)
+		w := &discard{header: make(http.Header)}
+		r := request(http.MethodGet, "/other", w)
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := h.ServeHTTP(w, r, next); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// discard is a response writer that keeps nothing.
+type discard struct{ header http.Header }
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) WriteHeader(int)             {}
+func (d *discard) Write(p []byte) (int, error) { return len(p), nil }

@@ -1,0 +1,308 @@
+package caddymodule
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+func init() {
+	httpcaddyfile.RegisterDirective("fault", parseDirective)
+	// under encode, intercept and authentication, and above everything that
+	// may answer: a fault of the site reaches every handle block, and what it
+	// sends is never run as a template
+	httpcaddyfile.RegisterDirectiveOrder("fault", httpcaddyfile.Before, "templates")
+	httpcaddyfile.RegisterGlobalOption("fault", parseGlobalOption)
+}
+
+// parseDirective sets up an injection point. Syntax:
+//
+//	fault [<matcher>] [<status>] {
+//	    point  <name>
+//	    sticky <key>
+//	    seed   <number>
+//
+//	    # one rule: its settings and faults directly, see ruleParser ...
+//	    <setting>
+//	    <fault>
+//
+//	    # ... or several
+//	    rule [<name>] {
+//	        <setting>
+//	        <fault>
+//	    }
+//	}
+//
+// A status is short for the fault `respond <status>`. Without a status and
+// without rules the point does nothing until an experiment says so.
+func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	if err := checkTokens(h.Dispenser); err != nil {
+		return nil, err
+	}
+	h.Next() // consume directive
+	matcher, err := h.ExtractMatcherSet()
+	if err != nil {
+		return nil, h.WrapErr(err)
+	}
+	h.Next() // once more: the look-ahead has gone back
+	p := pointParser{Helper: h, handler: new(Handler)}
+	if matcher != nil {
+		p.handler.MatcherSetsRaw = append(p.handler.MatcherSetsRaw, matcher)
+	}
+	if err := p.parse(); err != nil {
+		return nil, err
+	}
+	return h.NewRoute(nil, p.handler), nil
+}
+
+// checkTokens refuses what belongs to the one-line grammar: there `;` ends a
+// statement and a block may open anywhere.
+func checkTokens(d *caddyfile.Dispenser) error {
+	defer d.Reset()
+	for open := -1; d.Next(); {
+		token := d.Token()
+		switch {
+		case token.Quoted():
+		case d.Line() == open:
+			return d.Errf("'%s' follows '{' on the same line: a block's brace ends its line", token.Text)
+		case token.Text == "{":
+			open = d.Line()
+		case len(token.Text) > 1 && strings.HasSuffix(token.Text, ";"), token.Text == ";":
+			return d.Errf("'%s' ends in ';': in a Caddyfile each statement has a line of its own; quote the text if it is meant", token.Text)
+		}
+	}
+	return nil
+}
+
+// pointParser parses one directive.
+type pointParser struct {
+	httpcaddyfile.Helper
+	handler *Handler
+	direct  *ruleParser // the rule without a rule block, if there is one
+}
+
+func (p *pointParser) parse() error {
+	start := *p.Dispenser
+	p.handler.Point.Name = p.defaultName()
+	if err := p.parseStatus(); err != nil {
+		return err
+	}
+	seen := make(map[string]bool)
+	for nesting := p.Nesting(); p.NextBlock(nesting); {
+		word := p.Val()
+		switch word {
+		case "point", "sticky", "seed":
+			if seen[word] {
+				return p.Errf("%s already specified", word)
+			}
+			seen[word] = true
+			if err := p.parseOption(word); err != nil {
+				return err
+			}
+		case "rule":
+			if err := p.parseRule(); err != nil {
+				return err
+			}
+		default:
+			if err := p.parseDirect(word); err != nil {
+				return err
+			}
+		}
+	}
+	if p.direct != nil {
+		return p.direct.finish(&start)
+	}
+	return nil
+}
+
+// parseStatus parses what stands behind the directive and its matcher.
+func (p *pointParser) parseStatus() error {
+	if !p.NextArg() {
+		return nil
+	}
+	word := p.Val()
+	if !faults.IsStatus(word) {
+		return p.Errf("unexpected argument '%s': want a status such as 551 or smtp:551; other faults are lines of a block", word)
+	}
+	status := p.Token().Clone()
+	if p.NextArg() {
+		if next := p.Val(); strings.HasPrefix(next, "/") || strings.HasPrefix(next, "@") || next == "*" {
+			return p.Errf("the matcher comes first: fault %s %s", next, word)
+		}
+		return p.Errf("unexpected argument '%s' behind the status: write a block with respond %s and more", p.Val(), word)
+	}
+	p.direct = p.newRule()
+	respond := status.Clone()
+	respond.Text = "respond"
+	return p.direct.parseFault(caddyfile.NewDispenser([]caddyfile.Token{respond, status}))
+}
+
+// parseOption parses a setting of the point itself.
+func (p *pointParser) parseOption(word string) error {
+	var value string
+	if !p.AllArgs(&value) {
+		return p.ArgErr()
+	}
+	switch word {
+	case "point":
+		if err := rules.ValidName(value); err != nil {
+			return p.WrapErr(fmt.Errorf("point: %w", err))
+		}
+		p.handler.Point.Name = value
+	case "sticky":
+		p.handler.Sticky = value
+	case "seed":
+		seed, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return p.Errf("bad seed '%s': want a whole number", value)
+		}
+		p.handler.Seed = &seed
+	}
+	return nil
+}
+
+// parseRule parses a rule block.
+func (p *pointParser) parseRule() error {
+	if p.direct != nil {
+		return p.Errf("a rule block cannot stand beside '%s', which is a rule already", p.direct.first)
+	}
+	rule := p.newRule()
+	start := *p.Dispenser
+	if p.NextArg() {
+		rule.Name = p.Val()
+		if err := rules.ValidName(rule.Name); err != nil {
+			return p.WrapErr(fmt.Errorf("rule: %w", err))
+		}
+		for _, other := range p.handler.Rules[:len(p.handler.Rules)-1] {
+			if other.Name == rule.Name {
+				return p.Errf("rule '%s' already specified", rule.Name)
+			}
+		}
+	}
+	if p.NextArg() {
+		return p.Errf("unexpected argument '%s': a rule's matcher is a line of its block, match %s", p.Val(), p.Val())
+	}
+	for nesting := p.Nesting(); p.NextBlock(nesting); {
+		if err := rule.parseLine(p.Dispenser, p.Val()); err != nil {
+			return err
+		}
+	}
+	return rule.finish(&start)
+}
+
+// parseDirect parses a line of a rule without a rule block.
+func (p *pointParser) parseDirect(word string) error {
+	if p.direct == nil && len(p.handler.Rules) > 0 {
+		return p.Errf("'%s' cannot stand beside rule blocks: write it into one", word)
+	}
+	if p.direct == nil {
+		p.direct = p.newRule()
+	}
+	return p.direct.parseLine(p.Dispenser, word)
+}
+
+// newRule adds a rule to the point.
+func (p *pointParser) newRule() *ruleParser {
+	rule := new(rules.Rule)
+	p.handler.Rules = append(p.handler.Rules, rule)
+	return &ruleParser{
+		Rule:         rule,
+		matcherToken: p.MatcherToken,
+		seen:         make(map[string]bool),
+	}
+}
+
+// defaultName numbers the directives as they are written, named or not.
+func (p *pointParser) defaultName() string {
+	prefix := ""
+	if p.IsNamedRoute() {
+		prefix = p.routeName() + "-"
+	}
+	const state = "fault.directives."
+	n, _ := p.State[state+prefix].(int)
+	p.State[state+prefix] = n + 1
+	return fmt.Sprintf("%sfault%d", prefix, n+1)
+}
+
+// routeName is the name of the named route that the directive stands in. The
+// adapter keeps it in a field that it shows nobody; a route whose name cannot
+// be had, or cannot be part of a point's, is just "route".
+func (p *pointParser) routeName() string {
+	const fallback = "route"
+	keys := reflect.ValueOf(p.Helper).FieldByName("parentBlock").FieldByName("Keys")
+	if !keys.IsValid() || keys.Len() == 0 {
+		return fallback
+	}
+	text := keys.Index(0).FieldByName("Text")
+	if !text.IsValid() || rules.ValidName(text.String()) != nil {
+		return fallback
+	}
+	return text.String()
+}
+
+// parseGlobalOption sets up what all injection points have in common. Syntax:
+//
+//	fault {
+//	    disclose <header>|off
+//	}
+func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
+	d.Next() // consume option
+	if existing != nil {
+		return nil, d.Err("global option fault already specified")
+	}
+	if d.NextArg() {
+		return nil, d.Errf("unexpected argument '%s'", d.Val())
+	}
+	app := new(App)
+	for d.NextBlock(0) {
+		switch word := d.Val(); word {
+		case "disclose":
+			if app.Disclose != "" {
+				return nil, d.Err("disclose already specified")
+			}
+			if !d.AllArgs(&app.Disclose) {
+				return nil, d.ArgErr()
+			}
+			if err := app.Validate(); err != nil {
+				return nil, d.WrapErr(err)
+			}
+		default:
+			return nil, d.Errf("unrecognized option '%s' of fault", word)
+		}
+	}
+	return httpcaddyfile.App{Name: "fault", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// unmarshalFault parses one fault with the parser of its kind and checks it,
+// so that an error can name the line.
+func unmarshalFault(d *caddyfile.Dispenser) (faults.Fault, error) {
+	word := d.Val()
+	id := faults.Namespace + "." + word
+	if _, err := caddy.GetModule(id); err != nil {
+		return nil, d.Errf("unrecognized word '%s': neither a setting of a rule nor a kind of fault; the kinds are %s", word, strings.Join(rules.Kinds(), ", "))
+	}
+	at := *d
+	unm, err := caddyfile.UnmarshalModule(d, id)
+	if err != nil {
+		return nil, err
+	}
+	fault, ok := unm.(faults.Fault)
+	if !ok {
+		return nil, at.Errf("module %s is not a fault", id)
+	}
+	if v, ok := unm.(caddy.Validator); ok {
+		if err := v.Validate(); err != nil {
+			return nil, at.WrapErr(err)
+		}
+	}
+	return fault, nil
+}

@@ -1,0 +1,33 @@
+// Package caddymodule breaks HTTP traffic on purpose: a set of Caddy modules
+// that intercept proxied requests and make their replies fail in a configured
+// way.
+//
+// The smallest Caddyfile:
+//
+//	example.com {
+//		fault /mail/* 551
+//		reverse_proxy app:8080
+//	}
+//
+// A request to /mail/ then gets
+//
+//	HTTP/1.1 551 User Not Local
+//	Content-Type: application/json
+//
+//	{"error": "server_error", "message": "User Not Local"}
+//
+// # The path of a request
+//
+// A [Handler] is an injection point. It asks package rules which rule fires,
+// labels the request (header, log, metrics: all in one place) and runs the
+// rule's chain of faults, each of them a module of package faults, with the
+// rest of the site as the next handler.
+//
+// In phase request that is all; the response writer is not touched. In phase
+// response the upstream is asked first and writes to a held writer; on the head
+// of its reply the same chain runs, as a coroutine of the request, and its next
+// handler is the reply that waits.
+//
+// The reason phrase, which Go's server does not let anybody choose, is written
+// by a [ListenerWrapper] or, without one, by the faults themselves.
+package caddymodule

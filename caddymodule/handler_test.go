@@ -1,0 +1,286 @@
+package caddymodule
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// load provisions a handler from its JSON, beside an app from its own.
+func load(t testing.TB, config, app string) *Handler {
+	t.Helper()
+	h, err := tryLoad(t, config, app)
+	if err != nil {
+		t.Fatalf("loading %s: %v", config, err)
+	}
+	return h
+}
+
+func tryLoad(t testing.TB, config, app string) (*Handler, error) {
+	t.Helper()
+	cfg := &caddy.Config{Admin: &caddy.AdminConfig{Disabled: true}, AppsRaw: caddy.ModuleMap{}}
+	if app != "" {
+		cfg.AppsRaw["fault"] = []byte(app)
+	}
+	ctx, err := caddy.ProvisionContext(cfg)
+	if err != nil {
+		return nil, err
+	}
+	mod, err := ctx.LoadModuleByID("http.handlers.fault", []byte(config))
+	if err != nil {
+		return nil, err
+	}
+	return mod.(*Handler), nil
+}
+
+// request is one as Caddy's server hands it to a handler; over HTTP/2, where a
+// reply needs no connection of its own.
+func request(method, target string, w http.ResponseWriter) *http.Request {
+	r := httptest.NewRequest(method, target, nil)
+	r.ProtoMajor, r.ProtoMinor = 2, 0
+	return caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, nil)
+}
+
+// get asks the handler for a path and tells what came of it.
+func get(t testing.TB, h *Handler, target string, next caddyhttp.HandlerFunc) (*http.Response, string, error) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	err := h.ServeHTTP(w, request(http.MethodGet, target, w), next)
+	resp := w.Result()
+	body, readErr := io.ReadAll(resp.Body)
+	if readErr != nil {
+		t.Fatal(readErr)
+	}
+	return resp, string(body), err
+}
+
+const mail = `{"point": "fault1", "match": [{"path": ["/mail/*"]}], "rules": [{"faults": [{"fault": "respond", "status_code": 551}]}]}`
+
+func TestMainJob(t *testing.T) {
+	h := load(t, mail, "")
+	resp, body, err := get(t, h, "/mail/inbox", func(http.ResponseWriter, *http.Request) error {
+		t.Error("the upstream was asked")
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `{"error": "server_error", "message": "User Not Local"}`; resp.StatusCode != 551 || body != want {
+		t.Errorf("got %d %s, want 551 %s", resp.StatusCode, body, want)
+	}
+	resp, body, err = get(t, h, "/other", upstream)
+	if err != nil || resp.StatusCode != 200 || body != upstreamBody {
+		t.Errorf("got %d %s, %v, want the upstream's reply", resp.StatusCode, body, err)
+	}
+	if got := resp.Header.Get("X-Fault-Injected"); got != "" {
+		t.Errorf("a reply that was let pass says it was injected by %q", got)
+	}
+}
+
+func TestDisclose(t *testing.T) {
+	tests := []struct{ name, app, field, want string }{
+		{"default", "", "X-Fault-Injected", "rule1"},
+		{"renamed", `{"disclose": "x-chaos"}`, "X-Chaos", "rule1"},
+		{"renamed, the default is gone", `{"disclose": "x-chaos"}`, "X-Fault-Injected", ""},
+		{"off", `{"disclose": "off"}`, "X-Fault-Injected", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			resp, _, err := get(t, load(t, mail, tt.app), "/mail/x", upstream)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := resp.Header.Get(tt.field); got != tt.want {
+				t.Errorf("got %s %q, want %q", tt.field, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestAppRefused(t *testing.T) {
+	for _, tt := range []struct{ app, want string }{
+		{`{"disclose": "X A"}`, "bad disclose 'X A'"},
+		{`{"disclose": "X:"}`, "bad disclose 'X:'"},
+		{`{"colour": "red"}`, `unknown field "colour"`},
+	} {
+		if _, err := tryLoad(t, mail, tt.app); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got error %v, want %q", tt.app, err, tt.want)
+		}
+	}
+}
+
+// In phase request the writer that came in goes out to the upstream: nothing
+// wraps it, hit or not.
+func TestPhaseRequestWrapsNothing(t *testing.T) {
+	for _, config := range []string{
+		`{}`,
+		mail,
+		`{"rules": [{"percent": 0, "faults": [{"fault": "close"}]}]}`,
+		`{"rules": [{"faults": [{"fault": "delay", "duration": "1ns"}]}]}`,
+		`{"rules": [{"dry_run": true, "faults": [{"fault": "close"}]}]}`,
+		`{"rules": [{"phase": "response", "match": [{"path": ["/other"]}], "faults": [{"fault": "close"}]}]}`,
+		`{"rules": [{"phase": "response", "percent": 0, "faults": [{"fault": "close"}]}]}`,
+	} {
+		h := load(t, config, "")
+		w := httptest.NewRecorder()
+		asked := false
+		err := h.ServeHTTP(w, request(http.MethodGet, "/", w), caddyhttp.HandlerFunc(func(got http.ResponseWriter, _ *http.Request) error {
+			asked = true
+			if got != http.ResponseWriter(w) {
+				t.Errorf("%s: the upstream writes to a %T", config, got)
+			}
+			return nil
+		}))
+		if err != nil || !asked {
+			t.Errorf("%s: asked upstream: %v, error %v", config, asked, err)
+		}
+	}
+}
+
+func TestMissAllocatesNothing(t *testing.T) {
+	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
+	for _, config := range []string{
+		`{}`,
+		mail,
+		`{"rules": [{"match": [{"header": {"X-A": ["1"]}}], "faults": [{"fault": "close"}]}]}`,
+		`{"rules": [{"percent": 0, "faults": [{"fault": "close"}]}]}`,
+		`{"seed": 1, "rules": [{"percent": 0, "phase": "response", "faults": [{"fault": "close"}]}]}`,
+	} {
+		h := load(t, config, "")
+		w := httptest.NewRecorder()
+		r := request(http.MethodGet, "/other", w)
+		if allocs := testing.AllocsPerRun(1000, func() { _ = h.ServeHTTP(w, r, next) }); allocs != 0 {
+			t.Errorf("%s: got %v allocations, want none", config, allocs)
+		}
+	}
+}
+
+func TestLabels(t *testing.T) {
+	const config = `{"point": "labels", "rules": [{"name": "slow", "faults": [
+		{"fault": "delay", "duration": "1ns"},
+		{"fault": "respond", "status_code": 500, "body": "{http.fault.rule} {http.fault.kind} {http.fault.id}"}]}]}`
+	h := load(t, config, "")
+	w := httptest.NewRecorder()
+	r := request(http.MethodGet, "/", w)
+	if err := h.ServeHTTP(w, r, nil); err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`^slow delay\+respond [0-9a-f]{16}$`).MatchString(w.Body.String()) {
+		t.Fatalf("got placeholders %q", w.Body)
+	}
+	fields := zapcore.NewMapObjectEncoder()
+	id := injectionID(0xab)
+	if err := (&injection{label: h.labels[0], id: id}).MarshalLogObject(fields); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"fault_rule": "slow", "fault_kind": "delay+respond", "fault_id": "00000000000000ab"} {
+		if got := fields.Fields[name]; got != want {
+			t.Errorf("log field %s: got %v, want %s", name, got, want)
+		}
+	}
+	if got := testutil.ToFloat64(injectedTotal.WithLabelValues("labels", "slow", "delay+respond")); got != 1 {
+		t.Errorf("injected: got %v, want 1", got)
+	}
+}
+
+func TestDryRun(t *testing.T) {
+	for _, phase := range []string{"request", "response"} {
+		t.Run(phase, func(t *testing.T) {
+			point := "dry_" + phase
+			h := load(t, `{"point": "`+point+`", "rules": [{"phase": "`+phase+`", "dry_run": true, "faults": [{"fault": "close"}]}]}`, "")
+			logs := observe(h)
+			resp, body, err := get(t, h, "/", upstream)
+			if err != nil || resp.StatusCode != 200 || body != upstreamBody || resp.Header.Get("X-Fault-Injected") != "" {
+				t.Errorf("got %d %v %s, %v, want the upstream's reply", resp.StatusCode, resp.Header, body, err)
+			}
+			if got := testutil.ToFloat64(passedTotal.WithLabelValues(point, "rule1", "dry_run")); got != 1 {
+				t.Errorf("passed: got %v, want 1", got)
+			}
+			if got := testutil.ToFloat64(injectedTotal.WithLabelValues(point, "rule1", "close")); got != 0 {
+				t.Errorf("injected: got %v, want 0", got)
+			}
+			if logs.FilterMessage("would have injected a fault").Len() != 1 {
+				t.Errorf("got log %v", logs.All())
+			}
+		})
+	}
+}
+
+// observe keeps what the handler logs.
+func observe(h *Handler) *observer.ObservedLogs {
+	core, logs := observer.New(zapcore.DebugLevel)
+	h.logger = zap.New(core)
+	return logs
+}
+
+func TestDebugLine(t *testing.T) {
+	h := load(t, mail, "")
+	logs := observe(h)
+	for _, target := range []string{"/mail/x", "/other"} {
+		if _, _, err := get(t, h, target, upstream); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines := logs.All()
+	if len(lines) != 1 || lines[0].Level != zapcore.DebugLevel {
+		t.Fatalf("got lines %v, want one debug line", lines)
+	}
+	fields := lines[0].ContextMap()
+	for name, want := range map[string]string{"point": "fault1", "rule": "rule1", "kind": "respond", "method": "GET", "uri": "/mail/x"} {
+		if fields[name] != want {
+			t.Errorf("%s: got %v, want %s", name, fields[name], want)
+		}
+	}
+}
+
+func TestPercentCounted(t *testing.T) {
+	h := load(t, `{"point": "counted", "rules": [{"percent": 0, "faults": [{"fault": "close"}]}]}`, "")
+	for range 3 {
+		if _, _, err := get(t, h, "/", upstream); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := testutil.ToFloat64(passedTotal.WithLabelValues("counted", "rule1", "percent")); got != 3 {
+		t.Errorf("passed: got %v, want 3", got)
+	}
+}
+
+func TestMatcherErrorIsReturned(t *testing.T) {
+	h := load(t, `{"rules": [{"match": [{"expression": "{http.request.header.X-N} / 0 == 1"}], "faults": [{"fault": "close"}]}]}`, "")
+	if _, _, err := get(t, h, "/", upstream); err == nil {
+		t.Error("the error of a matcher is lost")
+	}
+}
+
+// A delay in front of a respond of another point, and the other way round: the
+// texts of the inner fault know the inner rule.
+func TestNestedPoints(t *testing.T) {
+	outer := load(t, `{"point": "outer", "rules": [{"name": "out", "faults": [{"fault": "delay", "duration": "1ns"}]}]}`, "")
+	inner := load(t, `{"point": "inner", "rules": [{"name": "in", "faults": [{"fault": "respond", "status_code": 500, "body": "{http.fault.rule}"}]}]}`, "")
+	resp, body, err := get(t, outer, "/", func(w http.ResponseWriter, r *http.Request) error {
+		return inner.ServeHTTP(w, r, nil)
+	})
+	if err != nil || resp.StatusCode != 500 || body != "in" {
+		t.Errorf("got %d %q, %v, want 500 in", resp.StatusCode, body, err)
+	}
+}
+
+func TestUpstreamErrorPasses(t *testing.T) {
+	want := errors.New("upstream failed")
+	for _, config := range []string{mail, `{"rules": [{"match_response": {"status_code": [404]}, "faults": [{"fault": "close"}]}]}`} {
+		if _, _, err := get(t, load(t, config, ""), "/", func(http.ResponseWriter, *http.Request) error { return want }); !errors.Is(err, want) {
+			t.Errorf("%s: got error %v, want %v", config, err, want)
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// label is what a hit of one rule is known by, everywhere: in the reply, the
+// log, the metrics. It is made once at load.
+type label struct {
+	point, rule, kind string
+	ruleValue         any // rule and kind as values of placeholders
+	kindValue         any
+	metrics           ruleMetrics
+}
+
+func newLabel(point string, rule *rules.Rule) *label {
+	l := &label{point: point, rule: rule.Name, kind: rule.KindNames(), metrics: newRuleMetrics(point, rule)}
+	l.ruleValue, l.kindValue = l.rule, l.kind
+	return l
+}
+
+func (l *label) zapFields() []zap.Field {
+	return []zap.Field{zap.String("point", l.point), zap.String("rule", l.rule), zap.String("kind", l.kind)}
+}
+
+// injection is one hit: everything that is kept of it, in one piece of memory.
+type injection struct {
+	faults.Hit
+	*label
+	id       injectionID
+	disclose [1]string
+}
+
+// injectionID is written out only when somebody wants to read it.
+type injectionID uint64
+
+func (id *injectionID) String() string { return fmt.Sprintf("%016x", uint64(*id)) }
+
+// label tells everybody of the hit and returns the request that takes it to the
+// faults.
+func (h *Handler) label(w http.ResponseWriter, r *http.Request, d rules.Decision) *http.Request {
+	l := h.labels[d.Rule.Index()]
+	inj := &injection{
+		Hit:      faults.Hit{N: d.N, U: d.U, Start: startTime(r.Context()), Ended: exit.ch},
+		label:    l,
+		id:       injectionID(rand.Uint64()), //nolint:gosec // to tell hits apart, not to keep a secret
+		disclose: [1]string{l.rule},
+	}
+	l.metrics.injected.Inc()
+	if h.disclose != "" {
+		w.Header()[h.disclose] = inj.disclose[:]
+	}
+	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+		extra.Set(zap.Inline(inj))
+	}
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Set("http.fault.rule", l.ruleValue)
+		repl.Set("http.fault.kind", l.kindValue)
+		repl.Set("http.fault.id", &inj.id)
+	}
+	if c := h.logger.Check(zapcore.DebugLevel, "injected a fault"); c != nil {
+		c.Write(append(l.zapFields(), append(requestFields(r), zap.Stringer("id", &inj.id))...)...)
+	}
+	return r.WithContext(faults.WithHit(r.Context(), &inj.Hit))
+}
+
+// MarshalLogObject adds the hit's fields to a line of the access log.
+func (inj *injection) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("fault_rule", inj.rule)
+	enc.AddString("fault_kind", inj.kind)
+	enc.AddString("fault_id", inj.id.String())
+	return nil
+}
+
+// startTime is when the request came.
+func startTime(ctx context.Context) time.Time {
+	if start, ok := caddyhttp.GetVar(ctx, "start_time").(time.Time); ok {
+		return start
+	}
+	return time.Now()
+}
+
+// requestFields are a request in a debug line.
+func requestFields(r *http.Request) []zap.Field {
+	return []zap.Field{zap.String("method", r.Method), zap.String("host", r.Host), zap.String("uri", r.RequestURI)}
+}
+
+// Interface guards
+var _ zapcore.ObjectMarshaler = (*injection)(nil)

@@ -1,0 +1,190 @@
+package caddymodule
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+)
+
+func init() {
+	caddy.RegisterModule(ListenerWrapper{})
+}
+
+// ListenerWrapper lets faults send a reason phrase of their own, such as
+// `HTTP/1.1 551 User Not Local`, on connections that stay usable. The phrase
+// comes without it too, but with it everything that handles replies (encode,
+// header, handle_errors, logs, metrics) works as for every other reply, and the
+// cost is next to nothing.
+//
+// It belongs behind TLS, which is where it stands alone or as the last wrapper.
+// HTTP/2 and HTTP/3 carry no reason phrase.
+type ListenerWrapper struct{}
+
+// CaddyModule returns the Caddy module information.
+func (ListenerWrapper) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "caddy.listeners.fault",
+		New: func() caddy.Module { return new(ListenerWrapper) },
+	}
+}
+
+// WrapListener returns l with connections that can write a status line of ours.
+func (ListenerWrapper) WrapListener(l net.Listener) net.Listener { return faultListener{l} }
+
+// UnmarshalCaddyfile sets up the listener wrapper from Caddyfile tokens. Syntax:
+//
+//	fault
+func (*ListenerWrapper) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume wrapper name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	if d.Next() {
+		return d.Errf("listener wrapper fault has no options, but found '%s'", d.Val())
+	}
+	return nil
+}
+
+type faultListener struct{ net.Listener }
+
+// Accept wraps the next connection. What the server looks for in a connection is
+// there when it is in the one inside: the state of TLS, and the copying from a
+// file without which there is no sendfile.
+func (l faultListener) Accept() (net.Conn, error) {
+	inner, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &faultConn{Conn: inner}
+	c.addr.conn = c
+	if state, ok := inner.(connectionStater); ok {
+		return &faultTLSConn{c, state}, nil
+	}
+	if files, ok := inner.(io.ReaderFrom); ok {
+		return &faultCopyConn{c, files}, nil
+	}
+	return c, nil
+}
+
+// A faultConn writes the status line that the handler of its request has asked
+// for. Only HTTP/1 handlers ask; everything else passes as it is.
+type faultConn struct {
+	net.Conn
+	addr faultAddr
+	line atomic.Pointer[faults.StatusLine] // for the next final head; mostly nil
+}
+
+// Write writes p. net/http sends everything before it begins a head, so that a
+// head is always at the beginning of a Write; the status line is always whole
+// in it, since net/http cuts only at 4 KiB.
+func (c *faultConn) Write(p []byte) (int, error) {
+	line := c.line.Load()
+	if line == nil || !faults.FinalHead(p) {
+		return c.Conn.Write(p)
+	}
+	c.line.Store(nil) // one reply has one final head, whatever its status is
+	return line.WriteHead(c.Conn, p)
+}
+
+// LocalAddr returns the address by which handlers find the connection.
+func (c *faultConn) LocalAddr() net.Addr { return &c.addr }
+
+// NetConn returns the connection inside, as that of a *tls.Conn does.
+func (c *faultConn) NetConn() net.Conn { return c.Conn }
+
+// CloseWrite ends the sending half: net/http does it before it closes a
+// connection on which the client may still be sending.
+func (c *faultConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// A faultAddr is the local address of a connection and leads to it. It asks the
+// connection inside only when it is read: a PROXY header is waited for then.
+type faultAddr struct{ conn *faultConn }
+
+// Network is that of the connection inside.
+func (a *faultAddr) Network() string { return a.conn.Conn.LocalAddr().Network() }
+
+// String is the address of the connection inside.
+func (a *faultAddr) String() string { return a.conn.Conn.LocalAddr().String() }
+
+// NetConn returns the connection inside.
+func (a *faultAddr) NetConn() net.Conn { return a.conn.Conn }
+
+// WriteLine arms the connection, see faults.LineWriter. A wrapper that was put
+// in front of TLS sees no head and cannot.
+func (a *faultAddr) WriteLine(line *faults.StatusLine, encrypted bool) bool {
+	if _, decrypts := a.conn.Conn.(connectionStater); encrypted && !decrypts {
+		return false
+	}
+	a.conn.line.Store(line)
+	return true
+}
+
+// A faultCopyConn leaves copying to the connection inside: from a file by
+// sendfile, between two sockets by splice.
+type faultCopyConn struct {
+	*faultConn
+	io.ReaderFrom // copies to the connection; no head comes this way, net/http writes it first
+}
+
+// WriteTo copies the connection to w.
+func (c *faultCopyConn) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, c.Conn) }
+
+type connectionStater interface {
+	ConnectionState() tls.ConnectionState
+}
+
+// A faultTLSConn is a faultConn behind TLS.
+type faultTLSConn struct {
+	*faultConn
+	tls connectionStater
+}
+
+// ConnectionState returns that of the connection inside.
+func (c *faultTLSConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
+
+// Read reads from the connection. The first Read does the handshake, and when
+// the client speaks plain HTTP answers it as net/http does by itself, which it
+// does for an unwrapped *tls.Conn only.
+func (c *faultTLSConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == nil {
+		return n, nil
+	}
+	if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok && plain.Conn != nil && looksLikeHTTP(plain.RecordHeader) {
+		_, _ = io.WriteString(plain.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
+		_ = plain.Conn.Close()
+		return n, io.EOF // or net/http would answer too
+	}
+	return n, err
+}
+
+// looksLikeHTTP reports whether the first bytes of a connection begin a request
+// in clear.
+func looksLikeHTTP(first [5]byte) bool {
+	switch string(first[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO":
+		return true
+	}
+	return false
+}
+
+// Interface guards
+var (
+	_ caddy.ListenerWrapper = (*ListenerWrapper)(nil)
+	_ caddyfile.Unmarshaler = (*ListenerWrapper)(nil)
+	_ faults.LineWriter     = (*faultAddr)(nil)
+	_ io.ReaderFrom         = (*faultCopyConn)(nil)
+	_ connectionStater      = (*faultTLSConn)(nil)
+)

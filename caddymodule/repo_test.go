@@ -1,0 +1,160 @@
+package caddymodule
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+const module = "github.com/caddyfault/caddyfault/"
+
+// arrow says what a folder's package may import of this module; of the others
+// it may import anything but with stdlibOnly.
+type arrow struct {
+	folder     string
+	mayImport  []string
+	stdlibOnly bool
+}
+
+var arrows = []arrow{
+	{folder: "cmd/build"},
+	{folder: "cmd/caddy", mayImport: []string{"caddymodule"}},
+	{folder: "caddymodule", mayImport: []string{"caddymodule/rules", "caddymodule/faults", "caddymodule/status"}},
+	{folder: "caddymodule/rules", mayImport: []string{"caddymodule/faults"}},
+	{folder: "caddymodule/faults", mayImport: []string{"caddymodule/status"}},
+	{folder: "caddymodule/status", stdlibOnly: true},
+	{folder: "caddymodule/e2e"},
+}
+
+// TestImports holds the arrows between the packages.
+func TestImports(t *testing.T) {
+	for folder, imports := range importsByFolder(t, "..") {
+		i := slices.IndexFunc(arrows, func(a arrow) bool { return a.folder == folder })
+		if i < 0 {
+			t.Errorf("folder %s has Go files and no place among the arrows", folder)
+			continue
+		}
+		for _, path := range imports {
+			own, isOwn := strings.CutPrefix(path, module)
+			standard := !strings.Contains(strings.Split(path, "/")[0], ".")
+			switch {
+			case isOwn && !slices.Contains(arrows[i].mayImport, own):
+				t.Errorf("%s must not import %s", folder, own)
+			case !isOwn && !standard && arrows[i].stdlibOnly:
+				t.Errorf("%s imports %s, want the standard library only", folder, path)
+			}
+		}
+	}
+}
+
+// importsByFolder are what the Go files below root import, tests left out.
+func importsByFolder(t *testing.T, root string) map[string][]string {
+	t.Helper()
+	found := make(map[string][]string)
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && path != root {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		folder, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		folder = filepath.ToSlash(folder)
+		found[folder] = append(found[folder], "")[:len(found[folder])]
+		for _, spec := range file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			found[folder] = append(found[folder], imported)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// Package rules knows no kind of fault: none of their names stands in it.
+func TestRulesKnowNoKind(t *testing.T) {
+	kinds := regexp.MustCompile(`"(respond|error|delay|close|reset|http\.faults\.[a-z]+)"`)
+	files, err := filepath.Glob("rules/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files in rules", err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := kinds.Find(content); found != nil {
+			t.Errorf("%s names the kind %s", file, found)
+		}
+	}
+}
+
+// TestExample holds Caddyfile.example to what the README promises of it.
+func TestExample(t *testing.T) {
+	content, err := os.ReadFile("../Caddyfile.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if formatted := caddyfile.Format(content); string(formatted) != string(content) {
+		t.Errorf("not formatted as caddy fmt does:\n%s", formatted)
+	}
+	config, err := adapt(t, string(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	validate(t, config)
+}
+
+var fencedCaddyfile = regexp.MustCompile("(?s)```caddyfile\n(.*?)```")
+
+// TestReadme adapts every Caddyfile in the README. One that begins with
+// a directive is the inside of a site.
+func TestReadme(t *testing.T) {
+	content, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := fencedCaddyfile.FindAllSubmatch(content, -1)
+	if len(blocks) == 0 {
+		t.Fatal("no Caddyfile in the README")
+	}
+	for _, block := range blocks {
+		text := string(block[1])
+		if strings.HasPrefix(text, "fault") || strings.HasPrefix(text, "@") {
+			text = ":8080 {\n" + text + "}\n"
+		}
+		config, err := adapt(t, text)
+		if err != nil {
+			t.Errorf("%v in\n%s", err, text)
+			continue
+		}
+		validate(t, config)
+	}
+}

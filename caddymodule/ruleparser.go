@@ -1,0 +1,175 @@
+package caddymodule
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// ruleParser parses the lines of one rule. Syntax of a line:
+//
+//	match <matcher>
+//	percent <0 to 100>[%]
+//	phase request|response
+//	match_response {
+//	    status <code...>
+//	    header <field> [<value>]
+//	}
+//	dry_run
+//	<kind of fault> ...
+//
+// A matcher is `@name`, `/path*`, `*`, one of Caddy's matchers with its
+// arguments, a CEL expression in backticks or a block of matchers. Several
+// match lines are alternatives. Faults run in the order written.
+type ruleParser struct {
+	*rules.Rule
+
+	matcherToken func() (caddy.ModuleMap, bool, error)
+	seen         map[string]bool
+	first        string // the first word, for errors
+}
+
+// parseLine parses the line that d stands on.
+func (p *ruleParser) parseLine(d *caddyfile.Dispenser, word string) error {
+	if p.first == "" {
+		p.first = word
+	}
+	parse, ok := map[string]func(*caddyfile.Dispenser) error{
+		"match":          p.parseMatch,
+		"percent":        p.parsePercent,
+		"phase":          p.parsePhase,
+		"match_response": p.parseMatchResponse,
+		"dry_run":        p.parseDryRun,
+	}[word]
+	if !ok {
+		return p.parseFault(d.NewFromNextSegment())
+	}
+	if p.seen[word] && word != "match" {
+		return d.Errf("%s already specified", word)
+	}
+	p.seen[word] = true
+	return parse(d)
+}
+
+// finish checks what can be told only at the end of the rule; d stands on its
+// first line.
+func (p *ruleParser) finish(d *caddyfile.Dispenser) error {
+	if len(p.FaultsRaw) == 0 {
+		return d.Errf("rule without a fault: say what goes wrong, one of %s", strings.Join(rules.Kinds(), ", "))
+	}
+	return nil
+}
+
+func (p *ruleParser) parseMatch(d *caddyfile.Dispenser) error {
+	set, err := p.matcherSet(d)
+	if err != nil {
+		return err
+	}
+	p.MatcherSetsRaw = append(p.MatcherSetsRaw, set)
+	return nil
+}
+
+// matcherSet parses one set of matchers.
+func (p *ruleParser) matcherSet(d *caddyfile.Dispenser) (caddy.ModuleMap, error) {
+	before := *d
+	set, isToken, err := p.matcherToken()
+	if err != nil {
+		return nil, d.WrapErr(err)
+	}
+	if isToken {
+		if d.NextArg() {
+			return nil, d.Errf("unexpected argument '%s': several matchers are lines of a block", d.Val())
+		}
+		if set == nil {
+			set = caddy.ModuleMap{} // *
+		}
+		return set, nil
+	}
+	*d = before
+	set, err = caddyhttp.ParseCaddyfileNestedMatcherSet(d)
+	if err != nil {
+		return nil, err
+	}
+	if len(set) == 0 {
+		return nil, before.Err("match without a matcher: leave it out to match every request")
+	}
+	return set, nil
+}
+
+func (p *ruleParser) parsePercent(d *caddyfile.Dispenser) error {
+	var arg string
+	if !d.AllArgs(&arg) {
+		return d.ArgErr()
+	}
+	percent, err := strconv.ParseFloat(strings.TrimSuffix(arg, "%"), 64)
+	if err != nil || rules.ValidPercent(percent) != nil {
+		return d.Errf("bad percent '%s': want 0 to 100", arg)
+	}
+	p.Percent = &percent
+	return nil
+}
+
+func (p *ruleParser) parsePhase(d *caddyfile.Dispenser) error {
+	if !d.AllArgs(&p.Phase) {
+		return d.ArgErr()
+	}
+	if p.Phase != rules.PhaseRequest && p.Phase != rules.PhaseResponse {
+		return d.Errf("bad phase '%s': want request or response", p.Phase)
+	}
+	return p.checkPhase(d)
+}
+
+func (p *ruleParser) parseMatchResponse(d *caddyfile.Dispenser) error {
+	segment := d.NewFromNextSegment()
+	matchers := make(map[string]caddyhttp.ResponseMatcher)
+	if err := caddyhttp.ParseNamedResponseMatcher(segment, matchers); err != nil {
+		return err
+	}
+	matcher := matchers["match_response"]
+	if err := rules.ValidResponseMatcher(matcher); err != nil {
+		return d.WrapErr(err)
+	}
+	p.MatchResponse = &matcher
+	return p.checkPhase(d)
+}
+
+// checkPhase refuses a look at the reply before there is one.
+func (p *ruleParser) checkPhase(d *caddyfile.Dispenser) error {
+	if p.Phase == rules.PhaseRequest && p.MatchResponse != nil {
+		return d.Err("phase request and match_response cannot go together: there is no reply yet")
+	}
+	return nil
+}
+
+func (p *ruleParser) parseDryRun(d *caddyfile.Dispenser) error {
+	p.DryRun = true
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+// parseFault parses a fault, whose tokens are all of d.
+func (p *ruleParser) parseFault(d *caddyfile.Dispenser) error {
+	d.Next()
+	if p.first == "" {
+		p.first = d.Val()
+	}
+	at := *d
+	fault, err := unmarshalFault(d)
+	if err != nil {
+		return err
+	}
+	if err := p.Append(fault); err != nil {
+		return at.WrapErr(err)
+	}
+	p.FaultsRaw = append(p.FaultsRaw, caddyconfig.JSONModuleObject(fault, "fault", faults.Kind(fault), nil))
+	return nil
+}
