@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/caddyserver/xcaddy"
+)
+
+// load reads a build from the JSON file path. A key that xcaddy does not know
+// is refused: a misspelt one would silently build something else.
+func load(path string) (*xcaddy.Builder, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration (-config names it): %w", err)
+	}
+	builder := new(xcaddy.Builder)
+	if err := decode(data, builder); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(builder.Plugins) == 0 {
+		return nil, fmt.Errorf("%s: no \"plugins\": the binary would be plain Caddy", path)
+	}
+	folder, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	// xcaddy builds in a temporary folder and copies embedded folders from the
+	// current one; neither is what a relative path in the file means.
+	for i, r := range builder.Replacements {
+		if isFolder(string(r.New)) && !filepath.IsAbs(string(r.New)) {
+			builder.Replacements[i].New = xcaddy.ReplacementPath(filepath.Join(folder, string(r.New)))
+		}
+	}
+	for i, e := range builder.EmbedDirs {
+		if !filepath.IsAbs(e.Dir) {
+			builder.EmbedDirs[i].Dir = filepath.Join(folder, e.Dir)
+		}
+	}
+	return builder, nil
+}
+
+// decode is json.Unmarshal, except that it refuses unknown keys and says in
+// which line an error is.
+func decode(data []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(into)
+	if err == nil {
+		if _, err = decoder.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		return fmt.Errorf("line %d: something stands after the JSON object", line(data, decoder.InputOffset()))
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("line %d: the JSON ends too early", line(data, int64(len(data))))
+	}
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Errorf("line %d: %w", line(data, syntax.Offset), err)
+	}
+	if mistyped, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("line %d: %q cannot be a %s", line(data, mistyped.Offset), mistyped.Field, mistyped.Value)
+	}
+	// What is left is an unknown key, and encoding/json names it.
+	return fmt.Errorf("%s: the keys are those of xcaddy's Builder: caddy_version, plugins, replacements …", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// line is the number of the line in which the byte before offset stands.
+func line(data []byte, offset int64) int {
+	return 1 + bytes.Count(bytes.TrimRight(data[:offset], "\r\n"), []byte("\n"))
+}
+
+// isFolder tells a folder from a module path by Go's own rule for replacements.
+func isFolder(path string) bool {
+	first, _, _ := strings.Cut(filepath.ToSlash(path), "/")
+	return first == "." || first == ".." || filepath.IsAbs(path)
+}
+
+// stayLocal keeps the go command from asking the network about modules that
+// folders replace. It tries every prefix of a package's path as a module, and
+// a proxy that answers anything but "not found" would fail the build.
+func stayLocal(ctx context.Context, replacements []xcaddy.Replace) error {
+	out, err := exec.CommandContext(ctx, "go", "env", "GONOPROXY", "GOVCS").Output()
+	if err != nil {
+		return fmt.Errorf("asking the go command for its settings: %w", err)
+	}
+	lines := strings.Split(string(out), "\n")
+	direct, rules := lines[0], lines[1]
+	for _, r := range replacements {
+		if module, _, _ := strings.Cut(strings.ReplaceAll(string(r.Old), " ", "@"), "@"); isFolder(string(r.New)) {
+			direct = strings.Trim(module+","+direct, ",")
+			rules = strings.Trim(module+":off,"+rules, ",")
+		}
+	}
+	return errors.Join(os.Setenv("GONOPROXY", direct), os.Setenv("GOVCS", rules))
+}
