@@ -234,7 +234,7 @@ func (hw *heldWriter) FlushError() error {
 	if hw.replaced {
 		return nil
 	}
-	return http.NewResponseController(hw.out).Flush() //nolint:bodyclose // there is no body
+	return http.NewResponseController(hw.out).Flush()
 }
 
 // Hijack takes over the connection; not from a fault that has replied on it.
@@ -245,7 +245,7 @@ func (hw *heldWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if hw.out == nil {
 		hw.out = hw.ResponseWriter
 	}
-	return http.NewResponseController(hw.out).Hijack() //nolint:bodyclose // there is no body
+	return http.NewResponseController(hw.out).Hijack()
 }
 
 // Interface guards

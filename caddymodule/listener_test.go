@@ -239,7 +239,7 @@ func dialWire(t testing.TB, addr string, secure bool) *wireClient {
 	t.Cleanup(func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	if secure {
-		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: "example.com", NextProtos: []string{"http/1.1"}}) //nolint:gosec // made up above
+		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: "example.com", NextProtos: []string{"http/1.1"}})
 	}
 	c := &wireClient{t: t, conn: conn}
 	c.read = bufio.NewReader(io.TeeReader(conn, &c.raw))
@@ -552,7 +552,7 @@ func TestStatusLineTimeouts(t *testing.T) {
 func TestStatusLineHTTP2(t *testing.T) {
 	for _, way := range []string{"wrapper", "handback"} {
 		addr := wireConfig{way: way, tls: true}.start(t)
-		transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "example.com"}} //nolint:gosec // made up above
+		transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "example.com"}}
 		client := &http.Client{Transport: transport}
 		for range 2 {
 			resp, err := client.Get("https://" + addr)

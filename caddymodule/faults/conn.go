@@ -25,7 +25,7 @@ func closeInOrder(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength == 0 {
 		return // nothing unread: the server's own close is as good
 	}
-	conn, _, err := http.NewResponseController(w).Hijack() //nolint:bodyclose // there is no body
+	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return
 	}
@@ -37,7 +37,7 @@ func closeInOrder(w http.ResponseWriter, r *http.Request) {
 // without lingering forgets what it has to send. TLS gets no time to say
 // goodbye.
 func resetConn(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack() //nolint:bodyclose // there is no body
+	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return
 	}

@@ -150,6 +150,6 @@ func (l link) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 
 // Interface guards
 var (
-	_ caddyhttp.MiddlewareHandler = (Chain)(nil)
+	_ caddyhttp.MiddlewareHandler = Chain(nil)
 	_ caddyhttp.Handler           = link{}
 )

@@ -48,7 +48,7 @@ func stickyDraw(seed, key string) float64 {
 // requests that come at once cannot disturb one another.
 func seededDraw(seed int64, n uint64) float64 {
 	var pcg rand.PCG
-	pcg.Seed(uint64(seed), n) //nolint:gosec // any bits will do
+	pcg.Seed(uint64(seed), n)
 	return unit(pcg.Uint64())
 }
 

@@ -183,9 +183,10 @@ func (rl *Rule) matchesResponse(code int, header http.Header) bool {
 
 // Kinds are the names of all kinds of fault that this Caddy was built with.
 func Kinds() []string {
-	var names []string
-	for _, info := range caddy.GetModules(faults.Namespace) {
-		names = append(names, info.ID.Name())
+	infos := caddy.GetModules(faults.Namespace)
+	names := make([]string, len(infos))
+	for i, info := range infos {
+		names[i] = info.ID.Name()
 	}
 	return names
 }
