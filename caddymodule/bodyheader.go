@@ -32,7 +32,7 @@ func setAside(header http.Header) http.Header {
 	}
 	for name := range header {
 		for _, prefix := range bodyPrefixes {
-			if strings.HasPrefix(name, prefix) {
+			if strings.HasPrefix(http.CanonicalHeaderKey(name), prefix) { // reverse_proxy writes Sec-WebSocket-
 				take(name)
 			}
 		}

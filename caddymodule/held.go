@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -221,9 +222,13 @@ func (hw *heldWriter) ReadFrom(src io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{hw}, src) // by way of Write, which bounds it
 }
 
+// HoldsReply reports whether the head is still to come: a fault of a point
+// further in must not go past it.
+func (hw *heldWriter) HoldsReply() bool { return hw.out == nil && !hw.replaced }
+
 // implicitHead decides on a reply that has no head of its own.
 func (hw *heldWriter) implicitHead() {
-	if hw.out == nil && !hw.replaced {
+	if hw.HoldsReply() {
 		hw.head(http.StatusOK)
 	}
 }
@@ -253,4 +258,5 @@ var (
 	_ http.ResponseWriter = (*heldWriter)(nil)
 	_ io.ReaderFrom       = (*heldWriter)(nil)
 	_ http.Hijacker       = (*heldWriter)(nil)
+	_ faults.Holder       = (*heldWriter)(nil)
 )

@@ -53,16 +53,20 @@ func resetConn(w http.ResponseWriter) {
 
 // netConn is the connection inside of a wrapped one, nil if it shows none.
 // crypto/tls and the connections of this module call the method NetConn, those
-// of the proxy_protocol wrapper Raw.
+// of the proxy_protocol wrapper Raw. Caddy's own wrapper round TLS shows
+// nothing but the local address, by which the listener wrapper is found.
 func netConn(conn net.Conn) net.Conn {
-	switch conn := conn.(type) {
-	case interface{ NetConn() net.Conn }:
-		return conn.NetConn()
+	type wrapped interface{ NetConn() net.Conn }
+	switch c := conn.(type) {
+	case wrapped:
+		return c.NetConn()
 	case interface{ Raw() net.Conn }:
-		return conn.Raw()
-	default:
-		return nil
+		return c.Raw()
 	}
+	if addr, ok := conn.LocalAddr().(wrapped); ok {
+		return addr.NetConn()
+	}
+	return nil
 }
 
 // innermostConn returns the connection that net/http had, from the one that Hijack

@@ -34,11 +34,12 @@ const (
 // what changes the body on its way, such as encode, does not.
 //
 // It returns false when it has neither written nor taken over anything: over
-// HTTP/2 and HTTP/3, where the connection cannot be hijacked, or after the
-// server's write timeout. The reply is to be written the ordinary way then.
+// HTTP/2 and HTTP/3, where the connection cannot be hijacked, where somebody
+// further out waits for the head to decide on it, or after the server's write
+// timeout. The reply is to be written the ordinary way then.
 func (s *StatusLine) HandBack(w http.ResponseWriter, r *http.Request, body []byte) (done bool, err error) {
 	srv, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
-	if s == nil || s.code < 200 || r.ProtoMajor != 1 || srv == nil {
+	if s == nil || s.code < 200 || r.ProtoMajor != 1 || srv == nil || holdsReply(w) {
 		return false, nil
 	}
 	x := exchange{line: s, srv: srv, r: r, body: body, limits: writeTimeouts(srv, r)}
@@ -51,6 +52,28 @@ func (s *StatusLine) HandBack(w http.ResponseWriter, r *http.Request, body []byt
 		return false, nil
 	}
 	return true, x.finish(w, conn, brw)
+}
+
+// A Holder is a response writer that may keep the reply from its client, until
+// it has seen the head.
+type Holder interface {
+	// HoldsReply reports whether the head is still to come.
+	HoldsReply() bool
+}
+
+// holdsReply reports whether there is such a writer on the way to the client.
+func holdsReply(w http.ResponseWriter) bool {
+	for w != nil {
+		if h, ok := w.(Holder); ok && h.HoldsReply() {
+			return true
+		}
+		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return false
+		}
+		w = inner.Unwrap()
+	}
+	return false
 }
 
 // An exchange is one request and the reply that HandBack gives to it.
