@@ -15,6 +15,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
 // load provisions a handler from its JSON, beside an app from its own.
@@ -282,5 +284,20 @@ func TestUpstreamErrorPasses(t *testing.T) {
 		if _, _, err := get(t, load(t, config, ""), "/", func(http.ResponseWriter, *http.Request) error { return want }); !errors.Is(err, want) {
 			t.Errorf("%s: got error %v, want %v", config, err, want)
 		}
+	}
+}
+
+// What a kind lets pass unchanged is counted under its reason.
+func TestKindPassCounted(t *testing.T) {
+	h := load(t, `{"point": "kindpass", "rules": [{"faults": [{"fault": "delay", "duration": "1ns"}]}]}`, "")
+	_, _, err := get(t, h, "/", func(_ http.ResponseWriter, r *http.Request) error {
+		faults.HitFrom(r.Context()).Pass("no_length")
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := testutil.ToFloat64(passedTotal.WithLabelValues("kindpass", "rule1", "no_length")); got != 1 {
+		t.Errorf("passed: got %v, want 1", got)
 	}
 }

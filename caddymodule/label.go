@@ -23,11 +23,13 @@ type label struct {
 	ruleValue         any // rule and kind as values of placeholders
 	kindValue         any
 	metrics           ruleMetrics
+	passed            func(reason string)
 }
 
 func newLabel(point string, rule *rules.Rule) *label {
 	l := &label{point: point, rule: rule.Name, kind: rule.KindNames(), metrics: newRuleMetrics(point, rule)}
 	l.ruleValue, l.kindValue = l.rule, l.kind
+	l.passed = func(reason string) { passedTotal.WithLabelValues(l.point, l.rule, reason).Inc() }
 	return l
 }
 
@@ -53,7 +55,7 @@ func (id *injectionID) String() string { return fmt.Sprintf("%016x", uint64(*id)
 func (h *Handler) label(w http.ResponseWriter, r *http.Request, d rules.Decision) *http.Request {
 	l := h.labels[d.Rule.Index()]
 	inj := &injection{
-		Hit:      faults.Hit{N: d.N, U: d.U, Start: startTime(r.Context()), Ended: exit.ch},
+		Hit:      faults.Hit{N: d.N, U: d.U, Start: startTime(r.Context()), Ended: exit.ch, Passed: l.passed},
 		label:    l,
 		id:       injectionID(rand.Uint64()), //nolint:gosec // to tell hits apart, not to keep a secret
 		disclose: [1]string{l.rule},

@@ -79,6 +79,18 @@ type Hit struct {
 	// Ended is closed when the fault must let go of what it holds: at the end
 	// of the process. A nil channel never ends.
 	Ended <-chan struct{}
+
+	// Passed is told when a kind could not do its work and let the reply pass
+	// unchanged, and why: one of a few constant words, which become a label in
+	// the metrics. It may be nil.
+	Passed func(reason string)
+}
+
+// Pass counts a reply that the fault let pass unchanged.
+func (h *Hit) Pass(reason string) {
+	if h.Passed != nil {
+		h.Passed(reason)
+	}
 }
 
 // Rand is a generator for every further chance a kind needs. It is seeded from
