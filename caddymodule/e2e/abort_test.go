@@ -1,0 +1,272 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// phases are the two settings that a kind must not tell apart.
+var phases = []string{"request", "response"}
+
+// eachPhase runs a test with the fault of a site in each phase.
+func eachPhase(t *testing.T, fault string, test func(t *testing.T, phase, directive string)) {
+	t.Helper()
+	for _, phase := range phases {
+		t.Run("phase "+phase, func(t *testing.T) {
+			test(t, phase, "fault /f {\nphase "+phase+"\n"+fault+"\n}\n")
+		})
+	}
+}
+
+// wantAsked checks that the upstream was asked in phase response, and then
+// only.
+func (up *upstream) wantAsked(t *testing.T, phase string, asked int) {
+	t.Helper()
+	if phase == "request" {
+		asked = 0
+	}
+	up.wantHits(t, asked)
+}
+
+// TestClose ends HTTP/1 connections in good order, whatever has not been read.
+func TestClose(t *testing.T) {
+	eachPhase(t, "close", func(t *testing.T, phase, directive string) {
+		tests := []struct {
+			name, text string
+			body       int
+		}{
+			{"GET", get("/f"), 0},
+			{"HEAD", request("HEAD", "/f", ""), 0},
+			{"pipelined", get("/f") + get("/f"), 0},
+			{"POST 20 KB", "", 20 << 10},
+			{"POST 1 MB", "", 1 << 20},
+		}
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				up := serve(t, func(http.ResponseWriter, *http.Request) {})
+				asked := 0
+				transports(t, config{site: directive + up.proxy()}, func(t *testing.T, s *site) {
+					asked++
+					conn := s.dial(t)
+					conn.send(tt.text)
+					sent := make(chan error, 1)
+					go func() {
+						var err error
+						if tt.body > 0 {
+							_, err = io.WriteString(conn, request("POST", "/f", strings.Repeat("x", tt.body)))
+						}
+						sent <- err
+					}()
+					conn.wantEnd()
+					if err := <-sent; err != nil { // a socket tells of a reset once, here or there
+						t.Errorf("sending: %v", err)
+					}
+					up.wantAsked(t, phase, asked)
+				})
+			})
+		}
+	})
+}
+
+// TestReset breaks HTTP/1 connections by a RST.
+func TestReset(t *testing.T) {
+	eachPhase(t, "reset", func(t *testing.T, phase, directive string) {
+		up := serve(t, echo)
+		asked := 0
+		transports(t, config{site: directive + up.proxy()}, func(t *testing.T, s *site) {
+			for _, request := range []string{get("/f"), request("POST", "/f", strings.Repeat("x", 20<<10))} {
+				asked++
+				conn := s.dial(t)
+				_, writeErr := io.WriteString(conn, request) // the reset may come before its end, and is told once
+				rest, err := io.ReadAll(conn.in)
+				if err = errors.Join(writeErr, err); !errors.Is(err, syscall.ECONNRESET) || len(rest) > 0 {
+					t.Errorf("got %q, error %v, want ECONNRESET", rest, err)
+				}
+				up.wantAsked(t, phase, asked)
+			}
+		})
+	})
+}
+
+// TestStreamsDieAlone closes and resets streams of HTTP/2 and HTTP/3
+// connections while another stream of the same connection waits for its reply.
+func TestStreamsDieAlone(t *testing.T) {
+	for _, kind := range []string{"close", "reset"} {
+		eachPhase(t, kind, func(t *testing.T, phase, directive string) {
+			release := make(chan struct{})
+			up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/slow" {
+					<-release
+				}
+				echo(w, r)
+			})
+			for _, wrapper := range []bool{false, true} {
+				s := start(t, config{tls: true, wrapper: wrapper, site: directive + up.proxy()})
+				for _, proto := range []protocol{http2, http3_} {
+					t.Run(kind+" "+proto.String()+" wrapper "+strconv.FormatBool(wrapper), func(t *testing.T) {
+						c := s.client(t, proto)
+						c.get(t, "/connect")
+						before := up.hits.get()
+						slow := make(chan *reply, 1)
+						go func() {
+							got, err := c.try(c.request(t, "GET", "/slow", nil))
+							if err != nil {
+								t.Errorf("the other stream: %v", err)
+							}
+							slow <- got
+						}()
+						eventually(t, func() error {
+							if up.hits.get() == before {
+								return errors.New("the other stream has not reached the upstream")
+							}
+							return nil
+						})
+						for _, body := range []io.Reader{nil, strings.NewReader(strings.Repeat("x", 20<<10))} {
+							if got, err := c.try(c.request(t, "POST", "/f", body)); !streamEnded(err) {
+								t.Errorf("got %v, error %v, want a stream error", got, err)
+							}
+						}
+						release <- struct{}{}
+						if got := <-slow; got != nil {
+							wantReply(t, got, 200, "GET /slow")
+						}
+						wantReply(t, c.get(t, "/"), 200, "GET /")
+						if got := c.dials.get(); got != 1 {
+							t.Errorf("connections opened: got %d, want 1", got)
+						}
+					})
+				}
+			}
+		})
+	}
+}
+
+// TestError leaves the reply to Caddy's error routes.
+func TestError(t *testing.T) {
+	up := serve(t, zoo)
+	const handle = "handle_errors {\nheader X-Handled yes\nrespond \"{http.error.status_code} {http.error.message}\" {http.error.status_code}\n}\n"
+	tests := []struct {
+		name, fault, rest string
+		status            int
+		body              string
+	}{
+		{"bare", "error 551 boom", "", 551, ""},
+		{"default", "error", "", 502, ""},
+		{"default, handled", "error", handle, 502, "502 Bad Gateway"},
+		{"handled", "error 551 boom", handle, 551, "551 boom"},
+		{"handled, name of the status", "error 551", handle, 551, "551 User Not Local"},
+		{"handled, placeholder", "error 503 \"no {http.request.host}\"", handle, 503, "503 no fault.test"},
+		{"handled with another status", "error 551 boom", "handle_errors {\nrespond sorry 500\n}\n", 500, "sorry"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			eachPhase(t, tt.fault, func(t *testing.T, _, directive string) {
+				everywhere(t, config{site: directive + tt.rest + up.proxy()}, func(t *testing.T, c *client) {
+					got := c.get(t, "/f")
+					wantReply(t, got, tt.status, tt.body)
+					phrase := map[int]string{551: "551 User Not Local", 502: "502 Bad Gateway", 503: "503 Service Unavailable", 500: "500 Internal Server Error"}[tt.status]
+					if c.wrapper && c.proto == http1 && got.Status != phrase {
+						t.Errorf("status line: got %q, want %q", got.Status, phrase)
+					}
+					if tt.rest == handle && got.Header.Get("X-Handled") != "yes" {
+						t.Errorf("X-Handled: got header %v, want yes", got.Header)
+					}
+					wantReply(t, c.get(t, "/"), 200, "GET /")
+					if dials := c.dials.get(); dials != 1 {
+						t.Errorf("connections opened: got %d, want 1", dials)
+					}
+				})
+			})
+		})
+	}
+}
+
+// TestErrorPhraseDoesNotLinger arms a phrase that the error route does not use,
+// and asks on the same connection for one that Go writes.
+func TestErrorPhraseDoesNotLinger(t *testing.T) {
+	directives := "fault /f {\nerror 551 boom\n}\nhandle_errors {\nrespond sorry 500\n}\nrespond /native native 551\nrespond other"
+	for _, tls := range []bool{false, true} {
+		conn := start(t, config{tls: tls, wrapper: true, site: directives}).dial(t)
+		conn.roundTrip(get("/f")).wantLine(t, "HTTP/1.1 500 Internal Server Error\r\n")
+		conn.roundTrip(get("/native")).wantLine(t, "HTTP/1.1 551 status code 551\r\n")
+	}
+}
+
+// TestDelay waits, then goes on as if nothing had been.
+func TestDelay(t *testing.T) {
+	const least = 20 * time.Millisecond
+	up := serve(t, echo)
+	for _, fault := range []string{"delay 20ms", "delay 20ms 40ms"} {
+		t.Run(fault, func(t *testing.T) {
+			eachPhase(t, fault, func(t *testing.T, _, directive string) {
+				everywhere(t, config{site: directive + up.proxy()}, func(t *testing.T, c *client) {
+					began := time.Now()
+					got := c.get(t, "/f")
+					if took := time.Since(began); took < least {
+						t.Errorf("took %v, want %v or more", took, least)
+					}
+					wantReply(t, got, 200, "GET /f")
+					timing, ok := strings.CutPrefix(got.Header.Get("Server-Timing"), "fault;dur=")
+					ms, err := strconv.ParseFloat(timing, 64)
+					if !ok || err != nil || ms < 20 || ms > 40 {
+						t.Errorf("Server-Timing: got %q, want fault;dur= and 20 to 40", got.Header.Get("Server-Timing"))
+					}
+				})
+			})
+		})
+	}
+}
+
+// TestDelayThenRespond runs two faults of one rule.
+func TestDelayThenRespond(t *testing.T) {
+	up := serve(t, zoo)
+	eachPhase(t, "delay 20ms\nrespond 551", func(t *testing.T, _, directive string) {
+		everywhere(t, config{site: directive + up.proxy()}, func(t *testing.T, c *client) {
+			began := time.Now()
+			got := c.get(t, "/f")
+			if took := time.Since(began); took < 20*time.Millisecond {
+				t.Errorf("took %v, want 20ms or more", took)
+			}
+			want551(t, got)
+		})
+	})
+}
+
+// TestClientLeaves ends a delay with the request, not with the hour.
+func TestClientLeaves(t *testing.T) {
+	eachPhase(t, "delay 1h", func(t *testing.T, phase, directive string) {
+		asked := 0
+		up := serve(t, echo)
+		everywhere(t, config{site: directive + up.proxy() + "\n" + accessLog}, func(t *testing.T, c *client) {
+			asked++
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			before := injected(t, "fault1", "rule1", "delay")
+			go func() {
+				eventually(t, func() error {
+					if injected(t, "fault1", "rule1", "delay") == before {
+						return errors.New("the request is not held")
+					}
+					return nil
+				})
+				leave()
+			}()
+			if got, err := c.try(c.request(t, "GET", "/f", nil).WithContext(ctx)); !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v, error %v, want a cancelled request", got, err)
+			}
+			c.wantAccess(t, func(line map[string]any) bool {
+				return line["status"] == 499.0 && line["request"].(map[string]any)["proto"] == map[protocol]string{
+					http1: "HTTP/1.1", http2: "HTTP/2.0", http3_: "HTTP/3.0",
+				}[c.proto]
+			})
+			up.wantAsked(t, phase, asked)
+		})
+	})
+}

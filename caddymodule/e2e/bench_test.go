@@ -1,0 +1,167 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/caddyfault/caddyfault/caddymodule"
+)
+
+func init() {
+	caddy.RegisterModule(smallest{})
+	httpcaddyfile.RegisterHandlerDirective("smallest", func(httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+		return new(smallest), nil
+	})
+	httpcaddyfile.RegisterDirectiveOrder("smallest", httpcaddyfile.Before, "respond")
+}
+
+// smallest is the least that a handler in Caddy can do to send a reply: what
+// the server itself costs.
+type smallest struct{}
+
+func (smallest) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.smallest", New: func() caddy.Module { return new(smallest) }}
+}
+
+func (*smallest) UnmarshalCaddyfile(*caddyfile.Dispenser) error { return nil }
+
+var smallestBody = []byte(`{"error": "server_error", "message": "User Not Local"}`)
+
+func (smallest) ServeHTTP(w http.ResponseWriter, _ *http.Request, _ caddyhttp.Handler) error {
+	w.Header()["Content-Type"] = []string{"application/json"}
+	w.WriteHeader(551)
+	_, _ = w.Write(smallestBody)
+	return nil
+}
+
+// BenchmarkReply compares a reply of the fault directive with the same bytes
+// sent by Caddy's own respond directive and by the smallest possible handler,
+// over one keep-alive connection to one server. Run it with -count and compare
+// within the run.
+func BenchmarkReply(b *testing.B) {
+	addr := benchServer(b, `{
+		admin off
+		auto_https off
+		persist_config off
+		fault {
+			disclose off
+		}
+		servers {
+			listener_wrappers {
+				fault
+			}
+		}
+	}
+	:0 {
+		bind 127.0.0.1
+		route /smallest {
+			smallest
+		}
+		route /respond {
+			header Content-Type application/json
+			respond "{\"error\": \"server_error\", \"message\": \"User Not Local\"}" 551
+		}
+		route /fault {
+			fault 551
+		}
+		route /missed {
+			fault /other 551
+			smallest
+		}
+	}`)
+	for _, name := range []string{"smallest", "respond", "fault", "missed"} {
+		b.Run(name, func(b *testing.B) { benchRequests(b, addr, "/"+name) })
+	}
+}
+
+func benchServer(b *testing.B, config string) string {
+	b.Helper()
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := caddy.Load(adapted, true); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = caddy.Stop() })
+	app, err := caddy.ActiveContext().App("http")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, srv := range app.(*caddyhttp.App).Servers {
+		return srv.Listeners()[0].Addr().String()
+	}
+	b.Fatal("no server")
+	return ""
+}
+
+// benchRequests sends requests over one connection and reads the replies with
+// as little work as can be, so that the server's share of the time is large.
+func benchRequests(b *testing.B, addr, path string) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
+		b.Fatal(err)
+	}
+	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: bench\r\n\r\n", path)
+	if _, err := conn.Write(request); err != nil {
+		b.Fatal(err)
+	}
+	br := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(br, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != 551 || len(body) != len(smallestBody) {
+		b.Fatalf("got %d %q, %v", resp.StatusCode, body, err)
+	}
+	// every further reply is as long as the first one
+	if _, err := conn.Write(request); err != nil {
+		b.Fatal(err)
+	}
+	buf := make([]byte, 4096)
+	size, err := conn.Read(buf)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	before := cpuTime(b)
+	for b.Loop() {
+		if _, err := conn.Write(request); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.ReadFull(conn, buf[:size]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
+}
+
+// cpuTime is what the process has used so far, which is steadier than the time
+// that has passed; the client's share is the same for every handler.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}

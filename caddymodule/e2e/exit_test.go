@@ -1,0 +1,124 @@
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestExit ends the ready binary by SIGTERM while a request is held for an
+// hour. Caddy's own grace period has no end.
+func TestExit(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no SIGTERM")
+	}
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "caddy")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/caddyfault/caddyfault/cmd/caddy")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building: %v\n%s", err, out)
+	}
+	for _, phase := range phases {
+		t.Run("phase "+phase, func(t *testing.T) {
+			p := run(t, binary, "{\nadmin off\npersist_config off\nauto_https off\ndebug\n}\nhttp://"+host+":0 {\nbind 127.0.0.1\n"+
+				"fault {\nphase "+phase+"\ndelay 1h\n}\nrespond ok\n}\n")
+			s := &site{addr: p.find(t, `"actual_address":"([^"]+)"`)}
+			conn := s.dial(t)
+			conn.send(get("/"))
+			p.find(t, `"msg":"(injected a fault)"`)
+
+			began := time.Now()
+			if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-p.done:
+			case <-time.After(patience):
+				t.Fatalf("still running after %v", patience)
+			}
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("took %v to end, want 5s at most", took)
+			}
+			if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+				t.Errorf("exit code: got %d, want 0", code)
+			}
+			// the held request goes on to its end
+			got := conn.reply("GET")
+			if got.body != "ok" {
+				t.Errorf("held request: got %q, want ok", got)
+			}
+		})
+	}
+}
+
+// process is a running program that logs to a file.
+type process struct {
+	cmd  *exec.Cmd
+	log  string
+	done chan struct{}
+}
+
+// run starts Caddy; the end of the test kills it.
+func run(t *testing.T, binary, caddyfile string) *process {
+	t.Helper()
+	dir := t.TempDir()
+	config := filepath.Join(dir, "Caddyfile")
+	writeFile(t, config, []byte(caddyfile))
+	p := &process{log: filepath.Join(dir, "log"), done: make(chan struct{})}
+	out, err := os.Create(p.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	p.cmd = exec.CommandContext(t.Context(), binary, "run", "--config", config, "--adapter", "caddyfile")
+	p.cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	p.cmd.Stdout, p.cmd.Stderr = out, out
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.done)
+		_ = p.cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	})
+	return p
+}
+
+// find waits for something in the log.
+func (p *process) find(t *testing.T, pattern string) string {
+	t.Helper()
+	re := regexp.MustCompile(pattern)
+	var found string
+	eventually(t, func() error {
+		log, err := os.ReadFile(p.log)
+		if err != nil {
+			return err
+		}
+		match := re.FindSubmatch(log)
+		if match == nil {
+			return &notFound{pattern, string(bytes.TrimSpace(log))}
+		}
+		found = string(match[1])
+		return nil
+	})
+	if found == "" {
+		t.FailNow()
+	}
+	return found
+}
+
+type notFound struct{ pattern, log string }
+
+func (e *notFound) Error() string {
+	return e.pattern + " is not in the log:\n" + strings.TrimSpace(e.log)
+}

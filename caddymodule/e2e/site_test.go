@@ -1,0 +1,307 @@
+package e2e
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	_ "github.com/caddyserver/caddy/v2/modules/standard" // the directives that stand beside fault
+
+	_ "github.com/caddyfault/caddyfault/caddymodule"
+)
+
+// patience bounds every wait for something that should come at once.
+const patience = 10 * time.Second
+
+// The hosts of a test site. They are of the same length, so that their requests
+// are, too.
+const (
+	host  = "fault.test"
+	other = "plain.test"
+)
+
+// config describes a Caddy with one server.
+type config struct {
+	tls     bool
+	wrapper bool   // listener_wrappers { fault }
+	global  string // further global options
+	servers string // further options of the server
+	port    int    // 0: the kernel chooses
+	site    string // the directives of fault.test
+	other   string // the directives of plain.test, if there is to be one
+}
+
+// caddyfile is the configuration as text; everything it writes goes to dir.
+func (c config) caddyfile(dir string) string {
+	scheme, tlsLine, wrapper, second := "http", "", "", ""
+	if c.tls {
+		scheme, tlsLine = "https", "tls "+filepath.Join(dir, "cert.pem")+" "+filepath.Join(dir, "key.pem")
+	}
+	if c.wrapper {
+		wrapper = "listener_wrappers {\nfault\n}"
+	}
+	block := func(host, directives string) string {
+		directives = strings.ReplaceAll(directives, "{access.log}", filepath.Join(dir, "access.log"))
+		return fmt.Sprintf("%s://%s:%d {\nbind 127.0.0.1\n%s\n%s\n}\n", scheme, host, c.port, tlsLine, directives)
+	}
+	if c.other != "" {
+		second = block(other, c.other)
+	}
+	return fmt.Sprintf(`{
+		admin off
+		persist_config off
+		auto_https off
+		grace_period %v
+		storage file_system %s
+		log default {
+			output file %s {
+				roll_disabled
+			}
+			format json
+			level DEBUG
+		}
+		servers {
+			%s
+			%s
+		}
+		%s
+	}
+	`, patience, filepath.Join(dir, "storage"), filepath.Join(dir, "caddy.log"), wrapper, c.servers, c.global) +
+		block(host, c.site) + second
+}
+
+// site is a running Caddy.
+type site struct {
+	config
+	dir  string
+	addr string // of the TCP listener
+}
+
+// start loads a configuration; the end of the test stops it. A test that fails
+// shows Caddy's log.
+func start(t *testing.T, c config) *site {
+	t.Helper()
+	s := &site{config: c, dir: t.TempDir()}
+	if c.tls {
+		writeFile(t, s.path("cert.pem"), certificate().certPEM)
+		writeFile(t, s.path("key.pem"), certificate().keyPEM)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("caddy's log:\n%s", s.caddyLog(t))
+		}
+	})
+	s.load(t)
+	t.Cleanup(func() {
+		began := time.Now()
+		if err := caddy.Stop(); err != nil {
+			t.Errorf("stopping caddy: %v", err)
+		}
+		if took := time.Since(began); took >= patience {
+			t.Errorf("caddy took %v to stop: a request is still held", took)
+		}
+	})
+	return s
+}
+
+// load makes the site's configuration the running one.
+func (s *site) load(t *testing.T) {
+	t.Helper()
+	if err := caddy.Load(adapt(t, s.caddyfile(s.dir)), true); err != nil {
+		t.Fatalf("loading: %v\n%s", err, s.caddyfile(s.dir))
+	}
+	s.addr = s.server(t).Listeners()[0].Addr().String()
+}
+
+func adapt(t *testing.T, caddyfile string) []byte {
+	t.Helper()
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		t.Fatalf("adapting: %v\n%s", err, caddyfile)
+	}
+	return adapted
+}
+
+// server is the one HTTP server of the running configuration.
+func (s *site) server(t *testing.T) *caddyhttp.Server {
+	t.Helper()
+	app, err := caddy.ActiveContext().App("http")
+	if err != nil {
+		t.Fatalf("http app: %v", err)
+	}
+	servers := app.(*caddyhttp.App).Servers
+	if len(servers) != 1 {
+		t.Fatalf("got %d servers, want 1", len(servers))
+	}
+	for _, srv := range servers {
+		return srv
+	}
+	return nil
+}
+
+func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
+
+// caddyLog is what the default logger has written so far.
+func (s *site) caddyLog(t *testing.T) string {
+	t.Helper()
+	log, err := os.ReadFile(s.path("caddy.log"))
+	if err != nil {
+		t.Errorf("reading caddy's log: %v", err)
+	}
+	return string(log)
+}
+
+// url is the address of a page of the site.
+func (s *site) url(path string) string {
+	if s.tls {
+		return "https://" + host + path
+	}
+	return "http://" + host + path
+}
+
+// dialTCP opens a connection to the site, with TLS where the site has it.
+func (s *site) dialTCP(alpn ...string) (net.Conn, error) {
+	conn, err := net.DialTimeout("tcp", s.addr, patience)
+	if err != nil || !s.tls {
+		return conn, err
+	}
+	return tls.Client(conn, clientTLS(alpn...)), nil
+}
+
+var (
+	altSvc     = regexp.MustCompile(`h3=":(\d+)"`)
+	altSvcLine = regexp.MustCompile(`Alt-Svc: [^\r]*\r\n`)
+)
+
+// quicAddr is where the site speaks HTTP/3. Caddy tells it in the Alt-Svc field
+// of every reply, here one for a host that it does not serve.
+func (s *site) quicAddr(t *testing.T) string {
+	t.Helper()
+	conn := s.dial(t)
+	defer conn.Close()
+	reply := conn.roundTrip("GET / HTTP/1.1\r\nHost: nobody.test\r\n\r\n")
+	port := altSvc.FindStringSubmatch(reply.head)
+	if port == nil {
+		t.Fatalf("no HTTP/3 port in %q", reply.head)
+	}
+	return net.JoinHostPort("127.0.0.1", port[1])
+}
+
+// transports are the ways a site can be reached; with and without the listener
+// wrapper each has to look the same.
+func transports(t *testing.T, c config, test func(t *testing.T, s *site)) {
+	t.Helper()
+	for _, variant := range []struct {
+		name         string
+		tls, wrapper bool
+	}{
+		{"plain", false, false},
+		{"plain, wrapper", false, true},
+		{"TLS", true, false},
+		{"TLS, wrapper", true, true},
+	} {
+		t.Run(variant.name, func(t *testing.T) {
+			c.tls, c.wrapper = variant.tls, variant.wrapper
+			test(t, start(t, c))
+		})
+	}
+}
+
+// everywhere runs a test with a client for each protocol of each transport.
+func everywhere(t *testing.T, c config, test func(t *testing.T, c *client)) {
+	t.Helper()
+	transports(t, c, func(t *testing.T, s *site) {
+		for _, proto := range s.protocols() {
+			t.Run(proto.String(), func(t *testing.T) { test(t, s.client(t, proto)) })
+		}
+	})
+}
+
+// keyPair is a self-signed certificate.
+type keyPair struct {
+	certPEM, keyPEM []byte
+	pool            *x509.CertPool
+}
+
+var certificate = sync.OnceValue(func() keyPair {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: host},
+		DNSNames:     []string{host, other, "nobody.test"},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(24 * time.Hour),
+		IsCA:         true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		panic(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		panic(err)
+	}
+	pair := keyPair{
+		certPEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		keyPEM:  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}),
+		pool:    x509.NewCertPool(),
+	}
+	pair.pool.AppendCertsFromPEM(pair.certPEM)
+	return pair
+})
+
+func clientTLS(alpn ...string) *tls.Config {
+	return &tls.Config{RootCAs: certificate().pool, ServerName: host, NextProtos: alpn}
+}
+
+func writeFile(t *testing.T, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually waits until check finds nothing to complain of.
+func eventually(t *testing.T, check func() error) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if err = check(); err == nil {
+			return
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	t.Errorf("still after %v: %v", patience, err)
+}
+
+// headerOf parses the lines of a head.
+func headerOf(head string) http.Header {
+	header := make(http.Header)
+	for _, line := range strings.Split(head, "\r\n")[1:] {
+		if name, value, ok := strings.Cut(line, ": "); ok {
+			header.Add(name, value)
+		}
+	}
+	return header
+}
