@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -143,6 +142,7 @@ func (p *pointParser) parseStatus() error {
 	p.direct = p.newRule()
 	respond := status.Clone()
 	respond.Text = "respond"
+	p.direct.first = word
 	return p.direct.parseFault(caddyfile.NewDispenser([]caddyfile.Token{respond, status}))
 }
 
@@ -280,29 +280,4 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 		}
 	}
 	return httpcaddyfile.App{Name: "fault", Value: caddyconfig.JSON(app, nil)}, nil
-}
-
-// unmarshalFault parses one fault with the parser of its kind and checks it,
-// so that an error can name the line.
-func unmarshalFault(d *caddyfile.Dispenser) (faults.Fault, error) {
-	word := d.Val()
-	id := faults.Namespace + "." + word
-	if _, err := caddy.GetModule(id); err != nil {
-		return nil, d.Errf("unrecognized word '%s': neither a setting of a rule nor a kind of fault; the kinds are %s", word, strings.Join(rules.Kinds(), ", "))
-	}
-	at := *d
-	unm, err := caddyfile.UnmarshalModule(d, id)
-	if err != nil {
-		return nil, err
-	}
-	fault, ok := unm.(faults.Fault)
-	if !ok {
-		return nil, at.Errf("module %s is not a fault", id)
-	}
-	if v, ok := unm.(caddy.Validator); ok {
-		if err := v.Validate(); err != nil {
-			return nil, at.WrapErr(err)
-		}
-	}
-	return fault, nil
 }

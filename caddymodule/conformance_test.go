@@ -378,7 +378,7 @@ func (lw *lateWriter) Write(p []byte) (int, error) {
 
 // Every kind of fault is in the golden files of no other.
 func TestKindGoldensHaveAKind(t *testing.T) {
-	known := rules.Kinds()
+	known := faults.Kinds()
 	for _, g := range goldens(t, "kind_*") {
 		kind, _, _ := strings.Cut(strings.TrimPrefix(g.name(), "kind_"), "_")
 		if !slices.Contains(known, kind) {

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -31,6 +30,7 @@ import (
 type ruleParser struct {
 	*rules.Rule
 
+	chain        faults.Draft
 	matcherToken func() (caddy.ModuleMap, bool, error)
 	seen         map[string]bool
 	first        string // the first word, for errors
@@ -62,7 +62,7 @@ func (p *ruleParser) parseLine(d *caddyfile.Dispenser, word string) error {
 // first line.
 func (p *ruleParser) finish(d *caddyfile.Dispenser) error {
 	if len(p.FaultsRaw) == 0 {
-		return d.Errf("rule without a fault: say what goes wrong, one of %s", strings.Join(rules.Kinds(), ", "))
+		return d.Errf("rule without a fault: say what goes wrong, one of %s", strings.Join(faults.Kinds(), ", "))
 	}
 	return nil
 }
@@ -158,18 +158,7 @@ func (p *ruleParser) parseDryRun(d *caddyfile.Dispenser) error {
 
 // parseFault parses a fault, whose tokens are all of d.
 func (p *ruleParser) parseFault(d *caddyfile.Dispenser) error {
-	d.Next()
-	if p.first == "" {
-		p.first = d.Val()
-	}
-	at := *d
-	fault, err := unmarshalFault(d)
-	if err != nil {
-		return err
-	}
-	if err := p.Append(fault); err != nil {
-		return at.WrapErr(err)
-	}
-	p.FaultsRaw = append(p.FaultsRaw, caddyconfig.JSONModuleObject(fault, "fault", faults.Kind(fault), nil))
-	return nil
+	err := p.chain.Unmarshal(d)
+	p.FaultsRaw = p.chain.JSON
+	return err
 }

@@ -1,6 +1,10 @@
 package faults
 
 import (
+	"fmt"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
@@ -52,4 +56,44 @@ func noArgs(d *caddyfile.Dispenser) error {
 		return d.Errf("unexpected argument '%s'", d.Val())
 	}
 	return nil
+}
+
+// parseArgs parses exactly these arguments.
+func parseArgs(d *caddyfile.Dispenser, args []string, parsers ...func(string) error) error {
+	if len(args) != len(parsers) {
+		return d.ArgErr()
+	}
+	for i, parse := range parsers {
+		if err := parse(args[i]); err != nil {
+			return d.WrapErr(err)
+		}
+	}
+	return nil
+}
+
+func durationParser(target *caddy.Duration) func(string) error {
+	return func(arg string) error {
+		duration, err := caddy.ParseDuration(arg)
+		if err != nil {
+			return fmt.Errorf("bad duration '%s': want one such as 250ms or 2s", arg)
+		}
+		*target = caddy.Duration(duration)
+		return nil
+	}
+}
+
+func numberParser(name string, target *float64) func(string) error {
+	return func(arg string) error {
+		number, err := strconv.ParseFloat(arg, 64)
+		if err != nil {
+			return fmt.Errorf("bad %s '%s': want a number", name, arg)
+		}
+		*target = number
+		return nil
+	}
+}
+
+// durationArg parses the single argument of an option.
+func durationArg(d *caddyfile.Dispenser, target *caddy.Duration) error {
+	return parseArgs(d, d.RemainingArgs(), durationParser(target))
 }

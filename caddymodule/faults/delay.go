@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -21,20 +20,64 @@ func init() {
 //
 // What the client sees is the same over every protocol: a reply that comes
 // late, with a `Server-Timing: fault;dur=…` field that says by how much, in
-// milliseconds. A client that leaves while it waits ends the wait and the
-// upstream is never asked; the access log has status 499. Over HTTP/1 the
-// leaving of a client whose request body has not been read is noticed only
-// after the wait.
+// milliseconds; an event stream or a WebSocket begins late. A client that
+// leaves while it waits ends the wait and the upstream is never asked; the
+// access log has status 499. Over HTTP/1 the leaving of a client whose request
+// body has not been read is noticed only after the wait.
+//
+// The wait is fixed or drawn from a distribution, each described by fields of
+// its own.
 type Delay struct {
-	// How long to wait, the same for every request. Not together with `min`
-	// and `max`.
+	// The distribution: `fixed`, `uniform`, `normal`, `lognormal`, `pareto` or
+	// `percentiles`. It follows from the fields and need not be written.
+	Distribution string `json:"distribution,omitempty"`
+
+	// How long to wait, the same for every request.
 	Duration caddy.Duration `json:"duration,omitempty"`
 
-	// The shortest wait. With `max` the wait is drawn evenly between the two.
+	// The shortest wait of a uniform distribution.
 	Min caddy.Duration `json:"min,omitempty"`
 
-	// The longest wait.
+	// The longest wait of a uniform distribution.
 	Max caddy.Duration `json:"max,omitempty"`
+
+	// The mean of a normal distribution. A negative draw is no delay.
+	Mean caddy.Duration `json:"mean,omitempty"`
+
+	// The standard deviation of a normal distribution.
+	Deviation caddy.Duration `json:"deviation,omitempty"`
+
+	// The median of a lognormal distribution: half of the requests wait longer.
+	Median caddy.Duration `json:"median,omitempty"`
+
+	// The standard deviation of the logarithm of a lognormal distribution; 0.5
+	// is a moderate tail, 1 a heavy one.
+	Sigma float64 `json:"sigma,omitempty"`
+
+	// The shortest wait of a Pareto distribution.
+	Scale caddy.Duration `json:"scale,omitempty"`
+
+	// How fast the tail of a Pareto distribution falls off; the smaller, the
+	// heavier. At 1 and below there is no mean.
+	Shape float64 `json:"shape,omitempty"`
+
+	// Waits by percentile, such as `{"p50": "100ms", "p99": "2s"}`; between two
+	// of them the wait grows evenly. Below the lowest it grows from nothing,
+	// above the highest it stays.
+	Percentiles map[string]caddy.Duration `json:"percentiles,omitempty"`
+
+	// No drawn wait is shorter than this. Default: 0.
+	AtLeast caddy.Duration `json:"at_least,omitempty"`
+
+	// No drawn wait is longer than this. Default: no limit.
+	AtMost caddy.Duration `json:"at_most,omitempty"`
+
+	// Ask the upstream at once and hold its reply back until the wait, counted
+	// from when the request came, is over: the reply takes the longer of the
+	// two, not their sum. A reply that took longer anyway is not delayed.
+	Hold bool `json:"hold,omitempty"`
+
+	quantile quantile
 }
 
 // CaddyModule returns the Caddy module information.
@@ -45,85 +88,86 @@ func (Delay) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision warns of a wait that the server's own timeout will cut short.
-func (d *Delay) Provision(ctx caddy.Context) error {
+// Provision prepares the distribution, and warns of a wait that the server's
+// own timeout will cut short.
+func (f *Delay) Provision(ctx caddy.Context) error {
+	if err := f.Validate(); err != nil {
+		return err
+	}
+	f.quantile = f.distribution().quantile()
 	srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if longest := max(d.Duration, d.Max); ok && srv.WriteTimeout > 0 && longest >= srv.WriteTimeout {
+	if median := f.wait(0.5); ok && srv.WriteTimeout > 0 && median >= time.Duration(srv.WriteTimeout) {
 		ctx.Logger().Warn("the delay reaches the server's write timeout: clients get no reply at all",
-			zap.Duration("delay", time.Duration(longest)),
+			zap.Duration("median_delay", median),
 			zap.Duration("write_timeout", time.Duration(srv.WriteTimeout)))
 	}
 	return nil
 }
 
-// Validate checks that there is one way to find the wait, and no time machine.
-func (d *Delay) Validate() error {
-	for _, f := range []struct {
-		name  string
-		value caddy.Duration
-	}{{"duration", d.Duration}, {"min", d.Min}, {"max", d.Max}} {
-		if f.value < 0 {
-			return fmt.Errorf("bad delay %s '%s': negative", f.name, time.Duration(f.value))
-		}
-	}
-	if d.Duration > 0 && (d.Min > 0 || d.Max > 0) {
-		return fmt.Errorf("delay has both duration '%s' and min or max: write one or the other", time.Duration(d.Duration))
-	}
-	if d.Min > d.Max {
-		return fmt.Errorf("bad delay: min '%s' is above max '%s'", time.Duration(d.Min), time.Duration(d.Max))
-	}
-	return nil
-}
-
-// ServeHTTP waits and calls next.
-func (d *Delay) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+// ServeHTTP waits and calls next; with hold it calls next and waits.
+func (f *Delay) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	hit := HitFrom(r.Context())
-	wait := d.draw(hit)
-	if wait <= 0 {
+	wait := f.wait(hit.Rand().Float64())
+	switch {
+	case wait <= 0:
 		return next.ServeHTTP(w, r)
+	case f.Hold:
+		return serveHeld(w, r, next, hit, wait)
 	}
 	if err := hit.Wait(r.Context(), wait); err != nil {
 		return err
 	}
-	w.Header().Add("Server-Timing", "fault;dur="+strconv.FormatFloat(wait.Seconds()*1e3, 'f', -1, 64))
+	markDelay(w.Header(), wait)
 	return next.ServeHTTP(w, r)
 }
 
-// draw is the wait of one hit.
-func (d *Delay) draw(hit *Hit) time.Duration {
-	if d.Max == 0 {
-		return time.Duration(d.Duration)
+// wait is the delay at a place of the distribution.
+func (f *Delay) wait(u float64) time.Duration {
+	wait := max(f.quantile(u), time.Duration(f.AtLeast))
+	if f.AtMost > 0 {
+		wait = min(wait, time.Duration(f.AtMost))
 	}
-	span := float64(d.Max - d.Min)
-	return time.Duration(d.Min) + time.Duration(hit.Rand().Float64()*span)
+	return wait
+}
+
+// markDelay says in a reply how long it was kept back.
+func markDelay(header http.Header, wait time.Duration) {
+	header.Add("Server-Timing", "fault;dur="+strconv.FormatFloat(wait.Seconds()*1e3, 'f', -1, 64))
 }
 
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
 //
-//	delay <duration>
-//	delay <min> <max>
+//	delay <duration>|<min> <max>|<distribution> {
+//	    at_least <duration>
+//	    at_most  <duration>
+//	    hold
+//	}
 //
 // One duration is waited by every request; of two, each request draws its own
-// wait evenly between them.
-func (d *Delay) UnmarshalCaddyfile(disp *caddyfile.Dispenser) error {
-	disp.Next() // consume kind
-	args := disp.RemainingArgs()
-	targets := []*caddy.Duration{&d.Min, &d.Max}
-	switch len(args) {
-	case 1:
-		targets = []*caddy.Duration{&d.Duration}
-	case 2:
-	default:
-		return disp.ArgErr()
+// wait evenly between them. A distribution is one of
+//
+//	normal      <mean> <deviation>
+//	lognormal   <median> <sigma>
+//	pareto      <scale> <shape>
+//	percentiles p<n>=<duration>...
+func (f *Delay) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume kind
+	if err := f.unmarshalDistribution(d); err != nil {
+		return err
 	}
-	for i, arg := range args {
-		dur, err := caddy.ParseDuration(arg)
-		if err != nil {
-			return disp.Errf("bad delay '%s': want a duration such as 250ms or 2s", arg)
+	return options(d, "", func(name string) error {
+		switch name {
+		case "at_least":
+			return durationArg(d, &f.AtLeast)
+		case "at_most":
+			return durationArg(d, &f.AtMost)
+		case "hold":
+			f.Hold = true
+			return noArgs(d)
+		default:
+			return d.Errf("unrecognized option '%s' of delay", name)
 		}
-		*targets[i] = caddy.Duration(dur)
-	}
-	return noBlock(disp)
+	})
 }
 
 // Interface guards

@@ -21,7 +21,6 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
-	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -135,33 +134,3 @@ func HitFrom(ctx context.Context) *Hit {
 	}
 	return &Hit{N: 1, Start: time.Now()}
 }
-
-// Chain is the faults of one rule, run in the order written.
-type Chain []Fault
-
-// ServeHTTP runs the chain and calls next behind its last fault.
-func (c Chain) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if len(c) == 0 {
-		return next.ServeHTTP(w, r)
-	}
-	if len(c) > 1 {
-		next = link{c[1:], next}
-	}
-	return c[0].ServeHTTP(w, r, next)
-}
-
-// link is the rest of a chain as the next handler of a fault.
-type link struct {
-	rest Chain
-	next caddyhttp.Handler
-}
-
-func (l link) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
-	return l.rest.ServeHTTP(w, r, l.next)
-}
-
-// Interface guards
-var (
-	_ caddyhttp.MiddlewareHandler = Chain(nil)
-	_ caddyhttp.Handler           = link{}
-)

@@ -31,8 +31,18 @@ func provision[F Fault](t testing.TB, f F) F {
 	return f
 }
 
-// parse makes a fault of its line in a Caddyfile.
+// parse makes a fault of its line in a Caddyfile, and makes it ready.
 func parse[F interface {
+	Fault
+	caddyfile.Unmarshaler
+}](t testing.TB, f F, line string,
+) F {
+	t.Helper()
+	return provision(t, unmarshal(t, f, line))
+}
+
+// unmarshal makes a fault of its line in a Caddyfile.
+func unmarshal[F interface {
 	Fault
 	caddyfile.Unmarshaler
 }](t testing.TB, f F, line string,
@@ -41,7 +51,7 @@ func parse[F interface {
 	if err := f.UnmarshalCaddyfile(caddyfile.NewTestDispenser(line)); err != nil {
 		t.Fatalf("%s: %v", line, err)
 	}
-	return provision(t, f)
+	return f
 }
 
 // request is one as Caddy's server hands it to a handler.

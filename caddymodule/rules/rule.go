@@ -122,7 +122,7 @@ func (rl *Rule) validate() error {
 		}
 	}
 	if len(rl.FaultsRaw) == 0 {
-		return fmt.Errorf("no fault: say what goes wrong, one of %s", strings.Join(Kinds(), ", "))
+		return fmt.Errorf("no fault: say what goes wrong, one of %s", strings.Join(faults.Kinds(), ", "))
 	}
 	return nil
 }
@@ -132,26 +132,8 @@ func (rl *Rule) loadFaults(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading faults: %w", err)
 	}
-	for _, mod := range mods.([]any) {
-		fault, ok := mod.(faults.Fault)
-		if !ok {
-			return fmt.Errorf("module %T is not a fault", mod)
-		}
-		if err := rl.Append(fault); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Append adds a fault behind those the rule has. It refuses one that nothing
-// could reach.
-func (rl *Rule) Append(f faults.Fault) error {
-	if n := len(rl.Faults); n > 0 && faults.Ends(rl.Faults[n-1]) {
-		return fmt.Errorf("fault '%s' comes behind '%s', which ends the request", faults.Kind(f), faults.Kind(rl.Faults[n-1]))
-	}
-	rl.Faults = append(rl.Faults, f)
-	return nil
+	rl.Faults, err = faults.NewChain(mods)
+	return err
 }
 
 // OnResponse reports whether the rule fires on the upstream's reply.
@@ -179,16 +161,6 @@ func (rl *Rule) matches(r *http.Request) (bool, error) {
 // matchesResponse reports whether the rule is for a reply with this head.
 func (rl *Rule) matchesResponse(code int, header http.Header) bool {
 	return rl.MatchResponse == nil || rl.MatchResponse.Match(code, header)
-}
-
-// Kinds are the names of all kinds of fault that this Caddy was built with.
-func Kinds() []string {
-	infos := caddy.GetModules(faults.Namespace)
-	names := make([]string, len(infos))
-	for i, info := range infos {
-		names[i] = info.ID.Name()
-	}
-	return names
 }
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`).MatchString

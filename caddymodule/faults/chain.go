@@ -1,0 +1,126 @@
+package faults
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// Chain is the faults of one rule, run in the order written.
+type Chain []Fault
+
+// ServeHTTP runs the chain and calls next behind its last fault.
+func (c Chain) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if len(c) == 0 {
+		return next.ServeHTTP(w, r)
+	}
+	if len(c) > 1 {
+		next = link{c[1:], next}
+	}
+	return c[0].ServeHTTP(w, r, next)
+}
+
+// link is the rest of a chain as the next handler of a fault.
+type link struct {
+	rest Chain
+	next caddyhttp.Handler
+}
+
+func (l link) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
+	return l.rest.ServeHTTP(w, r, l.next)
+}
+
+// Append returns the chain with one more fault at its end. It refuses one that
+// nothing could reach.
+func (c Chain) Append(f Fault) (Chain, error) {
+	if n := len(c); n > 0 && Ends(c[n-1]) {
+		return c, fmt.Errorf("fault '%s' comes behind '%s', which ends the request", Kind(f), Kind(c[n-1]))
+	}
+	return append(c, f), nil
+}
+
+// Ends reports whether the chain never calls next.
+func (c Chain) Ends() bool { return len(c) > 0 && Ends(c[len(c)-1]) }
+
+// NewChain makes a chain of what Caddy has loaded for a list of faults.
+func NewChain(loaded any) (Chain, error) {
+	var chain Chain
+	for _, mod := range loaded.([]any) {
+		fault, ok := mod.(Fault)
+		if !ok {
+			return nil, fmt.Errorf("module %T is not a fault", mod)
+		}
+		var err error
+		if chain, err = chain.Append(fault); err != nil {
+			return nil, err
+		}
+	}
+	return chain, nil
+}
+
+// Draft is a chain while a Caddyfile is parsed: the faults as they are, to be
+// checked, and as the JSON they become.
+type Draft struct {
+	Faults Chain
+	JSON   []json.RawMessage
+}
+
+// Unmarshal parses the fault whose tokens are all of d, by the parser of its
+// kind, and adds it. It is checked at once, so that an error can name the line.
+func (c *Draft) Unmarshal(d *caddyfile.Dispenser) error {
+	d.Next()
+	at := *d
+	fault, err := unmarshalFault(d)
+	if err != nil {
+		return err
+	}
+	if v, ok := fault.(caddy.Validator); ok {
+		if err := v.Validate(); err != nil {
+			return at.WrapErr(err)
+		}
+	}
+	if c.Faults, err = c.Faults.Append(fault); err != nil {
+		return at.WrapErr(err)
+	}
+	c.JSON = append(c.JSON, caddyconfig.JSONModuleObject(fault, "fault", Kind(fault), nil))
+	return nil
+}
+
+func unmarshalFault(d *caddyfile.Dispenser) (Fault, error) {
+	word := d.Val()
+	id := Namespace + "." + word
+	if _, err := caddy.GetModule(id); err != nil {
+		return nil, d.Errf("unrecognized word '%s': neither a setting nor a kind of fault; the kinds are %s", word, strings.Join(Kinds(), ", "))
+	}
+	unm, err := caddyfile.UnmarshalModule(d, id)
+	if err != nil {
+		return nil, err
+	}
+	fault, ok := unm.(Fault)
+	if !ok {
+		return nil, d.Errf("module %s is not a fault", id)
+	}
+	return fault, nil
+}
+
+// Kinds are the names of all kinds of fault that this Caddy was built with.
+func Kinds() []string {
+	infos := caddy.GetModules(Namespace)
+	names := make([]string, len(infos))
+	for i, info := range infos {
+		names[i] = info.ID.Name()
+	}
+	return names
+}
+
+// Interface guards
+var (
+	_ caddyhttp.MiddlewareHandler = Chain(nil)
+	_ caddyhttp.Handler           = link{}
+)

@@ -1,0 +1,186 @@
+package faults
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	caddy.RegisterModule(Choose{})
+}
+
+// Choose runs one of several branches, drawn by their weights. It uses the draw
+// of the rule: with `sticky` a key always gets the same branch, and a seed
+// repeats the branches, too.
+//
+// What the client sees, over every protocol, is what the branch does; a branch
+// that passes lets the request go on untouched.
+type Choose struct {
+	// The branches. Required.
+	Branches []*Branch `json:"branches,omitempty"`
+
+	total float64
+}
+
+// Branch is one of the things that may happen.
+type Branch struct {
+	// The weight of the branch against those of the others. They need not sum
+	// up to anything; a branch of weight 0 is never taken.
+	Weight float64 `json:"weight"`
+
+	// What goes wrong, in this order. Without faults the request passes.
+	FaultsRaw []json.RawMessage `json:"faults,omitempty" caddy:"namespace=http.faults inline_key=fault"`
+
+	chain Chain
+}
+
+// CaddyModule returns the Caddy module information.
+func (Choose) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  Namespace + ".choose",
+		New: func() caddy.Module { return new(Choose) },
+	}
+}
+
+// Provision loads the branches.
+func (f *Choose) Provision(ctx caddy.Context) error {
+	for i, branch := range f.Branches {
+		f.total += branch.Weight
+		if len(branch.FaultsRaw) == 0 {
+			continue
+		}
+		mods, err := ctx.LoadModule(branch, "FaultsRaw")
+		if err != nil {
+			return fmt.Errorf("loading branch %d of choose: %w", i+1, err)
+		}
+		if branch.chain, err = NewChain(mods); err != nil {
+			return fmt.Errorf("branch %d of choose: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// Validate checks the weights.
+func (f *Choose) Validate() error {
+	total := 0.0
+	for _, branch := range f.Branches {
+		if !(branch.Weight >= 0) || math.IsInf(branch.Weight, 0) { // not a number fails, too
+			return fmt.Errorf("bad weight '%v' of choose: want a number that is not negative", branch.Weight)
+		}
+		total += branch.Weight
+	}
+	switch {
+	case len(f.Branches) == 0:
+		return errors.New("choose has nothing to choose from: write a block of lines with a weight and a fault")
+	case total == 0:
+		return errors.New("bad weights of choose: all are 0, so nothing could ever be chosen")
+	}
+	return nil
+}
+
+// Terminal reports whether every branch that can be taken ends the request.
+func (f *Choose) Terminal() bool {
+	for _, branch := range f.Branches {
+		if branch.Weight > 0 && !branch.chain.Ends() {
+			return false
+		}
+	}
+	return true
+}
+
+// ServeHTTP runs the branch that the draw of the rule falls on.
+func (f *Choose) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	hit := *HitFrom(r.Context())
+	branch, u := f.pick(hit.U)
+	hit.U = u // uniform again within the branch, for what it may have to choose
+	return branch.chain.ServeHTTP(w, r.WithContext(WithHit(r.Context(), &hit)), next)
+}
+
+// pick finds the branch at a place in [0,1), and where that lies within the
+// branch's share.
+func (f *Choose) pick(u float64) (*Branch, float64) {
+	at, last := u*f.total, 0
+	for i, branch := range f.Branches {
+		if branch.Weight == 0 {
+			continue
+		}
+		if at < branch.Weight {
+			return branch, at / branch.Weight
+		}
+		at -= branch.Weight
+		last = i
+	}
+	return f.Branches[last], math.Nextafter(1, 0) // the sums were rounded
+}
+
+// UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
+//
+//	choose {
+//	    <weight> <fault>
+//	    <weight> pass
+//	    <weight> {
+//	        <fault>
+//	        ...
+//	    }
+//	}
+func (f *Choose) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume kind
+	if err := noArgs(d); err != nil {
+		return err
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		weight, err := strconv.ParseFloat(d.Val(), 64)
+		if err != nil {
+			return d.Errf("bad weight '%s' of choose: want a number", d.Val())
+		}
+		draft, err := unmarshalStep(d)
+		if err != nil {
+			return err
+		}
+		f.Branches = append(f.Branches, &Branch{Weight: weight, FaultsRaw: draft.JSON, chain: draft.Faults})
+	}
+	return nil
+}
+
+// unmarshalStep parses what follows a word: a fault on the same line, pass, or
+// a block of faults.
+func unmarshalStep(d *caddyfile.Dispenser) (Draft, error) {
+	var draft Draft
+	word := d.Val()
+	if d.NextArg() {
+		if d.Val() == passWord {
+			return draft, noArgs(d)
+		}
+		err := draft.Unmarshal(d.NewFromNextSegment())
+		return draft, err
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := draft.Unmarshal(d.NewFromNextSegment()); err != nil {
+			return draft, err
+		}
+	}
+	if len(draft.Faults) == 0 {
+		return draft, d.Errf("nothing to do behind '%s': want a fault, pass or a block of faults", word)
+	}
+	return draft, nil
+}
+
+// passWord stands for no fault at all.
+const passWord = "pass"
+
+// Interface guards
+var (
+	_ Fault                 = (*Choose)(nil)
+	_ Terminal              = (*Choose)(nil)
+	_ caddy.Provisioner     = (*Choose)(nil)
+	_ caddy.Validator       = (*Choose)(nil)
+	_ caddyfile.Unmarshaler = (*Choose)(nil)
+)

@@ -1,0 +1,153 @@
+package faults
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	caddy.RegisterModule(GRPC{})
+}
+
+// GRPC answers a gRPC call with an error status, as a reply of trailers only:
+// HTTP status 200, the gRPC status in the header, no body.
+//
+// What the client sees: a call that has failed with this code and message,
+// such as `Unavailable`, over HTTP/2 and HTTP/3. Over HTTP/1.1, which gRPC does
+// not use, it is the same head with an empty body.
+type GRPC struct {
+	// The gRPC status: a number from 1 to 16 or its name, such as 14 or
+	// `UNAVAILABLE`. Required.
+	Code GRPCCode `json:"code,omitempty"`
+
+	// The message for the caller. It may have placeholders; what cannot stand
+	// in a header field is percent-encoded, as the gRPC protocol has it.
+	// Default: none.
+	Message string `json:"message,omitempty"`
+
+	message text
+}
+
+// GRPCCode is a gRPC status code. In JSON it may be its number or its name.
+type GRPCCode int
+
+// grpcNames are the status codes by number, from the gRPC documentation
+// (statuscodes.md).
+var grpcNames = [...]string{
+	"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+	"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
+	"INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+}
+
+func parseGRPCCode(word string) (GRPCCode, error) {
+	for number, name := range grpcNames {
+		if strings.EqualFold(word, name) || word == strconv.Itoa(number) {
+			return GRPCCode(number), nil
+		}
+	}
+	return 0, fmt.Errorf("bad grpc code '%s': want 1 to 16 or a name such as UNAVAILABLE", word)
+}
+
+// UnmarshalJSON takes a number or a name.
+func (c *GRPCCode) UnmarshalJSON(data []byte) error {
+	word := string(data)
+	if strings.HasPrefix(word, `"`) {
+		if err := json.Unmarshal(data, &word); err != nil {
+			return err
+		}
+	}
+	code, err := parseGRPCCode(word)
+	if err != nil {
+		return err
+	}
+	*c = code
+	return nil
+}
+
+// CaddyModule returns the Caddy module information.
+func (GRPC) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  Namespace + ".grpc",
+		New: func() caddy.Module { return new(GRPC) },
+	}
+}
+
+// Provision prepares the message.
+func (f *GRPC) Provision(caddy.Context) error {
+	f.message = newText(f.Message, escapeNone)
+	return nil
+}
+
+// Validate checks the code.
+func (f *GRPC) Validate() error {
+	if f.Code < 1 || int(f.Code) >= len(grpcNames) {
+		return fmt.Errorf("bad grpc code '%d': want 1 to 16; 0 is OK, which is no fault", f.Code)
+	}
+	return nil
+}
+
+// Terminal reports that nothing comes after the reply.
+func (*GRPC) Terminal() bool { return true }
+
+// ServeHTTP writes the reply.
+func (f *GRPC) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	h := w.Header()
+	h.Set("Content-Type", "application/grpc")
+	h.Set("Grpc-Status", strconv.Itoa(int(f.Code)))
+	if message := f.message.fill(replacer(r)); message != "" {
+		h.Set("Grpc-Message", percentEncode(message))
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// percentEncode makes a Grpc-Message: all but printable ASCII is encoded, and
+// the percent sign itself.
+func percentEncode(message string) string {
+	var b strings.Builder
+	for i := range len(message) {
+		if c := message[i]; c >= ' ' && c <= '~' && c != '%' {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
+//
+//	grpc <code>|<NAME> [<message>]
+func (f *GRPC) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume kind
+	args := d.RemainingArgs()
+	if len(args) < 1 || len(args) > 2 {
+		return d.ArgErr()
+	}
+	code, err := parseGRPCCode(args[0])
+	if err != nil {
+		return d.WrapErr(err)
+	}
+	f.Code = code
+	if len(args) == 2 {
+		f.Message = args[1]
+	}
+	return noBlock(d)
+}
+
+// Interface guards
+var (
+	_ Fault                 = (*GRPC)(nil)
+	_ Terminal              = (*GRPC)(nil)
+	_ caddy.Provisioner     = (*GRPC)(nil)
+	_ caddy.Validator       = (*GRPC)(nil)
+	_ caddyfile.Unmarshaler = (*GRPC)(nil)
+	_ json.Unmarshaler      = (*GRPCCode)(nil)
+)

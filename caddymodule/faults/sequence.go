@@ -1,0 +1,154 @@
+package faults
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	caddy.RegisterModule(Sequence{})
+}
+
+// Sequence gives each hit of the rule the next of several steps: the first hit
+// the first step, and so on, exactly, also when requests come at once.
+//
+// What the client sees, over every protocol, is what the step does; a step that
+// passes lets the request go on untouched.
+type Sequence struct {
+	// The steps, each a list of faults; an empty one lets the request pass.
+	// Required.
+	StepsRaw [][]json.RawMessage `json:"steps,omitempty" caddy:"namespace=http.faults inline_key=fault"`
+
+	// Begin again behind the last step. Default: requests pass then.
+	Loop bool `json:"loop,omitempty"`
+
+	steps []Chain
+}
+
+// CaddyModule returns the Caddy module information.
+func (Sequence) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  Namespace + ".sequence",
+		New: func() caddy.Module { return new(Sequence) },
+	}
+}
+
+// Provision loads the steps.
+func (f *Sequence) Provision(ctx caddy.Context) error {
+	if len(f.StepsRaw) == 0 {
+		return nil // Validate refuses it
+	}
+	loaded, err := ctx.LoadModule(f, "StepsRaw")
+	if err != nil {
+		return fmt.Errorf("loading steps of sequence: %w", err)
+	}
+	f.steps = nil
+	for i, mods := range loaded.([][]any) {
+		chain, err := NewChain(mods)
+		if err != nil {
+			return fmt.Errorf("step %d of sequence: %w", i+1, err)
+		}
+		f.steps = append(f.steps, chain)
+	}
+	return nil
+}
+
+// Validate checks that there are steps.
+func (f *Sequence) Validate() error {
+	if len(f.steps) == 0 && len(f.StepsRaw) == 0 {
+		return errors.New("sequence has no steps: write a block of faults")
+	}
+	return nil
+}
+
+// Terminal reports whether every step ends the request; behind the last one
+// requests pass unless the steps begin again.
+func (f *Sequence) Terminal() bool {
+	for _, step := range f.steps {
+		if !step.Ends() {
+			return false
+		}
+	}
+	return f.Loop
+}
+
+// ServeHTTP runs the step of this hit.
+func (f *Sequence) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	n, steps := HitFrom(r.Context()).N-1, uint64(len(f.steps))
+	switch {
+	case f.Loop:
+		n %= steps
+	case n >= steps:
+		return next.ServeHTTP(w, r)
+	}
+	return f.steps[n].ServeHTTP(w, r, next)
+}
+
+// UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
+//
+//	sequence [once|loop] {
+//	    <fault>
+//	    pass
+//	    step {
+//	        <fault>
+//	        ...
+//	    }
+//	}
+//
+// Each line is a step. Without a word the steps are taken once.
+func (f *Sequence) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume kind
+	if d.NextArg() {
+		switch d.Val() {
+		case "once":
+		case "loop":
+			f.Loop = true
+		default:
+			return d.Errf("bad mode '%s' of sequence: want once or loop", d.Val())
+		}
+	}
+	if err := noArgs(d); err != nil {
+		return err
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		draft, err := f.unmarshalLine(d)
+		if err != nil {
+			return err
+		}
+		raw := draft.JSON
+		if raw == nil {
+			raw = []json.RawMessage{} // pass; null would not load
+		}
+		f.StepsRaw = append(f.StepsRaw, raw)
+		f.steps = append(f.steps, draft.Faults)
+	}
+	return nil
+}
+
+func (f *Sequence) unmarshalLine(d *caddyfile.Dispenser) (Draft, error) {
+	switch d.Val() {
+	case passWord:
+		return Draft{}, noArgs(d)
+	case "step":
+		return unmarshalStep(d)
+	default:
+		var draft Draft
+		err := draft.Unmarshal(d.NewFromNextSegment())
+		return draft, err
+	}
+}
+
+// Interface guards
+var (
+	_ Fault                 = (*Sequence)(nil)
+	_ Terminal              = (*Sequence)(nil)
+	_ caddy.Provisioner     = (*Sequence)(nil)
+	_ caddy.Validator       = (*Sequence)(nil)
+	_ caddyfile.Unmarshaler = (*Sequence)(nil)
+)
