@@ -20,6 +20,7 @@ import (
 // its reply.
 func (h *Handler) hold(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, later []rules.Candidate) error {
 	ctx, cancel := context.WithCancel(r.Context())
+	w, body := allowTakeover(w, r)
 	hw := &heldWriter{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		cancelUpstream:        cancel,
@@ -30,7 +31,9 @@ func (h *Handler) hold(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 			return h.inject(w, r, reply, d)
 		},
 	}
-	return hw.serve(next, r.WithContext(ctx))
+	upstreamRequest := r.WithContext(ctx)
+	upstreamRequest.Body = body
+	return hw.serve(next, upstreamRequest)
 }
 
 // A heldWriter is what the upstream writes to while a rule of phase response
@@ -64,10 +67,11 @@ type heldWriter struct {
 }
 
 // A replaced reply is read up to these bounds, for an upstream connection is
-// lost when its body is not read to the end, but a body may have no end.
+// lost when its body is not read to the end, but a body may have no end. The
+// client waits for it: net/http sends a small reply when the handler returns.
 const (
 	drainSize = 1 << 20
-	drainTime = 100 * time.Millisecond
+	drainTime = 20 * time.Millisecond
 )
 
 var errReplaced = errors.New("the reply has been replaced by a fault")

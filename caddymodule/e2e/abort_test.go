@@ -109,7 +109,7 @@ func TestStreamsDieAlone(t *testing.T) {
 			})
 			for _, wrapper := range []bool{false, true} {
 				s := start(t, config{tls: true, wrapper: wrapper, site: directive + up.proxy()})
-				for _, proto := range []protocol{http2, http3_} {
+				for _, proto := range []protocol{h2, h3} {
 					t.Run(kind+" "+proto.String()+" wrapper "+strconv.FormatBool(wrapper), func(t *testing.T) {
 						c := s.client(t, proto)
 						c.get(t, "/connect")
@@ -172,7 +172,7 @@ func TestError(t *testing.T) {
 					got := c.get(t, "/f")
 					wantReply(t, got, tt.status, tt.body)
 					phrase := map[int]string{551: "551 User Not Local", 502: "502 Bad Gateway", 503: "503 Service Unavailable", 500: "500 Internal Server Error"}[tt.status]
-					if c.wrapper && c.proto == http1 && got.Status != phrase {
+					if c.wrapper && c.proto == h1 && got.Status != phrase {
 						t.Errorf("status line: got %q, want %q", got.Status, phrase)
 					}
 					if tt.rest == handle && got.Header.Get("X-Handled") != "yes" {
@@ -206,7 +206,7 @@ func TestDelay(t *testing.T) {
 	for _, fault := range []string{"delay 20ms", "delay 20ms 40ms"} {
 		t.Run(fault, func(t *testing.T) {
 			eachPhase(t, fault, func(t *testing.T, _, directive string) {
-				everywhere(t, config{site: directive + up.proxy()}, func(t *testing.T, c *client) {
+				overEach(t, config{site: directive + up.proxy()}, func(t *testing.T, c *client) {
 					began := time.Now()
 					got := c.get(t, "/f")
 					if took := time.Since(began); took < least {
@@ -244,7 +244,7 @@ func TestClientLeaves(t *testing.T) {
 	eachPhase(t, "delay 1h", func(t *testing.T, phase, directive string) {
 		asked := 0
 		up := serve(t, echo)
-		everywhere(t, config{site: directive + up.proxy() + "\n" + accessLog}, func(t *testing.T, c *client) {
+		overEach(t, config{site: directive + up.proxy() + "\n" + accessLog}, func(t *testing.T, c *client) {
 			asked++
 			ctx, leave := context.WithCancel(t.Context())
 			defer leave()
@@ -263,7 +263,7 @@ func TestClientLeaves(t *testing.T) {
 			}
 			c.wantAccess(t, func(line map[string]any) bool {
 				return line["status"] == 499.0 && line["request"].(map[string]any)["proto"] == map[protocol]string{
-					http1: "HTTP/1.1", http2: "HTTP/2.0", http3_: "HTTP/3.0",
+					h1: "HTTP/1.1", h2: "HTTP/2.0", h3: "HTTP/3.0",
 				}[c.proto]
 			})
 			up.wantAsked(t, phase, asked)

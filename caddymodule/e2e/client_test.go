@@ -22,20 +22,20 @@ import (
 type protocol int
 
 const (
-	http1 protocol = iota + 1
-	http2
-	http3_
+	h1 protocol = iota + 1
+	h2
+	h3
 )
 
 func (p protocol) String() string {
-	return [...]string{http1: "HTTP/1.1", http2: "HTTP/2", http3_: "HTTP/3"}[p]
+	return [...]string{h1: "HTTP/1.1", h2: "HTTP/2", h3: "HTTP/3"}[p]
 }
 
 func (s *site) protocols() []protocol {
 	if s.tls {
-		return []protocol{http1, http2, http3_}
+		return []protocol{h1, h2, h3}
 	}
-	return []protocol{http1}
+	return []protocol{h1}
 }
 
 // client speaks one protocol to a site. It follows no redirect, unpacks
@@ -52,7 +52,7 @@ func (s *site) client(t *testing.T, proto protocol) *client {
 	c := &client{site: s, proto: proto, dials: new(counter)}
 	var transport http.RoundTripper
 	switch proto {
-	case http3_:
+	case h3:
 		conn, err := quic.DialAddr(t.Context(), s.quicAddr(t), clientTLS(http3.NextProtoH3), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -63,7 +63,7 @@ func (s *site) client(t *testing.T, proto protocol) *client {
 	default:
 		alpn := "http/1.1"
 		protocols := new(http.Protocols)
-		if proto == http2 {
+		if proto == h2 {
 			alpn = "h2"
 			protocols.SetHTTP2(true)
 		} else {
@@ -384,8 +384,8 @@ func (got rawReply) wantLine(t *testing.T, line string) {
 // streamEnded reports whether err is that of an HTTP/2 or HTTP/3 stream which
 // the server has reset, the connection not being harmed.
 func streamEnded(err error) bool {
-	if h3 := (*http3.Error)(nil); errors.As(err, &h3) {
-		return h3.Remote && h3.ErrorCode == http3.ErrCodeInternalError
+	if reset, ok := errors.AsType[*http3.Error](err); ok {
+		return reset.Remote && reset.ErrorCode == http3.ErrCodeInternalError
 	}
 	return err != nil && strings.Contains(err.Error(), "stream error") && strings.Contains(err.Error(), "INTERNAL_ERROR")
 }

@@ -123,7 +123,7 @@ func TestRequestBody(t *testing.T) {
 				return
 			}
 			everywhere(t, config{site: "fault /f 551\n" + up.proxy()}, func(t *testing.T, c *client) {
-				if c.proto == http1 && !tt.alive {
+				if c.proto == h1 && !tt.alive {
 					return // Go's client reports the broken write and loses the reply
 				}
 				want551(t, c.do(t, c.request(t, "POST", "/f", bytes.NewReader(make([]byte, tt.size)))))
@@ -187,13 +187,9 @@ func TestHTTP10(t *testing.T) {
 // TestExpect asks before it sends a body. It gets the final reply at once, and
 // nobody waits for a body that will not come.
 func TestExpect(t *testing.T) {
-	up := serve(t, echo)
-	for _, phase := range []string{"request", "response"} {
+	up := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+	for _, phase := range phases {
 		t.Run(phase, func(t *testing.T) {
-			up := up
-			if phase == "response" {
-				up = serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
-			}
 			c := config{site: "fault /f {\nphase " + phase + "\nrespond 551\n}\n" + up.proxy()}
 			transports(t, c, func(t *testing.T, s *site) {
 				conn := s.dial(t)
@@ -234,7 +230,7 @@ func TestNoBody(t *testing.T) {
 	}
 	up := serve(t, zoo)
 	for _, tt := range tests {
-		for _, phase := range []string{"request", "response"} {
+		for _, phase := range phases {
 			t.Run(strconv.Itoa(tt.status)+" in phase "+phase, func(t *testing.T) {
 				c := config{site: "fault /text {\nphase " + phase + "\nrespond " + strconv.Itoa(tt.status) + "\n}\n" + up.proxy()}
 				transports(t, c, func(t *testing.T, s *site) {

@@ -24,7 +24,7 @@ func TestEncode(t *testing.T) {
 				if got.StatusCode != 551 || got.ProtoMajor == 1 && got.Status != "551 User Not Local" {
 					t.Errorf("status: got %q, want 551 User Not Local", got.Status)
 				}
-				encoded := c.wrapper || c.proto != http1
+				encoded := c.wrapper || c.proto != h1
 				if encoding := got.Header.Get("Content-Encoding"); (encoding == "gzip") != encoded {
 					t.Errorf("Content-Encoding: got %q, want gzip: %v", encoding, encoded)
 				}
@@ -113,7 +113,7 @@ func TestHandleBlocks(t *testing.T) {
 	fault /route/inbox 551
 	fault /rest 551
 	`
-	everywhere(t, config{site: directives}, func(t *testing.T, c *client) {
+	overEach(t, config{site: directives}, func(t *testing.T, c *client) {
 		for _, path := range []string{"/mail/inbox", "/api/inbox", "/route/inbox", "/rest"} {
 			want551(t, c.get(t, path))
 		}
@@ -139,12 +139,11 @@ func TestHandleErrors(t *testing.T) {
 	})
 }
 
-// TestIntercept and templates see an injected reply as they see an upstream's,
-// and never run it.
+// TestTemplates never runs an injected body.
 func TestTemplates(t *testing.T) {
 	up := serve(t, echo)
 	directives := "templates\nfault /f {\nrespond 551 `{{\"run\"}}` {\ncontent_type text/html\n}\n}\n" + up.proxy()
-	everywhere(t, config{site: directives}, func(t *testing.T, c *client) {
+	overEach(t, config{site: directives}, func(t *testing.T, c *client) {
 		wantReply(t, c.get(t, "/f"), 551, `{{"run"}}`)
 	})
 }
@@ -190,7 +189,7 @@ func TestMatchers(t *testing.T) {
 		{"GET", "/or", "", true},
 		{"GET", "/?either=1", "", true},
 	}
-	everywhere(t, config{site: directives}, func(t *testing.T, c *client) {
+	overEach(t, config{site: directives}, func(t *testing.T, c *client) {
 		for _, tt := range tests {
 			r := c.request(t, tt.method, tt.path, nil)
 			if name, value, ok := strings.Cut(tt.field, ": "); ok {
@@ -207,7 +206,7 @@ func TestMatchers(t *testing.T) {
 func TestRewritten(t *testing.T) {
 	up := serve(t, echo)
 	directives := "rewrite /old /new\nfault /new 551\n" + up.proxy()
-	everywhere(t, config{site: directives}, func(t *testing.T, c *client) { want551(t, c.get(t, "/old")) })
+	overEach(t, config{site: directives}, func(t *testing.T, c *client) { want551(t, c.get(t, "/old")) })
 }
 
 // hits asks n times and tells which requests were hit.
@@ -234,7 +233,7 @@ func count(all []bool) (n int) {
 func TestSeed(t *testing.T) {
 	rule := "seed 7\npercent 30\nrespond 551\n}\n"
 	c := start(t, config{wrapper: true, site: "fault /a {\npoint a\n" + rule + "fault /b {\npoint b\n" + rule +
-		"fault /c {\npercent 0\nrespond 551\n}\nfault /d {\npercent 100\nrespond 551\n}\nrespond ok"}).client(t, http1)
+		"fault /c {\npercent 0\nrespond 551\n}\nfault /d {\npercent 100\nrespond 551\n}\nrespond ok"}).client(t, h1)
 	a, b := hits(t, c, "/a", 300), hits(t, c, "/b", 300)
 	if !slices.Equal(a, b) {
 		t.Errorf("two points of one seed differ: %v and %v", a, b)
@@ -258,7 +257,7 @@ func TestSticky(t *testing.T) {
 	for _, proto := range s.protocols() {
 		c := s.client(t, proto)
 		for range 2 {
-			for _, user := range strings.Split("ann bob cem dan eve fay gus hal ida jon kim lea max ned oda pia", " ") {
+			for _, user := range strings.SplitSeq("ann bob cem dan eve fay gus hal ida jon kim lea max ned oda pia", " ") {
 				r := c.request(t, "GET", "/", nil)
 				r.Header.Set("X-User", user)
 				status := c.do(t, r).StatusCode
@@ -279,7 +278,7 @@ func TestSticky(t *testing.T) {
 // TestShares gives two rules the percentages they ask for, and no request to
 // both.
 func TestShares(t *testing.T) {
-	c := start(t, config{wrapper: true, site: "fault {\nseed 1\nrule a {\npercent 10\nrespond 551\n}\nrule b {\npercent 20\nrespond 552\n}\n}\nrespond ok"}).client(t, http1)
+	c := start(t, config{wrapper: true, site: "fault {\nseed 1\nrule a {\npercent 10\nrespond 551\n}\nrule b {\npercent 20\nrespond 552\n}\n}\nrespond ok"}).client(t, h1)
 	got := make(map[int]int)
 	for range 1000 {
 		got[c.get(t, "/").StatusCode]++

@@ -84,7 +84,7 @@ func TestPassingTrailers(t *testing.T) {
 	up := serve(t, zoo)
 	for name, fault := range withLate() {
 		t.Run(name, func(t *testing.T) {
-			everywhere(t, config{site: fault + "\n" + up.proxy()}, func(t *testing.T, c *client) {
+			overEach(t, config{site: fault + "\n" + up.proxy()}, func(t *testing.T, c *client) {
 				for page, want := range map[string]http.Header{
 					"/trailer": {"X-Sum": {"announced"}, "X-Late": {"not announced"}},
 					"/grpc":    {"Grpc-Status": {"0"}, "Grpc-Message": {"fine"}},
@@ -143,7 +143,7 @@ func TestPassingStream(t *testing.T) {
 	})
 	for name, fault := range withLate() {
 		t.Run(name, func(t *testing.T) {
-			everywhere(t, config{site: fault + "\n" + up.proxy()}, func(t *testing.T, c *client) {
+			overEach(t, config{site: fault + "\n" + up.proxy()}, func(t *testing.T, c *client) {
 				resp, err := c.Do(c.request(t, "GET", "/", nil))
 				if err != nil {
 					t.Fatal(err)

@@ -60,7 +60,10 @@ func (s *site) hammer(t *testing.T, stop <-chan struct{}, replies *counter) erro
 		get("/f"), get("/"), request("POST", "/f", strings.Repeat("x", 1000)), get("/late"), request("POST", "/", "body"),
 	}
 	wants := []rawReply{
-		{line551, body551, ""}, {"HTTP/1.1 200 OK\r\n", "GET /", ""}, {line551, body551, ""}, {line551, body551, ""},
+		{line551, body551, ""},
+		{"HTTP/1.1 200 OK\r\n", "GET /", ""},
+		{line551, body551, ""},
+		{line551, body551, ""},
 		{"HTTP/1.1 200 OK\r\n", "POST / 4", ""},
 	}
 	defer func() {
@@ -127,7 +130,7 @@ func freePort(t *testing.T) int {
 // TestReloadDuringDelay finishes the request that the old configuration holds,
 // with its reply, and serves the next one by the new.
 func TestReloadDuringDelay(t *testing.T) {
-	everywhere(t, config{site: "fault {\ndelay 300ms\nrespond 551\n}"}, func(t *testing.T, c *client) {
+	overEach(t, config{site: "fault {\ndelay 300ms\nrespond 551\n}"}, func(t *testing.T, c *client) {
 		before := injected(t, "fault1", "rule1", "delay+respond")
 		done := make(chan *reply, 1)
 		go func() {

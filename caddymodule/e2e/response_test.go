@@ -176,7 +176,7 @@ func TestReplacedHuge(t *testing.T) {
 				}
 				written <- total
 			})
-			everywhere(t, config{site: replace + up.proxy()}, func(t *testing.T, c *client) {
+			overEach(t, config{site: replace + up.proxy()}, func(t *testing.T, c *client) {
 				for range 2 {
 					want551(t, c.get(t, "/"))
 					if got := <-written; got > limit {
@@ -252,7 +252,7 @@ func TestUpstreamDies(t *testing.T) {
 				<-read
 			})
 			directives := "fault /delayed {\nphase response\ndelay 1ms\n}\nfault /replaced {\nphase response\nrespond 551\n}\n" + up.proxy() + " {\nflush_interval -1\n}"
-			everywhere(t, config{site: directives}, func(t *testing.T, c *client) {
+			overEach(t, config{site: directives}, func(t *testing.T, c *client) {
 				for _, path := range []string{"/plain", "/delayed"} {
 					resp, err := c.Do(c.request(t, "GET", path, nil))
 					if err != nil {
@@ -344,7 +344,7 @@ func TestMatchResponse(t *testing.T) {
 		{"POST", "/201?kind=slow", 201, "", ""},
 		{"PUT", "/301?kind=slow", 301, "", ""},
 	}
-	everywhere(t, config{site: directives}, func(t *testing.T, c *client) {
+	overEach(t, config{site: directives}, func(t *testing.T, c *client) {
 		for _, tt := range tests {
 			t.Run(tt.method+" "+tt.path, func(t *testing.T) {
 				got := c.do(t, c.request(t, tt.method, tt.path, nil))
@@ -464,7 +464,7 @@ func TestFileServer(t *testing.T) {
 	}
 	root ` + dir + `
 	file_server`
-	everywhere(t, config{site: directives}, func(t *testing.T, c *client) {
+	overEach(t, config{site: directives}, func(t *testing.T, c *client) {
 		for _, query := range []string{"", "?pass=1", "?delay=1"} {
 			got := c.get(t, "/file.bin"+query)
 			if got.StatusCode != 200 || got.body != content || got.ContentLength != int64(len(content)) {
@@ -482,6 +482,41 @@ func TestFileServer(t *testing.T) {
 	})
 }
 
+// TestReplacedWhileSending takes the reply of an upstream that does not wait for
+// the request's body, so that the body is still on its way through
+// reverse_proxy when the fault wants the connection.
+func TestReplacedWhileSending(t *testing.T) {
+	const rounds, size = 10, 1 << 20
+	up := serve(t, func(http.ResponseWriter, *http.Request) {})
+	for _, kind := range []string{"respond 551", "close", "reset"} {
+		t.Run(kind, func(t *testing.T) {
+			transports(t, config{site: "fault {\nphase response\n" + kind + "\n}\n" + up.proxy()}, func(t *testing.T, s *site) {
+				for range rounds {
+					conn := s.dial(t)
+					sent := make(chan struct{})
+					go func() { // the server may stop reading
+						defer close(sent)
+						_, _ = io.WriteString(conn, request("POST", "/", strings.Repeat("x", size)))
+					}()
+					got, err := conn.readReply("POST")
+					_ = conn.Close()
+					<-sent
+					switch {
+					case isTimeout(err):
+						t.Fatalf("got %q, then nothing more", got)
+					case kind != "respond 551" && (err == nil || got.head != ""):
+						t.Errorf("got %q, error %v, want no reply", got, err)
+					case kind == "respond 551" && err != nil:
+						t.Errorf("got %q, then %v", got, err)
+					case kind == "respond 551":
+						got.want551(t)
+					}
+				}
+			})
+		})
+	}
+}
+
 // TestReplacedWhileClientLeaves ends with the client: nothing is left of a
 // request whose upstream has not even replied.
 func TestReplacedWhileClientLeaves(t *testing.T) {
@@ -491,7 +526,7 @@ func TestReplacedWhileClientLeaves(t *testing.T) {
 		<-r.Context().Done()
 		gone <- struct{}{}
 	})
-	everywhere(t, config{site: replace + up.proxy()}, func(t *testing.T, c *client) {
+	overEach(t, config{site: replace + up.proxy()}, func(t *testing.T, c *client) {
 		r := c.request(t, "GET", "/", nil)
 		failed := make(chan error, 1)
 		ctx, leave := context.WithCancel(r.Context())

@@ -88,7 +88,7 @@ func TestAccessLog(t *testing.T) {
 			everywhere(t, config{site: directives}, func(t *testing.T, c *client) {
 				want551(t, c.get(t, "/text"))
 				wantReply(t, c.get(t, "/"), 200, "GET /")
-				proto := map[protocol]string{http1: "HTTP/1.1", http2: "HTTP/2.0", http3_: "HTTP/3.0"}[c.proto]
+				proto := map[protocol]string{h1: "HTTP/1.1", h2: "HTTP/2.0", h3: "HTTP/3.0"}[c.proto]
 				c.wantAccess(t, func(line map[string]any) bool {
 					id, _ := line["fault_id"].(string)
 					return line["status"] == 551.0 && line["fault_rule"] == "gone" && line["fault_kind"] == "respond" &&
@@ -109,7 +109,7 @@ func TestAccessLogOfAborts(t *testing.T) {
 	for _, kind := range []string{"close", "reset", "error 551", "delay 1ms"} {
 		t.Run(kind, func(t *testing.T) {
 			eachPhase(t, kind, func(t *testing.T, _, directive string) {
-				everywhere(t, config{site: directive + up.proxy() + "\n" + accessLog}, func(t *testing.T, c *client) {
+				overEach(t, config{site: directive + up.proxy() + "\n" + accessLog}, func(t *testing.T, c *client) {
 					_, _ = c.try(c.request(t, "GET", "/f", nil))
 					c.wantAccess(t, func(line map[string]any) bool {
 						word, _, _ := strings.Cut(kind, " ")
@@ -157,7 +157,7 @@ func TestDisclosure(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, fault := range []string{"respond 551", "error 551", "delay 1ms"} {
 				eachPhase(t, fault, func(t *testing.T, _, directive string) {
-					everywhere(t, config{global: tt.global, site: directive + up.proxy()}, func(t *testing.T, c *client) {
+					overEach(t, config{global: tt.global, site: directive + up.proxy()}, func(t *testing.T, c *client) {
 						got := c.get(t, "/f")
 						for _, field := range []string{"X-Fault-Injected", "X-Chaos"} {
 							var want []string
@@ -208,7 +208,7 @@ func TestMetrics(t *testing.T) {
 	}
 	metrics /metrics
 	` + up.proxy()
-	everywhere(t, config{site: directives}, func(t *testing.T, c *client) {
+	overEach(t, config{site: directives}, func(t *testing.T, c *client) {
 		read := func() [4]float64 {
 			return [...]float64{
 				injected(t, "metrics", "hit", "delay+respond"), passed(t, "metrics", "never", "percent"),

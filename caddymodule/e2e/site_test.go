@@ -51,16 +51,16 @@ type config struct {
 
 // caddyfile is the configuration as text; everything it writes goes to dir.
 func (c config) caddyfile(dir string) string {
-	scheme, tlsLine, wrapper, second := "http", "", "", ""
+	tlsLine, wrapper, second := "", "", ""
 	if c.tls {
-		scheme, tlsLine = "https", "tls "+filepath.Join(dir, "cert.pem")+" "+filepath.Join(dir, "key.pem")
+		tlsLine = "tls " + filepath.Join(dir, "cert.pem") + " " + filepath.Join(dir, "key.pem")
 	}
 	if c.wrapper {
 		wrapper = "listener_wrappers {\nfault\n}"
 	}
 	block := func(host, directives string) string {
 		directives = strings.ReplaceAll(directives, "{access.log}", filepath.Join(dir, "access.log"))
-		return fmt.Sprintf("%s://%s:%d {\nbind 127.0.0.1\n%s\n%s\n}\n", scheme, host, c.port, tlsLine, directives)
+		return fmt.Sprintf("%s://%s:%d {\nbind 127.0.0.1\n%s\n%s\n}\n", c.scheme(), host, c.port, tlsLine, directives)
 	}
 	if c.other != "" {
 		second = block(other, c.other)
@@ -169,13 +169,15 @@ func (s *site) caddyLog(t *testing.T) string {
 	return string(log)
 }
 
-// url is the address of a page of the site.
-func (s *site) url(path string) string {
-	if s.tls {
-		return "https://" + host + path
+func (c config) scheme() string {
+	if c.tls {
+		return "https"
 	}
-	return "http://" + host + path
+	return "http"
 }
+
+// url is the address of a page of the site.
+func (s *site) url(path string) string { return s.scheme() + "://" + host + path }
 
 // dialTCP opens a connection to the site, with TLS where the site has it.
 func (s *site) dialTCP(alpn ...string) (net.Conn, error) {
@@ -218,10 +220,8 @@ func transports(t *testing.T, c config, test func(t *testing.T, s *site)) {
 		{"TLS", true, false},
 		{"TLS, wrapper", true, true},
 	} {
-		t.Run(variant.name, func(t *testing.T) {
-			c.tls, c.wrapper = variant.tls, variant.wrapper
-			test(t, start(t, c))
-		})
+		c.tls, c.wrapper = variant.tls, variant.wrapper
+		t.Run(variant.name, func(t *testing.T) { test(t, start(t, c)) })
 	}
 }
 
@@ -233,6 +233,19 @@ func everywhere(t *testing.T, c config, test func(t *testing.T, c *client)) {
 			t.Run(proto.String(), func(t *testing.T) { test(t, s.client(t, proto)) })
 		}
 	})
+}
+
+// overEach runs a test with a client for each protocol, for what has nothing to
+// do with the way a status line takes.
+func overEach(t *testing.T, c config, test func(t *testing.T, c *client)) {
+	t.Helper()
+	for _, tls := range []bool{false, true} {
+		c.tls, c.wrapper = tls, !tls
+		s := start(t, c)
+		for _, proto := range s.protocols() {
+			t.Run(s.scheme()+" "+proto.String(), func(t *testing.T) { test(t, s.client(t, proto)) })
+		}
+	}
 }
 
 // keyPair is a self-signed certificate.

@@ -19,12 +19,9 @@ import (
 const lingerTime = 500 * time.Millisecond
 
 // closeInOrder ends an HTTP/1 connection by a FIN. A socket that is closed with
-// unread bytes in it sends a RST instead, so one that may have some is read on
-// for a while.
+// unread bytes in it, of a body or of the next requests, sends a RST instead, so
+// it is read on for a while.
 func closeInOrder(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength == 0 {
-		return // nothing unread: the server's own close is as good
-	}
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return
@@ -46,6 +43,17 @@ func resetConn(w http.ResponseWriter) {
 		if tcp, ok := inner.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0)
 			_ = tcp.Close()
+			return
+		}
+	}
+}
+
+// closeWrite ends the sending half of a connection, or of the outermost one
+// inside of it that can.
+func closeWrite(conn net.Conn) {
+	for ; conn != nil; conn = netConn(conn) {
+		if half, ok := conn.(interface{ CloseWrite() error }); ok {
+			_ = half.CloseWrite()
 			return
 		}
 	}
@@ -149,9 +157,7 @@ func afterHandler(ctx context.Context, f func()) {
 // it gets the reply (RFC 9112 section 9.6).
 func linger(conn net.Conn) {
 	defer conn.Close()
-	if half, ok := conn.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite()
-	}
+	closeWrite(conn)
 	if err := conn.SetDeadline(time.Now().Add(lingerTime)); err != nil {
 		return
 	}
