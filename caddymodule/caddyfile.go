@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -63,19 +64,12 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	return h.NewRoute(nil, p.handler), nil
 }
 
-// checkTokens refuses what belongs to the one-line grammar: there `;` ends a
-// statement and a block may open anywhere.
+// checkTokens refuses the semicolons of the one-line grammar. (Its blocks on one
+// line are refused by Caddy's lexer.)
 func checkTokens(d *caddyfile.Dispenser) error {
 	defer d.Reset()
-	for open := -1; d.Next(); {
-		token := d.Token()
-		switch {
-		case token.Quoted():
-		case d.Line() == open:
-			return d.Errf("'%s' follows '{' on the same line: a block's brace ends its line", token.Text)
-		case token.Text == "{":
-			open = d.Line()
-		case len(token.Text) > 1 && strings.HasSuffix(token.Text, ";"), token.Text == ";":
+	for d.Next() {
+		if token := d.Token(); !token.Quoted() && strings.HasSuffix(token.Text, ";") {
 			return d.Errf("'%s' ends in ';': in a Caddyfile each statement has a line of its own; quote the text if it is meant", token.Text)
 		}
 	}
@@ -120,6 +114,19 @@ func (p *pointParser) parse() error {
 	if p.direct != nil {
 		return p.direct.finish(&start)
 	}
+	return p.checkDefaultNames(&start)
+}
+
+// checkDefaultNames refuses a rule that has the name another one gets for want
+// of its own.
+func (p *pointParser) checkDefaultNames(start *caddyfile.Dispenser) error {
+	for i, rule := range p.handler.Rules {
+		name := rules.DefaultName(i)
+		taken := slices.ContainsFunc(p.handler.Rules, func(other *rules.Rule) bool { return other.Name == name })
+		if rule.Name == "" && taken {
+			return start.Errf("rule '%s' already specified: it is also the name of rule number %d, which has none of its own", name, i+1)
+		}
+	}
 	return nil
 }
 
@@ -159,6 +166,9 @@ func (p *pointParser) parseOption(word string) error {
 		}
 		p.handler.Point.Name = value
 	case "sticky":
+		if value == "" {
+			return p.Err("sticky '' is empty: want a key such as {header.X-User}")
+		}
 		p.handler.Sticky = value
 	case "seed":
 		seed, err := strconv.ParseInt(value, 10, 64)

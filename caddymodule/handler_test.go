@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -195,14 +196,21 @@ func TestLabels(t *testing.T) {
 	if !regexp.MustCompile(`^slow delay\+respond [0-9a-f]{16}$`).MatchString(w.Body.String()) {
 		t.Fatalf("got placeholders %q", w.Body)
 	}
-	fields := zapcore.NewMapObjectEncoder()
-	id := injectionID(0xab)
-	if err := (&injection{label: h.labels[0], id: id}).MarshalLogObject(fields); err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]string{"fault_rule": "slow", "fault_kind": "delay+respond", "fault_id": "00000000000000ab"} {
-		if got := fields.Fields[name]; got != want {
-			t.Errorf("log field %s: got %v, want %s", name, got, want)
+	first := &injection{label: h.labels[0], id: 0xab}
+	second := &injection{label: h.labels[0], id: 0xcd, before: first}
+	for _, tt := range []struct {
+		name string
+		got  fmt.Stringer
+		want string
+	}{
+		{"rules", (*loggedRules)(first), "slow"},
+		{"kinds", (*loggedKinds)(first), "delay+respond"},
+		{"ids", (*loggedIDs)(first), "00000000000000ab"},
+		{"rules of two", (*loggedRules)(second), "slow,slow"},
+		{"ids of two", (*loggedIDs)(second), "00000000000000ab,00000000000000cd"},
+	} {
+		if got := tt.got.String(); got != tt.want {
+			t.Errorf("logged %s: got %q, want %q", tt.name, got, tt.want)
 		}
 	}
 }

@@ -43,6 +43,7 @@ type injection struct {
 	*label
 	id       injectionID
 	disclose [1]string
+	before   *injection // of an outer point, or of the same in another phase
 }
 
 // injectionID is written out only when somebody wants to read it.
@@ -62,10 +63,19 @@ func (h *Handler) label(w http.ResponseWriter, r *http.Request, d rules.Decision
 	}
 	l.metrics.injected.Inc()
 	if h.disclose != "" {
-		w.Header()[h.disclose] = inj.disclose[:]
+		header := w.Header()
+		if header[h.disclose] == nil {
+			header[h.disclose] = inj.disclose[:]
+		} else {
+			header.Add(h.disclose, l.rule)
+		}
 	}
+	inj.before, _ = caddyhttp.GetVar(r.Context(), injectionVar).(*injection)
+	caddyhttp.SetVar(r.Context(), injectionVar, inj)
 	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
-		extra.Set(zap.Inline(inj))
+		extra.Set(zap.Stringer("fault_rule", (*loggedRules)(inj)))
+		extra.Set(zap.Stringer("fault_kind", (*loggedKinds)(inj)))
+		extra.Set(zap.Stringer("fault_id", (*loggedIDs)(inj)))
 	}
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Set("http.fault.rule", l.ruleValue)
@@ -78,12 +88,35 @@ func (h *Handler) label(w http.ResponseWriter, r *http.Request, d rules.Decision
 	return r.WithContext(faults.WithHit(r.Context(), &inj.Hit))
 }
 
-// MarshalLogObject adds the hit's fields to a line of the access log.
-func (inj *injection) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	enc.AddString("fault_rule", inj.rule)
-	enc.AddString("fault_kind", inj.kind)
-	enc.AddString("fault_id", inj.id.String())
-	return nil
+// injectionVar is where a request keeps its last hit, for the log to find those
+// of all points.
+const injectionVar = "fault_injection"
+
+// The fields of the access log, written out when there is a line to write. Hits
+// at several points stand in the order they came, with commas between.
+type (
+	loggedRules injection
+	loggedKinds injection
+	loggedIDs   injection
+)
+
+func (inj *loggedRules) String() string {
+	return (*injection)(inj).join(func(i *injection) string { return i.rule })
+}
+
+func (inj *loggedKinds) String() string {
+	return (*injection)(inj).join(func(i *injection) string { return i.kind })
+}
+
+func (inj *loggedIDs) String() string {
+	return (*injection)(inj).join(func(i *injection) string { return i.id.String() })
+}
+
+func (inj *injection) join(field func(*injection) string) string {
+	if inj.before == nil {
+		return field(inj)
+	}
+	return inj.before.join(field) + "," + field(inj)
 }
 
 // startTime is when the request came.
@@ -98,6 +131,3 @@ func startTime(ctx context.Context) time.Time {
 func requestFields(r *http.Request) []zap.Field {
 	return []zap.Field{zap.String("method", r.Method), zap.String("host", r.Host), zap.String("uri", r.RequestURI)}
 }
-
-// Interface guards
-var _ zapcore.ObjectMarshaler = (*injection)(nil)

@@ -9,7 +9,8 @@ import (
 )
 
 // The collectors belong to the process: each configuration has a registry of
-// its own, and a reload must not set the counters back.
+// its own, and a reload must not set the counters back. The series of a rule
+// that is gone stay until the process ends, as many as were ever configured.
 var (
 	injectedTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "caddy_fault_injected_total",

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -41,14 +42,8 @@ func (p *ruleParser) parseLine(d *caddyfile.Dispenser, word string) error {
 	if p.first == "" {
 		p.first = word
 	}
-	parse, ok := map[string]func(*caddyfile.Dispenser) error{
-		"match":          p.parseMatch,
-		"percent":        p.parsePercent,
-		"phase":          p.parsePhase,
-		"match_response": p.parseMatchResponse,
-		"dry_run":        p.parseDryRun,
-	}[word]
-	if !ok {
+	parse := p.settingParser(word)
+	if parse == nil {
 		return p.parseFault(d.NewFromNextSegment())
 	}
 	if p.seen[word] && word != "match" {
@@ -56,6 +51,24 @@ func (p *ruleParser) parseLine(d *caddyfile.Dispenser, word string) error {
 	}
 	p.seen[word] = true
 	return parse(d)
+}
+
+// settingParser is the parser of a setting, nil for another word.
+func (p *ruleParser) settingParser(word string) func(*caddyfile.Dispenser) error {
+	switch word {
+	case "match":
+		return p.parseMatch
+	case "percent":
+		return p.parsePercent
+	case "phase":
+		return p.parsePhase
+	case "match_response":
+		return p.parseMatchResponse
+	case "dry_run":
+		return p.parseDryRun
+	default:
+		return nil
+	}
 }
 
 // finish checks what can be told only at the end of the rule; d stands on its
@@ -97,6 +110,11 @@ func (p *ruleParser) matcherSet(d *caddyfile.Dispenser) (caddy.ModuleMap, error)
 	if err != nil {
 		return nil, err
 	}
+	for name, raw := range set {
+		if string(raw) == "null" {
+			return nil, before.Errf("matcher '%s' without arguments", name)
+		}
+	}
 	if len(set) == 0 {
 		return nil, before.Err("match without a matcher: leave it out to match every request")
 	}
@@ -109,12 +127,16 @@ func (p *ruleParser) parsePercent(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	percent, err := strconv.ParseFloat(strings.TrimSuffix(arg, "%"), 64)
-	if err != nil || rules.ValidPercent(percent) != nil {
+	if err != nil || !isDecimal(arg) || rules.ValidPercent(percent) != nil {
 		return d.Errf("bad percent '%s': want 0 to 100", arg)
 	}
 	p.Percent = &percent
 	return nil
 }
+
+// isDecimal tells a number as people write it from those that Go reads as well,
+// such as 0x10 and 1_0.
+var isDecimal = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?%?$`).MatchString
 
 func (p *ruleParser) parsePhase(d *caddyfile.Dispenser) error {
 	if !d.AllArgs(&p.Phase) {

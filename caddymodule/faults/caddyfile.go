@@ -42,10 +42,22 @@ func options(d *caddyfile.Dispenser, repeatable string, parse func(name string) 
 	return nil
 }
 
-// oneArg stores the single argument of an option.
-func oneArg(d *caddyfile.Dispenser, target *string) error {
+// textArg stores the single argument of an option, which may be empty.
+func textArg(d *caddyfile.Dispenser, target *string) error {
 	if !d.AllArgs(target) {
 		return d.ArgErr()
+	}
+	return nil
+}
+
+// oneArg stores the single argument of an option.
+func oneArg(d *caddyfile.Dispenser, target *string) error {
+	name := d.Val()
+	if err := textArg(d, target); err != nil {
+		return err
+	}
+	if *target == "" {
+		return d.Errf("%s '' is empty: leave it out for the default", name)
 	}
 	return nil
 }

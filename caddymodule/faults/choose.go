@@ -52,7 +52,11 @@ func (Choose) CaddyModule() caddy.ModuleInfo {
 
 // Provision loads the branches.
 func (f *Choose) Provision(ctx caddy.Context) error {
+	f.total = 0
 	for i, branch := range f.Branches {
+		if branch == nil {
+			return fmt.Errorf("branch %d of choose is null", i+1)
+		}
 		f.total += branch.Weight
 		if len(branch.FaultsRaw) == 0 {
 			continue

@@ -102,6 +102,7 @@ func TestChooseEnds(t *testing.T) {
 func TestChooseRefused(t *testing.T) {
 	for _, tt := range []struct{ config, want string }{
 		{`{}`, "choose has nothing to choose from"},
+		{`{"branches": [null]}`, "branch 1 of choose is null"},
 		{`{"branches": [{"weight": 0}]}`, "all are 0"},
 		{`{"branches": [{"weight": -1}]}`, "bad weight '-1'"},
 		{`{"branches": [{"weight": 1, "faults": [{"fault": "explode"}]}]}`, "loading branch 1 of choose"},

@@ -130,7 +130,17 @@ func (f *Respond) provisionContent() error {
 	return nil
 }
 
+// maxBodyFile bounds what a configuration can make the server keep.
+const maxBodyFile = 16 << 20
+
 func (f *Respond) readBodyFile() error {
+	info, err := os.Stat(f.BodyFile)
+	if err != nil {
+		return fmt.Errorf("reading body_file: %w", err)
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxBodyFile {
+		return fmt.Errorf("bad body_file '%s': want a regular file of at most %d bytes, for it is kept in memory", f.BodyFile, maxBodyFile)
+	}
 	body, err := os.ReadFile(f.BodyFile)
 	if err != nil {
 		return fmt.Errorf("reading body_file: %w", err)

@@ -69,9 +69,10 @@ func (f *Error) Validate() error {
 func (*Error) Terminal() bool { return true }
 
 // ServeHTTP returns the error.
-func (f *Error) ServeHTTP(_ http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+func (f *Error) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	f.line.Arm(r) // for whoever writes the status in the end
-	return caddyhttp.Error(f.StatusCode, errors.New(f.message.fill(replacer(r))))
+	closeIfExpected(w, r)
+	return caddyhttp.Error(f.StatusCode, errors.New(f.message.fill(Replacer(r))))
 }
 
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:

@@ -101,9 +101,10 @@ func (f *GRPC) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Han
 	h := w.Header()
 	h.Set("Content-Type", "application/grpc")
 	h.Set("Grpc-Status", strconv.Itoa(int(f.Code)))
-	if message := f.message.fill(replacer(r)); message != "" {
+	if message := f.message.fill(Replacer(r)); message != "" {
 		h.Set("Grpc-Message", percentEncode(message))
 	}
+	closeIfExpected(w, r)
 	w.WriteHeader(http.StatusOK)
 	return nil
 }

@@ -54,6 +54,24 @@ func (s *StatusLine) HandBack(w http.ResponseWriter, r *http.Request, body []byt
 	return true, x.finish(w, conn, brw)
 }
 
+// writeHeaders tells every writer on the way to the client of the head, from
+// the outermost in: some keep it back until there is a body, such as that of
+// encode, and those behind them would not learn of it.
+func writeHeaders(w http.ResponseWriter, code int) {
+	for w != nil {
+		w.WriteHeader(code)
+		w = unwrap(w)
+	}
+}
+
+// unwrap is the writer inside of w, nil if it shows none.
+func unwrap(w http.ResponseWriter) http.ResponseWriter {
+	if outer, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
+		return outer.Unwrap()
+	}
+	return nil
+}
+
 // A Holder is a response writer that may keep the reply from its client, until
 // it has seen the head.
 type Holder interface {
@@ -63,15 +81,10 @@ type Holder interface {
 
 // holdsReply reports whether there is such a writer on the way to the client.
 func holdsReply(w http.ResponseWriter) bool {
-	for w != nil {
+	for ; w != nil; w = unwrap(w) {
 		if h, ok := w.(Holder); ok && h.HoldsReply() {
 			return true
 		}
-		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return false
-		}
-		w = inner.Unwrap()
 	}
 	return false
 }
@@ -96,8 +109,8 @@ func (x *exchange) finish(w http.ResponseWriter, conn net.Conn, brw *bufio.ReadW
 		}
 	}()
 	// for those who record the status or have operations on the header left to
-	// do; net/http itself makes nothing of it but a debug message
-	w.WriteHeader(x.line.code)
+	// do; net/http itself makes nothing of it but debug messages
+	writeHeaders(w, x.line.code)
 	x.close = x.close || saysClose(w.Header()) || shutsDown(x.srv)
 
 	body := x.wireBody()
@@ -135,13 +148,26 @@ func (x *exchange) write(conn net.Conn, header http.Header, body []byte) error {
 	return nil
 }
 
-// lastRequest reports whether the request allows none after it: because it says
-// so, or because it waits for a 100 and nobody can tell whether its body will
-// come without one (RFC 9110 section 10.1.1).
+// lastRequest reports whether the request allows none after it.
 func lastRequest(r *http.Request) bool {
-	waits := r.ProtoAtLeast(1, 1) && r.ContentLength != 0 &&
+	return expectsContinue(r) || r.Close || saysClose(r.Header)
+}
+
+// expectsContinue reports whether the client may hold its body back until it is
+// told to go on. After a final reply nobody can tell whether the body still
+// comes (RFC 9110 section 10.1.1), and to wait for it, as the server would,
+// stalls: such a connection is closed.
+func expectsContinue(r *http.Request) bool {
+	return r.ProtoMajor == 1 && r.ProtoAtLeast(1, 1) && r.ContentLength != 0 &&
 		httpguts.HeaderValuesContainsToken(r.Header["Expect"], "100-continue")
-	return waits || r.Close || saysClose(r.Header)
+}
+
+// closeIfExpected asks the server to close the connection behind the reply when
+// the client expects to be told to go on.
+func closeIfExpected(w http.ResponseWriter, r *http.Request) {
+	if expectsContinue(r) {
+		w.Header().Set("Connection", "close")
+	}
 }
 
 func saysClose(header http.Header) bool {

@@ -47,9 +47,18 @@ func (ops *HeaderOps) validate() error {
 		}
 	}
 	for _, fields := range []http.Header{ops.Set, ops.Add} {
+		seen := make(map[string]string)
 		for _, name := range slices.Sorted(maps.Keys(fields)) {
 			if err := validFieldName(name); err != nil {
 				return err
+			}
+			canonical := http.CanonicalHeaderKey(name)
+			if other, ok := seen[canonical]; ok {
+				return fmt.Errorf("headers '%s' and '%s' are the same", other, name)
+			}
+			seen[canonical] = name
+			if len(fields[name]) == 0 {
+				return fmt.Errorf("header '%s' has no value; delete it if that is meant", name)
 			}
 			for _, value := range fields[name] {
 				if !httpguts.ValidHeaderFieldValue(value) {

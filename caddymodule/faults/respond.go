@@ -163,6 +163,9 @@ func (f *Respond) Validate() error {
 	if err := f.validateBody(); err != nil {
 		return err
 	}
+	if f.Headers.sets("Content-Type") {
+		return errors.New("header 'Content-Type' cannot be set here: write content_type, which also decides how placeholders are escaped")
+	}
 	return f.Headers.validate()
 }
 
@@ -173,7 +176,7 @@ func (*Respond) Terminal() bool { return true }
 func (f *Respond) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	var repl *caddy.Replacer
 	if !f.static {
-		repl = replacer(r)
+		repl = Replacer(r)
 		repl.Set("http.fault.status_code", f.StatusCode)
 		repl.Set("http.fault.status_text", f.code.Name)
 		repl.Set("http.fault.slug", f.code.Slug())
@@ -187,9 +190,10 @@ func (f *Respond) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	}
 	body := c.bytes(repl)
 	f.fields.apply(h, repl)
-	if f.mustClose(r) {
+	if f.Close && r.ProtoMajor < 3 { // HTTP/3 clients refuse a reply with that field
 		h.Set("Connection", "close")
 	}
+	closeIfExpected(w, r)
 	if len(body) >= autoLength {
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
@@ -223,16 +227,6 @@ func (f *Respond) statusLine(r *http.Request, repl *caddy.Replacer) *StatusLine 
 	return NewStatusLine(f.StatusCode, f.reason.fill(repl))
 }
 
-// mustClose reports whether the connection cannot be kept. A client that
-// expects a 100 and gets a final reply may or may not send its body then; to
-// wait for it, as the server would, stalls (RFC 9110 section 10.1.1).
-func (f *Respond) mustClose(r *http.Request) bool {
-	if r.ProtoMajor == 1 && r.Header.Get("Expect") != "" {
-		return true
-	}
-	return f.Close && r.ProtoMajor < 3 // HTTP/3 clients refuse a reply with that field
-}
-
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
 //
 //	respond <status>|<family>:<code> [<body>] {
@@ -264,13 +258,13 @@ func (f *Respond) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	switch name {
 	case "reason":
 		f.Reason = new(string)
-		return oneArg(d, f.Reason)
+		return textArg(d, f.Reason)
 	case "body":
 		if f.Body != nil {
 			return d.Err("body already specified")
 		}
 		f.Body = new(string)
-		return oneArg(d, f.Body)
+		return textArg(d, f.Body)
 	case "body_file":
 		return oneArg(d, &f.BodyFile)
 	case "content_type":

@@ -36,10 +36,9 @@ func parseStatus(arg string) (statusArg, error) {
 	if !written {
 		family, digits = "", arg
 	}
-	if n, err := strconv.Atoi(digits); err == nil {
-		if err := sendable(n); err != nil {
-			return statusArg{}, err
-		}
+	n, err := strconv.Atoi(digits)
+	if err != nil || len(digits) != 3 || !(status.Code{Code: n}).Sendable() {
+		return statusArg{}, fmt.Errorf("bad status '%s': want three digits, 200 to 999", arg)
 	}
 	code, err := status.Parse(arg)
 	if err != nil {

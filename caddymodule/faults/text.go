@@ -67,8 +67,8 @@ func (t text) fill(repl *caddy.Replacer) string {
 	return b.String()
 }
 
-// replacer is the one that came with the request.
-func replacer(r *http.Request) *caddy.Replacer {
+// Replacer is the one that came with the request, or an empty one.
+func Replacer(r *http.Request) *caddy.Replacer {
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		return repl
 	}
@@ -83,8 +83,8 @@ func bodyEscaper(contentType, body string) escaper {
 	switch {
 	case strings.HasSuffix(mediaType, "json"), mediaType == "" && looksLikeJSON(body):
 		return escapeJSON
-	case strings.HasSuffix(mediaType, "html"):
-		return html.EscapeString
+	case strings.HasSuffix(mediaType, "html"), strings.HasSuffix(mediaType, "xml"):
+		return html.EscapeString // whose entities XML knows, too
 	default:
 		return escapeNone
 	}

@@ -7,14 +7,14 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
 // draw is the point's number for a request, in [0,1).
 func (p *Point) draw(r *http.Request) float64 {
 	switch {
 	case p.Sticky != "":
-		if key := replacer(r).ReplaceAll(p.Sticky, ""); key != "" {
+		if key := faults.Replacer(r).ReplaceAll(p.Sticky, ""); key != "" {
 			return stickyDraw(p.seedText(), key)
 		}
 		return rand.Float64() //nolint:gosec // chance, not secrecy
@@ -54,10 +54,3 @@ func seededDraw(seed int64, n uint64) float64 {
 
 // unit makes a number in [0,1) of 64 random bits; a float64 has room for 53.
 func unit(bits uint64) float64 { return float64(bits>>11) / (1 << 53) }
-
-func replacer(r *http.Request) *caddy.Replacer {
-	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		return repl
-	}
-	return caddy.NewEmptyReplacer()
-}

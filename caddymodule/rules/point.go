@@ -56,6 +56,11 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 	if err := ValidName(p.Name); err != nil {
 		return fmt.Errorf("point: %w", err)
 	}
+	for i, rule := range p.Rules {
+		if rule == nil {
+			return fmt.Errorf("rule %d is null", i+1)
+		}
+	}
 	settings, err := p.settings()
 	if err != nil {
 		return err
@@ -72,8 +77,11 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 	if p.Passed == nil {
 		p.Passed = func(*Rule, Reason) {}
 	}
+	if err := group.join(p, settings); err != nil {
+		return err
+	}
 	p.warnOfUnreachable(ctx.Logger())
-	return group.join(p, settings)
+	return nil
 }
 
 // inOrder is the order in which rules take their shares.

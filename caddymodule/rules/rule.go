@@ -68,6 +68,10 @@ type Rule struct {
 	counters *counters
 }
 
+// DefaultName is the name of a rule that has none, by its place at its point,
+// from 0.
+func DefaultName(index int) string { return fmt.Sprintf("rule%d", index+1) }
+
 // Index is the rule's place at its point, from 0.
 func (rl *Rule) Index() int { return rl.index }
 
@@ -76,7 +80,7 @@ func (rl *Rule) Index() int { return rl.index }
 func (rl *Rule) provision(ctx caddy.Context, index int) error {
 	rl.index = index
 	if rl.Name == "" {
-		rl.Name = fmt.Sprintf("rule%d", index+1)
+		rl.Name = DefaultName(index)
 	}
 	if err := rl.validate(); err != nil {
 		return err
@@ -188,7 +192,8 @@ func ValidResponseMatcher(m caddyhttp.ResponseMatcher) error {
 		return errors.New("match_response without a status or a header")
 	}
 	for _, code := range m.StatusCode {
-		if (code < 1 || code > 9) && (code < 100 || code > 999) {
+		class, final := code >= 2 && code <= 9, code >= 200 && code <= 999 || code == http.StatusSwitchingProtocols
+		if !class && !final {
 			return fmt.Errorf("bad match_response status '%d': want a code such as 503 or a class such as 5xx", code)
 		}
 	}

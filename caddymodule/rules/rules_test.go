@@ -70,6 +70,7 @@ func TestRefused(t *testing.T) {
 		{"phase and match_response", `{"rules": [{"phase": "request", "match_response": {"status_code": [5]}, ` + closing + `}]}`, "phase 'request' and match_response cannot go together"},
 		{"match_response empty", `{"rules": [{"match_response": {}, ` + closing + `}]}`, "match_response without a status or a header"},
 		{"match_response status", `{"rules": [{"match_response": {"status_code": [1000]}, ` + closing + `}]}`, "bad match_response status '1000'"},
+		{"null rule", `{"rules": [null]}`, "rule 1 is null"},
 		{"no faults", `{"rules": [{"name": "a"}]}`, "rule 'a': no fault: say what goes wrong, one of "},
 		{"unknown kind", `{"rules": [{"faults": [{"fault": "explode"}]}]}`, "unknown module: http.faults.explode"},
 		{"unknown field", `{"rules": [{"colour": "red"}]}`, `unknown field "colour"`},
