@@ -41,15 +41,13 @@ func (l *label) zapFields() []zap.Field {
 type injection struct {
 	faults.Hit
 	*label
-	id       injectionID
+	id       uint64
 	disclose [1]string
-	before   *injection // of an outer point, or of the same in another phase
+	before   *injection // at another point, for the same request
 }
 
-// injectionID is written out only when somebody wants to read it.
-type injectionID uint64
-
-func (id *injectionID) String() string { return fmt.Sprintf("%016x", uint64(*id)) }
+// String is the ID of the hit, written out only when somebody wants to read it.
+func (inj *injection) String() string { return fmt.Sprintf("%016x", inj.id) }
 
 // label tells everybody of the hit and returns the request that takes it to the
 // faults.
@@ -58,7 +56,7 @@ func (h *Handler) label(w http.ResponseWriter, r *http.Request, d rules.Decision
 	inj := &injection{
 		Hit:      faults.Hit{N: d.N, U: d.U, Start: startTime(r.Context()), Ended: exit.ch, Passed: l.passed},
 		label:    l,
-		id:       injectionID(rand.Uint64()), //nolint:gosec // to tell hits apart, not to keep a secret
+		id:       rand.Uint64(), //nolint:gosec // to tell hits apart, not to keep a secret
 		disclose: [1]string{l.rule},
 	}
 	l.metrics.injected.Inc()
@@ -70,27 +68,33 @@ func (h *Handler) label(w http.ResponseWriter, r *http.Request, d rules.Decision
 			header.Add(h.disclose, l.rule)
 		}
 	}
-	inj.before, _ = caddyhttp.GetVar(r.Context(), injectionVar).(*injection)
-	caddyhttp.SetVar(r.Context(), injectionVar, inj)
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		inj.before = lastInjection(repl)
+		repl.Set("http.fault.rule", l.ruleValue)
+		repl.Set("http.fault.kind", l.kindValue)
+		repl.Set(injectionKey, inj)
+	}
 	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
 		extra.Set(zap.Stringer("fault_rule", (*loggedRules)(inj)))
 		extra.Set(zap.Stringer("fault_kind", (*loggedKinds)(inj)))
 		extra.Set(zap.Stringer("fault_id", (*loggedIDs)(inj)))
 	}
-	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.Set("http.fault.rule", l.ruleValue)
-		repl.Set("http.fault.kind", l.kindValue)
-		repl.Set("http.fault.id", &inj.id)
-	}
 	if c := h.logger.Check(zapcore.DebugLevel, "injected a fault"); c != nil {
-		c.Write(append(l.zapFields(), append(requestFields(r), zap.Stringer("id", &inj.id))...)...)
+		c.Write(append(l.zapFields(), append(requestFields(r), zap.Stringer("id", inj))...)...)
 	}
 	return r.WithContext(faults.WithHit(r.Context(), &inj.Hit))
 }
 
-// injectionVar is where a request keeps its last hit, for the log to find those
-// of all points.
-const injectionVar = "fault_injection"
+// injectionKey is the placeholder of the ID, by which the next point that hits
+// the request finds the hit before. (The request's variables would not do: in
+// phase response a goroutine of the transport may be reading them.)
+const injectionKey = "http.fault.id"
+
+func lastInjection(repl *caddy.Replacer) *injection {
+	value, _ := repl.Get(injectionKey)
+	last, _ := value.(*injection)
+	return last
+}
 
 // The fields of the access log, written out when there is a line to write. Hits
 // at several points stand in the order they came, with commas between.
@@ -109,7 +113,7 @@ func (inj *loggedKinds) String() string {
 }
 
 func (inj *loggedIDs) String() string {
-	return (*injection)(inj).join(func(i *injection) string { return i.id.String() })
+	return (*injection)(inj).join(func(i *injection) string { return i.String() })
 }
 
 func (inj *injection) join(field func(*injection) string) string {
