@@ -94,12 +94,12 @@ func (hw *heldWriter) serve(next caddyhttp.Handler, r *http.Request) error {
 	}
 }
 
-// askUpstream calls next. When the rest of a replaced reply is cut,
-// reverse_proxy gives up by a panic meant for the server; the client has its
-// reply by then.
+// askUpstream calls next. When the rest of a reply is cut that has been
+// replaced or shortened, reverse_proxy gives up by a panic meant for the
+// server; the client has its reply by then.
 func (hw *heldWriter) askUpstream(next caddyhttp.Handler, r *http.Request) error {
 	defer func() {
-		if !hw.replaced {
+		if !hw.replaced && (hw.out == nil || !faults.CutShort(hw.out)) {
 			return
 		}
 		if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
@@ -173,7 +173,9 @@ func (hw *heldWriter) head(code int) {
 	}
 	aside := setAside(hw.ResponseWriter.Header())
 	reply := func(yield func(struct{}) bool) caddyhttp.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) error {
+		return func(w http.ResponseWriter, r *http.Request) error {
+			// a kind may end the upstream by the request, as in phase request
+			defer context.AfterFunc(r.Context(), hw.cancelUpstream)()
 			putBack(w.Header(), aside)
 			hw.out = w
 			w.WriteHeader(code)

@@ -135,7 +135,7 @@ func TestHeldNextReturnsAtTheEnd(t *testing.T) {
 	var log []string
 	hw := newHeld(w, func(d http.ResponseWriter, reply caddyhttp.HandlerFunc) error {
 		log = append(log, "chain")
-		err := reply(d, nil)
+		err := reply(d, httptest.NewRequest("GET", "/", nil))
 		log = append(log, fmt.Sprint("end ", err))
 		return err
 	})
@@ -154,7 +154,7 @@ func TestHeldUpstreamPanics(t *testing.T) {
 	w := httptest.NewRecorder()
 	ended := false
 	hw := newHeld(w, func(d http.ResponseWriter, reply caddyhttp.HandlerFunc) error {
-		err := reply(d, nil)
+		err := reply(d, httptest.NewRequest("GET", "/", nil))
 		ended = errors.Is(err, http.ErrAbortHandler)
 		return err
 	})

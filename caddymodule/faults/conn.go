@@ -26,6 +26,12 @@ func closeInOrder(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
+	lingerAfter(conn, r)
+}
+
+// lingerAfter ends a hijacked HTTP/1 connection by a FIN when the handler has
+// returned; what the client still sends would make it a RST.
+func lingerAfter(conn net.Conn, r *http.Request) {
 	conn = innermostConn(conn, 0)
 	afterHandler(r.Context(), func() { linger(conn) })
 }

@@ -1,0 +1,150 @@
+package faults
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	caddy.RegisterModule(Corrupt{})
+}
+
+// Corrupt changes some bytes of the body, each to another value, scattered over
+// it by chance. At least one byte of a body with a Content-Length is changed.
+//
+// What the client sees is the same over HTTP/1.1, HTTP/2 and HTTP/3: a reply that
+// is whole and as long as before, with garbled content. What validates the
+// content is gone from the header (ETag, Content-MD5, Digest, Content-Digest,
+// Repr-Digest), so that only a client that looks at the content can tell. Events
+// of a stream are garbled in the same way, and so are the frames of a WebSocket,
+// their heads included, which ends most of them soon. Trailers stay.
+//
+// With `seed` or `sticky` the same reply is garbled in the same places again.
+type Corrupt struct {
+	// How many bytes are changed, in percent of the body, above 0 and up to 100.
+	// Required.
+	Percent float64 `json:"percent,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (Corrupt) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  Namespace + ".corrupt",
+		New: func() caddy.Module { return new(Corrupt) },
+	}
+}
+
+// Validate checks the configured fields.
+func (f *Corrupt) Validate() error {
+	if !(f.Percent > 0 && f.Percent <= 100) {
+		return fmt.Errorf("bad corrupt percent '%v': want above 0, up to 100", f.Percent)
+	}
+	return nil
+}
+
+// ServeHTTP calls next with a writer that garbles.
+func (f *Corrupt) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return serveShaped(w, r, next, &garbler{
+		width: 100 / f.Percent,
+		rand:  HitFrom(r.Context()).Rand(),
+	})
+}
+
+// A garbler is the shaper of one corrupted reply. It divides the body into
+// strata, each as wide as there are bytes to one that is changed, and changes
+// one byte in each. So the number of changed bytes is right also for a small
+// body, and they stand in no order.
+type garbler struct {
+	width float64 // of a stratum
+	rand  *rand.Rand
+	seen  int64   // bytes of the body so far
+	next  int64   // the byte to change
+	count float64 // strata that are done
+	buf   []byte
+}
+
+// maxGarbled is how much of a body is copied at a time, to be changed.
+const maxGarbled = 32 << 10
+
+// begin finds the first byte. It is within the body.
+func (g *garbler) begin(header http.Header, length int64) bool {
+	dropValidators(header)
+	width := g.width
+	if length > 0 {
+		width = min(width, float64(length))
+	}
+	g.next, g.count = place(g.rand.Float64()*width), 1
+	return true
+}
+
+// write sends a garbled copy of p, which belongs to the sender.
+func (g *garbler) write(o *outlet, p []byte) (written int, err error) {
+	if g.buf == nil {
+		g.buf = make([]byte, 0, min(len(p), maxGarbled))
+	}
+	for len(p) > 0 && !o.ended() {
+		size := min(len(p), maxGarbled)
+		g.buf = append(g.buf[:0], p[:size]...)
+		g.garble(g.buf)
+		n, err := o.Write(g.buf)
+		if written += n; err != nil {
+			return written, err
+		}
+		p = p[size:]
+	}
+	if len(p) == 0 {
+		return written, nil
+	}
+	n, err := o.Write(p)
+	return written + n, err
+}
+
+// garble changes the bytes whose turn it is.
+func (g *garbler) garble(p []byte) {
+	end := g.seen + int64(len(p))
+	for g.next < end {
+		p[g.next-g.seen] ^= byte(1 + g.rand.IntN(255))
+		g.next = max(g.next+1, place((g.count+g.rand.Float64())*g.width))
+		g.count++
+	}
+	g.seen = end
+}
+
+// place is the byte at x, which for a tiny percentage is behind every body.
+func place(x float64) int64 { return int64(min(x, 1<<62)) }
+
+// UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
+//
+//	corrupt <percent>%
+func (f *Corrupt) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume kind
+	args := d.RemainingArgs()
+	if err := noBlock(d); err != nil {
+		return err
+	}
+	switch {
+	case len(args) == 0:
+		return d.WrapErr(errors.New("corrupt needs a percentage, such as 1%"))
+	case len(args) > 1:
+		return d.Errf("unexpected argument '%s'", args[1])
+	}
+	percent, err := parsePercent(args[0])
+	if err != nil {
+		return d.WrapErr(err)
+	}
+	f.Percent = percent
+	return nil
+}
+
+// Interface guards
+var (
+	_ Fault                 = (*Corrupt)(nil)
+	_ caddy.Validator       = (*Corrupt)(nil)
+	_ caddyfile.Unmarshaler = (*Corrupt)(nil)
+)

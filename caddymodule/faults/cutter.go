@@ -1,0 +1,224 @@
+package faults
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	// maxRest is how much of a reply that has been shortened cleanly is taken
+	// from the upstream and dropped, for the sake of its connection.
+	maxRest = 1 << 20
+
+	// quicGrace is how long a stream of HTTP/3 lives on after the cut: a reset
+	// stream forgets what it has to send, and nothing tells when it is sent.
+	quicGrace = 100 * time.Millisecond
+)
+
+// A cutter is the shaper of one truncated reply.
+type cutter struct {
+	f      *Truncate
+	out    *outlet
+	cancel context.CancelFunc // makes the sender stop
+
+	length int64 // of the whole body, -1 if unknown
+	limit  int64 // how much of it passes, -1 for all
+	sent   int64
+	mended bool // the head promises no more than limit
+
+	mu    sync.Mutex
+	cut   bool // the reply is to end here
+	over  bool // the reply has ended by itself
+	timer *time.Timer
+	conn  net.Conn // of an upgraded reply
+}
+
+// begin finds the place of the cut.
+func (c *cutter) begin(header http.Header, length int64) bool {
+	c.length, c.limit = length, c.f.limit(length)
+	if c.f.Percent != nil && length < 0 {
+		c.out.hit.Pass(noLength)
+		if c.f.After == 0 {
+			return false
+		}
+	}
+	if c.f.After == 0 && c.limit < 0 || c.out.ended() {
+		return false
+	}
+	if c.f.End == endClean {
+		c.mend(header)
+	}
+	if c.f.After > 0 {
+		c.mu.Lock()
+		c.timer = time.AfterFunc(time.Duration(c.f.After), c.expire)
+		c.mu.Unlock()
+	}
+	return true
+}
+
+// mend makes the head one of the shorter body.
+func (c *cutter) mend(header http.Header) {
+	dropValidators(header)
+	switch {
+	case c.f.After > 0:
+		header.Del("Content-Length") // nobody knows it
+	case c.length >= 0:
+		header.Set("Content-Length", strconv.FormatInt(c.limit, 10))
+	}
+	c.mended = c.f.After == 0 && c.length >= 0
+}
+
+// write lets bytes pass up to the limit.
+func (c *cutter) write(o *outlet, p []byte) (int, error) {
+	if c.isCut() {
+		return c.drop(p)
+	}
+	pass := p
+	if c.limit >= 0 && (c.mended || !o.ended()) {
+		pass = p[:min(int64(len(p)), max(0, c.limit-c.sent))]
+	}
+	n, err := o.Write(pass)
+	if c.sent += int64(n); err != nil {
+		return n, err
+	}
+	if len(pass) == len(p) && (c.sent != c.limit || c.length < 0) {
+		return n, nil
+	}
+	_ = o.flush()
+	c.stop()
+	if len(pass) == len(p) {
+		return n, nil
+	}
+	m, err := c.drop(p[n:])
+	return n + m, err
+}
+
+// drop takes what comes after the cut: nothing, or a little that can be thrown
+// away.
+func (c *cutter) drop(p []byte) (int, error) {
+	if !c.swallows() {
+		return 0, errCut
+	}
+	return len(p), nil
+}
+
+// swallows reports whether the rest of the body is taken. It has to be short,
+// and known to end.
+func (c *cutter) swallows() bool { return c.mended && c.length-c.limit <= maxRest }
+
+// stop cuts the reply.
+func (c *cutter) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopLocked()
+}
+
+func (c *cutter) stopLocked() {
+	c.cut = true
+	if !c.swallows() {
+		c.cancel()
+	}
+}
+
+// expire cuts a reply whose time is over. It runs in a goroutine of its own,
+// while the sender may be waiting for its upstream or for the client.
+func (c *cutter) expire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over || c.cut || c.out.ended() {
+		return
+	}
+	c.stopLocked()
+	if c.conn != nil {
+		_ = c.breakConn(c.conn)
+	}
+}
+
+func (c *cutter) isCut() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cut
+}
+
+// settle ends the time of the reply and reports whether it has been cut.
+func (c *cutter) settle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	return c.cut
+}
+
+// finish ends a reply that has been cut, when its sender has given up.
+func (c *cutter) finish(w http.ResponseWriter, r *http.Request) error {
+	if c.conn != nil || r.Context().Err() != nil && c.f.End == endClean {
+		return nil
+	}
+	if r.Context().Err() == nil {
+		_ = c.out.flush()
+	}
+	switch {
+	case c.f.End == endClean:
+		return nil
+	case r.ProtoMajor == 1 && c.f.End == endReset:
+		resetConn(w)
+	case r.ProtoMajor == 1:
+		closeInOrder(w, r)
+	case r.ProtoMajor == 3:
+		_ = c.out.hit.Wait(r.Context(), quicGrace)
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// hijacked notes the connection of an upgraded reply.
+func (c *cutter) hijacked(conn net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn = conn
+	if c.cut {
+		_ = c.breakConn(conn)
+	}
+}
+
+// closeConn closes that connection for its user, who does so after the cut as
+// well.
+func (c *cutter) closeConn(conn net.Conn) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cut {
+		return c.breakConn(conn)
+	}
+	return conn.Close()
+}
+
+func (c *cutter) breakConn(conn net.Conn) error {
+	if c.f.End == endReset {
+		resetConn(hijackable{conn})
+		return nil
+	}
+	return conn.Close()
+}
+
+// CutShort reports whether a fault has ended the reply on the way through w
+// before its sender has. A sender that gives up then has nothing to abort.
+func CutShort(w http.ResponseWriter) bool {
+	for w != nil {
+		if sw, ok := w.(*shapeWriter); ok {
+			if c, ok := sw.shaper.(*cutter); ok && c.f.End == endClean && c.isCut() {
+				return true
+			}
+		}
+		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return false
+		}
+		w = inner.Unwrap()
+	}
+	return false
+}

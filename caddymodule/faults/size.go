@@ -1,0 +1,65 @@
+package faults
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+)
+
+// parseSize reads a size in bytes. The unit is asked for: a bare number may be
+// meant in anything, and `5m` is a duration.
+func parseSize(arg string) (int64, error) {
+	number := strings.TrimRight(arg, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	unit := arg[len(number):]
+	if _, err := strconv.ParseFloat(number, 64); err != nil || strings.Contains(number, "_") {
+		return 0, fmt.Errorf("bad size '%s': want one such as 500B, 10KiB or 1MB", arg)
+	}
+	if !strings.HasSuffix(strings.ToLower(unit), "b") {
+		return 0, fmt.Errorf("bad size '%s': needs a unit, such as 500B, 10KiB or 1MB", arg)
+	}
+	if strings.HasPrefix(number, "-") {
+		return 0, fmt.Errorf("bad size '%s': negative", arg)
+	}
+	size, err := humanize.ParseBytes(strings.TrimPrefix(number, "+") + unit)
+	switch {
+	case err != nil && strings.Contains(err.Error(), "too large"), size > math.MaxInt64:
+		return 0, fmt.Errorf("bad size '%s': too large", arg)
+	case err != nil:
+		return 0, fmt.Errorf("bad size '%s': want one such as 500B, 10KiB or 1MB", arg)
+	}
+	return int64(size), nil
+}
+
+// sizeParser stores a size.
+func sizeParser(target *int64) func(string) error {
+	return func(arg string) (err error) {
+		*target, err = parseSize(arg)
+		return err
+	}
+}
+
+// parseRate reads a size per second.
+func parseRate(arg string) (int64, error) {
+	size, ok := strings.CutSuffix(arg, "/s")
+	if !ok {
+		return 0, fmt.Errorf("bad rate '%s': want a size per second, such as 64KiB/s", arg)
+	}
+	rate, err := parseSize(size)
+	if err != nil {
+		return 0, fmt.Errorf("bad rate '%s': %w", arg, err)
+	}
+	return rate, nil
+}
+
+// parsePercent reads a number with a percent sign.
+func parsePercent(arg string) (float64, error) {
+	number, ok := strings.CutSuffix(arg, "%")
+	percent, err := strconv.ParseFloat(number, 64)
+	if !ok || err != nil {
+		return 0, fmt.Errorf("bad percentage '%s': want one such as 50%%", arg)
+	}
+	return percent, nil
+}

@@ -1,0 +1,25 @@
+package faults
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParseSize(t *testing.T) {
+	for arg, want := range map[string]int64{
+		"0B": 0, "1B": 1, "10KiB": 10240, "10kb": 10000, "1.5MiB": 1572864, "1MB": 1e6, "8000PiB": 8000 << 50,
+	} {
+		if got, err := parseSize(arg); err != nil || got != want {
+			t.Errorf("%s: got %d, error %v, want %d", arg, got, err, want)
+		}
+	}
+	for arg, want := range map[string]string{
+		"": "want one such as", "10": "needs a unit", "5m": "needs a unit", "5s": "needs a unit", "10K": "needs a unit",
+		"ten": "want one such as", "-1B": "negative", "8EiB": "too large", "999999999EB": "too large", "1e3B": "want one such as",
+		"1_0B": "want one such as", "10xb": "want one such as", "nanB": "want one such as", "{env.X}": "want one such as",
+	} {
+		if got, err := parseSize(arg); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "'"+arg+"'") {
+			t.Errorf("%s: got %d, error %v, want %q", arg, got, err, want)
+		}
+	}
+}
