@@ -30,7 +30,7 @@ func endingOf(f Fault, w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 }
 
 // request2 is one of HTTP/2, where no connection has to be taken over.
-func request2(t testing.TB, ctx context.Context) *http.Request {
+func request2(ctx context.Context, t testing.TB) *http.Request {
 	t.Helper()
 	r := request(http.MethodGet)
 	r.ProtoMajor, r.ProtoMinor = 2, 0

@@ -98,7 +98,7 @@ func TestGarbageEnded(t *testing.T) {
 
 func TestGarbageOverHTTP2(t *testing.T) {
 	w := httptest.NewRecorder()
-	got := endingOf(parse(t, new(Garbage), "garbage"), w, request2(t, t.Context()), notCalled(t))
+	got := endingOf(parse(t, new(Garbage), "garbage"), w, request2(t.Context(), t), notCalled(t))
 	if !got.aborted || w.Body.Len() > 0 {
 		t.Errorf("got %+v, wrote %q, want an abort and nothing", got, w.Body)
 	}

@@ -12,7 +12,7 @@ func TestMalformed(t *testing.T) {
 		w := httptest.NewRecorder()
 		w.Header().Set("X-Fault-Injected", "rule1")
 		w.Header().Set("Content-Length", "5")
-		got := endingOf(parse(t, new(Malformed), line), w, request2(t, t.Context()), notCalled(t))
+		got := endingOf(parse(t, new(Malformed), line), w, request2(t.Context(), t), notCalled(t))
 		if !got.aborted || w.Code != status || !w.Flushed || w.Body.Len() > 0 {
 			t.Errorf("%s: got %+v, status %d, flushed %v, body %q, want the head of a %d, then an abort", line, got, w.Code, w.Flushed, w.Body, status)
 		}
