@@ -2,8 +2,8 @@ package caddymodule
 
 import (
 	"errors"
-	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -197,20 +197,22 @@ func TestLabels(t *testing.T) {
 		t.Fatalf("got placeholders %q", w.Body)
 	}
 	first := &injection{label: h.labels[0], id: 0xab}
+	first.addToLog(t.Context())
 	second := &injection{label: h.labels[0], id: 0xcd, before: first}
 	for _, tt := range []struct {
-		name string
-		got  fmt.Stringer
-		want string
+		hit  *injection
+		want map[string]any
 	}{
-		{"rules", (*loggedRules)(first), "slow"},
-		{"kinds", (*loggedKinds)(first), "delay+respond"},
-		{"ids", (*loggedIDs)(first), "00000000000000ab"},
-		{"rules of two", (*loggedRules)(second), "slow,slow"},
-		{"ids of two", (*loggedIDs)(second), "00000000000000ab,00000000000000cd"},
+		{first, map[string]any{"fault_rule": "slow", "fault_kind": "delay+respond", "fault_id": "00000000000000ab"}},
+		{second, map[string]any{
+			"fault_rule": "slow,slow", "fault_kind": "delay+respond,delay+respond",
+			"fault_id": "00000000000000ab,00000000000000cd",
+		}},
 	} {
-		if got := tt.got.String(); got != tt.want {
-			t.Errorf("logged %s: got %q, want %q", tt.name, got, tt.want)
+		tt.hit.addToLog(t.Context())
+		line := zapcore.NewMapObjectEncoder()
+		if err := first.log.MarshalLogObject(line); err != nil || !maps.Equal(line.Fields, tt.want) {
+			t.Errorf("got log fields %v, %v, want %v", line.Fields, err, tt.want)
 		}
 	}
 }

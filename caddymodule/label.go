@@ -44,6 +44,8 @@ type injection struct {
 	id       uint64
 	disclose [1]string
 	before   *injection // at another point, for the same request
+	first    hitLog     // of the first hit: the access log's view of all
+	log      *hitLog
 }
 
 // String is the ID of the hit, written out only when somebody wants to read it.
@@ -74,11 +76,7 @@ func (h *Handler) label(w http.ResponseWriter, r *http.Request, d rules.Decision
 		repl.Set("http.fault.kind", l.kindValue)
 		repl.Set(injectionKey, inj)
 	}
-	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
-		extra.Set(zap.Stringer("fault_rule", (*loggedRules)(inj)))
-		extra.Set(zap.Stringer("fault_kind", (*loggedKinds)(inj)))
-		extra.Set(zap.Stringer("fault_id", (*loggedIDs)(inj)))
-	}
+	inj.addToLog(r.Context())
 	if c := h.logger.Check(zapcore.DebugLevel, "injected a fault"); c != nil {
 		c.Write(append(l.zapFields(), append(requestFields(r), zap.Stringer("id", inj))...)...)
 	}
@@ -96,26 +94,34 @@ func lastInjection(repl *caddy.Replacer) *injection {
 	return last
 }
 
-// The fields of the access log, written out when there is a line to write. Hits
-// at several points stand in the order they came, with commas between.
-type (
-	loggedRules injection
-	loggedKinds injection
-	loggedIDs   injection
-)
+// hitLog is the fields of the access log, written out when there is a line to
+// write. Hits at several points stand in the order they came, with commas
+// between.
+type hitLog struct{ last *injection }
 
-func (inj *loggedRules) String() string {
-	return (*injection)(inj).join(func(i *injection) string { return i.rule })
+// addToLog makes the hit part of the request's line in the access log.
+func (inj *injection) addToLog(ctx context.Context) {
+	if inj.before != nil {
+		inj.log = inj.before.log
+		inj.log.last = inj
+		return
+	}
+	inj.log = &inj.first
+	inj.log.last = inj
+	if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+		extra.Add(zap.Inline(inj.log))
+	}
 }
 
-func (inj *loggedKinds) String() string {
-	return (*injection)(inj).join(func(i *injection) string { return i.kind })
+// MarshalLogObject adds the fields to a line.
+func (l *hitLog) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("fault_rule", l.last.join(func(i *injection) string { return i.rule }))
+	enc.AddString("fault_kind", l.last.join(func(i *injection) string { return i.kind }))
+	enc.AddString("fault_id", l.last.join((*injection).String))
+	return nil
 }
 
-func (inj *loggedIDs) String() string {
-	return (*injection)(inj).join(func(i *injection) string { return i.String() })
-}
-
+// join is a field of this hit behind those of the hits before.
 func (inj *injection) join(field func(*injection) string) string {
 	if inj.before == nil {
 		return field(inj)
@@ -135,3 +141,6 @@ func startTime(ctx context.Context) time.Time {
 func requestFields(r *http.Request) []zap.Field {
 	return []zap.Field{zap.String("method", r.Method), zap.String("host", r.Host), zap.String("uri", r.RequestURI)}
 }
+
+// Interface guards
+var _ zapcore.ObjectMarshaler = (*hitLog)(nil)
