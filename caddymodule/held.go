@@ -153,7 +153,7 @@ func statusOf(err error) int {
 // may come from a goroutine of the upstream's transport.
 func (hw *heldWriter) WriteHeader(code int) {
 	switch {
-	case code >= 100 && code <= 199 && code != http.StatusSwitchingProtocols:
+	case faults.Interim(code):
 		hw.ResponseWriter.WriteHeader(code)
 	case hw.replaced:
 	case hw.out != nil:

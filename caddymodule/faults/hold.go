@@ -53,8 +53,7 @@ func (hw *holdWriter) release() error {
 
 // WriteHeader lets interim heads through and holds the final one.
 func (hw *holdWriter) WriteHeader(code int) {
-	interim := code >= 100 && code <= 199 && code != http.StatusSwitchingProtocols
-	if interim || hw.release() == nil {
+	if Interim(code) || hw.release() == nil {
 		hw.ResponseWriter.WriteHeader(code)
 	}
 }

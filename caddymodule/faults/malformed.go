@@ -69,12 +69,13 @@ func (f *Malformed) Validate() error {
 
 // withBody refuses a status that a fault cannot use because it has no body.
 func withBody(kind string, code int) error {
-	switch code {
-	case http.StatusNoContent, http.StatusResetContent, http.StatusNotModified:
-		return fmt.Errorf("bad status '%d': a reply with it has no body, which the %s fault is about", code, kind)
-	default:
-		return sendable(code)
+	if err := sendable(code); err != nil {
+		return err
 	}
+	if !(status.Code{Code: code}).BodyAllowed() {
+		return fmt.Errorf("bad status '%d': a reply with it has no body, which the %s fault is about", code, kind)
+	}
+	return nil
 }
 
 // Terminal reports that nothing comes after a malformed reply.

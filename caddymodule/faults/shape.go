@@ -112,7 +112,7 @@ func serveShaped(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler,
 // WriteHeader shows the final head to the shaper. An interim one may come from
 // a goroutine of the upstream's transport and touches no state.
 func (sw *shapeWriter) WriteHeader(code int) {
-	if code >= 100 && code <= 199 && code != http.StatusSwitchingProtocols {
+	if Interim(code) {
 		sw.ResponseWriter.WriteHeader(code)
 		return
 	}

@@ -99,6 +99,12 @@ func (s *StatusLine) Arm(r *http.Request) bool {
 // versionSize is the size of "HTTP/1.1 ", which stays as net/http wrote it.
 const versionSize = len("HTTP/1.1 ")
 
+// Interim reports whether a head with this status is followed by another: each
+// 1xx but 101, which ends HTTP on the connection (RFC 9110 section 15.2).
+func Interim(code int) bool {
+	return code >= 100 && code <= 199 && code != http.StatusSwitchingProtocols
+}
+
 // FinalHead reports whether p begins with the head of a final HTTP/1 reply.
 // Every request has exactly one. An interim head, which is each 1xx but 101
 // (RFC 9110 section 15.2), is followed by another.
