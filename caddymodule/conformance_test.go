@@ -272,10 +272,12 @@ type trial struct {
 }
 
 func newTrial(t *testing.T, fault faults.Fault, phase string) *trial {
+	removed := make(chan struct{}) // what has no end of its own ends by this
+	time.AfterFunc(1000*time.Hour, func() { close(removed) })
 	return &trial{
 		fault: fault,
 		phase: phase,
-		hit:   &faults.Hit{N: 1, U: 0.5, Start: time.Now()},
+		hit:   &faults.Hit{N: 1, U: 0.5, Start: time.Now(), Removed: removed},
 		w:     httptest.NewRecorder(),
 		left:  t.Context(),
 	}

@@ -33,6 +33,10 @@ func (h *Handler) hold(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	}
 	upstreamRequest := r.WithContext(ctx)
 	upstreamRequest.Body = body
+	if r.Body != nil && r.Body != http.NoBody {
+		r = r.WithContext(r.Context())
+		r.Body = http.NoBody // for the faults: the upstream is reading it
+	}
 	return hw.serve(next, upstreamRequest)
 }
 

@@ -25,10 +25,15 @@ func TestExit(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building: %v\n%s", err, out)
 	}
-	for _, phase := range phases {
-		t.Run("phase "+phase, func(t *testing.T) {
+	for _, tt := range []struct{ phase, fault, body string }{
+		{"request", "delay 1h", "ok"},
+		{"response", "delay 1h", "ok"},
+		{"request", "hang", ""},
+		{"response", "hang", ""},
+	} {
+		t.Run(tt.fault+", phase "+tt.phase, func(t *testing.T) {
 			p := run(t, binary, "{\nadmin off\npersist_config off\nauto_https off\ndebug\n}\nhttp://"+host+":0 {\nbind 127.0.0.1\n"+
-				"fault {\nphase "+phase+"\ndelay 1h\n}\nrespond ok\n}\n")
+				"fault {\nphase "+tt.phase+"\n"+tt.fault+"\n}\nrespond ok\n}\n")
 			s := &site{addr: p.find(t, `"actual_address":"([^"]+)"`)}
 			conn := s.dial(t)
 			conn.send(get("/"))
@@ -49,10 +54,12 @@ func TestExit(t *testing.T) {
 			if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 				t.Errorf("exit code: got %d, want 0", code)
 			}
-			// the held request goes on to its end
-			got := conn.reply("GET")
-			if got.body != "ok" {
-				t.Errorf("held request: got %q, want ok", got)
+			if tt.body == "" {
+				conn.wantEnd()
+				return
+			}
+			if got := conn.reply("GET"); got.body != tt.body { // the delayed request goes on
+				t.Errorf("held request: got %q, want %s", got, tt.body)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -19,9 +20,13 @@ const (
 	quicGrace = 100 * time.Millisecond
 )
 
+// A pause blocks until its time is over or ctx is done.
+type pause func(ctx context.Context)
+
 // A cutter is the shaper of one truncated reply.
 type cutter struct {
 	f      *Truncate
+	pause  pause // between the place of the cut and the end; nil for none
 	out    *outlet
 	cancel context.CancelFunc // makes the sender stop
 
@@ -134,7 +139,7 @@ func (c *cutter) expire() {
 	}
 	c.stopLocked()
 	if c.conn != nil {
-		_ = c.breakConn(c.conn)
+		_ = c.endConn(c.conn)
 	}
 }
 
@@ -157,11 +162,18 @@ func (c *cutter) settle() bool {
 
 // finish ends a reply that has been cut, when its sender has given up.
 func (c *cutter) finish(w http.ResponseWriter, r *http.Request) error {
-	if c.conn != nil || r.Context().Err() != nil && c.f.End == endClean {
+	if c.conn != nil {
+		c.finishConn(r)
+		return nil
+	}
+	if r.Context().Err() != nil && c.f.End == endClean {
 		return nil
 	}
 	if r.Context().Err() == nil {
 		_ = c.out.flush()
+	}
+	if c.pause != nil {
+		c.pause(r.Context())
 	}
 	switch {
 	case c.f.End == endClean:
@@ -182,7 +194,7 @@ func (c *cutter) hijacked(conn net.Conn) {
 	defer c.mu.Unlock()
 	c.conn = conn
 	if c.cut {
-		_ = c.breakConn(conn)
+		_ = c.endConn(conn)
 	}
 }
 
@@ -192,17 +204,45 @@ func (c *cutter) closeConn(conn net.Conn) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cut {
-		return c.breakConn(conn)
+		return c.endConn(conn)
 	}
 	return conn.Close()
 }
 
-func (c *cutter) breakConn(conn net.Conn) error {
-	if c.f.End == endReset {
+// endConn makes the user of the connection let go of it, and breaks it unless
+// there is a pause to come.
+func (c *cutter) endConn(conn net.Conn) error {
+	switch {
+	case c.pause != nil:
+		return conn.SetDeadline(time.Unix(1, 0))
+	case c.f.End == endReset:
 		resetConn(hijackable{conn})
 		return nil
+	default:
+		return conn.Close()
 	}
-	return conn.Close()
+}
+
+// finishConn ends an upgraded connection behind the pause. Nobody but itself
+// looks meanwhile whether the client is still there.
+func (c *cutter) finishConn(r *http.Request) {
+	if c.pause == nil {
+		return
+	}
+	defer c.conn.Close()
+	if c.conn.SetReadDeadline(time.Time{}) != nil {
+		return
+	}
+	ctx, left := context.WithCancel(r.Context())
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		defer left()
+		_, _ = io.Copy(io.Discard, c.conn)
+	}()
+	c.pause(ctx)
+	_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+	<-read
 }
 
 // CutShort reports whether a fault has ended the reply on the way through w

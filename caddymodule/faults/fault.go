@@ -79,6 +79,10 @@ type Hit struct {
 	// of the process. A nil channel never ends.
 	Ended <-chan struct{}
 
+	// Removed is closed when a reload has removed or changed the rule, for what
+	// would otherwise wait without an end. A nil channel never is.
+	Removed <-chan struct{}
+
 	// Passed is told when a kind could not do its work and let the reply pass
 	// unchanged, and why: one of a few constant words, which become a label in
 	// the metrics. It may be nil.

@@ -88,8 +88,14 @@ func (f *Truncate) Validate() error {
 }
 
 // ServeHTTP calls next and ends its reply early.
-func (f *Truncate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (err error) {
-	c := &cutter{f: f}
+func (f *Truncate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return f.cut(w, r, next, nil)
+}
+
+// cut calls next and ends its reply early; where the reply ends it pauses, if
+// there is a pause, before the client is told.
+func (f *Truncate) cut(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, pause pause) (err error) {
+	c := &cutter{f: f, pause: pause}
 	sw := newShapeWriter(w, r, c)
 	c.out, c.cancel = &sw.out, sw.cancel
 	defer func() {

@@ -1,0 +1,244 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestHang says nothing for its time, then closes. On HTTP/2 and HTTP/3 the
+// connection lives on.
+func TestHang(t *testing.T) {
+	const least = 30 * time.Millisecond
+	eachPhase(t, "hang 30ms", func(t *testing.T, phase, directive string) {
+		up := serve(t, echo)
+		asked := 0
+		everywhere(t, config{site: directive + up.proxy()}, func(t *testing.T, c *client) {
+			for _, body := range []string{"", strings.Repeat("x", 20<<10), strings.Repeat("x", 1<<20)} {
+				asked++
+				began := time.Now()
+				got, err := c.try(c.request(t, "POST", "/f", strings.NewReader(body)))
+				if took := time.Since(began); took < least {
+					t.Errorf("took %v, want %v or more", took, least)
+				}
+				wantCut(t, c, got, err)
+			}
+			up.wantAsked(t, phase, asked)
+			dials := c.dials.get()
+			wantReply(t, c.get(t, "/"), 200, "GET /")
+			if c.proto != h1 && (dials != 1 || c.dials.get() != 1) {
+				t.Errorf("connections opened: got %d, want 1", c.dials.get())
+			}
+			if asked++; phase == "request" {
+				up.hits.Add(-1)
+			}
+		})
+	})
+}
+
+// wantCut checks that a request got no reply, because its connection was
+// closed in good order or its stream was reset.
+func wantCut(t *testing.T, c *client, got *reply, err error) {
+	t.Helper()
+	if c.proto == h1 && !errors.Is(err, io.EOF) || c.proto != h1 && !streamEnded(err) {
+		t.Errorf("got %v, error %v, want the end without a reply", got, err)
+	}
+}
+
+// TestHangClientLeaves lets go of a request whose client has left, also in the
+// midst of a body.
+func TestHangClientLeaves(t *testing.T) {
+	eachPhase(t, "hang", func(t *testing.T, phase, directive string) {
+		up := serve(t, echo)
+		c := config{site: directive + up.proxy() + "\n" + accessLog}
+		everywhere(t, c, func(t *testing.T, c *client) {
+			for _, body := range []io.Reader{nil, strings.NewReader(strings.Repeat("x", 20<<10))} {
+				ctx, leave := context.WithCancel(t.Context())
+				before, lines := injected(t, "fault1", "rule1", "hang"), len(c.access(t))
+				go func() {
+					defer leave()
+					eventually(t, func() error {
+						if injected(t, "fault1", "rule1", "hang") == before {
+							return errors.New("the request is not held")
+						}
+						return nil
+					})
+				}()
+				if got, err := c.try(c.request(t, "POST", "/f", body).WithContext(ctx)); !errors.Is(err, context.Canceled) {
+					t.Errorf("got %v, error %v, want a cancelled request", got, err)
+				}
+				eventually(t, func() error {
+					all := c.access(t)
+					if len(all) == lines || all[len(all)-1]["status"] != 499.0 {
+						return fmt.Errorf("access log without a new line of status 499: %v", all)
+					}
+					return nil
+				})
+			}
+		})
+		if phase == "response" {
+			return // the upstream has read the body by then
+		}
+		transports(t, c, func(t *testing.T, s *site) {
+			conn := s.dial(t)
+			conn.send("POST /f HTTP/1.1\r\nHost: " + host + "\r\nContent-Length: 100\r\n\r\nhalf of it")
+			eventually(t, func() error {
+				if !strings.Contains(s.caddyLog(t), "injected a fault") {
+					return errors.New("the request is not held")
+				}
+				return nil
+			})
+			_ = conn.Close()
+			s.wantAccess(t, func(line map[string]any) bool { return line["status"] == 499.0 })
+		})
+	})
+}
+
+// streamer is an upstream that sends events without end, one every so often.
+// What it returns tells that one of its streams has been given up.
+func streamer(t *testing.T, pause time.Duration) (*upstream, <-chan struct{}) {
+	left := make(chan struct{}, 100)
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		defer func() { left <- struct{}{} }()
+		for i := 0; ; i++ {
+			fmt.Fprintf(w, "data: %d\n\n", i%10)
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-time.After(pause):
+			case <-r.Context().Done():
+				return
+			}
+		}
+	})
+	return up, left
+}
+
+const threeEvents = "data: 0\n\ndata: 1\n\ndata: 2\n\n"
+
+// TestHangAfter stops a stream that is flowing; what came before is there.
+func TestHangAfter(t *testing.T) {
+	for after, tail := range map[string]string{"27B": "", "30B": "dat", "100ms": "any"} {
+		t.Run("after "+after, func(t *testing.T) {
+			eachPhase(t, "hang 50ms {\nafter "+after+"\n}", func(t *testing.T, _, directive string) {
+				up, left := streamer(t, 10*time.Millisecond)
+				everywhere(t, config{site: directive + up.proxy()}, func(t *testing.T, c *client) {
+					began := time.Now()
+					resp, err := c.Do(c.request(t, "GET", "/f", nil))
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer resp.Body.Close()
+					first := make([]byte, len(threeEvents))
+					if n, err := io.ReadFull(resp.Body, first); err != nil || string(first) != threeEvents {
+						t.Errorf("got %q, error %v, want %q", first[:n], err, threeEvents)
+					}
+					rest, err := io.ReadAll(resp.Body)
+					if err == nil || c.proto != h1 && !streamEnded(err) {
+						t.Errorf("end of the stream: got error %v, want it cut", err)
+					}
+					if tail != "any" && string(rest) != tail {
+						t.Errorf("behind the three events: got %q, want %q", rest, tail)
+					}
+					if took := time.Since(began); took < 50*time.Millisecond {
+						t.Errorf("took %v, want 50ms or more", took)
+					}
+					<-left
+				})
+			})
+		})
+	}
+}
+
+// TestHangAfterClientLeaves lets go of the upstream at once, and of the client
+// when it has had enough.
+func TestHangAfterClientLeaves(t *testing.T) {
+	eachPhase(t, "hang {\nafter 27B\n}", func(t *testing.T, _, directive string) {
+		up, left := streamer(t, time.Millisecond)
+		everywhere(t, config{site: directive + up.proxy() + "\n" + accessLog}, func(t *testing.T, c *client) {
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			resp, err := c.Do(c.request(t, "GET", "/f", nil).WithContext(ctx))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if _, err := io.ReadFull(resp.Body, make([]byte, len(threeEvents))); err != nil {
+				t.Fatal(err)
+			}
+			<-left
+			lines := len(c.access(t))
+			leave()
+			eventually(t, func() error {
+				if len(c.access(t)) == lines {
+					return errors.New("the request is still held")
+				}
+				return nil
+			})
+		})
+	})
+}
+
+// TestHangAfterWhole leaves a reply alone that is over before the limit.
+func TestHangAfterWhole(t *testing.T) {
+	for _, fault := range []string{"hang {\nafter 6B\n}", "hang {\nafter 1h\n}"} {
+		eachPhase(t, fault, func(t *testing.T, _, directive string) {
+			up := serve(t, echo)
+			everywhere(t, config{site: directive + up.proxy()}, func(t *testing.T, c *client) {
+				for range 2 {
+					wantReply(t, c.get(t, "/f"), 200, "GET /f")
+				}
+				if got := c.dials.get(); got != 1 {
+					t.Errorf("connections opened: got %d, want 1", got)
+				}
+			})
+		})
+	}
+}
+
+// TestHangAfterUpgrade stops what the upstream says on a WebSocket.
+func TestHangAfterUpgrade(t *testing.T) {
+	for _, fault := range []string{"hang 50ms {\nafter 10B\n}", "hang 50ms {\nafter 50ms\n}"} {
+		eachPhase(t, fault, func(t *testing.T, _, directive string) {
+			up := switcher(t)
+			transports(t, config{site: directive + up.proxy()}, func(t *testing.T, s *site) {
+				conn := s.dial(t)
+				conn.upgrade()
+				conn.send("spoken\n")
+				want := "hello\nSPOK"
+				if !strings.Contains(fault, "B") {
+					want = "hello\nSPOKEN\n"
+				}
+				if got, err := io.ReadAll(conn.in); err != nil || string(got) != want {
+					t.Errorf("got %q, error %v, want %q and the end", got, err, want)
+				}
+			})
+		})
+	}
+}
+
+// A WebSocket whose client leaves while it hangs is let go of.
+func TestHangAfterUpgradeClientLeaves(t *testing.T) {
+	eachPhase(t, "hang {\nafter 6B\n}", func(t *testing.T, _, directive string) {
+		up := switcher(t)
+		transports(t, config{site: directive + up.proxy() + "\n" + accessLog}, func(t *testing.T, s *site) {
+			conn := s.dial(t)
+			conn.upgrade()
+			conn.send("spoken\n")
+			if err := conn.SetReadDeadline(time.Now().Add(30 * time.Millisecond)); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := io.ReadAll(conn.in); !errors.Is(err, os.ErrDeadlineExceeded) || string(got) != "hello\n" {
+				t.Errorf("got %q, error %v, want the connection silent behind 6 bytes", got, err)
+			}
+			_ = conn.Close()
+			s.wantAccess(t, func(line map[string]any) bool { return line["status"] == 101.0 })
+		})
+	})
+}

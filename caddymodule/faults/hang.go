@@ -1,0 +1,170 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	caddy.RegisterModule(Hang{})
+}
+
+// Hang sends no byte until the client leaves, the fault ends, or the duration is
+// over; then it closes as the close fault does.
+//
+// With `after` the reply begins as it would without the fault and stops after so
+// much of it; what came until then has been sent. The upstream is let go of at
+// once. A reply that is over by then comes whole. This works on streams that are
+// flowing: server-sent events, and WebSocket connections, where the bytes and
+// the time count from the upgrade.
+//
+// What the client sees: nothing, or nothing more, until its own timeout. When
+// the fault closes: over HTTP/1.1, plain and TLS, the end of the stream
+// (curl: 52, or 18 in the middle of a reply). Over HTTP/2 and HTTP/3 this stream
+// is reset, with INTERNAL_ERROR and H3_INTERNAL_ERROR, and the other streams of
+// the connection live on. The access log of a client that left first has status
+// 499, or the status of the reply that had begun.
+//
+// While it waits, the fault reads the request's body and drops it, for over
+// HTTP/1 the leaving of a client is noticed only behind the body. A client that
+// asks for `100 Continue` gets that.
+type Hang struct {
+	// How long to send nothing. Default: as long as the client stays, or until
+	// a reload removes or changes the rule.
+	Duration caddy.Duration `json:"duration,omitempty"`
+
+	// How much of the reply to let through first: a size with its unit, such as
+	// `64KiB`, of the body, or a time from the head on, such as `5s`. With `0B`
+	// the reply stops behind its head. Default: there is no reply at all.
+	After string `json:"after,omitempty"`
+
+	begin *Truncate // lets the first part through; nil for none
+}
+
+// CaddyModule returns the Caddy module information.
+func (Hang) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  Namespace + ".hang",
+		New: func() caddy.Module { return new(Hang) },
+	}
+}
+
+// Provision prepares what is let through.
+func (f *Hang) Provision(caddy.Context) (err error) {
+	f.begin, err = f.first()
+	return err
+}
+
+// Validate checks the configured fields.
+func (f *Hang) Validate() error {
+	if f.Duration < 0 {
+		return fmt.Errorf("bad hang duration '%s': negative", time.Duration(f.Duration))
+	}
+	_, err := f.first()
+	return err
+}
+
+// first is what cuts the reply where the hang begins. It tells a size from a
+// duration: the unit of a size ends in B.
+func (f *Hang) first() (*Truncate, error) {
+	if f.After == "" {
+		return nil, nil
+	}
+	if strings.HasSuffix(strings.ToLower(f.After), "b") {
+		size, err := parseSize(f.After)
+		if err != nil {
+			return nil, fmt.Errorf("bad hang after: %w", err)
+		}
+		return &Truncate{Bytes: &size}, nil
+	}
+	dur, err := caddy.ParseDuration(f.After)
+	switch {
+	case err != nil || f.After == "0":
+		return nil, fmt.Errorf("bad hang after '%s': want a size with its unit, such as 64KiB, or a duration such as 5s", f.After)
+	case dur < 0:
+		return nil, fmt.Errorf("bad hang after '%s': negative", f.After)
+	case dur == 0:
+		return nil, fmt.Errorf("bad hang after '%s': want more than nothing; 0B stops behind the head", f.After)
+	}
+	return &Truncate{After: caddy.Duration(dur)}, nil
+}
+
+// Terminal reports whether there is no reply at all.
+func (f *Hang) Terminal() bool { return f.After == "" }
+
+// ServeHTTP holds the request, or lets the reply begin first.
+func (f *Hang) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if f.begin != nil {
+		return f.begin.cut(w, r, next, func(ctx context.Context) { _ = f.hold(ctx) })
+	}
+	body := dropBody(w, r)
+	err := f.hold(body.ctx)
+	if body.stop(); err != nil {
+		return caddyhttp.Error(statusClientClosed, err)
+	}
+	if r.ProtoMajor == 1 {
+		closeInOrder(w, r)
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// hold waits for the end of the hang. An error says that the client has left.
+func (f *Hang) hold(ctx context.Context) error {
+	var over <-chan time.Time
+	hit, removed := HitFrom(ctx), HitFrom(ctx).Removed
+	if f.Duration > 0 {
+		timer := time.NewTimer(time.Duration(f.Duration))
+		defer timer.Stop()
+		over, removed = timer.C, nil
+	}
+	select {
+	case <-over:
+	case <-hit.Ended:
+	case <-removed:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
+//
+//	hang [<duration>] {
+//	    after <size>|<duration>
+//	}
+//
+// A size has a unit, such as 64B or 10KiB; `5m` is five minutes.
+func (f *Hang) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume kind
+	args := d.RemainingArgs()
+	if len(args) > 0 {
+		if err := parseArgs(d, args, durationParser(&f.Duration)); err != nil {
+			return err
+		}
+		if f.Duration == 0 {
+			return d.Errf("bad hang duration '%s': want more than nothing, or no duration to hang as long as the client stays", args[0])
+		}
+	}
+	return options(d, "", func(name string) error {
+		if name != "after" {
+			return d.Errf("unrecognized option '%s' of hang", name)
+		}
+		return oneArg(d, &f.After)
+	})
+}
+
+// Interface guards
+var (
+	_ Fault                 = (*Hang)(nil)
+	_ Terminal              = (*Hang)(nil)
+	_ caddy.Provisioner     = (*Hang)(nil)
+	_ caddy.Validator       = (*Hang)(nil)
+	_ caddyfile.Unmarshaler = (*Hang)(nil)
+)
