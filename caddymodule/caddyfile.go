@@ -227,7 +227,7 @@ func (p *pointParser) newRule() *ruleParser {
 	return &ruleParser{
 		Rule:         rule,
 		matcherToken: p.MatcherToken,
-		seen:         make(map[string]bool),
+		seen:         make(map[string]caddyfile.Dispenser),
 	}
 }
 

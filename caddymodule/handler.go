@@ -81,7 +81,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return err
 	case d.Rule != nil:
 		return h.inject(w, r, next, d)
-	case len(d.Later) > 0:
+	case d.Later != nil:
 		return h.hold(w, r, next, d.Later)
 	default:
 		return next.ServeHTTP(w, r)
@@ -90,6 +90,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // inject runs the faults of the rule that fires.
 func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d rules.Decision) error {
+	defer d.Release() // also when the upstream panics, as reverse_proxy does to cut a reply
 	if d.Rule.DryRun {
 		if c := h.logger.Check(zapcore.DebugLevel, "would have injected a fault"); c != nil {
 			c.Write(append(h.labels[d.Rule.Index()].zapFields(), requestFields(r)...)...)
@@ -107,5 +108,6 @@ func (h *Handler) countPassed(rule *rules.Rule, reason rules.Reason) {
 // Interface guards
 var (
 	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
 )

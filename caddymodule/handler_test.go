@@ -45,7 +45,13 @@ func tryLoad(t testing.TB, config, app string) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mod.(*Handler), nil
+	h := mod.(*Handler)
+	t.Cleanup(func() {
+		if err := h.Cleanup(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h, nil
 }
 
 // request is one as Caddy's server hands it to a handler; over HTTP/2, where a

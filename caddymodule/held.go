@@ -18,14 +18,14 @@ import (
 
 // hold asks the upstream and lets a rule of phase response fire on the head of
 // its reply.
-func (h *Handler) hold(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, later []rules.Candidate) error {
+func (h *Handler) hold(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, later *rules.Later) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	w, body := allowTakeover(w, r)
 	hw := &heldWriter{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		cancelUpstream:        cancel,
 		decide: func(code int) rules.Decision {
-			return h.DecideLater(later, code, w.Header())
+			return later.Decide(code, w.Header())
 		},
 		inject: func(d rules.Decision, reply caddyhttp.HandlerFunc) error {
 			return h.inject(w, r, reply, d)

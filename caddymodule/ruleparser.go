@@ -1,8 +1,6 @@
 package caddymodule
 
 import (
-	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -17,6 +15,14 @@ import (
 //
 //	match <matcher>
 //	percent <0 to 100>[%]
+//	skip|times|every <n>
+//	over <n> <window>
+//	per <key>
+//	max_keys <n>
+//	start|end <instant>|<duration>
+//	cycle <on> <period>
+//	ramp <duration>
+//	max_active <n>
 //	phase request|response
 //	match_response {
 //	    status <code...>
@@ -33,8 +39,8 @@ type ruleParser struct {
 
 	chain        faults.Draft
 	matcherToken func() (caddy.ModuleMap, bool, error)
-	seen         map[string]bool
-	first        string // the first word, for errors
+	seen         map[string]caddyfile.Dispenser // the line of each setting
+	first        string                         // the first word, for errors
 }
 
 // parseLine parses the line that d stands on.
@@ -46,11 +52,17 @@ func (p *ruleParser) parseLine(d *caddyfile.Dispenser, word string) error {
 	if parse == nil {
 		return p.parseFault(d.NewFromNextSegment())
 	}
-	if p.seen[word] && word != "match" {
+	if _, again := p.seen[word]; again && word != "match" {
 		return d.Errf("%s already specified", word)
 	}
-	p.seen[word] = true
-	return parse(d)
+	p.seen[word] = *d
+	if err := parse(d); err != nil {
+		return err
+	}
+	if err := p.CheckSettings(); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
 }
 
 // settingParser is the parser of a setting, nil for another word.
@@ -60,8 +72,30 @@ func (p *ruleParser) settingParser(word string) func(*caddyfile.Dispenser) error
 		return p.parseMatch
 	case "percent":
 		return p.parsePercent
+	case "skip":
+		return countParser(&p.Skip)
+	case "every":
+		return countParser(&p.Every)
+	case "over":
+		return p.parseOver
+	case "times":
+		return countParser(&p.Times)
+	case "per":
+		return textParser(&p.Per)
+	case "max_keys":
+		return countParser(&p.MaxKeys)
+	case "start":
+		return textParser(&p.Start)
+	case "end":
+		return textParser(&p.End)
+	case "cycle":
+		return p.parseCycle
+	case "ramp":
+		return p.parseRamp
+	case "max_active":
+		return countParser(&p.MaxActive)
 	case "phase":
-		return p.parsePhase
+		return textParser(&p.Phase)
 	case "match_response":
 		return p.parseMatchResponse
 	case "dry_run":
@@ -76,6 +110,10 @@ func (p *ruleParser) settingParser(word string) func(*caddyfile.Dispenser) error
 func (p *ruleParser) finish(d *caddyfile.Dispenser) error {
 	if len(p.FaultsRaw) == 0 {
 		return d.Errf("rule without a fault: say what goes wrong, one of %s", strings.Join(faults.Kinds(), ", "))
+	}
+	if err := p.CheckMaxKeys(); err != nil {
+		line := p.seen["max_keys"]
+		return line.WrapErr(err)
 	}
 	return nil
 }
@@ -121,33 +159,6 @@ func (p *ruleParser) matcherSet(d *caddyfile.Dispenser) (caddy.ModuleMap, error)
 	return set, nil
 }
 
-func (p *ruleParser) parsePercent(d *caddyfile.Dispenser) error {
-	var arg string
-	if !d.AllArgs(&arg) {
-		return d.ArgErr()
-	}
-	percent, err := strconv.ParseFloat(strings.TrimSuffix(arg, "%"), 64)
-	if err != nil || !isDecimal(arg) || rules.ValidPercent(percent) != nil {
-		return d.Errf("bad percent '%s': want 0 to 100", arg)
-	}
-	p.Percent = &percent
-	return nil
-}
-
-// isDecimal tells a number as people write it from those that Go reads as well,
-// such as 0x10 and 1_0.
-var isDecimal = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?%?$`).MatchString
-
-func (p *ruleParser) parsePhase(d *caddyfile.Dispenser) error {
-	if !d.AllArgs(&p.Phase) {
-		return d.ArgErr()
-	}
-	if p.Phase != rules.PhaseRequest && p.Phase != rules.PhaseResponse {
-		return d.Errf("bad phase '%s': want request or response", p.Phase)
-	}
-	return p.checkPhase(d)
-}
-
 func (p *ruleParser) parseMatchResponse(d *caddyfile.Dispenser) error {
 	segment := d.NewFromNextSegment()
 	matchers := make(map[string]caddyhttp.ResponseMatcher)
@@ -155,18 +166,7 @@ func (p *ruleParser) parseMatchResponse(d *caddyfile.Dispenser) error {
 		return err
 	}
 	matcher := matchers["match_response"]
-	if err := rules.ValidResponseMatcher(matcher); err != nil {
-		return d.WrapErr(err)
-	}
 	p.MatchResponse = &matcher
-	return p.checkPhase(d)
-}
-
-// checkPhase refuses a look at the reply before there is one.
-func (p *ruleParser) checkPhase(d *caddyfile.Dispenser) error {
-	if p.Phase == rules.PhaseRequest && p.MatchResponse != nil {
-		return d.Err("phase request and match_response cannot go together: there is no reply yet")
-	}
 	return nil
 }
 

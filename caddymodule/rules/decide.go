@@ -3,28 +3,34 @@ package rules
 import (
 	"math"
 	"net/http"
+	"time"
 )
 
 // Decision is what a point decided for one request.
 type Decision struct {
-	// Rule fires now. Nil: none does.
+	// Rule fires now. Nil: none does. Whoever runs its faults calls
+	// [Decision.Release] when they have returned.
 	Rule *Rule
 
-	// U is the draw rescaled to [0,1) within the rule's share.
+	// U is the draw rescaled to [0,1) within the part of the rule's share that
+	// fires.
 	U float64
 
-	// N is the number of this hit of the rule, from 1.
+	// N is the number of this hit of the rule, from 1; with per, among the
+	// requests of the same key.
 	N uint64
 
-	// Later are the rules of phase response that may fire on the head of the
-	// reply, see [Point.DecideLater]. Empty: the reply need not be watched.
-	Later []Candidate
+	// Later makes the rest of the decision, on the head of the reply. Nil: the
+	// reply need not be watched.
+	Later *Later
 }
 
-// Candidate is a rule in whose share the draw may lie.
-type Candidate struct {
-	rule *Rule
-	u    float64
+// Release ends the hold of the request by the rule that fired, see
+// [Rule.MaxActive]. It is called once.
+func (d *Decision) Release() {
+	if d.Rule.limits.maxActive > 0 {
+		d.Rule.counters.release()
+	}
 }
 
 // Decide finds the rule that fires for r, if any. A request that matches no
@@ -36,86 +42,179 @@ func (p *Point) Decide(r *http.Request) (Decision, error) {
 	if ok, err := p.Matches(r); !ok || err != nil {
 		return Decision{}, err
 	}
-	w := walk{point: p, u: -1}
+	w := walk{point: p}
+	begun := false
 	for _, rule := range p.ordered {
 		if ok, err := rule.matches(r); err != nil {
 			return Decision{}, err
 		} else if !ok {
 			continue
 		}
-		if w.u < 0 {
+		if !begun {
+			begun = true
 			w.u = p.draw(r)
+			if p.timed {
+				w.now = time.Now()
+			}
 		}
-		if w.step(rule) {
+		if w.ask(rule, r) {
 			break
 		}
 	}
-	return w.found, nil
+	return w.decision(), nil
 }
 
-// walk goes along the shares of the rules that match a request. Apart from the
-// hits that it counts it depends on nothing but the draw.
+// walk goes along the shares of the rules that match a request. It depends on
+// nothing but the draw, the time and the counters.
 type walk struct {
-	point *Point
-	u     float64 // the draw
-	sum   float64 // of the shares so far
-	found Decision
+	point     *Point
+	u         float64   // the draw
+	now       time.Time // when the request came; zero at a point without clock
+	onHead    bool      // of the reply
+	sum       float64   // of the shares so far
+	postponed []candidate
+	found     Decision
 }
 
-// step gives the rule its share and reports whether the decision is made.
-func (w *walk) step(rule *Rule) (done bool) {
-	within, hit := share(w.u, w.sum, rule.percent)
-	switch {
-	case !hit:
-		w.point.pass(rule)
-		w.sum += rule.percent
+// candidate is a rule that has to be asked again on the head of the reply.
+type candidate struct {
+	rule    *Rule
+	key     string // of the request as it came
+	counted bool   // by skip, every and over
+}
+
+// ask leads a request that matches the rule through its gates, in this order:
+// time, the reply's match, skip, every, over, draw, times, max_active. It
+// reports whether the decision is made.
+//
+// What can be decided now is: a rule without match_response counts and draws
+// when the request comes, and waits for the head only to fire. The first rule
+// that waits makes those behind it wait as well, for whether a request comes
+// to them depends on it. Times and max_active are taken where the rule fires,
+// so a reply that never comes takes nothing.
+func (w *walk) ask(rule *Rule, r *http.Request) (done bool) {
+	if !rule.schedule.active(w.now) {
+		w.refuse(rule, ReasonTime)
 		return false
-	case !rule.OnResponse():
-		w.found = w.point.fire(rule, within)
-		return true
-	default:
-		w.found.Later = append(w.found.Later, Candidate{rule, within})
-		// a rule of 100 percent whose reply does not match will count as
-		// absent, and the next one has the draw
-		return rule.percent < 100 || rule.MatchResponse == nil
+	}
+	waits := len(w.postponed) > 0
+	if _, hit := w.share(rule); !hit && !waits && !rule.limits.counting() {
+		w.miss(rule)
+		return false
+	}
+	c := candidate{rule: rule, key: rule.key.of(r)}
+	if waits || rule.MatchResponse != nil {
+		w.postponed = append(w.postponed, c)
+		return false
+	}
+	return w.count(c)
+}
+
+// count asks a rule from skip on.
+func (w *walk) count(c candidate) (done bool) {
+	rule := c.rule
+	if rule.limits.counting() && !c.counted && !rule.counters.admit(&rule.limits, c.key, w.now) {
+		w.refuse(rule, ReasonCount)
+		return false
+	}
+	within, hit := w.share(rule)
+	if !hit {
+		w.miss(rule)
+		return false
+	}
+	if rule.OnResponse() && !w.onHead {
+		c.counted = true
+		w.postponed = append(w.postponed, c)
+		return false
+	}
+	n, refused := rule.counters.take(&rule.limits, c.key)
+	switch {
+	case n == 0 && refused == ReasonOverflow:
+		w.point.Passed(rule, refused)
+		return true // the request passes untouched
+	case n == 0:
+		w.refuse(rule, refused)
+		return false
+	case rule.DryRun:
+		w.point.Passed(rule, ReasonDryRun)
+	}
+	w.found = Decision{Rule: rule, U: within, N: n}
+	return true
+}
+
+// share tells whether the draw lies in the part of the rule's share that fires,
+// and where within it.
+func (w *walk) share(rule *Rule) (within float64, hit bool) {
+	within, hit = share(w.u, w.sum, rule.percent)
+	if !hit || rule.schedule.ramp == 0 {
+		return within, hit
+	}
+	part := rule.schedule.part(w.now)
+	if within >= part {
+		return 0, false
+	}
+	return below1(within / part), true
+}
+
+// miss leaves a rule whose draw has missed. With match_response nobody knows,
+// before the head, whether it would have matched.
+func (w *walk) miss(rule *Rule) {
+	if rule.MatchResponse == nil || w.onHead {
+		w.point.Passed(rule, ReasonPercent)
+	}
+	w.sum += rule.percent
+}
+
+// refuse leaves a rule that cannot fire now, and tells why.
+func (w *walk) refuse(rule *Rule, reason Reason) {
+	w.point.Passed(rule, reason)
+	w.leave(rule)
+}
+
+// leave keeps the share of a rule that cannot fire now, so that those of the
+// others do not move. One of 100 percent counts as absent: the rules behind it
+// would never fire.
+func (w *walk) leave(rule *Rule) {
+	if rule.percent < 100 {
+		w.sum += rule.percent
 	}
 }
 
-// DecideLater finds the rule that fires on the head of the reply, if any.
-func (p *Point) DecideLater(later []Candidate, code int, header http.Header) Decision {
-	for _, c := range later {
-		if c.rule.matchesResponse(code, header) {
-			return p.fire(c.rule, c.u)
+// decision is what the walk has come to.
+func (w *walk) decision() Decision {
+	if len(w.postponed) > 0 {
+		w.found.Later = &Later{rest: *w}
+	}
+	return w.found
+}
+
+// Later is the rest of a decision, for which the head of the reply is needed.
+type Later struct{ rest walk }
+
+// Decide finds the rule that fires on the head of the reply, if any.
+func (l *Later) Decide(code int, header http.Header) Decision {
+	w := l.rest
+	w.onHead = true
+	for _, c := range w.postponed {
+		if !c.rule.matchesResponse(code, header) {
+			w.leave(c.rule)
+		} else if w.count(c) {
+			break
 		}
 	}
-	return Decision{}
-}
-
-// fire counts a hit of the rule.
-func (p *Point) fire(rule *Rule, u float64) Decision {
-	if rule.DryRun {
-		p.Passed(rule, ReasonDryRun)
-		return Decision{Rule: rule, U: u}
-	}
-	return Decision{Rule: rule, U: u, N: rule.counters.hits.Add(1)}
-}
-
-// pass tells of a rule that matched and missed its draw. With match_response
-// nobody knows whether it would have matched.
-func (p *Point) pass(rule *Rule) {
-	if rule.MatchResponse == nil {
-		p.Passed(rule, ReasonPercent)
-	}
+	return w.found
 }
 
 // share tells whether the draw u, in [0,1), lies in the share of percent that
-// begins at sum, and where within it, rescaled to [0,1). Whoever asks has seen
-// u miss the shares before it. What reaches beyond 100 is cut off.
+// begins at sum, and where within it, rescaled to [0,1). What reaches beyond
+// 100 is cut off.
 func share(u, sum, percent float64) (within float64, hit bool) {
 	at := u * 100
-	if at >= sum+percent {
+	if at < sum || at >= sum+percent {
 		return 0, false
 	}
-	width := math.Min(percent, 100-sum)
-	return math.Min((at-sum)/width, math.Nextafter(1, 0)), true
+	return below1((at - sum) / math.Min(percent, 100-sum)), true
 }
+
+// below1 keeps what has been rounded up in [0,1).
+func below1(x float64) float64 { return math.Min(x, math.Nextafter(1, 0)) }

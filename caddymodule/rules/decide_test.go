@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 )
 
 func TestShare(t *testing.T) {
@@ -23,6 +24,7 @@ func TestShare(t *testing.T) {
 		{0.1, 10, 20, 0, true},
 		{0.2, 10, 20, 0.5, true},
 		{0.3, 10, 20, 0, false},
+		{0.05, 10, 20, 0, false},   // in the share of another rule
 		{0.75, 50, 100, 0.5, true}, // cut off at 100
 		{almostOne, 99.99, 0.01, almostOne, true},
 	}
@@ -50,17 +52,20 @@ func pointOf(t testing.TB, percents ...float64) *Point {
 	return mustLoad(t, `{"rules": [`+rules+`]}`)
 }
 
-// decide is the decision for a request that matches every rule of p and draws
-// u.
-func decide(p *Point, u float64) Decision {
-	w := walk{point: p, u: u}
+// decide is the decision for a request that matches every rule of p, draws u
+// and comes so long after p was loaded.
+func decide(p *Point, u float64, after time.Duration) Decision {
+	w := walk{point: p, u: u, now: loaded(p).Add(after)}
 	for _, rule := range p.ordered {
-		if w.step(rule) {
+		if w.ask(rule, nil) {
 			break
 		}
 	}
-	return w.found
+	return w.decision()
 }
+
+// loaded is when p was first loaded.
+func loaded(p *Point) time.Time { return p.ordered[0].counters.since }
 
 // Every draw goes to exactly one rule or to none, in shares as configured.
 func TestSharesPartition(t *testing.T) {
@@ -79,7 +84,7 @@ func TestSharesPartition(t *testing.T) {
 			p := pointOf(t, percents...)
 			hits := make([]int, len(percents))
 			for i := range steps {
-				if d := decide(p, (float64(i)+0.5)/steps); d.Rule != nil {
+				if d := decide(p, (float64(i)+0.5)/steps, 0); d.Rule != nil {
 					hits[d.Rule.Index()]++
 				}
 			}
@@ -114,7 +119,7 @@ func TestSharesAbove100(t *testing.T) {
 	hits := make([]int, 3)
 	const steps = 10_000
 	for i := range steps {
-		hits[decide(p, float64(i)/steps).Rule.Index()]++
+		hits[decide(p, float64(i)/steps, 0).Rule.Index()]++
 	}
 	if hits[0] != 8000 || hits[1] != 2000 || hits[2] != 0 {
 		t.Errorf("got %v, want [8000 2000 0]", hits)
@@ -125,9 +130,9 @@ func TestPassedTellsWhy(t *testing.T) {
 	p := pointOf(t, 10, 20)
 	got := map[string]int{}
 	p.Passed = func(rule *Rule, reason Reason) { got[rule.Name+" "+reason.String()]++ }
-	decide(p, 0.05) // hits rule1
-	decide(p, 0.15) // hits rule2
-	decide(p, 0.95) // hits none
+	decide(p, 0.05, 0) // hits rule1
+	decide(p, 0.15, 0) // hits rule2
+	decide(p, 0.95, 0) // hits none
 	if got["rule1 percent"] != 2 || got["rule2 percent"] != 1 || len(got) != 2 {
 		t.Errorf("got %v, want rule1 passed twice and rule2 once", got)
 	}

@@ -6,20 +6,18 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
-
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
 // draw is the point's number for a request, in [0,1).
 func (p *Point) draw(r *http.Request) float64 {
 	switch {
 	case p.Sticky != "":
-		if key := faults.Replacer(r).ReplaceAll(p.Sticky, ""); key != "" {
+		if key := p.sticky.of(r); key != "" {
 			return stickyDraw(p.seedText(), key)
 		}
 		return rand.Float64() //nolint:gosec // chance, not secrecy
 	case p.Seed != nil:
-		return seededDraw(*p.Seed, p.shared.draws.Add(1))
+		return seededDraw(*p.Seed, p.draws.Add(1))
 	default:
 		return rand.Float64() //nolint:gosec // chance, not secrecy
 	}

@@ -10,6 +10,7 @@ func TestSeedRepeats(t *testing.T) {
 	const config = `{"seed": 7, "rules": [{"percent": 50, ` + closing + `}]}`
 	run := func() string {
 		p := mustLoad(t, config)
+		defer unload(t, p)
 		hits := ""
 		for range 200 {
 			hits += strconv.FormatBool(name(t, p, request("/")) != "") + " "
@@ -28,7 +29,9 @@ func TestSeedRepeats(t *testing.T) {
 // A request that matches no rule must not take a number from the seed.
 func TestSeedIgnoresOtherRequests(t *testing.T) {
 	const config = `{"seed": 7, "rules": [{"percent": 50, "match": [{"path": ["/api"]}], ` + closing + `}]}`
-	alone, mixed := mustLoad(t, config), mustLoad(t, config)
+	alone := mustLoad(t, config)
+	unload(t, alone) // else they would share their draws
+	mixed := mustLoad(t, config)
 	for i := range 100 {
 		name(t, mixed, request("/other"))
 		if got, want := name(t, mixed, request("/api")), name(t, alone, request("/api")); got != want {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Group joins the points of one configuration: those of the same name are one
@@ -14,20 +15,13 @@ import (
 // The zero value is an empty group.
 type Group struct {
 	mu     sync.Mutex
-	points map[string]*sharedPoint
+	points map[string]*namesakes
 }
 
-// sharedPoint is what points of the same name have in common.
-type sharedPoint struct {
-	draws    atomic.Uint64 // numbers taken from the seed
-	settings string
-	rules    map[string]*counters
-}
-
-// counters are those of one rule, wherever it is written.
-type counters struct {
-	hits     atomic.Uint64
-	settings string
+// namesakes are the settings that points of the same name agree on.
+type namesakes struct {
+	point string
+	rules map[string]string
 }
 
 // settings are the point's and the rules' as JSON, before they are loaded.
@@ -53,38 +47,49 @@ func (p *Point) settings() (settings, error) {
 	return s, nil
 }
 
-// join gives p and its rules what they share with their namesakes. It refuses
-// rules of the same name with different settings.
+// join gives p and its rules what they share with their namesakes, in this
+// configuration and in the one before. It refuses rules of the same name with
+// different settings.
 func (g *Group) join(p *Point, s settings) error {
+	if err := g.agree(p, s); err != nil {
+		return err
+	}
+	p.draws = keep(p, keptKey{point: p.Name, settings: s.point}, new(atomic.Uint64))
+	now := time.Now()
+	for i, rule := range p.Rules {
+		fresh := newCounters(now, rule.maxKeys())
+		if err := rule.remember(keep(p, keptKey{p.Name, rule.Name, s.rules[i]}, fresh)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// agree refuses what contradicts a namesake.
+func (g *Group) agree(p *Point, s settings) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.points == nil {
-		g.points = make(map[string]*sharedPoint)
+		g.points = make(map[string]*namesakes)
 	}
-	shared := g.points[p.Name]
-	if shared == nil {
-		shared = &sharedPoint{settings: s.point, rules: make(map[string]*counters)}
-		g.points[p.Name] = shared
+	known := g.points[p.Name]
+	if known == nil {
+		known = &namesakes{point: s.point, rules: make(map[string]string)}
+		g.points[p.Name] = known
 	}
-	if shared.settings != s.point {
-		return fmt.Errorf("point '%s' is configured twice, with different sticky or seed: %s and %s", p.Name, shared.settings, s.point)
+	if known.point != s.point {
+		return fmt.Errorf("point '%s' is configured twice, with different sticky or seed: %s and %s", p.Name, known.point, s.point)
 	}
-	p.shared = shared
 	seen := make(map[string]bool)
 	for i, rule := range p.Rules {
 		if seen[rule.Name] {
 			return fmt.Errorf("rule '%s' is there twice at point '%s'", rule.Name, p.Name)
 		}
 		seen[rule.Name] = true
-		known := shared.rules[rule.Name]
-		if known == nil {
-			known = &counters{settings: s.rules[i]}
-			shared.rules[rule.Name] = known
-		}
-		if known.settings != s.rules[i] {
+		if other, is := known.rules[rule.Name]; is && other != s.rules[i] {
 			return fmt.Errorf("rule '%s' of point '%s' is configured twice, with different settings; give the rules or the points names of their own", rule.Name, p.Name)
 		}
-		rule.counters = known
+		known.rules[rule.Name] = s.rules[i]
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package rules
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -44,8 +46,11 @@ type Point struct {
 	Passed func(*Rule, Reason) `json:"-"`
 
 	matchers caddyhttp.MatcherSets
-	ordered  []*Rule // rules of phase request first, then of phase response
-	shared   *sharedPoint
+	sticky   keyText
+	ordered  []*Rule        // rules of phase request first, then of phase response
+	timed    bool           // some rule looks at the clock
+	draws    *atomic.Uint64 // numbers taken from the seed
+	kept     []keptKey
 }
 
 // Provision loads the point and joins it with its namesakes in group.
@@ -60,6 +65,9 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 		if rule == nil {
 			return fmt.Errorf("rule %d is null", i+1)
 		}
+		if rule.Name == "" {
+			rule.Name = DefaultName(i)
+		}
 	}
 	settings, err := p.settings()
 	if err != nil {
@@ -73,7 +81,9 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 			return fmt.Errorf("rule '%s': %w", rule.Name, err)
 		}
 	}
+	p.sticky = newKeyText(p.Sticky)
 	p.ordered = inOrder(p.Rules)
+	p.timed = slices.ContainsFunc(p.Rules, (*Rule).timed)
 	if p.Passed == nil {
 		p.Passed = func(*Rule, Reason) {}
 	}
@@ -107,7 +117,7 @@ func (p *Point) warnOfUnreachable(logger *zap.Logger) {
 				zap.String("point", p.Name), zap.String("rule", rule.Name), zap.String("behind", last))
 			continue
 		}
-		if len(rule.matchers) == 0 && rule.MatchResponse == nil {
+		if rule.takesItsShare() {
 			if sum += rule.percent; sum > 100 {
 				logger.Warn("rule is cut short: the shares of the rules sum up to more than 100 percent",
 					zap.String("point", p.Name), zap.String("rule", rule.Name), zap.Float64("sum", sum))

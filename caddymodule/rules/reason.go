@@ -5,15 +5,31 @@ type Reason int
 
 // The reasons.
 const (
-	// ReasonPercent says that the draw was not in the rule's share.
+	// ReasonPercent says that the draw was not in the rule's share, or not in
+	// the part of it that fires while it grows.
 	ReasonPercent Reason = iota
+
+	// ReasonCount says that skip, every, over or times let the request pass.
+	ReasonCount
+
+	// ReasonTime says that the rule was not active at the time.
+	ReasonTime
+
+	// ReasonOverflow says that the rule held as many requests as it may.
+	ReasonOverflow
 
 	// ReasonDryRun says that the rule only tells what it would have done.
 	ReasonDryRun
 )
 
 // reasonNames are the reasons in metrics and logs.
-var reasonNames = [...]string{ReasonPercent: "percent", ReasonDryRun: "dry_run"}
+var reasonNames = [...]string{
+	ReasonPercent:  "percent",
+	ReasonCount:    "count",
+	ReasonTime:     "time",
+	ReasonOverflow: "overflow",
+	ReasonDryRun:   "dry_run",
+}
 
 // Reasons are all of them.
 func Reasons() []Reason {

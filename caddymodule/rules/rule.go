@@ -5,10 +5,8 @@ package rules
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -44,6 +42,51 @@ type Rule struct {
 	// same ones.
 	Percent *float64 `json:"percent,omitempty"`
 
+	// Let so many matching requests pass before any is hit. Default: 0.
+	Skip *int `json:"skip,omitempty"`
+
+	// Hit only each n-th of the requests that are not skipped: after `skip` 2,
+	// `every` 3 hits the 5th, the 8th, the 11th. Default: 1, each of them.
+	Every *int `json:"every,omitempty"`
+
+	// Hit only what is above a quota.
+	Over *Over `json:"over,omitempty"`
+
+	// Hit at most so many requests; dry runs count. Default: no bound.
+	Times *int `json:"times,omitempty"`
+
+	// A text with placeholders, such as `{http.request.header.X-Order-Id}`:
+	// skip, every, over, times and the steps of a sequence are counted for each
+	// value by itself. Requests without a value have the empty one. Default:
+	// all requests are counted together.
+	Per string `json:"per,omitempty"`
+
+	// How many values of `per` are kept; the least recently used ones are
+	// forgotten. 1 to 1000000. Default: 10000.
+	MaxKeys *int `json:"max_keys,omitempty"`
+
+	// When the rule begins to hit: an instant such as `2026-11-22T20:00:00Z`
+	// (RFC 3339), or a duration such as `10m`, counted from when the rule was
+	// first loaded. Default: at once.
+	Start string `json:"start,omitempty"`
+
+	// When it ceases to, written likewise. A duration is counted from load, not
+	// from start. Default: never.
+	End string `json:"end,omitempty"`
+
+	// Hit by turns: for a time, then not.
+	Cycle *Cycle `json:"cycle,omitempty"`
+
+	// How long the part of the rule's share that is hit takes to grow evenly
+	// from none to all of it, from start or else from load. Default: it is all
+	// of it at once.
+	Ramp *caddy.Duration `json:"ramp,omitempty"`
+
+	// How many requests the rule may hold at a time, each from when it is hit
+	// until the reply has ended. Those above it pass untouched, and no other
+	// rule of the point hits them. Default: no bound.
+	MaxActive *int `json:"max_active,omitempty"`
+
 	// When the rule fires. `request` (default): before the upstream is asked.
 	// `response`: the upstream is asked, with all side effects, and its reply
 	// is held back, then replaced, delayed or cut.
@@ -65,6 +108,9 @@ type Rule struct {
 	index    int // at its point
 	matchers caddyhttp.MatcherSets
 	percent  float64
+	limits   limits
+	key      keyText
+	schedule schedule
 	counters *counters
 }
 
@@ -79,16 +125,12 @@ func (rl *Rule) Index() int { return rl.index }
 // of its point.
 func (rl *Rule) provision(ctx caddy.Context, index int) error {
 	rl.index = index
-	if rl.Name == "" {
-		rl.Name = DefaultName(index)
-	}
 	if err := rl.validate(); err != nil {
 		return err
 	}
-	rl.percent = 100
-	if rl.Percent != nil {
-		rl.percent = *rl.Percent
-	}
+	rl.percent = valueOr(rl.Percent, 100)
+	rl.limits = newLimits(rl)
+	rl.key = newKeyText(rl.Per)
 	matchers, err := loadMatchers(ctx, rl, rl.MatcherSetsRaw)
 	if err != nil {
 		return err
@@ -101,34 +143,12 @@ func (rl *Rule) provision(ctx caddy.Context, index int) error {
 	return nil
 }
 
-// validate checks the settings of the rule by themselves and together.
-func (rl *Rule) validate() error {
-	if err := ValidName(rl.Name); err != nil {
-		return err
-	}
-	if rl.Percent != nil {
-		if err := ValidPercent(*rl.Percent); err != nil {
-			return err
-		}
-	}
-	switch rl.Phase {
-	case "", PhaseResponse:
-	case PhaseRequest:
-		if rl.MatchResponse != nil {
-			return fmt.Errorf("phase '%s' and match_response cannot go together: there is no reply yet", rl.Phase)
-		}
-	default:
-		return fmt.Errorf("bad phase '%s': want request or response", rl.Phase)
-	}
-	if rl.MatchResponse != nil {
-		if err := ValidResponseMatcher(*rl.MatchResponse); err != nil {
-			return err
-		}
-	}
-	if len(rl.FaultsRaw) == 0 {
-		return fmt.Errorf("no fault: say what goes wrong, one of %s", strings.Join(faults.Kinds(), ", "))
-	}
-	return nil
+// remember gives the rule its counters, and with them the load that its
+// durations count from.
+func (rl *Rule) remember(c *counters) (err error) {
+	rl.counters = c
+	rl.schedule, err = newSchedule(rl, c.since)
+	return err
 }
 
 func (rl *Rule) loadFaults(ctx caddy.Context) error {
@@ -154,6 +174,19 @@ func (rl *Rule) KindNames() string {
 	return strings.Join(names, "+")
 }
 
+// timed reports whether the rule looks at the clock.
+func (rl *Rule) timed() bool {
+	return rl.Over != nil || rl.Start != "" || rl.End != "" || rl.Cycle != nil || rl.Ramp != nil
+}
+
+// takesItsShare reports whether the rule takes its share of every request, as
+// far as that can be told at load: one of 100 percent that cannot fire at a
+// time counts as absent.
+func (rl *Rule) takesItsShare() bool {
+	pauses := rl.limits.counting() || rl.Times != nil || rl.Start != "" || rl.End != "" || rl.Cycle != nil
+	return len(rl.matchers) == 0 && rl.MatchResponse == nil && (rl.percent < 100 || !pauses)
+}
+
 // matches reports whether the rule is for r.
 func (rl *Rule) matches(r *http.Request) (bool, error) {
 	if len(rl.matchers) == 0 {
@@ -165,39 +198,6 @@ func (rl *Rule) matches(r *http.Request) (bool, error) {
 // matchesResponse reports whether the rule is for a reply with this head.
 func (rl *Rule) matchesResponse(code int, header http.Header) bool {
 	return rl.MatchResponse == nil || rl.MatchResponse.Match(code, header)
-}
-
-var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`).MatchString
-
-// ValidName checks the name of a point or a rule. Names stand in headers, URLs
-// and labels.
-func ValidName(name string) error {
-	if !validName(name) {
-		return fmt.Errorf("bad name '%s': want up to 64 letters, digits, dots, dashes and underscores, a letter or digit first", name)
-	}
-	return nil
-}
-
-// ValidPercent checks a percentage.
-func ValidPercent(p float64) error {
-	if !(p >= 0 && p <= 100) { // not a number fails both
-		return fmt.Errorf("bad percent '%v': want 0 to 100", p)
-	}
-	return nil
-}
-
-// ValidResponseMatcher refuses a matcher that would match every reply or none.
-func ValidResponseMatcher(m caddyhttp.ResponseMatcher) error {
-	if len(m.StatusCode) == 0 && len(m.Headers) == 0 {
-		return errors.New("match_response without a status or a header")
-	}
-	for _, code := range m.StatusCode {
-		class, final := code >= 2 && code <= 9, code >= 200 && code <= 999 || code == http.StatusSwitchingProtocols
-		if !class && !final {
-			return fmt.Errorf("bad match_response status '%d': want a code such as 503 or a class such as 5xx", code)
-		}
-	}
-	return nil
 }
 
 // loadMatchers loads the MatcherSetsRaw field of the struct that owner points

@@ -1,0 +1,41 @@
+package rules
+
+import (
+	"net/http"
+	"net/textproto"
+	"regexp"
+	"strings"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+)
+
+// keyText is a text with placeholders that gives each request its key.
+type keyText struct {
+	text   string
+	header string // the one field that the text is, in canonical form
+}
+
+var oneHeader = regexp.MustCompile(`^\{http\.request\.header\.([A-Za-z0-9_-]+)\}$`)
+
+// newKeyText looks at a text once, at load: most keys are a header field, which
+// needs no replacer.
+func newKeyText(text string) keyText {
+	k := keyText{text: text}
+	if found := oneHeader.FindStringSubmatch(text); found != nil {
+		k.header = textproto.CanonicalMIMEHeaderKey(found[1])
+	}
+	return k
+}
+
+// of is the key of a request; empty where there is no text. A header field is
+// joined as Caddy's placeholder does it.
+func (k *keyText) of(r *http.Request) string {
+	switch {
+	case k.text == "":
+		return ""
+	case k.header != "":
+		return strings.Join(r.Header[k.header], ",")
+	default:
+		return faults.Replacer(r).ReplaceAll(k.text, "")
+	}
+}

@@ -1,0 +1,119 @@
+package caddymodule
+
+import (
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// The parsers of the settings that decide who is hit, how often and when. They
+// look at the syntax only; [rules.Rule.CheckSettings] tells sense from nonsense.
+
+// isDecimal tells a number as people write it from those that Go reads as well,
+// such as 0x10 and 1_0.
+var isDecimal = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`).MatchString
+
+func (p *ruleParser) parsePercent(d *caddyfile.Dispenser) error {
+	var arg string
+	if !d.AllArgs(&arg) {
+		return d.ArgErr()
+	}
+	number := strings.TrimSuffix(arg, "%")
+	percent, err := strconv.ParseFloat(number, 64)
+	if err != nil || !isDecimal(number) || rules.ValidPercent(percent) != nil {
+		return d.Errf("bad percent '%s': want 0 to 100", arg)
+	}
+	p.Percent = &percent
+	return nil
+}
+
+// countParser parses a setting that is a whole number.
+func countParser(target **int) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		word := d.Val()
+		var arg string
+		if !d.AllArgs(&arg) {
+			return d.ArgErr()
+		}
+		n, err := parseCount(d, word, arg)
+		*target = &n
+		return err
+	}
+}
+
+func parseCount(d *caddyfile.Dispenser, name, arg string) (int, error) {
+	n, err := strconv.Atoi(arg)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return 0, d.Errf("bad %s '%s': too large", name, arg)
+	case err != nil || !isDecimal(arg):
+		return 0, d.Errf("bad %s '%s': want a whole number", name, arg)
+	}
+	return n, nil
+}
+
+// textParser parses a setting that is one text.
+func textParser(target *string) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		word := d.Val()
+		if !d.AllArgs(target) {
+			return d.ArgErr()
+		}
+		if *target == "" {
+			return d.Errf("%s '' is empty: leave it out for the default", word)
+		}
+		return nil
+	}
+}
+
+func (p *ruleParser) parseOver(d *caddyfile.Dispenser) error {
+	var requests, window string
+	if !d.AllArgs(&requests, &window) {
+		return d.Err("over needs a number of requests and a window, such as over 100 1m")
+	}
+	n, err := parseCount(d, "over", requests)
+	if err != nil {
+		return err
+	}
+	length, err := parseDuration(d, "window of over", window)
+	p.Over = &rules.Over{Requests: n, Window: length}
+	return err
+}
+
+func (p *ruleParser) parseCycle(d *caddyfile.Dispenser) error {
+	var onArg, periodArg string
+	if !d.AllArgs(&onArg, &periodArg) {
+		return d.Err("cycle needs a time on and a period, such as cycle 10s 1m")
+	}
+	on, err := parseDuration(d, "time on of cycle", onArg)
+	if err != nil {
+		return err
+	}
+	period, err := parseDuration(d, "period of cycle", periodArg)
+	p.Cycle = &rules.Cycle{On: on, Period: period}
+	return err
+}
+
+func (p *ruleParser) parseRamp(d *caddyfile.Dispenser) error {
+	var arg string
+	if !d.AllArgs(&arg) {
+		return d.ArgErr()
+	}
+	ramp, err := parseDuration(d, "ramp", arg)
+	p.Ramp = &ramp
+	return err
+}
+
+func parseDuration(d *caddyfile.Dispenser, name, arg string) (caddy.Duration, error) {
+	duration, err := caddy.ParseDuration(arg)
+	if err != nil {
+		return 0, d.Errf("bad %s '%s': want a duration such as 250ms or 2s", name, arg)
+	}
+	return caddy.Duration(duration), nil
+}
