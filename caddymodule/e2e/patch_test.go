@@ -1,0 +1,192 @@
+package e2e
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const order = `{"id": 7, "price": 12.5, "lines": [{"sku": "a"}]}`
+
+// shop is an upstream that speaks JSON.
+func shop(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Vary", "Accept-Encoding")
+	h.Set("Etag", `"v1"`)
+	h.Set("Last-Modified", "Tue, 25 Feb 2025 12:00:00 GMT")
+	h.Set("Content-Digest", "sha-256=:AAAA:")
+	h.Set("X-Upstream", "shop")
+	switch r.URL.Query().Get("as") {
+	case "gzip":
+		var buf bytes.Buffer
+		zw := gzip.NewWriter(&buf)
+		_, _ = io.WriteString(zw, order)
+		_ = zw.Close()
+		h.Set("Content-Encoding", "gzip")
+		_, _ = w.Write(buf.Bytes())
+	case "chunked":
+		for _, part := range strings.SplitAfter(order, ",") {
+			_, _ = io.WriteString(w, part)
+			_ = http.NewResponseController(w).Flush()
+		}
+	case "trailer":
+		h.Set("Trailer", "X-Sum")
+		_, _ = io.WriteString(w, order)
+		h.Set("X-Sum", "announced")
+	case "text":
+		h.Set("Content-Type", "text/plain")
+		_, _ = io.WriteString(w, order)
+	case "large":
+		_, _ = io.WriteString(w, `"`+strings.Repeat("x", large)+`"`)
+	case "endless":
+		for {
+			if _, err := io.WriteString(w, strings.Repeat(" ", 1<<10)); err != nil {
+				return
+			}
+		}
+	default:
+		_, _ = io.WriteString(w, order)
+	}
+}
+
+func wantSameJSON(t *testing.T, got, want string) {
+	t.Helper()
+	var x, y any
+	if json.Unmarshal([]byte(got), &x) != nil || json.Unmarshal([]byte(want), &y) != nil || !reflect.DeepEqual(x, y) {
+		t.Errorf("got %.300q, want JSON as %s", got, want)
+	}
+}
+
+// TestPatch changes the upstream's own reply.
+func TestPatch(t *testing.T) {
+	const fault = "patch {\njson `{\"price\": null, \"lines\": [], \"note\": \"gone\"}`\nstatus 551\nheader X-Patched yes\nheader -X-Upstream\npad 1KiB\nmax_size 100KiB\n}"
+	eachPhase(t, fault, func(t *testing.T, _, directive string) {
+		up := serve(t, shop)
+		everywhere(t, config{site: directive + up.proxy()}, func(t *testing.T, c *client) {
+			for _, as := range []string{"plain", "gzip", "chunked", "trailer"} {
+				got := c.get(t, "/f?as="+as)
+				h := got.Header
+				wantSameJSON(t, got.body, `{"id": 7, "lines": [], "note": "gone"}`)
+				if got.StatusCode != 551 || len(got.body) != 1024 || h.Get("X-Patched") != "yes" || h.Get("X-Upstream") != "" || h.Get("Vary") != "Accept-Encoding" {
+					t.Errorf("%s: got %d, %d bytes, header %v", as, got.StatusCode, len(got.body), h)
+				}
+				for _, name := range []string{"Etag", "Last-Modified", "Content-Digest", "Content-Encoding"} {
+					if h.Get(name) != "" {
+						t.Errorf("%s: %s is left of the old body: %v", as, name, h)
+					}
+				}
+				if length := h.Get("Content-Length"); as != "trailer" && length != "1024" {
+					t.Errorf("%s: Content-Length: got %q, want 1024", as, length)
+				}
+				if sum := got.Trailer.Get("X-Sum"); as == "trailer" && sum != "announced" {
+					t.Errorf("trailer: got %v", got.Trailer)
+				}
+				if c.wrapper && c.proto == h1 && got.Status != "551 User Not Local" {
+					t.Errorf("status line: got %q", got.Status)
+				}
+			}
+			if got := c.do(t, c.request(t, "HEAD", "/f", nil)); got.StatusCode != 551 || got.Header.Get("Etag") != "" {
+				t.Errorf("HEAD: got %d, header %v", got.StatusCode, got.Header)
+			}
+			if got := c.dials.get(); got != 1 {
+				t.Errorf("connections opened: got %d, want 1", got)
+			}
+		})
+	})
+}
+
+// TestPatchPasses leaves replies alone that it is not for, and counts them.
+func TestPatchPasses(t *testing.T) {
+	const fault = "patch {\njson `{}`\nstatus 551\nheader X-Patched yes\nmax_size 100KiB\n}"
+	eachPhase(t, fault, func(t *testing.T, _, directive string) {
+		up := serve(t, shop)
+		everywhere(t, config{site: directive + up.proxy()}, func(t *testing.T, c *client) {
+			for as, reason := range map[string]string{"text": "not_json", "large": "too_large"} {
+				before := max(passed(t, "fault1", "rule1", reason), 0)
+				got := c.get(t, "/f?as="+as)
+				want := c.get(t, "/?as="+as)
+				if got.StatusCode != 200 || got.body != want.body || got.Header.Get("Etag") != `"v1"` || got.Header.Get("X-Patched") != "" {
+					t.Errorf("%s: got %d, %d bytes, header %v, want the upstream's reply", as, got.StatusCode, len(got.body), got.Header)
+				}
+				if after := passed(t, "fault1", "rule1", reason); after != before+1 {
+					t.Errorf("%s: counted %v as %s, want %v", as, after, reason, before+1)
+				}
+				if !strings.Contains(c.caddyLog(t), `"reason":"`+reason+`"`) {
+					t.Errorf("%s: no line in the log", as)
+				}
+			}
+			resp, err := c.Do(c.request(t, "GET", "/f?as=endless", nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := io.CopyN(io.Discard, resp.Body, 200<<10); err != nil {
+				t.Errorf("endless: got %d bytes, error %v, want 200 KiB and more", n, err)
+			}
+			_ = resp.Body.Close()
+		})
+	})
+}
+
+// TestPatchStream changes the head of a stream and passes on its events one by
+// one; the padding comes at its end.
+func TestPatchStream(t *testing.T) {
+	next := make(chan struct{})
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for i := range 3 {
+			fmt.Fprintf(w, "data: %d\n\n", i)
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-next:
+			case <-r.Context().Done():
+				return
+			}
+		}
+	})
+	eachPhase(t, "patch {\nstatus 202\npad 30B\n}", func(t *testing.T, _, directive string) {
+		everywhere(t, config{site: directive + up.proxy()}, func(t *testing.T, c *client) {
+			resp, err := c.Do(c.request(t, "GET", "/f", nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			buf := make([]byte, 100)
+			for i := range 3 {
+				n, err := resp.Body.Read(buf)
+				if want := fmt.Sprintf("data: %d\n\n", i); err != nil || string(buf[:n]) != want || resp.StatusCode != 202 {
+					t.Fatalf("event %d: got %d %q, error %v, want 202 %q", i, resp.StatusCode, buf[:n], err, want)
+				}
+				next <- struct{}{}
+			}
+			if rest, err := io.ReadAll(resp.Body); err != nil || string(rest) != "   " {
+				t.Errorf("end: got %q, error %v, want three spaces", rest, err)
+			}
+		})
+	})
+}
+
+// TestPatchPad makes replies longer without holding them.
+func TestPatchPad(t *testing.T) {
+	eachPhase(t, "patch {\npad 500KiB\n}", func(t *testing.T, _, directive string) {
+		up := serve(t, shop)
+		everywhere(t, config{site: directive + up.proxy()}, func(t *testing.T, c *client) {
+			for _, as := range []string{"plain", "gzip", "chunked", "large"} {
+				got := c.get(t, "/f?as="+as)
+				if length := got.Header.Get("Content-Length"); len(got.body) != 500<<10 || length != "" && length != strconv.Itoa(500<<10) {
+					t.Errorf("%s: got %d bytes, Content-Length %q, want 500 KiB", as, len(got.body), length)
+				}
+				if as != "large" {
+					wantSameJSON(t, got.body, order)
+				}
+			}
+		})
+	})
+}

@@ -1,0 +1,120 @@
+package faults
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+)
+
+// mergePatch applies a merge patch to a document, both of them valid JSON, by
+// the algorithm of RFC 7396 section 2. What the patch does not name stays as it
+// was written, byte for byte; new members come last, in the patch's order.
+//
+// No library does that. github.com/evanphx/json-patch takes nulls out of arrays,
+// where they are values, and adds members in random order; others read the
+// document into a map, which loses the order and the digits of numbers.
+func mergePatch(document, patch []byte) []byte {
+	changes, ok := parseObject(patch)
+	if !ok {
+		return bytes.TrimSpace(patch)
+	}
+	target, ok := parseObject(document)
+	if !ok {
+		target = object{begin: []byte("{"), end: []byte("}")}
+	}
+	for _, change := range changes.members {
+		target.change(change)
+	}
+	return target.text()
+}
+
+// An object is a JSON object cut into pieces of its text.
+type object struct {
+	begin   []byte // with the opening brace
+	members []member
+	end     []byte // with the closing brace
+}
+
+// A member is a name and its value, and the white space around them.
+type member struct {
+	name  string
+	lead  []byte // what stands before the value: name and colon
+	value []byte
+	after []byte // what stands before the comma
+}
+
+// parseObject cuts up a text; false says that it is no JSON object.
+func parseObject(text []byte) (object, bool) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	if brace, err := dec.Token(); err != nil || brace != json.Delim('{') {
+		return object{}, false
+	}
+	at := dec.InputOffset()
+	o := object{begin: text[:at]}
+	for dec.More() {
+		if n := len(o.members); n > 0 {
+			comma := at + int64(bytes.IndexByte(text[at:], ','))
+			o.members[n-1].after = text[at:comma]
+			at = comma + 1
+		}
+		name, err := dec.Token()
+		if err != nil {
+			return object{}, false
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return object{}, false
+		}
+		end := dec.InputOffset()
+		o.members = append(o.members, member{name: name.(string), lead: text[at : end-int64(len(value))], value: value})
+		at = end
+	}
+	o.end = text[at:]
+	return o, true
+}
+
+// change merges one member of a patch into the object. A name that stands there
+// more than once is changed everywhere, for it is open which of them a reader
+// takes.
+func (o *object) change(c member) {
+	if string(c.value) == "null" {
+		o.members = slices.DeleteFunc(o.members, func(m member) bool { return m.name == c.name })
+		return
+	}
+	known := false
+	for i := range o.members {
+		if m := &o.members[i]; m.name == c.name {
+			m.value = mergePatch(m.value, c.value)
+			known = true
+		}
+	}
+	if !known {
+		o.add(c)
+	}
+}
+
+// add puts a new member behind the others, indented as the last of them.
+func (o *object) add(c member) {
+	var indent []byte
+	if n := len(o.members); n > 0 {
+		lead := o.members[n-1].lead
+		indent = lead[:bytes.IndexByte(lead, '"')]
+	}
+	o.members = append(o.members, member{
+		name:  c.name,
+		lead:  slices.Concat(indent, bytes.TrimLeft(c.lead, " \t\r\n")),
+		value: mergePatch(nil, c.value), // which leaves out what it would remove
+	})
+}
+
+// text is the object as JSON.
+func (o *object) text() []byte {
+	text := slices.Clone(o.begin)
+	for i, m := range o.members {
+		text = append(append(text, m.lead...), m.value...)
+		if i < len(o.members)-1 {
+			text = append(append(text, m.after...), ',')
+		}
+	}
+	return append(text, o.end...)
+}
