@@ -3,6 +3,7 @@ package faults
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"io"
 	"maps"
@@ -209,6 +210,23 @@ func TestPatchUpstreamDies(t *testing.T) {
 	}))
 	if !got.aborted || w.Code != 200 || w.Body.String() != `{"a": ` || w.Header().Get("Etag") == "" {
 		t.Errorf("got %+v, %d %q, want the abort and what came before", got, w.Code, w.Body)
+	}
+}
+
+// A client that leaves while its reply is held gets nothing of it.
+func TestPatchClientLeaves(t *testing.T) {
+	ctx, leave := context.WithCancel(t.Context())
+	w := httptest.NewRecorder()
+	f := parse(t, new(Patch), "patch {\n json `{}`\n}")
+	err := f.ServeHTTP(w, request(http.MethodGet).WithContext(ctx), caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		defer leave()
+		if !holdsReply(w) {
+			t.Error("a reply may go past the writer before the head")
+		}
+		return answer(200, "application/json", `{"a": 1}`)(w, r)
+	}))
+	if err != nil || w.Body.Len() > 0 {
+		t.Errorf("got %q, error %v, want nothing", w.Body, err)
 	}
 }
 
