@@ -1,8 +1,8 @@
 package caddymodule
 
 import (
+	"context"
 	"fmt"
-	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
@@ -59,19 +59,16 @@ func (*App) Start() error { return nil }
 // Stop does nothing.
 func (*App) Stop() error { return nil }
 
-// exit is closed when the process begins to exit, for what still waits then:
+// exit is done when the process begins to exit, for what still waits then:
 // Caddy's grace period has no end by default, so a held request would keep the
 // process alive. It belongs to the process, not to a configuration.
-var exit = struct {
-	once sync.Once
-	ch   chan struct{}
-}{ch: make(chan struct{})}
+var exit, beginExit = context.WithCancel(context.Background())
 
 // releaseOnExit is called whenever a server shuts down, which it does for
 // every new configuration, too.
 func releaseOnExit() {
 	if caddy.Exiting() {
-		exit.once.Do(func() { close(exit.ch) })
+		beginExit()
 	}
 }
 

@@ -30,6 +30,9 @@ func init() {
 //	    point  <name>
 //	    sticky <key>
 //	    seed   <number>
+//	    trigger <source> [<name>] {
+//	        ...
+//	    }
 //
 //	    # one rule: its settings and faults directly, see ruleParser ...
 //	    <setting>
@@ -99,6 +102,10 @@ func (p *pointParser) parse() error {
 			}
 			seen[word] = true
 			if err := p.parseOption(word); err != nil {
+				return err
+			}
+		case "trigger":
+			if err := p.parseTrigger(); err != nil {
 				return err
 			}
 		case "rule":
@@ -224,11 +231,9 @@ func (p *pointParser) parseDirect(word string) error {
 func (p *pointParser) newRule() *ruleParser {
 	rule := new(rules.Rule)
 	p.handler.Rules = append(p.handler.Rules, rule)
-	return &ruleParser{
-		Rule:         rule,
-		matcherToken: p.MatcherToken,
-		seen:         make(map[string]caddyfile.Dispenser),
-	}
+	parser := newRuleParser(rule)
+	parser.matcherToken = p.MatcherToken
+	return parser
 }
 
 // defaultName numbers the directives as they are written, named or not.

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 
@@ -31,9 +32,12 @@ func init() {
 type Handler struct {
 	rules.Point
 
+	// What a request itself may ask for. A trigger is stronger than experiments
+	// and rules, and limited to the requests that the point is for.
+	Triggers []*Trigger `json:"triggers,omitempty"`
+
 	logger   *zap.Logger
 	disclose string // name of the header field, "" for none
-	labels   []*label
 }
 
 // CaddyModule returns the Caddy module information.
@@ -63,7 +67,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	for _, rule := range h.Rules {
-		h.labels = append(h.labels, newLabel(h.Point.Name, rule))
+		rule.Tag = newLabel(h.Point.Name, rule, rule.KindNames())
+	}
+	if err := h.provisionTriggers(ctx); err != nil {
+		return err
 	}
 	if srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		srv.RegisterOnShutdown(releaseOnExit)
@@ -75,7 +82,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 // as it is. Only where a rule of phase response may fire does it look at the
 // reply.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	d, err := h.Decide(r)
+	d, err := h.decide(r)
 	switch {
 	case err != nil:
 		return err
@@ -88,21 +95,44 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 }
 
+// decide finds what hits the request: what it asks for itself, or else a rule.
+func (h *Handler) decide(r *http.Request) (rules.Decision, error) {
+	for _, t := range h.Triggers {
+		if !t.source.present(r) {
+			continue
+		}
+		if ok, err := h.Matches(r); !ok || err != nil {
+			return rules.Decision{}, err
+		}
+		d, done := h.obey(t, r)
+		if done {
+			return d, nil
+		}
+	}
+	return h.Decide(r)
+}
+
 // inject runs the faults of the rule that fires.
 func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d rules.Decision) error {
 	defer d.Release() // also when the upstream panics, as reverse_proxy does to cut a reply
 	if d.Rule.DryRun {
 		if c := h.logger.Check(zapcore.DebugLevel, "would have injected a fault"); c != nil {
-			c.Write(append(h.labels[d.Rule.Index()].zapFields(), requestFields(r)...)...)
+			c.Write(append(labelOf(d.Rule).zapFields(), requestFields(r)...)...)
 		}
 		return next.ServeHTTP(w, r)
 	}
-	return d.Rule.Faults.ServeHTTP(w, h.label(w, r, d), next)
+	ended := exit
+	if after := labelOf(d.Rule).endAfter; after > 0 {
+		var cancel context.CancelFunc
+		ended, cancel = context.WithTimeout(exit, after)
+		defer cancel()
+	}
+	return d.Rule.Faults.ServeHTTP(w, h.label(w, r, d, ended.Done()), next)
 }
 
 // countPassed counts a request that a rule let pass.
 func (h *Handler) countPassed(rule *rules.Rule, reason rules.Reason) {
-	h.labels[rule.Index()].metrics.passed[reason].Inc()
+	labelOf(rule).metrics.passed[reason].Inc()
 }
 
 // Interface guards

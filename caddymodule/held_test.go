@@ -32,8 +32,8 @@ const (
 func inBubble(t *testing.T, test func(*testing.T)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		defer func(ch chan struct{}) { exit.ch = ch }(exit.ch)
-		exit.ch = make(chan struct{})
+		defer func(ctx context.Context, cancel context.CancelFunc) { exit, beginExit = ctx, cancel }(exit, beginExit)
+		exit, beginExit = context.WithCancel(context.Background())
 		test(t)
 	})
 }

@@ -24,10 +24,12 @@ type label struct {
 	kindValue         any
 	metrics           ruleMetrics
 	passed            func(reason string)
+	endAfter          time.Duration // the faults have to end by then; 0: not before the process does
 }
 
-func newLabel(point string, rule *rules.Rule) *label {
-	l := &label{point: point, rule: rule.Name, kind: rule.KindNames(), metrics: newRuleMetrics(point, rule)}
+// newLabel makes the label of a rule at a point. In metrics it is of metricsKind.
+func newLabel(point string, rule *rules.Rule, metricsKind string) *label {
+	l := &label{point: point, rule: rule.Name, kind: rule.KindNames(), metrics: newRuleMetrics(point, rule.Name, metricsKind)}
 	l.ruleValue, l.kindValue = l.rule, l.kind
 	l.passed = func(reason string) { passedTotal.WithLabelValues(l.point, l.rule, reason).Inc() }
 	return l
@@ -51,12 +53,15 @@ type injection struct {
 // String is the ID of the hit, written out only when somebody wants to read it.
 func (inj *injection) String() string { return fmt.Sprintf("%016x", inj.id) }
 
+// labelOf is the label of a rule of this point.
+func labelOf(rule *rules.Rule) *label { return rule.Tag.(*label) }
+
 // label tells everybody of the hit and returns the request that takes it to the
-// faults.
-func (h *Handler) label(w http.ResponseWriter, r *http.Request, d rules.Decision) *http.Request {
-	l := h.labels[d.Rule.Index()]
+// faults, which have to end with ended.
+func (h *Handler) label(w http.ResponseWriter, r *http.Request, d rules.Decision, ended <-chan struct{}) *http.Request {
+	l := labelOf(d.Rule)
 	inj := &injection{
-		Hit:      faults.Hit{N: d.N, U: d.U, Start: startTime(r.Context()), Ended: exit.ch, Passed: l.passed},
+		Hit:      faults.Hit{N: d.N, U: d.U, Start: startTime(r.Context()), Ended: ended, Removed: d.Rule.Removed(), Passed: l.passed},
 		label:    l,
 		id:       rand.Uint64(), //nolint:gosec // to tell hits apart, not to keep a secret
 		disclose: [1]string{l.rule},

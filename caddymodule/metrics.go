@@ -40,10 +40,10 @@ type ruleMetrics struct {
 	passed   []prometheus.Counter // by rules.Reason
 }
 
-func newRuleMetrics(point string, rule *rules.Rule) ruleMetrics {
-	m := ruleMetrics{injected: injectedTotal.WithLabelValues(point, rule.Name, rule.KindNames())}
+func newRuleMetrics(point, rule, kind string) ruleMetrics {
+	m := ruleMetrics{injected: injectedTotal.WithLabelValues(point, rule, kind)}
 	for _, reason := range rules.Reasons() {
-		m.passed = append(m.passed, passedTotal.WithLabelValues(point, rule.Name, reason.String()))
+		m.passed = append(m.passed, passedTotal.WithLabelValues(point, rule, reason.String()))
 	}
 	return m
 }

@@ -43,6 +43,10 @@ type ruleParser struct {
 	first        string                         // the first word, for errors
 }
 
+func newRuleParser(rule *rules.Rule) *ruleParser {
+	return &ruleParser{Rule: rule, seen: make(map[string]caddyfile.Dispenser)}
+}
+
 // parseLine parses the line that d stands on.
 func (p *ruleParser) parseLine(d *caddyfile.Dispenser, word string) error {
 	if p.first == "" {

@@ -24,13 +24,18 @@ func (p *ruleParser) parsePercent(d *caddyfile.Dispenser) error {
 	if !d.AllArgs(&arg) {
 		return d.ArgErr()
 	}
+	percent, err := parsePercent(d, arg)
+	p.Percent = &percent
+	return err
+}
+
+func parsePercent(d *caddyfile.Dispenser, arg string) (float64, error) {
 	number := strings.TrimSuffix(arg, "%")
 	percent, err := strconv.ParseFloat(number, 64)
 	if err != nil || !isDecimal(number) || rules.ValidPercent(percent) != nil {
-		return d.Errf("bad percent '%s': want 0 to 100", arg)
+		return 0, d.Errf("bad percent '%s': want 0 to 100", arg)
 	}
-	p.Percent = &percent
-	return nil
+	return percent, nil
 }
 
 // countParser parses a setting that is a whole number.

@@ -33,6 +33,9 @@ func (Close) CaddyModule() caddy.ModuleInfo {
 // Terminal reports that nothing comes after a close.
 func (Close) Terminal() bool { return true }
 
+// Untrusted allows it to everybody.
+func (Close) Untrusted(*Limits) error { return nil }
+
 // ServeHTTP closes the connection, or over HTTP/2 and 3 the stream.
 func (Close) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if r.ProtoMajor == 1 {
@@ -54,5 +57,6 @@ func (*Close) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 var (
 	_ Fault                 = (*Close)(nil)
 	_ Terminal              = (*Close)(nil)
+	_ Untrusted             = (*Close)(nil)
 	_ caddyfile.Unmarshaler = (*Close)(nil)
 )

@@ -48,6 +48,9 @@ func (f *Corrupt) Validate() error {
 	return nil
 }
 
+// Untrusted allows it to everybody.
+func (*Corrupt) Untrusted(*Limits) error { return nil }
+
 // ServeHTTP calls next with a writer that garbles.
 func (f *Corrupt) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	return serveShaped(w, r, next, &garbler{
@@ -146,5 +149,6 @@ func (f *Corrupt) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 var (
 	_ Fault                 = (*Corrupt)(nil)
 	_ caddy.Validator       = (*Corrupt)(nil)
+	_ Untrusted             = (*Corrupt)(nil)
 	_ caddyfile.Unmarshaler = (*Corrupt)(nil)
 )

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -104,6 +105,26 @@ func (f *Delay) Provision(ctx caddy.Context) error {
 	return nil
 }
 
+// Untrusted takes the longest wait, and bounds one that has no longest.
+func (f *Delay) Untrusted(l *Limits) error {
+	f.quantile = f.distribution().quantile()
+	longest := f.wait(math.Nextafter(1, 0))
+	if longest <= l.Time || f.bounded() {
+		return l.take(longest)
+	}
+	rest, err := l.takeRest()
+	if err != nil {
+		return err
+	}
+	f.AtMost = caddy.Duration(rest)
+	return f.Validate()
+}
+
+// bounded reports whether there is a longest wait.
+func (f *Delay) bounded() bool {
+	return f.AtMost > 0 || f.Duration > 0 || f.Max > 0 || len(f.Percentiles) > 0
+}
+
 // ServeHTTP waits and calls next; with hold it calls next and waits.
 func (f *Delay) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	hit := HitFrom(r.Context())
@@ -175,5 +196,6 @@ var (
 	_ Fault                 = (*Delay)(nil)
 	_ caddy.Provisioner     = (*Delay)(nil)
 	_ caddy.Validator       = (*Delay)(nil)
+	_ Untrusted             = (*Delay)(nil)
 	_ caddyfile.Unmarshaler = (*Delay)(nil)
 )

@@ -55,6 +55,9 @@ func (f *Dribble) Validate() error {
 	return nil
 }
 
+// Untrusted takes the duration.
+func (f *Dribble) Untrusted(l *Limits) error { return l.take(time.Duration(f.Duration)) }
+
 // ServeHTTP calls next with a writer that dribbles.
 func (f *Dribble) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	d := &dribbler{f: f, hit: HitFrom(r.Context())}
@@ -156,5 +159,6 @@ func (f *Dribble) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 var (
 	_ Fault                 = (*Dribble)(nil)
 	_ caddy.Validator       = (*Dribble)(nil)
+	_ Untrusted             = (*Dribble)(nil)
 	_ caddyfile.Unmarshaler = (*Dribble)(nil)
 )

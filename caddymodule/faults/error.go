@@ -2,6 +2,7 @@ package faults
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
@@ -68,6 +69,14 @@ func (f *Error) Validate() error {
 // Terminal reports that nothing comes after an error.
 func (*Error) Terminal() bool { return true }
 
+// Untrusted allows a status only: what becomes of a message is up to the site.
+func (f *Error) Untrusted(*Limits) error {
+	if f.Message != "" {
+		return fmt.Errorf("message '%s' is not for a trigger: it takes a status and nothing else", f.Message)
+	}
+	return nil
+}
+
 // ServeHTTP returns the error.
 func (f *Error) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	f.line.Arm(r) // for whoever writes the status in the end
@@ -104,5 +113,6 @@ var (
 	_ Terminal              = (*Error)(nil)
 	_ caddy.Provisioner     = (*Error)(nil)
 	_ caddy.Validator       = (*Error)(nil)
+	_ Untrusted             = (*Error)(nil)
 	_ caddyfile.Unmarshaler = (*Error)(nil)
 )

@@ -62,6 +62,9 @@ func (f *Garbage) Validate() error {
 // Terminal reports that nothing comes after garbage.
 func (*Garbage) Terminal() bool { return true }
 
+// Untrusted allows it to everybody: its size is bounded anyway.
+func (*Garbage) Untrusted(*Limits) error { return nil }
+
 // ServeHTTP sends the bytes, or over HTTP/2 and 3 resets the stream.
 func (f *Garbage) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if r.ProtoMajor == 1 {
@@ -147,5 +150,6 @@ var (
 	_ Fault                 = (*Garbage)(nil)
 	_ Terminal              = (*Garbage)(nil)
 	_ caddy.Validator       = (*Garbage)(nil)
+	_ Untrusted             = (*Garbage)(nil)
 	_ caddyfile.Unmarshaler = (*Garbage)(nil)
 )

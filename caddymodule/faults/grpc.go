@@ -96,6 +96,9 @@ func (f *GRPC) Validate() error {
 // Terminal reports that nothing comes after the reply.
 func (*GRPC) Terminal() bool { return true }
 
+// Untrusted refuses placeholders.
+func (f *GRPC) Untrusted(*Limits) error { return untrustedText("message", f.Message) }
+
 // ServeHTTP writes the reply.
 func (f *GRPC) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	h := w.Header()
@@ -149,6 +152,7 @@ var (
 	_ Terminal              = (*GRPC)(nil)
 	_ caddy.Provisioner     = (*GRPC)(nil)
 	_ caddy.Validator       = (*GRPC)(nil)
+	_ Untrusted             = (*GRPC)(nil)
 	_ caddyfile.Unmarshaler = (*GRPC)(nil)
 	_ json.Unmarshaler      = (*GRPCCode)(nil)
 )

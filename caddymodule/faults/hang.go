@@ -99,6 +99,16 @@ func (f *Hang) first() (*Truncate, error) {
 // Terminal reports whether there is no reply at all.
 func (f *Hang) Terminal() bool { return f.After == "" }
 
+// Untrusted takes the duration, or all the time there is.
+func (f *Hang) Untrusted(l *Limits) error {
+	if f.Duration > 0 {
+		return l.take(time.Duration(f.Duration))
+	}
+	rest, err := l.takeRest()
+	f.Duration = caddy.Duration(rest)
+	return err
+}
+
 // ServeHTTP holds the request, or lets the reply begin first.
 func (f *Hang) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if f.begin != nil {
@@ -166,5 +176,6 @@ var (
 	_ Terminal              = (*Hang)(nil)
 	_ caddy.Provisioner     = (*Hang)(nil)
 	_ caddy.Validator       = (*Hang)(nil)
+	_ Untrusted             = (*Hang)(nil)
 	_ caddyfile.Unmarshaler = (*Hang)(nil)
 )

@@ -84,6 +84,9 @@ func (*Malformed) Terminal() bool { return true }
 // brokenLength is what a reply to HTTP/1.0 declares and does not have.
 const brokenLength = "1024"
 
+// Untrusted allows it to everybody.
+func (*Malformed) Untrusted(*Limits) error { return nil }
+
 // ServeHTTP writes the head and breaks off.
 func (f *Malformed) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	f.line.Arm(r)
@@ -139,5 +142,6 @@ var (
 	_ Terminal              = (*Malformed)(nil)
 	_ caddy.Provisioner     = (*Malformed)(nil)
 	_ caddy.Validator       = (*Malformed)(nil)
+	_ Untrusted             = (*Malformed)(nil)
 	_ caddyfile.Unmarshaler = (*Malformed)(nil)
 )

@@ -31,6 +31,9 @@ func (Reset) CaddyModule() caddy.ModuleInfo {
 // Terminal reports that nothing comes after a reset.
 func (Reset) Terminal() bool { return true }
 
+// Untrusted allows it to everybody.
+func (Reset) Untrusted(*Limits) error { return nil }
+
 // ServeHTTP resets the connection, or over HTTP/2 and 3 the stream.
 func (Reset) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if r.ProtoMajor == 1 {
@@ -50,5 +53,6 @@ func (*Reset) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 var (
 	_ Fault                 = (*Reset)(nil)
 	_ Terminal              = (*Reset)(nil)
+	_ Untrusted             = (*Reset)(nil)
 	_ caddyfile.Unmarshaler = (*Reset)(nil)
 )

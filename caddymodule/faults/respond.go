@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
@@ -172,6 +173,19 @@ func (f *Respond) Validate() error {
 // Terminal reports that nothing comes after a reply.
 func (*Respond) Terminal() bool { return true }
 
+// Untrusted allows the status and nothing else: the rest is the catalogue's, and
+// neither kept nor taken for something that it is not.
+func (f *Respond) Untrusted(*Limits) error {
+	if !reflect.DeepEqual(*f, Respond{StatusCode: f.StatusCode, Family: f.Family}) {
+		return errors.New("respond takes a status in a trigger, and nothing else")
+	}
+	f.Headers = &HeaderOps{Set: http.Header{
+		"Cache-Control":          {"no-store"},
+		"X-Content-Type-Options": {"nosniff"},
+	}}
+	return nil
+}
+
 // ServeHTTP writes the reply.
 func (f *Respond) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	var repl *caddy.Replacer
@@ -290,5 +304,6 @@ var (
 	_ Terminal              = (*Respond)(nil)
 	_ caddy.Provisioner     = (*Respond)(nil)
 	_ caddy.Validator       = (*Respond)(nil)
+	_ Untrusted             = (*Respond)(nil)
 	_ caddyfile.Unmarshaler = (*Respond)(nil)
 )

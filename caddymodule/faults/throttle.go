@@ -71,6 +71,12 @@ func (f *Throttle) Validate() error {
 	return fmt.Errorf("bad throttle direction '%s': want response, request or both", f.Direction)
 }
 
+// Untrusted bounds the size; how long a body takes is not known before.
+func (f *Throttle) Untrusted(l *Limits) error {
+	l.OpenEnded = true
+	return untrustedSize(&f.After)
+}
+
 // ServeHTTP calls next with a slow request body, a slow writer, or both.
 func (f *Throttle) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	t := &throttler{}
@@ -206,5 +212,6 @@ func (f *Throttle) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 var (
 	_ Fault                 = (*Throttle)(nil)
 	_ caddy.Validator       = (*Throttle)(nil)
+	_ Untrusted             = (*Throttle)(nil)
 	_ caddyfile.Unmarshaler = (*Throttle)(nil)
 )

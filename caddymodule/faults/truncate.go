@@ -87,6 +87,9 @@ func (f *Truncate) Validate() error {
 	return fmt.Errorf("bad truncate end '%s': want close, reset or clean", f.End)
 }
 
+// Untrusted bounds the size.
+func (f *Truncate) Untrusted(*Limits) error { return untrustedSize(f.Bytes) }
+
 // ServeHTTP calls next and ends its reply early.
 func (f *Truncate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	return f.cut(w, r, next, nil)
@@ -186,5 +189,6 @@ func (f *Truncate) parseLimit(arg string) error {
 var (
 	_ Fault                 = (*Truncate)(nil)
 	_ caddy.Validator       = (*Truncate)(nil)
+	_ Untrusted             = (*Truncate)(nil)
 	_ caddyfile.Unmarshaler = (*Truncate)(nil)
 )

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
@@ -45,7 +46,8 @@ func valueOr[T any](setting *T, otherwise T) T {
 // counters are what a rule remembers of the requests it has seen, wherever the
 // rule is written. They outlive a reload.
 type counters struct {
-	since time.Time // the load that made them, which durations count from
+	since time.Time     // the load that made them, which durations count from
+	gone  chan struct{} // closed when no configuration has the rule any more
 
 	mu     sync.Mutex
 	active int // requests held
@@ -55,11 +57,17 @@ type counters struct {
 
 // newCounters is for as many keys at once; 0 counts all requests together.
 func newCounters(since time.Time, keys int) *counters {
-	c := &counters{since: since}
+	c := &counters{since: since, gone: make(chan struct{})}
 	if keys > 0 {
 		c.byKey, _ = simplelru.NewLRU[string, *tally](keys, nil) // it refuses sizes below 1 only
 	}
 	return c
+}
+
+// Destruct is called when the last point has let go of the rule.
+func (c *counters) Destruct() error {
+	close(c.gone)
+	return nil
 }
 
 // admit counts a request and reports whether skip, every and over let it on.
@@ -160,3 +168,6 @@ func (q *recent) add(n int, at time.Duration) {
 	q.at[q.next] = q.last
 	q.next = (q.next + 1) % n
 }
+
+// Interface guards
+var _ caddy.Destructor = (*counters)(nil)

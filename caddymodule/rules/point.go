@@ -127,6 +127,9 @@ func (p *Point) warnOfUnreachable(logger *zap.Logger) {
 	}
 }
 
+// Limited reports whether the point is for some requests only.
+func (p *Point) Limited() bool { return len(p.matchers) > 0 }
+
 // Matches reports whether r comes to the point.
 func (p *Point) Matches(r *http.Request) (bool, error) {
 	if len(p.matchers) == 0 {

@@ -105,6 +105,9 @@ type Rule struct {
 	// Faults is the loaded chain.
 	Faults faults.Chain `json:"-"`
 
+	// Tag is what the owner of the rule knows it by.
+	Tag any `json:"-"`
+
 	index    int // at its point
 	matchers caddyhttp.MatcherSets
 	percent  float64
@@ -159,6 +162,9 @@ func (rl *Rule) loadFaults(ctx caddy.Context) error {
 	rl.Faults, err = faults.NewChain(mods)
 	return err
 }
+
+// Removed is closed when a reload has removed or changed the rule.
+func (rl *Rule) Removed() <-chan struct{} { return rl.counters.gone }
 
 // OnResponse reports whether the rule fires on the upstream's reply.
 func (rl *Rule) OnResponse() bool {

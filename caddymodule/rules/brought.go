@@ -1,0 +1,37 @@
+package rules
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+)
+
+// Brought is what a point keeps of the rules that its requests bring with them.
+// They are counted together.
+type Brought struct {
+	limits   limits
+	counters *counters
+}
+
+// Brought are those rules under a name. At most maxActive requests are held by
+// them at a time.
+func (p *Point) Brought(name string, maxActive int) *Brought {
+	return &Brought{
+		limits:   limits{every: 1, maxActive: maxActive},
+		counters: keep(p, keptKey{point: p.Name, rule: "?" + name}, newCounters(time.Now(), 0)), // no rule has such a name
+	}
+}
+
+// Rule makes one of them.
+func (b *Brought) Rule(name string, chain faults.Chain, phase string, percent float64) *Rule {
+	return &Rule{Name: name, Phase: phase, Faults: chain, percent: percent, limits: b.limits, counters: b.counters}
+}
+
+// DecideBrought decides on a rule that r has brought, by a draw of its own.
+func (p *Point) DecideBrought(r *http.Request, rule *Rule) Decision {
+	w := walk{point: p, u: rand.Float64()} //nolint:gosec // chance, not secrecy
+	w.ask(rule, r)
+	return w.decision()
+}

@@ -1,0 +1,233 @@
+package caddymodule
+
+import (
+	"cmp"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// Trigger lets a request ask for its own fault, in one line of the grammar of a
+// rule: `551`, `delay 250ms; respond 503` or `percent 50; reset`.
+//
+// The line comes from a stranger. It has at most 1 KiB and 8 statements, of
+// these settings and kinds: `percent`, `phase`, and the kinds that say what a
+// stranger may ask of them. `respond` takes a status such as 551 or smtp:450
+// and nothing else; a bare status is short for it. Sizes are bounded to 1 MiB.
+// Nothing in the line is expanded. `pass` means "leave me alone": no rule and
+// no experiment hits the request at this point.
+//
+// A line that is malformed, not allowed or over a bound injects nothing: the
+// request passes as if it had none; a debug line and the counter
+// `caddy_fault_passed_total`, reason `trigger_refused`, say so.
+type Trigger struct {
+	// Where the line stands. `header`: a header field, which the upstream does
+	// not get to see. `cookie`: a cookie, percent-encoded. `baggage`: a member
+	// of W3C Baggage, percent-encoded, which travels on to the next hops:
+	// `fault` is for every point and `fault.<point>` for one. `envoy`: the
+	// header fields of Envoy's fault filter instead of a line. Required.
+	Source string `json:"source,omitempty"`
+
+	// The name of the header field (default: `X-Fault`), the cookie or the
+	// member of the baggage (default: `fault`).
+	Name string `json:"name,omitempty"`
+
+	// A secret that the trigger must carry: as a first statement `key <text>;`
+	// in a header field or cookie, as the property `;key=<text>` of a member of
+	// the baggage. 16 bytes or more, without spaces, quotes and semicolons; may
+	// have global placeholders such as `{env.FAULT_KEY}`. Default: none, and
+	// everybody may ask.
+	Key string `json:"key,omitempty"`
+
+	// The kinds of fault that may be asked for. Default: every kind that says
+	// what a stranger may ask of it.
+	Allow []string `json:"allow,omitempty"`
+
+	// How much time all faults of a line may add, together. Default: 30s.
+	MaxDelay caddy.Duration `json:"max_delay,omitempty"`
+
+	// How many triggered requests are held at a time; more pass. Default: 100.
+	MaxActive int `json:"max_active,omitempty"`
+
+	// The share of the triggers that is obeyed, in percent. A line can only
+	// lower it. Default: 100.
+	Percent *float64 `json:"percent,omitempty"`
+
+	source source
+	key    []byte // nil: none is asked for
+	parser lineParser
+}
+
+const (
+	defaultMaxDelay  = 30 * time.Second
+	defaultMaxActive = 100
+	minKey           = 16
+)
+
+// provision prepares the trigger for an injection point.
+func (t *Trigger) provision(ctx caddy.Context, point *rules.Point) error {
+	if err := t.validate(); err != nil {
+		return err
+	}
+	if err := t.provisionKey(); err != nil {
+		return err
+	}
+	t.source = newSource(t, point.Name)
+	t.parser = newLineParser(ctx, point, t)
+	return nil
+}
+
+// provisionKey expands the key.
+func (t *Trigger) provisionKey() error {
+	if t.Key == "" {
+		return nil
+	}
+	key, err := caddy.NewReplacer().ReplaceOrErr(t.Key, true, true)
+	if err != nil {
+		return fmt.Errorf("trigger key: %w", err)
+	}
+	t.key = []byte(key)
+	return checkKey(key)
+}
+
+// checkKey tells whether an expanded key is long enough and can stand in a
+// line. The error does not show it.
+func checkKey(key string) error {
+	switch {
+	case len(key) < minKey:
+		return fmt.Errorf("trigger key has %d bytes: want %d or more", len(key), minKey)
+	case strings.ContainsFunc(key, func(ch rune) bool { return ch <= ' ' || ch == 0x7f || strings.ContainsRune("\";`", ch) }):
+		return errors.New("trigger key has a space, quote, semicolon or control character")
+	}
+	return nil
+}
+
+// validate checks the settings by themselves.
+func (t *Trigger) validate() error {
+	if !slices.Contains(sourceNames, t.Source) {
+		return fmt.Errorf("bad trigger '%s': want %s", t.Source, strings.Join(sourceNames, ", "))
+	}
+	switch {
+	case t.Source == sourceEnvoy && t.Name != "":
+		return fmt.Errorf("trigger envoy has its own names, '%s' is none", t.Name)
+	case t.Source == sourceEnvoy && t.Key != "":
+		return errors.New("trigger envoy and key cannot go together: Envoy's header fields carry none")
+	case t.Name != "" && !httpguts.ValidHeaderFieldName(t.Name):
+		return fmt.Errorf("bad name '%s' of trigger %s", t.Name, t.Source)
+	case t.MaxDelay < 0:
+		return fmt.Errorf("bad trigger max_delay '%s': negative", time.Duration(t.MaxDelay))
+	case t.MaxActive < 0:
+		return fmt.Errorf("bad trigger max_active '%d': negative", t.MaxActive)
+	}
+	for _, kind := range t.Allow {
+		if !slices.Contains(untrustedKinds(), kind) {
+			return fmt.Errorf("bad trigger allow '%s': want some of %s", kind, strings.Join(untrustedKinds(), ", "))
+		}
+	}
+	if t.Percent != nil {
+		if err := rules.ValidPercent(*t.Percent); err != nil {
+			return err
+		}
+	}
+	if t.Key == "" || strings.Contains(t.Key, "{") {
+		return nil // it has to be expanded first
+	}
+	return checkKey(t.Key)
+}
+
+// untrustedKinds are the kinds of fault that a request may ask for.
+func untrustedKinds() []string {
+	var kinds []string
+	for _, info := range caddy.GetModules(faults.Namespace) {
+		if _, ok := info.New().(faults.Untrusted); ok {
+			kinds = append(kinds, info.ID.Name())
+		}
+	}
+	return kinds
+}
+
+// samePlace reports whether both look at the same place of a request.
+func (t *Trigger) samePlace(other *Trigger) bool {
+	return t.Source == other.Source && strings.EqualFold(t.name(), other.name())
+}
+
+// name is where to look.
+func (t *Trigger) name() string {
+	if t.Source == sourceHeader {
+		return cmp.Or(t.Name, "X-Fault")
+	}
+	return cmp.Or(t.Name, "fault")
+}
+
+// open checks the key that came with a trigger.
+func (t *Trigger) open(key string) bool {
+	return t.key == nil || subtle.ConstantTimeCompare(t.key, []byte(key)) == 1
+}
+
+// ask reads what the request asks for; nil is nothing.
+func (t *Trigger) ask(r *http.Request) (*asked, error) {
+	found, ok := t.source.read(r)
+	switch {
+	case !ok:
+		return nil, nil
+	case found.err != nil:
+		return nil, found.err
+	case !t.open(found.key):
+		return nil, errors.New("the key is missing or wrong")
+	}
+	return t.parser.parse(found.line)
+}
+
+// provisionTriggers prepares the triggers of the point. One that everybody may
+// use on every request is worth a warning.
+func (h *Handler) provisionTriggers(ctx caddy.Context) error {
+	for i, t := range h.Triggers {
+		if t == nil {
+			return fmt.Errorf("trigger %d is null", i+1)
+		}
+		if slices.ContainsFunc(h.Triggers[:i], t.samePlace) {
+			return fmt.Errorf("trigger %s already specified", t.Source)
+		}
+		if err := t.provision(ctx, &h.Point); err != nil {
+			return err
+		}
+		if t.key == nil && !h.Limited() {
+			h.logger.Warn("a trigger without key at a point without matcher: every client can inject faults into its requests",
+				zap.String("point", h.Point.Name), zap.String("trigger", t.Source))
+		}
+	}
+	return nil
+}
+
+// obey decides on what the request asks for by t. It reports whether that is
+// the whole decision: a trigger that is refused or whose draw misses leaves the
+// request to the rules.
+func (h *Handler) obey(t *Trigger, r *http.Request) (d rules.Decision, done bool) {
+	asked, err := t.ask(r)
+	switch {
+	case err != nil:
+		passedTotal.WithLabelValues(h.Point.Name, triggerRule, "trigger_refused").Inc()
+		if c := h.logger.Check(zapcore.DebugLevel, "refused a trigger"); c != nil {
+			c.Write(append(requestFields(r), zap.String("point", h.Point.Name), zap.String("trigger", t.Source), zap.Error(err))...)
+		}
+		return d, false
+	case asked == nil:
+		return d, false
+	case asked.pass:
+		return d, true
+	}
+	d = h.DecideBrought(r, asked.rule)
+	return d, d.Rule != nil || d.Later != nil
+}

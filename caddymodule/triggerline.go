@@ -1,0 +1,151 @@
+package caddymodule
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// triggerRule is the name of the rule that a trigger makes.
+const triggerRule = "trigger"
+
+// triggerKind is the kind of a triggered rule in metrics, where a client must
+// not make new series at will.
+func triggerKind(rule *rules.Rule) string {
+	if len(rule.Faults) == 1 {
+		return rule.KindNames()
+	}
+	return "several"
+}
+
+// The bounds of a line that a request comes with.
+const (
+	maxLine       = 1 << 10
+	maxStatements = 8
+	maxLines      = 256 // in the cache
+)
+
+// asked is what a line asks for.
+type asked struct {
+	pass bool // to be left alone
+	rule *rules.Rule
+}
+
+// A lineParser reads the lines of one trigger, and remembers the last ones,
+// malformed ones too.
+type lineParser struct {
+	ctx      caddy.Context
+	point    string
+	brought  *rules.Brought
+	allow    []string
+	maxDelay time.Duration
+	percent  float64
+	cache    *lru.Cache[string, parsed]
+}
+
+type parsed struct {
+	*asked
+	err error
+}
+
+func newLineParser(ctx caddy.Context, point *rules.Point, t *Trigger) lineParser {
+	p := lineParser{
+		ctx:      ctx,
+		point:    point.Name,
+		brought:  point.Brought(t.Source+" "+t.name(), cmp.Or(t.MaxActive, defaultMaxActive)),
+		allow:    t.Allow,
+		maxDelay: cmp.Or(time.Duration(t.MaxDelay), defaultMaxDelay),
+		percent:  percentOf(t.Percent),
+	}
+	if len(p.allow) == 0 {
+		p.allow = untrustedKinds()
+	}
+	if t.Source == sourceEnvoy {
+		p.percent = 100 // its draws are over
+	}
+	p.cache, _ = lru.New[string, parsed](maxLines) // fails for a negative size only
+	return p
+}
+
+// parse reads a line.
+func (p *lineParser) parse(line string) (*asked, error) {
+	if len(line) > maxLine {
+		return nil, fmt.Errorf("the line has %d bytes, more than %d", len(line), maxLine)
+	}
+	known, ok := p.cache.Get(line)
+	if !ok {
+		line = strings.Clone(line) // it may be part of a whole header
+		known.asked, known.err = p.read(line)
+		p.cache.Add(line, known)
+	}
+	return known.asked, known.err
+}
+
+func (p *lineParser) read(line string) (*asked, error) {
+	statements, err := splitLine(line)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(statements) == 0:
+		return nil, errors.New("the line is empty")
+	case len(statements) > maxStatements:
+		return nil, fmt.Errorf("the line has %d statements, more than %d", len(statements), maxStatements)
+	case len(statements) == 1 && len(statements[0].tokens) == 1 && statements[0].tokens[0].Text == "pass":
+		return &asked{pass: true}, nil
+	}
+	rule := newRuleParser(new(rules.Rule))
+	for _, s := range statements {
+		if err := p.readStatement(rule, s); err != nil {
+			return nil, err
+		}
+	}
+	return p.provision(rule)
+}
+
+// readStatement reads a setting or a fault that a stranger may write.
+func (p *lineParser) readStatement(rule *ruleParser, s statement) error {
+	word := s.tokens[0].Text
+	if faults.IsStatus(word) && len(s.tokens) == 1 {
+		respond := s.tokens[0]
+		word, respond.Text = "respond", "respond"
+		s.tokens = append(s.tokens[:0:0], respond, s.tokens[0])
+	}
+	if word != "percent" && word != "phase" && !slices.Contains(p.allow, word) {
+		return fmt.Errorf("'%s' is not allowed", word)
+	}
+	return s.parse(rule)
+}
+
+// provision bounds the faults and makes them ready.
+func (p *lineParser) provision(rule *ruleParser) (*asked, error) {
+	if len(rule.chain.Faults) == 0 {
+		return nil, errors.New("the line has no fault")
+	}
+	limits := faults.Limits{Time: p.maxDelay}
+	for _, fault := range rule.chain.Faults {
+		if err := fault.(faults.Untrusted).Untrusted(&limits); err != nil {
+			return nil, err
+		}
+		if fault, ok := fault.(caddy.Provisioner); ok {
+			if err := fault.Provision(p.ctx); err != nil {
+				return nil, err
+			}
+		}
+	}
+	brought := p.brought.Rule(triggerRule, rule.chain.Faults, rule.Phase, min(p.percent, percentOf(rule.Percent)))
+	label := newLabel(p.point, brought, triggerKind(brought))
+	if limits.OpenEnded {
+		label.endAfter = p.maxDelay
+	}
+	brought.Tag = label
+	return &asked{rule: brought}, nil
+}

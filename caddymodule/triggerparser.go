@@ -1,0 +1,96 @@
+package caddymodule
+
+import (
+	"slices"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// parseTrigger parses a trigger of the point.
+func (p *pointParser) parseTrigger() error {
+	start := *p.Dispenser
+	t, err := unmarshalTrigger(p.Dispenser)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(p.handler.Triggers, t.samePlace) {
+		return start.Errf("trigger %s already specified", t.Source)
+	}
+	p.handler.Triggers = append(p.handler.Triggers, t)
+	return nil
+}
+
+// unmarshalTrigger sets up a trigger from Caddyfile tokens. Syntax:
+//
+//	trigger header|cookie|baggage|envoy [<name>] {
+//	    key        <text>
+//	    allow      <kind>...
+//	    max_delay  <duration>
+//	    max_active <number>
+//	    percent    <0 to 100>[%]
+//	}
+func unmarshalTrigger(d *caddyfile.Dispenser) (*Trigger, error) {
+	t := new(Trigger)
+	start := *d
+	if !d.Args(&t.Source) {
+		return nil, d.ArgErr()
+	}
+	if d.NextArg() {
+		t.Name = d.Val()
+	}
+	if d.NextArg() {
+		return nil, d.Errf("unexpected argument '%s'", d.Val())
+	}
+	seen := make(map[string]bool)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		name := d.Val()
+		if seen[name] {
+			return nil, d.Errf("%s already specified", name)
+		}
+		seen[name] = true
+		if err := t.unmarshalOption(d, name); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.validate(); err != nil {
+		return nil, start.WrapErr(err)
+	}
+	return t, nil
+}
+
+func (t *Trigger) unmarshalOption(d *caddyfile.Dispenser, name string) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 || len(args) > 1 && name != "allow" {
+		return d.ArgErr()
+	}
+	arg := args[0]
+	switch name {
+	case "key":
+		if t.Key = arg; arg == "" {
+			return d.Err("key '' is empty: leave it out to let everybody ask")
+		}
+	case "allow":
+		t.Allow = args
+	case "max_delay":
+		wait, err := parseDuration(d, name, arg)
+		if err == nil && wait == 0 {
+			err = d.Errf("bad max_delay '%s': want more than 0", arg)
+		}
+		t.MaxDelay = wait
+		return err
+	case "max_active":
+		number, err := parseCount(d, name, arg)
+		if err == nil && number == 0 {
+			err = d.Errf("bad max_active '%s': want 1 or more", arg)
+		}
+		t.MaxActive = number
+		return err
+	case "percent":
+		percent, err := parsePercent(d, arg)
+		t.Percent = &percent
+		return err
+	default:
+		return d.Errf("unrecognized option '%s' of trigger", name)
+	}
+	return nil
+}

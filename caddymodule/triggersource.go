@@ -1,0 +1,226 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.opentelemetry.io/otel/baggage"
+
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// The places where a trigger can stand.
+const (
+	sourceHeader  = "header"
+	sourceCookie  = "cookie"
+	sourceBaggage = "baggage"
+	sourceEnvoy   = "envoy"
+)
+
+var sourceNames = []string{sourceHeader, sourceCookie, sourceBaggage, sourceEnvoy}
+
+// A source is a place where a trigger can stand.
+type source interface {
+	// present tells, at next to no cost, requests that have no trigger from
+	// those that may have one.
+	present(r *http.Request) bool
+
+	// read finds the trigger of a request that may have one. What the upstream
+	// is not to see, it takes out.
+	read(r *http.Request) (found trigger, ok bool)
+}
+
+// A trigger is what a request came with.
+type trigger struct {
+	line string
+	key  string
+	err  error // it cannot be read
+}
+
+func newSource(t *Trigger, point string) source {
+	switch t.Source {
+	case sourceHeader:
+		return headerSource{http.CanonicalHeaderKey(t.name()), t.key != nil}
+	case sourceCookie:
+		return cookieSource{t.name(), t.key != nil}
+	case sourceBaggage:
+		return baggageSource{t.name(), t.name() + "." + point}
+	default:
+		return envoySource{percentOf(t.Percent)}
+	}
+}
+
+func percentOf(p *float64) float64 {
+	if p == nil {
+		return 100
+	}
+	return *p
+}
+
+// cutKey takes a first statement `key <text>;` off a line.
+func cutKey(line string, keyed bool) trigger {
+	if !keyed {
+		return trigger{line: line}
+	}
+	statement, rest, _ := strings.Cut(line, ";")
+	key, ok := strings.CutPrefix(strings.TrimSpace(statement), "key ")
+	if !ok {
+		return trigger{line: line}
+	}
+	return trigger{line: rest, key: strings.TrimSpace(key)}
+}
+
+// headerSource is a header field. Of a repeated one the first value counts.
+type headerSource struct {
+	name  string
+	keyed bool
+}
+
+func (s headerSource) present(r *http.Request) bool { return len(r.Header[s.name]) > 0 }
+
+func (s headerSource) read(r *http.Request) (trigger, bool) {
+	line := r.Header[s.name][0]
+	delete(r.Header, s.name)
+	return cutKey(line, s.keyed), true
+}
+
+// mentions reports whether there is a name somewhere in the values of a header
+// field.
+func mentions(values []string, name string) bool {
+	return slices.ContainsFunc(values, func(value string) bool { return strings.Contains(value, name) })
+}
+
+// cookieSource is a cookie.
+type cookieSource struct {
+	name  string
+	keyed bool
+}
+
+func (s cookieSource) present(r *http.Request) bool { return mentions(r.Header["Cookie"], s.name) }
+
+func (s cookieSource) read(r *http.Request) (trigger, bool) {
+	cookie, err := r.Cookie(s.name)
+	if err != nil {
+		return trigger{}, false
+	}
+	line, err := url.PathUnescape(cookie.Value)
+	if err != nil {
+		return trigger{err: err}, true
+	}
+	return cutKey(line, s.keyed), true
+}
+
+// baggageSource is a member of W3C Baggage. That for this very point is
+// stronger than the one for all.
+type baggageSource struct{ all, point string }
+
+func (s baggageSource) present(r *http.Request) bool { return mentions(r.Header["Baggage"], s.all) }
+
+func (s baggageSource) read(r *http.Request) (trigger, bool) {
+	bag, err := baggage.Parse(strings.Join(r.Header["Baggage"], ","))
+	if err != nil {
+		return trigger{err: err}, true
+	}
+	for _, name := range []string{s.point, s.all} {
+		if member := bag.Member(name); member.Key() == name {
+			return trigger{line: member.Value(), key: property(member, "key")}, true
+		}
+	}
+	return trigger{}, false
+}
+
+func property(member baggage.Member, name string) string {
+	for _, p := range member.Properties() {
+		if p.Key() == name {
+			value, _ := p.Value()
+			return value
+		}
+	}
+	return ""
+}
+
+// envoySource is the header fields of Envoy's fault filter, which say by
+// themselves what is to happen and how often. They become a line.
+type envoySource struct{ percent float64 }
+
+// The header fields of Envoy's fault filter, from its documentation
+// (configuration/http/http_filters/fault_filter).
+const (
+	envoyAbort           = "X-Envoy-Fault-Abort-Request"
+	envoyAbortGRPC       = "X-Envoy-Fault-Abort-Grpc-Request"
+	envoyAbortPercent    = "X-Envoy-Fault-Abort-Request-Percentage"
+	envoyDelay           = "X-Envoy-Fault-Delay-Request"
+	envoyDelayPercent    = "X-Envoy-Fault-Delay-Request-Percentage"
+	envoyThroughput      = "X-Envoy-Fault-Throughput-Response"
+	envoyThroughputShare = "X-Envoy-Fault-Throughput-Response-Percentage"
+)
+
+func (s envoySource) present(r *http.Request) bool {
+	h := r.Header
+	return len(h[envoyAbort]) > 0 || len(h[envoyAbortGRPC]) > 0 || len(h[envoyDelay]) > 0 || len(h[envoyThroughput]) > 0
+}
+
+func (s envoySource) read(r *http.Request) (trigger, bool) {
+	h := r.Header
+	delay, delayErr := s.statement(h, envoyDelay, envoyDelayPercent, "delay %dms", 1<<31)
+	abort, abortErr := s.abort(h)
+	throughput, throughputErr := s.statement(h, envoyThroughput, envoyThroughputShare, "throttle %dKiB/s", 1<<31)
+	if abort != "" {
+		throughput = "" // it is about the upstream's reply, and there is none
+	}
+	for _, name := range []string{envoyAbort, envoyAbortGRPC, envoyAbortPercent, envoyDelay, envoyDelayPercent, envoyThroughput, envoyThroughputShare} {
+		delete(h, name)
+	}
+	line, err := delay+abort+throughput, errors.Join(delayErr, abortErr, throughputErr)
+	return trigger{line: line, err: err}, line != "" || err != nil
+}
+
+// abort is the statement that ends the request: by an HTTP status or, without
+// one, by one of gRPC.
+func (s envoySource) abort(h http.Header) (string, error) {
+	if len(h[envoyAbort]) == 0 {
+		return s.statement(h, envoyAbortGRPC, envoyAbortPercent, "grpc %d", 16)
+	}
+	if value := h[envoyAbort][0]; value < "200" || len(value) != 3 {
+		return "", fmt.Errorf("bad %s '%s': want 200 to 599", envoyAbort, value)
+	}
+	return s.statement(h, envoyAbort, envoyAbortPercent, "respond %d", 599)
+}
+
+// statement makes a statement of a number in a header field, or nothing when
+// its draw misses. The percentage in the other field can only lower the
+// configured one; what is no percentage does not count.
+func (s envoySource) statement(h http.Header, name, percentName, format string, most int64) (string, error) {
+	if len(h[name]) == 0 {
+		return "", nil
+	}
+	value := h[name][0]
+	number, err := strconv.ParseUint(value, 10, 63)
+	if err != nil || int64(number) > most || len(value) > 1 && value[0] == '0' {
+		return "", fmt.Errorf("bad %s '%s'", name, value)
+	}
+	percent := s.percent
+	if len(h[percentName]) > 0 {
+		if asked, err := strconv.ParseFloat(h[percentName][0], 64); err == nil && rules.ValidPercent(asked) == nil {
+			percent = min(percent, asked)
+		}
+	}
+	if rand.Float64()*100 >= percent { //nolint:gosec // chance, not secrecy
+		return "", nil
+	}
+	return fmt.Sprintf(format, number) + ";", nil
+}
+
+// Interface guards
+var (
+	_ source = headerSource{}
+	_ source = cookieSource{}
+	_ source = baggageSource{}
+	_ source = envoySource{}
+)
