@@ -18,7 +18,9 @@ import (
 )
 
 // triggered is a point with a trigger, given as JSON.
-func triggered(trigger string) string { return `{"point": "trig", "match": [{"path": ["/*"]}], "triggers": [` + trigger + `]}` }
+func triggered(trigger string) string {
+	return `{"point": "trig", "match": [{"path": ["/*"]}], "triggers": [` + trigger + `]}`
+}
 
 // outcome is what came of a request.
 type outcome struct {
@@ -405,4 +407,3 @@ func BenchmarkTrigger(b *testing.B) {
 		}
 	}
 }
-
