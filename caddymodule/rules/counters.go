@@ -135,10 +135,10 @@ type tally struct {
 // that the one before it has let on.
 func (t *tally) admit(l *limits, at time.Duration) bool {
 	t.came++
-	if t.came <= l.skip || (t.came-l.skip)%l.every != 0 {
+	switch {
+	case t.came <= l.skip, l.every > 1 && (t.came-l.skip)%l.every != 0:
 		return false
-	}
-	if l.over == 0 {
+	case l.over == 0:
 		return true
 	}
 	above := t.above(l.over, l.window, at)
@@ -166,7 +166,9 @@ func (q *recent) add(n int, at time.Duration) {
 		return
 	}
 	q.at[q.next] = q.last
-	q.next = (q.next + 1) % n
+	if q.next++; q.next == n {
+		q.next = 0
+	}
 }
 
 // Interface guards

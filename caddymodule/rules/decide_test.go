@@ -138,41 +138,48 @@ func TestPassedTellsWhy(t *testing.T) {
 	}
 }
 
+// misses are points whose rules look at a request and let it pass.
+var misses = []struct{ name, config string }{
+	{"no_rules", `{}`},
+	{"point_missed", `{"match": [{"path": ["/api/*"]}], "rules": [{` + closing + `}]}`},
+	{"header_missed", `{"rules": [{"match": [{"header": {"X-A": ["1"]}}], ` + closing + `}]}`},
+	{"path_missed", `{"rules": [{"match": [{"path": ["/api"]}], ` + closing + `}]}`},
+	{"path_list_missed", `{"rules": [{"match": [{"path": ["/api/mail/*", "/api/exact"]}], ` + closing + `}]}`},
+	{"method_missed", `{"rules": [{"match": [{"method": ["DELETE"]}], ` + closing + `}]}`},
+	{"host_missed", `{"rules": [{"match": [{"host": ["example.org"]}], ` + closing + `}]}`},
+	{"draw_missed", `{"rules": [{"percent": 0, ` + closing + `}]}`},
+	{"seeded_draw_missed", `{"seed": 1, "rules": [{"percent": 0, ` + closing + `}]}`},
+	{"sticky_draw_missed", `{"sticky": "{http.request.header.X-User}", "rules": [{"percent": 0, ` + closing + `}]}`},
+	{"times_seeded_draw_missed", `{"seed": 1, "rules": [{"percent": 0.000001, "times": 3, ` + closing + `}]}`},
+	{"skipped", `{"rules": [{"skip": 1000000000, ` + closing + `}]}`},
+	{"per_skipped", `{"rules": [{"per": "{http.request.header.X-User}", "skip": 1000000000, ` + closing + `}]}`},
+	{"not_over", `{"rules": [{"over": {"requests": 1000, "window": "1ns"}, ` + closing + `}]}`},
+	{"not_started", `{"rules": [{"start": "1h", ` + closing + `}]}`},
+}
+
 func TestMissAllocatesNothing(t *testing.T) {
-	p := mustLoad(t, `{"match": [{"path": ["/api/*"]}], "rules": [
-		{"match": [{"header": {"X-A": ["1"]}}], `+closing+`},
-		{"match": [{"path": ["/api/mail/*", "/api/exact"]}], `+closing+`},
-		{"match": [{"method": ["DELETE"]}], `+closing+`},
-		{"match": [{"host": ["example.org"]}], `+closing+`},
-		{"percent": 0, `+closing+`}
-	]}`)
-	for _, target := range []string{"http://example.com:8080/", "http://example.com:8080/api/other"} {
-		r := request(target)
-		allocs := testing.AllocsPerRun(1000, func() {
+	for _, tt := range misses {
+		p := mustLoad(t, tt.config)
+		r := request("http://example.com:8080/other", "X-User", "anna")
+		decide := func() {
 			if d, err := p.Decide(r); d.Rule != nil || err != nil {
-				t.Fatalf("got %+v, %v", d, err)
+				t.Fatalf("%s: got %+v, %v", tt.name, d, err)
 			}
-		})
-		if allocs != 0 {
-			t.Errorf("%s: got %v allocations, want none", target, allocs)
+		}
+		for range 2000 { // keys and instants take memory once
+			decide()
+		}
+		if allocs := testing.AllocsPerRun(1000, decide); allocs != 0 {
+			t.Errorf("%s: got %v allocations, want none", tt.name, allocs)
 		}
 	}
 }
 
 func BenchmarkDecide(b *testing.B) {
-	for _, bench := range []struct{ name, config string }{
-		{"no_rules", `{}`},
-		{"point_missed", `{"match": [{"path": ["/api/*"]}], "rules": [{` + closing + `}]}`},
-		{"header_missed", `{"rules": [{"match": [{"header": {"X-A": ["1"]}}], ` + closing + `}]}`},
-		{"path_missed", `{"rules": [{"match": [{"path": ["/api"]}], ` + closing + `}]}`},
-		{"draw_missed", `{"rules": [{"percent": 0, ` + closing + `}]}`},
-		{"seeded_draw_missed", `{"seed": 1, "rules": [{"percent": 0, ` + closing + `}]}`},
-		{"sticky_draw_missed", `{"sticky": "{http.request.header.X-User}", "rules": [{"percent": 0, ` + closing + `}]}`},
-		{"hit", `{"rules": [{` + closing + `}]}`},
-	} {
+	for _, bench := range append(misses, struct{ name, config string }{"hit", `{"rules": [{` + closing + `}]}`}) {
 		b.Run(bench.name, func(b *testing.B) {
 			p := mustLoad(b, bench.config)
-			r := request("/other", "X-User", "anna")
+			r := request("http://example.com:8080/other", "X-User", "anna")
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := p.Decide(r); err != nil {

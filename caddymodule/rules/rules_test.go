@@ -79,6 +79,23 @@ func TestRefused(t *testing.T) {
 		{"phase and match_response", `{"rules": [{"phase": "request", "match_response": {"status_code": [5]}, ` + closing + `}]}`, "phase request and match_response cannot go together"},
 		{"match_response empty", `{"rules": [{"match_response": {}, ` + closing + `}]}`, "match_response without a status or a header"},
 		{"match_response status", `{"rules": [{"match_response": {"status_code": [1000]}, ` + closing + `}]}`, "bad match_response status '1000'"},
+		{"skip", `{"rules": [{"skip": -1, ` + closing + `}]}`, "bad skip '-1': want 0 to 1000000000"},
+		{"every", `{"rules": [{"every": 0, ` + closing + `}]}`, "bad every '0': want 1 to 1000000000"},
+		{"times", `{"rules": [{"times": 0, ` + closing + `}]}`, "bad times '0': want 1 to 1000000000"},
+		{"times no whole number", `{"rules": [{"times": 1.5, ` + closing + `}]}`, "cannot unmarshal number 1.5"},
+		{"max_active", `{"rules": [{"max_active": 0, ` + closing + `}]}`, "bad max_active '0': want 1 to 1000000000"},
+		{"max_keys", `{"rules": [{"per": "a", "max_keys": 0, ` + closing + `}]}`, "bad max_keys '0': want 1 to 1000000"},
+		{"max_keys without per", `{"rules": [{"max_keys": 1, ` + closing + `}]}`, "max_keys without per"},
+		{"over without requests", `{"rules": [{"over": {"window": "1s"}, ` + closing + `}]}`, "bad over '0': want 1 to 100000 requests"},
+		{"over without window", `{"rules": [{"over": {"requests": 1}, ` + closing + `}]}`, "bad window of over '0s': want more than 0"},
+		{"over and per", `{"rules": [{"over": {"requests": 1001, "window": "1s"}, "per": "a", ` + closing + `}]}`, "over 1001 and per with max_keys 10000 cannot go together"},
+		{"start", `{"rules": [{"start": "soon", ` + closing + `}]}`, "bad start 'soon': want an instant such as 2026-11-22T20:00:00Z, or a duration"},
+		{"end", `{"rules": [{"end": "-1s", ` + closing + `}]}`, "bad end '-1s'"},
+		{"start after end", `{"rules": [{"start": "2s", "end": "1s", ` + closing + `}]}`, "start '2s' and end '1s' cannot go together"},
+		{"cycle without period", `{"rules": [{"cycle": {"on": "1s"}, ` + closing + `}]}`, "bad period of cycle '0s': want more than 0"},
+		{"cycle without on", `{"rules": [{"cycle": {"period": "1s"}, ` + closing + `}]}`, "bad time on of cycle '0s': want more than 0"},
+		{"cycle", `{"rules": [{"cycle": {"on": "2s", "period": "1s"}, ` + closing + `}]}`, "bad cycle: active for '2s' of each '1s'"},
+		{"ramp", `{"rules": [{"ramp": 0, ` + closing + `}]}`, "bad ramp '0s': want more than 0"},
 		{"null rule", `{"rules": [null]}`, "rule 1 is null"},
 		{"no faults", `{"rules": [{"name": "a"}]}`, "rule 'a': no fault: say what goes wrong, one of "},
 		{"unknown kind", `{"rules": [{"faults": [{"fault": "explode"}]}]}`, "unknown module: http.faults.explode"},
@@ -304,7 +321,7 @@ func TestGroup(t *testing.T) {
 }
 
 func TestRuleJSONRoundTrip(t *testing.T) {
-	const config = `{"name":"a","match":[{"path":["/x"]}],"percent":0,"phase":"response","match_response":{"status_code":[5]},"dry_run":true,"faults":[{"fault":"close"}]}`
+	const config = `{"name":"a","match":[{"path":["/x"]}],"percent":0,"skip":0,"every":2,"over":{"requests":1,"window":60000000000},"times":3,"per":"{http.request.uuid}","max_keys":4,"start":"1m","end":"2026-11-22T20:00:00Z","cycle":{"on":1,"period":2},"ramp":5,"max_active":6,"phase":"response","match_response":{"status_code":[5]},"dry_run":true,"faults":[{"fault":"close"}]}`
 	var rule Rule
 	if err := json.Unmarshal([]byte(config), &rule); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,169 @@
+package rules
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// fired is the name of the rule that a decision has come to.
+func fired(d Decision) string {
+	if d.Rule == nil {
+		return ""
+	}
+	return d.Rule.Name
+}
+
+// A rule that counts with match_response counts replies that match, on their
+// heads; what the draw cannot hit and does not count is not watched.
+func TestCountsOnTheHead(t *testing.T) {
+	p := mustLoad(t, `{"rules": [{"name": "a", "percent": 50, "skip": 2, "match_response": {"status_code": [5]}, `+closing+`}]}`)
+	got := passes(p)
+	replies := []struct {
+		u    float64
+		code int
+		want string
+	}{
+		{0, 500, ""},
+		{0.9, 500, ""}, // skipped as well: the draw comes after
+		{0, 200, ""},   // does not count
+		{0, 500, "a"},
+		{0.9, 500, ""},
+		{0, 500, "a"},
+	}
+	for i, tt := range replies {
+		d := decide(p, tt.u, 0)
+		if d.Later == nil {
+			t.Fatalf("reply %d is not watched", i)
+		}
+		if got := fired(later(d, tt.code, nil)); got != tt.want {
+			t.Errorf("reply %d: got rule %q, want %q", i, got, tt.want)
+		}
+	}
+	if got["a count"] != 2 || got["a percent"] != 1 || len(got) != 2 {
+		t.Errorf("got %v, want 2 of count and one of percent", got)
+	}
+}
+
+// Without match_response all but the hit itself is decided when the request
+// comes, so that a reply is not watched in vain.
+func TestReplyIsWatchedOnlyIfNeeded(t *testing.T) {
+	tests := []struct {
+		settings string
+		u        float64
+		want     []bool // of the first requests
+	}{
+		{`"phase": "response"`, 0, []bool{true}},
+		{`"phase": "response", "skip": 2`, 0, []bool{false, false, true}},
+		{`"phase": "response", "every": 2`, 0, []bool{false, true, false, true}},
+		{`"phase": "response", "over": {"requests": 1, "window": "1h"}`, 0, []bool{false, true}},
+		{`"phase": "response", "percent": 50`, 0.7, []bool{false}},
+		{`"phase": "response", "start": "1h"`, 0, []bool{false}},
+		{`"match_response": {"status_code": [5]}, "percent": 50`, 0.7, []bool{false}},
+		{`"match_response": {"status_code": [5]}, "percent": 50, "skip": 2`, 0.7, []bool{true}},
+		{`"match_response": {"status_code": [5]}, "skip": 2, "start": "1h"`, 0, []bool{false}},
+	}
+	for _, tt := range tests {
+		p := mustLoad(t, `{"rules": [{`+tt.settings+`, `+closing+`}]}`)
+		for i, want := range tt.want {
+			if got := decide(p, tt.u, 0).Later != nil; got != want {
+				t.Errorf("%s, request %d: got watched %v, want %v", tt.settings, i, got, want)
+			}
+		}
+	}
+}
+
+// A request comes to a rule only when those before it have let it go.
+func TestRulesBehindOneThatWaits(t *testing.T) {
+	p := mustLoad(t, `{"rules": [
+		{"name": "first", "match_response": {"status_code": [5]}, "times": 2, `+closing+`},
+		{"name": "second", "phase": "response", "skip": 1, `+closing+`}
+	]}`)
+	var got []string
+	for _, code := range []int{500, 200, 500, 500, 200} {
+		got = append(got, fired(later(decide(p, 0, 0), code, nil)))
+	}
+	if want := "[first  first second second]"; fmt.Sprint(got) != want {
+		t.Errorf("got %q, want %s", got, want)
+	}
+}
+
+// What is not hit on the head is given to nobody.
+func TestMissingReplyTakesNothing(t *testing.T) {
+	p := mustLoad(t, `{"rules": [{"phase": "response", "times": 1, "max_active": 1, `+closing+`}]}`)
+	decide(p, 0, 0) // the head never comes
+	d := later(decide(p, 0, 0), 200, nil)
+	if d.Rule == nil || d.N != 1 {
+		t.Errorf("got %+v, want the first hit", d)
+	}
+}
+
+// The shares of matching rules do not move when one cannot fire, but for one of
+// 100 percent, which counts as absent.
+func TestSharesOfRulesThatCannotFire(t *testing.T) {
+	for _, gate := range []string{`"skip": 1000000`, `"every": 1000000`, `"over": {"requests": 100000, "window": "1h"}`, `"start": "1h"`} {
+		p := mustLoad(t, `{"rules": [
+			{"name": "all", `+gate+`, `+closing+`},
+			{"name": "some", "percent": 30, `+gate+`, `+closing+`},
+			{"name": "next", "percent": 20, `+closing+`}
+		]}`)
+		for _, tt := range []struct {
+			u    float64
+			want string
+		}{{0, ""}, {0.29, ""}, {0.3, "next"}, {0.49, "next"}, {0.5, ""}} {
+			if got := fired(decide(p, tt.u, 0)); got != tt.want {
+				t.Errorf("%s, draw %v: got %q, want %q", gate, tt.u, got, tt.want)
+			}
+		}
+	}
+}
+
+// A rule whose share the draw is not in still counts the requests that come to
+// it, also when the owner of the share cannot fire.
+func TestCountingGoesOnBehindAShare(t *testing.T) {
+	p := mustLoad(t, `{"rules": [
+		{"name": "a", "percent": 50, "times": 1, `+closing+`},
+		{"name": "b", "percent": 50, "skip": 2, `+closing+`}
+	]}`)
+	var got []string
+	for _, u := range []float64{0, 0, 0, 0.5} { // a; a is used up and b counts, twice
+		got = append(got, fired(decide(p, u, 0)))
+	}
+	if want := "[a   b]"; fmt.Sprint(got) != want {
+		t.Errorf("got %q, want %s", got, want)
+	}
+}
+
+// Three of these, then those.
+func TestTimesThenNext(t *testing.T) {
+	for _, phase := range []string{PhaseRequest, PhaseResponse} {
+		p := mustLoad(t, `{"rules": [
+			{"name": "these", "times": 3, "phase": "`+phase+`", `+closing+`},
+			{"name": "those", "phase": "`+phase+`", `+closing+`}
+		]}`)
+		var got []string
+		for range 5 {
+			got = append(got, fired(later(decide(p, 0.5, 0), 200, nil)))
+		}
+		if want := "[these these these those those]"; fmt.Sprint(got) != want {
+			t.Errorf("phase %s: got %v, want %s", phase, got, want)
+		}
+		unload(t, p)
+	}
+}
+
+// The share of a ramp is its own from the beginning.
+func TestShareOfARamp(t *testing.T) {
+	p := mustLoad(t, `{"rules": [
+		{"name": "ramp", "percent": 40, "ramp": "100s", `+closing+`},
+		{"name": "next", "percent": 20, `+closing+`}
+	]}`)
+	for _, tt := range []struct {
+		u    float64
+		want string
+	}{{0.09, "ramp"}, {0.11, ""}, {0.39, ""}, {0.4, "next"}, {0.6, ""}} {
+		if got := fired(decide(p, tt.u, 25*time.Second)); got != tt.want {
+			t.Errorf("draw %v: got %q, want %q", tt.u, got, tt.want)
+		}
+	}
+}
