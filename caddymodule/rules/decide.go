@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"math"
 	"net/http"
 	"time"
 )
@@ -98,9 +97,11 @@ func (w *walk) ask(rule *Rule, r *http.Request) (done bool) {
 		return false
 	}
 	waits := len(w.postponed) > 0
-	if _, hit := w.share(rule); !hit && !waits && !rule.limits.counting() {
-		w.miss(rule)
-		return false
+	if !waits && !rule.limits.counting() {
+		if _, hit := w.share(rule); !hit {
+			w.miss(rule)
+			return false
+		}
 	}
 	c := candidate{rule: rule, key: rule.key.of(r)}
 	if waits || rule.MatchResponse != nil {
@@ -213,8 +214,8 @@ func share(u, sum, percent float64) (within float64, hit bool) {
 	if at < sum || at >= sum+percent {
 		return 0, false
 	}
-	return below1((at - sum) / math.Min(percent, 100-sum)), true
+	return below1((at - sum) / min(percent, 100-sum)), true
 }
 
 // below1 keeps what has been rounded up in [0,1).
-func below1(x float64) float64 { return math.Min(x, math.Nextafter(1, 0)) }
+func below1(x float64) float64 { return min(x, 1-0x1p-53) }

@@ -1,0 +1,77 @@
+package e2e
+
+import (
+	"io"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// TestTimesIsExact counts replies on connections that all send at once, and
+// again after a reload, which must not begin anew.
+func TestTimesIsExact(t *testing.T) {
+	const times, conns, requests = 137, 8, 100
+	up := serve(t, echo)
+	for _, phase := range phases {
+		t.Run(phase, func(t *testing.T) {
+			c := config{site: "fault {\nphase " + phase + "\ntimes 137\nrespond 551\n}\n" + up.proxy()}
+			transports(t, c, func(t *testing.T, s *site) {
+				if got := s.count551(t, conns, requests); got != times {
+					t.Errorf("got %d replies 551 of %d, want %d", got, conns*requests, times)
+				}
+				s.load(t)
+				if got := s.count551(t, 1, requests); got != 0 {
+					t.Errorf("got %d replies 551 after a reload, want none", got)
+				}
+			})
+		})
+	}
+}
+
+// count551 sends so many requests at once on each of so many connections and
+// counts the faults among the replies.
+func (s *site) count551(t *testing.T, conns, requests int) int {
+	t.Helper()
+	hits := new(counter)
+	var wg sync.WaitGroup
+	for range conns {
+		conn := s.dial(t)
+		wg.Go(func() {
+			_, err := io.WriteString(conn, strings.Repeat(get("/f"), requests))
+			for range requests {
+				var got rawReply
+				if err == nil {
+					got, err = conn.readReply("GET")
+				}
+				switch {
+				case err != nil:
+					t.Error(err)
+					return
+				case strings.HasPrefix(got.head, line551) && got.body == body551:
+					hits.inc()
+				case !strings.HasPrefix(got.head, "HTTP/1.1 200 OK\r\n") || got.body != "GET /f":
+					t.Errorf("got %.200q, want the fault or the upstream's reply", got)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return hits.get()
+}
+
+// TestFailTwoTries is the worked example of the manual: the first two tries of
+// each order fail, and then it recovers.
+func TestFailTwoTries(t *testing.T) {
+	up := serve(t, echo)
+	s := start(t, config{site: "fault /orders {\nper {header.X-Order-Id}\ntimes 2\nrespond 503\n}\n" + up.proxy()})
+	conn := s.dial(t)
+	for try := 1; try <= 4; try++ {
+		for _, order := range []string{"17", "18"} {
+			want := "HTTP/1.1 503 Service Unavailable\r\n"
+			if try > 2 {
+				want = "HTTP/1.1 200 OK\r\n"
+			}
+			conn.roundTrip(get("/orders", "X-Order-Id: "+order)).wantLine(t, want)
+		}
+	}
+}
