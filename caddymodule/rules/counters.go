@@ -72,9 +72,13 @@ func (c *counters) Destruct() error {
 
 // admit counts a request and reports whether skip, every and over let it on.
 func (c *counters) admit(l *limits, key string, now time.Time) bool {
+	var at time.Duration
+	if l.over > 0 {
+		at = now.Sub(c.since)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.tally(key).admit(l, now.Sub(c.since))
+	return c.tally(key).admit(l, at)
 }
 
 // take makes a request a hit and tells its number, from 1. When times or

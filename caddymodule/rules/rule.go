@@ -95,7 +95,8 @@ type Rule struct {
 	// Which replies of the upstream the rule is for. Implies phase `response`.
 	MatchResponse *caddyhttp.ResponseMatcher `json:"match_response,omitempty"`
 
-	// Decide, count and log what would have happened, but change nothing.
+	// Decide, count and log what would have happened, but change nothing. All
+	// other settings work as if it did.
 	DryRun bool `json:"dry_run,omitempty"`
 
 	// What goes wrong, in this order. Required. A fault that ends the request
