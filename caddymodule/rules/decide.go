@@ -52,8 +52,8 @@ func (p *Point) Decide(r *http.Request) (Decision, error) {
 		if !begun {
 			begun = true
 			w.u = p.draw(r)
-			if p.timed {
-				w.now = time.Now()
+			if p.clock != nil {
+				w.now = p.clock()
 			}
 		}
 		if w.ask(rule, r) {

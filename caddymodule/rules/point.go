@@ -3,8 +3,8 @@ package rules
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -47,9 +47,9 @@ type Point struct {
 
 	matchers caddyhttp.MatcherSets
 	sticky   keyText
-	ordered  []*Rule        // rules of phase request first, then of phase response
-	timed    bool           // some rule looks at the clock
-	draws    *atomic.Uint64 // numbers taken from the seed
+	ordered  []*Rule          // rules of phase request first, then of phase response
+	clock    func() time.Time // nil: no rule looks at it
+	draws    *atomic.Uint64   // numbers taken from the seed
 	kept     []keptKey
 }
 
@@ -83,13 +83,13 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 	}
 	p.sticky = newKeyText(p.Sticky)
 	p.ordered = inOrder(p.Rules)
-	p.timed = slices.ContainsFunc(p.Rules, (*Rule).timed)
 	if p.Passed == nil {
 		p.Passed = func(*Rule, Reason) {}
 	}
 	if err := group.join(p, settings); err != nil {
 		return err
 	}
+	p.clock = newClock(p.Rules)
 	p.warnOfUnreachable(ctx.Logger())
 	return nil
 }

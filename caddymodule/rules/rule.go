@@ -181,11 +181,6 @@ func (rl *Rule) KindNames() string {
 	return strings.Join(names, "+")
 }
 
-// timed reports whether the rule looks at the clock.
-func (rl *Rule) timed() bool {
-	return rl.Over != nil || rl.Start != "" || rl.End != "" || rl.Cycle != nil || rl.Ramp != nil
-}
-
 // takesItsShare reports whether the rule takes its share of every request, as
 // far as that can be told at load: one of 100 percent that cannot fire at a
 // time counts as absent.

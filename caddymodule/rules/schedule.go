@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -48,6 +49,7 @@ func (m moment) before(end moment) bool {
 // schedule is when a rule is active. The zero value is always.
 type schedule struct {
 	set    bool
+	wall   bool // start or end is an instant of the wall clock
 	start  time.Time
 	end    time.Time     // zero: none
 	on     time.Duration // of each period
@@ -67,14 +69,14 @@ func newSchedule(rl *Rule, load time.Time) (schedule, error) {
 		if err != nil {
 			return s, err
 		}
-		s.start = start.from(load)
+		s.start, s.wall = start.from(load), !start.at.IsZero()
 	}
 	if rl.End != "" {
 		end, err := parseMoment("end", rl.End)
 		if err != nil {
 			return s, err
 		}
-		s.end = end.from(load)
+		s.end, s.wall = end.from(load), s.wall || !end.at.IsZero()
 	}
 	return s, nil
 }
@@ -101,4 +103,19 @@ func (s *schedule) part(now time.Time) float64 {
 		return 1
 	}
 	return min(1, float64(now.Sub(s.start))/float64(s.ramp))
+}
+
+// newClock is what tells the rules of a point the time of a request, nil if
+// none of them asks. Without an instant it does not read the wall clock, which
+// would double its cost.
+func newClock(rules []*Rule) func() time.Time {
+	switch {
+	case slices.ContainsFunc(rules, func(rl *Rule) bool { return rl.schedule.wall }):
+		return time.Now
+	case slices.ContainsFunc(rules, func(rl *Rule) bool { return rl.schedule.set || rl.Over != nil }):
+		load := time.Now()
+		return func() time.Time { return load.Add(time.Since(load)) }
+	default:
+		return nil
+	}
 }

@@ -1,9 +1,12 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -105,4 +108,36 @@ func TestReasonsOfTime(t *testing.T) {
 	if got["a time"] != 1 || got["a count"] != 1 || got["a percent"] != 2 || len(got) != 3 {
 		t.Errorf("got %v, want one of time, one of count, two of percent", got)
 	}
+}
+
+// The clock is the real one, and is not read where nobody asks.
+func TestClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			settings string
+			want     string // of requests every 30 minutes
+		}{
+			{`"percent": 100`, "aaaa"},
+			{`"start": "1h"`, "--aa"},
+			{`"end": "1h"`, "aa--"},
+			{`"over": {"requests": 1, "window": "31m"}`, "-aaa"},
+			{`"over": {"requests": 1, "window": "30m"}`, "----"},
+			{`"start": "INSTANT"`, "--aa"},
+		} {
+			settings := strings.ReplaceAll(tt.settings, "INSTANT", time.Now().Add(time.Hour).Format(time.RFC3339))
+			p := mustLoad(t, `{"rules": [{"name": "a", `+settings+`, `+closing+`}]}`)
+			if asks := tt.settings != `"percent": 100`; (p.clock != nil) != asks {
+				t.Errorf("%s: got a clock %v, want %v", tt.settings, p.clock != nil, asks)
+			}
+			got := ""
+			for range 4 {
+				got += cmp.Or(name(t, p, request("/")), "-")
+				time.Sleep(30 * time.Minute)
+			}
+			if got != tt.want {
+				t.Errorf("%s: got hits %s, want %s", tt.settings, got, tt.want)
+			}
+			unload(t, p)
+		}
+	})
 }
