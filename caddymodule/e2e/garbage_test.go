@@ -50,24 +50,27 @@ func TestGarbageClients(t *testing.T) {
 	})
 }
 
-// TestGarbageRepeats sends the same bytes for the same seed.
+// TestGarbageRepeats sends the same bytes for the same seed, when Caddy has been
+// stopped between the runs.
 func TestGarbageRepeats(t *testing.T) {
 	var first [3]string
 	for run := range 2 {
-		s := start(t, config{site: "fault {\nseed 7\ngarbage\n}"})
-		for i := range first {
-			conn := s.dial(t)
-			conn.send(get(fmt.Sprint("/", i)))
-			got, err := io.ReadAll(conn.in)
-			if err != nil {
-				t.Fatal(err)
+		t.Run(fmt.Sprint("run ", run+1), func(t *testing.T) {
+			s := start(t, config{site: "fault {\nseed 7\ngarbage\n}"})
+			for i := range first {
+				conn := s.dial(t)
+				conn.send(get(fmt.Sprint("/", i)))
+				got, err := io.ReadAll(conn.in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if run == 0 {
+					first[i] = string(got)
+				} else if string(got) != first[i] {
+					t.Errorf("request %d: got other bytes in the second run", i)
+				}
 			}
-			if run == 0 {
-				first[i] = string(got)
-			} else if string(got) != first[i] {
-				t.Errorf("request %d: got other bytes in the second run", i)
-			}
-		}
+		})
 	}
 	if first[0] == first[1] {
 		t.Error("two requests got the same bytes")
