@@ -109,7 +109,7 @@ func (h *Handler) decide(r *http.Request) (rules.Decision, error) {
 			return d, nil
 		}
 	}
-	return h.Decide(r)
+	return h.Decide(r, nil)
 }
 
 // inject runs the faults of the rule that fires.

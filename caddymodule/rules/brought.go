@@ -31,7 +31,7 @@ func (b *Brought) Rule(name string, chain faults.Chain, phase string, percent fl
 
 // DecideBrought decides on a rule that r has brought, by a draw of its own.
 func (p *Point) DecideBrought(r *http.Request, rule *Rule) Decision {
-	w := walk{point: p, u: rand.Float64()} //nolint:gosec // chance, not secrecy
-	w.ask(rule, r)
+	w := walk{point: p}
+	w.askAlone(rule, r, rand.Float64()) //nolint:gosec // chance, not secrecy
 	return w.decision()
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -49,8 +50,11 @@ type counters struct {
 	since time.Time     // the load that made them, which durations count from
 	gone  chan struct{} // closed when no configuration has the rule any more
 
+	off atomic.Bool // switched off while running
+
 	mu     sync.Mutex
-	active int // requests held
+	active int    // requests held
+	hits   uint64 // of all keys
 	all    tally
 	byKey  *simplelru.LRU[string, *tally] // instead of all; nil without per
 }
@@ -97,6 +101,7 @@ func (c *counters) take(l *limits, key string) (n uint64, refused Reason) {
 	case l.maxActive > 0:
 		c.active++
 	}
+	c.hits++
 	t.hits++
 	return t.hits, 0
 }

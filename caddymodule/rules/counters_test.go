@@ -110,7 +110,7 @@ func TestCountsAreExactAtOnce(t *testing.T) {
 				wg.Go(func() {
 					r := request("/")
 					for range each {
-						d, err := p.Decide(r)
+						d, err := p.Decide(r, nil)
 						if err != nil {
 							t.Error(err)
 						}
@@ -168,7 +168,7 @@ func TestPerNumbersHits(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{"per": "{http.request.header.X-Key}", `+closing+`}]}`)
 	for want := uint64(1); want <= 3; want++ {
 		for _, key := range []string{"a", "b"} {
-			if d, err := p.Decide(request("/", "X-Key", key)); err != nil || d.N != want {
+			if d, err := p.Decide(request("/", "X-Key", key), nil); err != nil || d.N != want {
 				t.Errorf("key %s: got hit %d, %v, want %d", key, d.N, err, want)
 			}
 		}

@@ -32,47 +32,70 @@ func (d *Decision) Release() {
 	}
 }
 
-// Decide finds the rule that fires for r, if any. A request that matches no
-// rule consumes no draw.
-func (p *Point) Decide(r *http.Request) (Decision, error) {
-	if len(p.ordered) == 0 {
+// Decide finds the rule that fires for r, if any: first of the guests, then of
+// the point's own rules. A request that matches no rule consumes no draw.
+func (p *Point) Decide(r *http.Request, guests *Guests) (Decision, error) {
+	if len(p.ordered) == 0 && guests == nil {
 		return Decision{}, nil
 	}
 	if ok, err := p.Matches(r); !ok || err != nil {
 		return Decision{}, err
 	}
 	w := walk{point: p}
-	begun := false
-	for _, rule := range p.ordered {
-		if ok, err := rule.matches(r); err != nil {
+	for _, late := range [...]bool{false, true} {
+		done, err := w.askGuests(guests, late, r)
+		if !done && err == nil {
+			done, err = w.askOwn(late, r)
+		}
+		if err != nil {
 			return Decision{}, err
-		} else if !ok {
-			continue
 		}
-		if !begun {
-			begun = true
-			w.u = p.draw(r)
-			if p.clock != nil {
-				w.now = p.clock()
-			}
-		}
-		if w.ask(rule, r) {
+		if done {
 			break
 		}
 	}
 	return w.decision(), nil
 }
 
+// askOwn lets the point's own rules of a phase decide, by the draw that they
+// share.
+func (w *walk) askOwn(late bool, r *http.Request) (done bool, err error) {
+	for _, rule := range w.point.turns(late) {
+		if ok, err := rule.matches(r); err != nil {
+			return false, err
+		} else if !ok {
+			continue
+		}
+		if !w.begun {
+			w.begun = true
+			w.u = w.point.draw(r)
+			if w.point.clock != nil {
+				w.now = w.point.clock()
+			}
+		}
+		if w.ask(rule, r) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // walk goes along the shares of the rules that match a request. It depends on
 // nothing but the draw, the time and the counters.
 type walk struct {
-	point     *Point
-	u         float64   // the draw
-	now       time.Time // when the request came; zero at a point without clock
+	point *Point
+	draw
+	begun     bool      // the point has drawn
+	now       time.Time // when the request came; zero without a clock
 	onHead    bool      // of the reply
-	sum       float64   // of the shares so far
 	postponed []candidate
 	found     Decision
+}
+
+// draw is a number drawn, and the shares of it that are taken.
+type draw struct {
+	u, sum float64
+	alone  bool // no other rule has a share of it
 }
 
 // candidate is a rule that has to be asked again on the head of the reply.
@@ -80,10 +103,11 @@ type candidate struct {
 	rule    *Rule
 	key     string // of the request as it came
 	counted bool   // by skip, every and over
+	draw    draw   // of a rule that draws alone
 }
 
 // ask leads a request that matches the rule through its gates, in this order:
-// time, the reply's match, skip, every, over, draw, times, max_active. It
+// switch, time, the reply's match, skip, every, over, draw, times, max_active. It
 // reports whether the decision is made.
 //
 // What can be decided now is: a rule without match_response counts and draws
@@ -92,6 +116,10 @@ type candidate struct {
 // to them depends on it. Times and max_active are taken where the rule fires,
 // so a reply that never comes takes nothing.
 func (w *walk) ask(rule *Rule, r *http.Request) (done bool) {
+	if rule.counters.off.Load() {
+		w.refuse(rule, ReasonOff)
+		return false
+	}
 	if !rule.schedule.active(w.now) {
 		w.refuse(rule, ReasonTime)
 		return false
@@ -103,7 +131,7 @@ func (w *walk) ask(rule *Rule, r *http.Request) (done bool) {
 			return false
 		}
 	}
-	c := candidate{rule: rule, key: rule.key.of(r)}
+	c := candidate{rule: rule, key: rule.key.of(r), draw: w.draw}
 	if waits || rule.MatchResponse != nil {
 		w.postponed = append(w.postponed, c)
 		return false
@@ -197,13 +225,24 @@ func (l *Later) Decide(code int, header http.Header) Decision {
 	w := l.rest
 	w.onHead = true
 	for _, c := range w.postponed {
-		if !c.rule.matchesResponse(code, header) {
-			w.leave(c.rule)
-		} else if w.count(c) {
+		if w.askOnHead(c, code, header) {
 			break
 		}
 	}
 	return w.found
+}
+
+// askOnHead asks a rule that has waited.
+func (w *walk) askOnHead(c candidate, code int, header http.Header) (done bool) {
+	if c.draw.alone {
+		defer func(shared draw) { w.draw = shared }(w.draw)
+		w.draw = c.draw
+	}
+	if !c.rule.matchesResponse(code, header) {
+		w.leave(c.rule)
+		return false
+	}
+	return w.count(c)
 }
 
 // share tells whether the draw u, in [0,1), lies in the share of percent that

@@ -55,7 +55,7 @@ func pointOf(t testing.TB, percents ...float64) *Point {
 // decide is the decision for a request that matches every rule of p, draws u
 // and comes so long after p was loaded.
 func decide(p *Point, u float64, after time.Duration) Decision {
-	w := walk{point: p, u: u, now: loaded(p).Add(after)}
+	w := walk{point: p, draw: draw{u: u}, now: loaded(p).Add(after)}
 	for _, rule := range p.ordered {
 		if w.ask(rule, nil) {
 			break
@@ -162,7 +162,7 @@ func TestMissAllocatesNothing(t *testing.T) {
 		p := mustLoad(t, tt.config)
 		r := request("http://example.com:8080/other", "X-User", "anna")
 		decide := func() {
-			if d, err := p.Decide(r); d.Rule != nil || err != nil {
+			if d, err := p.Decide(r, nil); d.Rule != nil || err != nil {
 				t.Fatalf("%s: got %+v, %v", tt.name, d, err)
 			}
 		}
@@ -182,7 +182,7 @@ func BenchmarkDecide(b *testing.B) {
 			r := request("http://example.com:8080/other", "X-User", "anna")
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := p.Decide(r); err != nil {
+				if _, err := p.Decide(r, nil); err != nil {
 					b.Fatal(err)
 				}
 			}

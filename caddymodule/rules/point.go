@@ -48,6 +48,7 @@ type Point struct {
 	matchers caddyhttp.MatcherSets
 	sticky   keyText
 	ordered  []*Rule          // rules of phase request first, then of phase response
+	early    int              // how many are of phase request
 	clock    func() time.Time // nil: no rule looks at it
 	draws    *atomic.Uint64   // numbers taken from the seed
 	kept     []keptKey
@@ -82,7 +83,7 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 		}
 	}
 	p.sticky = newKeyText(p.Sticky)
-	p.ordered = inOrder(p.Rules)
+	p.ordered, p.early = inOrder(p.Rules)
 	if p.Passed == nil {
 		p.Passed = func(*Rule, Reason) {}
 	}
@@ -94,17 +95,26 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 	return nil
 }
 
-// inOrder is the order in which rules take their shares.
-func inOrder(rules []*Rule) []*Rule {
-	ordered := make([]*Rule, 0, len(rules))
-	for _, late := range []bool{false, true} {
-		for _, rule := range rules {
-			if rule.OnResponse() == late {
-				ordered = append(ordered, rule)
-			}
+// inOrder is the order in which rules take their shares, and how many of them
+// are of phase request.
+func inOrder(rules []*Rule) (ordered []*Rule, early int) {
+	var late []*Rule
+	for _, rule := range rules {
+		if rule.OnResponse() {
+			late = append(late, rule)
+		} else {
+			ordered = append(ordered, rule)
 		}
 	}
-	return ordered
+	return append(ordered, late...), len(ordered)
+}
+
+// turns are the point's own rules of a phase.
+func (p *Point) turns(late bool) []*Rule {
+	if late {
+		return p.ordered[p.early:]
+	}
+	return p.ordered[:p.early]
 }
 
 // warnOfUnreachable tells of rules that come behind others which take every

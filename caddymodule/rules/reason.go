@@ -9,6 +9,9 @@ const (
 	// the part of it that fires while it grows.
 	ReasonPercent Reason = iota
 
+	// ReasonOff says that the rule had been switched off.
+	ReasonOff
+
 	// ReasonCount says that skip, every, over or times let the request pass.
 	ReasonCount
 
@@ -25,6 +28,7 @@ const (
 // reasonNames are the reasons in metrics and logs.
 var reasonNames = [...]string{
 	ReasonPercent:  "percent",
+	ReasonOff:      "off",
 	ReasonCount:    "count",
 	ReasonTime:     "time",
 	ReasonOverflow: "overflow",

@@ -56,7 +56,7 @@ func request(target string, header ...string) *http.Request {
 // name is the rule that fires for r.
 func name(t testing.TB, p *Point, r *http.Request) string {
 	t.Helper()
-	d, err := p.Decide(r)
+	d, err := p.Decide(r, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestDecideReturnsMatcherErrors(t *testing.T) {
 		`{"match": [{"expression": "{http.request.header.X-N} / 0 == 1"}], "rules": [{` + closing + `}]}`,
 	} {
 		p := mustLoad(t, config)
-		if d, err := p.Decide(request("/")); err == nil {
+		if d, err := p.Decide(request("/"), nil); err == nil {
 			t.Errorf("%s: got %+v and no error", config, d)
 		}
 	}
@@ -180,7 +180,7 @@ func TestDecideReturnsMatcherErrors(t *testing.T) {
 func TestHitNumbers(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{`+closing+`}]}`)
 	for want := uint64(1); want <= 3; want++ {
-		d, err := p.Decide(request("/"))
+		d, err := p.Decide(request("/"), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -211,7 +211,7 @@ func TestPhaseResponse(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d, err := p.Decide(tt.r)
+			d, err := p.Decide(tt.r, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -274,7 +274,7 @@ func TestDryRun(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{"dry_run": true, `+closing+`}]}`)
 	var passed []Reason
 	p.Passed = func(_ *Rule, reason Reason) { passed = append(passed, reason) }
-	d, err := p.Decide(request("/"))
+	d, err := p.Decide(request("/"), nil)
 	if err != nil || d.Rule == nil || d.N != 1 {
 		t.Errorf("got %+v, %v, want the rule's first hit", d, err)
 	}

@@ -1,0 +1,45 @@
+package rules
+
+// Stats is what a rule has done so far.
+type Stats struct {
+	// Off says that the rule has been switched off while running.
+	Off bool `json:"off,omitempty"`
+
+	// Hits is how many requests were hit, since load or since the last reset.
+	Hits uint64 `json:"hits"`
+
+	// Active is how many requests the rule holds just now, where max_active
+	// bounds them.
+	Active int `json:"active,omitempty"`
+
+	// Keys is how many values of per are remembered.
+	Keys int `json:"keys,omitempty"`
+}
+
+// Stats reads the rule's counters.
+func (rl *Rule) Stats() Stats {
+	c := rl.counters
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := Stats{Off: c.off.Load(), Hits: c.hits, Active: c.active}
+	if c.byKey != nil {
+		s.Keys = c.byKey.Len()
+	}
+	return s
+}
+
+// SwitchOff makes the rule match nothing, or match again. It holds until a
+// reload changes the rule.
+func (rl *Rule) SwitchOff(off bool) { rl.counters.off.Store(off) }
+
+// Reset sets all counts of the rule back to the start: skip, times, every, over
+// and the hit number. What it holds stays counted.
+func (rl *Rule) Reset() {
+	c := rl.counters
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hits, c.all = 0, tally{}
+	if c.byKey != nil {
+		c.byKey.Purge()
+	}
+}

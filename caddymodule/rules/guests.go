@@ -1,0 +1,115 @@
+package rules
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+)
+
+// A guest is a rule that no point has: it comes while Caddy runs, is stronger
+// than the point's own rules, and has a draw of its own.
+
+// LoadGuest loads a rule as a guest, with counters of its own. What it loads
+// belongs to ctx. The settings that it had as JSON are gone afterwards.
+func LoadGuest(ctx caddy.Context, rule *Rule) error {
+	if err := rule.provision(ctx, 0); err != nil {
+		return err
+	}
+	return rule.remember(newCounters(time.Now(), rule.maxKeys()))
+}
+
+// Dismiss tells everything that waits for the end of a guest that it has come.
+// It is called once.
+func (rl *Rule) Dismiss() { close(rl.counters.gone) }
+
+// Guests are those that come to one point, in the order in which they are asked.
+// Nil is none.
+type Guests struct {
+	early, late []guest
+	clock       func() time.Time
+}
+
+// guest is one of them. One that comes to several points is decided at the
+// first of a request only.
+type guest struct {
+	*Rule
+	once bool
+}
+
+// NewGuests orders rules as guests of a point. Those that once is true of come
+// to others, too.
+func NewGuests(rules []*Rule, once func(*Rule) bool) *Guests {
+	if len(rules) == 0 {
+		return nil
+	}
+	g := &Guests{clock: newClock(rules)}
+	for _, rule := range rules {
+		if turn := (guest{rule, once(rule)}); rule.OnResponse() {
+			g.late = append(g.late, turn)
+		} else {
+			g.early = append(g.early, turn)
+		}
+	}
+	return g
+}
+
+// turns are the guests of a phase.
+func (g *Guests) turns(late bool) []guest {
+	switch {
+	case g == nil:
+		return nil
+	case late:
+		return g.late
+	default:
+		return g.early
+	}
+}
+
+// askGuests lets the guests of a phase decide, each by a draw of its own.
+func (w *walk) askGuests(guests *Guests, late bool, r *http.Request) (done bool, err error) {
+	for _, g := range guests.turns(late) {
+		if ok, err := g.matches(r); err != nil {
+			return false, err
+		} else if !ok || g.once && !first(r, g.Rule) {
+			continue
+		}
+		if w.now.IsZero() && guests.clock != nil {
+			w.now = guests.clock()
+		}
+		if w.askAlone(g.Rule, r, rand.Float64()) { //nolint:gosec // chance, not secrecy
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// askAlone asks a rule that shares its draw with no other.
+func (w *walk) askAlone(rule *Rule, r *http.Request, u float64) (done bool) {
+	shared := w.draw
+	w.draw = draw{u: u, alone: true}
+	defer func() { w.draw = shared }()
+	return w.ask(rule, r)
+}
+
+// decided is the name of the replacer's value that has the guests which have
+// been decided for a request. (The request's variables would not do, see
+// package caddymodule.)
+const decided = "http.fault.decided"
+
+// first reports whether the guest has not been decided for r yet, and notes
+// that it has.
+func first(r *http.Request, rule *Rule) bool {
+	repl := faults.Replacer(r)
+	value, _ := repl.Get(decided)
+	known, _ := value.([]*Rule)
+	if slices.Contains(known, rule) {
+		return false
+	}
+	repl.Set(decided, append(slices.Clip(known), rule))
+	return true
+}
