@@ -1,12 +1,14 @@
 package caddymodule
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"go.uber.org/zap"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -17,16 +19,38 @@ func init() {
 // App is what all injection points of a configuration have in common. It need
 // not be configured.
 type App struct {
+	// Start with the switch halted: nothing is injected, and as long as this
+	// stands here, nobody can resume.
+	Halted bool `json:"halted,omitempty"`
+
+	// Let every rule, experiment and trigger decide, count and log what would
+	// have happened, but change nothing.
+	DryRun bool `json:"dry_run,omitempty"`
+
 	// The header field that tells a client which rule has hit it; `off` sends
 	// none. Default: `X-Fault-Injected`.
 	Disclose string `json:"disclose,omitempty"`
 
+	// How many requests may be hit at a time, of all points together; more
+	// pass. Default: no bound.
+	MaxActive int64 `json:"max_active,omitempty"`
+
+	// How many injected faults the journal remembers; 0 is none. Default: 1000.
+	Journal *int `json:"journal,omitempty"`
+
+	// Halts everything when real upstream errors pile up.
+	HaltWhen *HaltWhen `json:"halt_when,omitempty"`
+
+	ctx    caddy.Context
+	events *caddyevents.App
+	logger *zap.Logger
 	points rules.Group
 }
 
 const (
 	defaultDisclose = "X-Fault-Injected"
 	discloseOff     = "off"
+	maxJournal      = 100_000
 )
 
 // CaddyModule returns the Caddy module information.
@@ -37,39 +61,59 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision fills in the defaults.
-func (a *App) Provision(caddy.Context) error {
+// Provision fills in the defaults. Before any server starts, it asks the
+// storage whether the switch was halted when the process before this one ended.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx, a.logger = ctx, ctx.Logger()
 	if a.Disclose == "" {
 		a.Disclose = defaultDisclose
 	}
+	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	events, err := ctx.App("events")
+	if err != nil {
+		return fmt.Errorf("getting events app: %w", err)
+	}
+	a.events = events.(*caddyevents.App)
+	if a.HaltWhen != nil {
+		a.HaltWhen.provision(a)
+	}
+	process.restored.Do(func() { process.restore(ctx) })
 	return nil
 }
 
-// Validate checks the name of the header field.
+// Validate checks the settings.
 func (a *App) Validate() error {
-	if !httpguts.ValidHeaderFieldName(a.Disclose) {
+	switch {
+	case !httpguts.ValidHeaderFieldName(a.Disclose):
 		return fmt.Errorf("bad disclose '%s': want the name of a header field, or off", a.Disclose)
+	case a.MaxActive < 0:
+		return fmt.Errorf("bad max_active '%d': negative", a.MaxActive)
+	case a.Journal != nil && (*a.Journal < 0 || *a.Journal > maxJournal):
+		return fmt.Errorf("bad journal '%d': want 0 to %d", *a.Journal, maxJournal)
+	}
+	return a.HaltWhen.validate()
+}
+
+// Start makes this the current configuration.
+func (a *App) Start() error {
+	process.enter(a)
+	size := defaultJournal
+	if a.Journal != nil {
+		size = *a.Journal
+	}
+	process.journal.Resize(size)
+	if a.Halted {
+		process.sw.Set(experiments.State{Halted: true, Why: whyConfigured})
 	}
 	return nil
 }
 
-// Start does nothing: the handlers do the work.
-func (*App) Start() error { return nil }
-
-// Stop does nothing.
-func (*App) Stop() error { return nil }
-
-// exit is done when the process begins to exit, for what still waits then:
-// Caddy's grace period has no end by default, so a held request would keep the
-// process alive. It belongs to the process, not to a configuration.
-var exit, beginExit = context.WithCancel(context.Background())
-
-// releaseOnExit is called whenever a server shuts down, which it does for
-// every new configuration, too.
-func releaseOnExit() {
-	if caddy.Exiting() {
-		beginExit()
-	}
+// Stop makes the one before current again, if this one has been given up.
+func (a *App) Stop() error {
+	process.leave(a)
+	return nil
 }
 
 // Interface guards

@@ -1,15 +1,15 @@
 package caddymodule
 
 import (
-	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -32,12 +32,15 @@ func init() {
 type Handler struct {
 	rules.Point
 
+	// Let the rules of this point start switched off. They can be switched on
+	// one by one while Caddy runs.
+	Halted bool `json:"halted,omitempty"`
+
 	// What a request itself may ask for. A trigger is stronger than experiments
 	// and rules, and limited to the requests that the point is for.
 	Triggers []*Trigger `json:"triggers,omitempty"`
 
-	logger   *zap.Logger
-	disclose string // name of the header field, "" for none
+	injector
 }
 
 // CaddyModule returns the Caddy module information.
@@ -50,30 +53,24 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision loads the rules.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	h.logger = ctx.Logger()
 	mod, err := ctx.App("fault")
 	if err != nil {
 		return fmt.Errorf("getting fault app: %w", err)
 	}
 	app := mod.(*App)
-	if app.Disclose != discloseOff {
-		h.disclose = http.CanonicalHeaderKey(app.Disclose)
-	}
-	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
-		return fmt.Errorf("registering metrics: %w", err)
-	}
-	h.Passed = h.countPassed
+	h.Passed, h.StartOff = h.passed, h.Halted
 	if err := h.Point.Provision(ctx, &app.points); err != nil {
 		return err
 	}
+	h.injector = newInjector(ctx, app, experiments.Place{Point: h.Point.Name})
 	for _, rule := range h.Rules {
-		rule.Tag = newLabel(h.Point.Name, rule, rule.KindNames())
+		rule.Tag = newLabel(h.Point.Name, rule, newRuleMetrics(h.Point.Name, rule.Name, rule.KindNames()))
 	}
 	if err := h.provisionTriggers(ctx); err != nil {
 		return err
 	}
 	if srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
-		srv.RegisterOnShutdown(releaseOnExit)
+		srv.RegisterOnShutdown(process.releaseOnExit)
 	}
 	return nil
 }
@@ -91,12 +88,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case d.Later != nil:
 		return h.hold(w, r, next, d.Later)
 	default:
-		return next.ServeHTTP(w, r)
+		err := next.ServeHTTP(w, r)
+		h.app.HaltWhen.see(r, err)
+		return err
 	}
 }
 
-// decide finds what hits the request: what it asks for itself, or else a rule.
+// decide finds what hits the request: what it asks for itself, or else an
+// experiment, or else a rule.
 func (h *Handler) decide(r *http.Request) (rules.Decision, error) {
+	halted := h.halted()
 	for _, t := range h.Triggers {
 		if !t.source.present(r) {
 			continue
@@ -104,35 +105,46 @@ func (h *Handler) decide(r *http.Request) (rules.Decision, error) {
 		if ok, err := h.Matches(r); !ok || err != nil {
 			return rules.Decision{}, err
 		}
-		d, done := h.obey(t, r)
+		d, done := h.obey(t, r, halted)
 		if done {
 			return d, nil
 		}
 	}
-	return h.Decide(r, nil)
+	if halted {
+		return rules.Decision{}, nil
+	}
+	return h.Decide(r, h.guests())
 }
 
 // inject runs the faults of the rule that fires.
 func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d rules.Decision) error {
 	defer d.Release() // also when the upstream panics, as reverse_proxy does to cut a reply
-	if d.Rule.DryRun {
-		if c := h.logger.Check(zapcore.DebugLevel, "would have injected a fault"); c != nil {
-			c.Write(append(labelOf(d.Rule).zapFields(), requestFields(r)...)...)
-		}
+	if !h.allow(r, &d) {
 		return next.ServeHTTP(w, r)
 	}
-	ended := exit
-	if after := labelOf(d.Rule).endAfter; after > 0 {
-		var cancel context.CancelFunc
-		ended, cancel = context.WithTimeout(exit, after)
-		defer cancel()
-	}
-	return d.Rule.Faults.ServeHTTP(w, h.label(w, r, d, ended.Done()), next)
+	defer h.letGo()
+	ended, cancel := h.ended(d.Rule)
+	defer cancel()
+	inj := h.label(w.Header(), r, &d, ended.Done())
+	defer h.finish(w, inj)
+	return d.Rule.Faults.ServeHTTP(w, r.WithContext(faults.WithHit(r.Context(), &inj.Hit)), next)
 }
 
-// countPassed counts a request that a rule let pass.
-func (h *Handler) countPassed(rule *rules.Rule, reason rules.Reason) {
-	labelOf(rule).metrics.passed[reason].Inc()
+// finish completes the entry in the journal. The size is known where Caddy
+// records the reply, for the access log or for metrics.
+func (h *Handler) finish(w http.ResponseWriter, inj *injection) {
+	size := 0
+	for w != nil {
+		if recorder, ok := w.(caddyhttp.ResponseRecorder); ok {
+			size = recorder.Size()
+		}
+		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			break
+		}
+		w = outer.Unwrap()
+	}
+	process.journal.Finish(inj.seq, time.Since(inj.began), size)
 }
 
 // Interface guards

@@ -202,9 +202,9 @@ func TestLabels(t *testing.T) {
 	if !regexp.MustCompile(`^slow delay\+respond [0-9a-f]{16}$`).MatchString(w.Body.String()) {
 		t.Fatalf("got placeholders %q", w.Body)
 	}
-	first := &injection{label: labelOf(h.Rules[0]), id: 0xab}
+	first := &injection{label: h.labelOf(h.Rules[0]), id: 0xab}
 	first.addToLog(t.Context())
-	second := &injection{label: labelOf(h.Rules[0]), id: 0xcd, before: first}
+	second := &injection{label: h.labelOf(h.Rules[0]), id: 0xcd, before: first}
 	for _, tt := range []struct {
 		hit  *injection
 		want map[string]any

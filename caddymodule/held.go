@@ -25,7 +25,9 @@ func (h *Handler) hold(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		cancelUpstream:        cancel,
 		decide: func(code int) rules.Decision {
-			return later.Decide(code, w.Header())
+			d := later.Decide(code, w.Header())
+			d.Status = code
+			return d
 		},
 		inject: func(d rules.Decision, reply caddyhttp.HandlerFunc) error {
 			return h.inject(w, r, reply, d)

@@ -32,8 +32,8 @@ const (
 func inBubble(t *testing.T, test func(*testing.T)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		defer func(ctx context.Context, cancel context.CancelFunc) { exit, beginExit = ctx, cancel }(exit, beginExit)
-		exit, beginExit = context.WithCancel(context.Background())
+		defer func(before *control) { process = before }(process)
+		process = newControl()
 		test(t)
 	})
 }

@@ -2,16 +2,18 @@ package caddymodule
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
@@ -24,14 +26,16 @@ type label struct {
 	kindValue         any
 	metrics           ruleMetrics
 	passed            func(reason string)
+	delayed           func(time.Duration)
 	endAfter          time.Duration // the faults have to end by then; 0: not before the process does
 }
 
-// newLabel makes the label of a rule at a point. In metrics it is of metricsKind.
-func newLabel(point string, rule *rules.Rule, metricsKind string) *label {
-	l := &label{point: point, rule: rule.Name, kind: rule.KindNames(), metrics: newRuleMetrics(point, rule.Name, metricsKind)}
+// newLabel makes the label of a rule at a point.
+func newLabel(point string, rule *rules.Rule, metrics ruleMetrics) *label {
+	l := &label{point: point, rule: rule.Name, kind: rule.KindNames(), metrics: metrics}
 	l.ruleValue, l.kindValue = l.rule, l.kind
-	l.passed = func(reason string) { passedTotal.WithLabelValues(l.point, l.rule, reason).Inc() }
+	l.passed = func(reason string) { passedTotal.WithLabelValues(l.point, l.metrics.rule, reason).Inc() }
+	l.delayed = func(wait time.Duration) { l.metrics.delay.Observe(wait.Seconds()) }
 	return l
 }
 
@@ -43,36 +47,39 @@ func (l *label) zapFields() []zap.Field {
 type injection struct {
 	faults.Hit
 	*label
-	id       uint64
+	id       experiments.ID
 	disclose [1]string
 	before   *injection // at another point, for the same request
 	first    hitLog     // of the first hit: the access log's view of all
 	log      *hitLog
+
+	upstream int // status of the reply on which the rule fired
+	began    time.Time
+	seq      uint64 // in the journal
 }
 
 // String is the ID of the hit, written out only when somebody wants to read it.
-func (inj *injection) String() string { return fmt.Sprintf("%016x", inj.id) }
+func (inj *injection) String() string { return inj.id.String() }
 
-// labelOf is the label of a rule of this point.
-func labelOf(rule *rules.Rule) *label { return rule.Tag.(*label) }
-
-// label tells everybody of the hit and returns the request that takes it to the
-// faults, which have to end with ended.
-func (h *Handler) label(w http.ResponseWriter, r *http.Request, d rules.Decision, ended <-chan struct{}) *http.Request {
-	l := labelOf(d.Rule)
+// label tells everybody of a hit.
+func (in *injector) label(header http.Header, r *http.Request, d *rules.Decision, ended <-chan struct{}) *injection {
+	l := in.labelOf(d.Rule)
 	inj := &injection{
-		Hit:      faults.Hit{N: d.N, U: d.U, Start: startTime(r.Context()), Ended: ended, Removed: d.Rule.Removed(), Passed: l.passed},
+		Hit: faults.Hit{
+			N: d.N, U: d.U, Start: startTime(r.Context()),
+			Ended: ended, Removed: d.Rule.Removed(), Passed: l.passed, Delayed: l.delayed,
+		},
 		label:    l,
-		id:       rand.Uint64(), //nolint:gosec // to tell hits apart, not to keep a secret
+		id:       experiments.ID(rand.Uint64()), //nolint:gosec // to tell hits apart, not to keep a secret
 		disclose: [1]string{l.rule},
+		upstream: d.Status,
 	}
 	l.metrics.injected.Inc()
-	if h.disclose != "" {
-		header := w.Header()
-		if header[h.disclose] == nil {
-			header[h.disclose] = inj.disclose[:]
+	if in.disclose != "" {
+		if header[in.disclose] == nil {
+			header[in.disclose] = inj.disclose[:]
 		} else {
-			header.Add(h.disclose, l.rule)
+			header.Add(in.disclose, l.rule)
 		}
 	}
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
@@ -82,10 +89,12 @@ func (h *Handler) label(w http.ResponseWriter, r *http.Request, d rules.Decision
 		repl.Set(injectionKey, inj)
 	}
 	inj.addToLog(r.Context())
-	if c := h.logger.Check(zapcore.DebugLevel, "injected a fault"); c != nil {
+	inj.addToTrace(r.Context())
+	in.enter(r, inj)
+	if c := in.logger.Check(zapcore.DebugLevel, "injected a fault"); c != nil {
 		c.Write(append(l.zapFields(), append(requestFields(r), zap.Stringer("id", inj))...)...)
 	}
-	return r.WithContext(faults.WithHit(r.Context(), &inj.Hit))
+	return inj
 }
 
 // injectionKey is the placeholder of the ID, by which the next point that hits
@@ -149,3 +158,33 @@ func requestFields(r *http.Request) []zap.Field {
 
 // Interface guards
 var _ zapcore.ObjectMarshaler = (*hitLog)(nil)
+
+// clientIP is the address of the client as Caddy sees it, behind trusted proxies
+// too.
+func clientIP(r *http.Request) string {
+	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	return ip
+}
+
+// addToTrace makes the hit part of the request's span, which the directive
+// `tracing` begins.
+func (inj *injection) addToTrace(ctx context.Context) {
+	span := trace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		return
+	}
+	span.SetAttributes(
+		attribute.String("fault.point", inj.point),
+		attribute.String("fault.rule", inj.rule),
+		attribute.String("fault.kind", inj.kind),
+		attribute.String("fault.id", inj.String()),
+	)
+}
+
+// traceID is the ID of the request's trace, empty if it has none.
+func traceID(ctx context.Context) string {
+	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
+		return span.TraceID().String()
+	}
+	return ""
+}

@@ -21,11 +21,27 @@ var (
 		Name: "caddy_fault_passed_total",
 		Help: "Counter of requests that matched a rule and were not hit by it, by the reason why.",
 	}, []string{"point", "rule", "reason"})
+
+	activeRequests = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "caddy_fault_active",
+		Help: "Requests that are hit just now, by injection point.",
+	}, []string{"point"})
+
+	delaySeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "caddy_fault_delay_seconds",
+		Help:    "Delays injected, by injection point and rule.",
+		Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+	}, []string{"point", "rule"})
+
+	haltedGauge = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "caddy_fault_halted",
+		Help: "1 while all faults are halted, else 0.",
+	})
 )
 
 // registerMetrics makes the collectors part of a configuration's registry.
 func registerMetrics(registry prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{injectedTotal, passedTotal} {
+	for _, c := range []prometheus.Collector{injectedTotal, passedTotal, activeRequests, delaySeconds, haltedGauge} {
 		err := registry.Register(c)
 		if known := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &known) {
 			return err
@@ -36,12 +52,18 @@ func registerMetrics(registry prometheus.Registerer) error {
 
 // ruleMetrics are the counters of one rule, looked up once at load.
 type ruleMetrics struct {
+	rule     string // as it stands in the labels
+	delay    prometheus.Observer
 	injected prometheus.Counter
 	passed   []prometheus.Counter // by rules.Reason
 }
 
 func newRuleMetrics(point, rule, kind string) ruleMetrics {
-	m := ruleMetrics{injected: injectedTotal.WithLabelValues(point, rule, kind)}
+	m := ruleMetrics{
+		rule:     rule,
+		delay:    delaySeconds.WithLabelValues(point, rule),
+		injected: injectedTotal.WithLabelValues(point, rule, kind),
+	}
 	for _, reason := range rules.Reasons() {
 		m.passed = append(m.passed, passedTotal.WithLabelValues(point, rule, reason.String()))
 	}

@@ -28,7 +28,8 @@ type arrow struct {
 var arrows = []arrow{
 	{folder: "cmd/build"},
 	{folder: "cmd/caddy", mayImport: []string{"caddymodule"}},
-	{folder: "caddymodule", mayImport: []string{"caddymodule/rules", "caddymodule/faults", "caddymodule/status"}},
+	{folder: "caddymodule", mayImport: []string{"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/status"}},
+	{folder: "caddymodule/experiments", mayImport: []string{"caddymodule/rules"}},
 	{folder: "caddymodule/rules", mayImport: []string{"caddymodule/faults"}},
 	{folder: "caddymodule/faults", mayImport: []string{"caddymodule/status"}},
 	{folder: "caddymodule/status", stdlibOnly: true},

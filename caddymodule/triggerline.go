@@ -142,7 +142,7 @@ func (p *lineParser) provision(rule *ruleParser) (*asked, error) {
 		}
 	}
 	brought := p.brought.Rule(triggerRule, rule.chain.Faults, rule.Phase, min(p.percent, percentOf(rule.Percent)))
-	label := newLabel(p.point, brought, triggerKind(brought))
+	label := newLabel(p.point, brought, newRuleMetrics(p.point, triggerRule, triggerKind(brought)))
 	if limits.OpenEnded {
 		label.endAfter = p.maxDelay
 	}

@@ -138,6 +138,7 @@ func (f *Delay) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	if err := hit.Wait(r.Context(), wait); err != nil {
 		return err
 	}
+	hit.delayed(wait)
 	markDelay(w.Header(), wait)
 	return next.ServeHTTP(w, r)
 }

@@ -87,12 +87,22 @@ type Hit struct {
 	// unchanged, and why: one of a few constant words, which become a label in
 	// the metrics. It may be nil.
 	Passed func(reason string)
+
+	// Delayed is told of a delay, for the metrics. It may be nil.
+	Delayed func(wait time.Duration)
 }
 
 // Pass counts a reply that the fault let pass unchanged.
 func (h *Hit) Pass(reason string) {
 	if h.Passed != nil {
 		h.Passed(reason)
+	}
+}
+
+// delayed counts a delay.
+func (h *Hit) delayed(wait time.Duration) {
+	if h.Delayed != nil {
+		h.Delayed(wait)
 	}
 }
 

@@ -23,6 +23,7 @@ func serveHeld(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, h
 			if err := hit.Wait(r.Context(), rest); err != nil {
 				return err
 			}
+			hit.delayed(rest)
 			markDelay(w.Header(), rest)
 			return nil
 		},

@@ -106,6 +106,17 @@ func (c *counters) take(l *limits, key string) (n uint64, refused Reason) {
 	return t.hits, 0
 }
 
+// takeBack makes a request that was taken none. What max_active counts of it is
+// left to release.
+func (c *counters) takeBack(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t := c.tally(key); t.hits > 0 { // a reset may have come between
+		c.hits--
+		t.hits--
+	}
+}
+
 // release ends the hold of a request under max_active.
 func (c *counters) release() {
 	c.mu.Lock()

@@ -19,9 +19,14 @@ type Decision struct {
 	// requests of the same key.
 	N uint64
 
+	// Status is that of the reply on which the rule fires, in phase response.
+	Status int
+
 	// Later makes the rest of the decision, on the head of the reply. Nil: the
 	// reply need not be watched.
 	Later *Later
+
+	key string // of the request, for TakeBack
 }
 
 // Release ends the hold of the request by the rule that fired, see
@@ -31,6 +36,9 @@ func (d *Decision) Release() {
 		d.Rule.counters.release()
 	}
 }
+
+// TakeBack makes the hit none, for whoever cannot let it happen.
+func (d *Decision) TakeBack() { d.Rule.counters.takeBack(d.key) }
 
 // Decide finds the rule that fires for r, if any: first of the guests, then of
 // the point's own rules. A request that matches no rule consumes no draw.
@@ -167,7 +175,7 @@ func (w *walk) count(c candidate) (done bool) {
 	case rule.DryRun:
 		w.point.Passed(rule, ReasonDryRun)
 	}
-	w.found = Decision{Rule: rule, U: within, N: n}
+	w.found = Decision{Rule: rule, U: within, N: n, key: c.key}
 	return true
 }
 

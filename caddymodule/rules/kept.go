@@ -10,7 +10,10 @@ import "github.com/caddyserver/caddy/v2"
 var kept = caddy.NewUsagePool()
 
 // keptKey has the settings as a whole: whoever changes one begins anew.
-type keptKey struct{ point, rule, settings string }
+type keptKey struct {
+	point, rule, settings string
+	startOff              bool
+}
 
 // keep is what is kept under the key, which is fresh if there was nothing yet.
 func keep[T any](p *Point, key keptKey, fresh *T) *T {

@@ -102,7 +102,7 @@ func TestFailedReload(t *testing.T) {
 	if got := name(t, p, request("/")) + name(t, p, request("/")); got != "a" {
 		t.Errorf("got hits %q, want the second and no third", got)
 	}
-	key := keptKey{p.Name, "a", p.kept[1].settings}
+	key := p.kept[1]
 	if n, _ := kept.References(key); n != 1 {
 		t.Errorf("got %d references, want that of the running configuration", n)
 	}

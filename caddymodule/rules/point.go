@@ -42,6 +42,9 @@ type Point struct {
 	// without rules does nothing.
 	Rules []*Rule `json:"rules,omitempty"`
 
+	// StartOff has the rules switched off when they are first loaded.
+	StartOff bool `json:"-"`
+
 	// Passed is told of requests that matched a rule and were not hit by it.
 	Passed func(*Rule, Reason) `json:"-"`
 

@@ -1,0 +1,140 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// control is what belongs to the process and not to a configuration: the
+// switch, the experiments and the journal. A reload loads the new configuration
+// while the old one still serves, and may then give it up.
+type control struct {
+	exit      context.Context // done when the process begins to exit
+	beginExit context.CancelFunc
+
+	sw      *experiments.Switch
+	store   *experiments.Store
+	journal *experiments.Journal
+	active  atomic.Int64 // requests that are hit just now
+
+	restored sync.Once // the switch, from the storage
+
+	mu   sync.Mutex
+	apps []*App // that have been started, the last one last
+}
+
+// defaultJournal is how many entries the journal has.
+const defaultJournal = 1000
+
+func newControl() *control {
+	c := &control{journal: experiments.NewJournal(defaultJournal)}
+	c.exit, c.beginExit = context.WithCancel(context.Background())
+	c.sw = experiments.NewSwitch(c.exit)
+	c.store = experiments.NewStore(c.sw, c.loadExperiment)
+	c.sw.Watch(c.switched)
+	c.store.Watch(c.experimentChanged)
+	return c
+}
+
+// process is the control of this process.
+var process = newControl()
+
+// releaseOnExit is called whenever a server shuts down, which it does for every
+// new configuration, too. Caddy's grace period has no end by default, so a held
+// request would keep the process alive.
+func (c *control) releaseOnExit() {
+	if caddy.Exiting() {
+		c.beginExit()
+	}
+}
+
+// enter makes the app of a configuration that has begun to run the current one.
+func (c *control) enter(a *App) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.apps = append(c.apps, a)
+}
+
+// leave takes out one that has ceased to, or that has been given up.
+func (c *control) leave(a *App) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.apps = slices.DeleteFunc(c.apps, func(other *App) bool { return other == a })
+}
+
+// current is the app of the running configuration, nil if it has none.
+func (c *control) current() *App {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.apps) == 0 {
+		return nil
+	}
+	return c.apps[len(c.apps)-1]
+}
+
+// loadExperiment makes the rule of an experiment ready. It has a context of its
+// own, which outlives the configuration that is running: what is loaded stays
+// when that goes.
+func (c *control) loadExperiment(e *experiments.Experiment) (unload func(), err error) {
+	app := c.current()
+	if app == nil {
+		return nil, errNoPoints
+	}
+	parent := app.ctx
+	parent.Context = context.WithoutCancel(parent.Context)
+	ctx, cancel := caddy.NewContext(parent)
+	if err := rules.LoadGuest(ctx, &e.Rule); err != nil {
+		cancel()
+		return nil, err
+	}
+	return cancel, nil
+}
+
+var errNoPoints = errors.New("the running configuration has no injection point")
+
+// switched tells of a turn of the switch.
+func (c *control) switched(state experiments.State) {
+	haltedGauge.Set(map[bool]float64{true: 1}[state.Halted])
+	name := "resumed"
+	if state.Halted {
+		name = "halted"
+	}
+	c.announce("faults "+name, "fault_"+name, zap.String("why", state.Why))
+}
+
+// experimentChanged tells of an experiment that begins, or of one that is over.
+func (c *control) experimentChanged(live *experiments.Live, why string) {
+	if why == "" {
+		c.announce("experiment started", "fault_experiment_started", zap.String("experiment", live.Name), zap.String("note", live.Note))
+		return
+	}
+	forgetExperiment(live)
+	c.announce("experiment ended", "fault_experiment_ended", zap.String("experiment", live.Name), zap.String("why", why))
+}
+
+// announce logs a change and emits an event of the events app. Its handlers may
+// take their time, and may change something themselves.
+func (c *control) announce(message, event string, fields ...zap.Field) {
+	app := c.current()
+	if app == nil {
+		return
+	}
+	app.logger.Info(message, fields...)
+	data := zapcore.NewMapObjectEncoder()
+	for _, field := range fields {
+		field.AddTo(data)
+	}
+	if app.events.ShouldEmit(event) {
+		go app.events.Emit(app.ctx, event, data.Fields)
+	}
+}

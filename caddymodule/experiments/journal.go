@@ -1,0 +1,210 @@
+package experiments
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Entry is one injected fault.
+type Entry struct {
+	// Seq numbers the entries of the process, from 1.
+	Seq uint64 `json:"seq"`
+
+	Time   time.Time `json:"time"`
+	ID     ID        `json:"id"`
+	Point  string    `json:"point"`
+	Rule   string    `json:"rule"`
+	Kind   string    `json:"kind"`
+	Method string    `json:"method"`
+	Host   string    `json:"host"`
+	Path   string    `json:"path"`
+	Client string    `json:"client,omitempty"`
+	Trace  string    `json:"trace_id,omitempty"`
+
+	// UpstreamStatus is the status of the reply on which a rule of phase
+	// response fired.
+	UpstreamStatus int `json:"upstream_status,omitempty"`
+
+	// Done says that the request is over; the fields below are known then.
+	Done bool `json:"done"`
+
+	// Duration is how long the request took from the hit on, in seconds.
+	Duration float64 `json:"duration,omitempty"`
+
+	// Bytes is the size of the reply's body, where Caddy records it.
+	Bytes int `json:"bytes,omitempty"`
+}
+
+// ID tells a hit from all others.
+type ID uint64
+
+// String is the ID as it stands in logs and replies.
+func (id ID) String() string { return fmt.Sprintf("%016x", uint64(id)) }
+
+// MarshalText writes the ID as String does.
+func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// Journal remembers the last injected faults, and tells of new ones.
+type Journal struct {
+	mu      sync.Mutex
+	ring    []Entry
+	seq     uint64 // of the last entry
+	first   uint64 // the oldest that has not been emptied
+	readers map[*Feed]struct{}
+}
+
+// NewJournal is a journal of so many entries.
+func NewJournal(size int) *Journal {
+	return &Journal{ring: make([]Entry, size), first: 1, readers: make(map[*Feed]struct{})}
+}
+
+// Resize changes the number of entries; the last ones stay.
+func (j *Journal) Resize(size int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if size == len(j.ring) {
+		return
+	}
+	ring := make([]Entry, size)
+	for seq := j.oldest(); seq <= j.seq; seq++ {
+		if j.seq-seq < uint64(size) {
+			ring[seq%uint64(size)] = *j.at(seq)
+		}
+	}
+	j.ring = ring
+}
+
+// Add enters a hit and returns its number, for Finish.
+func (j *Journal) Add(e Entry) (seq uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.seq++
+	e.Seq = j.seq
+	if len(j.ring) > 0 {
+		*j.at(e.Seq) = e
+	}
+	j.tell(e)
+	return e.Seq
+}
+
+// Finish completes an entry when its request is over.
+func (j *Journal) Finish(seq uint64, took time.Duration, bytes int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.ring) == 0 {
+		return
+	}
+	e := j.at(seq)
+	if e.Seq != seq {
+		return // pushed out
+	}
+	e.Done, e.Duration, e.Bytes = true, took.Seconds(), bytes
+	j.tell(*e)
+}
+
+// at is the place of an entry.
+func (j *Journal) at(seq uint64) *Entry { return &j.ring[seq%uint64(len(j.ring))] }
+
+// oldest is the number of the oldest entry that there is.
+func (j *Journal) oldest() uint64 {
+	if size := uint64(len(j.ring)); j.seq >= size {
+		return max(j.first, j.seq-size+1)
+	}
+	return j.first
+}
+
+// Empty forgets the entries. It resets no counter.
+func (j *Journal) Empty() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.first = j.seq + 1
+}
+
+// Query selects entries.
+type Query struct {
+	Rule     string    // "" for all
+	Point    string    // "" for all
+	AfterSeq uint64    // only later ones
+	Since    time.Time // only these and later ones
+	Limit    int       // the last so many; 0 for all
+}
+
+func (q *Query) wants(e *Entry) bool {
+	return (q.Rule == "" || e.Rule == q.Rule) && (q.Point == "" || e.Point == q.Point) &&
+		e.Seq > q.AfterSeq && !e.Time.Before(q.Since)
+}
+
+// Entries are those that q selects, the oldest first.
+func (j *Journal) Entries(q Query) []Entry {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.entries(q)
+}
+
+func (j *Journal) entries(q Query) []Entry {
+	found := []Entry{}
+	for seq := j.oldest(); seq <= j.seq && len(j.ring) > 0; seq++ {
+		if e := j.at(seq); q.wants(e) {
+			found = append(found, *e)
+		}
+	}
+	if q.Limit > 0 && len(found) > q.Limit {
+		found = found[len(found)-q.Limit:]
+	}
+	return found
+}
+
+// feedSize is how many entries a reader may lag behind.
+const feedSize = 256
+
+// Feed is the live entries for one reader.
+type Feed struct {
+	// Entries has each entry twice, as it begins and when it is done. It is
+	// closed when the reader is too slow.
+	Entries <-chan Entry
+
+	journal *Journal
+	send    chan Entry
+	query   Query
+}
+
+// Follow begins a feed of the entries that q selects. The entries that are there
+// already come back as well.
+func (j *Journal) Follow(q Query) (*Feed, []Entry) {
+	send := make(chan Entry, feedSize)
+	f := &Feed{Entries: send, journal: j, send: send, query: q}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.readers[f] = struct{}{}
+	return f, j.entries(q)
+}
+
+// tell sends an entry to the readers, who must not hold up a request.
+func (j *Journal) tell(e Entry) {
+	for f := range j.readers {
+		if !f.query.wants(&e) {
+			continue
+		}
+		select {
+		case f.send <- e:
+		default:
+			j.drop(f)
+		}
+	}
+}
+
+// drop ends a feed.
+func (j *Journal) drop(f *Feed) {
+	if _, ok := j.readers[f]; ok {
+		delete(j.readers, f)
+		close(f.send)
+	}
+}
+
+// Close ends the feed.
+func (f *Feed) Close() {
+	f.journal.mu.Lock()
+	defer f.journal.mu.Unlock()
+	f.journal.drop(f)
+}

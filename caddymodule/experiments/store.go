@@ -1,0 +1,288 @@
+package experiments
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// What a store refuses.
+var (
+	ErrHalted   = errors.New("faults are halted: resume first")
+	ErrUnknown  = errors.New("no such experiment")
+	ErrModified = errors.New("the experiment has been changed meanwhile")
+)
+
+// Loader makes the rule of an experiment ready, and tells how to undo that.
+type Loader func(e *Experiment) (unload func(), err error)
+
+// Live is an experiment that is on.
+type Live struct {
+	*Experiment
+
+	// JSON is the experiment as it was given.
+	JSON json.RawMessage
+
+	// Revision changes with the experiment.
+	Revision uint64
+
+	Started time.Time
+	Ends    time.Time // zero: never
+
+	// Labels is for the use of those who count its hits, by point.
+	Labels sync.Map
+
+	ended  context.Context // done: what it holds lets go
+	end    context.CancelFunc
+	unload func()
+	timer  *time.Timer
+}
+
+// Ended is done when the experiment is over.
+func (l *Live) Ended() context.Context { return l.ended }
+
+// Past is an experiment that is over. It can be started again from its JSON.
+type Past struct {
+	JSON    json.RawMessage `json:"experiment"`
+	Name    string          `json:"-"`
+	Started time.Time       `json:"started"`
+	Ended   time.Time       `json:"ended"`
+
+	// Why it is over: `expired`, `deleted`, `replaced` or `halted`.
+	Why  string `json:"why"`
+	Hits uint64 `json:"hits"`
+}
+
+const (
+	pastFor = time.Hour // how long an experiment that is over is remembered
+	maxPast = 1000      // and how many of them
+)
+
+// Store has the experiments of the process.
+type Store struct {
+	sw   *Switch
+	load Loader
+
+	mu       sync.Mutex
+	live     map[string]*Live
+	past     []Past // the last one first
+	revision uint64
+	watches  []func(live *Live, why string)
+
+	snapshot atomic.Pointer[Snapshot]
+}
+
+// NewStore is an empty store. When the switch is halted, all its experiments
+// are over.
+func NewStore(sw *Switch, load Loader) *Store {
+	s := &Store{sw: sw, load: load, live: make(map[string]*Live)}
+	sw.Watch(func(state State) {
+		if state.Halted {
+			s.endAll("halted")
+		}
+	})
+	return s
+}
+
+// Watch has f called, one call at a time, for each experiment that begins, with
+// an empty reason, and that is over.
+func (s *Store) Watch(f func(live *Live, why string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watches = append(s.watches, f)
+}
+
+// Condition bounds a change to what the caller has seen. Nil is no condition.
+type Condition func(now *Live) bool
+
+// Put begins an experiment, or replaces the one of its name. The experiment that
+// was there is over, and its counts with it.
+func (s *Store) Put(e *Experiment, data []byte, when Condition) (live *Live, created bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.live[e.Name]
+	switch {
+	case s.sw.Halted():
+		return nil, false, ErrHalted
+	case when != nil && !when(before):
+		return nil, false, ErrModified
+	}
+	live = &Live{Experiment: e, JSON: compact(data), Started: time.Now()}
+	if live.unload, err = s.load(e); err != nil {
+		return nil, false, err
+	}
+	if before != nil {
+		s.finish(before, "replaced")
+	}
+	s.begin(live)
+	return live, before == nil, nil
+}
+
+// begin makes an experiment live.
+func (s *Store) begin(l *Live) {
+	s.revision++
+	l.Revision = s.revision
+	l.Tag = l
+	l.ended, l.end = context.WithCancel(s.sw.Ended())
+	if ttl := l.ttl(); ttl > 0 {
+		l.Ends = l.Started.Add(ttl)
+		l.timer = time.AfterFunc(ttl, func() { s.expire(l) })
+	}
+	s.live[l.Name] = l
+	s.publish()
+	s.tell(l, "")
+}
+
+// expire ends an experiment whose time is over, if it is still there.
+func (s *Store) expire(l *Live) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live[l.Name] == l {
+		s.finish(l, "expired")
+	}
+}
+
+// Delete ends an experiment.
+func (s *Store) Delete(name string, when Condition) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.live[name]
+	switch {
+	case l == nil:
+		return ErrUnknown
+	case when != nil && !when(l):
+		return ErrModified
+	}
+	s.finish(l, "deleted")
+	return nil
+}
+
+func (s *Store) endAll(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.sorted() {
+		s.finish(l, why)
+	}
+}
+
+// finish takes an experiment out, and lets go of what it holds. Requests in
+// flight go on with what they have of it.
+func (s *Store) finish(l *Live, why string) {
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	delete(s.live, l.Name)
+	s.publish()
+	l.end()
+	l.Dismiss()
+	past := Past{JSON: l.JSON, Name: l.Name, Started: l.Started, Ended: time.Now(), Why: why, Hits: l.Stats().Hits}
+	s.past = slices.Insert(s.past, 0, past)
+	s.forget()
+	s.tell(l, why)
+	l.unload()
+}
+
+// forget drops what has been over for long.
+func (s *Store) forget() {
+	s.past = s.past[:min(len(s.past), maxPast)]
+	old := slices.IndexFunc(s.past, func(p Past) bool { return time.Since(p.Ended) > pastFor })
+	if old >= 0 {
+		s.past = s.past[:old]
+	}
+}
+
+func (s *Store) tell(l *Live, why string) {
+	for _, watch := range s.watches {
+		watch(l, why)
+	}
+}
+
+// Get is the live experiment of that name, nil if there is none.
+func (s *Store) Get(name string) *Live {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live[name]
+}
+
+// List is the live experiments by name.
+func (s *Store) List() []*Live {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sorted()
+}
+
+func (s *Store) sorted() []*Live {
+	all := make([]*Live, 0, len(s.live))
+	for _, l := range s.live {
+		all = append(all, l)
+	}
+	slices.SortFunc(all, func(a, b *Live) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// Past is what has been over for less than an hour, the last one first.
+func (s *Store) Past() []Past {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget()
+	return slices.Clone(s.past)
+}
+
+// Snapshot is the experiments as requests see them; nil when there are none.
+func (s *Store) Snapshot() *Snapshot { return s.snapshot.Load() }
+
+func (s *Store) publish() {
+	if len(s.live) == 0 {
+		s.snapshot.Store(nil)
+		return
+	}
+	s.snapshot.Store(&Snapshot{live: s.sorted()})
+}
+
+// Snapshot is the live experiments at one time.
+type Snapshot struct {
+	live   []*Live
+	guests sync.Map // *rules.Guests by Place
+}
+
+// Place is where a point stands. At a transport only those experiments are
+// guests that name it.
+type Place struct {
+	Point     string
+	Transport bool
+}
+
+// Guests is the experiments at a place. Nil is none.
+func (s *Snapshot) Guests(at Place) *rules.Guests {
+	if s == nil {
+		return nil
+	}
+	if known, ok := s.guests.Load(at); ok {
+		return known.(*rules.Guests)
+	}
+	var found []*rules.Rule
+	for _, l := range s.live {
+		if l.At(at) {
+			found = append(found, &l.Rule)
+		}
+	}
+	guests := rules.NewGuests(found, func(rule *rules.Rule) bool { return !rule.Tag.(*Live).onePoint() })
+	s.guests.Store(at, guests)
+	return guests
+}
+
+func compact(data []byte) json.RawMessage {
+	var buf bytes.Buffer
+	if err := json.Compact(&buf, data); err != nil {
+		return data // it has been read before, so this does not happen
+	}
+	return buf.Bytes()
+}

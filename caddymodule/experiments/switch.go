@@ -1,0 +1,85 @@
+package experiments
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Switch stops all faults of the process, and lets go of what they hold.
+type Switch struct {
+	exit context.Context
+
+	mu      sync.Mutex
+	armed   atomic.Pointer[lease]
+	watches []func(State)
+}
+
+// State is what a switch says.
+type State struct {
+	// Halted says that nothing is injected.
+	Halted bool `json:"halted"`
+
+	// Since is when it was halted or resumed; null since the start.
+	Since *time.Time `json:"since,omitempty"`
+
+	// Why says what halted it, such as `api` or `halt_when`.
+	Why string `json:"why,omitempty"`
+}
+
+// lease is the time between two turns of the switch.
+type lease struct {
+	State
+	ctx context.Context // done: what is held lets go
+	end context.CancelFunc
+}
+
+// NewSwitch is a switch that is on until exit is done.
+func NewSwitch(exit context.Context) *Switch {
+	s := &Switch{exit: exit}
+	s.armed.Store(newLease(exit, State{}))
+	return s
+}
+
+func newLease(exit context.Context, state State) *lease {
+	l := &lease{State: state}
+	if l.ctx, l.end = context.WithCancel(exit); state.Halted {
+		l.end()
+	}
+	return l
+}
+
+// Halted reports whether nothing is to be injected.
+func (s *Switch) Halted() bool { return s.armed.Load().Halted }
+
+// State is the state with its circumstances.
+func (s *Switch) State() State { return s.armed.Load().State }
+
+// Ended is done when what has been injected now has to let go of its request:
+// when the switch is halted or the process exits.
+func (s *Switch) Ended() context.Context { return s.armed.Load().ctx }
+
+// Set halts or resumes and reports whether that changed anything. When it
+// returns, no further fault is injected, and what was held is let go of.
+func (s *Switch) Set(state State) (changed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.armed.Load()
+	if before.Halted == state.Halted {
+		return false
+	}
+	s.armed.Store(newLease(s.exit, state))
+	before.end()
+	for _, watch := range s.watches {
+		watch(state)
+	}
+	return true
+}
+
+// Watch has f called, one call at a time, whenever the switch turns.
+func (s *Switch) Watch(f func(State)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watches = append(s.watches, f)
+}

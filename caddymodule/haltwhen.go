@@ -1,0 +1,99 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+)
+
+// HaltWhen halts all faults when more answers of upstreams than `errors` within
+// `window` were server errors (5xx), on requests in which nothing was injected.
+type HaltWhen struct {
+	// How many errors are borne. Required.
+	Errors int `json:"errors,omitempty"`
+
+	// Within which time. Required.
+	Window caddy.Duration `json:"window,omitempty"`
+
+	app *App
+
+	mu   sync.Mutex
+	at   []time.Time // of the last errors, a ring
+	next int
+}
+
+// maxHaltErrors bounds the memory for their times.
+const maxHaltErrors = 100_000
+
+func (hw *HaltWhen) provision(a *App) { hw.app = a }
+
+func (hw *HaltWhen) validate() error {
+	switch {
+	case hw == nil:
+		return nil
+	case hw.Errors < 1 || hw.Errors > maxHaltErrors:
+		return fmt.Errorf("bad halt_when '%d': want 1 to %d errors", hw.Errors, maxHaltErrors)
+	case hw.Window <= 0:
+		return fmt.Errorf("bad window of halt_when '%s': want more than 0", time.Duration(hw.Window))
+	}
+	return nil
+}
+
+// The values that reverse_proxy and halt_when leave in a request's replacer.
+const (
+	upstreamStatusKey = "http.reverse_proxy.status_code"
+	errorSeenKey      = "http.fault.upstream_error"
+)
+
+// see looks at a request in which this point has injected nothing.
+func (hw *HaltWhen) see(r *http.Request, err error) {
+	if hw == nil {
+		return
+	}
+	repl := faults.Replacer(r)
+	status := 0
+	if value, ok := repl.Get(upstreamStatusKey); ok {
+		status, _ = value.(int)
+	}
+	if err != nil {
+		status = statusOf(err)
+	}
+	if status < http.StatusInternalServerError || lastInjection(repl) != nil {
+		return
+	}
+	if _, seen := repl.Get(errorSeenKey); seen {
+		return // by a point further in
+	}
+	repl.Set(errorSeenKey, true)
+	if hw.add(time.Now()) && process.sw.Set(newState(true, whyErrors)) {
+		hw.app.logger.Warn("halted all faults: the upstreams' own errors pile up",
+			zap.Int("errors", hw.Errors), zap.Duration("window", time.Duration(hw.Window)))
+	}
+}
+
+// add notes an error and reports whether there are too many.
+func (hw *HaltWhen) add(now time.Time) bool {
+	hw.mu.Lock()
+	defer hw.mu.Unlock()
+	if len(hw.at) < hw.Errors {
+		hw.at = append(hw.at, now)
+		return false
+	}
+	oldest := hw.at[hw.next]
+	hw.at[hw.next] = now
+	hw.next = (hw.next + 1) % hw.Errors
+	return now.Sub(oldest) < time.Duration(hw.Window)
+}
+
+// newState is a state of the switch from now on.
+func newState(halted bool, why string) experiments.State {
+	now := time.Now().UTC()
+	return experiments.State{Halted: halted, Since: &now, Why: why}
+}

@@ -1,0 +1,117 @@
+package caddymodule
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// injector is what an injection point needs to let a hit happen and to tell
+// everybody of it.
+type injector struct {
+	place    experiments.Place
+	app      *App
+	logger   *zap.Logger
+	disclose string // name of the header field, "" for none
+}
+
+func newInjector(ctx caddy.Context, app *App, place experiments.Place) injector {
+	in := injector{place: place, app: app, logger: ctx.Logger()}
+	if app.Disclose != discloseOff {
+		in.disclose = http.CanonicalHeaderKey(app.Disclose)
+	}
+	return in
+}
+
+// halted reports whether nothing is to be injected.
+func (in *injector) halted() bool { return in.app.Halted || process.sw.Halted() }
+
+// guests are the experiments at this point.
+func (in *injector) guests() *rules.Guests {
+	snapshot := process.store.Snapshot()
+	if snapshot == nil {
+		return nil
+	}
+	return snapshot.Guests(in.place)
+}
+
+// labelOf is the label of a rule at this point.
+func (in *injector) labelOf(rule *rules.Rule) *label {
+	if live, ok := rule.Tag.(*experiments.Live); ok {
+		return experimentLabel(in.place.Point, live)
+	}
+	return rule.Tag.(*label)
+}
+
+// passed counts a request that a rule let pass.
+func (in *injector) passed(rule *rules.Rule, reason rules.Reason) {
+	in.labelOf(rule).metrics.passed[reason].Inc()
+}
+
+// allow reports whether the rule that fires may do so. A dry run is only told
+// of, and above max_active of the app the hit is taken back. Who is allowed
+// calls letGo in the end.
+func (in *injector) allow(r *http.Request, d *rules.Decision) bool {
+	if d.Rule.DryRun || in.app.DryRun {
+		if !d.Rule.DryRun {
+			in.passed(d.Rule, rules.ReasonDryRun)
+		}
+		if c := in.logger.Check(zapcore.DebugLevel, "would have injected a fault"); c != nil {
+			c.Write(append(in.labelOf(d.Rule).zapFields(), requestFields(r)...)...)
+		}
+		return false
+	}
+	active := process.active.Add(1)
+	if in.app.MaxActive > 0 && active > in.app.MaxActive {
+		process.active.Add(-1)
+		d.TakeBack()
+		in.passed(d.Rule, rules.ReasonOverflow)
+		return false
+	}
+	activeRequests.WithLabelValues(in.place.Point).Inc()
+	return true
+}
+
+// letGo ends the hit of a request.
+func (in *injector) letGo() {
+	process.active.Add(-1)
+	activeRequests.WithLabelValues(in.place.Point).Dec()
+}
+
+// ended is done when the faults of a hit must let go of the request. The caller
+// calls cancel in the end.
+func (in *injector) ended(rule *rules.Rule) (ctx context.Context, cancel context.CancelFunc) {
+	ctx = process.sw.Ended()
+	if live, ok := rule.Tag.(*experiments.Live); ok {
+		ctx = live.Ended()
+	}
+	if after := in.labelOf(rule).endAfter; after > 0 {
+		return context.WithTimeout(ctx, after)
+	}
+	return ctx, func() {}
+}
+
+// hit is the entry of the journal for an injection.
+func (in *injector) enter(r *http.Request, inj *injection) {
+	inj.began = time.Now()
+	inj.seq = process.journal.Add(experiments.Entry{
+		Time:           inj.began,
+		ID:             inj.id,
+		Point:          inj.point,
+		Rule:           inj.rule,
+		Kind:           inj.kind,
+		Method:         r.Method,
+		Host:           r.Host,
+		Path:           r.URL.Path,
+		Client:         clientIP(r),
+		Trace:          traceID(r.Context()),
+		UpstreamStatus: inj.upstream,
+	})
+}
