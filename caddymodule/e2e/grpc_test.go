@@ -1,0 +1,186 @@
+package e2e
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+)
+
+// The methods of the service that gRPC servers are asked for their health by.
+// Check is a unary call; Watch is a stream whose first message comes at once.
+const (
+	checkPath = "/grpc.health.v1.Health/Check"
+	watchPath = "/grpc.health.v1.Health/Watch"
+)
+
+// grpcServer starts a gRPC server; the end of the test stops it.
+func grpcServer(t *testing.T) (*upstream, *health.Server) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := &upstream{addr: "h2c://" + ln.Addr().String(), hits: new(counter)}
+	srv := grpc.NewServer(
+		grpc.UnaryInterceptor(func(ctx context.Context, r any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+			up.hits.inc()
+			return handle(ctx, r)
+		}),
+		grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+			up.hits.inc()
+			return handle(srv, stream)
+		}))
+	service := health.NewServer()
+	grpc_health_v1.RegisterHealthServer(srv, service)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = srv.Serve(ln)
+	}()
+	t.Cleanup(func() {
+		srv.Stop()
+		<-done
+	})
+	return up, service
+}
+
+// grpcClient speaks gRPC to a site with TLS.
+func (s *site) grpcClient(t *testing.T) grpc_health_v1.HealthClient {
+	t.Helper()
+	conn, err := grpc.NewClient("passthrough:///"+host,
+		grpc.WithTransportCredentials(credentials.NewTLS(clientTLS())),
+		grpc.WithDisableRetry(),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", s.addr)
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return grpc_health_v1.NewHealthClient(conn)
+}
+
+// grpcSite has a fault on one of the methods.
+func grpcSite(phase, path, fault string, up *upstream) config {
+	return config{tls: true, site: "fault " + path + " {\nphase " + phase + "\n" + fault + "\n}\n" + up.proxy()}
+}
+
+func wantServing(t *testing.T, got *grpc_health_v1.HealthCheckResponse, err error) {
+	t.Helper()
+	if err != nil || got.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+		t.Errorf("got %v, error %v, want a server that is well", got, err)
+	}
+}
+
+func wantStatus(t *testing.T, err error, code codes.Code, message string) {
+	t.Helper()
+	if got := status.Convert(err); got.Code() != code || !strings.Contains(got.Message(), message) {
+		t.Errorf("got %v %q, want %v %q", got.Code(), got.Message(), code, message)
+	}
+}
+
+// TestGRPC fails calls with the status configured; calls of other methods on
+// the same connection arrive.
+func TestGRPC(t *testing.T) {
+	tests := []struct {
+		fault   string
+		code    codes.Code
+		message string
+	}{
+		{`grpc UNAVAILABLE "busy: 100%"`, codes.Unavailable, "busy: 100%"},
+		{`grpc 16`, codes.Unauthenticated, ""},
+		{`grpc RESOURCE_EXHAUSTED "zu viel für ✗ {http.request.host}"`, codes.ResourceExhausted, "zu viel für ✗ " + host},
+		{"delay 1ms\ngrpc INTERNAL late", codes.Internal, "late"},
+	}
+	for _, tt := range tests {
+		for _, phase := range phases {
+			t.Run(oneLine(tt.fault)+", phase "+phase, func(t *testing.T) {
+				up, _ := grpcServer(t)
+				client := start(t, grpcSite(phase, checkPath, tt.fault, up)).grpcClient(t)
+				_, err := client.Check(t.Context(), nil)
+				wantStatus(t, err, tt.code, tt.message)
+				if got := status.Convert(err).Message(); got != tt.message {
+					t.Errorf("message: got %q, want %q", got, tt.message)
+				}
+				up.wantAsked(t, phase, 1)
+				stream, err := client.Watch(t.Context(), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := stream.Recv()
+				wantServing(t, got, err)
+			})
+		}
+	}
+}
+
+// TestGRPCStreams fails calls that stream. A message is 7 bytes on the wire: a
+// prefix of five and one field.
+func TestGRPCStreams(t *testing.T) {
+	const some = 1000
+	tests := []struct {
+		fault    string
+		messages int // that come before the end
+		code     codes.Code
+		text     string
+	}{
+		{"grpc UNAVAILABLE busy", 0, codes.Unavailable, "busy"},
+		{"close", 0, codes.Internal, "INTERNAL_ERROR"},
+		{"respond 503", 0, codes.Unavailable, "503"},
+		{"truncate 0B", 0, codes.Internal, "INTERNAL_ERROR"},
+		{"truncate 7B", 1, codes.Internal, "INTERNAL_ERROR"},
+		{"truncate 10B", 1, codes.Internal, "INTERNAL_ERROR"},
+		{"truncate 7B clean", 1, codes.Internal, "without sending trailers"},
+		{"hang 20ms {\nafter 14B\n}", 2, codes.Internal, "INTERNAL_ERROR"},
+		{"delay 20ms\ntruncate {\nafter 50ms\n}", some, codes.Internal, "INTERNAL_ERROR"},
+	}
+	for _, tt := range tests {
+		for _, phase := range phases {
+			t.Run(oneLine(tt.fault)+", phase "+phase, func(t *testing.T) {
+				up, service := grpcServer(t)
+				client := start(t, grpcSite(phase, watchPath, tt.fault, up)).grpcClient(t)
+				stream, err := client.Watch(t.Context(), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := 0
+				for _, err = stream.Recv(); err == nil; _, err = stream.Recv() {
+					got++
+					service.SetServingStatus("", grpc_health_v1.HealthCheckResponse_ServingStatus(1+got%2)) // makes the next one
+				}
+				if got != tt.messages && tt.messages != some || got == 0 && tt.messages > 0 {
+					t.Errorf("got %d messages, want %d", got, tt.messages)
+				}
+				wantStatus(t, err, tt.code, tt.text)
+			})
+		}
+	}
+}
+
+// TestGRPCDelay makes calls late, which those with a deadline notice.
+func TestGRPCDelay(t *testing.T) {
+	const delay = 30 * time.Millisecond
+	for _, phase := range phases {
+		up, _ := grpcServer(t)
+		client := start(t, grpcSite(phase, checkPath, "delay 30ms", up)).grpcClient(t)
+		began := time.Now()
+		got, err := client.Check(t.Context(), nil)
+		wantServing(t, got, err)
+		if took := time.Since(began); took < delay {
+			t.Errorf("took %v, want %v or more", took, delay)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), delay/3)
+		_, err = client.Check(ctx, nil)
+		cancel()
+		wantStatus(t, err, codes.DeadlineExceeded, "")
+	}
+}
