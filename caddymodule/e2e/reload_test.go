@@ -245,7 +245,7 @@ func stacks() string {
 }
 
 // wantGoroutines waits until there are no more than before.
-func wantGoroutines(t *testing.T, before int) {
+func wantGoroutines(t testing.TB, before int) {
 	t.Helper()
 	eventually(t, func() error {
 		if now := goroutines(); now > before {

@@ -44,7 +44,7 @@ func (s *site) wantAccess(t *testing.T, is func(line map[string]any) bool) {
 }
 
 // metric is the value of a counter of the running configuration.
-func metric(t *testing.T, name string, labels map[string]string) float64 {
+func metric(t testing.TB, name string, labels map[string]string) float64 {
 	t.Helper()
 	ctx := caddy.ActiveContext()
 	families, err := ctx.GetMetricsRegistry().Gather()
@@ -68,12 +68,12 @@ func metric(t *testing.T, name string, labels map[string]string) float64 {
 	return -1
 }
 
-func injected(t *testing.T, point, rule, kind string) float64 {
+func injected(t testing.TB, point, rule, kind string) float64 {
 	t.Helper()
 	return metric(t, "caddy_fault_injected_total", map[string]string{"point": point, "rule": rule, "kind": kind})
 }
 
-func passed(t *testing.T, point, rule, reason string) float64 {
+func passed(t testing.TB, point, rule, reason string) float64 {
 	t.Helper()
 	return metric(t, "caddy_fault_passed_total", map[string]string{"point": point, "rule": rule, "reason": reason})
 }

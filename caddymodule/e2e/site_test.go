@@ -296,7 +296,7 @@ func writeFile(t *testing.T, path string, content []byte) {
 }
 
 // eventually waits until check finds nothing to complain of.
-func eventually(t *testing.T, check func() error) {
+func eventually(t testing.TB, check func() error) {
 	t.Helper()
 	var err error
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {

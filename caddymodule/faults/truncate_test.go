@@ -45,8 +45,8 @@ type shapedReply struct {
 	err     error
 }
 
-// runShaped runs a fault that shapes replies, over HTTP/2.
-func runShaped(f Fault, r *http.Request, next caddyhttp.HandlerFunc) (got shapedReply) {
+// runShaped runs a fault that shapes replies, or a chain, over HTTP/2.
+func runShaped(f caddyhttp.MiddlewareHandler, r *http.Request, next caddyhttp.HandlerFunc) (got shapedReply) {
 	hit := &Hit{N: 1, U: 0.5, Start: time.Now(), Passed: func(reason string) { got.passed = reason }}
 	if outer, ok := r.Context().Value(hitKey{}).(*Hit); ok {
 		hit.Ended = outer.Ended

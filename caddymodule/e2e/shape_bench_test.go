@@ -1,0 +1,78 @@
+package e2e
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// askRaw sends a request on a new connection and reads the head of the reply.
+func askRaw(tb testing.TB, addr string) *http.Response {
+	tb.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(conn, get("/")); err != nil {
+		tb.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return resp
+}
+
+// BenchmarkDribble measures how evenly the pieces come: by how much the worst
+// one is late, and how long after it the reply is over.
+func BenchmarkDribble(b *testing.B) {
+	const chunks, piece, every = 20, 1000, 100 * time.Millisecond
+	addr := benchSite(b, "fault {\ndribble 20 2s\n}\nreverse_proxy "+listenTB(b, chunks*piece)+"\n")
+	var worst, end time.Duration
+	for b.Loop() {
+		resp := askRaw(b, addr)
+		if resp.ContentLength != chunks*piece {
+			b.Fatalf("Content-Length: got %d", resp.ContentLength)
+		}
+		began := time.Now()
+		for i := range chunks {
+			if _, err := io.ReadFull(resp.Body, make([]byte, piece)); err != nil {
+				b.Fatal(err)
+			}
+			worst = max(worst, (time.Since(began) - time.Duration(i+1)*every).Abs())
+		}
+		last := time.Now()
+		if n, err := resp.Body.Read(make([]byte, 1)); n > 0 || err != io.EOF {
+			b.Fatalf("behind the last piece: got %d bytes, error %v", n, err)
+		}
+		end = max(end, time.Since(last))
+	}
+	b.ReportMetric(worst.Seconds()*1e3, "ms-off")
+	b.ReportMetric(end.Seconds()*1e3, "ms-after")
+}
+
+// TestThrottleMemory takes a while of a body of 1 GiB: what the process needs
+// does not grow with it.
+func TestThrottleMemory(t *testing.T) {
+	for _, phase := range phases {
+		addr := benchSite(t, "fault {\nphase "+phase+"\nthrottle 20MiB/s\n}\nreverse_proxy "+listenTB(t, 1<<30)+"\n")
+		resp := askRaw(t, addr)
+		least, most := 1<<62, 0
+		for began := time.Now(); time.Since(began) < time.Second; {
+			if _, err := io.CopyN(io.Discard, resp.Body, 2<<20); err != nil {
+				t.Fatal(err)
+			}
+			heap := inUse().heap
+			least, most = min(least, heap), max(most, heap)
+		}
+		t.Logf("phase %s: %d KiB more at most", phase, (most-least)>>10)
+		if most-least > 1<<20 {
+			t.Errorf("phase %s: the heap has grown by %d bytes", phase, most-least)
+		}
+	}
+}

@@ -1,0 +1,42 @@
+package faults
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// The faults of a rule work in the order written, the first one next to the
+// client: each shapes what those after it have made of the reply.
+func TestCompose(t *testing.T) {
+	const whole, half = 256 << 10, 128 << 10
+	delay := parse(t, new(Delay), "delay 1s")
+	throttle := parse(t, new(Throttle), "throttle 64KiB/s")
+	truncate := parse(t, new(Truncate), "truncate 50%")
+	shorten := parse(t, new(Truncate), "truncate 50% clean")
+	for _, tt := range []struct {
+		name    string
+		chain   Chain
+		aborted bool
+		took    time.Duration
+	}{
+		{"delay, throttle, truncate", Chain{delay, throttle, truncate}, true, 3 * time.Second},
+		{"throttle, shorten", Chain{throttle, shorten}, false, 2 * time.Second},
+		{"shorten what is throttled", Chain{shorten, throttle}, false, 4 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				got := runShaped(tt.chain, request(http.MethodGet), sized(strings.Repeat("x", whole), 32<<10))
+				if got.Body.Len() != half || got.aborted != tt.aborted || got.err != nil {
+					t.Errorf("got %d bytes, aborted %v, error %v, want %d, aborted %v", got.Body.Len(), got.aborted, got.err, half, tt.aborted)
+				}
+				if off := (time.Since(start) - tt.took).Abs(); off > time.Millisecond {
+					t.Errorf("took %v, want %v", time.Since(start), tt.took)
+				}
+			})
+		})
+	}
+}
