@@ -197,12 +197,18 @@ var (
 // of every reply, here one for a host that it does not serve.
 func (s *site) quicAddr(t *testing.T) string {
 	t.Helper()
-	conn := s.dial(t)
-	defer conn.Close()
-	reply := conn.roundTrip("GET / HTTP/1.1\r\nHost: nobody.test\r\n\r\n")
-	port := altSvc.FindStringSubmatch(reply.head)
+	var port []string
+	eventually(t, func() error { // the field comes when the listener is ready, a little after the others
+		conn := s.dial(t)
+		defer conn.Close()
+		reply := conn.roundTrip("GET / HTTP/1.1\r\nHost: nobody.test\r\n\r\n")
+		if port = altSvc.FindStringSubmatch(reply.head); port == nil {
+			return fmt.Errorf("no HTTP/3 port in %q", reply.head)
+		}
+		return nil
+	})
 	if port == nil {
-		t.Fatalf("no HTTP/3 port in %q", reply.head)
+		t.FailNow()
 	}
 	return net.JoinHostPort("127.0.0.1", port[1])
 }
