@@ -86,7 +86,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 // Validate checks the settings.
 func (a *App) Validate() error {
 	switch {
-	case !httpguts.ValidHeaderFieldName(a.Disclose):
+	case a.Disclose != "" && !httpguts.ValidHeaderFieldName(a.Disclose):
 		return fmt.Errorf("bad disclose '%s': want the name of a header field, or off", a.Disclose)
 	case a.MaxActive < 0:
 		return fmt.Errorf("bad max_active '%d': negative", a.MaxActive)

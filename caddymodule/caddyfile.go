@@ -30,6 +30,7 @@ func init() {
 //	    point  <name>
 //	    sticky <key>
 //	    seed   <number>
+//	    halted
 //	    trigger <source> [<name>] {
 //	        ...
 //	    }
@@ -96,7 +97,7 @@ func (p *pointParser) parse() error {
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
 		word := p.Val()
 		switch word {
-		case "point", "sticky", "seed":
+		case "point", "sticky", "seed", "halted":
 			if seen[word] {
 				return p.Errf("%s already specified", word)
 			}
@@ -162,6 +163,10 @@ func (p *pointParser) parseStatus() error {
 
 // parseOption parses a setting of the point itself.
 func (p *pointParser) parseOption(word string) error {
+	if word == "halted" {
+		p.handler.Halted = true
+		return noArgs(p.Dispenser)
+	}
 	var value string
 	if !p.AllArgs(&value) {
 		return p.ArgErr()
@@ -267,7 +272,12 @@ func (p *pointParser) routeName() string {
 // parseGlobalOption sets up what all injection points have in common. Syntax:
 //
 //	fault {
-//	    disclose <header>|off
+//	    halted
+//	    dry_run
+//	    disclose   <header>|off
+//	    max_active <number>
+//	    journal    <number>
+//	    halt_when  <number> <window>
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	d.Next() // consume option
@@ -277,22 +287,70 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if d.NextArg() {
 		return nil, d.Errf("unexpected argument '%s'", d.Val())
 	}
-	app := new(App)
+	app, seen := new(App), make(map[string]bool)
 	for d.NextBlock(0) {
-		switch word := d.Val(); word {
-		case "disclose":
-			if app.Disclose != "" {
-				return nil, d.Err("disclose already specified")
-			}
-			if !d.AllArgs(&app.Disclose) {
-				return nil, d.ArgErr()
-			}
-			if err := app.Validate(); err != nil {
-				return nil, d.WrapErr(err)
-			}
-		default:
-			return nil, d.Errf("unrecognized option '%s' of fault", word)
+		word := d.Val()
+		if seen[word] {
+			return nil, d.Errf("%s already specified", word)
+		}
+		seen[word] = true
+		if err := app.unmarshalOption(d, word); err != nil {
+			return nil, err
+		}
+		if err := app.Validate(); err != nil {
+			return nil, d.WrapErr(err)
 		}
 	}
 	return httpcaddyfile.App{Name: "fault", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
+	switch word {
+	case "halted":
+		a.Halted = true
+		return noArgs(d)
+	case "dry_run":
+		a.DryRun = true
+		return noArgs(d)
+	case "disclose":
+		return textParser(&a.Disclose)(d)
+	case "max_active":
+		var number *int
+		err := countParser(&number)(d)
+		if err == nil && *number == 0 {
+			return d.Err("bad max_active '0': want 1 or more")
+		}
+		if err == nil {
+			a.MaxActive = int64(*number)
+		}
+		return err
+	case "journal":
+		return countParser(&a.Journal)(d)
+	case "halt_when":
+		return a.unmarshalHaltWhen(d)
+	default:
+		return d.Errf("unrecognized option '%s' of fault", word)
+	}
+}
+
+func (a *App) unmarshalHaltWhen(d *caddyfile.Dispenser) error {
+	var number, window string
+	if !d.AllArgs(&number, &window) {
+		return d.Err("halt_when needs a number of errors and a window, such as halt_when 50 1m")
+	}
+	errors, err := parseCount(d, "halt_when", number)
+	if err != nil {
+		return err
+	}
+	length, err := parseDuration(d, "window of halt_when", window)
+	a.HaltWhen = &HaltWhen{Errors: errors, Window: length}
+	return err
+}
+
+// noArgs refuses arguments behind an option that is its word alone.
+func noArgs(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.Errf("unexpected argument '%s'", d.Val())
+	}
+	return nil
 }

@@ -58,7 +58,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("getting fault app: %w", err)
 	}
 	app := mod.(*App)
-	h.Passed, h.StartOff = h.passed, h.Halted
+	h.Passed, h.StartOff, h.Point.Tag = h.passed, h.Halted, h
 	if err := h.Point.Provision(ctx, &app.points); err != nil {
 		return err
 	}

@@ -6,14 +6,14 @@ import (
 	"slices"
 )
 
-// mergePatch applies a merge patch to a document, both of them valid JSON, by
+// MergePatch applies a merge patch to a document, both of them valid JSON, by
 // the algorithm of RFC 7396 section 2. What the patch does not name stays as it
 // was written, byte for byte; new members come last, in the patch's order.
 //
 // No library does that. github.com/evanphx/json-patch takes nulls out of arrays,
 // where they are values, and adds members in random order; others read the
 // document into a map, which loses the order and the digits of numbers.
-func mergePatch(document, patch []byte) []byte {
+func MergePatch(document, patch []byte) []byte {
 	changes, ok := parseObject(patch)
 	if !ok {
 		return bytes.TrimSpace(patch)
@@ -84,7 +84,7 @@ func (o *object) change(c member) {
 	known := false
 	for i := range o.members {
 		if m := &o.members[i]; m.name == c.name {
-			m.value = mergePatch(m.value, c.value)
+			m.value = MergePatch(m.value, c.value)
 			known = true
 		}
 	}
@@ -103,7 +103,7 @@ func (o *object) add(c member) {
 	o.members = append(o.members, member{
 		name:  c.name,
 		lead:  slices.Concat(indent, bytes.TrimLeft(c.lead, " \t\r\n")),
-		value: mergePatch(nil, c.value), // which leaves out what it would remove
+		value: MergePatch(nil, c.value), // which leaves out what it would remove
 	})
 }
 

@@ -40,7 +40,7 @@ func TestMergePatch(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := mergePatch([]byte(tt.document), []byte(tt.patch)); string(got) != tt.want {
+			if got := MergePatch([]byte(tt.document), []byte(tt.patch)); string(got) != tt.want {
 				t.Errorf("%s with %s: got %s, want %s", tt.document, tt.patch, got, tt.want)
 			}
 		})
@@ -97,7 +97,7 @@ func FuzzMergePatch(f *testing.F) {
 			t.Skip()
 		}
 		var got any
-		text := mergePatch(document, patch)
+		text := MergePatch(document, patch)
 		if err := json.Unmarshal(text, &got); err != nil {
 			t.Fatalf("%q with %q: got %q: %v", document, patch, text, err)
 		}
@@ -107,7 +107,7 @@ func FuzzMergePatch(f *testing.F) {
 		if _, ok := target.(map[string]any); !ok {
 			return
 		}
-		if same := mergePatch(document, []byte("{}")); string(same) != string(document) {
+		if same := MergePatch(document, []byte("{}")); string(same) != string(document) {
 			t.Fatalf("%q with {}: got %q", document, same)
 		}
 	})

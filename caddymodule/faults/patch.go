@@ -204,7 +204,7 @@ func (f *Patch) newBody(old []byte, encoding string) (body []byte, reason string
 	case !json.Valid(old):
 		return nil, passNotJSON
 	}
-	return mergePatch(old, f.JSON), ""
+	return MergePatch(old, f.JSON), ""
 }
 
 // gunzip unpacks no more than one byte above limit, however much there is.

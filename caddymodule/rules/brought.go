@@ -24,6 +24,13 @@ func (p *Point) Brought(name string, maxActive int) *Brought {
 	}
 }
 
+// Hits is how many requests they have hit.
+func (b *Brought) Hits() uint64 {
+	b.counters.mu.Lock()
+	defer b.counters.mu.Unlock()
+	return b.counters.hits
+}
+
 // Rule makes one of them.
 func (b *Brought) Rule(name string, chain faults.Chain, phase string, percent float64) *Rule {
 	return &Rule{Name: name, Phase: phase, Faults: chain, percent: percent, limits: b.limits, counters: b.counters}

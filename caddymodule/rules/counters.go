@@ -132,16 +132,22 @@ func (c *counters) tally(key string) *tally {
 	if c.byKey == nil {
 		return &c.all
 	}
-	if len(key) > maxKeySize {
-		sum := sha256.Sum256([]byte(key))
-		key = "sha256:" + hex.EncodeToString(sum[:]) // too long to be a key as it came
-	}
+	key = keptAs(key)
 	t, known := c.byKey.Get(key)
 	if !known {
 		t = new(tally)
 		c.byKey.Add(strings.Clone(key), t) // the request's memory must not stay
 	}
 	return t
+}
+
+// keptAs is what is kept of a key.
+func keptAs(key string) string {
+	if len(key) <= maxKeySize {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return "sha256:" + hex.EncodeToString(sum[:]) // too long to be a key as it came
 }
 
 // tally is the count of requests, of all or of those with one key.

@@ -3,6 +3,7 @@ package rules
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,25 @@ import (
 type Group struct {
 	mu     sync.Mutex
 	points map[string]*namesakes
+	order  []*Point // the first of each name
+}
+
+// Points are the points by the order in which they were loaded, one of each
+// name.
+func (g *Group) Points() []*Point {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.order)
+}
+
+// Point is the first point of a name, nil if there is none.
+func (g *Group) Point(name string) *Point {
+	for _, p := range g.Points() {
+		if p.Name == name {
+			return p
+		}
+	}
+	return nil
 }
 
 // namesakes are the settings that points of the same name agree on.
@@ -42,6 +62,7 @@ func (p *Point) settings() (settings, error) {
 		if err != nil {
 			return s, fmt.Errorf("rule '%s': %w", rule.Name, err)
 		}
+		rule.Source = raw
 		s.rules = append(s.rules, string(raw))
 	}
 	return s, nil
@@ -75,6 +96,7 @@ func (g *Group) agree(p *Point, s settings) error {
 	}
 	known := g.points[p.Name]
 	if known == nil {
+		g.order = append(g.order, p)
 		known = &namesakes{point: s.point, rules: make(map[string]string)}
 		g.points[p.Name] = known
 	}

@@ -42,6 +42,12 @@ type Point struct {
 	// without rules does nothing.
 	Rules []*Rule `json:"rules,omitempty"`
 
+	// Tag is who has the point.
+	Tag any `json:"-"`
+
+	// Match is MatcherSetsRaw as it was configured.
+	Match caddyhttp.RawMatcherSets `json:"-"`
+
 	// StartOff has the rules switched off when they are first loaded.
 	StartOff bool `json:"-"`
 
@@ -77,6 +83,7 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 	if err != nil {
 		return err
 	}
+	p.Match = p.MatcherSetsRaw
 	if p.matchers, err = loadMatchers(ctx, p, p.MatcherSetsRaw); err != nil {
 		return err
 	}

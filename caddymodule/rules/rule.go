@@ -106,6 +106,9 @@ type Rule struct {
 	// Faults is the loaded chain.
 	Faults faults.Chain `json:"-"`
 
+	// Source is the rule as it was configured.
+	Source json.RawMessage `json:"-"`
+
 	// Tag is what the owner of the rule knows it by.
 	Tag any `json:"-"`
 

@@ -1,0 +1,242 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// experimentView is an experiment that is on.
+type experimentView struct {
+	Name     string    `json:"name"`
+	Revision string    `json:"revision"`
+	Started  time.Time `json:"started"`
+
+	// Ends is when it is over by itself, TimeLeft how long that takes in
+	// seconds. Without an end they are not there.
+	Ends     *time.Time `json:"ends,omitempty"`
+	TimeLeft float64    `json:"time_left,omitempty"`
+
+	// AppliesTo is the injection points of the running configuration that it is
+	// for.
+	AppliesTo []string `json:"applies_to"`
+
+	rules.Stats
+
+	// Experiment is the experiment as it was given.
+	Experiment json.RawMessage `json:"experiment"`
+}
+
+func newExperimentView(l *experiments.Live) experimentView {
+	view := experimentView{
+		Name:       l.Name,
+		Revision:   strconv.FormatUint(l.Revision, 10),
+		Started:    l.Started.UTC(),
+		AppliesTo:  appliesTo(l.Experiment),
+		Stats:      l.Stats(),
+		Experiment: l.JSON,
+	}
+	if !l.Ends.IsZero() {
+		ends := l.Ends.UTC()
+		view.Ends, view.TimeLeft = &ends, time.Until(ends).Round(time.Millisecond).Seconds()
+	}
+	return view
+}
+
+// places are the injection points of the running configuration.
+func places() []experiments.Place {
+	var all []experiments.Place
+	if app := process.current(); app != nil {
+		for _, p := range app.points.Points() {
+			_, handler := p.Tag.(*Handler)
+			all = append(all, experiments.Place{Point: p.Name, Transport: !handler})
+		}
+	}
+	return all
+}
+
+func appliesTo(e *experiments.Experiment) []string {
+	names := []string{}
+	for _, place := range places() {
+		if e.At(place) {
+			names = append(names, place.Point)
+		}
+	}
+	return names
+}
+
+func listViews() []experimentView {
+	views := []experimentView{}
+	for _, live := range process.store.List() {
+		views = append(views, newExperimentView(live))
+	}
+	return views
+}
+
+// listExperiments lists those that are on, or with `?ended` those that have been
+// over for less than an hour.
+func (a *api) listExperiments(w http.ResponseWriter, r *http.Request) error {
+	if r.URL.Query().Has("ended") {
+		past := process.store.Past()
+		if past == nil {
+			past = []experiments.Past{}
+		}
+		return answer(w, http.StatusOK, struct {
+			Ended []experiments.Past `json:"ended"`
+		}{past})
+	}
+	return answer(w, http.StatusOK, struct {
+		Experiments []experimentView `json:"experiments"`
+	}{listViews()})
+}
+
+func (a *api) getExperiment(w http.ResponseWriter, r *http.Request) error {
+	live := process.store.Get(r.PathValue("name"))
+	if live == nil {
+		return noExperiment(r)
+	}
+	return answerExperiment(w, http.StatusOK, live)
+}
+
+func noExperiment(r *http.Request) error {
+	return refuse(http.StatusNotFound, "no experiment '%s'", r.PathValue("name"))
+}
+
+func answerExperiment(w http.ResponseWriter, status int, live *experiments.Live) error {
+	w.Header().Set("ETag", etag(live))
+	return answer(w, status, newExperimentView(live))
+}
+
+func etag(live *experiments.Live) string {
+	return fmt.Sprintf("%q", strconv.FormatUint(live.Revision, 10))
+}
+
+// condition is what If-Match and If-None-Match ask for (RFC 9110 section 13.1);
+// nil is nothing.
+func condition(r *http.Request) experiments.Condition {
+	match, none := r.Header.Get("If-Match"), r.Header.Get("If-None-Match")
+	if match == "" && none == "" {
+		return nil
+	}
+	names := func(list string, live *experiments.Live) bool {
+		if live == nil {
+			return false
+		}
+		return slices.ContainsFunc(strings.Split(list, ","), func(tag string) bool {
+			tag = strings.TrimSpace(tag)
+			return tag == "*" || tag == etag(live)
+		})
+	}
+	return func(live *experiments.Live) bool {
+		return (match == "" || names(match, live)) && (none == "" || !names(none, live))
+	}
+}
+
+// putExperiment begins an experiment, or replaces the one of its name.
+func (a *api) putExperiment(w http.ResponseWriter, r *http.Request) error {
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	return a.begin(w, r, body, condition(r))
+}
+
+// patchExperiment changes an experiment by a merge patch (RFC 7396). Its time
+// begins anew.
+func (a *api) patchExperiment(w http.ResponseWriter, r *http.Request) error {
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	live := process.store.Get(r.PathValue("name"))
+	switch {
+	case live == nil:
+		return noExperiment(r)
+	case !json.Valid(body):
+		return refuse(http.StatusBadRequest, "the patch is no JSON")
+	}
+	asked, seen := condition(r), live.Revision
+	unchanged := func(now *experiments.Live) bool {
+		return now != nil && now.Revision == seen && (asked == nil || asked(now))
+	}
+	return a.begin(w, r, faults.MergePatch(live.JSON, body), unchanged)
+}
+
+func (a *api) begin(w http.ResponseWriter, r *http.Request, body []byte, when experiments.Condition) error {
+	e, err := experiments.Parse(r.PathValue("name"), body)
+	if err != nil {
+		return refuse(http.StatusBadRequest, "%v", err)
+	}
+	if err := checkPlaces(e); err != nil {
+		return err
+	}
+	live, created, err := process.store.Put(e, body, when)
+	if err != nil {
+		return refuseChange(err)
+	}
+	status := http.StatusOK
+	if created {
+		status = http.StatusCreated
+		w.Header().Set("Location", apiPrefix+"/experiments/"+live.Name)
+	}
+	return answerExperiment(w, status, live)
+}
+
+// checkPlaces wants the points of an experiment to be there, and no rule of its
+// name at any of them: counters and the journal could not tell the two apart.
+func checkPlaces(e *experiments.Experiment) error {
+	known := places()
+	for _, name := range e.Points {
+		there := func(place experiments.Place) bool { return place.Point == name }
+		if name != experiments.Everywhere && !slices.ContainsFunc(known, there) {
+			return refuse(http.StatusNotFound, "no injection point '%s'; there are: %s", name, strings.Join(pointNames(known), ", "))
+		}
+	}
+	for _, name := range appliesTo(e) {
+		if len(findRules(name, e.Name)) > 0 {
+			return refuse(http.StatusConflict, "the injection point '%s' has a rule '%s': choose another name", name, e.Name)
+		}
+	}
+	return nil
+}
+
+func pointNames(all []experiments.Place) []string {
+	names := make([]string, len(all))
+	for i, place := range all {
+		names[i] = place.Point
+	}
+	return names
+}
+
+// refuseChange is the answer to a change that the store refuses.
+func refuseChange(err error) error {
+	switch {
+	case errors.Is(err, experiments.ErrHalted), errors.Is(err, errNoPoints):
+		return refuse(http.StatusConflict, "%v", err)
+	case errors.Is(err, experiments.ErrModified):
+		return refuse(http.StatusPreconditionFailed, "%v", err)
+	default:
+		return refuse(http.StatusBadRequest, "%v", err)
+	}
+}
+
+func (a *api) deleteExperiment(w http.ResponseWriter, r *http.Request) error {
+	err := process.store.Delete(r.PathValue("name"), condition(r))
+	switch {
+	case errors.Is(err, experiments.ErrUnknown):
+		return noExperiment(r)
+	case err != nil:
+		return refuseChange(err)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

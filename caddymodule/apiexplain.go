@@ -1,0 +1,138 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/url"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// explainRequest is the request to explain.
+type explainRequest struct {
+	// Method is GET unless given.
+	Method string `json:"method,omitempty"`
+
+	// URL is absolute, or a path.
+	URL string `json:"url"`
+
+	// Header has one value or a list of them for each field.
+	Header map[string]headerValues `json:"header,omitempty"`
+
+	// Client is the address that the request comes from, such as 192.0.2.1.
+	// Default: 127.0.0.1.
+	Client string `json:"client,omitempty"`
+}
+
+// headerValues is one text or several in JSON.
+type headerValues []string
+
+// UnmarshalJSON reads both.
+func (v *headerValues) UnmarshalJSON(data []byte) error {
+	if bytes.HasPrefix(data, []byte(`"`)) {
+		*v = []string{""}
+		return json.Unmarshal(data, &(*v)[0])
+	}
+	return json.Unmarshal(data, (*[]string)(v))
+}
+
+// explainView is what would become of the request, point by point. The matchers
+// see it as it is written: a rewrite that comes before a point is not known.
+type explainView struct {
+	Halted bool           `json:"halted"`
+	Points []explainPoint `json:"points"`
+}
+
+type explainPoint struct {
+	Point string `json:"point"`
+
+	// Match says whether the request comes to the point at all.
+	Match bool `json:"match"`
+
+	// Rules are in the order in which they are asked: experiments, then rules of
+	// phase request; then both of phase response.
+	Rules []rules.Verdict `json:"rules"`
+}
+
+// explain tells for a request each rule, whether it would match, and why not.
+func (a *api) explain(w http.ResponseWriter, r *http.Request) error {
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	var asked explainRequest
+	if err := caddy.StrictUnmarshalJSON(body, &asked); err != nil {
+		return refuse(http.StatusBadRequest, "%v", err)
+	}
+	request, err := asked.request()
+	if err != nil {
+		return refuse(http.StatusBadRequest, "%v", err)
+	}
+	view := explainView{Halted: process.sw.Halted(), Points: []explainPoint{}}
+	app := process.current()
+	if app == nil {
+		return answer(w, http.StatusOK, view)
+	}
+	for _, p := range app.points.Points() {
+		_, handler := p.Tag.(*Handler)
+		guests := process.store.Snapshot().Guests(experiments.Place{Point: p.Name, Transport: !handler})
+		match, verdicts, err := p.Explain(request(), guests)
+		if err != nil {
+			return refuse(http.StatusBadRequest, "point '%s': %v", p.Name, err)
+		}
+		if verdicts == nil {
+			verdicts = []rules.Verdict{}
+		}
+		view.Points = append(view.Points, explainPoint{Point: p.Name, Match: match, Rules: verdicts})
+	}
+	return answer(w, http.StatusOK, view)
+}
+
+// request makes the request, anew each time, for matchers may change it.
+func (e *explainRequest) request() (func() *http.Request, error) {
+	if e.URL == "" {
+		return nil, refuse(http.StatusBadRequest, "url: say which")
+	}
+	target, err := url.Parse(e.URL)
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "url: %v", err)
+	}
+	if _, err := http.NewRequest(e.Method, e.URL, nil); err != nil { //nolint:noctx // only to see whether it can be made
+		return nil, refuse(http.StatusBadRequest, "method: %v", err)
+	}
+	return func() *http.Request { return e.build(target) }, nil
+}
+
+func (e *explainRequest) build(target *url.URL) *http.Request {
+	r, _ := http.NewRequest(e.Method, target.RequestURI(), http.NoBody) //nolint:noctx,errcheck // it has been made before
+	r.Host, r.RequestURI = target.Host, target.RequestURI()
+	for name, values := range e.Header {
+		for _, value := range values {
+			r.Header.Add(name, value)
+		}
+	}
+	if host := r.Header.Get("Host"); host != "" {
+		r.Host = host
+		r.Header.Del("Host")
+	}
+	client := e.Client
+	if client == "" {
+		client = "127.0.0.1"
+	}
+	r.RemoteAddr = client + ":0"
+	r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), &discarded{header: make(http.Header)}, nil)
+	caddyhttp.SetVar(r.Context(), caddyhttp.ClientIPVarKey, client)
+	return r
+}
+
+// discarded is a reply that nobody reads.
+type discarded struct{ header http.Header }
+
+func (d *discarded) Header() http.Header         { return d.header }
+func (d *discarded) Write(p []byte) (int, error) { return len(p), nil }
+func (d *discarded) WriteHeader(int)             {}

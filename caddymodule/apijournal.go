@@ -1,0 +1,315 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+)
+
+// getJournal lists the last injected faults, or follows them live for a client
+// that accepts an event stream.
+func (a *api) getJournal(w http.ResponseWriter, r *http.Request) error {
+	q, err := journalQuery(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		return follow(w, r, q)
+	}
+	return answer(w, http.StatusOK, struct {
+		Entries []experiments.Entry `json:"entries"`
+	}{process.journal.Entries(q)})
+}
+
+// journalQuery reads the parameters rule, point, since and limit.
+func journalQuery(params url.Values) (q experiments.Query, err error) {
+	q.Rule, q.Point = params.Get("rule"), params.Get("point")
+	if text := params.Get("limit"); text != "" {
+		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 {
+			return q, refuse(http.StatusBadRequest, "limit: '%s' is no number above 0", text)
+		}
+	}
+	q.Since, err = since(params)
+	return q, err
+}
+
+// since reads the parameter of that name: an instant (RFC 3339) or how long ago.
+func since(params url.Values) (time.Time, error) {
+	text := params.Get("since")
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at, nil
+	}
+	ago, err := caddy.ParseDuration(text)
+	if err != nil {
+		return time.Time{}, refuse(http.StatusBadRequest, "since: '%s' is neither an instant such as 2026-11-22T20:00:00Z nor a duration such as 10m", text)
+	}
+	return time.Now().Add(-ago), nil
+}
+
+// emptyJournal forgets the entries, and sets no counter back.
+func (a *api) emptyJournal(w http.ResponseWriter, _ *http.Request) error {
+	process.journal.Empty()
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// keepAlive is how often a silent feed sends a comment, so that proxies do not
+// take it for dead.
+const keepAlive = 15 * time.Second
+
+// follow sends each entry as an event: `hit` when it begins, `done` when the
+// request is over. A client that comes back says by Last-Event-ID what it has.
+func follow(w http.ResponseWriter, r *http.Request, q experiments.Query) error {
+	if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 64); err == nil {
+		q.AfterSeq = last
+	}
+	feed, entries := process.journal.Follow(q)
+	defer feed.Close()
+	w.Header().Set("Content-Type", "text/event-stream")
+	rc := http.NewResponseController(w)
+	if _, err := fmt.Fprint(w, ": journal\n\n"); err != nil {
+		return nil //nolint:nilerr // the client has left
+	}
+	for _, e := range entries {
+		if sendEvent(w, e) != nil {
+			return nil
+		}
+	}
+	ticker := time.NewTicker(keepAlive)
+	defer ticker.Stop()
+	ended := serverEnd(r)
+	for {
+		if rc.Flush() != nil {
+			return nil
+		}
+		var err error
+		select {
+		case e, open := <-feed.Entries:
+			if !open {
+				return nil // too slow; the client comes back with the last ID
+			}
+			err = sendEvent(w, e)
+		case <-ticker.C:
+			_, err = fmt.Fprint(w, ": still here\n\n")
+		case <-r.Context().Done():
+			return nil
+		case <-ended:
+			return nil
+		case <-process.exit.Done():
+			return nil
+		}
+		if err != nil {
+			return nil //nolint:nilerr // the client has left
+		}
+	}
+}
+
+func sendEvent(w http.ResponseWriter, e experiments.Entry) error {
+	data, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	name := "hit"
+	if e.Done {
+		name = "done"
+	}
+	_, err = fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", e.Seq, name, data)
+	return err
+}
+
+// serverEnds has a channel for each server that has feeds, closed when it shuts
+// down: it would wait for them.
+var serverEnds sync.Map // *http.Server to chan struct{}
+
+func serverEnd(r *http.Request) <-chan struct{} {
+	srv, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok {
+		return nil
+	}
+	fresh := make(chan struct{})
+	known, loaded := serverEnds.LoadOrStore(srv, fresh)
+	if !loaded {
+		srv.RegisterOnShutdown(func() {
+			serverEnds.Delete(srv)
+			close(fresh)
+		})
+	}
+	return known.(chan struct{})
+}
+
+// verifyView is the answer to an assertion that holds.
+type verifyView struct {
+	Count int `json:"count"`
+}
+
+// verify asserts how often a rule has hit.
+func (a *api) verify(w http.ResponseWriter, r *http.Request) error {
+	v, err := newVerification(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	count, ok := v.wait(r)
+	if !ok {
+		no := refuse(http.StatusExpectationFailed, "rule '%s' has hit %d times, want %s", v.rule, count, v.wanted())
+		no.Count = &count
+		return no
+	}
+	return answer(w, http.StatusOK, verifyView{count})
+}
+
+// verification is an assertion; a bound of -1 is none.
+type verification struct {
+	point, rule     string
+	atLeast, atMost int
+	since           time.Time
+	limit           time.Duration
+}
+
+// maxVerifyWait bounds how long a verification waits.
+const maxVerifyWait = 10 * time.Minute
+
+func newVerification(params url.Values) (v verification, err error) {
+	v = verification{point: params.Get("point"), rule: params.Get("rule"), atLeast: -1, atMost: -1}
+	if v.rule == "" {
+		return v, refuse(http.StatusBadRequest, "rule: say which")
+	}
+	given := 0
+	for name, targets := range map[string][]*int{"exactly": {&v.atLeast, &v.atMost}, "at_least": {&v.atLeast}, "at_most": {&v.atMost}} {
+		text := params.Get(name)
+		if text == "" {
+			continue
+		}
+		given++
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return v, refuse(http.StatusBadRequest, "%s: '%s' is no count", name, text)
+		}
+		for _, target := range targets {
+			*target = n
+		}
+	}
+	switch {
+	case given == 0:
+		return v, refuse(http.StatusBadRequest, "say exactly, at_least or at_most")
+	case params.Has("exactly") && given > 1:
+		return v, refuse(http.StatusBadRequest, "exactly cannot go together with at_least or at_most")
+	}
+	if v.since, err = since(params); err != nil {
+		return v, err
+	}
+	if text := params.Get("wait"); text != "" {
+		if v.limit, err = caddy.ParseDuration(text); err != nil || v.limit < 0 || v.limit > maxVerifyWait {
+			return v, refuse(http.StatusBadRequest, "wait: '%s' is no duration up to %s", text, maxVerifyWait)
+		}
+	}
+	if _, ok := v.count(); !ok {
+		return v, refuse(http.StatusNotFound, "no rule '%s'%s", v.rule, atPoint(v.point))
+	}
+	return v, nil
+}
+
+func atPoint(point string) string {
+	if point == "" {
+		return ""
+	}
+	return " at an injection point '" + point + "'"
+}
+
+// wanted says the bounds in words.
+func (v *verification) wanted() string {
+	switch {
+	case v.atLeast == v.atMost:
+		return fmt.Sprintf("exactly %d", v.atLeast)
+	case v.atMost < 0:
+		return fmt.Sprintf("at least %d", v.atLeast)
+	case v.atLeast < 0:
+		return fmt.Sprintf("at most %d", v.atMost)
+	default:
+		return fmt.Sprintf("%d to %d", v.atLeast, v.atMost)
+	}
+}
+
+// wait counts until the assertion holds or the time is over.
+func (v *verification) wait(r *http.Request) (count int, ok bool) {
+	feed, _ := process.journal.Follow(experiments.Query{Rule: v.rule, Point: v.point, Limit: 1})
+	defer feed.Close()
+	timer := time.NewTimer(v.limit)
+	defer timer.Stop()
+	for {
+		count, _ = v.count()
+		if ok = count >= v.atLeast && (v.atMost < 0 || count <= v.atMost); ok {
+			return count, true
+		}
+		select {
+		case _, open := <-feed.Entries:
+			if !open {
+				feed, _ = process.journal.Follow(experiments.Query{Rule: v.rule, Point: v.point, Limit: 1})
+				defer feed.Close()
+			}
+		case <-timer.C:
+			return count, false
+		case <-r.Context().Done():
+			return count, false
+		case <-serverEnd(r):
+			return count, false
+		}
+	}
+}
+
+// count is how often the rule has hit; false if there is no such rule, nor has
+// been for an hour. With an instant the journal is counted, which has an end.
+func (v *verification) count() (count int, ok bool) {
+	for _, rule := range findRules(v.point, v.rule) {
+		count, ok = count+int(rule.Stats().Hits), true
+	}
+	for _, live := range process.store.List() {
+		if live.Name == v.rule && (v.point == "" || live.At(experiments.Place{Point: v.point})) {
+			count, ok = count+int(live.Stats().Hits), true
+		}
+	}
+	for _, p := range triggerPoints(v) {
+		count, ok = count+p.hits(), true
+	}
+	if !ok {
+		for _, past := range process.store.Past() {
+			if past.Name == v.rule {
+				count, ok = int(past.Hits), true
+				break
+			}
+		}
+	}
+	if !v.since.IsZero() {
+		count = len(process.journal.Entries(experiments.Query{Rule: v.rule, Point: v.point, Since: v.since}))
+	}
+	return count, ok
+}
+
+// triggerPoints are the triggers that v may mean.
+func triggerPoints(v *verification) []*Trigger {
+	app := process.current()
+	if app == nil || v.rule != triggerRule {
+		return nil
+	}
+	var found []*Trigger
+	for _, p := range app.points.Points() {
+		if h, ok := p.Tag.(*Handler); ok && (v.point == "" || p.Name == v.point) {
+			found = append(found, h.Triggers...)
+		}
+	}
+	return found
+}
+
+// hits is how often the trigger has been obeyed.
+func (t *Trigger) hits() int { return int(t.parser.brought.Hits()) }

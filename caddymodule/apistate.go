@@ -1,0 +1,209 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/certmagic"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// stateView is everything at a glance.
+type stateView struct {
+	experiments.State
+
+	// Active is how many requests are hit just now.
+	Active int64 `json:"active"`
+
+	Points      []pointView      `json:"points"`
+	Experiments []experimentView `json:"experiments"`
+}
+
+// pointView is one injection point of the running configuration.
+type pointView struct {
+	Point    string                   `json:"point"`
+	Match    caddyhttp.RawMatcherSets `json:"match,omitempty"`
+	Triggers []*Trigger               `json:"triggers,omitempty"`
+	Rules    []ruleView               `json:"rules"`
+}
+
+// ruleView is one rule of it.
+type ruleView struct {
+	Name string `json:"name"`
+	rules.Stats
+
+	// Passed is how many matching requests were let pass, by reason. Unlike the
+	// other counts it is not set back.
+	Passed map[string]uint64 `json:"passed"`
+
+	// Rule is the rule as it was configured.
+	Rule json.RawMessage `json:"rule"`
+}
+
+func (a *api) getState(w http.ResponseWriter, _ *http.Request) error {
+	return answer(w, http.StatusOK, newStateView())
+}
+
+func newStateView() stateView {
+	view := stateView{
+		State:       process.sw.State(),
+		Active:      process.active.Load(),
+		Points:      []pointView{},
+		Experiments: listViews(),
+	}
+	app := process.current()
+	if app == nil {
+		return view
+	}
+	for _, p := range app.points.Points() {
+		view.Points = append(view.Points, newPointView(p))
+	}
+	return view
+}
+
+func newPointView(p *rules.Point) pointView {
+	view := pointView{Point: p.Name, Match: p.Match, Rules: []ruleView{}}
+	if h, ok := p.Tag.(*Handler); ok {
+		for _, t := range h.Triggers {
+			shown := *t
+			if shown.Key != "" {
+				shown.Key = "***"
+			}
+			view.Triggers = append(view.Triggers, &shown)
+		}
+	}
+	for _, rule := range p.Rules {
+		l := rule.Tag.(*label)
+		view.Rules = append(view.Rules, ruleView{Name: rule.Name, Stats: rule.Stats(), Passed: l.metrics.passedCounts(), Rule: rule.Source})
+	}
+	return view
+}
+
+// passedCounts are the counts that are not 0.
+func (m *ruleMetrics) passedCounts() map[string]uint64 {
+	counts := make(map[string]uint64)
+	for reason, counter := range m.passed {
+		if n := counterValue(counter); n > 0 {
+			counts[rules.Reason(reason).String()] = n
+		}
+	}
+	return counts
+}
+
+func counterValue(c prometheus.Counter) uint64 {
+	var m dto.Metric
+	if err := c.Write(&m); err != nil {
+		return 0
+	}
+	return uint64(m.GetCounter().GetValue())
+}
+
+// halt stops all faults. When it answers, none is injected any more.
+func (a *api) halt(w http.ResponseWriter, r *http.Request) error {
+	return a.turn(w, newState(true, whyAPI))
+}
+
+// resume re-arms the rules and triggers.
+func (a *api) resume(w http.ResponseWriter, r *http.Request) error {
+	if app := process.current(); app != nil && app.Halted {
+		return refuse(http.StatusConflict, "the configuration says halted: take it out of the global option fault")
+	}
+	return a.turn(w, newState(false, whyAPI))
+}
+
+// turnView is the answer to a turn of the switch.
+type turnView struct {
+	experiments.State
+
+	// Warning says that the switch has turned, but the next process will not
+	// know of it.
+	Warning string `json:"warning,omitempty"`
+}
+
+func (a *api) turn(w http.ResponseWriter, state experiments.State) error {
+	process.sw.Set(state)
+	view := turnView{State: process.sw.State()}
+	if err := save(a.storageNow(), view.State); err != nil {
+		view.Warning = "not kept for the next start: " + err.Error()
+	}
+	return answer(w, http.StatusOK, view)
+}
+
+// findRules are the rules of that name at that point; empty is any.
+func findRules(point, name string) []*rules.Rule {
+	var found []*rules.Rule
+	app := process.current()
+	if app == nil {
+		return nil
+	}
+	for _, p := range app.points.Points() {
+		if point != "" && p.Name != point {
+			continue
+		}
+		for _, rule := range p.Rules {
+			if name == "" || rule.Name == name {
+				found = append(found, rule)
+			}
+		}
+	}
+	return found
+}
+
+func (a *api) switchRuleOff(w http.ResponseWriter, r *http.Request) error {
+	return a.switchRule(w, r, true)
+}
+
+func (a *api) switchRuleOn(w http.ResponseWriter, r *http.Request) error {
+	return a.switchRule(w, r, false)
+}
+
+// switchRule switches one configured rule off or on, until a reload that changes
+// it.
+func (a *api) switchRule(w http.ResponseWriter, r *http.Request, off bool) error {
+	point, name := r.PathValue("point"), r.PathValue("rule")
+	found := findRules(point, name)
+	if len(found) == 0 {
+		return refuse(http.StatusNotFound, "no rule '%s' at an injection point '%s'", name, point)
+	}
+	for _, rule := range found {
+		rule.SwitchOff(off)
+	}
+	return answer(w, http.StatusOK, struct {
+		Point string `json:"point"`
+		Rule  string `json:"rule"`
+		Off   bool   `json:"off"`
+	}{point, name, off})
+}
+
+// reset sets counters back to the start.
+func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
+	point, name := r.URL.Query().Get("point"), r.URL.Query().Get("rule")
+	found := findRules(point, name)
+	for _, live := range process.store.List() {
+		if (name == "" || live.Name == name) && (point == "" || live.At(experiments.Place{Point: point})) {
+			found = append(found, &live.Rule)
+		}
+	}
+	if len(found) == 0 && (point != "" || name != "") {
+		return refuse(http.StatusNotFound, "no rule '%s' at an injection point '%s'", name, point)
+	}
+	for _, rule := range found {
+		rule.Reset()
+	}
+	return answer(w, http.StatusOK, struct {
+		Reset int `json:"reset"` // how many rules
+	}{len(found)})
+}
+
+// storageNow is the storage of the running configuration.
+func (a *api) storageNow() certmagic.Storage {
+	if app := process.current(); app != nil {
+		return app.ctx.Storage()
+	}
+	return a.storage
+}
