@@ -179,7 +179,7 @@ func (a *api) begin(w http.ResponseWriter, r *http.Request, body []byte, when ex
 	if err := checkPlaces(e); err != nil {
 		return err
 	}
-	live, created, err := process.store.Put(e, body, when)
+	live, created, err := process.put(e, body, when)
 	if err != nil {
 		return refuseChange(err)
 	}
@@ -220,7 +220,9 @@ func pointNames(all []experiments.Place) []string {
 // refuseChange is the answer to a change that the store refuses.
 func refuseChange(err error) error {
 	switch {
-	case errors.Is(err, experiments.ErrHalted), errors.Is(err, errNoPoints):
+	case errors.Is(err, experiments.ErrStorage):
+		return refuse(http.StatusServiceUnavailable, "%v", err)
+	case errors.Is(err, experiments.ErrHalted), errors.Is(err, experiments.ErrHaltedAgain), errors.Is(err, errNoPoints):
 		return refuse(http.StatusConflict, "%v", err)
 	case errors.Is(err, experiments.ErrModified):
 		return refuse(http.StatusPreconditionFailed, "%v", err)
@@ -230,7 +232,7 @@ func refuseChange(err error) error {
 }
 
 func (a *api) deleteExperiment(w http.ResponseWriter, r *http.Request) error {
-	err := process.store.Delete(r.PathValue("name"), condition(r))
+	err := process.remove(r.PathValue("name"), condition(r))
 	switch {
 	case errors.Is(err, experiments.ErrUnknown):
 		return noExperiment(r)

@@ -20,6 +20,9 @@ type stateView struct {
 	// Active is how many requests are hit just now.
 	Active int64 `json:"active"`
 
+	// Share tells how the sharing with other nodes goes, if there is any.
+	Share *experiments.GroupState `json:"share,omitempty"`
+
 	Points      []pointView      `json:"points"`
 	Experiments []experimentView `json:"experiments"`
 }
@@ -55,6 +58,10 @@ func newStateView() stateView {
 		Active:      process.active.Load(),
 		Points:      []pointView{},
 		Experiments: listViews(),
+	}
+	if group := process.shared(); group != nil {
+		state := group.State()
+		view.Share = &state
 	}
 	app := process.current()
 	if app == nil {
@@ -103,33 +110,36 @@ func counterValue(c prometheus.Counter) uint64 {
 	return uint64(m.GetCounter().GetValue())
 }
 
-// halt stops all faults. When it answers, none is injected any more.
-func (a *api) halt(w http.ResponseWriter, r *http.Request) error {
-	return a.turn(w, newState(true, whyAPI))
+// halt stops all faults. When it answers, this node injects none any more.
+func (a *api) halt(w http.ResponseWriter, _ *http.Request) error {
+	return answerTurn(w, process.halt(whyAPI, a.storageNow()))
 }
 
 // resume re-arms the rules and triggers.
-func (a *api) resume(w http.ResponseWriter, r *http.Request) error {
+func (a *api) resume(w http.ResponseWriter, _ *http.Request) error {
 	if app := process.current(); app != nil && app.Halted {
-		return refuse(http.StatusConflict, "the configuration says halted: take it out of the global option fault")
+		return refuse(http.StatusConflict, "%v", errConfigured)
 	}
-	return a.turn(w, newState(false, whyAPI))
+	err := process.resume(whyAPI, a.storageNow())
+	if process.shared() != nil && err != nil {
+		return refuseChange(err)
+	}
+	return answerTurn(w, err)
 }
 
 // turnView is the answer to a turn of the switch.
 type turnView struct {
 	experiments.State
 
-	// Warning says that the switch has turned, but the next process will not
-	// know of it.
+	// Warning says that this node has turned, but that others, or the next
+	// process, do not know of it yet.
 	Warning string `json:"warning,omitempty"`
 }
 
-func (a *api) turn(w http.ResponseWriter, state experiments.State) error {
-	process.sw.Set(state)
+func answerTurn(w http.ResponseWriter, err error) error {
 	view := turnView{State: process.sw.State()}
-	if err := save(a.storageNow(), view.State); err != nil {
-		view.Warning = "not kept for the next start: " + err.Error()
+	if err != nil {
+		view.Warning = "done here, but not stored: " + err.Error()
 	}
 	return answer(w, http.StatusOK, view)
 }

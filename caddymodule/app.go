@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/caddyserver/caddy/v2"
@@ -38,6 +39,9 @@ type App struct {
 	// How many injected faults the journal remembers; 0 is none. Default: 1000.
 	Journal *int `json:"journal,omitempty"`
 
+	// Share experiments and the switch with other nodes.
+	Share *Share `json:"share,omitempty"`
+
 	// Halts everything when real upstream errors pile up.
 	HaltWhen *HaltWhen `json:"halt_when,omitempty"`
 
@@ -68,6 +72,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.Disclose == "" {
 		a.Disclose = defaultDisclose
 	}
+	if err := a.Validate(); err != nil {
+		return err
+	}
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
@@ -80,6 +87,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		a.HaltWhen.provision(a)
 	}
 	process.restored.Do(func() { process.restore(ctx) })
+	a.Share.provision(a)
 	return nil
 }
 
@@ -93,7 +101,7 @@ func (a *App) Validate() error {
 	case a.Journal != nil && (*a.Journal < 0 || *a.Journal > maxJournal):
 		return fmt.Errorf("bad journal '%d': want 0 to %d", *a.Journal, maxJournal)
 	}
-	return a.HaltWhen.validate()
+	return errors.Join(a.Share.validate(), a.HaltWhen.validate())
 }
 
 // Start makes this the current configuration.
@@ -107,11 +115,13 @@ func (a *App) Start() error {
 	if a.Halted {
 		process.sw.Set(experiments.State{Halted: true, Why: whyConfigured})
 	}
+	a.Share.start()
 	return nil
 }
 
 // Stop makes the one before current again, if this one has been given up.
 func (a *App) Stop() error {
+	a.Share.stop()
 	process.leave(a)
 	return nil
 }

@@ -278,6 +278,7 @@ func (p *pointParser) routeName() string {
 //	    max_active <number>
 //	    journal    <number>
 //	    halt_when  <number> <window>
+//	    share      <group> [<interval>]
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	d.Next() // consume option
@@ -326,11 +327,25 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
 		return err
 	case "journal":
 		return countParser(&a.Journal)(d)
+	case "share":
+		return a.unmarshalShare(d)
 	case "halt_when":
 		return a.unmarshalHaltWhen(d)
 	default:
 		return d.Errf("unrecognized option '%s' of fault", word)
 	}
+}
+
+func (a *App) unmarshalShare(d *caddyfile.Dispenser) (err error) {
+	args := d.RemainingArgs()
+	if len(args) < 1 || len(args) > 2 {
+		return d.Err("share needs the name of a group and may have an interval, such as share staging 1s")
+	}
+	a.Share = &Share{Group: args[0]}
+	if len(args) == 2 {
+		a.Share.Interval, err = parseDuration(d, "interval of share", args[1])
+	}
+	return err
 }
 
 func (a *App) unmarshalHaltWhen(d *caddyfile.Dispenser) error {

@@ -29,15 +29,19 @@ type control struct {
 
 	restored sync.Once // the switch, from the storage
 
-	mu   sync.Mutex
-	apps []*App // that have been started, the last one last
+	mu     sync.Mutex
+	apps   []*App // that have been started, the last one last
+	groups map[string]*experiments.Group
 }
 
 // defaultJournal is how many entries the journal has.
 const defaultJournal = 1000
 
 func newControl() *control {
-	c := &control{journal: experiments.NewJournal(defaultJournal)}
+	c := &control{
+		journal: experiments.NewJournal(defaultJournal),
+		groups:  make(map[string]*experiments.Group),
+	}
 	c.exit, c.beginExit = context.WithCancel(context.Background())
 	c.sw = experiments.NewSwitch(c.exit)
 	c.store = experiments.NewStore(c.sw, c.loadExperiment)

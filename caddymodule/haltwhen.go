@@ -72,9 +72,16 @@ func (hw *HaltWhen) see(r *http.Request, err error) {
 		return // by a point further in
 	}
 	repl.Set(errorSeenKey, true)
-	if hw.add(time.Now()) && process.sw.Set(newState(true, whyErrors)) {
-		hw.app.logger.Warn("halted all faults: the upstreams' own errors pile up",
-			zap.Int("errors", hw.Errors), zap.Duration("window", time.Duration(hw.Window)))
+	if hw.add(time.Now()) && !process.sw.Halted() {
+		go hw.halt() // the storage may be slow
+	}
+}
+
+func (hw *HaltWhen) halt() {
+	hw.app.logger.Warn("halting all faults: the upstreams' own errors pile up",
+		zap.Int("errors", hw.Errors), zap.Duration("window", time.Duration(hw.Window)))
+	if err := process.halt(whyErrors, hw.app.ctx.Storage()); err != nil {
+		hw.app.logger.Error("the halt could not be stored", zap.Error(err))
 	}
 }
 

@@ -106,39 +106,91 @@ type Condition func(now *Live) bool
 // Put begins an experiment, or replaces the one of its name. The experiment that
 // was there is over, and its counts with it.
 func (s *Store) Put(e *Experiment, data []byte, when Condition) (live *Live, created bool, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	before := s.live[e.Name]
-	switch {
-	case s.sw.Halted():
-		return nil, false, ErrHalted
-	case when != nil && !when(before):
-		return nil, false, ErrModified
-	}
-	live = &Live{Experiment: e, JSON: compact(data), Started: time.Now()}
-	if live.unload, err = s.load(e); err != nil {
+	if live, err = s.prepare(e, data); err != nil {
 		return nil, false, err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.admitLocked(e.Name, when); err != nil {
+		live.unload()
+		return nil, false, err
+	}
+	s.revision++
+	live.Revision = s.revision
+	return live, s.begin(live), nil
+}
+
+// prepare makes an experiment ready to begin now.
+func (s *Store) prepare(e *Experiment, data []byte) (*Live, error) {
+	live := &Live{Experiment: e, JSON: compact(data), Started: time.Now()}
+	if ttl := e.ttl(); ttl > 0 {
+		live.Ends = live.Started.Add(ttl)
+	}
+	var err error
+	live.unload, err = s.load(e)
+	return live, err
+}
+
+// admit reports why an experiment of that name must not begin; nil: it may.
+func (s *Store) admit(name string, when Condition) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.admitLocked(name, when)
+}
+
+func (s *Store) admitLocked(name string, when Condition) error {
+	switch {
+	case s.sw.Halted():
+		return ErrHalted
+	case when != nil && !when(s.live[name]):
+		return ErrModified
+	}
+	return nil
+}
+
+// has reports why the experiment cannot be ended; nil: it can.
+func (s *Store) has(name string, when Condition) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hasLocked(name, when)
+}
+
+func (s *Store) hasLocked(name string, when Condition) error {
+	switch l := s.live[name]; {
+	case l == nil:
+		return ErrUnknown
+	case when != nil && !when(l):
+		return ErrModified
+	}
+	return nil
+}
+
+// commit begins an experiment that has been admitted, and reports whether its
+// name is new.
+func (s *Store) commit(l *Live) (created bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.begin(l)
+}
+
+// begin makes an experiment live, in the place of the one of its name.
+func (s *Store) begin(l *Live) (created bool) {
+	before := s.live[l.Name]
 	if before != nil {
 		s.finish(before, "replaced")
 	}
-	s.begin(live)
-	return live, before == nil, nil
-}
-
-// begin makes an experiment live.
-func (s *Store) begin(l *Live) {
-	s.revision++
-	l.Revision = s.revision
 	l.Tag = l
 	l.ended, l.end = context.WithCancel(s.sw.Ended())
-	if ttl := l.ttl(); ttl > 0 {
-		l.Ends = l.Started.Add(ttl)
-		l.timer = time.AfterFunc(ttl, func() { s.expire(l) })
+	if !l.Ends.IsZero() {
+		l.timer = time.AfterFunc(time.Until(l.Ends), func() { s.expire(l) })
 	}
 	s.live[l.Name] = l
 	s.publish()
 	s.tell(l, "")
+	if s.sw.Halted() {
+		s.finish(l, "halted") // it was admitted before
+	}
+	return before == nil
 }
 
 // expire ends an experiment whose time is over, if it is still there.
@@ -154,14 +206,10 @@ func (s *Store) expire(l *Live) {
 func (s *Store) Delete(name string, when Condition) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := s.live[name]
-	switch {
-	case l == nil:
-		return ErrUnknown
-	case when != nil && !when(l):
-		return ErrModified
+	if err := s.hasLocked(name, when); err != nil {
+		return err
 	}
-	s.finish(l, "deleted")
+	s.finish(s.live[name], "deleted")
 	return nil
 }
 

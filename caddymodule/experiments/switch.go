@@ -67,6 +67,9 @@ func (s *Switch) Set(state State) (changed bool) {
 	defer s.mu.Unlock()
 	before := s.armed.Load()
 	if before.Halted == state.Halted {
+		if state.Halted { // the last halt counts
+			s.armed.Store(&lease{state, before.ctx, before.end})
+		}
 		return false
 	}
 	s.armed.Store(newLease(s.exit, state))

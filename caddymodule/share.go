@@ -1,0 +1,139 @@
+package caddymodule
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// Share keeps experiments and the switch the same on all nodes of a group, by
+// one object in the storage of Caddy's configuration, which all of them have to
+// use. Counters, times, the journal and max_active stay per node.
+type Share struct {
+	// The name of the group: up to 64 letters, digits, dots, dashes and
+	// underscores. Required.
+	Group string `json:"group,omitempty"`
+
+	// How often a node looks for what the others have changed. Default: 1s.
+	Interval caddy.Duration `json:"interval,omitempty"`
+
+	member *experiments.Member
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+const (
+	defaultInterval = time.Second
+	minInterval     = 100 * time.Millisecond
+)
+
+func (s *Share) validate() error {
+	switch {
+	case s == nil:
+		return nil
+	case s.Interval != 0 && time.Duration(s.Interval) < minInterval:
+		return fmt.Errorf("bad interval of share '%s': want %s or more", time.Duration(s.Interval), minInterval)
+	}
+	if err := rules.ValidName(s.Group); err != nil {
+		return fmt.Errorf("share: %w", err)
+	}
+	return nil
+}
+
+// provision joins the group. Before any server starts it takes over the switch.
+func (s *Share) provision(a *App) {
+	if s == nil {
+		return
+	}
+	s.member = process.group(s.Group).Member(a.ctx.Storage(), a.logger)
+	if err := s.member.Restore(a.ctx); err != nil {
+		a.logger.Error("cannot read the switch of the group; going on with what there is", zap.String("group", s.Group), zap.Error(err))
+	}
+}
+
+// start follows the group until stop.
+func (s *Share) start() {
+	if s == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	s.done.Go(func() { s.member.Follow(ctx, cmp.Or(time.Duration(s.Interval), defaultInterval)) })
+}
+
+func (s *Share) stop() {
+	if s == nil || s.cancel == nil {
+		return
+	}
+	s.cancel()
+	s.done.Wait()
+}
+
+// group is the one of that name. It belongs to the process: a halt that could
+// not be delivered yet must outlive a reload.
+func (c *control) group(name string) *experiments.Group {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.groups[name] == nil {
+		c.groups[name] = experiments.NewGroup(name, c.sw, c.store)
+	}
+	return c.groups[name]
+}
+
+// shared is the group of the running configuration, nil without one.
+func (c *control) shared() *experiments.Member {
+	if app := c.current(); app != nil && app.Share != nil {
+		return app.Share.member
+	}
+	return nil
+}
+
+// put begins an experiment.
+func (c *control) put(e *experiments.Experiment, data []byte, when experiments.Condition) (*experiments.Live, bool, error) {
+	if group := c.shared(); group != nil {
+		return group.Put(e, data, when)
+	}
+	return c.store.Put(e, data, when)
+}
+
+// remove ends an experiment.
+func (c *control) remove(name string, when experiments.Condition) error {
+	if group := c.shared(); group != nil {
+		return group.Delete(name, when)
+	}
+	return c.store.Delete(name, when)
+}
+
+// halt stops all faults. An error says that they are stopped here, but that the
+// other nodes, or the next process, do not know of it.
+func (c *control) halt(why string, storage certmagic.Storage) error {
+	state := newState(true, why)
+	if group := c.shared(); group != nil {
+		return group.Halt(state)
+	}
+	c.sw.Set(state)
+	return save(storage, state)
+}
+
+// resume re-arms rules and triggers. With a group, an error says that nothing
+// has changed; else as with halt.
+func (c *control) resume(why string, storage certmagic.Storage) error {
+	state := newState(false, why)
+	if group := c.shared(); group != nil {
+		return group.Resume(state)
+	}
+	c.sw.Set(state)
+	return save(storage, state)
+}
+
+var errConfigured = errors.New("the configuration says halted: take it out of the global option fault")
