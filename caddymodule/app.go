@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"fmt"
+	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
@@ -51,6 +52,14 @@ func (a *App) Validate() error {
 		return fmt.Errorf("bad disclose '%s': want the name of a header field, or off", a.Disclose)
 	}
 	return nil
+}
+
+// discloseField is the name of that field, "" for none.
+func (a *App) discloseField() string {
+	if a.Disclose == discloseOff {
+		return ""
+	}
+	return http.CanonicalHeaderKey(a.Disclose)
 }
 
 // Start does nothing: the handlers do the work.

@@ -2,13 +2,11 @@ package caddymodule
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
@@ -51,31 +49,12 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 // Provision loads the rules.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
-	mod, err := ctx.App("fault")
+	app, err := provisionPoint(ctx, &h.Point)
 	if err != nil {
-		return fmt.Errorf("getting fault app: %w", err)
-	}
-	app := mod.(*App)
-	if app.Disclose != discloseOff {
-		h.disclose = http.CanonicalHeaderKey(app.Disclose)
-	}
-	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
-		return fmt.Errorf("registering metrics: %w", err)
-	}
-	h.Passed = h.countPassed
-	if err := h.Point.Provision(ctx, &app.points); err != nil {
 		return err
 	}
-	for _, rule := range h.Rules {
-		rule.Tag = newLabel(h.Point.Name, rule, rule.KindNames())
-	}
-	if err := h.provisionTriggers(ctx); err != nil {
-		return err
-	}
-	if srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
-		srv.RegisterOnShutdown(releaseOnExit)
-	}
-	return nil
+	h.disclose = app.discloseField()
+	return h.provisionTriggers(ctx)
 }
 
 // ServeHTTP injects the fault of the rule that fires, or hands the request on
@@ -116,9 +95,7 @@ func (h *Handler) decide(r *http.Request) (rules.Decision, error) {
 func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d rules.Decision) error {
 	defer d.Release() // also when the upstream panics, as reverse_proxy does to cut a reply
 	if d.Rule.DryRun {
-		if c := h.logger.Check(zapcore.DebugLevel, "would have injected a fault"); c != nil {
-			c.Write(append(labelOf(d.Rule).zapFields(), requestFields(r)...)...)
-		}
+		logDryRun(h.logger, r, d.Rule)
 		return next.ServeHTTP(w, r)
 	}
 	ended := exit
@@ -127,12 +104,9 @@ func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		ended, cancel = context.WithTimeout(exit, after)
 		defer cancel()
 	}
-	return d.Rule.Faults.ServeHTTP(w, h.label(w, r, d, ended.Done()), next)
-}
-
-// countPassed counts a request that a rule let pass.
-func (h *Handler) countPassed(rule *rules.Rule, reason rules.Reason) {
-	labelOf(rule).metrics.passed[reason].Inc()
+	inj, r := newInjection(h.logger, r, d, startTime(r.Context()), ended.Done())
+	inj.discloseIn(w.Header(), h.disclose)
+	return d.Rule.Faults.ServeHTTP(w, r, next)
 }
 
 // Interface guards

@@ -56,25 +56,18 @@ func (inj *injection) String() string { return fmt.Sprintf("%016x", inj.id) }
 // labelOf is the label of a rule of this point.
 func labelOf(rule *rules.Rule) *label { return rule.Tag.(*label) }
 
-// label tells everybody of the hit and returns the request that takes it to the
-// faults, which have to end with ended.
-func (h *Handler) label(w http.ResponseWriter, r *http.Request, d rules.Decision, ended <-chan struct{}) *http.Request {
+// newInjection tells everybody but the client of the hit and returns it, with
+// the request that takes it to the faults. They count from start and have to end
+// with ended.
+func newInjection(logger *zap.Logger, r *http.Request, d rules.Decision, start time.Time, ended <-chan struct{}) (*injection, *http.Request) {
 	l := labelOf(d.Rule)
 	inj := &injection{
-		Hit:      faults.Hit{N: d.N, U: d.U, Start: startTime(r.Context()), Ended: ended, Removed: d.Rule.Removed(), Passed: l.passed},
+		Hit:      faults.Hit{N: d.N, U: d.U, Start: start, Ended: ended, Removed: d.Rule.Removed(), Passed: l.passed},
 		label:    l,
 		id:       rand.Uint64(), //nolint:gosec // to tell hits apart, not to keep a secret
 		disclose: [1]string{l.rule},
 	}
 	l.metrics.injected.Inc()
-	if h.disclose != "" {
-		header := w.Header()
-		if header[h.disclose] == nil {
-			header[h.disclose] = inj.disclose[:]
-		} else {
-			header.Add(h.disclose, l.rule)
-		}
-	}
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		inj.before = lastInjection(repl)
 		repl.Set("http.fault.rule", l.ruleValue)
@@ -82,10 +75,22 @@ func (h *Handler) label(w http.ResponseWriter, r *http.Request, d rules.Decision
 		repl.Set(injectionKey, inj)
 	}
 	inj.addToLog(r.Context())
-	if c := h.logger.Check(zapcore.DebugLevel, "injected a fault"); c != nil {
+	if c := logger.Check(zapcore.DebugLevel, "injected a fault"); c != nil {
 		c.Write(append(l.zapFields(), append(requestFields(r), zap.Stringer("id", inj))...)...)
 	}
-	return r.WithContext(faults.WithHit(r.Context(), &inj.Hit))
+	return inj, r.WithContext(faults.WithHit(r.Context(), &inj.Hit))
+}
+
+// discloseIn tells the client of the hit, by a header field of this name; "" for
+// none.
+func (inj *injection) discloseIn(header http.Header, name string) {
+	switch {
+	case name == "":
+	case header[name] == nil:
+		header[name] = inj.disclose[:]
+	default:
+		header.Add(name, inj.rule)
+	}
 }
 
 // injectionKey is the placeholder of the ID, by which the next point that hits

@@ -35,8 +35,14 @@ func (d *Decision) Release() {
 
 // Decide finds the rule that fires for r, if any. A request that matches no
 // rule consumes no draw.
-func (p *Point) Decide(r *http.Request) (Decision, error) {
-	if len(p.ordered) == 0 {
+func (p *Point) Decide(r *http.Request) (Decision, error) { return p.decide(r, p.ordered) }
+
+// DecideHealthCheck does the same for r as an active health check of a proxy.
+func (p *Point) DecideHealthCheck(r *http.Request) (Decision, error) { return p.decide(r, p.checked) }
+
+// decide asks these rules.
+func (p *Point) decide(r *http.Request, ordered []*Rule) (Decision, error) {
+	if len(ordered) == 0 {
 		return Decision{}, nil
 	}
 	if ok, err := p.Matches(r); !ok || err != nil {
@@ -44,7 +50,7 @@ func (p *Point) Decide(r *http.Request) (Decision, error) {
 	}
 	w := walk{point: p}
 	begun := false
-	for _, rule := range p.ordered {
+	for _, rule := range ordered {
 		if ok, err := rule.matches(r); err != nil {
 			return Decision{}, err
 		} else if !ok {

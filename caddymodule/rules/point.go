@@ -9,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
 // DefaultPoint is the name of a point that has none. The Caddyfile adapter
@@ -42,12 +44,16 @@ type Point struct {
 	// without rules does nothing.
 	Rules []*Rule `json:"rules,omitempty"`
 
+	// Place is where the faults of the rules run.
+	Place faults.Place `json:"-"`
+
 	// Passed is told of requests that matched a rule and were not hit by it.
 	Passed func(*Rule, Reason) `json:"-"`
 
 	matchers caddyhttp.MatcherSets
 	sticky   keyText
 	ordered  []*Rule        // rules of phase request first, then of phase response
+	checked  []*Rule        // those of them that are for health checks, too
 	timed    bool           // some rule looks at the clock
 	draws    *atomic.Uint64 // numbers taken from the seed
 	kept     []keptKey
@@ -65,6 +71,7 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 		if rule == nil {
 			return fmt.Errorf("rule %d is null", i+1)
 		}
+		rule.Place = p.Place
 		if rule.Name == "" {
 			rule.Name = DefaultName(i)
 		}
@@ -83,6 +90,11 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 	}
 	p.sticky = newKeyText(p.Sticky)
 	p.ordered = inOrder(p.Rules)
+	for _, rule := range p.ordered {
+		if rule.HealthChecks {
+			p.checked = append(p.checked, rule)
+		}
+	}
 	p.timed = slices.ContainsFunc(p.Rules, (*Rule).timed)
 	if p.Passed == nil {
 		p.Passed = func(*Rule, Reason) {}

@@ -83,7 +83,8 @@ type Rule struct {
 	Ramp *caddy.Duration `json:"ramp,omitempty"`
 
 	// How many requests the rule may hold at a time, each from when it is hit
-	// until the reply has ended. Those above it pass untouched, and no other
+	// until the reply has ended; in a transport until the attempt has a reply or
+	// has failed. Those above it pass untouched, and no other
 	// rule of the point hits them. Default: no bound.
 	MaxActive *int `json:"max_active,omitempty"`
 
@@ -95,6 +96,10 @@ type Rule struct {
 	// Which replies of the upstream the rule is for. Implies phase `response`.
 	MatchResponse *caddyhttp.ResponseMatcher `json:"match_response,omitempty"`
 
+	// In a transport only: the rule is for the proxy's active health checks,
+	// too. Default: they pass.
+	HealthChecks bool `json:"health_checks,omitempty"`
+
 	// Decide, count and log what would have happened, but change nothing.
 	DryRun bool `json:"dry_run,omitempty"`
 
@@ -104,6 +109,9 @@ type Rule struct {
 
 	// Faults is the loaded chain.
 	Faults faults.Chain `json:"-"`
+
+	// Place is where the faults run; the point knows.
+	Place faults.Place `json:"-"`
 
 	// Tag is what the owner of the rule knows it by.
 	Tag any `json:"-"`
@@ -159,8 +167,10 @@ func (rl *Rule) loadFaults(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading faults: %w", err)
 	}
-	rl.Faults, err = faults.NewChain(mods)
-	return err
+	if rl.Faults, err = faults.NewChain(mods); err != nil {
+		return err
+	}
+	return rl.Faults.CheckPlace(rl.Place)
 }
 
 // Removed is closed when a reload has removed or changed the rule.
