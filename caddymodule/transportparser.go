@@ -4,12 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
@@ -88,22 +87,14 @@ func (t *Transport) encodeInner() {
 	}
 }
 
-// matcherToken parses what may stand for a set of matchers, as Caddy's Helper
-// does. Named matchers are known to directives only.
+// matcherToken parses what may stand for a set of matchers. Named ones are
+// known to directives only.
 func matcherToken(d *caddyfile.Dispenser) (caddy.ModuleMap, bool, error) {
-	if !d.NextArg() {
-		return nil, false, nil
+	set, isToken, err := httpcaddyfile.Helper{Dispenser: d}.MatcherToken()
+	if err != nil {
+		err = fmt.Errorf("%w: in a transport write the matcher itself, such as match header X-Chaos *, or a block of matchers", err)
 	}
-	switch word := d.Val(); {
-	case word == "*":
-		return nil, true, nil
-	case strings.HasPrefix(word, "/"):
-		return caddy.ModuleMap{"path": caddyconfig.JSON(caddyhttp.MatchPath{word}, nil)}, true, nil
-	case strings.HasPrefix(word, "@"):
-		return nil, false, fmt.Errorf("named matchers such as '%s' are not known in a transport: write the matcher itself, such as match header X-Chaos *, or a block of matchers", word)
-	default:
-		return nil, false, nil
-	}
+	return set, isToken, err
 }
 
 // Interface guards

@@ -98,7 +98,7 @@ func TestPassiveHealthChecks(t *testing.T) {
 			bad, good := serve(t, echo), serve(t, echo)
 			c := start(t, config{site: proxied(bad.addr+" "+good.addr,
 				"lb_policy first\nfail_duration 1m\nmax_fails 2\nunhealthy_status 503",
-				"match vars {http.reverse_proxy.upstream.hostport} "+bad.addr+"\n"+tt.fault)}).client(t, h1)
+				"match vars {upstream_hostport} "+bad.addr+"\n"+tt.fault)}).client(t, h1)
 			for i, want := range []int{tt.status, tt.status, 200, 200} {
 				if got := c.get(t, "/"); got.StatusCode != want {
 					t.Errorf("request %d: got %d, want %d", i+1, got.StatusCode, want)

@@ -134,7 +134,7 @@ func (*Garbage) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response,
 	return nil, failSent(r, errGarbage)
 }
 
-var errGarbage = &http.ProtocolError{ErrorString: "malformed HTTP response"}
+var errGarbage = errors.New("malformed HTTP response")
 
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
 //

@@ -23,7 +23,8 @@ type Point struct {
 	// The name of the point. Handlers of one configuration with the same name
 	// are one point, with shared counters. Up to 64 letters, digits, dots,
 	// dashes and underscores. Default: `fault`; in a Caddyfile `fault1` for the
-	// first directive, `fault2` for the second, and so on.
+	// first directive, `fault2` for the second, and so on. Of a transport:
+	// `transport`; in a Caddyfile with the number of its line behind.
 	Name string `json:"point,omitempty"`
 
 	// Which requests come to the point at all. Default: all.
