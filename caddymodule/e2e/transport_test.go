@@ -283,3 +283,79 @@ func TestTransportClientLeaves(t *testing.T) {
 	}
 	up.wantHits(t, 0)
 }
+
+// TestTransportPassing compares a transport where nothing fires to none: the
+// replies are the same byte for byte.
+func TestTransportPassing(t *testing.T) {
+	up := serve(t, zoo)
+	for name, rules := range map[string]string{
+		"no rule":           "",
+		"no match":          "match /other\nrefuse",
+		"percent 0":         "percent 0\nrefuse",
+		"dry run":           "dry_run\nrefuse",
+		"reply not matched": "match_response {\nstatus 599\n}\nreset",
+		"reply, dry run":    "phase response\ndry_run\nreset",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, config{site: proxied(up.addr, "", rules), other: up.proxy()})
+			faulty, plain := s.dial(t), s.dial(t)
+			for _, line := range []string{
+				"GET /text", "HEAD /text", "GET /chunked", "GET /204", "GET /304", "GET /404", "GET /gzip",
+				"GET /range", "GET /hints", "GET /trailer", "GET /grpc", "GET /large", "POST /post",
+			} {
+				method, path, _ := strings.Cut(line, " ")
+				body := ""
+				if method == http.MethodPost {
+					body = strings.Repeat("x", 20<<10)
+				}
+				text := request(method, path, body, "Accept-Encoding: gzip", "Te: trailers")
+				got, want := faulty.roundTrip(text), plain.roundTrip(strings.Replace(text, host, other, 1))
+				if got != want {
+					t.Errorf("%s: got %.1000q, want %.1000q", line, got, want)
+				}
+			}
+		})
+	}
+}
+
+// A WebSocket passes through the faults that go on.
+func TestTransportUpgrade(t *testing.T) {
+	up := listen(t, switches("hello"))
+	for _, rules := range []string{"delay 1ms", "phase response\ndelay 1ms"} {
+		conn := start(t, config{site: proxied(up.addr, "", rules)}).dial(t)
+		conn.upgrade()
+		conn.send(" to all")
+		got := make([]byte, len("hello to all"))
+		if _, err := io.ReadFull(conn.in, got); err != nil || string(got) != "hello to all" {
+			t.Errorf("%s: got %q, error %v, want hello to all", rules, got, err)
+		}
+	}
+}
+
+// An attempt that hangs fails when a reload removes its rule.
+func TestTransportHangEndsWithItsRule(t *testing.T) {
+	up := serve(t, echo)
+	c := start(t, config{site: proxied(up.addr, "", "point removed\nhang")}).client(t, h1)
+	before := max(injected(t, "removed", "rule1", "hang"), 0)
+	done := make(chan *reply, 1)
+	go func() {
+		defer close(done)
+		got, err := c.try(c.request(t, http.MethodGet, "/", nil))
+		if err != nil {
+			t.Errorf("held request: %v", err)
+			return
+		}
+		done <- got
+	}()
+	eventually(t, func() error {
+		if injected(t, "removed", "rule1", "hang") == before {
+			return errors.New("the request is not held")
+		}
+		return nil
+	})
+	c.site.site = up.proxy()
+	c.load(t)
+	if got := <-done; got != nil {
+		wantReply(t, got, http.StatusBadGateway, "")
+	}
+}
