@@ -27,8 +27,8 @@ func init() {
 // Matchers see the request as it is sent;
 // `{http.reverse_proxy.upstream.hostport}` tells the upstream. For an attempt
 // that is hit the access log and the placeholders say so, as they do for an
-// injection point in front of the proxy. The header field that does stands in
-// replies only: an attempt may fail without one.
+// injection point in front of the proxy. The header field that says so stands in
+// replies; an attempt that fails has none.
 //
 // In phase response a rule fires on the reply of the upstream, which is dropped
 // if a fault replaces it. An attempt that fails by itself has no reply.
