@@ -52,21 +52,9 @@ func newExperimentView(l *experiments.Live) experimentView {
 	return view
 }
 
-// places are the injection points of the running configuration.
-func places() []experiments.Place {
-	var all []experiments.Place
-	if app := process.current(); app != nil {
-		for _, p := range app.points.Points() {
-			_, handler := p.Tag.(*Handler)
-			all = append(all, experiments.Place{Point: p.Name, Transport: !handler})
-		}
-	}
-	return all
-}
-
 func appliesTo(e *experiments.Experiment) []string {
 	names := []string{}
-	for _, place := range places() {
+	for _, place := range process.places() {
 		if e.At(place) {
 			names = append(names, place.Point)
 		}
@@ -194,7 +182,7 @@ func (a *api) begin(w http.ResponseWriter, r *http.Request, body []byte, when ex
 // checkPlaces wants the points of an experiment to be there, and no rule of its
 // name at any of them: counters and the journal could not tell the two apart.
 func checkPlaces(e *experiments.Experiment) error {
-	known := places()
+	known := process.places()
 	for _, name := range e.Points {
 		there := func(place experiments.Place) bool { return place.Point == name }
 		if name != experiments.Everywhere && !slices.ContainsFunc(known, there) {

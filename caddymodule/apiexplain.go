@@ -9,7 +9,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -79,8 +78,7 @@ func (a *api) explain(w http.ResponseWriter, r *http.Request) error {
 		return answer(w, http.StatusOK, view)
 	}
 	for _, p := range app.points.Points() {
-		_, handler := p.Tag.(*Handler)
-		guests := process.store.Snapshot().Guests(experiments.Place{Point: p.Name, Transport: !handler})
+		guests := process.store.Snapshot().Guests(placeOf(p))
 		match, verdicts, err := p.Explain(request(), guests)
 		if err != nil {
 			return refuse(http.StatusBadRequest, "point '%s': %v", p.Name, err)

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
@@ -117,6 +118,14 @@ func (a *App) Start() error {
 	}
 	a.Share.start()
 	return nil
+}
+
+// discloseField is the name of that field, "" for none.
+func (a *App) discloseField() string {
+	if a.Disclose == discloseOff {
+		return ""
+	}
+	return http.CanonicalHeaderKey(a.Disclose)
 }
 
 // Stop makes the one before current again, if this one has been given up.

@@ -3,8 +3,6 @@ package caddymodule
 import (
 	"fmt"
 	"reflect"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -58,14 +56,17 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 		return nil, h.WrapErr(err)
 	}
 	h.Next() // once more: the look-ahead has gone back
-	p := pointParser{Helper: h, handler: new(Handler)}
+	handler := new(Handler)
 	if matcher != nil {
-		p.handler.MatcherSetsRaw = append(p.handler.MatcherSetsRaw, matcher)
+		handler.MatcherSetsRaw = append(handler.MatcherSetsRaw, matcher)
 	}
+	handler.Point.Name = defaultName(h)
+	p := directiveParser{pointParser{Dispenser: h.Dispenser, point: &handler.Point, matcherToken: h.MatcherToken}}
+	p.own = map[string]func() error{"trigger": func() error { return handler.parseTrigger(h.Dispenser) }}
 	if err := p.parse(); err != nil {
 		return nil, err
 	}
-	return h.NewRoute(nil, p.handler), nil
+	return h.NewRoute(nil, handler), nil
 }
 
 // checkTokens refuses the semicolons of the one-line grammar. (Its blocks on one
@@ -80,66 +81,19 @@ func checkTokens(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// pointParser parses one directive.
-type pointParser struct {
-	httpcaddyfile.Helper
-	handler *Handler
-	direct  *ruleParser // the rule without a rule block, if there is one
-}
+// directiveParser parses one directive.
+type directiveParser struct{ pointParser }
 
-func (p *pointParser) parse() error {
+func (p *directiveParser) parse() error {
 	start := *p.Dispenser
-	p.handler.Point.Name = p.defaultName()
 	if err := p.parseStatus(); err != nil {
 		return err
 	}
-	seen := make(map[string]bool)
-	for nesting := p.Nesting(); p.NextBlock(nesting); {
-		word := p.Val()
-		switch word {
-		case "point", "sticky", "seed", "halted":
-			if seen[word] {
-				return p.Errf("%s already specified", word)
-			}
-			seen[word] = true
-			if err := p.parseOption(word); err != nil {
-				return err
-			}
-		case "trigger":
-			if err := p.parseTrigger(); err != nil {
-				return err
-			}
-		case "rule":
-			if err := p.parseRule(); err != nil {
-				return err
-			}
-		default:
-			if err := p.parseDirect(word); err != nil {
-				return err
-			}
-		}
-	}
-	if p.direct != nil {
-		return p.direct.finish(&start)
-	}
-	return p.checkDefaultNames(&start)
-}
-
-// checkDefaultNames refuses a rule that has the name another one gets for want
-// of its own.
-func (p *pointParser) checkDefaultNames(start *caddyfile.Dispenser) error {
-	for i, rule := range p.handler.Rules {
-		name := rules.DefaultName(i)
-		taken := slices.ContainsFunc(p.handler.Rules, func(other *rules.Rule) bool { return other.Name == name })
-		if rule.Name == "" && taken {
-			return start.Errf("rule '%s' already specified: it is also the name of rule number %d, which has none of its own", name, i+1)
-		}
-	}
-	return nil
+	return p.parseBlock(start)
 }
 
 // parseStatus parses what stands behind the directive and its matcher.
-func (p *pointParser) parseStatus() error {
+func (p *directiveParser) parseStatus() error {
 	if !p.NextArg() {
 		return nil
 	}
@@ -161,104 +115,24 @@ func (p *pointParser) parseStatus() error {
 	return p.direct.parseFault(caddyfile.NewDispenser([]caddyfile.Token{respond, status}))
 }
 
-// parseOption parses a setting of the point itself.
-func (p *pointParser) parseOption(word string) error {
-	if word == "halted" {
-		p.handler.Halted = true
-		return noArgs(p.Dispenser)
-	}
-	var value string
-	if !p.AllArgs(&value) {
-		return p.ArgErr()
-	}
-	switch word {
-	case "point":
-		if err := rules.ValidName(value); err != nil {
-			return p.WrapErr(fmt.Errorf("point: %w", err))
-		}
-		p.handler.Point.Name = value
-	case "sticky":
-		if value == "" {
-			return p.Err("sticky '' is empty: want a key such as {header.X-User}")
-		}
-		p.handler.Sticky = value
-	case "seed":
-		seed, err := strconv.ParseInt(value, 10, 64)
-		if err != nil {
-			return p.Errf("bad seed '%s': want a whole number", value)
-		}
-		p.handler.Seed = &seed
-	}
-	return nil
-}
-
-// parseRule parses a rule block.
-func (p *pointParser) parseRule() error {
-	if p.direct != nil {
-		return p.Errf("a rule block cannot stand beside '%s', which is a rule already", p.direct.first)
-	}
-	rule := p.newRule()
-	start := *p.Dispenser
-	if p.NextArg() {
-		rule.Name = p.Val()
-		if err := rules.ValidName(rule.Name); err != nil {
-			return p.WrapErr(fmt.Errorf("rule: %w", err))
-		}
-		for _, other := range p.handler.Rules[:len(p.handler.Rules)-1] {
-			if other.Name == rule.Name {
-				return p.Errf("rule '%s' already specified", rule.Name)
-			}
-		}
-	}
-	if p.NextArg() {
-		return p.Errf("unexpected argument '%s': a rule's matcher is a line of its block, match %s", p.Val(), p.Val())
-	}
-	for nesting := p.Nesting(); p.NextBlock(nesting); {
-		if err := rule.parseLine(p.Dispenser, p.Val()); err != nil {
-			return err
-		}
-	}
-	return rule.finish(&start)
-}
-
-// parseDirect parses a line of a rule without a rule block.
-func (p *pointParser) parseDirect(word string) error {
-	if p.direct == nil && len(p.handler.Rules) > 0 {
-		return p.Errf("'%s' cannot stand beside rule blocks: write it into one", word)
-	}
-	if p.direct == nil {
-		p.direct = p.newRule()
-	}
-	return p.direct.parseLine(p.Dispenser, word)
-}
-
-// newRule adds a rule to the point.
-func (p *pointParser) newRule() *ruleParser {
-	rule := new(rules.Rule)
-	p.handler.Rules = append(p.handler.Rules, rule)
-	parser := newRuleParser(rule)
-	parser.matcherToken = p.MatcherToken
-	return parser
-}
-
 // defaultName numbers the directives as they are written, named or not.
-func (p *pointParser) defaultName() string {
+func defaultName(h httpcaddyfile.Helper) string {
 	prefix := ""
-	if p.IsNamedRoute() {
-		prefix = p.routeName() + "-"
+	if h.IsNamedRoute() {
+		prefix = routeName(h) + "-"
 	}
 	const state = "fault.directives."
-	n, _ := p.State[state+prefix].(int)
-	p.State[state+prefix] = n + 1
+	n, _ := h.State[state+prefix].(int)
+	h.State[state+prefix] = n + 1
 	return fmt.Sprintf("%sfault%d", prefix, n+1)
 }
 
 // routeName is the name of the named route that the directive stands in. The
 // adapter keeps it in a field that it shows nobody; a route whose name cannot
 // be had, or cannot be part of a point's, is just "route".
-func (p *pointParser) routeName() string {
+func routeName(h httpcaddyfile.Helper) string {
 	const fallback = "route"
-	keys := reflect.ValueOf(p.Helper).FieldByName("parentBlock").FieldByName("Keys")
+	keys := reflect.ValueOf(h).FieldByName("parentBlock").FieldByName("Keys")
 	if !keys.IsValid() || keys.Len() == 0 {
 		return fallback
 	}

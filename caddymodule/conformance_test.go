@@ -53,8 +53,12 @@ func TestEveryKind(t *testing.T) {
 			for i, sample := range samples {
 				t.Run(fmt.Sprint("sample", i+1), func(t *testing.T) {
 					checkSameValue(t, info, sample)
+					fault := loadFault(t, kind, sample)
 					for _, phase := range []string{rules.PhaseRequest, rules.PhaseResponse} {
-						t.Run(phase, func(t *testing.T) { checkBehaviour(t, kind, sample, phase) })
+						t.Run(phase, func(t *testing.T) { checkBehaviour(t, fault, phase) })
+						if faults.InTransport.Check(fault) == nil {
+							t.Run("transport "+phase, func(t *testing.T) { checkAttempts(t, fault, phase) })
+						}
 					}
 				})
 			}
@@ -201,16 +205,19 @@ func checkSameValue(t *testing.T, info caddy.ModuleInfo, sample json.RawMessage)
 	}
 }
 
-// checkBehaviour runs a fault in one of the phases.
-func checkBehaviour(t *testing.T, kind string, sample json.RawMessage, phase string) {
+func loadFault(t *testing.T, kind string, sample json.RawMessage) faults.Fault {
+	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
 	t.Cleanup(cancel)
 	mod, err := ctx.LoadModuleByID(faults.Namespace+"."+kind, sample)
 	if err != nil {
 		t.Fatalf("%s: %v", sample, err)
 	}
-	fault := mod.(faults.Fault)
+	return mod.(faults.Fault)
+}
 
+// checkBehaviour runs a fault in one of the phases.
+func checkBehaviour(t *testing.T, fault faults.Fault, phase string) {
 	t.Run("left alone", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			got := newTrial(t, fault, phase).run(t.Context())
@@ -271,13 +278,17 @@ type trial struct {
 	panicked any
 }
 
-func newTrial(t *testing.T, fault faults.Fault, phase string) *trial {
+func newHit() *faults.Hit {
 	removed := make(chan struct{}) // what has no end of its own ends by this
 	time.AfterFunc(1000*time.Hour, func() { close(removed) })
+	return &faults.Hit{N: 1, U: 0.5, Start: time.Now(), Removed: removed}
+}
+
+func newTrial(t *testing.T, fault faults.Fault, phase string) *trial {
 	return &trial{
 		fault: fault,
 		phase: phase,
-		hit:   &faults.Hit{N: 1, U: 0.5, Start: time.Now(), Removed: removed},
+		hit:   newHit(),
 		w:     httptest.NewRecorder(),
 		left:  t.Context(),
 	}

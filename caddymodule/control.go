@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -97,11 +98,49 @@ func (c *control) loadExperiment(e *experiments.Experiment) (unload func(), err 
 	parent := app.ctx
 	parent.Context = context.WithoutCancel(parent.Context)
 	ctx, cancel := caddy.NewContext(parent)
+	if e.Place, err = c.placeOfExperiment(e); err != nil {
+		cancel()
+		return nil, err
+	}
 	if err := rules.LoadGuest(ctx, &e.Rule); err != nil {
 		cancel()
 		return nil, err
 	}
 	return cancel, nil
+}
+
+// placeOfExperiment is where its faults run: not all kinds have a meaning at a
+// transport, and others only there.
+func (c *control) placeOfExperiment(e *experiments.Experiment) (faults.Place, error) {
+	handlers, transports := 0, 0
+	for _, place := range c.places() {
+		switch {
+		case !e.At(place):
+		case place.Transport:
+			transports++
+		default:
+			handlers++
+		}
+	}
+	switch {
+	case handlers > 0 && transports > 0:
+		return 0, errors.New("points: some of them are handlers and some transports: make two experiments")
+	case transports > 0:
+		return faults.InTransport, nil
+	default:
+		return 0, nil
+	}
+}
+
+// places are the injection points of the running configuration.
+func (c *control) places() []experiments.Place {
+	var all []experiments.Place
+	if app := c.current(); app != nil {
+		for _, p := range app.points.Points() {
+			all = append(all, placeOf(p))
+		}
+	}
+	return all
 }
 
 var errNoPoints = errors.New("the running configuration has no injection point")

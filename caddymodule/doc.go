@@ -28,6 +28,10 @@
 // of its reply the same chain runs, as a coroutine of the request, and its next
 // handler is the reply that waits.
 //
+// A [Transport] is the same between reverse_proxy and its upstreams: it decides
+// on each attempt of the proxy, and the kinds of fault that have a meaning for a
+// round trip make it fail.
+//
 // The reason phrase, which Go's server does not let anybody choose, is written
 // by a [ListenerWrapper] or, without one, by the faults themselves.
 package caddymodule

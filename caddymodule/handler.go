@@ -1,15 +1,11 @@
 package caddymodule
 
 import (
-	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddyfault/caddyfault/caddymodule/experiments"
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -32,10 +28,6 @@ func init() {
 type Handler struct {
 	rules.Point
 
-	// Let the rules of this point start switched off. They can be switched on
-	// one by one while Caddy runs.
-	Halted bool `json:"halted,omitempty"`
-
 	// What a request itself may ask for. A trigger is stronger than experiments
 	// and rules, and limited to the requests that the point is for.
 	Triggers []*Trigger `json:"triggers,omitempty"`
@@ -53,26 +45,11 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision loads the rules.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	mod, err := ctx.App("fault")
-	if err != nil {
-		return fmt.Errorf("getting fault app: %w", err)
-	}
-	app := mod.(*App)
-	h.Passed, h.StartOff, h.Point.Tag = h.passed, h.Halted, h
-	if err := h.Point.Provision(ctx, &app.points); err != nil {
+	h.Point.Tag = h
+	if err := h.provisionPoint(ctx, &h.Point); err != nil {
 		return err
 	}
-	h.injector = newInjector(ctx, app, experiments.Place{Point: h.Point.Name})
-	for _, rule := range h.Rules {
-		rule.Tag = newLabel(h.Point.Name, rule, newRuleMetrics(h.Point.Name, rule.Name, rule.KindNames()))
-	}
-	if err := h.provisionTriggers(ctx); err != nil {
-		return err
-	}
-	if srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
-		srv.RegisterOnShutdown(process.releaseOnExit)
-	}
-	return nil
+	return h.provisionTriggers(ctx)
 }
 
 // ServeHTTP injects the fault of the rule that fires, or hands the request on
@@ -125,15 +102,15 @@ func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	defer h.letGo()
 	ended, cancel := h.ended(d.Rule)
 	defer cancel()
-	inj := h.label(w.Header(), r, &d, ended.Done())
-	defer h.finish(w, inj)
-	return d.Rule.Faults.ServeHTTP(w, r.WithContext(faults.WithHit(r.Context(), &inj.Hit)), next)
+	inj, r := h.newInjection(r, &d, startTime(r.Context()), ended.Done())
+	inj.discloseIn(w.Header(), h.disclose)
+	defer func() { h.finish(inj, recordedSize(w)) }()
+	return d.Rule.Faults.ServeHTTP(w, r, next)
 }
 
-// finish completes the entry in the journal. The size is known where Caddy
-// records the reply, for the access log or for metrics.
-func (h *Handler) finish(w http.ResponseWriter, inj *injection) {
-	size := 0
+// recordedSize is the size of the reply's body where Caddy records it, for the
+// access log or for metrics.
+func recordedSize(w http.ResponseWriter) (size int) {
 	for w != nil {
 		if recorder, ok := w.(caddyhttp.ResponseRecorder); ok {
 			size = recorder.Size()
@@ -144,7 +121,7 @@ func (h *Handler) finish(w http.ResponseWriter, inj *injection) {
 		}
 		w = outer.Unwrap()
 	}
-	process.journal.Finish(inj.seq, time.Since(inj.began), size)
+	return size
 }
 
 // Interface guards

@@ -2,14 +2,17 @@ package caddymodule
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -22,12 +25,32 @@ type injector struct {
 	disclose string // name of the header field, "" for none
 }
 
-func newInjector(ctx caddy.Context, app *App, place experiments.Place) injector {
-	in := injector{place: place, app: app, logger: ctx.Logger()}
-	if app.Disclose != discloseOff {
-		in.disclose = http.CanonicalHeaderKey(app.Disclose)
+// provisionPoint loads the rules of an injection point and gives them what they
+// are known by.
+func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error {
+	mod, err := ctx.App("fault")
+	if err != nil {
+		return fmt.Errorf("getting fault app: %w", err)
 	}
-	return in
+	in.app, in.logger = mod.(*App), ctx.Logger()
+	in.disclose = in.app.discloseField()
+	point.Passed = in.passed
+	if err := point.Provision(ctx, &in.app.points); err != nil {
+		return err
+	}
+	in.place = placeOf(point)
+	for _, rule := range point.Rules {
+		rule.Tag = newLabel(point.Name, rule, newRuleMetrics(point.Name, rule.Name, rule.KindNames()))
+	}
+	if srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		srv.RegisterOnShutdown(process.releaseOnExit)
+	}
+	return nil
+}
+
+// placeOf is where a point stands, for experiments.
+func placeOf(point *rules.Point) experiments.Place {
+	return experiments.Place{Point: point.Name, Transport: point.Place == faults.InTransport}
 }
 
 // halted reports whether nothing is to be injected.
@@ -98,7 +121,12 @@ func (in *injector) ended(rule *rules.Rule) (ctx context.Context, cancel context
 	return ctx, func() {}
 }
 
-// hit is the entry of the journal for an injection.
+// finish completes the entry of the journal.
+func (in *injector) finish(inj *injection, size int) {
+	process.journal.Finish(inj.seq, time.Since(inj.began), size)
+}
+
+// enter makes the entry of the journal for an injection.
 func (in *injector) enter(r *http.Request, inj *injection) {
 	inj.began = time.Now()
 	inj.seq = process.journal.Add(experiments.Entry{

@@ -61,12 +61,14 @@ type injection struct {
 // String is the ID of the hit, written out only when somebody wants to read it.
 func (inj *injection) String() string { return inj.id.String() }
 
-// label tells everybody of a hit.
-func (in *injector) label(header http.Header, r *http.Request, d *rules.Decision, ended <-chan struct{}) *injection {
+// newInjection tells everybody but the client of a hit and returns it, with the
+// request that takes it to the faults. They count from start and have to end
+// with ended.
+func (in *injector) newInjection(r *http.Request, d *rules.Decision, start time.Time, ended <-chan struct{}) (*injection, *http.Request) {
 	l := in.labelOf(d.Rule)
 	inj := &injection{
 		Hit: faults.Hit{
-			N: d.N, U: d.U, Start: startTime(r.Context()),
+			N: d.N, U: d.U, Start: start,
 			Ended: ended, Removed: d.Rule.Removed(), Passed: l.passed, Delayed: l.delayed,
 		},
 		label:    l,
@@ -75,13 +77,6 @@ func (in *injector) label(header http.Header, r *http.Request, d *rules.Decision
 		upstream: d.Status,
 	}
 	l.metrics.injected.Inc()
-	if in.disclose != "" {
-		if header[in.disclose] == nil {
-			header[in.disclose] = inj.disclose[:]
-		} else {
-			header.Add(in.disclose, l.rule)
-		}
-	}
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		inj.before = lastInjection(repl)
 		repl.Set("http.fault.rule", l.ruleValue)
@@ -94,7 +89,19 @@ func (in *injector) label(header http.Header, r *http.Request, d *rules.Decision
 	if c := in.logger.Check(zapcore.DebugLevel, "injected a fault"); c != nil {
 		c.Write(append(l.zapFields(), append(requestFields(r), zap.Stringer("id", inj))...)...)
 	}
-	return inj
+	return inj, r.WithContext(faults.WithHit(r.Context(), &inj.Hit))
+}
+
+// discloseIn tells the client of the hit, by a header field of this name; "" for
+// none.
+func (inj *injection) discloseIn(header http.Header, name string) {
+	switch {
+	case name == "":
+	case header[name] == nil:
+		header[name] = inj.disclose[:]
+	default:
+		header.Add(name, inj.rule)
+	}
 }
 
 // injectionKey is the placeholder of the ID, by which the next point that hits

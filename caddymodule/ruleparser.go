@@ -28,6 +28,7 @@ import (
 //	    status <code...>
 //	    header <field> [<value>]
 //	}
+//	health_checks
 //	dry_run
 //	<kind of fault> ...
 //
@@ -102,8 +103,10 @@ func (p *ruleParser) settingParser(word string) func(*caddyfile.Dispenser) error
 		return textParser(&p.Phase)
 	case "match_response":
 		return p.parseMatchResponse
+	case "health_checks":
+		return flagParser(&p.HealthChecks)
 	case "dry_run":
-		return p.parseDryRun
+		return flagParser(&p.DryRun)
 	default:
 		return nil
 	}
@@ -174,17 +177,16 @@ func (p *ruleParser) parseMatchResponse(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func (p *ruleParser) parseDryRun(d *caddyfile.Dispenser) error {
-	p.DryRun = true
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	return nil
-}
-
 // parseFault parses a fault, whose tokens are all of d.
 func (p *ruleParser) parseFault(d *caddyfile.Dispenser) error {
-	err := p.chain.Unmarshal(d)
+	at := *d
+	at.Next()
+	if err := p.chain.Unmarshal(d); err != nil {
+		return err
+	}
 	p.FaultsRaw = p.chain.JSON
-	return err
+	if err := p.chain.Faults.CheckPlace(p.Place); err != nil {
+		return at.WrapErr(err)
+	}
+	return nil
 }

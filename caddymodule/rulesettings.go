@@ -77,6 +77,17 @@ func textParser(target *string) func(*caddyfile.Dispenser) error {
 	}
 }
 
+// flagParser parses a setting that is its word alone.
+func flagParser(target *bool) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		*target = true
+		if d.NextArg() {
+			return d.ArgErr()
+		}
+		return nil
+	}
+}
+
 func (p *ruleParser) parseOver(d *caddyfile.Dispenser) error {
 	var requests, window string
 	if !d.AllArgs(&requests, &window) {

@@ -7,16 +7,16 @@ import (
 )
 
 // parseTrigger parses a trigger of the point.
-func (p *pointParser) parseTrigger() error {
-	start := *p.Dispenser
-	t, err := unmarshalTrigger(p.Dispenser)
+func (h *Handler) parseTrigger(d *caddyfile.Dispenser) error {
+	start := *d
+	t, err := unmarshalTrigger(d)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(p.handler.Triggers, t.samePlace) {
+	if slices.ContainsFunc(h.Triggers, t.samePlace) {
 		return start.Errf("trigger %s already specified", t.Source)
 	}
-	p.handler.Triggers = append(p.handler.Triggers, t)
+	h.Triggers = append(h.Triggers, t)
 	return nil
 }
 

@@ -102,10 +102,32 @@ func (f *Choose) Terminal() bool {
 
 // ServeHTTP runs the branch that the draw of the rule falls on.
 func (f *Choose) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	branch, r := f.take(r)
+	return branch.chain.ServeHTTP(w, r, next)
+}
+
+// RoundTrip runs the branch that the draw of the rule falls on.
+func (f *Choose) RoundTrip(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+	branch, r := f.take(r)
+	return branch.chain.RoundTrip(r, next)
+}
+
+// CheckPlace asks all branches.
+func (f *Choose) CheckPlace(p Place) error {
+	for _, branch := range f.Branches {
+		if err := branch.chain.CheckPlace(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take finds the branch of this hit, and makes the request for it.
+func (f *Choose) take(r *http.Request) (*Branch, *http.Request) {
 	hit := *HitFrom(r.Context())
 	branch, u := f.pick(hit.U)
 	hit.U = u // uniform again within the branch, for what it may have to choose
-	return branch.chain.ServeHTTP(w, r.WithContext(WithHit(r.Context(), &hit)), next)
+	return branch, r.WithContext(WithHit(r.Context(), &hit))
 }
 
 // pick finds the branch at a place in [0,1), and where that lies within the
@@ -183,7 +205,9 @@ const passWord = "pass"
 // Interface guards
 var (
 	_ Fault                 = (*Choose)(nil)
+	_ RoundTripper          = (*Choose)(nil)
 	_ Terminal              = (*Choose)(nil)
+	_ Placed                = (*Choose)(nil)
 	_ caddy.Provisioner     = (*Choose)(nil)
 	_ caddy.Validator       = (*Choose)(nil)
 	_ caddyfile.Unmarshaler = (*Choose)(nil)

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"io"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
@@ -18,6 +19,9 @@ func init() {
 // where the status line should be (curl: 52, empty reply). Over HTTP/2 and
 // HTTP/3 only this stream is reset, with INTERNAL_ERROR and H3_INTERNAL_ERROR;
 // the other streams of the connection live on.
+//
+// In a transport the attempt fails with EOF once the request has been sent,
+// which Caddy tries again for GET, unless `lb_retry_match` says more.
 //
 // The reset fault is the rude one: it breaks the TCP connection.
 type Close struct{}
@@ -46,6 +50,12 @@ func (Close) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handl
 	panic(http.ErrAbortHandler)
 }
 
+// RoundTrip fails the attempt behind the request, as an upstream does that
+// closes the connection without a reply.
+func (Close) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+	return nil, failSent(r, io.EOF)
+}
+
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
 //
 //	close
@@ -56,6 +66,7 @@ func (*Close) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Close)(nil)
+	_ RoundTripper          = (*Close)(nil)
 	_ Terminal              = (*Close)(nil)
 	_ Untrusted             = (*Close)(nil)
 	_ caddyfile.Unmarshaler = (*Close)(nil)

@@ -26,6 +26,9 @@ func init() {
 // access log has status 499. Over HTTP/1 the leaving of a client whose request
 // body has not been read is noticed only after the wait.
 //
+// In a transport it is the attempt that waits, before Caddy dials, and `hold`
+// counts from the attempt.
+//
 // The wait is fixed or drawn from a distribution, each described by fields of
 // its own.
 type Delay struct {
@@ -143,6 +146,24 @@ func (f *Delay) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	return next.ServeHTTP(w, r)
 }
 
+// RoundTrip waits and makes the attempt; with hold it makes the attempt and
+// waits, also if that fails.
+func (f *Delay) RoundTrip(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+	hit := HitFrom(r.Context())
+	wait := f.wait(hit.Rand().Float64())
+	if f.Hold {
+		return holdReply(r, next, hit, wait)
+	}
+	if err := hit.Wait(r.Context(), wait); err != nil {
+		return nil, err
+	}
+	resp, err := next.RoundTrip(r)
+	if err == nil && wait > 0 {
+		markDelay(resp.Header, wait)
+	}
+	return resp, err
+}
+
 // wait is the delay at a place of the distribution.
 func (f *Delay) wait(u float64) time.Duration {
 	wait := max(f.quantile(u), time.Duration(f.AtLeast))
@@ -195,6 +216,7 @@ func (f *Delay) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Delay)(nil)
+	_ RoundTripper          = (*Delay)(nil)
 	_ caddy.Provisioner     = (*Delay)(nil)
 	_ caddy.Validator       = (*Delay)(nil)
 	_ Untrusted             = (*Delay)(nil)

@@ -20,6 +20,10 @@ func init() {
 // `handle_errors` routes write the reply, or without them Caddy sends the bare
 // status, and an error is logged.
 //
+// In a transport the attempt fails once the request has been sent, which Caddy
+// tries again for GET, unless `lb_retry_match` says more; the last failure goes
+// to the error routes.
+//
 // What the client sees is the same over every protocol: what the error routes
 // make of it. Over HTTP/1.1 a status that Go has no phrase for carries its
 // phrase where the site has the listener wrapper `fault`.
@@ -81,6 +85,18 @@ func (f *Error) Untrusted(*Limits) error {
 func (f *Error) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	f.line.Arm(r) // for whoever writes the status in the end
 	closeIfExpected(w, r)
+	return f.handlerError(r)
+}
+
+// RoundTrip fails the attempt behind the request.
+func (f *Error) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+	if err := readBody(r); err != nil {
+		return nil, err
+	}
+	return nil, f.handlerError(r)
+}
+
+func (f *Error) handlerError(r *http.Request) error {
 	return caddyhttp.Error(f.StatusCode, errors.New(f.message.fill(Replacer(r))))
 }
 
@@ -110,6 +126,7 @@ func (f *Error) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Error)(nil)
+	_ RoundTripper          = (*Error)(nil)
 	_ Terminal              = (*Error)(nil)
 	_ caddy.Provisioner     = (*Error)(nil)
 	_ caddy.Validator       = (*Error)(nil)

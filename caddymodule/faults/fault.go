@@ -11,7 +11,8 @@
 // Write one file: registration, a struct whose field comments are its manual,
 // Validate, UnmarshalCaddyfile, ServeHTTP, guards. Add its test beside it and
 // its golden files, testdata/adapt/kind_<name>*.caddyfiletest. The parser, the
-// handler, the metrics and the conformance test find it by the registry.
+// handler, the metrics and the conformance test find it by the registry. A kind
+// that has a meaning for one attempt of a proxy is a [RoundTripper] as well.
 //
 // What a kind promises, in both phases (see [Fault]), is held by the
 // conformance test of package caddymodule.

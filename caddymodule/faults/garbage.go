@@ -26,6 +26,9 @@ func init() {
 // encrypted connection. HTTP/2 and HTTP/3 have no room for it: only this stream
 // is reset, with INTERNAL_ERROR and H3_INTERNAL_ERROR; the other streams of the
 // connection live on.
+//
+// In a transport the attempt fails once the request has been sent, which Caddy
+// tries again for GET, unless `lb_retry_match` says more.
 type Garbage struct {
 	// How many bytes to send, from 1 to 1048576. Default: 64.
 	Bytes *int64 `json:"bytes,omitempty"`
@@ -125,6 +128,14 @@ func writeNoise(conn net.Conn, random *rand.Rand, size int64, limits writeLimits
 	}
 }
 
+// RoundTrip fails the attempt behind the request. How many bytes come makes no
+// difference there.
+func (*Garbage) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+	return nil, failSent(r, errGarbage)
+}
+
+var errGarbage = errors.New("malformed HTTP response")
+
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
 //
 //	garbage [<size>]
@@ -148,6 +159,7 @@ func (f *Garbage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Garbage)(nil)
+	_ RoundTripper          = (*Garbage)(nil)
 	_ Terminal              = (*Garbage)(nil)
 	_ caddy.Validator       = (*Garbage)(nil)
 	_ Untrusted             = (*Garbage)(nil)

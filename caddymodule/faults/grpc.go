@@ -101,15 +101,26 @@ func (f *GRPC) Untrusted(*Limits) error { return untrustedText("message", f.Mess
 
 // ServeHTTP writes the reply.
 func (f *GRPC) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	h := w.Header()
+	f.writeTo(w.Header(), r)
+	closeIfExpected(w, r)
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// RoundTrip replies in the upstream's place.
+func (f *GRPC) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+	header := make(http.Header)
+	f.writeTo(header, r)
+	return newHead(r, http.StatusOK, http.StatusText(http.StatusOK), header), nil
+}
+
+// writeTo sets the fields of the reply.
+func (f *GRPC) writeTo(h http.Header, r *http.Request) {
 	h.Set("Content-Type", "application/grpc")
 	h.Set("Grpc-Status", strconv.Itoa(int(f.Code)))
 	if message := f.message.fill(Replacer(r)); message != "" {
 		h.Set("Grpc-Message", percentEncode(message))
 	}
-	closeIfExpected(w, r)
-	w.WriteHeader(http.StatusOK)
-	return nil
 }
 
 // percentEncode makes a Grpc-Message: all but printable ASCII is encoded, and
@@ -149,6 +160,7 @@ func (f *GRPC) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*GRPC)(nil)
+	_ RoundTripper          = (*GRPC)(nil)
 	_ Terminal              = (*GRPC)(nil)
 	_ caddy.Provisioner     = (*GRPC)(nil)
 	_ caddy.Validator       = (*GRPC)(nil)

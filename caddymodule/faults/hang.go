@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -35,6 +36,9 @@ func init() {
 // While it waits, the fault reads the request's body and drops it, for over
 // HTTP/1 the leaving of a client is noticed only behind the body. A client that
 // asks for `100 Continue` gets that.
+//
+// In a transport the attempt gets no reply, behind the request's body; `after`
+// has no meaning there.
 type Hang struct {
 	// How long to send nothing. Default: as long as the client stays, or until
 	// a reload removes or changes the rule.
@@ -125,6 +129,26 @@ func (f *Hang) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	panic(http.ErrAbortHandler)
 }
 
+// RoundTrip holds the attempt behind the request, then fails it as the close
+// fault does.
+func (f *Hang) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+	if err := readBody(r); err != nil {
+		return nil, err
+	}
+	if err := f.hold(r.Context()); err != nil {
+		return nil, err
+	}
+	return nil, injected(io.EOF)
+}
+
+// CheckPlace refuses the first part of a reply in a transport.
+func (f *Hang) CheckPlace(p Place) error {
+	if p == InTransport && f.After != "" {
+		return noMeaning("hang with after")
+	}
+	return nil
+}
+
 // hold waits for the end of the hang. An error says that the client has left.
 func (f *Hang) hold(ctx context.Context) error {
 	var over <-chan time.Time
@@ -173,7 +197,9 @@ func (f *Hang) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Hang)(nil)
+	_ RoundTripper          = (*Hang)(nil)
 	_ Terminal              = (*Hang)(nil)
+	_ Placed                = (*Hang)(nil)
 	_ caddy.Provisioner     = (*Hang)(nil)
 	_ caddy.Validator       = (*Hang)(nil)
 	_ Untrusted             = (*Hang)(nil)

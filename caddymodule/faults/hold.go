@@ -35,6 +35,23 @@ func serveHeld(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, h
 	return err
 }
 
+// holdReply makes an attempt and keeps what comes of it until the wait, counted
+// from the attempt, is over.
+func holdReply(r *http.Request, next http.RoundTripper, hit *Hit, wait time.Duration) (*http.Response, error) {
+	resp, err := next.RoundTrip(r)
+	rest := wait - time.Since(hit.Start)
+	if waitErr := hit.Wait(r.Context(), rest); waitErr != nil {
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		return nil, waitErr
+	}
+	if err == nil && rest > 0 {
+		markDelay(resp.Header, rest)
+	}
+	return resp, err
+}
+
 // holdWriter keeps the head of a reply back.
 type holdWriter struct {
 	caddyhttp.ResponseWriterWrapper

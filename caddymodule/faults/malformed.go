@@ -30,6 +30,9 @@ func init() {
 // and H3_INTERNAL_ERROR, and the other streams of the connection live on; some
 // HTTP/3 clients forget the head when the reset comes.
 //
+// In a transport the attempt succeeds with that head, and the body fails when
+// the proxy reads it: too late to try again.
+//
 // In phase response the upstream's header fields stay, but for those that
 // describe its body. Over HTTP/1.1 a status that Go has no phrase for carries
 // its phrase where the site has the listener wrapper `fault`.
@@ -112,6 +115,24 @@ func (f *Malformed) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhtt
 	panic(http.ErrAbortHandler)
 }
 
+// RoundTrip replies with a body that cannot be read.
+func (f *Malformed) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+	code, _ := status.Find("", f.StatusCode)
+	resp := newHead(r, f.StatusCode, code.Name, http.Header{"Content-Type": {"application/json"}})
+	resp.ContentLength = -1
+	if r.Method != http.MethodHead {
+		resp.Body = io.NopCloser(failingReader{errBrokenChunk})
+	}
+	return resp, nil
+}
+
+var errBrokenChunk = injected(errors.New("invalid byte in chunk length"))
+
+// failingReader has nothing to read but an error.
+type failingReader struct{ err error }
+
+func (f failingReader) Read([]byte) (int, error) { return 0, f.err }
+
 // brokenChunk stands where the length of a chunk should be.
 const brokenChunk = "!malformed!\r\n"
 
@@ -139,6 +160,7 @@ func (f *Malformed) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Malformed)(nil)
+	_ RoundTripper          = (*Malformed)(nil)
 	_ Terminal              = (*Malformed)(nil)
 	_ caddy.Provisioner     = (*Malformed)(nil)
 	_ caddy.Validator       = (*Malformed)(nil)

@@ -1,7 +1,10 @@
 package faults
 
 import (
+	"net"
 	"net/http"
+	"os"
+	"syscall"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -18,6 +21,9 @@ func init() {
 // curl: 56, connection reset by peer). Over HTTP/2 and HTTP/3 only this stream
 // is reset, with INTERNAL_ERROR and H3_INTERNAL_ERROR, so that the other
 // streams of the connection live on.
+//
+// In a transport the attempt fails with ECONNRESET once the request has been
+// sent, which Caddy tries again for GET, unless `lb_retry_match` says more.
 type Reset struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -42,6 +48,14 @@ func (Reset) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handl
 	panic(http.ErrAbortHandler)
 }
 
+// RoundTrip fails the attempt behind the request.
+func (Reset) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+	return nil, failSent(r, errReset)
+}
+
+// errReset is what a client reads from a connection that has been reset.
+var errReset = &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
 //
 //	reset
@@ -52,6 +66,7 @@ func (*Reset) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Reset)(nil)
+	_ RoundTripper          = (*Reset)(nil)
 	_ Terminal              = (*Reset)(nil)
 	_ Untrusted             = (*Reset)(nil)
 	_ caddyfile.Unmarshaler = (*Reset)(nil)

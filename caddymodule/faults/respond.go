@@ -35,6 +35,10 @@ func init() {
 // `{http.fault.status_text}` | Its name in the catalogue, such as `User Not Local`
 // `{http.fault.slug}` | The name as one word, such as `user_not_local`
 //
+// In a transport it is a reply like one of the upstream's: passive health checks
+// and `lb_retry_match` see its status. It carries nothing of a reply that it
+// replaces, and the proxy sends its own reason phrase.
+//
 // Values are escaped for the text they stand in: as the inside of a JSON
 // string when the body is JSON, as HTML when it is HTML; control characters
 // never reach a header field or the status line.
@@ -188,22 +192,8 @@ func (f *Respond) Untrusted(*Limits) error {
 
 // ServeHTTP writes the reply.
 func (f *Respond) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	var repl *caddy.Replacer
-	if !f.static {
-		repl = Replacer(r)
-		repl.Set("http.fault.status_code", f.StatusCode)
-		repl.Set("http.fault.status_text", f.code.Name)
-		repl.Set("http.fault.slug", f.code.Slug())
-	}
 	h := w.Header()
-	c := &f.content[0]
-	if len(f.content) > 1 {
-		c = negotiate(f.content, r.Header.Values("Accept"))
-		h.Set("Content-Type", c.contentType)
-		h.Add("Vary", "Accept")
-	}
-	body := c.bytes(repl)
-	f.fields.apply(h, repl)
+	repl, body := f.compose(h, r)
 	if f.Close && r.ProtoMajor < 3 { // HTTP/3 clients refuse a reply with that field
 		h.Set("Connection", "close")
 	}
@@ -212,6 +202,34 @@ func (f *Respond) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	return f.send(w, r, f.statusLine(r, repl), body)
+}
+
+// RoundTrip replies in the upstream's place. The reply has the reason phrase,
+// which a proxy does not pass on.
+func (f *Respond) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+	header := make(http.Header)
+	repl, body := f.compose(header, r)
+	return newResponse(r, f.StatusCode, f.reason.fill(repl), header, body), nil
+}
+
+// compose sets the fields of the reply and returns its body. The replacer is
+// for the reason phrase, nil if no text has a placeholder.
+func (f *Respond) compose(h http.Header, r *http.Request) (repl *caddy.Replacer, body []byte) {
+	if !f.static {
+		repl = Replacer(r)
+		repl.Set("http.fault.status_code", f.StatusCode)
+		repl.Set("http.fault.status_text", f.code.Name)
+		repl.Set("http.fault.slug", f.code.Slug())
+	}
+	c := &f.content[0]
+	if len(f.content) > 1 {
+		c = negotiate(f.content, r.Header.Values("Accept"))
+		h.Set("Content-Type", c.contentType)
+		h.Add("Vary", "Accept")
+	}
+	body = c.bytes(repl)
+	f.fields.apply(h, repl)
+	return repl, body
 }
 
 // autoLength is the length from which net/http, which holds back 2048 bytes,
@@ -301,6 +319,7 @@ func (f *Respond) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 // Interface guards
 var (
 	_ Fault                 = (*Respond)(nil)
+	_ RoundTripper          = (*Respond)(nil)
 	_ Terminal              = (*Respond)(nil)
 	_ caddy.Provisioner     = (*Respond)(nil)
 	_ caddy.Validator       = (*Respond)(nil)

@@ -80,14 +80,34 @@ func (f *Sequence) Terminal() bool {
 
 // ServeHTTP runs the step of this hit.
 func (f *Sequence) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return f.step(r).ServeHTTP(w, r, next)
+}
+
+// RoundTrip runs the step of this hit.
+func (f *Sequence) RoundTrip(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+	return f.step(r).RoundTrip(r, next)
+}
+
+// CheckPlace asks all steps.
+func (f *Sequence) CheckPlace(p Place) error {
+	for _, step := range f.steps {
+		if err := step.CheckPlace(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step is the one of this hit, empty behind the last one.
+func (f *Sequence) step(r *http.Request) Chain {
 	n, steps := HitFrom(r.Context()).N-1, uint64(len(f.steps))
 	switch {
 	case f.Loop:
 		n %= steps
 	case n >= steps:
-		return next.ServeHTTP(w, r)
+		return nil
 	}
-	return f.steps[n].ServeHTTP(w, r, next)
+	return f.steps[n]
 }
 
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
@@ -147,7 +167,9 @@ func (f *Sequence) unmarshalLine(d *caddyfile.Dispenser) (Draft, error) {
 // Interface guards
 var (
 	_ Fault                 = (*Sequence)(nil)
+	_ RoundTripper          = (*Sequence)(nil)
 	_ Terminal              = (*Sequence)(nil)
+	_ Placed                = (*Sequence)(nil)
 	_ caddy.Provisioner     = (*Sequence)(nil)
 	_ caddy.Validator       = (*Sequence)(nil)
 	_ caddyfile.Unmarshaler = (*Sequence)(nil)

@@ -43,13 +43,21 @@ func (d *Decision) TakeBack() { d.Rule.counters.takeBack(d.key) }
 // Decide finds the rule that fires for r, if any: first of the guests, then of
 // the point's own rules. A request that matches no rule consumes no draw.
 func (p *Point) Decide(r *http.Request, guests *Guests) (Decision, error) {
+	return p.decide(r, walk{point: p}, guests)
+}
+
+// DecideHealthCheck does the same for r as an active health check of a proxy.
+func (p *Point) DecideHealthCheck(r *http.Request) (Decision, error) {
+	return p.decide(r, walk{point: p, check: true}, nil)
+}
+
+func (p *Point) decide(r *http.Request, w walk, guests *Guests) (Decision, error) {
 	if len(p.ordered) == 0 && guests == nil {
 		return Decision{}, nil
 	}
 	if ok, err := p.Matches(r); !ok || err != nil {
 		return Decision{}, err
 	}
-	w := walk{point: p}
 	for _, late := range [...]bool{false, true} {
 		done, err := w.askGuests(guests, late, r)
 		if !done && err == nil {
@@ -69,6 +77,9 @@ func (p *Point) Decide(r *http.Request, guests *Guests) (Decision, error) {
 // share.
 func (w *walk) askOwn(late bool, r *http.Request) (done bool, err error) {
 	for _, rule := range w.point.turns(late) {
+		if w.check && !rule.HealthChecks {
+			continue
+		}
 		if ok, err := rule.matches(r); err != nil {
 			return false, err
 		} else if !ok {
@@ -93,6 +104,7 @@ func (w *walk) askOwn(late bool, r *http.Request) (done bool, err error) {
 type walk struct {
 	point *Point
 	draw
+	check     bool      // of an active health check
 	begun     bool      // the point has drawn
 	now       time.Time // when the request came; zero without a clock
 	onHead    bool      // of the reply

@@ -79,8 +79,8 @@ func (g *Group) join(p *Point, s settings) error {
 	now := time.Now()
 	for i, rule := range p.Rules {
 		fresh := newCounters(now, rule.maxKeys())
-		fresh.off.Store(p.StartOff)
-		if err := rule.remember(keep(p, keptKey{p.Name, rule.Name, s.rules[i], p.StartOff}, fresh)); err != nil {
+		fresh.off.Store(p.Halted)
+		if err := rule.remember(keep(p, keptKey{p.Name, rule.Name, s.rules[i], p.Halted}, fresh)); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
 // DefaultPoint is the name of a point that has none. The Caddyfile adapter
@@ -21,7 +23,8 @@ type Point struct {
 	// The name of the point. Handlers of one configuration with the same name
 	// are one point, with shared counters. Up to 64 letters, digits, dots,
 	// dashes and underscores. Default: `fault`; in a Caddyfile `fault1` for the
-	// first directive, `fault2` for the second, and so on.
+	// first directive, `fault2` for the second, and so on. Of a transport:
+	// `transport`; in a Caddyfile with the number of its line behind.
 	Name string `json:"point,omitempty"`
 
 	// Which requests come to the point at all. Default: all.
@@ -38,6 +41,10 @@ type Point struct {
 	// are random; with `sticky` the name of the point.
 	Seed *int64 `json:"seed,omitempty"`
 
+	// Let the rules of this point start switched off. They can be switched on
+	// one by one while Caddy runs.
+	Halted bool `json:"halted,omitempty"`
+
 	// The rules, in order. At most one of them fires for a request. A point
 	// without rules does nothing.
 	Rules []*Rule `json:"rules,omitempty"`
@@ -48,8 +55,8 @@ type Point struct {
 	// Match is MatcherSetsRaw as it was configured.
 	Match caddyhttp.RawMatcherSets `json:"-"`
 
-	// StartOff has the rules switched off when they are first loaded.
-	StartOff bool `json:"-"`
+	// Place is where the faults of the rules run.
+	Place faults.Place `json:"-"`
 
 	// Passed is told of requests that matched a rule and were not hit by it.
 	Passed func(*Rule, Reason) `json:"-"`
@@ -75,6 +82,7 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 		if rule == nil {
 			return fmt.Errorf("rule %d is null", i+1)
 		}
+		rule.Place = p.Place
 		if rule.Name == "" {
 			rule.Name = DefaultName(i)
 		}

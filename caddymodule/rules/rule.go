@@ -83,7 +83,8 @@ type Rule struct {
 	Ramp *caddy.Duration `json:"ramp,omitempty"`
 
 	// How many requests the rule may hold at a time, each from when it is hit
-	// until the reply has ended. Those above it pass untouched, and no other
+	// until the reply has ended; in a transport until the attempt has a reply or
+	// has failed. Those above it pass untouched, and no other
 	// rule of the point hits them. Default: no bound.
 	MaxActive *int `json:"max_active,omitempty"`
 
@@ -94,6 +95,10 @@ type Rule struct {
 
 	// Which replies of the upstream the rule is for. Implies phase `response`.
 	MatchResponse *caddyhttp.ResponseMatcher `json:"match_response,omitempty"`
+
+	// In a transport only: the rule is for the proxy's active health checks,
+	// too. Default: they pass.
+	HealthChecks bool `json:"health_checks,omitempty"`
 
 	// Decide, count and log what would have happened, but change nothing. All
 	// other settings work as if it did.
@@ -108,6 +113,9 @@ type Rule struct {
 
 	// Source is the rule as it was configured.
 	Source json.RawMessage `json:"-"`
+
+	// Place is where the faults run; the point knows.
+	Place faults.Place `json:"-"`
 
 	// Tag is what the owner of the rule knows it by.
 	Tag any `json:"-"`
@@ -163,8 +171,10 @@ func (rl *Rule) loadFaults(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading faults: %w", err)
 	}
-	rl.Faults, err = faults.NewChain(mods)
-	return err
+	if rl.Faults, err = faults.NewChain(mods); err != nil {
+		return err
+	}
+	return rl.Faults.CheckPlace(rl.Place)
 }
 
 // Removed is closed when a reload has removed or changed the rule.

@@ -74,7 +74,7 @@ func (rl *Rule) validate() error {
 // another. More may follow: a parser calls it after each line, so that the
 // error is about the last one.
 func (rl *Rule) CheckSettings() error {
-	for _, check := range []func() error{rl.checkPercent, rl.checkReply, rl.checkCounts, rl.checkOver, rl.checkTimes} {
+	for _, check := range []func() error{rl.checkPercent, rl.checkReply, rl.checkCounts, rl.checkOver, rl.checkTimes, rl.checkHealthChecks} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -192,6 +192,13 @@ func (rl *Rule) checkStartAndEnd() error {
 	}
 	if rl.Start != "" && rl.End != "" && !start.before(end) {
 		return fmt.Errorf("start '%s' and end '%s' cannot go together: the rule would never be active", rl.Start, rl.End)
+	}
+	return nil
+}
+
+func (rl *Rule) checkHealthChecks() error {
+	if rl.HealthChecks && rl.Place != faults.InTransport {
+		return errors.New("health_checks has a meaning in a transport only: no health check comes by here")
 	}
 	return nil
 }
