@@ -2,12 +2,14 @@ package e2e
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,12 +21,7 @@ func TestExit(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no SIGTERM")
 	}
-	dir := t.TempDir()
-	binary := filepath.Join(dir, "caddy")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/caddyfault/caddyfault/cmd/caddy")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building: %v\n%s", err, out)
-	}
+	binary := readyBinary(t)
 	for _, tt := range []struct{ phase, fault, body string }{
 		{"request", "delay 1h", "ok"},
 		{"response", "delay 1h", "ok"},
@@ -64,6 +61,31 @@ func TestExit(t *testing.T) {
 		})
 	}
 }
+
+// readyBinary builds cmd/caddy, once for all tests.
+func readyBinary(t *testing.T) string {
+	t.Helper()
+	path, err := buildReady()
+	if err != nil {
+		t.Fatalf("building: %v", err)
+	}
+	return path
+}
+
+// buildDir is removed by TestMain.
+var buildDir string
+
+var buildReady = sync.OnceValues(func() (path string, err error) {
+	if buildDir, err = os.MkdirTemp("", "caddyfault"); err != nil {
+		return "", err
+	}
+	path = filepath.Join(buildDir, "caddy")
+	out, err := exec.Command("go", "build", "-o", path, "github.com/caddyfault/caddyfault/cmd/caddy").CombinedOutput() //nolint:noctx // the test binary's own timeout bounds it
+	if err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return path, nil
+})
 
 // process is a running program that logs to a file.
 type process struct {

@@ -57,7 +57,8 @@ type Group struct {
 
 	mu      sync.Mutex // held over each exchange with the storage
 	seen    []byte     // the document as it was applied last
-	halted  bool       // and whether it was halted
+	version uint64     // of it
+	halted  bool       // whether it was halted
 	halt    *State     // that still has to be delivered; written under status, too
 	ignored map[string]uint64
 
@@ -165,6 +166,9 @@ func (m *Member) Sync(ctx context.Context) {
 		return
 	}
 	_, err := m.pull(ctx)
+	if errors.Is(err, errGone) {
+		err = m.change(ctx, func(*document) error { return nil })
+	}
 	m.note(err)
 }
 
@@ -286,6 +290,9 @@ func (m *Member) change(ctx context.Context, change func(*document) error) (err 
 		}
 	}()
 	doc, err := m.pull(ctx)
+	if errors.Is(err, errGone) { // the lock shows that the storage can be reached
+		doc, err = m.recreate(), nil
+	}
 	if err != nil {
 		return err
 	}
@@ -301,39 +308,63 @@ func (m *Member) change(ctx context.Context, change func(*document) error) (err 
 	if err := m.storage.Store(ctx, m.key(), data); err != nil {
 		return err
 	}
-	m.seen, m.halted = data, doc.Switch.Halted
+	m.saw(doc, data)
 	return nil
 }
 
 func (g *Group) key() string { return "fault/" + g.name + ".json" }
 
-// load reads the document. What is no document is left alone.
+// load reads the document. What is no document is left alone; without one, data
+// is nil.
 func (m *Member) load(ctx context.Context) (doc *document, data []byte, err error) {
+	doc = &document{Experiments: make(map[string]record)}
 	data, err = m.storage.Load(ctx, m.key())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		data = []byte("{}")
+		return doc, nil, nil
 	case err != nil:
 		return nil, nil, err
 	}
-	doc = new(document)
 	if err := json.Unmarshal(data, doc); err != nil {
 		return nil, nil, fmt.Errorf("%s is corrupt: %w", m.key(), err)
-	}
-	if doc.Experiments == nil {
-		doc.Experiments = make(map[string]record)
 	}
 	return doc, data, nil
 }
 
+// errGone says that there is no document any more. Some storages say so as well
+// when they cannot be reached, so nothing is ended because of it.
+var errGone = errors.New("the shared object is gone")
+
 // pull loads the document and applies it if it has changed.
 func (m *Member) pull(ctx context.Context) (*document, error) {
 	doc, data, err := m.load(ctx)
-	if err == nil && !bytes.Equal(data, m.seen) {
+	switch {
+	case err != nil:
+		return nil, err
+	case data == nil && m.seen != nil:
+		return nil, errGone
+	case data != nil && !bytes.Equal(data, m.seen):
 		m.apply(doc)
-		m.seen, m.halted = data, doc.Switch.Halted
+		m.saw(doc, data)
 	}
-	return doc, err
+	return doc, nil
+}
+
+// saw remembers the document that this node is in step with.
+func (g *Group) saw(doc *document, data []byte) {
+	g.seen, g.version, g.halted = data, doc.Version, doc.Switch.Halted
+}
+
+// recreate makes the document anew from what this node knows.
+func (g *Group) recreate() *document {
+	doc := &document{Version: g.version, Experiments: make(map[string]record)}
+	if g.halted {
+		doc.Switch = g.sw.State()
+	}
+	for _, live := range g.store.List() {
+		doc.Experiments[live.Name] = newRecord(live)
+	}
+	return doc
 }
 
 // apply makes this node like the document.
