@@ -9,7 +9,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
@@ -86,9 +85,7 @@ func (in *injector) allow(r *http.Request, d *rules.Decision) bool {
 		if !d.Rule.DryRun {
 			in.passed(d.Rule, rules.ReasonDryRun)
 		}
-		if c := in.logger.Check(zapcore.DebugLevel, "would have injected a fault"); c != nil {
-			c.Write(append(in.labelOf(d.Rule).zapFields(), requestFields(r)...)...)
-		}
+		in.debug("would have injected a fault", r, in.labelOf(d.Rule), nil)
 		return false
 	}
 	active := process.active.Add(1)
@@ -129,7 +126,7 @@ func (in *injector) finish(inj *injection, size int) {
 // enter makes the entry of the journal for an injection.
 func (in *injector) enter(r *http.Request, inj *injection) {
 	inj.began = time.Now()
-	inj.seq = process.journal.Add(experiments.Entry{
+	inj.seq = process.journal.Add(&experiments.Entry{
 		Time:           inj.began,
 		ID:             inj.id,
 		Point:          inj.point,

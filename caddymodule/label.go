@@ -86,8 +86,8 @@ func (in *injector) newInjection(r *http.Request, d *rules.Decision, start time.
 	inj.addToLog(r.Context())
 	inj.addToTrace(r.Context())
 	in.enter(r, inj)
-	if c := in.logger.Check(zapcore.DebugLevel, "injected a fault"); c != nil {
-		c.Write(append(l.zapFields(), append(requestFields(r), zap.Stringer("id", inj))...)...)
+	if in.logger.Core().Enabled(zapcore.DebugLevel) {
+		in.debug("injected a fault", r, l, inj)
 	}
 	return inj, r.WithContext(faults.WithHit(r.Context(), &inj.Hit))
 }
@@ -156,6 +156,18 @@ func startTime(ctx context.Context) time.Time {
 		return start
 	}
 	return time.Now()
+}
+
+// debug tells of a hit, or of one that would have been. It is a function of its
+// own for the sake of the stack: that of a request that waits is nearly full.
+func (in *injector) debug(message string, r *http.Request, l *label, inj *injection) {
+	if c := in.logger.Check(zapcore.DebugLevel, message); c != nil {
+		fields := append(l.zapFields(), requestFields(r)...)
+		if inj != nil {
+			fields = append(fields, zap.Stringer("id", inj))
+		}
+		c.Write(fields...)
+	}
 }
 
 // requestFields are a request in a debug line.

@@ -76,13 +76,13 @@ func (j *Journal) Resize(size int) {
 }
 
 // Add enters a hit and returns its number, for Finish.
-func (j *Journal) Add(e Entry) (seq uint64) {
+func (j *Journal) Add(e *Entry) (seq uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.seq++
 	e.Seq = j.seq
 	if len(j.ring) > 0 {
-		*j.at(e.Seq) = e
+		*j.at(e.Seq) = *e
 	}
 	j.tell(e)
 	return e.Seq
@@ -100,7 +100,7 @@ func (j *Journal) Finish(seq uint64, took time.Duration, bytes int) {
 		return // pushed out
 	}
 	e.Done, e.Duration, e.Bytes = true, took.Seconds(), bytes
-	j.tell(*e)
+	j.tell(e)
 }
 
 // at is the place of an entry.
@@ -181,13 +181,13 @@ func (j *Journal) Follow(q Query) (*Feed, []Entry) {
 }
 
 // tell sends an entry to the readers, who must not hold up a request.
-func (j *Journal) tell(e Entry) {
+func (j *Journal) tell(e *Entry) {
 	for f := range j.readers {
-		if !f.query.wants(&e) {
+		if !f.query.wants(e) {
 			continue
 		}
 		select {
-		case f.send <- e:
+		case f.send <- *e:
 		default:
 			j.drop(f)
 		}
