@@ -146,9 +146,10 @@ func TestReadme(t *testing.T) {
 	if len(blocks) == 0 {
 		t.Fatal("no Caddyfile in the README")
 	}
+	t.Setenv("FAULT_KEY", "0123456789abcdef")
 	for _, block := range blocks {
 		text := string(block[1])
-		if strings.HasPrefix(text, "fault") || strings.HasPrefix(text, "@") {
+		if strings.HasPrefix(text, "fault") || strings.HasPrefix(text, "@") || strings.HasPrefix(text, "log") {
 			text = ":8080 {\n" + text + "}\n"
 		}
 		config, err := adapt(t, text)

@@ -46,6 +46,7 @@ var curlTests = []struct {
 	{"throttle 200KB/s", curlFine, curlReply{status: 200, size: 20000, seconds: 0.098}},
 	{"dribble 4 100ms", curlFine, curlReply{status: 200, size: 20000, seconds: 0.1}},
 	{"corrupt 10%", curlFine, curlReply{status: 200, size: 20000}},
+	{"patch {\npad 30000B\n}", curlFine, curlReply{status: 200, size: 30000}},
 	{"choose {\n1 close\n}", curlEmptyReply, curlReply{}},
 	{"sequence loop {\nreset\n}", curlReceiveFailed, curlReply{}},
 }

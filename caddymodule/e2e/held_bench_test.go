@@ -9,8 +9,8 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"slices"
-	"sync"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
