@@ -58,10 +58,18 @@ func (p *Point) decide(r *http.Request, w walk, guests *Guests) (Decision, error
 	if ok, err := p.Matches(r); !ok || err != nil {
 		return Decision{}, err
 	}
+	var space room
+	found := p.index.find(r, space[:0])
+	n := len(found)
+	found = guests.find(r, found)
+	if len(found) == 0 {
+		return Decision{}, nil
+	}
+	own, came := found[:n], found[n:]
 	for _, late := range [...]bool{false, true} {
-		done, err := w.askGuests(guests, late, r)
+		done, err := w.askGuests(guests, came, late, r)
 		if !done && err == nil {
-			done, err = w.askOwn(late, r)
+			done, err = w.askOwn(own, late, r)
 		}
 		if err != nil {
 			return Decision{}, err
@@ -73,10 +81,12 @@ func (p *Point) decide(r *http.Request, w walk, guests *Guests) (Decision, error
 	return w.decision(), nil
 }
 
-// askOwn lets the point's own rules of a phase decide, by the draw that they
-// share.
-func (w *walk) askOwn(late bool, r *http.Request) (done bool, err error) {
-	for _, rule := range w.point.turns(late) {
+// askOwn lets those of the point's own rules of a phase that are in q decide,
+// by the draw that they share.
+func (w *walk) askOwn(q queue, late bool, r *http.Request) (done bool, err error) {
+	end := w.point.end(late)
+	for i, found := q.next(end); found; i, found = q.next(end) {
+		rule := w.point.ordered[i]
 		if w.check && !rule.HealthChecks {
 			continue
 		}

@@ -64,6 +64,26 @@ func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, verdicts
 	return true, verdicts, nil
 }
 
+// turns are the guests of a phase.
+func (g *Guests) turns(late bool) []guest {
+	switch {
+	case g == nil:
+		return nil
+	case late:
+		return g.ordered[g.early:]
+	default:
+		return g.ordered[:g.early]
+	}
+}
+
+// turns are the rules of a phase.
+func (p *Point) turns(late bool) []*Rule {
+	if late {
+		return p.ordered[p.early:]
+	}
+	return p.ordered[:p.early]
+}
+
 // explain is the verdict of one rule, whose share begins at sum.
 func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (Verdict, error) {
 	v := Verdict{Rule: rl.Name}

@@ -30,8 +30,10 @@ func (rl *Rule) Dismiss() { close(rl.counters.gone) }
 // Guests are those that come to one point, in the order in which they are asked.
 // Nil is none.
 type Guests struct {
-	early, late []guest
-	clock       func() time.Time
+	ordered []guest // as those of a point
+	early   int
+	index   index
+	clock   func() time.Time
 }
 
 // guest is one of them. One that comes to several points is decided at the
@@ -47,32 +49,41 @@ func NewGuests(rules []*Rule, once func(*Rule) bool) *Guests {
 	if len(rules) == 0 {
 		return nil
 	}
-	g := &Guests{clock: newClock(rules)}
-	for _, rule := range rules {
-		if turn := (guest{rule, once(rule)}); rule.OnResponse() {
-			g.late = append(g.late, turn)
-		} else {
-			g.early = append(g.early, turn)
-		}
+	ordered, early := inOrder(rules)
+	g := &Guests{early: early, clock: newClock(rules)}
+	for i, rule := range ordered {
+		g.ordered = append(g.ordered, guest{rule, once(rule)})
+		g.index.add(i, rule.matchers)
 	}
 	return g
 }
 
-// turns are the guests of a phase.
-func (g *Guests) turns(late bool) []guest {
+// find adds to q the guests that r can match.
+func (g *Guests) find(r *http.Request, q queue) queue {
+	if g == nil {
+		return q
+	}
+	return g.index.find(r, q)
+}
+
+// end is behind the last guest of a phase.
+func (g *Guests) end(late bool) int {
 	switch {
 	case g == nil:
-		return nil
+		return 0
 	case late:
-		return g.late
+		return len(g.ordered)
 	default:
 		return g.early
 	}
 }
 
-// askGuests lets the guests of a phase decide, each by a draw of its own.
-func (w *walk) askGuests(guests *Guests, late bool, r *http.Request) (done bool, err error) {
-	for _, g := range guests.turns(late) {
+// askGuests lets those guests of a phase that are in q decide, each by a draw of
+// its own.
+func (w *walk) askGuests(guests *Guests, q queue, late bool, r *http.Request) (done bool, err error) {
+	end := guests.end(late)
+	for i, found := q.next(end); found; i, found = q.next(end) {
+		g := guests.ordered[i]
 		if ok, err := g.matches(r); err != nil {
 			return false, err
 		} else if !ok || g.once && !first(r, g.Rule) {

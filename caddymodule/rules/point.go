@@ -62,9 +62,11 @@ type Point struct {
 	Passed func(*Rule, Reason) `json:"-"`
 
 	matchers caddyhttp.MatcherSets
+	gate     index // of the matchers
 	sticky   keyText
 	ordered  []*Rule          // rules of phase request first, then of phase response
 	early    int              // how many are of phase request
+	index    index            // of the rules in order
 	clock    func() time.Time // nil: no rule looks at it
 	draws    *atomic.Uint64   // numbers taken from the seed
 	kept     []keptKey
@@ -95,6 +97,7 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 	if p.matchers, err = loadMatchers(ctx, p, p.MatcherSetsRaw); err != nil {
 		return err
 	}
+	p.gate.add(0, p.matchers)
 	for i, rule := range p.Rules {
 		if err := rule.provision(ctx, i); err != nil {
 			return fmt.Errorf("rule '%s': %w", rule.Name, err)
@@ -102,6 +105,9 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 	}
 	p.sticky = newKeyText(p.Sticky)
 	p.ordered, p.early = inOrder(p.Rules)
+	for i, rule := range p.ordered {
+		p.index.add(i, rule.matchers)
+	}
 	if p.Passed == nil {
 		p.Passed = func(*Rule, Reason) {}
 	}
@@ -127,12 +133,12 @@ func inOrder(rules []*Rule) (ordered []*Rule, early int) {
 	return append(ordered, late...), len(ordered)
 }
 
-// turns are the point's own rules of a phase.
-func (p *Point) turns(late bool) []*Rule {
+// end is behind the last rule of a phase.
+func (p *Point) end(late bool) int {
 	if late {
-		return p.ordered[p.early:]
+		return len(p.ordered)
 	}
-	return p.ordered[:p.early]
+	return p.early
 }
 
 // warnOfUnreachable tells of rules that come behind others which take every
@@ -162,6 +168,10 @@ func (p *Point) Limited() bool { return len(p.matchers) > 0 }
 func (p *Point) Matches(r *http.Request) (bool, error) {
 	if len(p.matchers) == 0 {
 		return true, nil
+	}
+	var space room
+	if len(p.gate.find(r, space[:0])) == 0 {
+		return false, nil
 	}
 	return p.matchers.AnyMatchWithError(r)
 }

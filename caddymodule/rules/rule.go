@@ -229,5 +229,8 @@ func loadMatchers(ctx caddy.Context, owner any, raw caddyhttp.RawMatcherSets) (c
 	if err := sets.FromInterface(mods); err != nil {
 		return nil, fmt.Errorf("loading matchers: %w", err)
 	}
+	for _, set := range sets {
+		prunersFirst(set)
+	}
 	return sets, nil
 }
