@@ -101,11 +101,7 @@ func (g *garbler) write(o *outlet, p []byte) (written int, err error) {
 		}
 		p = p[size:]
 	}
-	if len(p) == 0 {
-		return written, nil
-	}
-	n, err := o.Write(p)
-	return written + n, err
+	return o.rest(written, p)
 }
 
 // garble changes the bytes whose turn it is.

@@ -107,11 +107,7 @@ func (d *dribbler) write(o *outlet, p []byte) (written int, err error) {
 		}
 		p = p[n:]
 	}
-	if len(p) == 0 {
-		return written, nil
-	}
-	n, err := o.Write(p) // the fault has ended, or there is more than was declared
-	return written + n, err
+	return o.rest(written, p)
 }
 
 // nextChunk waits until the next piece is due.

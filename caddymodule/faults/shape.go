@@ -70,6 +70,16 @@ func (o *outlet) send(p []byte) (int, error) {
 	return n, err
 }
 
+// rest sends what remains of a part that has been written so far: the fault has
+// ended, or there is more than was declared.
+func (o *outlet) rest(written int, p []byte) (int, error) {
+	if len(p) == 0 {
+		return written, nil
+	}
+	n, err := o.Write(p)
+	return written + n, err
+}
+
 // A shapeWriter hands the body of a reply to a shaper. It leaves interim
 // replies alone, and replies that have no body.
 type shapeWriter struct {

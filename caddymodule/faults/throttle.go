@@ -124,11 +124,7 @@ func (t *throttler) write(o *outlet, p []byte) (written int, err error) {
 		}
 		p = p[size:]
 	}
-	if len(p) == 0 {
-		return written, nil
-	}
-	n, err := o.Write(p)
-	return written + n, err
+	return o.rest(written, p)
 }
 
 // read takes a piece from the client of an upgraded connection.
