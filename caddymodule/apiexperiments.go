@@ -58,7 +58,10 @@ func places() []experiments.Place {
 	if app := process.current(); app != nil {
 		for _, p := range app.points.Points() {
 			_, handler := p.Tag.(*Handler)
-			all = append(all, experiments.Place{Point: p.Name, Transport: !handler})
+			place := experiments.Place{Point: p.Name, Transport: !handler}
+			if !slices.Contains(all, place) {
+				all = append(all, place)
+			}
 		}
 	}
 	return all
@@ -123,7 +126,7 @@ func etag(live *experiments.Live) string {
 // condition is what If-Match and If-None-Match ask for (RFC 9110 section 13.1);
 // nil is nothing.
 func condition(r *http.Request) experiments.Condition {
-	match, none := r.Header.Get("If-Match"), r.Header.Get("If-None-Match")
+	match, none := strings.Join(r.Header.Values("If-Match"), ","), strings.Join(r.Header.Values("If-None-Match"), ",")
 	if match == "" && none == "" {
 		return nil
 	}
@@ -202,7 +205,7 @@ func checkPlaces(e *experiments.Experiment) error {
 		}
 	}
 	for _, name := range appliesTo(e) {
-		if len(findRules(name, e.Name)) > 0 {
+		if len(process.findRules(name, e.Name)) > 0 {
 			return refuse(http.StatusConflict, "the injection point '%s' has a rule '%s': choose another name", name, e.Name)
 		}
 	}

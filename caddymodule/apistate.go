@@ -128,30 +128,10 @@ type turnView struct {
 func (a *api) turn(w http.ResponseWriter, state experiments.State) error {
 	process.sw.Set(state)
 	view := turnView{State: process.sw.State()}
-	if err := save(a.storageNow(), view.State); err != nil {
+	if err := process.save(a.storageNow()); err != nil {
 		view.Warning = "not kept for the next start: " + err.Error()
 	}
 	return answer(w, http.StatusOK, view)
-}
-
-// findRules are the rules of that name at that point; empty is any.
-func findRules(point, name string) []*rules.Rule {
-	var found []*rules.Rule
-	app := process.current()
-	if app == nil {
-		return nil
-	}
-	for _, p := range app.points.Points() {
-		if point != "" && p.Name != point {
-			continue
-		}
-		for _, rule := range p.Rules {
-			if name == "" || rule.Name == name {
-				found = append(found, rule)
-			}
-		}
-	}
-	return found
 }
 
 func (a *api) switchRuleOff(w http.ResponseWriter, r *http.Request) error {
@@ -166,7 +146,7 @@ func (a *api) switchRuleOn(w http.ResponseWriter, r *http.Request) error {
 // it.
 func (a *api) switchRule(w http.ResponseWriter, r *http.Request, off bool) error {
 	point, name := r.PathValue("point"), r.PathValue("rule")
-	found := findRules(point, name)
+	found := process.findRules(point, name)
 	if len(found) == 0 {
 		return refuse(http.StatusNotFound, "no rule '%s' at an injection point '%s'", name, point)
 	}
@@ -183,7 +163,7 @@ func (a *api) switchRule(w http.ResponseWriter, r *http.Request, off bool) error
 // reset sets counters back to the start.
 func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
 	point, name := r.URL.Query().Get("point"), r.URL.Query().Get("rule")
-	found := findRules(point, name)
+	found := process.findRules(point, name)
 	for _, live := range process.store.List() {
 		if (name == "" || live.Name == name) && (point == "" || live.At(experiments.Place{Point: point})) {
 			found = append(found, &live.Rule)

@@ -52,7 +52,8 @@ const (
 	errorSeenKey      = "http.fault.upstream_error"
 )
 
-// see looks at a request in which this point has injected nothing.
+// see looks at a request that is over. One in which any point has injected
+// something does not count.
 func (hw *HaltWhen) see(r *http.Request, err error) {
 	if hw == nil {
 		return
@@ -75,6 +76,15 @@ func (hw *HaltWhen) see(r *http.Request, err error) {
 	if hw.add(time.Now()) && process.sw.Set(newState(true, whyErrors)) {
 		hw.app.logger.Warn("halted all faults: the upstreams' own errors pile up",
 			zap.Int("errors", hw.Errors), zap.Duration("window", time.Duration(hw.Window)))
+		go hw.keep()
+	}
+}
+
+// keep saves the halt for the next process; the storage may be slow, and a
+// request must not wait for it.
+func (hw *HaltWhen) keep() {
+	if err := process.save(hw.app.ctx.Storage()); err != nil {
+		hw.app.logger.Error("the halt is not kept for the next start", zap.Error(err))
 	}
 }
 

@@ -52,7 +52,7 @@ func (l *Live) Ended() context.Context { return l.ended }
 // Past is an experiment that is over. It can be started again from its JSON.
 type Past struct {
 	JSON    json.RawMessage `json:"experiment"`
-	Name    string          `json:"-"`
+	Name    string          `json:"name"`
 	Started time.Time       `json:"started"`
 	Ended   time.Time       `json:"ended"`
 
@@ -60,6 +60,14 @@ type Past struct {
 	Why  string `json:"why"`
 	Hits uint64 `json:"hits"`
 }
+
+// Why an experiment is over.
+const (
+	WhyExpired  = "expired"
+	WhyDeleted  = "deleted"
+	WhyReplaced = "replaced"
+	WhyHalted   = "halted"
+)
 
 const (
 	pastFor = time.Hour // how long an experiment that is over is remembered
@@ -86,7 +94,7 @@ func NewStore(sw *Switch, load Loader) *Store {
 	s := &Store{sw: sw, load: load, live: make(map[string]*Live)}
 	sw.Watch(func(state State) {
 		if state.Halted {
-			s.endAll("halted")
+			s.endAll()
 		}
 	})
 	return s
@@ -119,10 +127,10 @@ func (s *Store) Put(e *Experiment, data []byte, when Condition) (live *Live, cre
 	if live.unload, err = s.load(e); err != nil {
 		return nil, false, err
 	}
+	s.begin(live) // takes the place of the one before, with no gap between
 	if before != nil {
-		s.finish(before, "replaced")
+		s.finish(before, WhyReplaced)
 	}
-	s.begin(live)
 	return live, before == nil, nil
 }
 
@@ -146,7 +154,7 @@ func (s *Store) expire(l *Live) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.live[l.Name] == l {
-		s.finish(l, "expired")
+		s.finish(l, WhyExpired)
 	}
 }
 
@@ -161,15 +169,16 @@ func (s *Store) Delete(name string, when Condition) error {
 	case when != nil && !when(l):
 		return ErrModified
 	}
-	s.finish(l, "deleted")
+	s.finish(l, WhyDeleted)
 	return nil
 }
 
-func (s *Store) endAll(why string) {
+// endAll ends all experiments, for the switch has been halted.
+func (s *Store) endAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.sorted() {
-		s.finish(l, why)
+		s.finish(l, WhyHalted)
 	}
 }
 
@@ -179,8 +188,10 @@ func (s *Store) finish(l *Live, why string) {
 	if l.timer != nil {
 		l.timer.Stop()
 	}
-	delete(s.live, l.Name)
-	s.publish()
+	if s.live[l.Name] == l {
+		delete(s.live, l.Name)
+		s.publish()
+	}
 	l.end()
 	l.Dismiss()
 	past := Past{JSON: l.JSON, Name: l.Name, Started: l.Started, Ended: time.Now(), Why: why, Hits: l.Stats().Hits}
