@@ -296,24 +296,29 @@ func (v *verification) count() (count int, ok bool) {
 	return count, ok
 }
 
-// triggers are those that v may mean: one of each point, for those of a point
-// are counted together.
+// triggers are those that v may mean. Namesakes share their counters.
 func (v *verification) triggers() []*Trigger {
 	app := process.current()
 	if app == nil || v.rule != triggerRule {
 		return nil
 	}
+	type place struct{ point, source, name string }
 	var found []*Trigger
-	seen := make(map[string]bool)
+	seen := make(map[place]bool)
 	for _, p := range app.points.Points() {
 		h, ok := p.Tag.(*Handler)
-		if ok && len(h.Triggers) > 0 && !seen[p.Name] && (v.point == "" || p.Name == v.point) {
-			seen[p.Name] = true
-			found = append(found, h.Triggers[0])
+		if !ok || v.point != "" && p.Name != v.point {
+			continue
+		}
+		for _, t := range h.Triggers {
+			if at := (place{p.Name, t.Source, t.name()}); !seen[at] {
+				seen[at] = true
+				found = append(found, t)
+			}
 		}
 	}
 	return found
 }
 
-// hits is how often the triggers of its point have been obeyed.
+// hits is how often the trigger has been obeyed.
 func (t *Trigger) hits() int { return int(t.parser.brought.Hits()) }
