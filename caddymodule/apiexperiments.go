@@ -93,13 +93,18 @@ func (a *api) listExperiments(w http.ResponseWriter, r *http.Request) error {
 		if past == nil {
 			past = []experiments.Past{}
 		}
-		return answer(w, http.StatusOK, struct {
-			Ended []experiments.Past `json:"ended"`
-		}{past})
+		return answer(w, http.StatusOK, endedList{past})
 	}
-	return answer(w, http.StatusOK, struct {
-		Experiments []experimentView `json:"experiments"`
-	}{listViews()})
+	return answer(w, http.StatusOK, experimentList{listViews()})
+}
+
+type experimentList struct {
+	Experiments []experimentView `json:"experiments"`
+}
+
+type endedList struct {
+	// Ended are those that are over, the last one first.
+	Ended []experiments.Past `json:"ended"`
 }
 
 func (a *api) getExperiment(w http.ResponseWriter, r *http.Request) error {

@@ -29,9 +29,12 @@ func (a *api) getJournal(w http.ResponseWriter, r *http.Request) error {
 		}
 		return follow(w, r, q)
 	}
-	return answer(w, http.StatusOK, struct {
-		Entries []experiments.Entry `json:"entries"`
-	}{process.journal.Entries(q)})
+	return answer(w, http.StatusOK, journalView{process.journal.Entries(q)})
+}
+
+type journalView struct {
+	// Entries are the injected faults, the oldest first.
+	Entries []experiments.Entry `json:"entries"`
 }
 
 // journalQuery reads the parameters rule, point, since and limit.

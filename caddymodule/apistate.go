@@ -153,11 +153,14 @@ func (a *api) switchRule(w http.ResponseWriter, r *http.Request, off bool) error
 	for _, rule := range found {
 		rule.SwitchOff(off)
 	}
-	return answer(w, http.StatusOK, struct {
-		Point string `json:"point"`
-		Rule  string `json:"rule"`
-		Off   bool   `json:"off"`
-	}{point, name, off})
+	return answer(w, http.StatusOK, switchedRule{point, name, off})
+}
+
+// switchedRule is a rule after it was switched.
+type switchedRule struct {
+	Point string `json:"point"`
+	Rule  string `json:"rule"`
+	Off   bool   `json:"off"`
 }
 
 // reset sets counters back to the start.
@@ -175,9 +178,13 @@ func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
 	for _, rule := range found {
 		rule.Reset()
 	}
-	return answer(w, http.StatusOK, struct {
-		Reset int `json:"reset"` // how many rules
-	}{len(found)})
+	return answer(w, http.StatusOK, resetView{len(found)})
+}
+
+// resetView is what was set back.
+type resetView struct {
+	// Reset is how many rules.
+	Reset int `json:"reset"`
 }
 
 // storageNow is the storage of the running configuration.
