@@ -1,11 +1,14 @@
 package caddymodule
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -33,6 +36,7 @@ func (AdminAPI) CaddyModule() caddy.ModuleInfo {
 // Provision prepares the routes. It comes before the apps, and is not undone
 // when the configuration fails to load: nothing of it may be kept.
 func (a *AdminAPI) Provision(ctx caddy.Context) error {
+	process.restore(ctx) // the switch can be asked also where no configuration has faults
 	a.api = newAPI(ctx.Storage())
 	return nil
 }
@@ -56,27 +60,28 @@ type route struct {
 	method  string
 	pattern string // below apiPrefix, as http.ServeMux has it
 	serve   func(*api, http.ResponseWriter, *http.Request) error
+	params  []string // of the query; others are refused
 }
 
 var routes = []route{
-	{"GET", "/{$}", (*api).getState},
-	{"POST", "/halt", (*api).halt},
-	{"POST", "/resume", (*api).resume},
-	{"GET", "/experiments", (*api).listExperiments},
-	{"GET", "/experiments/{name}", (*api).getExperiment},
-	{"PUT", "/experiments/{name}", (*api).putExperiment},
-	{"PATCH", "/experiments/{name}", (*api).patchExperiment},
-	{"DELETE", "/experiments/{name}", (*api).deleteExperiment},
-	{"POST", "/rules/{point}/{rule}/off", (*api).switchRuleOff},
-	{"POST", "/rules/{point}/{rule}/on", (*api).switchRuleOn},
-	{"POST", "/reset", (*api).reset},
-	{"GET", "/journal", (*api).getJournal},
-	{"DELETE", "/journal", (*api).emptyJournal},
-	{"GET", "/verify", (*api).verify},
-	{"POST", "/explain", (*api).explain},
-	{"GET", "/codes", (*api).listCodes},
-	{"GET", "/codes/{code}", (*api).getCode},
-	{"GET", "/openapi.json", (*api).getOpenAPI},
+	{"GET", "/{$}", (*api).getState, nil},
+	{"POST", "/halt", (*api).halt, nil},
+	{"POST", "/resume", (*api).resume, nil},
+	{"GET", "/experiments", (*api).listExperiments, []string{"ended"}},
+	{"GET", "/experiments/{name}", (*api).getExperiment, nil},
+	{"PUT", "/experiments/{name}", (*api).putExperiment, nil},
+	{"PATCH", "/experiments/{name}", (*api).patchExperiment, nil},
+	{"DELETE", "/experiments/{name}", (*api).deleteExperiment, nil},
+	{"POST", "/rules/{point}/{rule}/off", (*api).switchRuleOff, nil},
+	{"POST", "/rules/{point}/{rule}/on", (*api).switchRuleOn, nil},
+	{"POST", "/reset", (*api).reset, []string{"point", "rule"}},
+	{"GET", "/journal", (*api).getJournal, []string{"point", "rule", "since", "limit"}},
+	{"DELETE", "/journal", (*api).emptyJournal, nil},
+	{"GET", "/verify", (*api).verify, []string{"point", "rule", "exactly", "at_least", "at_most", "since", "wait"}},
+	{"POST", "/explain", (*api).explain, nil},
+	{"GET", "/codes", (*api).listCodes, nil},
+	{"GET", "/codes/{code}", (*api).getCode, nil},
+	{"GET", "/openapi.json", (*api).getOpenAPI, nil},
 }
 
 // api is the operations. It has no state but the storage: that of the process
@@ -88,8 +93,9 @@ func newAPI(storage certmagic.Storage) http.Handler {
 	a := &api{storage: storage}
 	mux := http.NewServeMux()
 	methods := make(map[string][]string)
-	for _, rt := range routes {
-		mux.Handle(rt.method+" "+apiPrefix+rt.pattern, a.handler(rt.serve))
+	for i := range routes {
+		rt := &routes[i]
+		mux.Handle(rt.method+" "+apiPrefix+rt.pattern, a.handler(rt.strict))
 		methods[rt.pattern] = append(methods[rt.pattern], rt.method)
 	}
 	for pattern, allowed := range methods {
@@ -99,6 +105,28 @@ func newAPI(storage certmagic.Storage) http.Handler {
 		return refuse(http.StatusNotFound, "no such path '%s'", r.URL.Path)
 	}))
 	return mux
+}
+
+// strict serves the operation if it knows every parameter: a reset with a
+// misspelt one would be a reset of everything.
+func (rt *route) strict(a *api, w http.ResponseWriter, r *http.Request) error {
+	params, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return refuse(http.StatusBadRequest, "reading the query: %v", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		if !slices.Contains(rt.params, name) {
+			return refuse(http.StatusBadRequest, "no parameter '%s' here%s", name, oneOf(rt.params))
+		}
+	}
+	return rt.serve(a, w, r)
+}
+
+func oneOf(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return "; there are: " + strings.Join(names, ", ")
 }
 
 func wrongMethod(allowed []string) func(*api, http.ResponseWriter, *http.Request) error {
@@ -136,18 +164,24 @@ func (a *api) handler(serve func(*api, http.ResponseWriter, *http.Request) error
 		if !ok {
 			no = refuse(http.StatusInternalServerError, "%v", err)
 		}
-		_ = answer(w, no.status, no)
+		_ = answer(w, no.status, no) // it can be written as JSON
 	})
 }
 
-// answer writes JSON, for people too.
+// answer writes JSON, for people too. The error is that there is none of value;
+// nothing has been written then.
 func answer(w http.ResponseWriter, status int, value any) error {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	enc := json.NewEncoder(w)
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(value)
+	if err := enc.Encode(value); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = text.WriteTo(w) // the client may have left
+	return nil
 }
 
 // maxBody is the most that the API reads of a request.

@@ -32,9 +32,11 @@ func (a *api) listCodes(w http.ResponseWriter, _ *http.Request) error {
 	for _, code := range status.All() {
 		views = append(views, newCodeView(code))
 	}
-	return answer(w, http.StatusOK, struct {
-		Codes []codeView `json:"codes"`
-	}{views})
+	return answer(w, http.StatusOK, codeList{views})
+}
+
+type codeList struct {
+	Codes []codeView `json:"codes"`
 }
 
 func (a *api) getCode(w http.ResponseWriter, r *http.Request) error {

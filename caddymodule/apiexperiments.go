@@ -78,13 +78,18 @@ func (a *api) listExperiments(w http.ResponseWriter, r *http.Request) error {
 		if past == nil {
 			past = []experiments.Past{}
 		}
-		return answer(w, http.StatusOK, struct {
-			Ended []experiments.Past `json:"ended"`
-		}{past})
+		return answer(w, http.StatusOK, endedList{past})
 	}
-	return answer(w, http.StatusOK, struct {
-		Experiments []experimentView `json:"experiments"`
-	}{listViews()})
+	return answer(w, http.StatusOK, experimentList{listViews()})
+}
+
+type experimentList struct {
+	Experiments []experimentView `json:"experiments"`
+}
+
+type endedList struct {
+	// Ended are those that are over, the last one first.
+	Ended []experiments.Past `json:"ended"`
 }
 
 func (a *api) getExperiment(w http.ResponseWriter, r *http.Request) error {
@@ -111,7 +116,7 @@ func etag(live *experiments.Live) string {
 // condition is what If-Match and If-None-Match ask for (RFC 9110 section 13.1);
 // nil is nothing.
 func condition(r *http.Request) experiments.Condition {
-	match, none := r.Header.Get("If-Match"), r.Header.Get("If-None-Match")
+	match, none := strings.Join(r.Header.Values("If-Match"), ","), strings.Join(r.Header.Values("If-None-Match"), ",")
 	if match == "" && none == "" {
 		return nil
 	}
@@ -190,7 +195,7 @@ func checkPlaces(e *experiments.Experiment) error {
 		}
 	}
 	for _, name := range appliesTo(e) {
-		if len(findRules(name, e.Name)) > 0 {
+		if len(process.findRules(name, e.Name)) > 0 {
 			return refuse(http.StatusConflict, "the injection point '%s' has a rule '%s': choose another name", name, e.Name)
 		}
 	}

@@ -2,13 +2,18 @@ package caddymodule
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/tls"
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -65,7 +70,7 @@ func (a *api) explain(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var asked explainRequest
-	if err := caddy.StrictUnmarshalJSON(body, &asked); err != nil {
+	if err := experiments.Decode(body, &asked); err != nil {
 		return refuse(http.StatusBadRequest, "%v", err)
 	}
 	request, err := asked.request()
@@ -100,8 +105,14 @@ func (e *explainRequest) request() (func() *http.Request, error) {
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "url: %v", err)
 	}
-	if _, err := http.NewRequest(e.Method, e.URL, nil); err != nil { //nolint:noctx // only to see whether it can be made
+	if target.Opaque != "" || target.Host == "" && !strings.HasPrefix(target.Path, "/") {
+		return nil, refuse(http.StatusBadRequest, "url: '%s' is neither absolute nor a path", e.URL)
+	}
+	if _, err := http.NewRequest(e.Method, target.RequestURI(), nil); err != nil { //nolint:noctx // only to see whether it can be made
 		return nil, refuse(http.StatusBadRequest, "method: %v", err)
+	}
+	if e.Client = cmp.Or(e.Client, "127.0.0.1"); net.ParseIP(e.Client) == nil {
+		return nil, refuse(http.StatusBadRequest, "client: '%s' is no IP address", e.Client)
 	}
 	return func() *http.Request { return e.build(target) }, nil
 }
@@ -118,13 +129,12 @@ func (e *explainRequest) build(target *url.URL) *http.Request {
 		r.Host = host
 		r.Header.Del("Host")
 	}
-	client := e.Client
-	if client == "" {
-		client = "127.0.0.1"
+	if target.Scheme == "https" {
+		r.TLS = new(tls.ConnectionState)
 	}
-	r.RemoteAddr = client + ":0"
+	r.RemoteAddr = net.JoinHostPort(e.Client, "0")
 	r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), &discarded{header: make(http.Header)}, nil)
-	caddyhttp.SetVar(r.Context(), caddyhttp.ClientIPVarKey, client)
+	caddyhttp.SetVar(r.Context(), caddyhttp.ClientIPVarKey, e.Client)
 	return r
 }
 

@@ -23,11 +23,18 @@ func (a *api) getJournal(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		w.Header().Set("Content-Type", "text/event-stream")
+		if r.Method == http.MethodHead {
+			return nil
+		}
 		return follow(w, r, q)
 	}
-	return answer(w, http.StatusOK, struct {
-		Entries []experiments.Entry `json:"entries"`
-	}{process.journal.Entries(q)})
+	return answer(w, http.StatusOK, journalView{process.journal.Entries(q)})
+}
+
+type journalView struct {
+	// Entries are the injected faults, the oldest first.
+	Entries []experiments.Entry `json:"entries"`
 }
 
 // journalQuery reads the parameters rule, point, since and limit.
@@ -52,7 +59,7 @@ func since(params url.Values) (time.Time, error) {
 		return at, nil
 	}
 	ago, err := caddy.ParseDuration(text)
-	if err != nil {
+	if err != nil || ago < 0 {
 		return time.Time{}, refuse(http.StatusBadRequest, "since: '%s' is neither an instant such as 2026-11-22T20:00:00Z nor a duration such as 10m", text)
 	}
 	return time.Now().Add(-ago), nil
@@ -77,7 +84,6 @@ func follow(w http.ResponseWriter, r *http.Request, q experiments.Query) error {
 	}
 	feed, entries := process.journal.Follow(q)
 	defer feed.Close()
-	w.Header().Set("Content-Type", "text/event-stream")
 	rc := http.NewResponseController(w)
 	if _, err := fmt.Fprint(w, ": journal\n\n"); err != nil {
 		return nil //nolint:nilerr // the client has left
@@ -91,6 +97,7 @@ func follow(w http.ResponseWriter, r *http.Request, q experiments.Query) error {
 	defer ticker.Stop()
 	ended := serverEnd(r)
 	for {
+		_ = rc.SetWriteDeadline(time.Now().Add(2 * keepAlive)) // a client that does not read must not keep a server from its end
 		if rc.Flush() != nil {
 			return nil
 		}
@@ -177,8 +184,10 @@ type verification struct {
 	limit           time.Duration
 }
 
-// maxVerifyWait bounds how long a verification waits.
-const maxVerifyWait = 10 * time.Minute
+const (
+	maxVerifyWait = 10 * time.Minute      // how long a verification waits at most
+	verifyEvery   = 25 * time.Millisecond // and how often it counts meanwhile
+)
 
 func newVerification(params url.Values) (v verification, err error) {
 	v = verification{point: params.Get("point"), rule: params.Get("rule"), atLeast: -1, atMost: -1}
@@ -243,23 +252,17 @@ func (v *verification) wanted() string {
 
 // wait counts until the assertion holds or the time is over.
 func (v *verification) wait(r *http.Request) (count int, ok bool) {
-	feed, _ := process.journal.Follow(experiments.Query{Rule: v.rule, Point: v.point, Limit: 1})
-	defer feed.Close()
-	timer := time.NewTimer(v.limit)
-	defer timer.Stop()
+	deadline := time.Now().Add(v.limit)
+	ticker := time.NewTicker(verifyEvery)
+	defer ticker.Stop()
 	for {
+		last := !time.Now().Before(deadline)
 		count, _ = v.count()
-		if ok = count >= v.atLeast && (v.atMost < 0 || count <= v.atMost); ok {
-			return count, true
+		if ok = count >= v.atLeast && (v.atMost < 0 || count <= v.atMost); ok || last {
+			return count, ok
 		}
 		select {
-		case _, open := <-feed.Entries:
-			if !open {
-				feed, _ = process.journal.Follow(experiments.Query{Rule: v.rule, Point: v.point, Limit: 1})
-				defer feed.Close()
-			}
-		case <-timer.C:
-			return count, false
+		case <-ticker.C:
 		case <-r.Context().Done():
 			return count, false
 		case <-serverEnd(r):
@@ -271,7 +274,7 @@ func (v *verification) wait(r *http.Request) (count int, ok bool) {
 // count is how often the rule has hit; false if there is no such rule, nor has
 // been for an hour. With an instant the journal is counted, which has an end.
 func (v *verification) count() (count int, ok bool) {
-	for _, rule := range findRules(v.point, v.rule) {
+	for _, rule := range process.findRules(v.point, v.rule) {
 		count, ok = count+int(rule.Stats().Hits), true
 	}
 	for _, live := range process.store.List() {
@@ -279,8 +282,8 @@ func (v *verification) count() (count int, ok bool) {
 			count, ok = count+int(live.Stats().Hits), true
 		}
 	}
-	for _, p := range triggerPoints(v) {
-		count, ok = count+p.hits(), true
+	for _, t := range v.triggers() {
+		count, ok = count+t.hits(), true
 	}
 	if !ok {
 		for _, past := range process.store.Past() {
@@ -296,16 +299,25 @@ func (v *verification) count() (count int, ok bool) {
 	return count, ok
 }
 
-// triggerPoints are the triggers that v may mean.
-func triggerPoints(v *verification) []*Trigger {
+// triggers are those that v may mean. Namesakes share their counters.
+func (v *verification) triggers() []*Trigger {
 	app := process.current()
 	if app == nil || v.rule != triggerRule {
 		return nil
 	}
+	type place struct{ point, source, name string }
 	var found []*Trigger
+	seen := make(map[place]bool)
 	for _, p := range app.points.Points() {
-		if h, ok := p.Tag.(*Handler); ok && (v.point == "" || p.Name == v.point) {
-			found = append(found, h.Triggers...)
+		h, ok := p.Tag.(*Handler)
+		if !ok || v.point != "" && p.Name != v.point {
+			continue
+		}
+		for _, t := range h.Triggers {
+			if at := (place{p.Name, t.Source, t.name()}); !seen[at] {
+				seen[at] = true
+				found = append(found, t)
+			}
 		}
 	}
 	return found

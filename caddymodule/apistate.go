@@ -144,26 +144,6 @@ func answerTurn(w http.ResponseWriter, err error) error {
 	return answer(w, http.StatusOK, view)
 }
 
-// findRules are the rules of that name at that point; empty is any.
-func findRules(point, name string) []*rules.Rule {
-	var found []*rules.Rule
-	app := process.current()
-	if app == nil {
-		return nil
-	}
-	for _, p := range app.points.Points() {
-		if point != "" && p.Name != point {
-			continue
-		}
-		for _, rule := range p.Rules {
-			if name == "" || rule.Name == name {
-				found = append(found, rule)
-			}
-		}
-	}
-	return found
-}
-
 func (a *api) switchRuleOff(w http.ResponseWriter, r *http.Request) error {
 	return a.switchRule(w, r, true)
 }
@@ -176,24 +156,27 @@ func (a *api) switchRuleOn(w http.ResponseWriter, r *http.Request) error {
 // it.
 func (a *api) switchRule(w http.ResponseWriter, r *http.Request, off bool) error {
 	point, name := r.PathValue("point"), r.PathValue("rule")
-	found := findRules(point, name)
+	found := process.findRules(point, name)
 	if len(found) == 0 {
 		return refuse(http.StatusNotFound, "no rule '%s' at an injection point '%s'", name, point)
 	}
 	for _, rule := range found {
 		rule.SwitchOff(off)
 	}
-	return answer(w, http.StatusOK, struct {
-		Point string `json:"point"`
-		Rule  string `json:"rule"`
-		Off   bool   `json:"off"`
-	}{point, name, off})
+	return answer(w, http.StatusOK, switchedRule{point, name, off})
+}
+
+// switchedRule is a rule after it was switched.
+type switchedRule struct {
+	Point string `json:"point"`
+	Rule  string `json:"rule"`
+	Off   bool   `json:"off"`
 }
 
 // reset sets counters back to the start.
 func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
 	point, name := r.URL.Query().Get("point"), r.URL.Query().Get("rule")
-	found := findRules(point, name)
+	found := process.findRules(point, name)
 	for _, live := range process.store.List() {
 		if (name == "" || live.Name == name) && (point == "" || live.At(experiments.Place{Point: point})) {
 			found = append(found, &live.Rule)
@@ -205,9 +188,13 @@ func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
 	for _, rule := range found {
 		rule.Reset()
 	}
-	return answer(w, http.StatusOK, struct {
-		Reset int `json:"reset"` // how many rules
-	}{len(found)})
+	return answer(w, http.StatusOK, resetView{len(found)})
+}
+
+// resetView is what was set back.
+type resetView struct {
+	// Reset is how many rules.
+	Reset int `json:"reset"`
 }
 
 // storageNow is the storage of the running configuration.

@@ -87,7 +87,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.HaltWhen != nil {
 		a.HaltWhen.provision(a)
 	}
-	process.restored.Do(func() { process.restore(ctx) })
+	process.restore(ctx)
 	a.Share.provision(a)
 	return nil
 }
@@ -108,11 +108,7 @@ func (a *App) Validate() error {
 // Start makes this the current configuration.
 func (a *App) Start() error {
 	process.enter(a)
-	size := defaultJournal
-	if a.Journal != nil {
-		size = *a.Journal
-	}
-	process.journal.Resize(size)
+	process.journal.Resize(a.journalSize())
 	if a.Halted {
 		process.sw.Set(experiments.State{Halted: true, Why: whyConfigured})
 	}
@@ -132,7 +128,17 @@ func (a *App) discloseField() string {
 func (a *App) Stop() error {
 	a.Share.stop()
 	process.leave(a)
+	if current := process.current(); current != nil {
+		process.journal.Resize(current.journalSize())
+	}
 	return nil
+}
+
+func (a *App) journalSize() int {
+	if a.Journal == nil {
+		return defaultJournal
+	}
+	return *a.Journal
 }
 
 // Interface guards

@@ -28,7 +28,8 @@ type control struct {
 	journal *experiments.Journal
 	active  atomic.Int64 // requests that are hit just now
 
-	restored sync.Once // the switch, from the storage
+	restored sync.Once  // the switch, from the storage
+	saving   sync.Mutex // the switch, to the storage
 
 	mu     sync.Mutex
 	apps   []*App // that have been started, the last one last
@@ -87,6 +88,27 @@ func (c *control) current() *App {
 	return c.apps[len(c.apps)-1]
 }
 
+// findRules are the configured rules of that name at that point; empty is any.
+func (c *control) findRules(point, name string) []*rules.Rule {
+	app := c.current()
+	if app == nil {
+		return nil
+	}
+	type place struct{ point, rule string }
+	var found []*rules.Rule
+	seen := make(map[place]bool) // namesakes share their counters
+	for _, p := range app.points.Points() {
+		for _, rule := range p.Rules {
+			at := place{p.Name, rule.Name}
+			if !seen[at] && (point == "" || p.Name == point) && (name == "" || rule.Name == name) {
+				seen[at] = true
+				found = append(found, rule)
+			}
+		}
+	}
+	return found
+}
+
 // loadExperiment makes the rule of an experiment ready. It has a context of its
 // own, which outlives the configuration that is running: what is loaded stays
 // when that goes.
@@ -137,7 +159,9 @@ func (c *control) places() []experiments.Place {
 	var all []experiments.Place
 	if app := c.current(); app != nil {
 		for _, p := range app.points.Points() {
-			all = append(all, placeOf(p))
+			if place := placeOf(p); !slices.Contains(all, place) {
+				all = append(all, place)
+			}
 		}
 	}
 	return all
@@ -161,7 +185,9 @@ func (c *control) experimentChanged(live *experiments.Live, why string) {
 		c.announce("experiment started", "fault_experiment_started", zap.String("experiment", live.Name), zap.String("note", live.Note))
 		return
 	}
-	forgetExperiment(live)
+	if why != experiments.WhyReplaced {
+		series.forget(live.Name, func(point string) bool { return len(c.findRules(point, live.Name)) > 0 })
+	}
 	c.announce("experiment ended", "fault_experiment_ended", zap.String("experiment", live.Name), zap.String("why", why))
 }
 

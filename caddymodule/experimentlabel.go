@@ -14,7 +14,7 @@ func experimentLabel(point string, live *experiments.Live) *label {
 	if known, ok := live.Labels.Load(point); ok {
 		return known.(*label)
 	}
-	fresh := newLabel(point, &live.Rule, newRuleMetrics(point, series.name(live.Name), live.KindNames()))
+	fresh := newLabel(point, &live.Rule, series.metrics(point, live))
 	known, _ := live.Labels.LoadOrStore(point, fresh)
 	return known.(*label)
 }
@@ -22,56 +22,70 @@ func experimentLabel(point string, live *experiments.Live) *label {
 const (
 	maxSeries  = 100              // names of experiments in metrics at a time
 	keepSeries = 10 * time.Minute // how long one stays after the experiment
-	otherRule  = "other"          // the name of those above
+	otherRule  = "other"          // the name of those above, and of their kinds
 )
 
 // series is the names of experiments in metrics: whoever may start experiments
 // must not be able to fill the memory of a Prometheus.
-var series = experimentSeries{doomed: make(map[string]*time.Timer)}
+var series = experimentSeries{known: make(map[string]*namedSeries)}
 
 type experimentSeries struct {
-	mu     sync.Mutex
-	doomed map[string]*time.Timer // by name; nil while the experiment is on
+	mu    sync.Mutex
+	known map[string]*namedSeries // by the name of the experiment
 }
 
-// name is what the experiment is called in metrics.
-func (s *experimentSeries) name(experiment string) string {
+// namedSeries is what there is under a name.
+type namedSeries struct {
+	points map[string]struct{}
+	doomed *time.Timer // nil while the experiment is on
+}
+
+// metrics are the counters of an experiment at a point.
+func (s *experimentSeries) metrics(point string, live *experiments.Live) ruleMetrics {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	timer, known := s.doomed[experiment]
-	if !known && len(s.doomed) >= maxSeries {
-		return otherRule
+	named, over := s.known[live.Name], live.Ended().Err() != nil // over: for a request in flight
+	switch {
+	case named == nil && (over || len(s.known) >= maxSeries):
+		return newRuleMetrics(point, otherRule, otherRule)
+	case named == nil:
+		named = &namedSeries{points: make(map[string]struct{})}
+		s.known[live.Name] = named
+	case named.doomed != nil && !over:
+		named.doomed.Stop()
+		named.doomed = nil
 	}
-	if timer != nil {
-		timer.Stop()
-	}
-	s.doomed[experiment] = nil
-	return experiment
+	named.points[point] = struct{}{}
+	return newRuleMetrics(point, live.Name, live.KindNames())
 }
 
-// forgetExperiment deletes the series of an experiment some time after its end,
-// when they have been scraped.
-func forgetExperiment(live *experiments.Live) {
-	series.mu.Lock()
-	defer series.mu.Unlock()
-	if _, known := series.doomed[live.Name]; !known {
+// forget deletes the series of an experiment that is over, some time later,
+// when they have been scraped. Those of a point where there is a rule of that
+// name by then, from a reload, stay.
+func (s *experimentSeries) forget(name string, taken func(point string) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if named := s.known[name]; named != nil && named.doomed == nil {
+		named.doomed = time.AfterFunc(keepSeries, func() { s.drop(name, taken) })
+	}
+}
+
+// drop deletes the series, if the experiment has not been started again.
+func (s *experimentSeries) drop(name string, taken func(point string) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	named := s.known[name]
+	if named == nil || named.doomed == nil {
 		return
 	}
-	series.doomed[live.Name] = time.AfterFunc(keepSeries, func() { series.drop(live) })
-}
-
-func (s *experimentSeries) drop(live *experiments.Live) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.doomed[live.Name] == nil {
-		return // it has been started again
-	}
-	delete(s.doomed, live.Name)
-	live.Labels.Range(func(point, _ any) bool {
-		labels := prometheus.Labels{"point": point.(string), "rule": live.Name}
+	delete(s.known, name)
+	for point := range named.points {
+		if taken(point) {
+			continue
+		}
+		labels := prometheus.Labels{"point": point, "rule": name}
 		injectedTotal.DeletePartialMatch(labels)
 		passedTotal.DeletePartialMatch(labels)
 		delaySeconds.DeletePartialMatch(labels)
-		return true
-	})
+	}
 }

@@ -52,7 +52,8 @@ const (
 	errorSeenKey      = "http.fault.upstream_error"
 )
 
-// see looks at a request in which this point has injected nothing.
+// see looks at a request that is over. One in which any point has injected
+// something does not count.
 func (hw *HaltWhen) see(r *http.Request, err error) {
 	if hw == nil {
 		return

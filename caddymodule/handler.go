@@ -57,18 +57,19 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 // reply.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	d, err := h.decide(r)
-	switch {
-	case err != nil:
-		return err
-	case d.Rule != nil:
-		return h.inject(w, r, next, d)
-	case d.Later != nil:
-		return h.hold(w, r, next, d.Later)
-	default:
-		err := next.ServeHTTP(w, r)
-		h.app.HaltWhen.see(r, err)
+	if err != nil {
 		return err
 	}
+	switch {
+	case d.Rule != nil:
+		err = h.inject(w, r, next, d)
+	case d.Later != nil:
+		err = h.hold(w, r, next, d.Later)
+	default:
+		err = next.ServeHTTP(w, r)
+	}
+	h.app.HaltWhen.see(r, err)
+	return err
 }
 
 // decide finds what hits the request: what it asks for itself, or else an

@@ -77,10 +77,22 @@ func (in *injector) passed(rule *rules.Rule, reason rules.Reason) {
 	in.labelOf(rule).metrics.passed[reason].Inc()
 }
 
+// over reports whether the rule has been stopped since it was asked, which in
+// phase response may be long ago.
+func (in *injector) over(rule *rules.Rule) bool {
+	live, ok := rule.Tag.(*experiments.Live)
+	return in.halted() || ok && live.Ended().Err() != nil
+}
+
 // allow reports whether the rule that fires may do so. A dry run is only told
-// of, and above max_active of the app the hit is taken back. Who is allowed
-// calls letGo in the end.
+// of; the hit is taken back when the rule is over, and above max_active of the
+// app. Who is allowed calls letGo in the end.
 func (in *injector) allow(r *http.Request, d *rules.Decision) bool {
+	if in.over(d.Rule) {
+		d.TakeBack()
+		in.passed(d.Rule, rules.ReasonOff)
+		return false
+	}
 	if d.Rule.DryRun || in.app.DryRun {
 		if !d.Rule.DryRun {
 			in.passed(d.Rule, rules.ReasonDryRun)

@@ -122,7 +122,7 @@ func (c *control) halt(why string, storage certmagic.Storage) error {
 		return group.Halt(state)
 	}
 	c.sw.Set(state)
-	return save(storage, state)
+	return c.save(storage)
 }
 
 // resume re-arms rules and triggers. With a group, an error says that nothing
@@ -133,7 +133,7 @@ func (c *control) resume(why string, storage certmagic.Storage) error {
 		return group.Resume(state)
 	}
 	c.sw.Set(state)
-	return save(storage, state)
+	return c.save(storage)
 }
 
 var errConfigured = errors.New("the configuration says halted: take it out of the global option fault")

@@ -27,8 +27,12 @@ const switchKey = "fault/switch.json"
 // storageTime bounds a write to the storage.
 const storageTime = 5 * time.Second
 
-// restore reads the switch as it was when the last process ended.
+// restore reads the switch as it was when the last process ended, once.
 func (c *control) restore(ctx caddy.Context) {
+	c.restored.Do(func() { c.load(ctx) })
+}
+
+func (c *control) load(ctx caddy.Context) {
 	var state experiments.State
 	data, err := ctx.Storage().Load(ctx, switchKey)
 	if err == nil {
@@ -39,16 +43,20 @@ func (c *control) restore(ctx caddy.Context) {
 	case err != nil:
 		ctx.Logger().Error("cannot read the switch from the storage; faults are live", zap.String("key", switchKey), zap.Error(err))
 	case state.Halted:
+		ctx.Logger().Warn("faults are halted, as they were when the last process ended", zap.String("why", state.Why))
 		c.sw.Set(state)
 	}
 }
 
-// save keeps the switch for the next process. A halt by the configuration is
-// not kept: the next one says it again.
-func save(storage certmagic.Storage, state experiments.State) error {
+// save keeps the switch for the next process, as it is when its turn comes: of
+// two turns at once the later one must not be lost. A halt by the configuration
+// alone is not kept, the next one says it again.
+func (c *control) save(storage certmagic.Storage) error {
+	c.saving.Lock()
+	defer c.saving.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), storageTime)
 	defer cancel()
-	data, err := json.Marshal(state)
+	data, err := json.Marshal(c.sw.State())
 	if err != nil {
 		return err
 	}

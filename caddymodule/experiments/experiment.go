@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -62,13 +59,8 @@ func (e *Experiment) onePoint() bool { return !e.everywhere() && len(e.Points) =
 // loading it. Unknown fields are refused.
 func Parse(name string, data []byte) (*Experiment, error) {
 	e := new(Experiment)
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(e); err != nil {
-		return nil, fmt.Errorf("reading experiment: %w", describe(err))
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("reading experiment: there is more behind its JSON")
+	if err := Decode(data, e); err != nil {
+		return nil, err
 	}
 	if e.Name == "" {
 		e.Name = name
@@ -76,18 +68,13 @@ func Parse(name string, data []byte) (*Experiment, error) {
 	if e.Name != name {
 		return nil, fmt.Errorf("name: '%s' is not the '%s' of the address", e.Name, name)
 	}
-	return e, e.check(data)
-}
-
-// describe makes an error of package encoding/json name the field.
-func describe(err error) error {
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
-		return fmt.Errorf("%s: want %s, not %s", wrong.Field, wrong.Type, wrong.Value)
+	if err := e.check(); err != nil {
+		return nil, err
 	}
-	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	return e, checkWeak("", json.NewDecoder(bytes.NewReader(data)))
 }
 
-func (e *Experiment) check(data []byte) error {
+func (e *Experiment) check() error {
 	if err := rules.ValidName(e.Name); err != nil {
 		return err
 	}
@@ -108,63 +95,14 @@ func (e *Experiment) check(data []byte) error {
 			return fmt.Errorf("points: %w", err)
 		}
 	}
+	if slices.ContainsFunc(e.MatcherSetsRaw, func(set caddy.ModuleMap) bool { return len(set) == 0 }) {
+		return errors.New("match: a set without a matcher would match everything")
+	}
 	if len(e.MatcherSetsRaw) == 0 && len(e.Points) == 0 {
 		return errors.New(`match: without matchers the points have to be said; ["*"] is all`)
 	}
 	if len(e.FaultsRaw) == 0 {
 		return errors.New("faults: there is none: say what goes wrong")
-	}
-	var tree any
-	if err := json.Unmarshal(data, &tree); err != nil {
-		return err
-	}
-	return checkWeak("", tree)
-}
-
-// checkWeak refuses what only a configuration may have, wherever it stands in
-// the JSON: files, and placeholders of anything but the request and the time.
-func checkWeak(field string, node any) error {
-	switch node := node.(type) {
-	case string:
-		return checkText(field, node)
-	case []any:
-		for i, child := range node {
-			if err := checkWeak(fmt.Sprintf("%s[%d]", field, i), child); err != nil {
-				return err
-			}
-		}
-	case map[string]any:
-		for name, child := range node {
-			place := strings.TrimPrefix(field+"."+name, ".")
-			if name == "body_file" || name == "file" && strings.HasPrefix(field, "match[") {
-				return fmt.Errorf("%s: an experiment reads no files", place)
-			}
-			if err := checkText(place, name); err != nil {
-				return err
-			}
-			if err := checkWeak(place, child); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-var (
-	inBraces   = regexp.MustCompile(`\{([^{}]*)\}`)
-	namespaced = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.|$)`)
-	allowed    = regexp.MustCompile(`^(http|time)\.`)
-	celReads   = regexp.MustCompile(`\b(ph|file)\s*\(`) // the functions of Caddy's CEL matcher that look further than the request
-)
-
-func checkText(field, text string) error {
-	for _, found := range inBraces.FindAllStringSubmatch(text, -1) {
-		if namespaced.MatchString(found[1]) && !allowed.MatchString(found[1]) {
-			return fmt.Errorf("%s: placeholder '%s' is not for experiments: they may use {http.*} and {time.*}", field, found[0])
-		}
-	}
-	if strings.Contains(field, "expression") && celReads.MatchString(text) {
-		return fmt.Errorf("%s: file() and ph() are not for experiments", field)
 	}
 	return nil
 }

@@ -174,8 +174,12 @@ type Feed struct {
 func (j *Journal) Follow(q Query) (*Feed, []Entry) {
 	send := make(chan Entry, feedSize)
 	f := &Feed{Entries: send, journal: j, send: send, query: q}
+	f.query.AfterSeq = 0 // what comes is later; and one known as begun may be done now
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if q.AfterSeq > j.seq {
+		q.AfterSeq = 0 // it is of the process before
+	}
 	j.readers[f] = struct{}{}
 	return f, j.entries(q)
 }

@@ -52,7 +52,7 @@ func (l *Live) Ended() context.Context { return l.ended }
 // Past is an experiment that is over. It can be started again from its JSON.
 type Past struct {
 	JSON    json.RawMessage `json:"experiment"`
-	Name    string          `json:"-"`
+	Name    string          `json:"name"`
 	Started time.Time       `json:"started"`
 	Ended   time.Time       `json:"ended"`
 
@@ -60,6 +60,14 @@ type Past struct {
 	Why  string `json:"why"`
 	Hits uint64 `json:"hits"`
 }
+
+// Why an experiment is over.
+const (
+	WhyExpired  = "expired"
+	WhyDeleted  = "deleted"
+	WhyReplaced = "replaced"
+	WhyHalted   = "halted"
+)
 
 const (
 	pastFor = time.Hour // how long an experiment that is over is remembered
@@ -86,7 +94,7 @@ func NewStore(sw *Switch, load Loader) *Store {
 	s := &Store{sw: sw, load: load, live: make(map[string]*Live)}
 	sw.Watch(func(state State) {
 		if state.Halted {
-			s.endAll("halted")
+			s.endAll()
 		}
 	})
 	return s
@@ -173,12 +181,10 @@ func (s *Store) commit(l *Live) (created bool) {
 	return s.begin(l)
 }
 
-// begin makes an experiment live, in the place of the one of its name.
+// begin makes an experiment live. It takes the place of the one of its name with
+// no gap between.
 func (s *Store) begin(l *Live) (created bool) {
 	before := s.live[l.Name]
-	if before != nil {
-		s.finish(before, "replaced")
-	}
 	l.Tag = l
 	l.ended, l.end = context.WithCancel(s.sw.Ended())
 	if !l.Ends.IsZero() {
@@ -187,8 +193,11 @@ func (s *Store) begin(l *Live) (created bool) {
 	s.live[l.Name] = l
 	s.publish()
 	s.tell(l, "")
+	if before != nil {
+		s.finish(before, WhyReplaced)
+	}
 	if s.sw.Halted() {
-		s.finish(l, "halted") // it was admitted before
+		s.finish(l, WhyHalted) // it was admitted before
 	}
 	return before == nil
 }
@@ -198,7 +207,7 @@ func (s *Store) expire(l *Live) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.live[l.Name] == l {
-		s.finish(l, "expired")
+		s.finish(l, WhyExpired)
 	}
 }
 
@@ -209,15 +218,16 @@ func (s *Store) Delete(name string, when Condition) error {
 	if err := s.hasLocked(name, when); err != nil {
 		return err
 	}
-	s.finish(s.live[name], "deleted")
+	s.finish(s.live[name], WhyDeleted)
 	return nil
 }
 
-func (s *Store) endAll(why string) {
+// endAll ends all experiments, for the switch has been halted.
+func (s *Store) endAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.sorted() {
-		s.finish(l, why)
+		s.finish(l, WhyHalted)
 	}
 }
 
@@ -227,8 +237,10 @@ func (s *Store) finish(l *Live, why string) {
 	if l.timer != nil {
 		l.timer.Stop()
 	}
-	delete(s.live, l.Name)
-	s.publish()
+	if s.live[l.Name] == l {
+		delete(s.live, l.Name)
+		s.publish()
+	}
 	l.end()
 	l.Dismiss()
 	past := Past{JSON: l.JSON, Name: l.Name, Started: l.Started, Ended: time.Now(), Why: why, Hits: l.Stats().Hits}

@@ -17,36 +17,28 @@ import (
 type Group struct {
 	mu     sync.Mutex
 	points map[string]*namesakes
-	order  []*Point // the first of each name
+	order  []*Point // without the repeated ones
 }
 
-// Points are the points by the order in which they were loaded, one of each
-// name.
+// Points are the points by the order in which they were loaded. Of those that
+// have the same name, rules and matchers there is one.
 func (g *Group) Points() []*Point {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.Clone(g.order)
 }
 
-// Point is the first point of a name, nil if there is none.
-func (g *Group) Point(name string) *Point {
-	for _, p := range g.Points() {
-		if p.Name == name {
-			return p
-		}
-	}
-	return nil
-}
-
 // namesakes are the settings that points of the same name agree on.
 type namesakes struct {
-	point string
-	rules map[string]string
+	point  string
+	rules  map[string]string
+	shapes map[string]bool // the different points under the name
 }
 
 // settings are the point's and the rules' as JSON, before they are loaded.
 type settings struct {
 	point string
+	shape string // the matchers and all rules
 	rules []string
 }
 
@@ -65,7 +57,9 @@ func (p *Point) settings() (settings, error) {
 		rule.Source = raw
 		s.rules = append(s.rules, string(raw))
 	}
-	return s, nil
+	shape, err := json.Marshal(Point{MatcherSetsRaw: p.MatcherSetsRaw, Rules: p.Rules})
+	s.shape = string(shape)
+	return s, err
 }
 
 // join gives p and its rules what they share with their namesakes, in this
@@ -96,8 +90,7 @@ func (g *Group) agree(p *Point, s settings) error {
 	}
 	known := g.points[p.Name]
 	if known == nil {
-		g.order = append(g.order, p)
-		known = &namesakes{point: s.point, rules: make(map[string]string)}
+		known = &namesakes{point: s.point, rules: make(map[string]string), shapes: make(map[string]bool)}
 		g.points[p.Name] = known
 	}
 	if known.point != s.point {
@@ -113,6 +106,10 @@ func (g *Group) agree(p *Point, s settings) error {
 			return fmt.Errorf("rule '%s' of point '%s' is configured twice, with different settings; give the rules or the points names of their own", rule.Name, p.Name)
 		}
 		known.rules[rule.Name] = s.rules[i]
+	}
+	if !known.shapes[s.shape] {
+		known.shapes[s.shape] = true
+		g.order = append(g.order, p)
 	}
 	return nil
 }

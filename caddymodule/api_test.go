@@ -1,0 +1,527 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+)
+
+// node is a running configuration with one handler, and its API.
+type node struct {
+	*Handler
+	t   testing.TB
+	api http.Handler
+}
+
+// startNode starts a configuration on a control of its own. It is to be stopped
+// before a bubble ends.
+func startNode(t testing.TB, handler, app string) *node {
+	t.Helper()
+	before := process
+	process = newControl()
+	h := load(t, handler, app)
+	if err := h.app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	n := &node{Handler: h, t: t, api: newAPI(h.app.ctx.Storage())}
+	t.Cleanup(func() {
+		process.sw.Set(experiments.State{Halted: true}) // ends the experiments
+		process.beginExit()
+		if err := h.app.Stop(); err != nil {
+			t.Error(err)
+		}
+		process = before
+	})
+	return n
+}
+
+// do asks the API.
+func (n *node) do(method, path, body string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequestWithContext(n.t.Context(), method, apiPrefix+path, strings.NewReader(body))
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	n.api.ServeHTTP(w, r)
+	return w
+}
+
+// want asks the API for an answer with this status, and for this text in it.
+func (n *node) want(status int, method, path, body, text string, header ...string) *httptest.ResponseRecorder {
+	n.t.Helper()
+	w := n.do(method, path, body, header...)
+	if w.Code != status || !strings.Contains(w.Body.String(), text) {
+		n.t.Errorf("%s %s %.60s: got %d %s, want %d and %q", method, path, body, w.Code, w.Body, status, text)
+	}
+	if status >= 400 {
+		var no struct{ Error string }
+		if err := json.Unmarshal(w.Body.Bytes(), &no); err != nil || no.Error == "" || w.Header().Get("Content-Type") != "application/json" {
+			n.t.Errorf("%s %s: the error is %s %s", method, path, w.Header().Get("Content-Type"), w.Body)
+		}
+	}
+	return w
+}
+
+// put starts an experiment.
+func (n *node) put(name, experiment string) {
+	n.t.Helper()
+	n.want(http.StatusCreated, "PUT", "/experiments/"+name, experiment, `"name": "`+name+`"`)
+}
+
+// hit asks the site and tells the status.
+func (n *node) hit(target string) int {
+	n.t.Helper()
+	resp, _, err := get(n.t, n.Handler, target, upstream)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return resp.StatusCode
+}
+
+const (
+	shop = `{"point": "shop", "rules": [
+		{"name": "gone", "match": [{"path": ["/gone"]}], "faults": [{"fault": "respond", "status_code": 551}]},
+		{"name": "third", "match": [{"path": ["/third"]}], "every": 3, "faults": [{"fault": "respond", "status_code": 552}]}]}`
+	slow500 = `{"match": [{"path": ["/slow"]}], "faults": [{"fault": "respond", "status_code": 500}]}`
+)
+
+func TestAPIAnswers(t *testing.T) {
+	n := startNode(t, shop, "")
+	n.hit("/gone")
+	n.put("old", slow500)
+	for _, tt := range []struct {
+		status                   int
+		method, path, body, text string
+	}{
+		{200, "GET", "/", "", `"halted": false`},
+		{200, "GET", "/", "", `"hits": 1`},
+		{201, "PUT", "/experiments/a", slow500, `"applies_to": [
+    "shop"
+  ]`},
+		{200, "PUT", "/experiments/a", slow500, `"name": "a"`},
+		{200, "PATCH", "/experiments/a", `{"note": "why"}`, `"note": "why"`},
+		{200, "GET", "/experiments/a", "", `"time_left": `},
+		{200, "GET", "/experiments", "", `"name": "old"`},
+		{204, "DELETE", "/experiments/a", "", ""},
+		{200, "GET", "/experiments?ended", "", `"why": "deleted"`},
+		{200, "GET", "/experiments?ended", "", `"name": "a"`},
+		{200, "POST", "/rules/shop/gone/off", "", `"off": true`},
+		{200, "POST", "/rules/shop/gone/on", "", `"off": false`},
+		{200, "GET", "/journal", "", `"rule": "gone"`},
+		{200, "GET", "/journal?rule=gone&point=shop&limit=1&since=1h", "", `"done": true`},
+		{200, "GET", "/journal?rule=third", "", `"entries": []`},
+		{200, "GET", "/verify?rule=gone&exactly=1", "", `"count": 1`},
+		{200, "GET", "/verify?rule=gone&exactly=1&since=1h&wait=1s", "", `"count": 1`},
+		{200, "GET", "/verify?rule=gone&point=shop&at_least=1&at_most=3", "", `"count": 1`},
+		{200, "GET", "/verify?rule=a&exactly=0", "", `"count": 0`}, // it is over
+		{200, "POST", "/reset?rule=gone", "", `"reset": 1`},
+		{200, "GET", "/verify?rule=gone&exactly=0", "", `"count": 0`},
+		{200, "POST", "/reset", "", `"reset": 3`},
+		{204, "DELETE", "/journal", "", ""},
+		{200, "GET", "/journal", "", `"entries": []`},
+		{200, "POST", "/explain", `{"url": "/gone"}`, `"fires": true`},
+		{200, "GET", "/codes", "", `"name": "User Not Local"`},
+		{200, "GET", "/codes/551", "", `"message\": \"User Not Local`},
+		{200, "GET", "/codes/smtp:450", "", `"family": "smtp"`},
+		{200, "GET", "/openapi.json", "", `"openapi": "3.1.0"`},
+		{200, "HEAD", "/", "", ""},
+		{200, "HEAD", "/codes/551", "", ""},
+		{200, "POST", "/halt", "", `"halted": true`},
+		{200, "GET", "/experiments?ended", "", `"why": "halted"`},
+		{200, "POST", "/resume", "", `"halted": false`},
+	} {
+		w := n.want(tt.status, tt.method, tt.path, tt.body, tt.text)
+		if got := w.Header().Get("Cache-Control"); got != "no-store" {
+			t.Errorf("%s %s: Cache-Control %q", tt.method, tt.path, got)
+		}
+	}
+}
+
+// A refused change leaves everything as it was.
+func TestAPIRefuses(t *testing.T) {
+	n := startNode(t, shop, "")
+	n.put("a", slow500)
+	n.hit("/gone")
+	state := func() string {
+		var view map[string]any
+		if err := json.Unmarshal(n.do("GET", "/", "").Body.Bytes(), &view); err != nil {
+			t.Fatal(err)
+		}
+		delete(view["experiments"].([]any)[0].(map[string]any), "time_left")
+		return fmt.Sprint(view)
+	}
+	before := state()
+	faults := `"faults": [{"fault": "respond", "status_code": 500}]}`
+	huge := `{"note": "` + strings.Repeat("x", maxBody) + `"}`
+	for _, tt := range []struct {
+		status                   int
+		method, path, body, text string
+	}{
+		{404, "GET", "/nothing", "", "no such path '/fault/nothing'"},
+		{404, "GET", "/codes/", "", "no such path"},
+		{404, "GET", "/experiments/b", "", "no experiment 'b'"},
+		{404, "PATCH", "/experiments/b", "{}", "no experiment 'b'"},
+		{404, "DELETE", "/experiments/b", "", "no experiment 'b'"},
+		{404, "POST", "/rules/shop/b/off", "", "no rule 'b' at an injection point 'shop'"},
+		{404, "POST", "/rules/b/gone/on", "", "no rule 'gone' at an injection point 'b'"},
+		{404, "POST", "/reset?rule=b", "", "no rule 'b'"},
+		{404, "GET", "/codes/1000", "", "1000"},
+		{404, "GET", "/codes/smtp:999", "", "smtp"},
+		{404, "GET", "/verify?rule=b&exactly=1", "", "no rule 'b'"},
+		{404, "GET", "/verify?rule=gone&point=b&exactly=1", "", "at an injection point 'b'"},
+		{404, "PUT", "/experiments/b", `{"points": ["b"], ` + faults, "no injection point 'b'; there are: shop"},
+		{409, "PUT", "/experiments/gone", `{"points": ["*"], ` + faults, "the injection point 'shop' has a rule 'gone'"},
+		{417, "GET", "/verify?rule=gone&at_least=2", "", `"count": 1`},
+		{417, "GET", "/verify?rule=gone&at_most=0", "", "want at most 0"},
+		{417, "GET", "/verify?rule=gone&exactly=2&wait=30ms", "", "has hit 1 times, want exactly 2"},
+		{413, "PUT", "/experiments/b", huge, "more than 1048576 bytes"},
+		{413, "PATCH", "/experiments/a", huge, "more than 1048576 bytes"},
+		{413, "POST", "/explain", huge, "more than 1048576 bytes"},
+
+		{400, "PUT", "/experiments/b", "", "reading JSON"},
+		{400, "PUT", "/experiments/b", `{"points": ["*"], ` + faults + "x", "more behind the value"},
+		{400, "PUT", "/experiments/b", `{"colour": 1}`, `unknown field \"colour\"`},
+		{400, "PUT", "/experiments/b", `{"percent": "1"}`, "percent: want float64"},
+		{400, "PUT", "/experiments/b", `{"ttl": "soon"}`, "ttl: "},
+		{400, "PUT", "/experiments/b", `{"points": ["*"], "percent": 101, ` + faults, "bad percent '101'"},
+		{400, "PUT", "/experiments/b", `{` + faults, "match: "},
+		{400, "PUT", "/experiments/b", `{"points": ["*"]}`, "faults: "},
+		{400, "PUT", "/experiments/b", `{"points": ["*"], "start": "soon", ` + faults, "bad start 'soon'"},
+		{400, "PUT", "/experiments/b", `{"points": ["*"], "faults": [{"fault": "explode"}]}`, "explode"},
+		{400, "PUT", "/experiments/b", `{"points": ["*"], "faults": [{"fault": "respond", "status": 1}]}`, "status"},
+		{400, "PUT", "/experiments/b", `{"match": [{"colour": "red"}], ` + faults, "colour"},
+		{400, "PUT", "/experiments/b", `{"points": ["*"], "faults": [{"fault": "respond", "body_file": "x"}]}`, "body_file"},
+		{400, "PUT", "/experiments/b%20c", `{"points": ["*"], ` + faults, "bad name 'b c'"},
+		{400, "PATCH", "/experiments/a", `{"percent": 101}`, "bad percent '101'"},
+		{400, "PATCH", "/experiments/a", `{`, "no JSON"},
+		{400, "PATCH", "/experiments/a", `{"faults": null}`, "faults: "},
+		{400, "PATCH", "/experiments/a", `{"name": "b"}`, "name: 'b' is not the 'a'"},
+		{400, "POST", "/reset?rulle=gone", "", "no parameter 'rulle' here; there are: point, rule"},
+		{400, "POST", "/halt?now", "", "no parameter 'now' here"},
+		{400, "GET", "/journal?limit=0", "", "limit: "},
+		{400, "GET", "/journal?limit=x", "", "limit: 'x'"},
+		{400, "GET", "/journal?since=yesterday", "", "since: 'yesterday'"},
+		{400, "GET", "/journal?since=-1h", "", "since: '-1h'"},
+		{400, "GET", "/journal?since=%zz", "", "reading the query"},
+		{400, "GET", "/verify?exactly=1", "", "rule: say which"},
+		{400, "GET", "/verify?rule=gone", "", "say exactly, at_least or at_most"},
+		{400, "GET", "/verify?rule=gone&exactly=-1", "", "exactly: '-1'"},
+		{400, "GET", "/verify?rule=gone&exactly=1&at_most=2", "", "exactly cannot go together"},
+		{400, "GET", "/verify?rule=gone&exactly=1&wait=1h", "", "wait: '1h'"},
+		{400, "POST", "/explain", `{"url": "/"} {}`, "more behind the value"},
+		{400, "POST", "/explain", `{"uri": "/"}`, `unknown field \"uri\"`},
+		{400, "POST", "/explain", `{"url": 1}`, "url: want string"},
+		{400, "POST", "/explain", `{}`, "url: say which"},
+		{400, "POST", "/explain", `{"url": "mailto:x"}`, "url: 'mailto:x' is neither absolute nor a path"},
+		{400, "POST", "/explain", `{"url": "/%zz"}`, "url: "},
+		{400, "POST", "/explain", `{"url": "/", "method": "A B"}`, "method: "},
+		{400, "POST", "/explain", `{"url": "/", "client": "here"}`, "client: 'here' is no IP address"},
+		{400, "POST", "/explain", `{"url": "/", "header": {"A": 1}}`, "header: "},
+	} {
+		n.want(tt.status, tt.method, tt.path, tt.body, tt.text)
+	}
+	if after := state(); after != before {
+		t.Errorf("a refused change has changed something:\n%s\n%s", before, after)
+	}
+}
+
+// Every path knows its methods, and says so.
+func TestAPIMethods(t *testing.T) {
+	n := startNode(t, shop, "")
+	allowed := make(map[string][]string)
+	for _, rt := range routes {
+		allowed[rt.pattern] = append(allowed[rt.pattern], rt.method)
+	}
+	for pattern, methods := range allowed {
+		if slices.Contains(methods, "GET") {
+			methods = append(methods, "HEAD")
+		}
+		path := strings.NewReplacer("{$}", "", "{name}", "x", "{point}", "x", "{rule}", "x", "{code}", "x").Replace(pattern)
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+			w := n.do(method, path, "")
+			if slices.Contains(methods, method) {
+				if w.Code == http.StatusMethodNotAllowed {
+					t.Errorf("%s %s is not allowed", method, path)
+				}
+				continue
+			}
+			n.want(http.StatusMethodNotAllowed, method, path, "", "method "+method+" is not allowed here")
+			if got := strings.Split(w.Header().Get("Allow"), ", "); !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(methods))) {
+				t.Errorf("%s %s: Allow %q, want %q", method, path, got, methods)
+			}
+		}
+	}
+}
+
+func TestAPIConditions(t *testing.T) {
+	n := startNode(t, shop, "")
+	const path = "/experiments/a"
+	n.want(412, "PUT", path, slow500, "changed meanwhile", "If-Match", "*")
+	n.want(412, "PUT", path, slow500, "changed meanwhile", "If-Match", `"1"`)
+	first := n.want(201, "PUT", path, slow500, "", "If-None-Match", "*").Header().Get("ETag")
+	n.want(412, "PUT", path, slow500, "changed meanwhile", "If-None-Match", "*")
+	second := n.want(200, "PUT", path, slow500, "", "If-Match", first).Header().Get("ETag")
+	if got := n.do("GET", path, "").Header().Get("ETag"); got != second || second == first {
+		t.Errorf("got ETags %s, %s and %s", first, second, got)
+	}
+	n.want(412, "PUT", path, slow500, "changed meanwhile", "If-Match", first)
+	n.want(412, "PATCH", path, `{"note": "x"}`, "changed meanwhile", "If-Match", first)
+	n.want(412, "DELETE", path, "", "changed meanwhile", "If-Match", first)
+	third := n.want(200, "PATCH", path, `{"note": "x"}`, "", "If-Match", `"0", `+second).Header().Get("ETag")
+	n.want(204, "DELETE", path, "", "", "If-Match", third)
+}
+
+// Of those who change an experiment by its ETag, each sees what the other did.
+func TestAPILostUpdate(t *testing.T) {
+	n := startNode(t, shop, "")
+	n.put("a", `{"percent": 0, "points": ["*"], "times": 1, "faults": [{"fault": "close"}]}`)
+	const writers, each = 4, 25
+	var refused atomic.Int64
+	var wg sync.WaitGroup
+	for range writers {
+		wg.Go(func() {
+			for done := 0; done < each; {
+				was := n.do("GET", "/experiments/a", "")
+				var view struct{ Experiment struct{ Times int } }
+				if err := json.Unmarshal(was.Body.Bytes(), &view); err != nil {
+					t.Error(err)
+					return
+				}
+				patch := fmt.Sprintf(`{"times": %d}`, view.Experiment.Times+1)
+				switch w := n.do("PATCH", "/experiments/a", patch, "If-Match", was.Header().Get("ETag")); w.Code {
+				case http.StatusOK:
+					done++
+				case http.StatusPreconditionFailed:
+					refused.Add(1)
+				default:
+					t.Errorf("got %d %s", w.Code, w.Body)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	n.want(200, "GET", "/experiments/a", "", fmt.Sprintf(`"times": %d`, writers*each+1))
+	t.Logf("%d changes were refused and tried again", refused.Load())
+}
+
+func TestAPIHalt(t *testing.T) {
+	n := startNode(t, shop, "")
+	n.put("a", slow500)
+	if got := [2]int{n.hit("/gone"), n.hit("/slow")}; got != [2]int{551, 500} {
+		t.Errorf("before: got %v", got)
+	}
+	n.want(200, "POST", "/halt", "", `"why": "api"`)
+	if got := [2]int{n.hit("/gone"), n.hit("/slow")}; got != [2]int{200, 200} {
+		t.Errorf("halted: got %v", got)
+	}
+	n.want(409, "PUT", "/experiments/b", slow500, "halted: resume first")
+	n.want(200, "POST", "/halt", "", `"halted": true`) // again is no error
+	n.want(200, "POST", "/explain", `{"url": "/gone"}`, `"halted": true`)
+	n.want(200, "POST", "/resume", "", `"halted": false`)
+	if got := [2]int{n.hit("/gone"), n.hit("/slow")}; got != [2]int{551, 200} {
+		t.Errorf("resumed: got %v; the rule comes back and the experiment does not", got)
+	}
+}
+
+// What the configuration has halted, nobody can resume.
+func TestAPIHaltedByConfiguration(t *testing.T) {
+	n := startNode(t, shop, `{"halted": true}`)
+	n.want(200, "GET", "/", "", `"why": "configuration"`)
+	n.want(409, "POST", "/resume", "", "the configuration says halted")
+	n.want(409, "PUT", "/experiments/b", slow500, "halted")
+	if got := n.hit("/gone"); got != 200 {
+		t.Errorf("got %d", got)
+	}
+}
+
+// The switch is kept for the next process, as it was last.
+func TestSwitchIsKept(t *testing.T) {
+	n := startNode(t, shop, "")
+	for _, turn := range []string{"halt", "resume", "halt"} {
+		n.want(200, "POST", "/"+turn, "", "")
+		next := newControl()
+		next.restore(n.app.ctx)
+		if got, want := next.sw.Halted(), turn == "halt"; got != want {
+			t.Errorf("after %s the next process is halted: %v", turn, got)
+		}
+		next.beginExit()
+	}
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() { n.do("POST", []string{"/halt", "/resume"}[i%2], "") })
+	}
+	wg.Wait()
+	next := newControl()
+	next.restore(n.app.ctx)
+	if got, want := next.sw.Halted(), process.sw.Halted(); got != want {
+		t.Errorf("after turns at once the next process is halted: %v, this one: %v", got, want)
+	}
+	next.beginExit()
+}
+
+func TestAPIRuleOffAndReset(t *testing.T) {
+	n := startNode(t, shop, "")
+	n.want(200, "POST", "/rules/shop/gone/off", "", "")
+	grows(t, passedTotal.WithLabelValues("shop", "gone", "off"), 1)
+	if got := n.hit("/gone"); got != 200 {
+		t.Errorf("off: got %d", got)
+	}
+	n.want(200, "POST", "/explain", `{"url": "/gone"}`, `"gate": "switch"`)
+	n.want(200, "POST", "/rules/shop/gone/on", "", "")
+	if got := n.hit("/gone"); got != 551 {
+		t.Errorf("on: got %d", got)
+	}
+	n.hit("/third")
+	n.hit("/third")
+	n.want(200, "POST", "/reset?point=shop", "", `"reset": 2`)
+	if got := n.hit("/third"); got != 200 {
+		t.Errorf("the count of every goes on after a reset: got %d", got)
+	}
+}
+
+// An explanation takes no draw and no count.
+func TestAPIExplain(t *testing.T) {
+	n := startNode(t, `{"point": "in", "match": [{"path": ["/in/*"]}], "rules": [
+		{"name": "once", "times": 1, "match": [{"protocol": "https"}, {"remote_ip": {"ranges": ["192.0.2.0/24"]}}, {"header": {"X": ["1"]}}],
+		 "faults": [{"fault": "respond", "status_code": 551}]}]}`, "")
+	n.put("exp", `{"match": [{"host": ["a.test"]}], "faults": [{"fault": "close"}]}`)
+	for _, tt := range []struct{ ask, want string }{
+		{`{"url": "/out"}`, `in false`},
+		{`{"url": "/in/"}`, `in true exp:match once:match`},
+		{`{"url": "https://b.test/in/"}`, `in true exp:match once`},
+		{`{"url": "http://a.test/in/"}`, `in true exp once:match`},
+		{`{"url": "/in/", "header": {"Host": "a.test", "X": ["0", "1"]}}`, `in true exp once`},
+		{`{"url": "/in/", "client": "192.0.2.7"}`, `in true exp:match once`},
+		{`{"url": "/in/", "client": "::1", "method": "POST"}`, `in true exp:match once:match`},
+	} {
+		w := n.do("POST", "/explain", tt.ask)
+		var view explainView
+		if err := json.Unmarshal(w.Body.Bytes(), &view); err != nil {
+			t.Fatalf("%s: %v: %s", tt.ask, err, w.Body)
+		}
+		var got strings.Builder
+		for _, p := range view.Points {
+			fmt.Fprint(&got, p.Point, " ", p.Match)
+			for _, v := range p.Rules {
+				got.WriteString(strings.TrimSuffix(" "+v.Rule+":"+v.Gate, ":"))
+			}
+		}
+		if got.String() != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.ask, got.String(), tt.want)
+		}
+	}
+	n.want(200, "GET", "/verify?rule=once&exactly=0", "", "")
+}
+
+func TestVerifyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t, shop, "")
+		start := time.Now()
+		go func() {
+			for range 3 {
+				time.Sleep(time.Second)
+				n.hit("/gone")
+			}
+		}()
+		n.want(200, "GET", "/verify?rule=gone&at_least=2&wait=10s", "", `"count": 2`)
+		if took := time.Since(start); took < 2*time.Second || took > 2*time.Second+verifyEvery {
+			t.Errorf("took %v, want 2s", took)
+		}
+		time.Sleep(time.Second)
+		start = time.Now()
+		n.want(417, "GET", "/verify?rule=gone&exactly=4&wait=5s", "", `"count": 3`)
+		if took := time.Since(start); took < 5*time.Second || took > 5*time.Second+verifyEvery {
+			t.Errorf("took %v, want 5s", took)
+		}
+		n.want(200, "GET", "/verify?rule=gone&exactly=1&since=6500ms", "", "")
+		synctest.Wait()
+		process.beginExit()
+	})
+}
+
+// feed is a reply that the test reads while it is written.
+type feed struct {
+	header http.Header
+	lines  chan string
+}
+
+func (f *feed) Header() http.Header { return f.header }
+func (f *feed) WriteHeader(int)     {}
+func (f *feed) Flush()              {}
+func (f *feed) Write(p []byte) (int, error) {
+	f.lines <- string(p)
+	return len(p), nil
+}
+
+func TestJournalFeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t, shop, "")
+		n.hit("/gone")
+		w := &feed{header: make(http.Header), lines: make(chan string, 20)}
+		r := httptest.NewRequestWithContext(t.Context(), "GET", apiPrefix+"/journal?rule=gone", nil)
+		r.Header.Set("Accept", "text/event-stream")
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			n.api.ServeHTTP(w, r)
+		}()
+		want := func(prefixes ...string) {
+			t.Helper()
+			for _, prefix := range prefixes {
+				if got := <-w.lines; !strings.HasPrefix(got, prefix) {
+					t.Errorf("got %q, want %q", got, prefix)
+				}
+			}
+		}
+		want(": journal\n\n", "id: 1\nevent: done\ndata: {")
+		if got := w.header.Get("Content-Type"); got != "text/event-stream" {
+			t.Errorf("Content-Type %q", got)
+		}
+		n.hit("/gone")
+		want("id: 2\nevent: hit\ndata: {", "id: 2\nevent: done\ndata: {")
+		time.Sleep(keepAlive)
+		want(": still here\n\n")
+		process.beginExit()
+		<-done
+		r.Header.Set("Last-Event-ID", "1")
+		w.lines = make(chan string, 20)
+		n.api.ServeHTTP(w, r) // ends at once, for the process does
+		want(": journal\n\n", "id: 2\nevent: done\n")
+		r.Method = "HEAD"
+		n.api.ServeHTTP(w, r)
+	})
+}
+
+func TestStateShowsNoKey(t *testing.T) {
+	n := startNode(t, `{"point": "keyed", "match": [{"path": ["/*"]}], "triggers": [{"source": "header", "key": "0123456789abcdef"}]}`, "")
+	w := n.want(200, "GET", "/", "", `"key": "***"`)
+	if strings.Contains(w.Body.String(), "0123456789abcdef") {
+		t.Errorf("the key is shown: %s", w.Body)
+	}
+	ask(n.Handler, "X-Fault", "key 0123456789abcdef; 551")
+	n.want(200, "GET", "/verify?rule=trigger&exactly=1", "", "")
+}
+
+// Without injection points there is nothing to change, and no panic.
+func TestAPIWithoutPoints(t *testing.T) {
+	defer func(before *control) { process = before }(process)
+	process = newControl()
+	defer process.beginExit()
+	n := &node{t: t, api: newAPI(nil)}
+	n.want(200, "GET", "/", "", `"points": []`)
+	n.want(200, "GET", "/experiments?ended", "", `"ended": []`)
+	n.want(409, "PUT", "/experiments/a", slow500, "no injection point")
+	n.want(200, "POST", "/explain", `{"url": "/"}`, `"points": []`)
+	n.want(404, "POST", "/rules/a/b/off", "", "no rule")
+}

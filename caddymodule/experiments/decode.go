@@ -1,0 +1,47 @@
+package experiments
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Decode reads JSON into what the pointer points to. It refuses unknown fields
+// and whatever comes behind the value, and its errors name the field.
+func Decode(data []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return fmt.Errorf("reading JSON: %w", describe(err, data, into))
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("reading JSON: there is more behind the value")
+	}
+	return nil
+}
+
+// describe makes an error of package encoding/json name the field. A type that
+// reads itself, such as a duration, does not know its name: then the fields are
+// tried one by one.
+func describe(err error, data []byte, into any) error {
+	plain := errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+		return fmt.Errorf("%s: want %s, not %s", strings.TrimPrefix(wrong.Field, "Rule."), wrong.Type, wrong.Value)
+	}
+	var fields map[string]json.RawMessage
+	if strings.HasPrefix(plain.Error(), "unknown field") || json.Unmarshal(data, &fields) != nil {
+		return plain
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		alone, _ := json.Marshal(map[string]json.RawMessage{name: fields[name]})
+		if json.Unmarshal(alone, into) != nil {
+			return fmt.Errorf("%s: %w", name, plain)
+		}
+	}
+	return plain
+}

@@ -1,0 +1,78 @@
+package experiments
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParseRefused(t *testing.T) {
+	everywhere := func(rest string) string { return `{"points": ["*"], ` + rest + `}` }
+	tests := []struct{ name, json, want string }{
+		{"no JSON", `{`, "reading JSON: unexpected EOF"},
+		{"empty", ``, "reading JSON: EOF"},
+		{"null", `null`, "match: without matchers the points have to be said"},
+		{"no object", `[]`, "reading JSON: "},
+		{"more behind", everywhere(closing) + ` {}`, "there is more behind the value"},
+		{"unknown field", everywhere(`"colour": 1, ` + closing), `unknown field "colour"`},
+		{"other name", everywhere(`"name": "b", ` + closing), "name: 'b' is not the 'a' of the address"},
+		{"type", everywhere(`"percent": "ten", ` + closing), "percent: want float64, not string"},
+		{"type of points", `{"points": "*", ` + closing + `}`, "points: want []string, not string"},
+		{"type in a struct", everywhere(`"over": {"requests": "1"}, ` + closing), "over.requests: want int, not string"},
+		{"ttl", everywhere(`"ttl": "soon", ` + closing), "ttl: "},
+		{"ramp", everywhere(`"ramp": "soon", ` + closing), "ramp: "},
+		{"negative ttl", everywhere(`"ttl": "-1s", ` + closing), "ttl: '-1s' is negative"},
+		{"percent", everywhere(`"percent": 101, ` + closing), "bad percent '101'"},
+		{"max_keys", everywhere(`"max_keys": 1, ` + closing), "max_keys without per"},
+		{"no fault", `{"points": ["*"]}`, "faults: there is none"},
+		{"no points", `{` + closing + `}`, "match: without matchers the points have to be said"},
+		{"empty matchers", `{"match": [{}], ` + closing + `}`, "match: a set without a matcher"},
+		{"bad point", `{"points": ["a b"], ` + closing + `}`, "points: bad name 'a b'"},
+
+		{"body_file", everywhere(`"faults": [{"fault": "respond", "body_file": "/etc/passwd"}]`), "faults[0].body_file: an experiment reads no files"},
+		{"body_file in any case", everywhere(`"Faults": [{"fault": "respond", "Body_File": "x"}]`), "Faults[0].Body_File: an experiment"},
+		{"body_file nested", everywhere(`"faults": [{"fault": "choose", "branches": [{"weight": 1, "faults": [{"fault": "respond", "body_file": "x"}]}]}]`), "branches[0].faults[0].body_file"},
+		{"body_file, then not", everywhere(`"faults": [{"fault": "choose", "branches": [{"faults": [{"body_file": "x"}]}], "branches": [{"weight": 1}]}]`), "body_file: an experiment"},
+		{"file matcher", `{"match": [{"file": {}}], ` + closing + `}`, "match[0].file: an experiment reads no files"},
+		{"file matcher in any case", `{"Match": [{"file": {}}], ` + closing + `}`, "Match[0].file: "},
+		{"file matcher, then not", `{"match": [{"file": {}}], "match": [{"path": ["/"]}], ` + closing + `}`, "match[0].file: "},
+		{"file matcher in not", `{"match": [{"not": [{"file": {}}]}], ` + closing + `}`, "match[0].not[0].file: "},
+		{"env in a body", everywhere(`"faults": [{"fault": "respond", "body": "a {env.HOME} b"}]`), "faults[0].body: placeholder '{env.HOME}'"},
+		{"file in a header", everywhere(`"faults": [{"fault": "respond", "headers": {"X": ["{file./etc/passwd}"]}}]`), "faults[0].headers.X[0]: placeholder"},
+		{"env in a name", everywhere(`"faults": [{"fault": "respond", "headers": {"{env.HOME}": []}}]`), "placeholder '{env.HOME}'"},
+		{"env in per", everywhere(`"per": "{env.HOME}", ` + closing), "per: placeholder '{env.HOME}'"},
+		{"env in a matcher", `{"match": [{"header": {"X": ["{env.KEY}"]}}], ` + closing + `}`, "match[0].header.X[0]: placeholder"},
+		{"env behind an escape", everywhere(`"per": "\u007benv.HOME}", ` + closing), "per: placeholder '{env.HOME}'"},
+		{"env with a default", everywhere(`"per": "{env.HOME:x}", ` + closing), "per: placeholder"},
+		{"system", everywhere(`"per": "{system.hostname}", ` + closing), "per: placeholder"},
+		{"shorthand", everywhere(`"per": "{host}", ` + closing), "they may use {http.*} and {time.*}"},
+		{"file() in CEL", `{"match": [{"expression": "file('x')"}], ` + closing + `}`, "match[0].expression: file() and ph()"},
+		{"ph() in CEL", `{"match": [{"expression": {"expr": "ph (req, 'env.HOME') == 'x'"}}], ` + closing + `}`, "match[0].expression.expr: file() and ph()"},
+		{"file() behind a comment", `{"match": [{"expression": "file // \n ('x')"}], ` + closing + `}`, "file() and ph()"},
+		{"env in CEL", `{"match": [{"expression": "{env.HOME} == 'x'"}], ` + closing + `}`, "placeholder '{env.HOME}'"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := Parse("a", []byte(tt.json)); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%s: got error %v, want %q", tt.json, err, tt.want)
+			}
+		})
+	}
+	if _, err := Parse("a b", []byte(everywhere(closing))); err == nil || !strings.Contains(err.Error(), "bad name 'a b'") {
+		t.Errorf("bad name: got error %v", err)
+	}
+}
+
+func TestParseAllowed(t *testing.T) {
+	for _, json := range []string{
+		`{"points": ["*"], "name": "a", "note": "why", "ttl": "5m", ` + closing + `}`,
+		`{"points": ["*"], "ttl": 0, ` + closing + `}`,
+		`{"points": ["*"], "faults": [{"fault": "respond", "body": "{http.request.uri} {time.now} {} { \"file\": 1 }"}]}`,
+		`{"match": [{"path_regexp": {"pattern": "^/[a-z]{2}/file$"}}], ` + closing + `}`,
+		`{"match": [{"query": {"file": ["x"]}}], ` + closing + `}`,
+		`{"match": [{"expression": "path('/file/*') && {http.request.host} == 'x'"}], ` + closing + `}`,
+	} {
+		if _, err := Parse("a", []byte(json)); err != nil {
+			t.Errorf("%s: %v", json, err)
+		}
+	}
+}

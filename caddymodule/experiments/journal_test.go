@@ -1,0 +1,171 @@
+package experiments
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// seqs are the numbers of the entries.
+func seqs(entries []Entry) string {
+	var numbers []string
+	for _, e := range entries {
+		numbers = append(numbers, fmt.Sprint(e.Seq))
+	}
+	return strings.Join(numbers, " ")
+}
+
+func wantSeqs(t *testing.T, j *Journal, q Query, want string) {
+	t.Helper()
+	if got := seqs(j.Entries(q)); got != want {
+		t.Errorf("%+v: got entries %q, want %q", q, got, want)
+	}
+}
+
+func TestJournal(t *testing.T) {
+	j := NewJournal(4)
+	wantSeqs(t, j, Query{}, "")
+	start := time.Now()
+	for i, rule := range []string{"a", "b", "a", "b", "a", "b"} {
+		j.Add(&Entry{Rule: rule, Point: fmt.Sprint("p", i/3), Time: start.Add(time.Duration(i) * time.Second)})
+	}
+	wantSeqs(t, j, Query{}, "3 4 5 6")
+	wantSeqs(t, j, Query{Rule: "a"}, "3 5")
+	wantSeqs(t, j, Query{Point: "p0"}, "3")
+	wantSeqs(t, j, Query{Limit: 2}, "5 6")
+	wantSeqs(t, j, Query{Rule: "b", Limit: 1}, "6")
+	wantSeqs(t, j, Query{Since: start.Add(4 * time.Second)}, "5 6")
+	wantSeqs(t, j, Query{AfterSeq: 4}, "5 6")
+
+	j.Finish(2, time.Second, 10) // pushed out
+	j.Finish(5, 1500*time.Millisecond, 54)
+	if e := j.Entries(Query{AfterSeq: 4})[0]; !e.Done || e.Duration != 1.5 || e.Bytes != 54 {
+		t.Errorf("got %+v", e)
+	}
+	j.Empty()
+	wantSeqs(t, j, Query{}, "")
+	j.Add(&Entry{})
+	wantSeqs(t, j, Query{}, "7")
+}
+
+func TestJournalResize(t *testing.T) {
+	j := NewJournal(3)
+	for range 5 {
+		j.Add(&Entry{})
+	}
+	for _, step := range []struct {
+		size int
+		want string
+	}{{5, "3 4 5"}, {2, "4 5"}, {2, "4 5"}, {8, "4 5"}, {0, ""}} {
+		j.Resize(step.size)
+		wantSeqs(t, j, Query{}, step.want)
+	}
+	j.Finish(j.Add(&Entry{}), time.Second, 1) // nothing to remember it in
+	wantSeqs(t, j, Query{}, "")
+	j.Resize(2)
+	j.Add(&Entry{})
+	wantSeqs(t, j, Query{}, "7")
+}
+
+func TestJournalFollow(t *testing.T) {
+	j := NewJournal(10)
+	first := j.Add(&Entry{Rule: "a"})
+	j.Add(&Entry{Rule: "b"})
+	feed, known := j.Follow(Query{Rule: "a", AfterSeq: first})
+	if got := seqs(known); got != "" {
+		t.Errorf("got known entries %q, want none", got)
+	}
+	j.Finish(first, time.Second, 1) // it had only begun for the reader
+	j.Add(&Entry{Rule: "b"})
+	j.Add(&Entry{Rule: "a"})
+	for _, want := range []struct {
+		seq  uint64
+		done bool
+	}{{1, true}, {4, false}} {
+		if e := <-feed.Entries; e.Seq != want.seq || e.Done != want.done {
+			t.Errorf("got entry %d done %v, want %d done %v", e.Seq, e.Done, want.seq, want.done)
+		}
+	}
+	feed.Close()
+	feed.Close() // a second time is no harm
+	if _, open := <-feed.Entries; open {
+		t.Error("the feed is still open")
+	}
+	j.Add(&Entry{Rule: "a"})
+}
+
+// A reader that has followed the process before gets everything.
+func TestJournalFollowAfterRestart(t *testing.T) {
+	j := NewJournal(10)
+	j.Add(&Entry{})
+	feed, known := j.Follow(Query{AfterSeq: 5000})
+	defer feed.Close()
+	if got := seqs(known); got != "1" {
+		t.Errorf("got known entries %q, want 1", got)
+	}
+	j.Add(&Entry{})
+	if e := <-feed.Entries; e.Seq != 2 {
+		t.Errorf("got entry %d, want 2", e.Seq)
+	}
+}
+
+// A reader that is too slow is dropped; requests and the other readers go on.
+func TestJournalSlowReader(t *testing.T) {
+	j := NewJournal(10)
+	slow, _ := j.Follow(Query{})
+	quick, _ := j.Follow(Query{})
+	for range feedSize + 1 {
+		j.Add(&Entry{})
+		<-quick.Entries
+	}
+	if n := len(slow.Entries); n != feedSize {
+		t.Errorf("%d entries wait, want %d", n, feedSize)
+	}
+	last := uint64(0)
+	for e := range slow.Entries { // ends, for it is closed
+		last = e.Seq
+	}
+	if last != feedSize {
+		t.Errorf("the last entry was %d, want %d", last, feedSize)
+	}
+	j.Add(&Entry{})
+	if e := <-quick.Entries; e.Seq != feedSize+2 {
+		t.Errorf("got entry %d", e.Seq)
+	}
+	quick.Close()
+	slow.Close()
+}
+
+func TestEntryJSON(t *testing.T) {
+	text, err := json.Marshal(Entry{Seq: 1, ID: 0xab, Rule: "a"})
+	if err != nil || !strings.Contains(string(text), `"id":"00000000000000ab"`) || strings.Contains(string(text), "upstream_status") {
+		t.Errorf("got %s, %v", text, err)
+	}
+}
+
+// Everything at once, for the race detector.
+func TestJournalConcurrently(t *testing.T) {
+	j := NewJournal(16)
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			for n := range 300 {
+				feed, _ := j.Follow(Query{})
+				j.Finish(j.Add(&Entry{}), 0, 0)
+				if entries := j.Entries(Query{}); !slices.IsSortedFunc(entries, func(a, b Entry) int { return int(a.Seq) - int(b.Seq) }) {
+					t.Errorf("out of order: %s", seqs(entries))
+				}
+				if n%50 == i {
+					j.Resize(8 + i)
+					j.Empty()
+				}
+				feed.Close()
+			}
+		})
+	}
+	wg.Wait()
+}

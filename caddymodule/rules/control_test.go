@@ -1,0 +1,137 @@
+package rules
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+func TestSwitchOff(t *testing.T) {
+	p := mustLoad(t, `{"rules": [{"name": "a", "times": 2, `+closing+`}, {"name": "b", `+closing+`}]}`)
+	var reasons []Reason
+	p.Passed = func(_ *Rule, reason Reason) { reasons = append(reasons, reason) }
+	a := p.Rules[0]
+	a.SwitchOff(true)
+	if got := name(t, p, request("/")); got != "b" || !a.Stats().Off || a.Stats().Hits != 0 {
+		t.Errorf("switched off: got %q, %+v", got, a.Stats())
+	}
+	if len(reasons) != 1 || reasons[0] != ReasonOff {
+		t.Errorf("got reasons %v, want off", reasons)
+	}
+	a.SwitchOff(false)
+	if got := name(t, p, request("/")); got != "a" || a.Stats().Off {
+		t.Errorf("switched on again: got %q, %+v", got, a.Stats())
+	}
+}
+
+// Namesakes are one rule, also to whoever switches it.
+func TestSwitchOffNamesakes(t *testing.T) {
+	group := new(Group)
+	const config = `{"rules": [{"name": "a", ` + closing + `}]}`
+	one, err := load(t, config, group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := load(t, config, group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := load(t, `{"rules": [{"name": "b", `+closing+`}]}`, group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one.Rules[0].SwitchOff(true)
+	if got := name(t, two, request("/")); got != "" {
+		t.Errorf("got %q", got)
+	}
+	if points := group.Points(); len(points) != 2 || points[0] != one || points[1] != other {
+		t.Errorf("got %d points, want the two that differ", len(points))
+	}
+}
+
+// Rules of a point that starts switched off can be switched on one by one.
+func TestStartOff(t *testing.T) {
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+	defer cancel()
+	p := &Point{Name: "off", Halted: true}
+	for _, name := range []string{"a", "b"} {
+		p.Rules = append(p.Rules, &Rule{Name: name, FaultsRaw: []json.RawMessage{[]byte(`{"fault": "close"}`)}})
+	}
+	defer unload(t, p)
+	if err := p.Provision(ctx, new(Group)); err != nil {
+		t.Fatal(err)
+	}
+	if got := name(t, p, request("/")); got != "" {
+		t.Errorf("got %q", got)
+	}
+	p.Rules[1].SwitchOff(false)
+	if got := name(t, p, request("/")); got != "b" {
+		t.Errorf("got %q, want b", got)
+	}
+}
+
+func TestReset(t *testing.T) {
+	tests := []struct {
+		name, settings string
+		hits           []bool // of requests, before and after a reset alike
+	}{
+		{"times", `"times": 1`, []bool{true, false, false}},
+		{"skip", `"skip": 2`, []bool{false, false, true}},
+		{"every", `"every": 2`, []bool{false, true, false}},
+		{"over", `"over": {"requests": 2, "window": "1h"}`, []bool{false, false, true}},
+		{"per", `"per": "{http.request.header.X-User}", "times": 1`, []bool{true, false, false}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := mustLoad(t, `{"rules": [{"name": "a", `+tt.settings+`, `+closing+`}]}`)
+			for range 2 {
+				for i, want := range tt.hits {
+					if hit := name(t, p, request("/", "X-User", "u")) == "a"; hit != want {
+						t.Errorf("request %d: hit %v, want %v", i, hit, want)
+					}
+				}
+				if got := p.Rules[0].Stats().Hits; got == 0 {
+					t.Error("no hit counted")
+				}
+				p.Rules[0].Reset()
+				if got := p.Rules[0].Stats(); got.Hits != 0 || got.Keys != 0 {
+					t.Errorf("after the reset: %+v", got)
+				}
+			}
+		})
+	}
+}
+
+// A reset lets max_active know whom it still holds, and a hit that is taken
+// back afterwards takes nothing.
+func TestResetWhileHeld(t *testing.T) {
+	p := mustLoad(t, `{"rules": [{"max_active": 1, `+closing+`}]}`)
+	held, err := p.Decide(request("/"), nil)
+	if err != nil || held.Rule == nil {
+		t.Fatalf("got %+v, %v", held, err)
+	}
+	p.Rules[0].Reset()
+	if got := name(t, p, request("/")); got != "" || p.Rules[0].Stats().Active != 1 {
+		t.Errorf("got %q, %+v", got, p.Rules[0].Stats())
+	}
+	held.TakeBack()
+	held.Release()
+	if got := p.Rules[0].Stats(); got.Hits != 0 || got.Active != 0 {
+		t.Errorf("after all: %+v", got)
+	}
+}
+
+func TestTakeBack(t *testing.T) {
+	p := mustLoad(t, `{"rules": [{"times": 1, `+closing+`}]}`)
+	for range 3 {
+		d, err := p.Decide(request("/"), nil)
+		if err != nil || d.Rule == nil || d.N != 1 {
+			t.Fatalf("got %+v, %v, want the first hit", d, err)
+		}
+		d.TakeBack()
+	}
+	if got := p.Rules[0].Stats().Hits; got != 0 {
+		t.Errorf("%d hits", got)
+	}
+}

@@ -1,0 +1,138 @@
+package rules
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// verdicts are in one line: rule, whether it fires, gate.
+func verdicts(t testing.TB, p *Point, guests *Guests, r *http.Request) string {
+	t.Helper()
+	_, all, err := p.Explain(r, guests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var line []string
+	for _, v := range all {
+		text := v.Rule
+		if v.Experiment {
+			text = "*" + text
+		}
+		if v.Fires {
+			text += " fires"
+		}
+		if v.Gate != "" {
+			text += " " + v.Gate
+		}
+		if (v.Gate == "") != (v.Why == "") {
+			t.Errorf("%s: gate %q and why %q", v.Rule, v.Gate, v.Why)
+		}
+		line = append(line, text)
+	}
+	return strings.Join(line, "; ")
+}
+
+func TestExplain(t *testing.T) {
+	rule := func(settings string) string { return `{"rules": [{` + settings + `, ` + closing + `}]}` }
+	tests := []struct {
+		name, config string
+		asked        int // requests before
+		want         string
+	}{
+		{"no rules", `{}`, 0, ""},
+		{"fires", rule(`"percent": 100`), 0, "rule1 fires"},
+		{"match", rule(`"match": [{"path": ["/x"]}]`), 0, "rule1 match"},
+		{"one of two sets", rule(`"match": [{"path": ["/x"]}, {"method": ["GET"]}]`), 0, "rule1 fires"},
+		{"percent", rule(`"percent": 10`), 0, "rule1 fires percent"},
+		{"percent 0", rule(`"percent": 0`), 0, "rule1 percent"},
+		{"reply", rule(`"match_response": {"status_code": [5]}`), 0, "rule1 fires match_response"},
+		{"phase response", rule(`"phase": "response"`), 0, "rule1 fires"},
+		{"skip", rule(`"skip": 2`), 1, "rule1 skip"},
+		{"skipped", rule(`"skip": 2`), 2, "rule1 fires"},
+		{"every", rule(`"every": 3`), 1, "rule1 every"},
+		{"every third", rule(`"every": 3`), 2, "rule1 fires"},
+		{"over", rule(`"over": {"requests": 2, "window": "1m"}`), 1, "rule1 over"},
+		{"above", rule(`"over": {"requests": 2, "window": "1m"}`), 2, "rule1 fires"},
+		{"times", rule(`"times": 1`), 1, "rule1 times"},
+		{"times of another key", rule(`"times": 1, "per": "{http.request.header.X-N}"`), 1, "rule1 fires"},
+		{"start", rule(`"start": "1h"`), 0, "rule1 time"},
+		{"end", rule(`"end": "1999-01-01T00:00:00Z"`), 0, "rule1 time"},
+		{"cycle", rule(`"start": "1999-01-01T00:00:00Z", "cycle": {"on": "1ns", "period": "1h"}`), 0, "rule1 time"},
+		{"shares", `{"rules": [{"percent": 30, ` + closing + `}, {"percent": 80, ` + closing + `}, {` + closing + `}]}`, 0,
+			"rule1 fires percent; rule2 fires percent; rule3 percent"},
+		{"absent at 100", `{"rules": [{"times": 1, ` + closing + `}, {` + closing + `}]}`, 1, "rule1 times; rule2 fires"},
+		{"order", `{"rules": [{"name": "late", "phase": "response", ` + closing + `}, {"name": "early", "percent": 10, ` + closing + `}]}`, 0,
+			"early fires percent; late fires percent"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(time.Minute) // not on the edge of a cycle
+				p := mustLoad(t, tt.config)
+				for i := range tt.asked {
+					name(t, p, request("/", "X-N", fmt.Sprint(i)))
+				}
+				for range 2 { // the second answer is the same: nothing was counted
+					if got := verdicts(t, p, nil, request("/")); got != tt.want {
+						t.Errorf("got %q, want %q", got, tt.want)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestExplainGuestsAndSwitch(t *testing.T) {
+	p := mustLoad(t, `{"rules": [{"name": "own", "percent": 40, `+closing+`}, {"name": "late", "phase": "response", `+closing+`}]}`)
+	guests := invite(
+		guestRule(t, `{"name": "a", "percent": 10, `+closing+`}`),
+		guestRule(t, `{"name": "b", "phase": "response", `+closing+`}`),
+	)
+	if got, want := verdicts(t, p, guests, request("/")), "*a fires percent; own fires percent; *b fires; late fires percent"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	p.Rules[0].SwitchOff(true)
+	if got, want := verdicts(t, p, nil, request("/")), "own switch; late fires percent"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// What says no is named: the matcher of the point, of the rule, or that none of
+// several sets holds.
+func TestExplainMatchers(t *testing.T) {
+	p := mustLoad(t, `{"match": [{"path": ["/in"]}], "rules": [
+		{"match": [{"method": ["GET"], "header": {"X": ["1"]}}], `+closing+`},
+		{"match": [{"header": {"X": ["1"]}}, {"header": {"X": ["2"]}}], `+closing+`}]}`)
+	if matches, all, err := p.Explain(request("/out"), nil); matches || all != nil || err != nil {
+		t.Errorf("outside: got %v %v, %v", matches, all, err)
+	}
+	matches, all, err := p.Explain(request("/in"), nil)
+	if !matches || err != nil || len(all) != 2 {
+		t.Fatalf("got %v %v, %v", matches, all, err)
+	}
+	for i, want := range []string{"the matcher 'header' says no", "none of its 2 sets of matchers holds"} {
+		if all[i].Why != want {
+			t.Errorf("got %q, want %q", all[i].Why, want)
+		}
+	}
+	p = mustLoad(t, `{"rules": [{"match": [{"expression": "{http.request.header.X-N} / 0 == 1"}], `+closing+`}]}`)
+	if _, _, err := p.Explain(request("/"), nil); err == nil || !strings.Contains(err.Error(), "rule 'rule1'") {
+		t.Errorf("got error %v, want that of the matcher", err)
+	}
+}
+
+// The explanation takes no draw.
+func TestExplainTakesNoDraw(t *testing.T) {
+	const rest = `"seed": 3, "rules": [{"percent": 50, ` + closing + `}]}`
+	plain, explained := mustLoad(t, `{"point": "plain", `+rest), mustLoad(t, `{"point": "explained", `+rest)
+	for i := range 50 {
+		verdicts(t, explained, nil, request("/"))
+		if a, b := name(t, plain, request("/")), name(t, explained, request("/")); a != b {
+			t.Fatalf("request %d: got %q, and %q without explanations", i, b, a)
+		}
+	}
+}

@@ -1,0 +1,181 @@
+package rules
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// guestRule loads a rule as a guest.
+func guestRule(t testing.TB, config string) *Rule {
+	t.Helper()
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+	t.Cleanup(cancel)
+	rule := new(Rule)
+	if err := caddy.StrictUnmarshalJSON([]byte(config), rule); err != nil {
+		t.Fatal(err)
+	}
+	if err := LoadGuest(ctx, rule); err != nil {
+		t.Fatalf("loading %s: %v", config, err)
+	}
+	return rule
+}
+
+// invite makes rules guests that come to several points.
+func invite(rules ...*Rule) *Guests {
+	return NewGuests(rules, func(*Rule) bool { return true })
+}
+
+// winner is the rule that fires for r among guests and the point's own, with
+// the reply of the upstream.
+func winner(t testing.TB, p *Point, guests *Guests, r *http.Request, status int) string {
+	t.Helper()
+	d, err := p.Decide(r, guests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Rule == nil && d.Later != nil {
+		d = d.Later.Decide(status, make(http.Header))
+	}
+	if d.Rule == nil {
+		return ""
+	}
+	d.Release()
+	return d.Rule.Name
+}
+
+// Guests come before the point's own rules of the same phase, by the order
+// given; whoever is of phase request comes before all of phase response.
+func TestGuestsOrder(t *testing.T) {
+	const early, late = `{"name": "own", ` + closing + `}`, `{"name": "own", "phase": "response", ` + closing + `}`
+	a, b := guestRule(t, `{"name": "a", `+closing+`}`), guestRule(t, `{"name": "b", `+closing+`}`)
+	never := guestRule(t, `{"name": "never", "percent": 0, `+closing+`}`)
+	elsewhere := guestRule(t, `{"name": "elsewhere", "match": [{"path": ["/x"]}], `+closing+`}`)
+	onReply := guestRule(t, `{"name": "reply", "phase": "response", `+closing+`}`)
+	on404 := guestRule(t, `{"name": "404", "match_response": {"status_code": [404]}, `+closing+`}`)
+	tests := []struct {
+		name   string
+		own    string
+		guests *Guests
+		want   string
+	}{
+		{"none", early, nil, "own"},
+		{"stronger", early, invite(a), "a"},
+		{"in order", early, invite(b, a), "b"},
+		{"misses", early, invite(never, elsewhere), "own"},
+		{"misses, then one", early, invite(never, elsewhere, b), "b"},
+		{"later phase", early, invite(onReply), "own"},
+		{"earlier phase", late, invite(a), "a"},
+		{"same phase", late, invite(onReply), "reply"},
+		{"same phase, its draw is its own", `{"name": "own", "phase": "response", "percent": 100, ` + closing + `}`, invite(on404), "own"},
+		{"no own", "", invite(a), "a"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := mustLoad(t, `{"rules": [`+tt.own+`]}`)
+			if got := winner(t, p, tt.guests, request("/"), 200); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+	p := mustLoad(t, `{"rules": [`+late+`]}`)
+	if got := winner(t, p, invite(on404), request("/"), 404); got != "404" {
+		t.Errorf("a guest for replies of 404: got %q", got)
+	}
+	p = mustLoad(t, `{"match": [{"path": ["/only"]}], "rules": [`+early+`]}`)
+	if got := winner(t, p, invite(a), request("/"), 200); got != "" {
+		t.Errorf("a request that does not come to the point: got %q", got)
+	}
+}
+
+// A guest draws for itself: it takes nothing of the shares of the point's own
+// rules, nor of another guest.
+func TestGuestsDraw(t *testing.T) {
+	const requests = 20_000
+	p := mustLoad(t, `{"seed": 1, "rules": [{"name": "own", "percent": 50, `+closing+`}]}`)
+	guests := invite(guestRule(t, `{"name": "a", "percent": 50, `+closing+`}`), guestRule(t, `{"name": "b", "percent": 50, `+closing+`}`))
+	count := make(map[string]float64)
+	for range requests {
+		count[winner(t, p, guests, request("/"), 200)]++
+	}
+	for name, want := range map[string]float64{"a": .5, "b": .25, "own": .125, "": .125} {
+		if got := count[name] / requests; got < want-.02 || got > want+.02 {
+			t.Errorf("%q fired for a part of %.3f, want %.3f", name, got, want)
+		}
+	}
+}
+
+// A request that a guest hits takes no number of the point's seed.
+func TestGuestsLeaveTheSeed(t *testing.T) {
+	const config = `{"seed": 7, "rules": [{"percent": 50, ` + closing + `}]}`
+	plain, visited := mustLoad(t, config), mustLoad(t, `{"point": "visited", "seed": 7, "rules": [{"percent": 50, `+closing+`}]}`)
+	guests := invite(guestRule(t, `{"name": "a", "match": [{"header": {"X-Guest": ["1"]}}], `+closing+`}`))
+	for i := range 50 {
+		if got := winner(t, visited, guests, request("/", "X-Guest", "1"), 200); got != "a" {
+			t.Fatalf("got %q, want the guest", got)
+		}
+		if a, b := name(t, plain, request("/")), winner(t, visited, guests, request("/"), 200); a != b {
+			t.Fatalf("request %d: got %q, and %q without guests", i, b, a)
+		}
+	}
+}
+
+// A guest is decided once for a request, at the first point that it matches at.
+func TestGuestsOnce(t *testing.T) {
+	first, second := mustLoad(t, `{"point": "first"}`), mustLoad(t, `{"point": "second"}`)
+	guest := guestRule(t, `{"name": "a", "times": 3, `+closing+`}`)
+	never := guestRule(t, `{"name": "b", "percent": 0, `+closing+`}`)
+	guests := invite(never, guest)
+	r := request("/")
+	if got := winner(t, first, guests, r, 200); got != "a" {
+		t.Errorf("first point: got %q", got)
+	}
+	if got := winner(t, second, guests, r, 200); got != "" {
+		t.Errorf("second point: got %q, want none", got)
+	}
+	if got := guest.Stats().Hits; got != 1 {
+		t.Errorf("%d hits, want 1", got)
+	}
+	one := NewGuests([]*Rule{guest}, func(*Rule) bool { return false })
+	r = request("/")
+	winner(t, first, one, r, 200)
+	if got := winner(t, first, one, r, 200); got != "a" {
+		t.Errorf("one that comes to a single point is asked each time: got %q", got)
+	}
+	path := guestRule(t, `{"name": "path", "match": [{"path": ["/new"]}], `+closing+`}`)
+	r = request("/old")
+	if got := winner(t, first, invite(path), r, 200); got != "" {
+		t.Errorf("before a rewrite: got %q", got)
+	}
+	r.URL.Path = "/new"
+	if got := winner(t, second, invite(path), r, 200); got != "path" {
+		t.Errorf("the first point that it matches at: got %q", got)
+	}
+}
+
+// Its durations count from when it came.
+func TestGuestsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Hour)
+		guests := invite(guestRule(t, `{"name": "a", "start": "1m", `+closing+`}`))
+		p := mustLoad(t, `{}`)
+		if got := winner(t, p, guests, request("/"), 200); got != "" {
+			t.Errorf("before its start: got %q", got)
+		}
+		time.Sleep(time.Minute)
+		if got := winner(t, p, guests, request("/"), 200); got != "a" {
+			t.Errorf("from its start on: got %q", got)
+		}
+	})
+}
+
+func TestGuestsMatcherError(t *testing.T) {
+	guests := invite(guestRule(t, `{"name": "a", "match": [{"expression": "{http.request.header.X-N} / 0 == 1"}], `+closing+`}`))
+	if _, err := mustLoad(t, `{}`).Decide(request("/"), guests); err == nil {
+		t.Error("the error of a guest's matcher is lost")
+	}
+}
