@@ -140,10 +140,15 @@ func (a *api) handler(serve func(*api, http.ResponseWriter, *http.Request) error
 	})
 }
 
-// answer writes JSON, for people too.
+// answer answers by JSON.
 func answer(w http.ResponseWriter, status int, value any) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
+	return encode(w, value)
+}
+
+// encode writes JSON for people to read.
+func encode(w io.Writer, value any) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")

@@ -19,6 +19,11 @@ type codeView struct {
 	Body string `json:"body"`
 }
 
+// codesView is the catalogue, or a part of it.
+type codesView struct {
+	Codes []codeView `json:"codes"`
+}
+
 func newCodeView(code status.Code) codeView {
 	view := codeView{Code: code, Text: code.String()}
 	if code.Sendable() && code.BodyAllowed() {
@@ -32,9 +37,7 @@ func (a *api) listCodes(w http.ResponseWriter, _ *http.Request) error {
 	for _, code := range status.All() {
 		views = append(views, newCodeView(code))
 	}
-	return answer(w, http.StatusOK, struct {
-		Codes []codeView `json:"codes"`
-	}{views})
+	return answer(w, http.StatusOK, codesView{views})
 }
 
 func (a *api) getCode(w http.ResponseWriter, r *http.Request) error {

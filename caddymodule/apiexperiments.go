@@ -36,6 +36,9 @@ type experimentView struct {
 	Experiment json.RawMessage `json:"experiment"`
 }
 
+// etag is the revision as an entity tag (RFC 9110 section 8.8.3).
+func (v *experimentView) etag() string { return strconv.Quote(v.Revision) }
+
 func newExperimentView(l *experiments.Live) experimentView {
 	view := experimentView{
 		Name:       l.Name,
@@ -70,6 +73,16 @@ func listViews() []experimentView {
 	return views
 }
 
+// experimentsView is all experiments that are on, endedView those that are over.
+type (
+	experimentsView struct {
+		Experiments []experimentView `json:"experiments"`
+	}
+	endedView struct {
+		Ended []experiments.Past `json:"ended"`
+	}
+)
+
 // listExperiments lists those that are on, or with `?ended` those that have been
 // over for less than an hour.
 func (a *api) listExperiments(w http.ResponseWriter, r *http.Request) error {
@@ -78,13 +91,9 @@ func (a *api) listExperiments(w http.ResponseWriter, r *http.Request) error {
 		if past == nil {
 			past = []experiments.Past{}
 		}
-		return answer(w, http.StatusOK, struct {
-			Ended []experiments.Past `json:"ended"`
-		}{past})
+		return answer(w, http.StatusOK, endedView{past})
 	}
-	return answer(w, http.StatusOK, struct {
-		Experiments []experimentView `json:"experiments"`
-	}{listViews()})
+	return answer(w, http.StatusOK, experimentsView{listViews()})
 }
 
 func (a *api) getExperiment(w http.ResponseWriter, r *http.Request) error {

@@ -190,6 +190,11 @@ func (a *api) switchRule(w http.ResponseWriter, r *http.Request, off bool) error
 	}{point, name, off})
 }
 
+// resetView is how many rules have been set back.
+type resetView struct {
+	Reset int `json:"reset"`
+}
+
 // reset sets counters back to the start.
 func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
 	point, name := r.URL.Query().Get("point"), r.URL.Query().Get("rule")
@@ -205,9 +210,7 @@ func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
 	for _, rule := range found {
 		rule.Reset()
 	}
-	return answer(w, http.StatusOK, struct {
-		Reset int `json:"reset"` // how many rules
-	}{len(found)})
+	return answer(w, http.StatusOK, resetView{len(found)})
 }
 
 // storageNow is the storage of the running configuration.
