@@ -135,17 +135,18 @@ func (c *adminClient) check(resp *http.Response) error {
 }
 
 // How long, and how often, a Caddy that has been there is asked again: a reload
-// closes the admin endpoint for a moment, a restart for longer.
+// closes the admin endpoint for a moment, a restart for longer, and a storage
+// that is shared may be out of reach.
 const (
 	comeBack      = 15 * time.Second
 	comeBackEvery = 200 * time.Millisecond
 )
 
-// persist calls f until Caddy answers, but not for ever.
+// persist calls f until Caddy has an answer that lasts, but not for ever.
 func persist(ctx context.Context, f func() error) error {
 	for until := time.Now().Add(comeBack); ; {
 		err := f()
-		if _, away := errors.AsType[*unreachableError](err); !away || time.Now().After(until) {
+		if !passing(err) || time.Now().After(until) {
 			return err
 		}
 		select {
@@ -154,4 +155,11 @@ func persist(ctx context.Context, f func() error) error {
 		case <-time.After(comeBackEvery):
 		}
 	}
+}
+
+// passing reports whether an error may be gone in a moment.
+func passing(err error) bool {
+	no, refused := errors.AsType[*apiError](err)
+	_, away := errors.AsType[*unreachableError](err)
+	return away || refused && no.status == http.StatusServiceUnavailable
 }

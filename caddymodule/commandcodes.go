@@ -18,7 +18,7 @@ func codesCommand() *cobra.Command {
 		Long: `
 Lists the status codes that have a name, each as it is written in the directive:
 all of them, those of one number, those of one family such as smtp, or those
-with a text in their name.`,
+with a text in their name. A number alone means the first one of that number.`,
 		Example: `  caddy fault codes 551
   caddy fault codes smtp
   caddy fault codes timeout`,

@@ -28,7 +28,7 @@ func statusCommand() *cobra.Command {
 }
 
 func printState(out io.Writer, v *stateView) error {
-	fmt.Fprintf(out, "%s; requests hit just now: %d\n\n", switchText(v.State), v.Active)
+	fmt.Fprintf(out, "%s; requests hit just now: %d\n%s\n", switchText(v.State), v.Active, shareText(v.Share))
 	t := newTable(out, "POINT", "RULE", "FAULTS", "SWITCH", "HITS", "PASSED")
 	for _, p := range v.Points {
 		for _, trigger := range p.Triggers {
@@ -61,6 +61,20 @@ func switchText(s experiments.State) string {
 		text += " (" + s.Why + ")"
 	}
 	return printable(text)
+}
+
+// shareText says how the sharing goes, in a line; empty when there is none.
+func shareText(g *experiments.GroupState) string {
+	switch {
+	case g == nil:
+		return ""
+	case g.Error != "":
+		return printable(fmt.Sprintf("shared with group '%s', which is out of reach: %s", g.Group, g.Error)) + "\n"
+	case g.Synced == nil:
+		return fmt.Sprintf("shared with group '%s', not in step yet\n", g.Group)
+	default:
+		return fmt.Sprintf("shared with group '%s', in step at %s\n", g.Group, timeText(*g.Synced))
+	}
 }
 
 func timeText(at time.Time) string { return at.Local().Format(time.RFC3339) }
