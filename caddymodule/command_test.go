@@ -37,7 +37,6 @@ func adminEndpoint(t *testing.T, point string) (h *Handler, address string) {
 		if err := h.app.Stop(); err != nil {
 			t.Error(err)
 		}
-		process.beginExit() // ends what still follows the journal
 	})
 	return h, listen(t, newAPI(h.app.ctx.Storage()))
 }

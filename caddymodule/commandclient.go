@@ -107,7 +107,7 @@ func (c *adminClient) send(ctx context.Context, method, path string, body any, h
 		return nil, &unreachableError{c.address, err}
 	}
 	if err := c.check(resp); err != nil {
-		resp.Body.Close()
+		_ = resp.Body.Close() // it has been read
 		return nil, err
 	}
 	return resp, nil

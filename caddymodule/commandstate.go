@@ -88,7 +88,7 @@ func onOrOff(off bool) string {
 
 // passedText is the counts by reason, such as `percent 3, time 1`.
 func passedText(counts map[string]uint64) string {
-	var texts []string
+	texts := make([]string, 0, len(counts))
 	for _, reason := range slices.Sorted(maps.Keys(counts)) {
 		texts = append(texts, fmt.Sprintf("%s %d", reason, counts[reason]))
 	}

@@ -14,10 +14,14 @@ func TestParseExperiment(t *testing.T) {
 	}{
 		{"551", nil, `{"faults":[{"fault":"respond","status_code":551}]}`},
 		{"percent 10; delay 2s", nil, `{"percent":10,"faults":[{"duration":2000000000,"fault":"delay"}]}`},
-		{"times 3; per {header.X-User}; phase response; respond 410 \"a; b\"", nil,
-			`{"times":3,"per":"{http.request.header.X-User}","phase":"response","faults":[{"body":"a; b","fault":"respond","status_code":410}]}`},
-		{"match path /a /b; match_response status 5xx; close", nil,
-			`{"match":[{"path":["/a","/b"]}],"match_response":{"status_code":[5]},"faults":[{"fault":"close"}]}`},
+		{
+			"times 3; per {header.X-User}; phase response; respond 410 \"a; b\"", nil,
+			`{"times":3,"per":"{http.request.header.X-User}","phase":"response","faults":[{"body":"a; b","fault":"respond","status_code":410}]}`,
+		},
+		{
+			"match path /a /b; match_response status 5xx; close", nil,
+			`{"match":[{"path":["/a","/b"]}],"match_response":{"status_code":[5]},"faults":[{"fault":"close"}]}`,
+		},
 		{"close", []string{"/api/*", "method POST"}, `{"match":[{"path":["/api/*"]},{"method":["POST"]}],"faults":[{"fault":"close"}]}`},
 		{"match host a; close", []string{"*"}, `{"match":[{},{"host":["a"]}],"faults":[{"fault":"close"}]}`},
 		{"close", []string{"{\npath /a;b\nnot method GET\n}"}, `{"match":[{"not":[{"method":["GET"]}],"path":["/a;b"]}],"faults":[{"fault":"close"}]}`},

@@ -205,8 +205,10 @@ func TestCommandWithoutCaddy(t *testing.T) {
 		http.Handler
 		want string
 	}{
-		{"another server", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }),
-			"Error: no Caddy answers at %s: 200 OK text/plain is not from its admin endpoint\n"},
+		{
+			"another server", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }),
+			"Error: no Caddy answers at %s: 200 OK text/plain is not from its admin endpoint\n",
+		},
 		{"no module", http.NewServeMux(), "Error: Caddy at %s was built without the fault module\n"}, // its mux answers so
 	} {
 		t.Run(tt.name, func(t *testing.T) {
