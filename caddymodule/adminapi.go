@@ -168,20 +168,25 @@ func (a *api) handler(serve func(*api, http.ResponseWriter, *http.Request) error
 	})
 }
 
-// answer writes JSON, for people too. The error is that there is none of value;
-// nothing has been written then.
+// answer answers by JSON. The error is that there is none of value; nothing has
+// been written then.
 func answer(w http.ResponseWriter, status int, value any) error {
 	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(value); err != nil {
+	if err := encode(&text, value); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = text.WriteTo(w) // the client may have left
 	return nil
+}
+
+// encode writes JSON for people to read.
+func encode(w io.Writer, value any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(value)
 }
 
 // maxBody is the most that the API reads of a request.

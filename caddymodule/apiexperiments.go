@@ -36,6 +36,9 @@ type experimentView struct {
 	Experiment json.RawMessage `json:"experiment"`
 }
 
+// etag is the revision as an entity tag (RFC 9110 section 8.8.3).
+func (v *experimentView) etag() string { return strconv.Quote(v.Revision) }
+
 func newExperimentView(l *experiments.Live) experimentView {
 	view := experimentView{
 		Name:       l.Name,
@@ -63,8 +66,9 @@ func appliesTo(e *experiments.Experiment) []string {
 }
 
 func listViews() []experimentView {
-	views := []experimentView{}
-	for _, live := range process.store.List() {
+	all := process.store.List()
+	views := make([]experimentView, 0, len(all))
+	for _, live := range all {
 		views = append(views, newExperimentView(live))
 	}
 	return views

@@ -7,6 +7,9 @@ import (
 	"unicode"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
 // A statement is one part of a rule in the one-line grammar, which is a rule's
@@ -120,9 +123,21 @@ func checkWordBegin(rest string) error {
 	return nil
 }
 
-// parse reads the statement as a line of the rule.
+// writtenOut is the statement in full: a bare status is the fault respond.
+func (s statement) writtenOut() statement {
+	if len(s.tokens) == 1 && faults.IsStatus(s.tokens[0].Text) {
+		respond := s.tokens[0].Clone()
+		respond.Text = "respond"
+		s.tokens = []caddyfile.Token{respond, s.tokens[0]}
+	}
+	return s
+}
+
+// parse reads the statement as a line of the rule. There are no matchers with a
+// name: those are of a Caddyfile.
 func (s statement) parse(p *ruleParser) error {
 	d := caddyfile.NewDispenser(s.tokens)
+	p.matcherToken = httpcaddyfile.Helper{Dispenser: d}.MatcherToken
 	d.Next()
 	if err := p.parseLine(d, d.Val()); err != nil {
 		return s.wrap(err)

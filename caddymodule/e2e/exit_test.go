@@ -89,24 +89,24 @@ var buildReady = sync.OnceValues(func() (path string, err error) {
 
 // process is a running program that logs to a file.
 type process struct {
-	cmd  *exec.Cmd
-	log  string
-	done chan struct{}
+	cmd    *exec.Cmd
+	config string // the path of its Caddyfile
+	log    string
+	done   chan struct{}
 }
 
 // run starts Caddy; the end of the test kills it.
 func run(t *testing.T, binary, caddyfile string) *process {
 	t.Helper()
 	dir := t.TempDir()
-	config := filepath.Join(dir, "Caddyfile")
-	writeFile(t, config, []byte(caddyfile))
-	p := &process{log: filepath.Join(dir, "log"), done: make(chan struct{})}
+	p := &process{config: filepath.Join(dir, "Caddyfile"), log: filepath.Join(dir, "log"), done: make(chan struct{})}
+	writeFile(t, p.config, []byte(caddyfile))
 	out, err := os.Create(p.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	p.cmd = exec.CommandContext(t.Context(), binary, "run", "--config", config, "--adapter", "caddyfile")
+	p.cmd = exec.CommandContext(t.Context(), binary, "run", "--config", p.config, "--adapter", "caddyfile")
 	p.cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	if err := p.cmd.Start(); err != nil {

@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -44,6 +45,13 @@ func (id ID) String() string { return fmt.Sprintf("%016x", uint64(id)) }
 
 // MarshalText writes the ID as String does.
 func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText reads what MarshalText has written.
+func (id *ID) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 16, 64)
+	*id = ID(n)
+	return err
+}
 
 // Journal remembers the last injected faults, and tells of new ones.
 type Journal struct {
@@ -178,7 +186,7 @@ func (j *Journal) Follow(q Query) (*Feed, []Entry) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if q.AfterSeq > j.seq {
-		q.AfterSeq = 0 // it is of the process before
+		f.query.AfterSeq, q.AfterSeq = 0, 0 // the reader has it from a process before this one
 	}
 	j.readers[f] = struct{}{}
 	return f, j.entries(q)

@@ -51,8 +51,8 @@ func (l *Live) Ended() context.Context { return l.ended }
 
 // Past is an experiment that is over. It can be started again from its JSON.
 type Past struct {
-	JSON    json.RawMessage `json:"experiment"`
 	Name    string          `json:"name"`
+	JSON    json.RawMessage `json:"experiment"`
 	Started time.Time       `json:"started"`
 	Ended   time.Time       `json:"ended"`
 
@@ -243,7 +243,7 @@ func (s *Store) finish(l *Live, why string) {
 	}
 	l.end()
 	l.Dismiss()
-	past := Past{JSON: l.JSON, Name: l.Name, Started: l.Started, Ended: time.Now(), Why: why, Hits: l.Stats().Hits}
+	past := Past{Name: l.Name, JSON: l.JSON, Started: l.Started, Ended: time.Now(), Why: why, Hits: l.Stats().Hits}
 	s.past = slices.Insert(s.past, 0, past)
 	s.forget()
 	s.tell(l, why)

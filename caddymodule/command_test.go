@@ -1,0 +1,391 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+)
+
+// newProcess gives the test a control of its own.
+func newProcess(t *testing.T) {
+	t.Helper()
+	before := process
+	process = newControl()
+	t.Cleanup(func() { process = before })
+}
+
+// adminEndpoint is the admin API of a Caddy with that injection point.
+func adminEndpoint(t *testing.T, point string) (h *Handler, address string) {
+	t.Helper()
+	newProcess(t)
+	h = load(t, point, "")
+	if err := h.app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.app.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h, listen(t, newAPI(h.app.ctx.Storage()))
+}
+
+// listen serves a handler and returns its address.
+func listen(t *testing.T, h http.Handler) string {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return srv.Listener.Addr().String()
+}
+
+// printed is what a command says.
+type printed struct {
+	stdout, stderr string
+	err            error
+}
+
+// caddyFault runs `caddy fault` with these arguments.
+func caddyFault(t *testing.T, args ...string) printed {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd := faultCommand(args...)
+	cmd.SetOut(&stdout)
+	cmd.SetErr(&stderr)
+	err := cmd.ExecuteContext(t.Context())
+	return printed{stdout.String(), stderr.String(), err}
+}
+
+// faultCommand is the command below a root as Caddy has it.
+func faultCommand(args ...string) *cobra.Command {
+	root, cmd := &cobra.Command{Use: "caddy", SilenceUsage: true}, &cobra.Command{Use: "fault"}
+	setUpCommand(cmd)
+	root.AddCommand(cmd)
+	root.SetArgs(append([]string{"fault"}, args...))
+	return root
+}
+
+func wantLines(t *testing.T, got, want string) {
+	t.Helper()
+	if want = strings.TrimPrefix(want, "\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+const twoRules = `{"point": "api", "match": [{"path": ["/api/*"]}], "rules": [
+	{"name": "slow", "percent": 0, "faults": [{"fault": "delay", "duration": "1s"}, {"fault": "respond", "status_code": 503}]},
+	{"name": "gone", "faults": [{"fault": "respond", "status_code": 410}]}]}`
+
+// hit asks the point for a path that both rules match.
+func hit(t *testing.T, h *Handler) {
+	t.Helper()
+	if _, _, err := get(t, h, "/api/x", upstream); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCommandStatus(t *testing.T) {
+	h, address := adminEndpoint(t, twoRules)
+	hit(t, h)
+	got := caddyFault(t, "status", "--address", address)
+	passed := caddyFault(t, "status", "--json", "--address", address)
+	var view stateView
+	if err := json.Unmarshal([]byte(passed.stdout), &view); err != nil || len(view.Points) != 1 || view.Points[0].Rules[1].Hits != 1 {
+		t.Fatalf("--json: got %s, %v", passed.stdout, err)
+	}
+	wantLines(t, got.stdout, fmt.Sprintf(`
+faults are on; requests hit just now: 0
+
+POINT  RULE  FAULTS         SWITCH  HITS  PASSED
+api    slow  delay+respond  on      0     percent %d
+api    gone  respond        on      1     -
+`, view.Points[0].Rules[0].Passed["percent"])) // the metric is of the process
+}
+
+func TestCommandSwitch(t *testing.T) {
+	_, address := adminEndpoint(t, twoRules)
+	tests := []struct{ args, stdout, err string }{
+		{"off api gone", "rule 'gone' of point 'api' is off\n", ""},
+		{"on api/gone", "rule 'gone' of point 'api' is on\n", ""},
+		{"off api", "", "'api' is a point or a rule: say both"},
+		{"off api nope", "", "no rule 'nope' at an injection point 'api'"},
+		{"reset", "rules set back: 2\n", ""},
+		{"reset --rule gone --point api", "rules set back: 1\n", ""},
+		{"reset --rule nope", "", "no rule 'nope'"},
+		{"halt", "faults are halted since ", ""},
+		{"run --name x --point api 503", "", "faults are halted"},
+		{"resume", "faults are on\n", ""},
+		{"rm a b", "", "exiting with status 1"},
+		{"nope", "", `unknown command "nope"`},
+		{"explain / -H nope", "", "bad header 'nope'"},
+		{"codes nope", "", "no status code 'nope'"},
+		{"verify --rule gone", "", "exactly at-least at-most"},
+		{"verify --rule nope --exactly 0", "", "no rule 'nope'"},
+	}
+	for _, tt := range tests {
+		got := caddyFault(t, append(strings.Fields(tt.args), "--address", address)...)
+		if !strings.HasPrefix(got.stdout, tt.stdout) || (tt.stdout == "") != (got.stdout == "") {
+			t.Errorf("%s: got %q, want %q", tt.args, got.stdout, tt.stdout)
+		}
+		if (got.err == nil) != (tt.err == "") || got.err != nil && !strings.Contains(got.err.Error(), tt.err) {
+			t.Errorf("%s: got error %v, want %q", tt.args, got.err, tt.err)
+		}
+	}
+}
+
+func TestCommandExplain(t *testing.T) {
+	_, address := adminEndpoint(t, twoRules)
+	got := caddyFault(t, "explain", "https://example.com/api/x", "-X", "POST", "-H", "X-A: b", "--address", address)
+	wantLines(t, got.stdout, `
+POINT  RULE  VERDICT  BY       WHY
+api    slow  passes   percent  its share is 0 percent just now
+api    gone  hits     -        -
+`)
+	got = caddyFault(t, "explain", "/other", "--address", address)
+	wantLines(t, got.stdout, `
+POINT  RULE  VERDICT  BY     WHY
+api    -     passes   match  the point is not for this request
+`)
+}
+
+func TestCommandCodes(t *testing.T) {
+	_, address := adminEndpoint(t, twoRules)
+	for _, tt := range []struct{ arg, want string }{
+		{"551", "smtp:551  smtp"}, {"User not", "smtp:551  smtp"}, {"nginx", "nginx:499  nginx"}, {"smtp:551", "smtp:551  smtp"},
+	} {
+		if got := caddyFault(t, "codes", tt.arg, "--address", address); !strings.Contains(got.stdout, "\n"+tt.want) {
+			t.Errorf("codes %s: got\n%s, want a line with %q", tt.arg, got.stdout, tt.want)
+		}
+	}
+	var view codeList
+	got := caddyFault(t, "codes", "smtp:551", "--json", "--address", address)
+	if err := json.Unmarshal([]byte(got.stdout), &view); err != nil || len(view.Codes) != 1 || view.Codes[0].Name != "User Not Local" {
+		t.Errorf("--json: got %s, %v", got.stdout, err)
+	}
+}
+
+func TestCommandVerify(t *testing.T) {
+	h, address := adminEndpoint(t, twoRules)
+	hit(t, h)
+	tests := []struct{ args, stdout, stderr, err string }{
+		{"--exactly 1", "hits of rule 'gone': 1\n", "", ""},
+		{"--at-least 1 --at-most 2 --since 1h", "hits of rule 'gone': 1\n", "", ""},
+		{"--at-least 2 --point api", "", "Error: rule 'gone' has hit 1 times, want at least 2\n", "exiting with status 2"},
+		{"--exactly 0 --wait 1ms --json", "{\n  \"error\": \"rule 'gone' has hit 1 times, want exactly 0\",\n  \"count\": 1\n}\n", "", "exiting with status 2"},
+	}
+	for _, tt := range tests {
+		got := caddyFault(t, append(strings.Fields("verify --rule gone "+tt.args), "--address", address)...)
+		if got.stdout != tt.stdout || got.stderr != tt.stderr || fmt.Sprint(got.err) != fmt.Sprint(errorOf(tt.err)) {
+			t.Errorf("%s: got %+v, want %+v", tt.args, got, tt)
+		}
+	}
+}
+
+func errorOf(text string) error {
+	if text == "" {
+		return nil
+	}
+	return fmt.Errorf("%s", text)
+}
+
+func TestCommandRun(t *testing.T) {
+	_, address := adminEndpoint(t, twoRules)
+	run := func(args ...string) printed {
+		return caddyFault(t, append([]string{"run", "--address", address, "--name", "late"}, args...)...)
+	}
+	got := run("--point", "api", "--ttl", "0", "--note", "why\tnot", "times 3; delay 1ms")
+	if want := "experiment 'late' is on at api; time left: no end\n"; got.stdout != want || got.err != nil {
+		t.Fatalf("got %+v, want %q", got, want)
+	}
+	wantLines(t, caddyFault(t, "list", "--address", address).stdout, `
+EXPERIMENT  FAULTS  POINTS  HITS  TIME LEFT  NOTE
+late        delay   api     0     no end     why`+"\uFFFD"+`not
+`)
+	if got := run("--point", "api", "503"); got.err == nil || !strings.Contains(got.err.Error(), "there is an experiment 'late' already") {
+		t.Errorf("the same name again: got %+v", got)
+	}
+	if live := process.store.Get("late"); live == nil || live.Note == "" {
+		t.Error("the experiment has been replaced")
+	}
+	if got := caddyFault(t, "rm", "late", "--address", address); got.err != nil || got.stdout != "experiment 'late' is over\n" {
+		t.Errorf("rm: got %+v", got)
+	}
+	if got := caddyFault(t, "list", "--ended", "--address", address); !strings.Contains(got.stdout, "\nlate        delay   ") {
+		t.Errorf("list --ended: got %s", got.stdout)
+	}
+}
+
+func TestCommandRunRefuses(t *testing.T) {
+	_, address := adminEndpoint(t, twoRules)
+	tests := []struct {
+		args []string
+		want string
+	}{
+		{[]string{"503"}, "say where"},
+		{[]string{"--point", "api"}, "say what goes wrong"},
+		{[]string{"--point", "api", "delay", "2s"}, "unexpected argument '2s': the rule is one argument in quotes"},
+		{[]string{"--point", "api", "503", "--"}, "-- without a command"},
+		{[]string{"--point", "api", "--ttl", "soon", "503"}, "bad ttl 'soon'"},
+		{[]string{"--point", "nope", "503"}, "no injection point 'nope'; there are: api"},
+		{[]string{"--point", "api", "percent 10"}, "rule without a fault"},
+		{[]string{"--point", "api", "503", "--", "no-such-command"}, "exiting with status 127"},
+		{[]string{"--point", "api", "503", "--", t.TempDir()}, "exiting with status 126"},
+	}
+	for _, tt := range tests {
+		got := caddyFault(t, append([]string{"run", "--address", address, "--name", "x"}, tt.args...)...)
+		if got.err == nil || !strings.Contains(got.err.Error(), tt.want) {
+			t.Errorf("%q: got error %v, want %q", tt.args, got.err, tt.want)
+		}
+		if left := process.store.List(); len(left) != 0 {
+			t.Fatalf("%q: an experiment is left: %s", tt.args, left[0].JSON)
+		}
+	}
+}
+
+// While its command runs, an experiment may be changed by others; run removes
+// only what it has started itself.
+func TestCommandRunEnd(t *testing.T) {
+	tests := []struct {
+		name      string
+		meanwhile func()
+		warning   string
+		left      int
+	}{
+		{"alone", func() {}, "", 0},
+		{"deleted", func() { _ = process.store.Delete("x", nil) }, "Warning: experiment 'x' was over before the command\n", 0},
+		{"replaced", func() {
+			other, err := experiments.Parse("x", []byte(`{"points": ["api"], "faults": [{"fault": "close"}]}`))
+			if err == nil {
+				_, _, err = process.store.Put(other, []byte(`{}`), nil)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}, "Warning: experiment 'x' has been replaced meanwhile, and stays\n", 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, address := adminEndpoint(t, twoRules)
+			var stderr bytes.Buffer
+			client, err := newAdminClient(address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := &session{Command: &cobra.Command{}, adminClient: client}
+			s.SetContext(t.Context())
+			s.SetErr(&stderr)
+			e, err := parseExperiment("503", []string{"/x"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.Name = "x"
+			view, err := s.begin(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tt.meanwhile()
+			s.end(view)
+			if left := len(process.store.List()); left != tt.left || stderr.String() != tt.warning {
+				t.Errorf("got %d experiments and %q, want %d and %q", left, stderr.String(), tt.left, tt.warning)
+			}
+		})
+	}
+}
+
+// Without a fault API the commands say so in one line.
+func TestCommandWithoutCaddy(t *testing.T) {
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	page := listen(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }))
+	moved := listen(t, http.RedirectHandler("/elsewhere", http.StatusFound))
+	plain := listen(t, http.NewServeMux()) // as Caddy's admin endpoint answers for a path that it does not have
+	tests := []struct{ name, address, want string }{
+		{"nobody", gone.Listener.Addr().String(), "no Caddy answers at %s: dial tcp "},
+		{"no socket", "unix/" + t.TempDir() + "/none", "no Caddy answers at %s: dial unix "},
+		{"another server", page, "no Caddy answers at %s: 200 OK text/html is not from its admin endpoint"},
+		{"a redirect", moved, "no Caddy answers at %s: 302 Found"},
+		{"without the module", plain, "Caddy at %s was built without the fault module"},
+		{"no address", "nope:x", "bad admin address '%s'"},
+	}
+	for _, tt := range tests {
+		for _, args := range []string{"status", "halt", "watch", "rm x", "run --name x --point y 503"} {
+			got := caddyFault(t, append(strings.Fields(args), "--address", tt.address)...)
+			want := "Error: " + fmt.Sprintf(tt.want, tt.address)
+			if got.err == nil || !strings.HasPrefix(got.stderr, want) || strings.Count(got.stderr, "\n") != 1 || got.stdout != "" {
+				t.Errorf("%s, %s: got %+v, want %q", tt.name, args, got, want)
+			}
+		}
+	}
+}
+
+// The feed breaks off after each entry: watch comes back for the rest. A done
+// entry is no new line.
+func TestCommandWatch(t *testing.T) {
+	feeds := [][]string{{`{"seq":1,"path":"/a","host":"h","done":false}`, `{"seq":1,"path":"/a","host":"h","done":true}`}, {`{"seq":2,"path":"/b\u001b[2J"}`}}
+	var asked []string
+	ctx, stop := context.WithCancel(t.Context())
+	address := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.RawQuery+" after "+r.Header.Get("Last-Event-ID"))
+		if len(feeds) == 0 {
+			stop()
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		for _, data := range feeds[0] {
+			fmt.Fprintf(w, ": note\n\nid: 7\nevent: hit\ndata: %s\n\n", data)
+		}
+		feeds = feeds[1:]
+	}))
+	var stdout bytes.Buffer
+	cmd := faultCommand("watch", "--rule", "r", "--address", address)
+	cmd.SetOut(&stdout)
+	cmd.SetErr(io.Discard)
+	if err := cmd.ExecuteContext(ctx); err == nil {
+		t.Error("got no error when the server is gone")
+	}
+	if got, want := strings.Join(asked, "; "), "rule=r&limit=10 after ; rule=r after 1; rule=r after 2"; got != want {
+		t.Errorf("asked for %q, want %q", got, want)
+	}
+	lines := strings.Split(stdout.String(), "\n")
+	if len(lines) != 3 || !strings.HasSuffix(lines[0], " h/a") || !strings.HasSuffix(lines[1], "/b\uFFFD[2J") {
+		t.Errorf("got %q, want a line for each entry", lines)
+	}
+}
+
+// What the API sends the command can read.
+func TestCommandWatchJSON(t *testing.T) {
+	h, address := adminEndpoint(t, twoRules)
+	hit(t, h)
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	defer stop()
+	cmd := faultCommand("watch", "--json", "--address", address)
+	out := &untilLine{stop: stop}
+	cmd.SetOut(out)
+	cmd.SetErr(io.Discard)
+	_ = cmd.ExecuteContext(ctx)
+	var e experiments.Entry
+	if err := json.Unmarshal(out.Bytes(), &e); err != nil || e.Rule != "gone" || e.ID == 0 {
+		t.Errorf("got %s, %v", out, err)
+	}
+}
+
+// untilLine stops at the first line that is written.
+type untilLine struct {
+	bytes.Buffer
+	stop func()
+}
+
+func (u *untilLine) Write(p []byte) (int, error) {
+	defer u.stop()
+	return u.Buffer.Write(p)
+}

@@ -1,0 +1,203 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+)
+
+// commandTTL ends an experiment whose command is gone, and `caddy fault run`
+// with it, so that nobody has removed it.
+const commandTTL = 24 * time.Hour
+
+func runCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run --name <name> [--ttl <duration>] [--point <name>]... [--match <matcher>]... [--note <text>] <rule> [-- <command> [<args>...]]",
+		Short: "Starts an experiment, for a time or for as long as a command runs",
+		Long: `
+Starts an experiment: a rule that is added while Caddy runs. The rule is written
+as its lines in a Caddyfile, with semicolons between them: settings such as
+'percent 10' and 'times 3', faults such as 'delay 2s' and 'respond 503', or a
+status alone. There are no blocks; a text with a semicolon in it is quoted.
+
+Say where: --match takes Caddy's request matchers, and several of them are
+alternatives; --point takes the names of injection points, '*' for all of them.
+
+With a command behind -- the experiment lasts as long as the command. It is
+removed however the command ends. SIGINT, SIGTERM and SIGHUP are passed on to
+the command. The exit code is the command's, 128 and the number of the signal
+if one has ended it, 127 if there is no such command, 126 if it cannot be run.
+Should this process be killed, the experiment ends by its --ttl.`,
+		Example: `  caddy fault run --name slow --match 'path /api/*' 'percent 10; delay 2s'
+  caddy fault run --name gone --ttl 5m --point checkout 551
+  caddy fault run --name down --point '*' 'respond 503' -- go test ./...`,
+		RunE: inSession(cmdRun),
+	}
+	cmd.Flags().String("name", "", "The name of the experiment, in headers, logs and metrics")
+	cmd.Flags().String("ttl", "", "How long it lives; 0 is without an end (default 10m, with a command 24h)")
+	cmd.Flags().StringArray("point", nil, "An injection point that it is for; '*' is all")
+	cmd.Flags().StringArray("match", nil, "Which requests it is for, as behind match in a Caddyfile")
+	cmd.Flags().String("note", "", "Why it is there, for whoever finds it")
+	_ = cmd.MarkFlagRequired("name") // fails for a flag that is not there
+	return cmd
+}
+
+func cmdRun(s *session) error {
+	command, err := s.cutCommand()
+	if err != nil {
+		return err
+	}
+	e, err := s.experiment()
+	if err != nil {
+		return err
+	}
+	if len(command) > 0 {
+		return s.runWith(e, command)
+	}
+	view, err := s.begin(e)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.OutOrStdout(), "experiment '%s' is on at %s; time left: %s\n", view.Name, strings.Join(view.AppliesTo, ", "), view.timeLeft())
+	return nil
+}
+
+// cutCommand takes what stands behind -- off the arguments, which leaves the
+// rule.
+func (s *session) cutCommand() (command []string, err error) {
+	if dash := s.ArgsLenAtDash(); dash >= 0 {
+		if s.args, command = s.args[:dash], s.args[dash:]; len(command) == 0 {
+			return nil, errors.New("-- without a command behind it")
+		}
+	}
+	switch len(s.args) {
+	case 0:
+		return nil, errors.New("say what goes wrong, such as 'percent 10; delay 2s'")
+	case 1:
+		return command, nil
+	default:
+		return nil, fmt.Errorf("unexpected argument '%s': the rule is one argument in quotes, and a command stands behind --", s.args[1])
+	}
+}
+
+// experiment is what the rule and the flags say.
+func (s *session) experiment() (*experiments.Experiment, error) {
+	matchers, _ := s.Flags().GetStringArray("match")
+	e, err := parseExperiment(s.args[0], matchers)
+	if err != nil {
+		return nil, err
+	}
+	e.Name, e.Note = flagText(s.Command, "name"), flagText(s.Command, "note")
+	e.Points, _ = s.Flags().GetStringArray("point")
+	if len(e.MatcherSetsRaw) == 0 && len(e.Points) == 0 {
+		return nil, errors.New("say where: --match 'path /api/*' for some requests, --point <name> for an injection point, --point '*' for everything")
+	}
+	if text := flagText(s.Command, "ttl"); text != "" {
+		ttl, err := caddy.ParseDuration(text)
+		if err != nil || ttl < 0 {
+			return nil, fmt.Errorf("bad ttl '%s': want a duration such as 5m, or 0", text)
+		}
+		e.TTL = new(caddy.Duration(ttl))
+	}
+	return e, nil
+}
+
+// begin starts the experiment, unless there is one of its name.
+func (s *session) begin(e *experiments.Experiment) (*experimentView, error) {
+	ctx, cancel := context.WithTimeout(s.Context(), s.patience)
+	defer cancel()
+	data, err := s.do(ctx, http.MethodPut, experimentPath(e.Name), e, http.Header{"If-None-Match": {"*"}})
+	if no, ok := errors.AsType[*apiError](err); ok && no.status == http.StatusPreconditionFailed {
+		return nil, fmt.Errorf("there is an experiment '%s' already: end it by caddy fault rm %[1]s, or choose another name", e.Name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	view := new(experimentView)
+	return view, readAnswer(data, view)
+}
+
+// end removes the experiment, but not one that has taken its place.
+func (s *session) end(view *experimentView) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), s.patience)
+	defer cancel()
+	err := persist(ctx, func() error {
+		_, err := s.do(ctx, http.MethodDelete, experimentPath(view.Name), nil, http.Header{"If-Match": {view.etag()}})
+		return err
+	})
+	no, refused := errors.AsType[*apiError](err)
+	switch {
+	case err == nil:
+	case refused && no.status == http.StatusNotFound:
+		s.warn("experiment '%s' was over before the command", view.Name)
+	case refused && no.status == http.StatusPreconditionFailed:
+		s.warn("experiment '%s' has been replaced meanwhile, and stays", view.Name)
+	default:
+		s.warn("experiment '%s' could not be removed: %v", view.Name, err)
+	}
+}
+
+// runWith has the experiment on while a command runs.
+func (s *session) runWith(e *experiments.Experiment, command []string) error {
+	child := exec.Command(command[0], command[1:]...) //nolint:gosec // to run what its user says is its task
+	child.Stdin, child.Stdout, child.Stderr = s.InOrStdin(), s.OutOrStdout(), s.ErrOrStderr()
+	if child.Err != nil {
+		return s.fail(127, child.Err)
+	}
+	if e.TTL == nil {
+		e.TTL = new(caddy.Duration(commandTTL))
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	view, err := s.begin(e)
+	if err != nil {
+		return err
+	}
+	defer s.end(view)
+	if err := child.Start(); err != nil {
+		return s.fail(126, err)
+	}
+	if err := await(child, signals); err != nil {
+		return err
+	}
+	return s.exit(exitCode(child.ProcessState))
+}
+
+// await passes signals on to the child until it has ended. An error is not that
+// of the child.
+func await(child *exec.Cmd, signals <-chan os.Signal) error {
+	ended := make(chan error, 1)
+	go func() { ended <- child.Wait() }()
+	for {
+		select {
+		case sig := <-signals:
+			_ = child.Process.Signal(sig) // if it fails, the child is about to end
+		case err := <-ended:
+			if _, failed := errors.AsType[*exec.ExitError](err); failed {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// exitCode is the code that a shell has for it.
+func exitCode(state *os.ProcessState) int {
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return state.ExitCode()
+}

@@ -1,0 +1,224 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// terminal is a Caddy with an admin endpoint, and `caddy fault` for it.
+type terminal struct {
+	*site
+	config string // the path of its Caddyfile
+	admin  string // the address of the endpoint
+}
+
+// inTerminal starts the ready binary with a site that answers 200, and 410 by
+// the rule rule1 at /gone; its second point is for experiments.
+func inTerminal(t *testing.T) *terminal {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("the commands that are run are a Unix shell's")
+	}
+	dir, port := t.TempDir(), strconv.Itoa(freePort(t)) // a reload keeps its socket
+	term := &terminal{admin: "unix/" + filepath.Join(dir, "admin.sock"), site: &site{addr: "127.0.0.1:" + port}}
+	p := run(t, readyBinary(t), "{\nadmin "+term.admin+"\npersist_config off\nauto_https off\nstorage file_system "+dir+"\n}\n"+
+		"http://"+host+":"+port+" {\nbind 127.0.0.1\nfault /gone 410\nfault\nrespond ok\n}\n")
+	p.find(t, `"msg":"(serving initial configuration)"`)
+	term.config = p.config
+	return term
+}
+
+// fault is `caddy fault` with these arguments.
+func (term *terminal) fault(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	return exec.CommandContext(t.Context(), readyBinary(t), append([]string{"fault", "--address", term.admin}, args...)...)
+}
+
+// want runs `caddy fault` and checks its exit code and what it says.
+func (term *terminal) want(t *testing.T, code int, stdout, stderr string, args ...string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := term.fault(t, args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	if got := cmd.ProcessState.ExitCode(); got != code || !strings.Contains(out.String(), stdout) || errs.String() != stderr {
+		t.Errorf("%q: got %d, %q and %q, want %d, %q and %q", args, got, out.String(), errs.String(), code, stdout, stderr)
+	}
+}
+
+// status is what the site answers to a path.
+func (term *terminal) status(t *testing.T, path string) string {
+	t.Helper()
+	conn := term.dial(t)
+	conn.send(get(path))
+	line, _, _ := strings.Cut(conn.reply("GET").head, "\r\n")
+	return line
+}
+
+const (
+	ok   = "HTTP/1.1 200 OK"
+	gone = "HTTP/1.1 410 Gone"
+	down = "HTTP/1.1 503 Service Unavailable"
+)
+
+// noExperiments is what `caddy fault list` says when there is none.
+const noExperiments = "EXPERIMENT  FAULTS  POINTS  HITS  TIME LEFT  NOTE\n"
+
+// TestCommandRunExit has an experiment on while a command runs.
+func TestCommandRunExit(t *testing.T) {
+	term := inTerminal(t)
+	for _, tt := range []struct {
+		script string
+		code   int
+	}{{"exit 0", 0}, {"exit 1", 1}, {"exit 7", 7}, {"kill -KILL $$", 137}} {
+		term.want(t, tt.code, "", "", "run", "--name", "down", "--point", "*", "503", "--", "sh", "-c", tt.script)
+		term.want(t, 0, noExperiments, "", "list")
+	}
+	term.want(t, 127, "", "Error: exec: \"no-such-command\": executable file not found in $PATH\n",
+		"run", "--name", "down", "--point", "*", "503", "--", "no-such-command")
+	term.want(t, 0, "\ndown        respond  fault1,fault2  0 ", "",
+		"run", "--name", "down", "--match", "/x", "503", "--", readyBinary(t), "fault", "list", "--address", term.admin)
+}
+
+// TestCommandRunSignal ends the command by signals to `caddy fault run`, which
+// removes the experiment all the same.
+func TestCommandRunSignal(t *testing.T) {
+	term := inTerminal(t)
+	for _, tt := range []struct {
+		name, script string
+		signal       syscall.Signal
+		code         int
+	}{
+		{"the command dies of it", "echo ready; exec sleep 60", syscall.SIGTERM, 143},
+		{"interrupt", "echo ready; exec sleep 60", syscall.SIGINT, 130},
+		{"the terminal is closed", "echo ready; exec sleep 60", syscall.SIGHUP, 129},
+		{"the command ends in its own way", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done", syscall.SIGTERM, 3},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cmd := term.fault(t, "run", "--name", "down", "--match", "path /x", "503", "--", "sh", "-c", tt.script)
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+				t.Fatalf("got %q, %v", line, err)
+			}
+			if got := term.status(t, "/x"); got != down {
+				t.Errorf("while the command runs: got %s, want %s", got, down)
+			}
+			if err := cmd.Process.Signal(tt.signal); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait()
+			if got := cmd.ProcessState.ExitCode(); got != tt.code {
+				t.Errorf("exit code: got %d, want %d", got, tt.code)
+			}
+			if got := term.status(t, "/x"); got != ok {
+				t.Errorf("when the command is over: got %s, want %s", got, ok)
+			}
+		})
+	}
+}
+
+// TestCommandWatchReload follows hits, before a reload and after it.
+func TestCommandWatchReload(t *testing.T) {
+	term := inTerminal(t)
+	cmd := term.fault(t, "watch", "--rule", "rule1")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		for scanner := bufio.NewScanner(out); scanner.Scan(); {
+			lines <- scanner.Text()
+		}
+	}()
+	wantLine := func(path string) {
+		t.Helper()
+		select {
+		case line := <-lines:
+			if want := " fault1/rule1 respond: GET " + host + path + " from 127.0.0.1"; !strings.HasSuffix(line, want) {
+				t.Errorf("got %q, want %q at its end", line, want)
+			}
+		case <-time.After(patience):
+			t.Errorf("no line for %s after %v", path, patience)
+		}
+	}
+	if got := term.status(t, "/gone"); got != gone {
+		t.Fatalf("got %s, want %s", got, gone)
+	}
+	wantLine("/gone")
+	reload := exec.CommandContext(t.Context(), readyBinary(t), "reload", "--force", "--config", term.config, "--address", term.admin)
+	if out, err := reload.CombinedOutput(); err != nil {
+		t.Fatalf("reloading: %v\n%s", err, out)
+	}
+	term.status(t, "/gone")
+	wantLine("/gone")
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for range lines { // until its end
+	}
+	_ = cmd.Wait()
+}
+
+// TestCommandExitCodes is what scripts rely on.
+func TestCommandExitCodes(t *testing.T) {
+	term := inTerminal(t)
+	if got := term.status(t, "/gone"); got != gone {
+		t.Fatalf("got %s, want %s", got, gone)
+	}
+	term.want(t, 0, "hits of rule 'rule1': 1\n", "", "verify", "--rule", "rule1", "--exactly", "1")
+	term.want(t, 2, "", "Error: rule 'rule1' has hit 1 times, want at least 2\n", "verify", "--rule", "rule1", "--at-least", "2")
+	term.want(t, 1, "", "Error: no rule 'rule2'\n", "verify", "--rule", "rule2", "--at-least", "2")
+	term.want(t, 1, "", "Error: unknown command \"verfy\" for \"caddy fault\"\n", "verfy")
+	term.want(t, 0, "fault1  rule1  respond", "", "status")
+	term.want(t, 0, `"point": "fault1"`, "", "explain", "--json", "/gone")
+}
+
+// TestCommandWithoutCaddy says in one line what is not there.
+func TestCommandWithoutCaddy(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		http.Handler
+		want string
+	}{
+		{
+			"another server", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }),
+			"Error: no Caddy answers at %s: 200 OK text/plain is not from its admin endpoint\n",
+		},
+		{"no module", http.NewServeMux(), "Error: Caddy at %s was built without the fault module\n"}, // its mux answers so
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			srv := httptest.NewServer(tt.Handler)
+			defer srv.Close()
+			term := &terminal{admin: srv.Listener.Addr().String()}
+			term.want(t, 1, "", fmt.Sprintf(tt.want, term.admin), "status")
+		})
+	}
+	socket := filepath.Join(t.TempDir(), "none")
+	term := &terminal{admin: "unix/" + socket}
+	term.want(t, 1, "", "Error: no Caddy answers at "+term.admin+": dial unix "+socket+": connect: no such file or directory\n", "status")
+}

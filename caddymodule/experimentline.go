@@ -1,0 +1,53 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+)
+
+// parseExperiment reads an experiment as people write it in a terminal: a rule
+// in the one-line grammar, and matchers as they stand behind `match` in a
+// Caddyfile, of which each is an alternative. Caddy's placeholder shorthands
+// apply.
+func parseExperiment(line string, matchers []string) (*experiments.Experiment, error) {
+	e := new(experiments.Experiment)
+	p := newRuleParser(&e.Rule)
+	for _, matcher := range matchers {
+		tokens, err := caddyfile.Tokenize([]byte("match "+matcher), statementFile) // it may have lines and blocks
+		if err == nil {
+			err = parseShort(p, statement{tokens: tokens})
+		}
+		if err != nil {
+			return nil, fmt.Errorf("matcher '%s': %w", matcher, err)
+		}
+	}
+	statements, err := splitLine(line)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range statements {
+		if err := parseShort(p, s.writtenOut()); err != nil {
+			return nil, err
+		}
+	}
+	if len(statements) == 0 {
+		return nil, errors.New("the line is empty: say what goes wrong, such as 'percent 10; delay 2s'")
+	}
+	d := caddyfile.NewDispenser(statements[0].tokens)
+	d.Next()
+	return e, statements[0].wrap(p.finish(d))
+}
+
+var shorthands = httpcaddyfile.NewShorthandReplacer()
+
+// parseShort parses a statement with shorthands for placeholders.
+func parseShort(p *ruleParser, s statement) error {
+	segment := caddyfile.Segment(s.tokens)
+	shorthands.ApplyToSegment(&segment)
+	return s.parse(p)
+}

@@ -1,0 +1,73 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+func TestParseExperiment(t *testing.T) {
+	tests := []struct {
+		line     string
+		matchers []string
+		want     string
+	}{
+		{"551", nil, `{"faults":[{"fault":"respond","status_code":551}]}`},
+		{"percent 10; delay 2s", nil, `{"percent":10,"faults":[{"duration":2000000000,"fault":"delay"}]}`},
+		{
+			"times 3; per {header.X-User}; phase response; respond 410 \"a; b\"", nil,
+			`{"times":3,"per":"{http.request.header.X-User}","phase":"response","faults":[{"body":"a; b","fault":"respond","status_code":410}]}`,
+		},
+		{
+			"match path /a /b; match_response status 5xx; close", nil,
+			`{"match":[{"path":["/a","/b"]}],"match_response":{"status_code":[5]},"faults":[{"fault":"close"}]}`,
+		},
+		{"close", []string{"/api/*", "method POST"}, `{"match":[{"path":["/api/*"]},{"method":["POST"]}],"faults":[{"fault":"close"}]}`},
+		{"match host a; close", []string{"*"}, `{"match":[{},{"host":["a"]}],"faults":[{"fault":"close"}]}`},
+		{"close", []string{"{\npath /a;b\nnot method GET\n}"}, `{"match":[{"not":[{"method":["GET"]}],"path":["/a;b"]}],"faults":[{"fault":"close"}]}`},
+		{"close", []string{"`{path} == \"/x\"`"}, `{"match":[{"expression":"{http.request.uri.path} == \"/x\""}],"faults":[{"fault":"close"}]}`},
+		{"close", []string{"query a=1"}, `{"match":[{"query":{"a":["1"]}}],"faults":[{"fault":"close"}]}`},
+	}
+	for _, tt := range tests {
+		e, err := parseExperiment(tt.line, tt.matchers)
+		if err != nil {
+			t.Errorf("%q, %q: %v", tt.line, tt.matchers, err)
+			continue
+		}
+		got, err := json.Marshal(e)
+		if err != nil || string(got) != tt.want {
+			t.Errorf("%q, %q: got %s, %v, want %s", tt.line, tt.matchers, got, err, tt.want)
+		}
+	}
+}
+
+func TestParseExperimentRefuses(t *testing.T) {
+	tests := []struct {
+		line, matcher string
+		want          string
+	}{
+		{"", "", "the line is empty"},
+		{"percent 10", "", "rule without a fault"},
+		{"percent 200; close", "", "bad percent '200'"},
+		{"pass", "", "unrecognized word 'pass'"},
+		{"sequence {", "", "no blocks"},
+		{"close; times 1; times 2", "", "times already specified"},
+		{"close; delay 1s", "", "comes behind 'close'"},
+		{"max_keys 5; close", "", "max_keys"},
+		{"close", "@api", "matcher '@api': unrecognized matcher name: @api"},
+		{"close", "nope x", "matcher 'nope x': getting matcher module 'nope'"},
+		{"close", "path", "matcher 'path'"},
+		{"close", "/a /b", "unexpected argument '/b'"},
+		{"close", "path /a\nmethod GET", "unexpected word 'method'"},
+	}
+	for _, tt := range tests {
+		var matchers []string
+		if tt.matcher != "" {
+			matchers = append(matchers, tt.matcher)
+		}
+		_, err := parseExperiment(tt.line, matchers)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), statementFile+":1") {
+			t.Errorf("%q, %q: got error %v, want %q", tt.line, tt.matcher, err, tt.want)
+		}
+	}
+}
