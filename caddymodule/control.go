@@ -25,6 +25,7 @@ type control struct {
 	sw      *experiments.Switch
 	store   *experiments.Store
 	journal *experiments.Journal
+	series  *experimentSeries
 	active  atomic.Int64 // requests that are hit just now
 
 	restored sync.Once  // the switch, from the storage
@@ -38,7 +39,7 @@ type control struct {
 const defaultJournal = 1000
 
 func newControl() *control {
-	c := &control{journal: experiments.NewJournal(defaultJournal)}
+	c := &control{journal: experiments.NewJournal(defaultJournal), series: newExperimentSeries()}
 	c.exit, c.beginExit = context.WithCancel(context.Background())
 	c.sw = experiments.NewSwitch(c.exit)
 	c.store = experiments.NewStore(c.sw, c.loadExperiment)
@@ -141,7 +142,7 @@ func (c *control) experimentChanged(live *experiments.Live, why string) {
 		return
 	}
 	if why != experiments.WhyReplaced {
-		series.forget(live.Name, func(point string) bool { return len(c.findRules(point, live.Name)) > 0 })
+		c.series.forget(live.Name, func(point string) bool { return len(c.findRules(point, live.Name)) > 0 })
 	}
 	c.announce("experiment ended", "fault_experiment_ended", zap.String("experiment", live.Name), zap.String("why", why))
 }
