@@ -444,7 +444,7 @@ func TestVerifyWaits(t *testing.T) {
 		if took := time.Since(start); took < 5*time.Second || took > 5*time.Second+verifyEvery {
 			t.Errorf("took %v, want 5s", took)
 		}
-		n.want(200, "GET", "/verify?rule=gone&exactly=1&since=6500ms", "", "")
+		n.want(200, "GET", "/verify?rule=gone&exactly=1&since=5500ms", "", "")
 		synctest.Wait()
 		process.beginExit()
 	})

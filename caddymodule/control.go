@@ -26,6 +26,7 @@ type control struct {
 	sw      *experiments.Switch
 	store   *experiments.Store
 	journal *experiments.Journal
+	series  *experimentSeries
 	active  atomic.Int64 // requests that are hit just now
 
 	restored sync.Once  // the switch, from the storage
@@ -43,6 +44,7 @@ func newControl() *control {
 	c := &control{
 		journal: experiments.NewJournal(defaultJournal),
 		groups:  make(map[string]*experiments.Group),
+		series:  newExperimentSeries(),
 	}
 	c.exit, c.beginExit = context.WithCancel(context.Background())
 	c.sw = experiments.NewSwitch(c.exit)
@@ -186,7 +188,7 @@ func (c *control) experimentChanged(live *experiments.Live, why string) {
 		return
 	}
 	if why != experiments.WhyReplaced {
-		series.forget(live.Name, func(point string) bool { return len(c.findRules(point, live.Name)) > 0 })
+		c.series.forget(live.Name, func(point string) bool { return len(c.findRules(point, live.Name)) > 0 })
 	}
 	c.announce("experiment ended", "fault_experiment_ended", zap.String("experiment", live.Name), zap.String("why", why))
 }

@@ -14,7 +14,7 @@ func experimentLabel(point string, live *experiments.Live) *label {
 	if known, ok := live.Labels.Load(point); ok {
 		return known.(*label)
 	}
-	fresh := newLabel(point, &live.Rule, series.metrics(point, live))
+	fresh := newLabel(point, &live.Rule, process.series.metrics(point, live))
 	known, _ := live.Labels.LoadOrStore(point, fresh)
 	return known.(*label)
 }
@@ -25,13 +25,15 @@ const (
 	otherRule  = "other"          // the name of those above, and of their kinds
 )
 
-// series is the names of experiments in metrics: whoever may start experiments
-// must not be able to fill the memory of a Prometheus.
-var series = experimentSeries{known: make(map[string]*namedSeries)}
-
+// experimentSeries is the names of experiments in metrics: whoever may start
+// experiments must not be able to fill the memory of a Prometheus.
 type experimentSeries struct {
 	mu    sync.Mutex
 	known map[string]*namedSeries // by the name of the experiment
+}
+
+func newExperimentSeries() *experimentSeries {
+	return &experimentSeries{known: make(map[string]*namedSeries)}
 }
 
 // namedSeries is what there is under a name.

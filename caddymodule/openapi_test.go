@@ -172,10 +172,13 @@ func TestOpenAPISchemas(t *testing.T) {
 // jsonFields are the names of a struct's fields in JSON.
 func jsonFields(of reflect.Type) []string {
 	var names []string
-	for _, field := range reflect.VisibleFields(of) {
+	for i := range of.NumField() {
+		field := of.Field(i)
 		tag, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		switch {
-		case field.Anonymous && tag == "", !field.IsExported(), tag == "-":
+		case field.Anonymous && tag == "":
+			names = append(names, jsonFields(field.Type)...)
+		case !field.IsExported(), tag == "-":
 		case tag == "":
 			names = append(names, strings.ToLower(field.Name))
 		default:

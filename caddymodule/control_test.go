@@ -1,0 +1,394 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+)
+
+// What is held lets go at once when its experiment ends, and when all faults
+// are halted: a delay goes on to the upstream, a hang closes, a slow body runs
+// on at full speed.
+func TestLetGo(t *testing.T) {
+	ends := map[string]func(n *node){
+		"halt":    func(n *node) { n.want(200, "POST", "/halt", "", "") },
+		"delete":  func(n *node) { n.want(204, "DELETE", "/experiments/a", "", "") },
+		"replace": func(n *node) { n.want(200, "PUT", "/experiments/a", slow500, "") },
+		"ttl":     func(*node) { time.Sleep(time.Minute) },
+	}
+	kinds := []struct {
+		fault  string
+		status int // 0: aborted
+	}{
+		{`{"fault": "delay", "duration": "1h"}`, 200},
+		{`{"fault": "hang"}`, 0},
+		{`{"fault": "throttle", "bytes_per_second": 1, "after": 1}`, 200},
+		{`{"fault": "dribble", "chunks": 10, "duration": "1h"}`, 200},
+	}
+	for how, end := range ends {
+		for _, kind := range kinds {
+			for _, phase := range []string{"request", "response"} {
+				t.Run(how+" "+phase+" "+kind.fault, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						n := startNode(t, `{"point": "held"}`, "")
+						n.put("a", `{"points": ["held"], "ttl": "1m", "phase": "`+phase+`", "faults": [`+kind.fault+`]}`)
+						var got outcome
+						done := make(chan struct{})
+						go func() {
+							defer close(done)
+							got = ask(n.Handler)
+						}()
+						synctest.Wait()
+						select {
+						case <-done:
+							t.Fatal("it is not held")
+						default:
+						}
+						before := time.Now()
+						end(n)
+						waited := time.Since(before)
+						<-done
+						if took := time.Since(before); took != waited {
+							t.Errorf("let go of %v after the end", took-waited)
+						}
+						if got.status != kind.status || kind.status == 200 && got.body != upstreamBody {
+							t.Errorf("got %d %q, want %d", got.status, got.body, kind.status)
+						}
+						synctest.Wait()
+						process.beginExit()
+					})
+				})
+			}
+		}
+	}
+}
+
+// A reply for which a rule of phase response has waited while faults were
+// halted, or while its experiment ended, passes, and takes nothing.
+func TestHaltBeforeTheReply(t *testing.T) {
+	for _, path := range []string{"/halt", "/experiments/a"} {
+		n := startNode(t, `{"point": "late", "rules": [{"name": "own", "phase": "response", "match": [{"path": ["/own"]}], "faults": [{"fault": "respond", "status_code": 551}]}]}`, "")
+		n.put("a", `{"match": [{"path": ["/exp"]}], "phase": "response", "faults": [{"fault": "respond", "status_code": 552}]}`)
+		live := process.store.Get("a")
+		reply := func(w http.ResponseWriter, r *http.Request) error {
+			if path == "/halt" {
+				n.do("POST", path, "")
+			} else {
+				n.do("DELETE", path, "")
+			}
+			return upstream(w, r)
+		}
+		resp, body, err := get(t, n.Handler, "/exp", reply)
+		if err != nil || resp.StatusCode != 200 || body != upstreamBody || resp.Header.Get("X-Fault-Injected") != "" {
+			t.Errorf("%s: got %d %s, %v, want the upstream's reply", path, resp.StatusCode, body, err)
+		}
+		if got := live.Stats().Hits; got != 0 {
+			t.Errorf("%s: %d hits", path, got)
+		}
+		if path == "/halt" {
+			n.do("POST", "/resume", "")
+			if resp, body, err = get(t, n.Handler, "/own", reply); err != nil || resp.StatusCode != 200 {
+				t.Errorf("own rule: got %d %s, %v, want the upstream's reply", resp.StatusCode, body, err)
+			}
+		}
+	}
+}
+
+// An experiment comes before the rules and is decided once for a request, at
+// the first point that it applies to.
+func TestExperimentOverTwoPoints(t *testing.T) {
+	n := startNode(t, `{"point": "outer", "rules": [{"name": "own", "match": [{"path": ["/both"]}], "faults": [{"fault": "delay", "duration": "1ns"}]}]}`, "")
+	inner := n.beside(`{"point": "inner"}`)
+	through := func(target string) []string {
+		resp, _, err := get(t, n.Handler, target, func(w http.ResponseWriter, r *http.Request) error {
+			return inner.ServeHTTP(w, r, caddyhttp.HandlerFunc(upstream))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.Header.Values("X-Fault-Injected")
+	}
+	const delay = `"faults": [{"fault": "delay", "duration": "1ns"}]}`
+	n.want(201, "PUT", "/experiments/all", `{"points": ["*"], `+delay, `"outer",
+    "inner"`)
+	if got := through("/both"); !slices.Equal(got, []string{"all"}) {
+		t.Errorf("got %q, want all once, and stronger than the rule", got)
+	}
+	n.want(204, "DELETE", "/experiments/all", "", "")
+	n.put("second", `{"points": ["inner"], `+delay)
+	if got := through("/both"); !slices.Equal(got, []string{"own", "second"}) {
+		t.Errorf("got %q, want own and second", got)
+	}
+	n.want(204, "DELETE", "/experiments/second", "", "")
+	n.put("never", `{"points": ["*"], "percent": 0, `+delay)
+	if got := through("/other"); len(got) != 0 {
+		t.Errorf("got %q", got)
+	}
+	n.want(200, "GET", "/verify?rule=never&exactly=0", "", "")
+}
+
+// beside provisions another handler of the node's configuration.
+func (n *node) beside(config string) *Handler {
+	n.t.Helper()
+	mod, err := n.app.ctx.LoadModuleByID("http.handlers.fault", []byte(config))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	h := mod.(*Handler)
+	n.t.Cleanup(func() {
+		if err := h.Cleanup(); err != nil {
+			n.t.Error(err)
+		}
+	})
+	return h
+}
+
+// Above max_active of the app requests pass, and take nothing of times.
+func TestAppMaxActive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t, `{"point": "most", "rules": [{"times": 3, "faults": [{"fault": "delay", "duration": "1m"}]}]}`, `{"max_active": 2}`)
+		wantPassed(t, n.Handler, "overflow", 3)
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() { n.hit("/") })
+		}
+		synctest.Wait()
+		for range 3 {
+			n.hit("/")
+		}
+		n.want(200, "GET", "/", "", `"active": 2`)
+		if got := testutil.ToFloat64(activeRequests.WithLabelValues("most")); got != 2 || time.Since(start) != 0 {
+			t.Errorf("%v active after %v", got, time.Since(start))
+		}
+		wg.Wait()
+		n.hit("/") // the third
+		n.hit("/") // passes
+		if took := time.Since(start); took != 2*time.Minute {
+			t.Errorf("took %v, want two minutes: those that passed took nothing", took)
+		}
+		n.want(200, "GET", "/", "", `"active": 0`)
+		process.beginExit()
+	})
+}
+
+func TestAppDryRun(t *testing.T) {
+	n := startNode(t, `{"point": "dry", "rules": [{"match": [{"path": ["/own"]}], "faults": [{"fault": "close"}]}]}`, `{"dry_run": true}`)
+	wantPassed(t, n.Handler, "dry_run", 1)
+	logs := observe(n.Handler)
+	n.put("a", slow500)
+	if got := [2]int{n.hit("/own"), n.hit("/slow")}; got != [2]int{200, 200} {
+		t.Errorf("got %v", got)
+	}
+	if got := logs.FilterMessage("would have injected a fault").Len(); got != 2 {
+		t.Errorf("%d lines, want 2", got)
+	}
+	n.want(200, "GET", "/verify?rule=a&exactly=1", "", "") // counted
+	n.want(200, "GET", "/journal", "", `"entries": []`)
+}
+
+func TestAppJournal(t *testing.T) {
+	n := startNode(t, shop, `{"journal": 2}`)
+	for range 3 {
+		n.hit("/gone")
+	}
+	if got := len(process.journal.Entries(experiments.Query{})); got != 2 {
+		t.Errorf("%d entries, want 2", got)
+	}
+	e := process.journal.Entries(experiments.Query{Limit: 1})[0]
+	if e.Seq != 3 || e.Point != "shop" || e.Rule != "gone" || e.Kind != "respond" || e.Method != "GET" || e.Host != "example.com" || e.Path != "/gone" || !e.Done {
+		t.Errorf("got %+v", e)
+	}
+	given := &App{Journal: new(int)} // a configuration that is given up
+	if err := given.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := given.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	n.hit("/gone")
+	if got := len(process.journal.Entries(experiments.Query{})); got != 1 {
+		t.Errorf("%d entries, want the one since the journal has its size again", got)
+	}
+}
+
+// Only real errors of upstreams count, each request once.
+func TestHaltWhen(t *testing.T) {
+	failing := func(status int) caddyhttp.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) error {
+			faults.Replacer(r).Set(upstreamStatusKey, status)
+			w.WriteHeader(status)
+			return nil
+		}
+	}
+	down := func(http.ResponseWriter, *http.Request) error {
+		return caddyhttp.Error(502, fmt.Errorf("dial failed"))
+	}
+	tests := []struct {
+		name, path string
+		upstream   caddyhttp.HandlerFunc
+		pause      time.Duration
+		halts      bool
+	}{
+		{"errors", "/", failing(500), time.Second, true},
+		{"upstream is down", "/", down, time.Second, true},
+		{"slowly", "/", failing(500), 31 * time.Second, false},
+		{"client errors", "/", failing(404), time.Second, false},
+		{"injected", "/injected", failing(500), time.Second, false},
+		{"injected behind an error", "/delayed", failing(500), time.Second, false},
+		{"watched, not injected", "/watched", failing(500), time.Second, true},
+		{"another's 500", "/", func(w http.ResponseWriter, _ *http.Request) error { w.WriteHeader(500); return nil }, time.Second, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := startNode(t, `{"point": "watch", "rules": [
+					{"match": [{"path": ["/injected"]}], "faults": [{"fault": "respond", "status_code": 500}]},
+					{"match": [{"path": ["/delayed"]}], "faults": [{"fault": "delay", "duration": "1ns"}]},
+					{"match": [{"path": ["/watched"]}], "match_response": {"status_code": [404]}, "faults": [{"fault": "close"}]}]}`,
+					`{"halt_when": {"errors": 2, "window": "1m"}}`)
+				inner := n.beside(`{"point": "inner"}`)
+				for i := range 3 {
+					if process.sw.Halted() {
+						t.Fatalf("halted after %d errors", i)
+					}
+					_, _, _ = get(t, n.Handler, tt.path, func(w http.ResponseWriter, r *http.Request) error {
+						return inner.ServeHTTP(w, r, tt.upstream)
+					})
+					time.Sleep(tt.pause)
+				}
+				if got := process.sw.State(); got.Halted != tt.halts || tt.halts && got.Why != whyErrors {
+					t.Errorf("got %+v, want halted: %v", got, tt.halts)
+				}
+				synctest.Wait()
+				next := newControl()
+				next.restore(n.app.ctx)
+				if got := next.sw.Halted(); got != tt.halts {
+					t.Errorf("the next process is halted: %v", got)
+				}
+				next.beginExit()
+				process.beginExit()
+			})
+		})
+	}
+}
+
+// rulesIn are the rules that a collector has series of at the point `series`.
+func rulesIn(t *testing.T, c prometheus.Collector) []string {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(c)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			labels := make(map[string]string)
+			for _, pair := range m.GetLabel() {
+				labels[pair.GetName()] = pair.GetValue()
+			}
+			if labels["point"] == "series" {
+				found = append(found, labels["rule"])
+			}
+		}
+	}
+	return found
+}
+
+// The series of an experiment are deleted ten minutes after its end; above a
+// hundred names there is one for all.
+func TestExperimentSeries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t, `{"point": "series"}`, "")
+		respond := func(path string) string {
+			return `{"ttl": 0, "match": [{"path": ["` + path + `"]}], "faults": [{"fault": "respond", "status_code": 500}]}`
+		}
+		has := func(name string) bool {
+			return slices.Contains(rulesIn(t, injectedTotal), name)
+		}
+		n.put("a", respond("/a"))
+		n.hit("/a")
+		n.want(200, "PUT", "/experiments/a", respond("/a"), "")
+		time.Sleep(keepSeries + time.Minute)
+		if !has("a") {
+			t.Error("the series is gone while the experiment that replaced it is on")
+		}
+		n.want(204, "DELETE", "/experiments/a", "", "")
+		time.Sleep(keepSeries - 1)
+		if !has("a") {
+			t.Error("the series is gone before it was scraped")
+		}
+		time.Sleep(2)
+		synctest.Wait()
+		if has("a") {
+			t.Error("the series stays")
+		}
+		for i := range maxSeries + 2 {
+			path := fmt.Sprint("/many", i)
+			n.put(path[1:], respond(path))
+			n.hit(path)
+		}
+		if got := len(process.series.known); got != maxSeries {
+			t.Errorf("%d names, want %d", got, maxSeries)
+		}
+		if !has("many99") || has("many100") || testutil.ToFloat64(injectedTotal.WithLabelValues("series", otherRule, otherRule)) != 2 {
+			t.Error("those above the bound should be under one name")
+		}
+		n.want(200, "POST", "/halt", "", "")
+		time.Sleep(keepSeries)
+		synctest.Wait()
+		if len(process.series.known) != 0 || has("many99") {
+			t.Error("the series stay")
+		}
+		process.beginExit()
+	})
+}
+
+// span keeps what is set on it.
+type span struct {
+	noop.Span
+	attributes []attribute.KeyValue
+}
+
+func (s *span) IsRecording() bool                      { return true }
+func (s *span) SetAttributes(kv ...attribute.KeyValue) { s.attributes = append(s.attributes, kv...) }
+func (s *span) SpanContext() trace.SpanContext {
+	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}})
+}
+
+func TestTrace(t *testing.T) {
+	n := startNode(t, shop, "")
+	s := new(span)
+	w := httptest.NewRecorder()
+	r := request(http.MethodGet, "/gone", w)
+	if err := n.ServeHTTP(w, r.WithContext(trace.ContextWithSpan(r.Context(), s)), nil); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, kv := range s.attributes {
+		got = append(got, string(kv.Key)+"="+kv.Value.AsString())
+	}
+	e := process.journal.Entries(experiments.Query{})[0]
+	want := []string{"fault.point=shop", "fault.rule=gone", "fault.kind=respond", "fault.id=" + e.ID.String()}
+	if !slices.Equal(got, want) || !strings.HasPrefix(e.Trace, "01000") {
+		t.Errorf("got %q and the trace %q in the journal, want %q", got, e.Trace, want)
+	}
+}
