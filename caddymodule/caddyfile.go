@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -237,7 +238,7 @@ func (p *pointParser) newRule() *ruleParser {
 	rule := new(rules.Rule)
 	p.handler.Rules = append(p.handler.Rules, rule)
 	parser := newRuleParser(rule)
-	parser.matcherToken = p.MatcherToken
+	parser.matcherToken = func(*caddyfile.Dispenser) (caddy.ModuleMap, bool, error) { return p.MatcherToken() }
 	return parser
 }
 

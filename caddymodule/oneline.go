@@ -7,6 +7,8 @@ import (
 	"unicode"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
 // A statement is one part of a rule in the one-line grammar, which is a rule's
@@ -131,4 +133,14 @@ func (s statement) parse(p *ruleParser) error {
 		return s.wrap(d.Errf("unexpected word '%s'", d.Val()))
 	}
 	return nil
+}
+
+// withRespond makes respond of a bare status, which is short for it.
+func (s statement) withRespond() statement {
+	if len(s.tokens) == 1 && faults.IsStatus(s.tokens[0].Text) {
+		respond := s.tokens[0]
+		respond.Text = "respond"
+		s.tokens = []caddyfile.Token{respond, s.tokens[0]}
+	}
+	return s
 }

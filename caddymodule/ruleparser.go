@@ -38,7 +38,7 @@ type ruleParser struct {
 	*rules.Rule
 
 	chain        faults.Draft
-	matcherToken func() (caddy.ModuleMap, bool, error)
+	matcherToken func(*caddyfile.Dispenser) (caddy.ModuleMap, bool, error)
 	seen         map[string]caddyfile.Dispenser // the line of each setting
 	first        string                         // the first word, for errors
 }
@@ -134,7 +134,7 @@ func (p *ruleParser) parseMatch(d *caddyfile.Dispenser) error {
 // matcherSet parses one set of matchers.
 func (p *ruleParser) matcherSet(d *caddyfile.Dispenser) (caddy.ModuleMap, error) {
 	before := *d
-	set, isToken, err := p.matcherToken()
+	set, isToken, err := p.matcherToken(d)
 	if err != nil {
 		return nil, d.WrapErr(err)
 	}

@@ -113,12 +113,8 @@ func (p *lineParser) read(line string) (*asked, error) {
 
 // readStatement reads a setting or a fault that a stranger may write.
 func (p *lineParser) readStatement(rule *ruleParser, s statement) error {
+	s = s.withRespond()
 	word := s.tokens[0].Text
-	if faults.IsStatus(word) && len(s.tokens) == 1 {
-		respond := s.tokens[0]
-		word, respond.Text = "respond", "respond"
-		s.tokens = append(s.tokens[:0:0], respond, s.tokens[0])
-	}
 	if word != "percent" && word != "phase" && !slices.Contains(p.allow, word) {
 		return fmt.Errorf("'%s' is not allowed", word)
 	}

@@ -197,6 +197,7 @@ var (
 	_ Fault                 = (*Delay)(nil)
 	_ caddy.Provisioner     = (*Delay)(nil)
 	_ caddy.Validator       = (*Delay)(nil)
+	_ Formed                = (*Delay)(nil)
 	_ Untrusted             = (*Delay)(nil)
 	_ caddyfile.Unmarshaler = (*Delay)(nil)
 )
