@@ -74,6 +74,8 @@ var routes = []route{
 	{"DELETE", "/journal", (*api).emptyJournal},
 	{"GET", "/verify", (*api).verify},
 	{"POST", "/explain", (*api).explain},
+	{"GET", "/kinds", (*api).listKinds},
+	{"POST", "/line", (*api).readLine},
 	{"GET", "/codes", (*api).listCodes},
 	{"GET", "/codes/{code}", (*api).getCode},
 	{"GET", "/openapi.json", (*api).getOpenAPI},

@@ -32,8 +32,18 @@ type experimentView struct {
 
 	rules.Stats
 
+	// Line is its rule in one line of the grammar, to be read.
+	Line string `json:"line"`
+
 	// Experiment is the experiment as it was given.
 	Experiment json.RawMessage `json:"experiment"`
+}
+
+// pastView is an experiment that is over.
+type pastView struct {
+	Name string `json:"name"`
+	experiments.Past
+	Line string `json:"line"`
 }
 
 func newExperimentView(l *experiments.Live) experimentView {
@@ -43,6 +53,7 @@ func newExperimentView(l *experiments.Live) experimentView {
 		Started:    l.Started.UTC(),
 		AppliesTo:  appliesTo(l.Experiment),
 		Stats:      l.Stats(),
+		Line:       formatLine(l.JSON),
 		Experiment: l.JSON,
 	}
 	if !l.Ends.IsZero() {
@@ -86,12 +97,12 @@ func listViews() []experimentView {
 // over for less than an hour.
 func (a *api) listExperiments(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Query().Has("ended") {
-		past := process.store.Past()
-		if past == nil {
-			past = []experiments.Past{}
+		past := []pastView{}
+		for _, p := range process.store.Past() {
+			past = append(past, pastView{Name: p.Name, Past: p, Line: formatLine(p.JSON)})
 		}
 		return answer(w, http.StatusOK, struct {
-			Ended []experiments.Past `json:"ended"`
+			Ended []pastView `json:"ended"`
 		}{past})
 	}
 	return answer(w, http.StatusOK, struct {

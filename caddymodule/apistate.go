@@ -41,6 +41,9 @@ type ruleView struct {
 	// other counts it is not set back.
 	Passed map[string]uint64 `json:"passed"`
 
+	// Line is the rule in one line of the grammar, to be read.
+	Line string `json:"line"`
+
 	// Rule is the rule as it was configured.
 	Rule json.RawMessage `json:"rule"`
 }
@@ -79,7 +82,7 @@ func newPointView(p *rules.Point) pointView {
 	}
 	for _, rule := range p.Rules {
 		l := rule.Tag.(*label)
-		view.Rules = append(view.Rules, ruleView{Name: rule.Name, Stats: rule.Stats(), Passed: l.metrics.passedCounts(), Rule: rule.Source})
+		view.Rules = append(view.Rules, ruleView{Name: rule.Name, Stats: rule.Stats(), Passed: l.metrics.passedCounts(), Line: formatLine(rule.Source), Rule: rule.Source})
 	}
 	return view
 }

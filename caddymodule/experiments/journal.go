@@ -162,17 +162,18 @@ const feedSize = 256
 type Feed struct {
 	// Entries has each entry twice, as it begins and when it is done. It is
 	// closed when the reader is too slow.
-	Entries <-chan Entry
+	// What comes out is shared by all readers and must not be changed.
+	Entries <-chan *Entry
 
 	journal *Journal
-	send    chan Entry
+	send    chan *Entry
 	query   Query
 }
 
 // Follow begins a feed of the entries that q selects. The entries that are there
 // already come back as well.
 func (j *Journal) Follow(q Query) (*Feed, []Entry) {
-	send := make(chan Entry, feedSize)
+	send := make(chan *Entry, feedSize)
 	f := &Feed{Entries: send, journal: j, send: send, query: q}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -187,7 +188,7 @@ func (j *Journal) tell(e Entry) {
 			continue
 		}
 		select {
-		case f.send <- e:
+		case f.send <- &e:
 		default:
 			j.drop(f)
 		}
