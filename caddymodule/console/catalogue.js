@@ -24,8 +24,7 @@ function show() {
 
 function row(code) {
   const action = (label, value) => el("button", { type: "button", "aria-label": `Copy ${code.text} as ${label}`, onclick: () => copy(value) }, label);
-  const fault = { fault: "respond", status_code: code.code };
-  if (code.text.includes(":")) fault.family = code.family;
+  const fault = { fault: "respond", status_code: code.code, family: code.family };
   return el("li", { "data-code": code.text },
     el("div", { class: "what" }, el("strong", {}, code.text), " ", code.name,
       code.body ? el("code", {}, code.body) : null,
