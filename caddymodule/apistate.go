@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/certmagic"
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,6 +29,7 @@ type stateView struct {
 type pointView struct {
 	Point    string                   `json:"point"`
 	Match    caddyhttp.RawMatcherSets `json:"match,omitempty"`
+	Line     string                   `json:"line,omitempty"` // match, as it is written in a line
 	Triggers []*Trigger               `json:"triggers,omitempty"`
 	Rules    []ruleView               `json:"rules"`
 }
@@ -71,6 +73,9 @@ func newStateView() stateView {
 
 func newPointView(p *rules.Point) pointView {
 	view := pointView{Point: p.Name, Match: p.Match, Rules: []ruleView{}}
+	if len(p.Match) > 0 {
+		view.Line = formatLine(caddyconfig.JSON(map[string]any{"match": p.Match}, nil))
+	}
 	if h, ok := p.Tag.(*Handler); ok {
 		for _, t := range h.Triggers {
 			shown := *t

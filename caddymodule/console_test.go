@@ -57,7 +57,10 @@ func TestConsoleWho(t *testing.T) {
 		want   int
 	}{
 		{"this machine", func(r *http.Request) *http.Request { return r }, 200},
-		{"this machine, IPv6", func(r *http.Request) *http.Request { r.Host = "[::1]:8082"; return from(r, "[::1]:8082", "[::1]:50000") }, 200},
+		{"this machine, IPv6", func(r *http.Request) *http.Request {
+			r.Host = "[::1]:8082"
+			return from(r, "[::1]:8082", "[::1]:50000")
+		}, 200},
 		{"this machine, by name", func(r *http.Request) *http.Request { r.Host = "localhost:8082"; return r }, 200},
 		{"another machine", func(r *http.Request) *http.Request { return from(r, "192.0.2.1:8082", elsewhere) }, 403},
 		{"another machine that says it is this one", func(r *http.Request) *http.Request { return from(r, here, elsewhere) }, 403},

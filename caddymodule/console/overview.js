@@ -77,7 +77,7 @@ function pointBlock(point, change) {
   const node = el("section", { "aria-label": "Injection point " + point.point },
     el("h3", {}, point.point, " ", about), list, empty, triggers);
   node.update = (p) => {
-    text(about, p.match ? "match " + JSON.stringify(p.match) : "every request");
+    text(about, p.line || "every request");
     keyed(list, p.rules, (r) => r.name, (r) => ruleRow(r, change));
     empty.hidden = p.rules.length > 0;
     const sources = (p.triggers ?? []).map((t) => [t.source, t.name].filter(Boolean).join(" "));
