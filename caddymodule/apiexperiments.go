@@ -32,12 +32,23 @@ type experimentView struct {
 
 	rules.Stats
 
+	// Line is its rule in one line of the grammar, to be read.
+	Line string `json:"line"`
+
 	// Experiment is the experiment as it was given.
 	Experiment json.RawMessage `json:"experiment"`
 }
 
 // etag is the revision as an entity tag (RFC 9110 section 8.8.3).
 func (v *experimentView) etag() string { return strconv.Quote(v.Revision) }
+
+// pastView is an experiment that is over.
+type pastView struct {
+	experiments.Past
+
+	// Line is its rule in one line of the grammar, to be read.
+	Line string `json:"line"`
+}
 
 func newExperimentView(l *experiments.Live) experimentView {
 	view := experimentView{
@@ -46,6 +57,7 @@ func newExperimentView(l *experiments.Live) experimentView {
 		Started:    l.Started.UTC(),
 		AppliesTo:  appliesTo(l.Experiment),
 		Stats:      l.Stats(),
+		Line:       formatLine(l.JSON),
 		Experiment: l.JSON,
 	}
 	if !l.Ends.IsZero() {
@@ -78,9 +90,9 @@ func listViews() []experimentView {
 // over for less than an hour.
 func (a *api) listExperiments(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Query().Has("ended") {
-		past := process.store.Past()
-		if past == nil {
-			past = []experiments.Past{}
+		past := []pastView{}
+		for _, p := range process.store.Past() {
+			past = append(past, pastView{Past: p, Line: formatLine(p.JSON)})
 		}
 		return answer(w, http.StatusOK, endedList{past})
 	}
@@ -93,7 +105,7 @@ type experimentList struct {
 
 type endedList struct {
 	// Ended are those that are over, the last one first.
-	Ended []experiments.Past `json:"ended"`
+	Ended []pastView `json:"ended"`
 }
 
 func (a *api) getExperiment(w http.ResponseWriter, r *http.Request) error {

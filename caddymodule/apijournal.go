@@ -78,7 +78,14 @@ const keepAlive = 15 * time.Second
 
 // follow sends each entry as an event: `hit` when it begins, `done` when the
 // request is over. A client that comes back says by Last-Event-ID what it has.
+// With the parameter `rate` it gets at most so many of them a second, and each
+// second an event `skipped` with the number of the others.
 func follow(w http.ResponseWriter, r *http.Request, q experiments.Query) error {
+	limit, err := newFeedLimit(r.URL.Query().Get("rate"))
+	if err != nil {
+		return err
+	}
+	defer limit.stop()
 	if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 64); err == nil {
 		q.AfterSeq = last
 	}
@@ -89,7 +96,7 @@ func follow(w http.ResponseWriter, r *http.Request, q experiments.Query) error {
 		return nil //nolint:nilerr // the client has left
 	}
 	for _, e := range entries {
-		if sendEvent(w, e) != nil {
+		if sendEvent(w, &e) != nil {
 			return nil
 		}
 	}
@@ -107,7 +114,13 @@ func follow(w http.ResponseWriter, r *http.Request, q experiments.Query) error {
 			if !open {
 				return nil // too slow; the client comes back with the last ID
 			}
-			err = sendEvent(w, e)
+			if limit.take() {
+				err = sendEvent(w, e)
+			}
+		case <-limit.tick:
+			if skipped := limit.next(); skipped > 0 {
+				_, err = fmt.Fprintf(w, "event: skipped\ndata: %d\n\n", skipped)
+			}
 		case <-ticker.C:
 			_, err = fmt.Fprint(w, ": still here\n\n")
 		case <-r.Context().Done():
@@ -123,7 +136,45 @@ func follow(w http.ResponseWriter, r *http.Request, q experiments.Query) error {
 	}
 }
 
-func sendEvent(w http.ResponseWriter, e experiments.Entry) error {
+// feedLimit bounds how many events a feed sends in a second.
+type feedLimit struct {
+	rate    int // 0: any number
+	sent    int // in this second
+	skipped int
+	tick    <-chan time.Time
+	stop    func()
+}
+
+func newFeedLimit(text string) (*feedLimit, error) {
+	if text == "" {
+		return &feedLimit{stop: func() {}}, nil
+	}
+	rate, err := strconv.Atoi(text)
+	if err != nil || rate < 1 {
+		return nil, refuse(http.StatusBadRequest, "rate: '%s' is no number above 0", text)
+	}
+	ticker := time.NewTicker(time.Second)
+	return &feedLimit{rate: rate, tick: ticker.C, stop: ticker.Stop}, nil
+}
+
+// take reports whether one more event may be sent.
+func (l *feedLimit) take() bool {
+	if l.rate > 0 && l.sent >= l.rate {
+		l.skipped++
+		return false
+	}
+	l.sent++
+	return true
+}
+
+// next begins a second and tells how many were left out in the last one.
+func (l *feedLimit) next() (skipped int) {
+	skipped = l.skipped
+	l.sent, l.skipped = 0, 0
+	return skipped
+}
+
+func sendEvent(w http.ResponseWriter, e *experiments.Entry) error {
 	data, err := json.Marshal(e)
 	if err != nil {
 		return err

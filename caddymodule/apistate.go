@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/certmagic"
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,6 +32,7 @@ type stateView struct {
 type pointView struct {
 	Point    string                   `json:"point"`
 	Match    caddyhttp.RawMatcherSets `json:"match,omitempty"`
+	Line     string                   `json:"line,omitempty"` // match, as it is written in a line
 	Triggers []*Trigger               `json:"triggers,omitempty"`
 	Rules    []ruleView               `json:"rules"`
 }
@@ -43,6 +45,9 @@ type ruleView struct {
 	// Passed is how many matching requests were let pass, by reason. Unlike the
 	// other counts it is not set back.
 	Passed map[string]uint64 `json:"passed"`
+
+	// Line is the rule in one line of the grammar, to be read.
+	Line string `json:"line"`
 
 	// Rule is the rule as it was configured.
 	Rule json.RawMessage `json:"rule"`
@@ -75,6 +80,9 @@ func newStateView() stateView {
 
 func newPointView(p *rules.Point) pointView {
 	view := pointView{Point: p.Name, Match: p.Match, Rules: []ruleView{}}
+	if len(p.Match) > 0 {
+		view.Line = formatLine(caddyconfig.JSON(map[string]any{"match": p.Match}, nil))
+	}
 	if h, ok := p.Tag.(*Handler); ok {
 		for _, t := range h.Triggers {
 			shown := *t
@@ -86,7 +94,7 @@ func newPointView(p *rules.Point) pointView {
 	}
 	for _, rule := range p.Rules {
 		l := rule.Tag.(*label)
-		view.Rules = append(view.Rules, ruleView{Name: rule.Name, Stats: rule.Stats(), Passed: l.metrics.passedCounts(), Rule: rule.Source})
+		view.Rules = append(view.Rules, ruleView{Name: rule.Name, Stats: rule.Stats(), Passed: l.metrics.passedCounts(), Line: formatLine(rule.Source), Rule: rule.Source})
 	}
 	return view
 }

@@ -36,7 +36,7 @@ func parseExperiment(line string, matchers []string) (*experiments.Experiment, e
 		}
 	}
 	if len(statements) == 0 {
-		return nil, errors.New("the line is empty: say what goes wrong, such as 'percent 10; delay 2s'")
+		return nil, statement{end: len(line)}.wrap(errors.New("the line is empty: say what goes wrong, such as 'percent 10; delay 2s'"))
 	}
 	d := caddyfile.NewDispenser(statements[0].tokens)
 	d.Next()

@@ -95,7 +95,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		if strings.Count(path, "{") != len(inPath) {
 			t.Errorf("%s %s: path parameters %q", rt.method, path, inPath)
 		}
-		if hasBody := op.Body != nil; hasBody != slices.Contains([]string{"putExperiment", "patchExperiment", "explain"}, op.ID) {
+		if hasBody := op.Body != nil; hasBody != slices.Contains([]string{"putExperiment", "patchExperiment", "explain", "readLine"}, op.ID) {
 			t.Errorf("%s %s: body described: %v", rt.method, path, hasBody)
 		}
 		if op.Responses["400"] == nil || len(op.Responses) < 2 {
@@ -120,9 +120,13 @@ var described = map[string]reflect.Type{
 	"Explanation":     reflect.TypeFor[explainView](),
 	"Fault":           reflect.TypeFor[struct{ Fault string }](), // and what the kind has
 	"Journal":         reflect.TypeFor[journalView](),
+	"Kinds":           reflect.TypeFor[kindList](),
+	"Line":            reflect.TypeFor[lineView](),
+	"LineRefusal":     reflect.TypeFor[lineRefusal](),
+	"LineRequest":     reflect.TypeFor[lineRequest](),
 	"Live":            reflect.TypeFor[experimentView](),
 	"Over":            reflect.TypeFor[rules.Over](),
-	"Past":            reflect.TypeFor[experiments.Past](),
+	"Past":            reflect.TypeFor[pastView](),
 	"Point":           reflect.TypeFor[pointView](),
 	"Reset":           reflect.TypeFor[resetView](),
 	"Share":           reflect.TypeFor[experiments.GroupState](),

@@ -28,11 +28,12 @@ type arrow struct {
 var arrows = []arrow{
 	{folder: "cmd/build"},
 	{folder: "cmd/caddy", mayImport: []string{"caddymodule"}},
-	{folder: "caddymodule", mayImport: []string{"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/status"}},
+	{folder: "caddymodule", mayImport: []string{"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/status", "caddymodule/console"}},
 	{folder: "caddymodule/experiments", mayImport: []string{"caddymodule/rules"}},
 	{folder: "caddymodule/rules", mayImport: []string{"caddymodule/faults"}},
 	{folder: "caddymodule/faults", mayImport: []string{"caddymodule/status"}},
 	{folder: "caddymodule/status", stdlibOnly: true},
+	{folder: "caddymodule/console", stdlibOnly: true},
 	{folder: "caddymodule/e2e"},
 }
 

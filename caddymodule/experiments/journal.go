@@ -168,19 +168,20 @@ const feedSize = 256
 
 // Feed is the live entries for one reader.
 type Feed struct {
-	// Entries has each entry twice, as it begins and when it is done. It is
-	// closed when the reader is too slow.
-	Entries <-chan Entry
+	// Entries has each entry twice, as it begins and when it is done, for all
+	// readers the same, which must not change it. It is closed when the reader
+	// is too slow.
+	Entries <-chan *Entry
 
 	journal *Journal
-	send    chan Entry
+	send    chan *Entry
 	query   Query
 }
 
 // Follow begins a feed of the entries that q selects. The entries that are there
 // already come back as well.
 func (j *Journal) Follow(q Query) (*Feed, []Entry) {
-	send := make(chan Entry, feedSize)
+	send := make(chan *Entry, feedSize)
 	f := &Feed{Entries: send, journal: j, send: send, query: q}
 	f.query.AfterSeq = 0 // what comes is later; and one known as begun may be done now
 	j.mu.Lock()
@@ -194,12 +195,16 @@ func (j *Journal) Follow(q Query) (*Feed, []Entry) {
 
 // tell sends an entry to the readers, who must not hold up a request.
 func (j *Journal) tell(e *Entry) {
+	if len(j.readers) == 0 {
+		return
+	}
+	sent := *e // the one in the ring will change
 	for f := range j.readers {
-		if !f.query.wants(e) {
+		if !f.query.wants(&sent) {
 			continue
 		}
 		select {
-		case f.send <- *e:
+		case f.send <- &sent:
 		default:
 			j.drop(f)
 		}

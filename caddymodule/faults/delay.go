@@ -219,6 +219,7 @@ var (
 	_ RoundTripper          = (*Delay)(nil)
 	_ caddy.Provisioner     = (*Delay)(nil)
 	_ caddy.Validator       = (*Delay)(nil)
+	_ Formed                = (*Delay)(nil)
 	_ Untrusted             = (*Delay)(nil)
 	_ caddyfile.Unmarshaler = (*Delay)(nil)
 )

@@ -68,6 +68,16 @@ func (f *Delay) distribution() distribution {
 	return all[0]
 }
 
+// Form is the name of the distribution, where it is written.
+func (f *Delay) Form() string {
+	switch name := f.distribution().name; name {
+	case "fixed", "uniform":
+		return ""
+	default:
+		return name
+	}
+}
+
 func (f *Delay) fixed() quantile {
 	return func(float64) time.Duration { return time.Duration(f.Duration) }
 }

@@ -60,6 +60,14 @@ func Ends(f Fault) bool {
 	return ok && t.Terminal()
 }
 
+// Formed is implemented by a kind that is written in several forms, of which one
+// may have a name that stands before its settings, such as `normal` in
+// `delay normal 200ms 50ms`.
+type Formed interface {
+	// Form is that name, empty for a form without one.
+	Form() string
+}
+
 // Kind is the word for f in a Caddyfile, in JSON and in metrics.
 func Kind(f Fault) string { return f.CaddyModule().ID.Name() }
 

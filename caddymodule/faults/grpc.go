@@ -55,6 +55,14 @@ func parseGRPCCode(word string) (GRPCCode, error) {
 	return 0, fmt.Errorf("bad grpc code '%s': want 1 to 16 or a name such as UNAVAILABLE", word)
 }
 
+// String is the name of the code.
+func (c GRPCCode) String() string {
+	if c < 0 || int(c) >= len(grpcNames) {
+		return strconv.Itoa(int(c))
+	}
+	return grpcNames[c]
+}
+
 // UnmarshalJSON takes a number or a name.
 func (c *GRPCCode) UnmarshalJSON(data []byte) error {
 	word := string(data)

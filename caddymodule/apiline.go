@@ -1,0 +1,72 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// listKinds lists the kinds of fault that this Caddy was built with.
+func (a *api) listKinds(w http.ResponseWriter, _ *http.Request) error {
+	return answer(w, http.StatusOK, kindList{faults.Kinds()})
+}
+
+type kindList struct {
+	Kinds []string `json:"kinds"`
+}
+
+// lineRequest is a line to read.
+type lineRequest struct {
+	Line string `json:"line"`
+}
+
+// lineView is a line that was understood.
+type lineView struct {
+	// Experiment is what to put, once it has points, a ttl and a note.
+	Experiment *rules.Rule `json:"experiment"`
+}
+
+// lineRefusal tells which part of a line is wrong, in bytes.
+type lineRefusal struct {
+	Error string `json:"error"`
+	Start int    `json:"start"`
+	End   int    `json:"end"`
+}
+
+// readLine reads a rule in the one-line grammar, and changes nothing.
+func (a *api) readLine(w http.ResponseWriter, r *http.Request) error {
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	var asked lineRequest
+	if err := experiments.Decode(body, &asked); err != nil {
+		return refuse(http.StatusBadRequest, "%v", err)
+	}
+	rule, err := parseLine(asked.Line)
+	if at, ok := errors.AsType[*statementError](err); ok {
+		return answer(w, http.StatusBadRequest, at.refusal(asked.Line))
+	}
+	if err != nil {
+		return refuse(http.StatusBadRequest, "%v", err)
+	}
+	return answer(w, http.StatusOK, lineView{rule})
+}
+
+// refusal finds the word that the error quotes, or else the statement.
+func (e *statementError) refusal(line string) lineRefusal {
+	no := lineRefusal{Error: e.Error(), Start: e.start, End: e.end}
+	text := line[e.start:e.end]
+	for quoted := range strings.SplitSeq(no.Error, "'") {
+		if at := strings.Index(text, quoted); quoted != "" && at >= 0 && strings.Contains(no.Error, "'"+quoted+"'") {
+			no.Start, no.End = e.start+at, e.start+at+len(quoted)
+			return no
+		}
+	}
+	no.Start += len(text) - len(strings.TrimLeft(text, " \t"))
+	return no
+}

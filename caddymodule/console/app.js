@@ -1,0 +1,97 @@
+// The console: it reads the state once a second and shows it, and has the
+// switch.
+
+import { call } from "./api.js";
+import * as catalogue from "./catalogue.js";
+import { byId, clock, text, toast } from "./dom.js";
+import * as explain from "./explain.js";
+import * as feed from "./feed.js";
+import * as overview from "./overview.js";
+import * as start from "./start.js";
+
+const period = 1000; // milliseconds between two readings
+
+let timer;
+let loaded = false; // the parts that need more than the state
+
+// refresh reads the state, shows it, and does so again after a while. A page
+// that nobody sees asks nothing.
+async function refresh() {
+  clearTimeout(timer);
+  try {
+    const state = await call("GET", "");
+    const { ended } = await call("GET", "experiments?ended");
+    showSwitch(state);
+    overview.show(state, refresh);
+    overview.showEnded(ended, state.experiments, refresh);
+    start.showPoints(state.points);
+    feed.showRules(state);
+    if (!loaded) await load();
+    problem("");
+  } catch (error) {
+    problem(error.status ? error.message : "Caddy does not answer. What stands here may be out of date.");
+  }
+  clearTimeout(timer);
+  if (!document.hidden) timer = setTimeout(refresh, period);
+}
+
+async function load() {
+  loaded = true;
+  feed.begin();
+  await Promise.all([start.begin(refresh), catalogue.begin()]);
+}
+
+function problem(message) {
+  text(byId("problem"), message);
+  byId("problem").hidden = message === "";
+}
+
+function showSwitch({ halted, since, why }) {
+  document.documentElement.classList.toggle("halted", halted);
+  text(byId("status-text"), halted ? `Halted at ${clock(since)} by ${why}: nothing is injected` : "Live");
+  byId("halt").hidden = halted;
+  byId("resume").hidden = !halted;
+  document.title = halted ? "Halted – Faults" : "Faults";
+}
+
+// turn turns the switch.
+async function turn(path) {
+  try {
+    const { warning } = await call("POST", path);
+    if (warning) toast(warning);
+  } catch (error) {
+    toast(error.message);
+  }
+  await refresh();
+}
+
+// view shows the part of the page that the address names.
+function view() {
+  const views = [...document.querySelectorAll("main > section")];
+  const wanted = location.hash.slice(1);
+  const shown = views.find((section) => section.id === wanted) ?? views[0];
+  for (const section of views) section.hidden = section !== shown;
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.hash === "#" + shown.id) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+byId("halt").addEventListener("click", async () => {
+  await turn("halt");
+  byId("resume").focus();
+});
+byId("resume").addEventListener("click", () => byId("confirm").showModal());
+byId("confirm-no").addEventListener("click", () => byId("confirm").close());
+byId("confirm-yes").addEventListener("click", async () => {
+  byId("confirm").close();
+  await turn("resume");
+  byId("halt").focus();
+});
+addEventListener("hashchange", () => { view(); scrollTo(0, 0); });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+
+text(byId("where"), location.host);
+explain.begin();
+view();
+refresh();

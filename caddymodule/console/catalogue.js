@@ -1,0 +1,36 @@
+// The catalogue of status codes, to search and to copy from.
+
+import { call } from "./api.js";
+import { byId, copy, el, keyed, text } from "./dom.js";
+
+const most = 100; // rows at a time
+
+let codes = [];
+
+// begin loads the catalogue.
+export async function begin() {
+  byId("code-search").addEventListener("input", show);
+  ({ codes } = await call("GET", "codes"));
+  for (const code of codes) code.words = [code.text, code.code, code.name, code.family, code.source].join(" ").toLowerCase();
+  show();
+}
+
+function show() {
+  const words = byId("code-search").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = codes.filter((code) => words.every((word) => code.words.includes(word)));
+  text(byId("code-count"), found.length > most ? `${most} of ${found.length}` : `${found.length} found`);
+  keyed(byId("codes"), found.slice(0, most), (code) => code.family + ":" + code.code, row);
+}
+
+function row(code) {
+  const action = (label, value) => el("button", { type: "button", "aria-label": `Copy ${code.text} as ${label}`, onclick: () => copy(value) }, label);
+  const fault = { fault: "respond", status_code: code.code, family: code.family };
+  return el("li", { "data-code": code.text },
+    el("div", { class: "what" }, el("strong", {}, code.text), " ", code.name,
+      code.body ? el("code", {}, code.body) : null,
+      el("span", { class: "quiet" }, code.source)),
+    code.code >= 200 ? el("div", { class: "actions" },
+      action("directive", `fault ${code.text}`),
+      action("curl -H", `curl -i -H 'X-Fault: ${code.text}' ${location.origin}/`),
+      action("JSON", JSON.stringify(fault))) : el("span", { class: "quiet" }, "interim: cannot be sent"));
+}

@@ -1,0 +1,117 @@
+// Small helpers for the document. All text becomes a text node: nothing here or
+// elsewhere in the page makes markup of a string.
+
+export const byId = (id) => document.getElementById(id);
+
+// el makes an element. A property that begins with "on" is a listener, the
+// others are attributes; null and false leave them out. Children are elements or
+// texts.
+export function el(name, attributes = {}, ...children) {
+  const node = document.createElement(name);
+  setAttributes(node, attributes);
+  node.append(...children.filter((child) => child !== null));
+  return node;
+}
+
+function setAttributes(node, attributes) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
+  }
+}
+
+// text sets the text of an element, and touches the document only if it differs.
+export function text(node, value) {
+  const wanted = String(value);
+  if (node.textContent !== wanted) node.textContent = wanted;
+}
+
+// keyed makes the children of a list fit the items: it makes a row for a new
+// key, removes rows without an item, and calls row.update(item) for each. Rows
+// that stay are not replaced, so that focus and open details stay, too.
+export function keyed(list, items, keyOf, make) {
+  const rows = new Map([...list.children].map((node) => [node.key, node]));
+  let place = list.firstElementChild;
+  for (const item of items) {
+    const key = keyOf(item);
+    let node = rows.get(key);
+    rows.delete(key);
+    if (!node) {
+      node = make(item);
+      node.key = key;
+    }
+    if (node === place) place = place.nextElementSibling;
+    else list.insertBefore(node, place);
+    node.update?.(item);
+  }
+  for (const node of rows.values()) node.remove();
+}
+
+// options fills a select and keeps what is chosen.
+export function options(select, values) {
+  const wanted = JSON.stringify(values);
+  if (select.dataset.values === wanted) return;
+  const chosen = select.value;
+  select.dataset.values = wanted;
+  select.replaceChildren(...values.map(([value, label]) => el("option", { value }, label)));
+  if (values.some(([value]) => value === chosen)) select.value = chosen;
+}
+
+const svgNS = "http://www.w3.org/2000/svg";
+
+// sparkline is a picture of numbers as bars. Its update takes the numbers.
+export function sparkline(count, label) {
+  const svg = document.createElementNS(svgNS, "svg");
+  setAttributes(svg, { class: "spark", viewBox: `0 0 ${count * 3} 24`, preserveAspectRatio: "none", role: "img", "aria-label": label });
+  const bars = Array.from({ length: count }, (_, i) => {
+    const bar = document.createElementNS(svgNS, "rect");
+    setAttributes(bar, { x: i * 3, y: 23, width: 2, height: 1 });
+    svg.append(bar);
+    return bar;
+  });
+  svg.update = (values) => {
+    const top = Math.max(1, ...values);
+    bars.forEach((bar, i) => {
+      const height = Math.max(1, Math.round((values[i] / top) * 24));
+      setAttributes(bar, { y: 24 - height, height, class: values[i] > 0 ? "some" : "none" });
+    });
+  };
+  return svg;
+}
+
+let toastTimer;
+
+// toast shows a short message for a while.
+export function toast(message) {
+  const node = byId("toast");
+  node.textContent = message;
+  node.hidden = false;
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => { node.hidden = true; }, 4000);
+}
+
+// copy puts a text on the clipboard. Browsers offer that to secure origins only;
+// elsewhere the old command has to do.
+export async function copy(value) {
+  if (navigator.clipboard) await navigator.clipboard.writeText(value);
+  else {
+    const field = el("textarea", { readonly: true, class: "unseen" });
+    field.value = value;
+    document.body.append(field);
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+  }
+  toast("Copied: " + value);
+}
+
+// seconds tells a time span, such as "4 min 10 s".
+export function span(seconds) {
+  const s = Math.max(0, Math.round(seconds));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+}
+
+// clock tells the time of day of an instant.
+export const clock = (instant) => new Date(instant).toLocaleTimeString([], { hour12: false });

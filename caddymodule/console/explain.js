@@ -1,0 +1,49 @@
+// What would happen to a request, rule by rule.
+
+import { call } from "./api.js";
+import { byId, el } from "./dom.js";
+
+// begin sets the form up.
+export function begin() {
+  byId("explain-form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const answer = byId("explained");
+    try {
+      answer.replaceChildren(...shown(await call("POST", "explain", request())));
+    } catch (error) {
+      answer.replaceChildren(el("p", { class: "answer wrong" }, error.message));
+    }
+  });
+}
+
+// request is what the form describes.
+function request() {
+  const header = {};
+  for (const line of byId("explain-headers").value.split("\n")) {
+    const colon = line.indexOf(":");
+    if (colon < 1) continue;
+    const name = line.slice(0, colon).trim();
+    (header[name] ??= []).push(line.slice(colon + 1).trim());
+  }
+  return { method: byId("explain-method").value.trim() || "GET", url: byId("explain-url").value.trim(), header };
+}
+
+function shown({ halted, points }) {
+  const parts = points.map((p) => el("section", { "aria-label": "Injection point " + p.point },
+    el("h3", {}, p.point), p.match ? verdicts(p.rules) : el("p", { class: "quiet" }, "The request is not for this point.")));
+  if (halted) parts.unshift(el("p", { class: "answer wrong" }, "Halted: nothing is injected. If it were live:"));
+  return parts.length > 0 ? parts : [el("p", { class: "quiet" }, "The running configuration has no injection point.")];
+}
+
+function verdicts(rules) {
+  if (rules.length === 0) return el("p", { class: "quiet" }, "No rule and no experiment at this point.");
+  return el("ul", { class: "rows" }, ...rules.map((v) => el("li", { "data-rule": v.rule },
+    el("div", { class: "what" }, el("strong", {}, v.rule), " ",
+      el("span", { class: v.fires ? "tag yes" : "tag" }, verdict(v)), v.experiment ? " experiment" : "",
+      v.why ? el("span", { class: "quiet" }, v.why) : null))));
+}
+
+function verdict(v) {
+  if (!v.fires) return "passes: " + v.gate;
+  return v.gate ? "may hit: " + v.gate : "hits";
+}

@@ -1,0 +1,98 @@
+// The live feed of the journal.
+
+import { follow } from "./api.js";
+import { byId, clock, el, keyed, options, text } from "./dom.js";
+
+const kept = 300; // rows
+
+let source = null;
+let entries = new Map(); // by number
+let skipped = 0;
+let paused = false;
+let waiting = false; // for the next frame
+
+// begin opens the feed.
+export function begin() {
+  byId("feed-rule").addEventListener("change", open);
+  byId("feed-pause").addEventListener("click", () => {
+    paused = !paused;
+    byId("feed-pause").setAttribute("aria-pressed", String(paused));
+    text(byId("feed-pause"), paused ? "Go on" : "Pause");
+    show();
+  });
+  open();
+}
+
+// showRules lists the rules to choose from.
+export function showRules(state) {
+  const names = [...state.points.flatMap((p) => p.rules), ...state.experiments].map((r) => r.name);
+  if (state.points.some((p) => p.triggers)) names.push("trigger");
+  options(byId("feed-rule"), [["", "all"], ...[...new Set(names)].sort().map((name) => [name, name])]);
+}
+
+function open() {
+  source?.close();
+  entries = new Map();
+  source = follow(byId("feed-rule").value);
+  const take = (event) => {
+    const entry = JSON.parse(event.data);
+    if (!entry.done || !entries.has(entry.seq) || !entries.get(entry.seq).done) entries.set(entry.seq, entry);
+    for (const seq of entries.keys()) {
+      if (entries.size <= kept) break;
+      entries.delete(seq); // the oldest comes first
+    }
+    later();
+  };
+  source.addEventListener("hit", take);
+  source.addEventListener("done", take);
+  source.addEventListener("skipped", (event) => {
+    skipped += Number(event.data);
+    later();
+  });
+  source.addEventListener("open", later);
+  source.addEventListener("error", later);
+  later();
+}
+
+// later shows what has come, once a frame.
+function later() {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => {
+    waiting = false;
+    show();
+  });
+}
+
+function show() {
+  const notes = [];
+  if (source.readyState !== EventSource.OPEN) notes.push("not connected");
+  if (skipped > 0) notes.push(`${skipped} more came too fast to show`);
+  if (paused) notes.push("paused");
+  text(byId("feed-state"), notes.join(" · "));
+  if (paused) return;
+  const rows = [...entries.values()].sort((a, b) => b.seq - a.seq);
+  keyed(byId("entries"), rows, (e) => e.seq, row);
+  byId("no-entries").hidden = rows.length > 0;
+}
+
+// What an entry's fields are called; the others are shown by their own names.
+const labels = { seq: "number", upstream_status: "upstream’s status", duration: "took, s", bytes: "bytes of the body", trace_id: "trace ID", id: "ID" };
+
+function row(first) {
+  const took = el("span", { class: "took quiet" });
+  const all = el("dl");
+  const node = el("li", { "data-rule": first.rule }, el("details", {},
+    el("summary", {},
+      el("time", { class: "quiet", datetime: first.time }, clock(first.time)), " ",
+      el("strong", {}, first.rule), " ", el("span", { class: "tag" }, first.kind), " ",
+      el("span", { class: "code target" }, `${first.method} ${first.path}`), " ", took),
+    all));
+  node.update = (e) => {
+    text(took, e.done ? `${(e.duration ?? 0).toFixed(3)} s` : "holds");
+    const fields = Object.entries(e).filter(([name]) => name !== "done");
+    all.replaceChildren(...fields.map(([name, value]) => el("div", {}, el("dt", {}, labels[name] ?? name), el("dd", {}, String(value)))));
+    node.update = e.done ? undefined : node.update;
+  };
+  return node;
+}

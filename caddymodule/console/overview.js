@@ -1,0 +1,153 @@
+// The overview: points and their rules, experiments that are on or have ended.
+
+import { call, experiment, rule as ruleTurn } from "./api.js";
+import { byId, clock, el, keyed, sparkline, span, text, toast } from "./dom.js";
+import { ratesOf } from "./rates.js";
+
+const bars = 30;
+const sum = (counts) => Object.values(counts ?? {}).reduce((all, n) => all + n, 0);
+
+// show shows a state. change is called after something has been changed.
+export function show(state, change) {
+  const totals = { hits: 0, passed: 0 };
+  const rate = (name, hits, passed) => {
+    const rates = ratesOf(name, hits, passed);
+    totals.hits += rates.hits;
+    totals.passed += rates.passed;
+    return rates;
+  };
+  keyed(byId("experiments"), state.experiments.map((e) => ({ ...e, rates: rate("experiment " + e.name, e.hits, 0) })),
+    (e) => e.name, (e) => experimentRow(e, change));
+  byId("no-experiments").hidden = state.experiments.length > 0;
+  keyed(byId("points"), state.points.map((p) => ({
+    ...p,
+    rules: p.rules.map((r) => ({ ...r, point: p.point, halted: state.halted, rates: rate(`rule ${p.point} ${r.name}`, r.hits, sum(r.passed)) })),
+  })), (p) => p.point, (p) => pointBlock(p, change));
+  text(byId("sum-hits"), totals.hits);
+  text(byId("sum-passed"), totals.passed);
+  text(byId("sum-active"), state.active);
+  text(byId("sum-experiments"), state.experiments.length);
+}
+
+// showEnded shows the experiments that are over.
+export function showEnded(ended, running, change) {
+  const names = new Set(running.map((e) => e.name));
+  const last = new Map(); // of several of one name the last
+  for (const past of ended) if (!names.has(past.name) && !last.has(past.name)) last.set(past.name, past);
+  byId("past").hidden = last.size === 0;
+  keyed(byId("ended"), [...last.values()], (e) => e.name + e.ended, (e) => endedRow(e, change));
+}
+
+// figures are the numbers of a row. Its update takes the rates.
+function figures(name, withPassed) {
+  const spark = sparkline(bars, `hits of ${name} in the last minute`);
+  const hits = el("b");
+  const passed = el("b");
+  const node = el("div", { class: "figures" }, spark,
+    el("span", {}, hits, " injected"), withPassed ? el("span", {}, passed, " passed") : null);
+  node.update = (rates) => {
+    spark.update(rates.bars(bars));
+    text(hits, rates.hits);
+    text(passed, rates.passed);
+  };
+  return node;
+}
+
+// button is one that changes something, and says so when it cannot.
+function button(label, name, act, change) {
+  return el("button", {
+    type: "button",
+    "aria-label": `${label} ${name}`,
+    onclick: async () => {
+      try {
+        await act();
+      } catch (error) {
+        toast(error.message);
+      }
+      change();
+    },
+  }, label);
+}
+
+function pointBlock(point, change) {
+  const list = el("ul", { class: "rows" });
+  const empty = el("p", { class: "quiet" }, "No rule: an experiment can use this point.");
+  const about = el("span", { class: "quiet code" });
+  const triggers = el("p", { class: "quiet" });
+  const node = el("section", { "aria-label": "Injection point " + point.point },
+    el("h3", {}, point.point, " ", about), list, empty, triggers);
+  node.update = (p) => {
+    text(about, p.line || "every request");
+    keyed(list, p.rules, (r) => r.name, (r) => ruleRow(r, change));
+    empty.hidden = p.rules.length > 0;
+    const sources = (p.triggers ?? []).map((t) => [t.source, t.name].filter(Boolean).join(" "));
+    text(triggers, sources.length > 0 ? "Requests may ask for their own fault: trigger " + sources.join(", ") : "");
+    triggers.hidden = sources.length === 0;
+  };
+  return node;
+}
+
+function ruleRow(first, change) {
+  const line = el("code");
+  const state = el("span", { class: "tag" });
+  const numbers = figures(first.name, true);
+  let off = first.off;
+  const turn = el("button", {
+    type: "button",
+    onclick: async () => {
+      try {
+        await call("POST", ruleTurn(first.point, first.name, off ? "on" : "off"));
+      } catch (error) {
+        toast(error.message);
+      }
+      change();
+    },
+  });
+  const node = el("li", { "data-rule": first.name },
+    el("div", { class: "what" }, el("strong", {}, first.name), " ", state, line), numbers,
+    el("div", { class: "actions" }, turn));
+  node.update = (r) => {
+    off = r.off;
+    text(line, r.line);
+    text(state, r.off ? "off" : r.halted ? "halted" : r.active ? `holds ${r.active}` : "");
+    state.hidden = state.textContent === "";
+    numbers.update(r.rates);
+    text(turn, r.off ? "Switch on" : "Switch off");
+    turn.setAttribute("aria-label", `${turn.textContent} ${r.point} ${r.name}`);
+  };
+  return node;
+}
+
+const extension = 600; // seconds
+
+function experimentRow(first, change) {
+  let now = first;
+  const line = el("code");
+  const about = el("span", { class: "quiet" });
+  const left = el("span", { class: "tag" });
+  const numbers = figures(first.name, false);
+  const extend = button("+10 min", first.name, () => call("PATCH", experiment(now.name),
+    { ttl: Math.round((now.time_left ?? 0) + extension) + "s" }, { "If-Match": `"${now.revision}"` }), change);
+  const node = el("li", { "data-experiment": first.name },
+    el("div", { class: "what" }, el("strong", {}, first.name), " ", left, line, about), numbers,
+    el("div", { class: "actions" }, extend,
+      button("Stop", first.name, () => call("DELETE", experiment(first.name)), change)));
+  node.update = (e) => {
+    now = e;
+    text(line, e.line);
+    text(left, e.ends ? span(e.time_left) + " left" : "no end");
+    extend.hidden = !e.ends;
+    const where = e.applies_to.length > 0 ? "at " + e.applies_to.join(", ") : "at no point of the running configuration";
+    text(about, e.experiment.note ? `${where}: ${e.experiment.note}` : where);
+    numbers.update(e.rates);
+  };
+  return node;
+}
+
+function endedRow(past, change) {
+  return el("li", {},
+    el("div", { class: "what" }, el("strong", {}, past.name), " ", el("span", { class: "tag" }, past.why), el("code", {}, past.line),
+      el("span", { class: "quiet" }, `${clock(past.started)} to ${clock(past.ended)}, ${past.hits} injected`)),
+    el("div", { class: "actions" },
+      button("Repeat", past.name, () => call("PUT", experiment(past.name), past.experiment, { "If-None-Match": "*" }), change)));
+}

@@ -1,0 +1,150 @@
+// The form that starts an experiment. Its fields write one line of the grammar,
+// and the server's own parser says whether that is right.
+
+import { call, experiment } from "./api.js";
+import { byId, el, options, toast } from "./dom.js";
+
+// What the settings of a kind are called, with an example or a default (value).
+// A kind that is not listed has one field for all of them.
+const settings = {
+  respond: [{ label: "Status", value: "503" }, { label: "Body", hint: "the catalogue’s" }],
+  error: [{ label: "Status", hint: "502" }, { label: "Message" }],
+  grpc: [{ label: "Status", value: "UNAVAILABLE" }, { label: "Message" }],
+  delay: [{ label: "Delay, or least delay", value: "200ms" }, { label: "Most delay", hint: "the same" }],
+  hang: [{ label: "For how long", hint: "until the client leaves" }],
+  close: [],
+  reset: [],
+  garbage: [{ label: "Size", hint: "64B" }],
+  malformed: [{ label: "Status", hint: "200" }],
+  truncate: [{ label: "After", value: "50%" }, { label: "End", hint: "close, reset or clean" }],
+  throttle: [{ label: "Rate", value: "10KiB/s" }],
+  dribble: [{ label: "Pieces", value: "10" }, { label: "Time", value: "5s" }],
+  corrupt: [{ label: "Share of bytes", value: "1%" }],
+};
+const unknown = [{ label: "Settings", free: true }];
+
+// Kinds whose settings need a block of lines.
+const blocks = ["choose", "sequence", "patch"];
+
+let changed = () => {};
+let fromLine = null; // the rule that the line means; null while it means none
+let asked = 0;
+
+// begin sets the form up. change is called when an experiment has begun.
+export async function begin(change) {
+  changed = change;
+  const { kinds } = await call("GET", "kinds");
+  const usable = kinds.filter((kind) => !blocks.includes(kind));
+  options(byId("start-kind"), usable.map((kind) => [kind, kind]));
+  byId("start-kind").value = "respond";
+  byId("start-kind").addEventListener("change", () => { showSettings(); write(); });
+  byId("start-settings").addEventListener("input", write);
+  byId("start-percent").addEventListener("input", write);
+  byId("start-line").addEventListener("input", validate);
+  byId("start-form").addEventListener("submit", start);
+  byId("start-name").value = freshName();
+  showSettings();
+  write();
+}
+
+// showPoints lists the injection points to choose from.
+export function showPoints(points) {
+  options(byId("start-point"), [["*", "all"], ...points.map((p) => [p.point, p.point])]);
+}
+
+const freshName = () => "console-" + Math.random().toString(36).slice(2, 6);
+
+function showSettings() {
+  const fields = settings[byId("start-kind").value] ?? unknown;
+  byId("start-settings").replaceChildren(...fields.map(({ label, value, hint, free }) => {
+    const field = el("input", { placeholder: hint ?? "", spellcheck: "false", "data-free": Boolean(free) });
+    field.value = value ?? "";
+    return el("label", {}, label + " ", field);
+  }));
+}
+
+// quote writes a text as one word of the line.
+function quote(word) {
+  if (/^[^\s;"`\\#{}]+$/.test(word)) return word;
+  return word.includes("`") ? `"${word.replaceAll('"', '\\"')}"` : "`" + word + "`";
+}
+
+// write makes the line of the fields.
+function write() {
+  const words = [byId("start-kind").value];
+  for (const field of byId("start-settings").querySelectorAll("input")) {
+    const value = field.value.trim();
+    if (value) words.push(field.hasAttribute("data-free") ? value : quote(value));
+  }
+  const percent = byId("start-percent").value.trim();
+  const share = percent && percent !== "100" ? `percent ${percent}; ` : "";
+  byId("start-line").value = share + words.join(" ");
+  validate();
+}
+
+// validate asks the server about the line. An answer that comes after that to a
+// later question is of no use any more.
+async function validate() {
+  const line = byId("start-line").value;
+  const turn = ++asked;
+  fromLine = null;
+  let refusal = null;
+  try {
+    const answer = await call("POST", "line", { line });
+    if (turn === asked) fromLine = answer.experiment;
+  } catch (error) {
+    refusal = error;
+  }
+  if (turn !== asked) return;
+  byId("start-line").setAttribute("aria-invalid", String(refusal !== null));
+  byId("start-answer").replaceChildren(...(refusal ? marked(line, refusal) : ["The line is right."]));
+  byId("start-answer").classList.toggle("wrong", refusal !== null);
+}
+
+// marked is the line with its wrong part marked, and what is wrong. The server
+// counts bytes, this page UTF-16 units.
+function marked(line, { message, body }) {
+  if (body?.start === undefined) return [message];
+  const bytes = new TextEncoder().encode(line);
+  const part = (from, to) => new TextDecoder().decode(bytes.slice(from, to));
+  return [el("span", { class: "echo code" }, part(0, body.start), el("mark", {}, part(body.start, body.end) || " "), part(body.end)), message];
+}
+
+// matchers are what the fields for path and header ask for.
+function matchers() {
+  const match = {};
+  const path = byId("start-path").value.trim();
+  const header = byId("start-header").value.trim();
+  if (path) match.path = [path];
+  if (header) match.header = { [header]: [byId("start-value").value.trim() || "*"] };
+  return match;
+}
+
+async function start(event) {
+  event.preventDefault();
+  await validate();
+  if (!fromLine) {
+    byId("start-line").focus();
+    return;
+  }
+  const extra = matchers();
+  const wanted = { ...fromLine, points: [byId("start-point").value] };
+  if (Object.keys(extra).length > 0) wanted.match = (fromLine.match ?? [{}]).map((set) => ({ ...extra, ...set }));
+  const ttl = byId("start-ttl").value.trim();
+  const note = byId("start-note").value.trim();
+  if (ttl) wanted.ttl = ttl === "0" ? 0 : ttl;
+  if (note) wanted.note = note;
+  const name = byId("start-name").value.trim();
+  try {
+    await call("PUT", experiment(name), wanted, { "If-None-Match": "*" });
+  } catch (error) {
+    const message = error.status === 412 ? `An experiment '${name}' is running already: choose another name.` : error.message;
+    byId("start-answer").replaceChildren(message);
+    byId("start-answer").classList.add("wrong");
+    return;
+  }
+  toast(`Started ${name}`);
+  byId("start-name").value = freshName();
+  changed();
+  location.hash = "#overview";
+}

@@ -1,0 +1,396 @@
+// The console in a real browser, in front of a real Caddy:
+//
+//   CADDY=<binary> CHROMIUM=<binary> MODULES=<folder of node_modules> node console.mjs
+//
+// MODULES has playwright-core and axe-core; .ci/run says in which versions. With
+// PICTURE=<file> it also makes the README's picture, and with SHOTS=<folder> one
+// of each view.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import http from "node:http";
+import { createRequire } from "node:module";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+const { CADDY, CHROMIUM, MODULES, PICTURE, SHOTS } = process.env;
+const require = createRequire(path.join(MODULES, "from.cjs"));
+const { chromium } = require("playwright-core");
+const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
+
+const views = ["overview", "start", "feed", "explain", "catalogue"];
+const evil = "<img src=x onerror=window.stung=true>";
+
+// freePort is one that nobody listens on just now.
+async function freePort() {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await new Promise((ready) => server.once("listening", ready));
+  const { port } = server.address();
+  await new Promise((closed) => server.close(closed));
+  return port;
+}
+
+// caddyfile has a site with faults, its upstream, and consoles at all the places
+// where one can be.
+function caddyfile(dir, site, upstream, console) {
+  return `{
+    admin off
+    persist_config off
+    auto_https off
+    default_bind 127.0.0.1
+    storage file_system ${dir}/storage
+  }
+  :${site} {
+    fault /checkout/* {
+      point checkout
+      rule slow {
+        percent 10
+        delay 20ms 200ms
+      }
+      rule refused {
+        percent 20
+        respond 503
+      }
+    }
+    fault /mail/* {
+      point mail
+      trigger header
+      rule moved {
+        respond 551
+      }
+    }
+    fault {
+      point site
+    }
+    reverse_proxy 127.0.0.1:${upstream}
+  }
+  :${upstream} {
+    respond "hello from the upstream"
+  }
+  :${console} {
+    handle_path /inside/* {
+      fault_console
+    }
+    fault_console /beside*
+    fault_console
+  }`;
+}
+
+async function until(what, check) {
+  for (const end = Date.now() + 10_000; Date.now() < end;) {
+    const found = await check().catch(() => false);
+    if (found) return found;
+    await new Promise((later) => setTimeout(later, 50));
+  }
+  throw new Error("still not after 10 s: " + what);
+}
+
+// ask sends a request with any header fields; fetch allows only some.
+function ask(port, target, headers = {}) {
+  return new Promise((answered, failed) => {
+    http.get({ host: "127.0.0.1", port, path: target, headers, agent: false }, (reply) => {
+      let body = "";
+      reply.on("data", (part) => { body += part; });
+      reply.on("end", () => answered({ status: reply.statusCode, headers: reply.headers, body }));
+      reply.on("error", failed);
+    }).on("error", failed);
+  });
+}
+
+const dir = await mkdtemp(path.join(tmpdir(), "console-"));
+const [site, upstream, port] = [await freePort(), await freePort(), await freePort()];
+const origin = `http://127.0.0.1:${port}`;
+await writeFile(path.join(dir, "Caddyfile"), caddyfile(dir, site, upstream, port));
+const caddy = spawn(CADDY, ["run", "--config", path.join(dir, "Caddyfile"), "--adapter", "caddyfile"],
+  { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, XDG_CONFIG_HOME: dir, XDG_DATA_HOME: dir } });
+let log = "";
+caddy.stderr.on("data", (part) => { log += part; });
+const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+let failed = true;
+
+// open is a page on the console that complains of what it must never do.
+async function open(options = {}, at = "/") {
+  const context = await browser.newContext({ viewport: { width: 1240, height: 860 }, locale: "en-GB", ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(10_000);
+  page.complaints = [];
+  page.on("pageerror", (error) => page.complaints.push(error.message));
+  page.on("console", (message) => { if (message.type() === "error") page.complaints.push(message.text()); });
+  page.on("request", (request) => { if (new URL(request.url()).origin !== origin) page.complaints.push("asks " + request.url()); });
+  await page.goto(origin + at);
+  await page.locator("#status-text", { hasText: /Live|Halted/ }).waitFor();
+  return page;
+}
+
+async function close(page) {
+  assert.deepEqual(page.complaints.filter((text) => !/status of 4\d\d/.test(text)), [], "what the page complains of");
+  await page.context().close();
+}
+
+const go = (page, view) => page.locator(`nav a[href="#${view}"]`).click();
+
+const tests = {
+  async "an experiment makes requests fail, halt makes them pass"() {
+    const page = await open();
+    await go(page, "start");
+    await page.locator("#start-path").fill("/orders/*");
+    await page.locator("#start-settings input").first().fill("599");
+    await page.getByText("The line is right.").waitFor();
+    assert.equal(await page.locator("#start-line").inputValue(), "respond 599");
+    await page.locator("#start-name").fill("orders");
+    await page.locator("#start-note").fill("does the client retry?");
+    await page.getByRole("button", { name: "Start" }).click();
+    const row = page.locator('[data-experiment="orders"]');
+    await row.getByText(/9 min \d+ s left|10 min 0 s left/).waitFor();
+
+    assert.equal((await ask(site, "/orders/7")).status, 599);
+    await go(page, "feed");
+    const entry = page.locator('#entries [data-rule="orders"]').first();
+    await entry.getByText("GET /orders/7").waitFor();
+    await entry.locator("summary").focus();
+    await page.keyboard.press("Enter");
+    await entry.getByText("respond").nth(1).waitFor();
+    await page.locator("#feed-rule").selectOption("slow");
+    await page.locator("#no-entries").waitFor();
+    await page.locator("#feed-rule").selectOption("");
+
+    await page.getByRole("button", { name: "Pause" }).click();
+    const before = await page.locator("#entries > li").count();
+    await ask(site, "/orders/8");
+    await until("the paused page knows", async () => (await ask(port, "/fault/journal?rule=orders")).body.includes("/orders/8"));
+    assert.equal(await page.locator("#entries > li").count(), before);
+    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByText("GET /orders/8").waitFor();
+
+    await page.getByRole("button", { name: "Halt all faults" }).click();
+    await page.getByText(/Halted at .* by api/).waitFor();
+    assert.equal((await ask(site, "/orders/9")).status, 200);
+    assert.equal((await ask(site, "/mail/x")).status, 200);
+
+    await page.getByRole("button", { name: "Resume …" }).click();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    assert.equal((await ask(site, "/mail/x")).status, 200);
+    await page.getByRole("button", { name: "Resume …" }).click();
+    await page.getByRole("button", { name: "Resume", exact: true }).click();
+    await page.getByText("Live", { exact: true }).waitFor();
+    assert.equal((await ask(site, "/mail/x")).status, 551);
+
+    await go(page, "overview");
+    await page.getByRole("button", { name: "Repeat orders" }).click();
+    await row.waitFor();
+    assert.equal((await ask(site, "/orders/10")).status, 599);
+    await page.getByRole("button", { name: "+10 min orders" }).click();
+    await row.getByText(/(19 min \d+|20 min 0) s left/).waitFor();
+    await page.getByRole("button", { name: "Stop orders" }).click();
+    await row.waitFor({ state: "detached" });
+    assert.equal((await ask(site, "/orders/11")).status, 200);
+
+    await page.getByRole("button", { name: "Switch off mail moved" }).click();
+    await page.getByRole("button", { name: "Switch on mail moved" }).waitFor();
+    assert.equal((await ask(site, "/mail/x")).status, 200);
+    await page.getByRole("button", { name: "Switch on mail moved" }).click();
+    await page.getByRole("button", { name: "Switch off mail moved" }).waitFor();
+    await close(page);
+  },
+
+  async "the overview counts"() {
+    const page = await open();
+    await until("a rule has been counted", async () => {
+      await ask(site, "/mail/y");
+      return await page.locator('#points [data-rule="moved"] .figures b').first().textContent() !== "0";
+    });
+    assert.match(await page.locator('#points [data-rule="slow"] code').textContent(), /^percent 10; delay 20ms 200ms$/);
+    await close(page);
+  },
+
+  async "an error of the line is shown at the word"() {
+    const page = await open({}, "/#start");
+    const line = page.locator("#start-line");
+    await line.fill("percent 10; explode 3");
+    await page.locator("mark", { hasText: /^explode$/ }).waitFor();
+    assert.equal(await line.getAttribute("aria-invalid"), "true");
+    await line.fill("respond 503 `höher`; delay 1s");
+    await page.locator("mark", { hasText: /^delay$/ }).waitFor();
+    await line.fill("percent 10; delay 1s; respond 503");
+    await page.getByText("The line is right.").waitFor();
+    await close(page);
+  },
+
+  async "explain says which rule would hit"() {
+    const page = await open({}, "/#explain");
+    await page.locator("#explain-url").fill("https://example.com/mail/inbox");
+    await page.locator("#explain-headers").fill("X-User: 42");
+    await page.getByRole("button", { name: "Explain" }).click();
+    await page.locator('#explained [data-rule="moved"]', { hasText: "hits" }).waitFor();
+    await page.getByText("The request is not for this point.").waitFor();
+    await close(page);
+  },
+
+  async "the catalogue is searched and copied from"() {
+    const page = await open({ permissions: ["clipboard-read", "clipboard-write"] }, "/#catalogue");
+    const search = page.locator("#code-search");
+    for (const [words, code] of [["551", "smtp:551"], ["mailbox", "smtp:550"], ["cloudflare", "cloudflare:521"]]) {
+      await search.fill(words);
+      await page.locator(`[data-code="${code}"]`).waitFor();
+    }
+    await search.fill("551");
+    for (const [label, want] of [["directive", /^fault smtp:551$/], ["curl -H", /^curl -i -H 'X-Fault: smtp:551' http/], ["JSON", /"status_code":551/]]) {
+      await page.getByRole("button", { name: `Copy smtp:551 as ${label}`, exact: true }).click();
+      await page.getByRole("status").filter({ hasText: "Copied" }).waitFor();
+      assert.match(await page.evaluate(() => navigator.clipboard.readText()), want);
+    }
+    await close(page);
+  },
+
+  async "text of requests never becomes markup"() {
+    const page = await open();
+    // whatever the API says, even names that it would refuse
+    await page.route("**/fault/", async (route) => {
+      const answer = await route.fetch();
+      const state = await answer.json();
+      const rule = state.points[0].rules[0];
+      [rule.name, rule.line, state.points[0].point] = [evil, evil, evil];
+      await route.fulfill({ response: answer, json: state });
+    });
+    await page.locator(`strong`, { hasText: evil }).first().waitFor();
+    await ask(site, "/mail/" + encodeURIComponent(evil), { "X-Fault": "respond 503", "X-Evil": evil });
+    await go(page, "feed");
+    await page.getByText(`GET /mail/${evil}`).waitFor();
+    await go(page, "start");
+    await page.locator("#start-line").fill(`${evil}; close`);
+    await page.locator("#start-answer mark").waitFor();
+    await go(page, "explain");
+    await page.locator("#explain-url").fill("/mail/" + encodeURIComponent(evil));
+    await page.locator("#explain-headers").fill(`${evil}: ${evil}`);
+    await page.getByRole("button", { name: "Explain" }).click();
+    await page.locator("#explained > *").first().waitFor();
+    assert.equal(await page.locator("img").count(), 0);
+    assert.equal(await page.evaluate(() => window.stung), undefined);
+    // and if there were markup, the policy would not let it run
+    await page.evaluate((markup) => document.body.insertAdjacentHTML("beforeend", markup), evil);
+    assert.equal(await page.evaluate(() => new Promise((late) => setTimeout(() => late(window.stung), 200))), undefined);
+    page.complaints = page.complaints.filter((text) => !/Content Security Policy|net::ERR/.test(text)); // of that last step
+    await close(page);
+  },
+
+  async "no violation of axe-core in both themes"() {
+    for (const colorScheme of ["light", "dark"]) {
+      const page = await open({ colorScheme });
+      const check = async (what) => {
+        const { violations } = await page.evaluate(`(() => { const module = undefined; ${axe}; return axe.run() })()`);
+        assert.deepEqual(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(" ")}`), [], `${what}, ${colorScheme}`);
+      };
+      for (const view of views) {
+        await go(page, view);
+        if (view === "start") await page.locator("#start-line").fill("percent 10; explode 3");
+        if (view === "feed") await page.locator("#entries summary").first().click();
+        await check(view);
+      }
+      await go(page, "overview");
+      await page.getByRole("button", { name: "Halt all faults" }).click();
+      await page.getByRole("button", { name: "Resume …" }).click();
+      await check("halted");
+      await page.getByRole("button", { name: "Resume", exact: true }).click();
+      await page.getByText("Live", { exact: true }).waitFor();
+      await close(page);
+    }
+  },
+
+  async "it fits a screen of 360 pixels"() {
+    const page = await open({ viewport: { width: 360, height: 740 } });
+    for (const view of views) {
+      await go(page, view);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(wide <= 360, `${view} is ${wide} pixels wide`);
+      assert.ok(await page.getByRole("button", { name: "Halt all faults" }).isVisible());
+    }
+    await close(page);
+  },
+
+  async "everything can be reached by keyboard"() {
+    const page = await open();
+    const reached = new Set();
+    for (let i = 0; i < 30; i++) {
+      await page.keyboard.press("Tab");
+      reached.add(await page.evaluate(() => document.activeElement.textContent.trim()));
+    }
+    for (const name of ["Skip to content", "Halt all faults", "Start", "Catalogue", "Switch off"]) {
+      assert.ok(reached.has(name), `${name} is not among ${[...reached]}`);
+    }
+    await close(page);
+  },
+
+  async "it works wherever its matcher puts it"() {
+    for (const at of ["/inside/", "/beside/", "/beside"]) {
+      const page = await open({}, at);
+      await page.locator('#points [data-rule="moved"]').waitFor();
+      await close(page);
+    }
+  },
+
+  async "nobody else may ask"() {
+    assert.equal((await ask(port, "/fault/", { Host: "evil.test" })).status, 403);
+    assert.equal((await ask(port, "/fault/", { "X-Forwarded-For": "192.0.2.1" })).status, 403);
+    const page = await open();
+    const other = await (await browser.newContext()).newPage();
+    await other.goto(`http://localhost:${site}/`);
+    const answer = await other.evaluate((url) => fetch(url, { method: "POST", mode: "no-cors", body: "" }).then((r) => r.type, (e) => e.message), origin + "/fault/halt");
+    assert.ok(["opaque", "Failed to fetch"].includes(answer), answer);
+    assert.equal((await ask(site, "/mail/x")).status, 551, "the switch has been turned by another page");
+    await other.context().close();
+    await close(page);
+  },
+
+  async pictures() {
+    if (!PICTURE && !SHOTS) return;
+    const page = await open({ colorScheme: "light", deviceScaleFactor: 1.5, viewport: { width: 1100, height: 700 } });
+    await page.evaluate(async () => {
+      const put = (name, body) => fetch("fault/experiments/" + name, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+      await put("basket-timeout", { match: [{ path: ["/checkout/basket*"] }], points: ["checkout"], percent: 25, faults: [{ fault: "delay", min: "100ms", max: "300ms" }], ttl: "25m", note: "does the shop retry?" });
+    });
+    for (let i = 0; i < 45; i++) {
+      await Promise.all(Array.from({ length: 2 + (i * 7) % 9 }, (_, n) => ask(site, n % 3 ? "/checkout/basket" : "/mail/inbox").catch(() => {})));
+      await new Promise((later) => setTimeout(later, 600));
+    }
+    if (PICTURE) await page.screenshot({ path: PICTURE });
+    if (SHOTS) {
+      for (const colorScheme of ["light", "dark"]) {
+        for (const width of [1100, 360]) {
+          await page.emulateMedia({ colorScheme });
+          await page.setViewportSize({ width, height: width === 360 ? 740 : 700 });
+          for (const view of views) {
+            await go(page, view);
+            if (view === "start") await page.locator("#start-line").fill("percent 10; explode 3");
+            await page.waitForTimeout(300);
+            await page.screenshot({ path: path.join(SHOTS, `${view}-${colorScheme}-${width}.png`) });
+          }
+        }
+      }
+    }
+    await page.request.fetch(origin + "/fault/experiments/basket-timeout", { method: "DELETE", headers: { Origin: origin, "Content-Type": "application/json" } });
+    await close(page);
+  },
+};
+
+try {
+  await until("caddy answers", () => ask(port, "/"));
+  for (const [name, test] of Object.entries(tests)) {
+    const began = Date.now();
+    try {
+      await test();
+    } catch (error) {
+      error.message = `${name}: ${error.message}`;
+      throw error;
+    }
+    console.log(`ok: ${name} (${Date.now() - began} ms)`);
+  }
+  failed = false;
+} finally {
+  await browser.close();
+  caddy.kill();
+  await new Promise((ended) => (caddy.exitCode === null ? caddy.once("exit", ended) : ended()));
+  await rm(dir, { recursive: true });
+  if (failed) console.error(log);
+}
