@@ -97,13 +97,14 @@ func listViews() []experimentView {
 // over for less than an hour.
 func (a *api) listExperiments(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Query().Has("ended") {
-		past := []pastView{}
-		for _, p := range process.store.Past() {
-			past = append(past, pastView{Name: p.Name, Past: p, Line: formatLine(p.JSON)})
+		past := process.store.Past()
+		views := make([]pastView, len(past))
+		for i, p := range past {
+			views[i] = pastView{Name: p.Name, Past: p, Line: formatLine(p.JSON)}
 		}
 		return answer(w, http.StatusOK, struct {
 			Ended []pastView `json:"ended"`
-		}{past})
+		}{views})
 	}
 	return answer(w, http.StatusOK, struct {
 		Experiments []experimentView `json:"experiments"`

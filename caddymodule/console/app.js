@@ -36,9 +36,12 @@ async function refresh() {
 }
 
 async function load() {
+  const [{ kinds }, { codes }] = await Promise.all([call("GET", "kinds"), call("GET", "codes")]);
+  if (loaded) return; // another refresh was faster
   loaded = true;
+  start.begin(kinds, refresh);
+  catalogue.begin(codes);
   feed.begin();
-  await Promise.all([start.begin(refresh), catalogue.begin()]);
 }
 
 function problem(message) {

@@ -369,6 +369,19 @@ const tests = {
         }
       }
     }
+    if (SHOTS) {
+      for (const width of [1100, 360]) {
+        await page.setViewportSize({ width, height: 700 });
+        await go(page, "overview");
+        await page.getByRole("button", { name: "Halt all faults" }).click();
+        await page.getByText(/Halted at/).waitFor();
+        await page.screenshot({ path: path.join(SHOTS, `halted-${width}.png`) });
+        await page.getByRole("button", { name: "Resume …" }).click();
+        await page.screenshot({ path: path.join(SHOTS, `resume-${width}.png`) });
+        await page.getByRole("button", { name: "Resume", exact: true }).click();
+        await page.getByText("Live", { exact: true }).waitFor();
+      }
+    }
     await page.request.fetch(origin + "/fault/experiments/basket-timeout", { method: "DELETE", headers: { Origin: origin, "Content-Type": "application/json" } });
     await close(page);
   },
