@@ -51,7 +51,9 @@ function problem(message) {
 
 function showSwitch({ halted, since, why }) {
   document.documentElement.classList.toggle("halted", halted);
-  text(byId("status-text"), halted ? `Halted at ${clock(since)} by ${why}: nothing is injected` : "Live");
+  const when = since ? ` at ${clock(since)}` : "";
+  const who = why ? ` by ${why}` : "";
+  text(byId("status-text"), halted ? `Halted${when}${who}: nothing is injected` : "Live");
   byId("halt").hidden = halted;
   byId("resume").hidden = !halted;
   document.title = halted ? "Halted – Faults" : "Faults";
