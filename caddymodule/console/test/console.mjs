@@ -131,6 +131,7 @@ async function close(page) {
 
 const go = (page, view) => page.locator(`nav a[href="#${view}"]`).click();
 
+// Each test leaves faults live and no experiment running.
 const tests = {
   async "an experiment makes requests fail, halt makes them pass"() {
     const page = await open();
@@ -343,8 +344,7 @@ const tests = {
     await close(page);
   },
 
-  async pictures() {
-    if (!PICTURE && !SHOTS) return;
+  async "pictures"() {
     const page = await open({ colorScheme: "light", deviceScaleFactor: 1.5, viewport: { width: 1100, height: 700 } });
     await page.evaluate(async () => {
       const put = (name, body) => fetch("fault/experiments/" + name, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
@@ -389,6 +389,7 @@ const tests = {
 
 try {
   await until("caddy answers", () => ask(port, "/"));
+  if (!PICTURE && !SHOTS) delete tests.pictures;
   for (const [name, test] of Object.entries(tests)) {
     const began = Date.now();
     try {
