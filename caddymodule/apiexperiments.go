@@ -90,11 +90,12 @@ func listViews() []experimentView {
 // over for less than an hour.
 func (a *api) listExperiments(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Query().Has("ended") {
-		past := []pastView{}
-		for _, p := range process.store.Past() {
-			past = append(past, pastView{Past: p, Line: formatLine(p.JSON)})
+		past := process.store.Past()
+		views := make([]pastView, len(past))
+		for i, p := range past {
+			views[i] = pastView{Past: p, Line: formatLine(p.JSON)}
 		}
-		return answer(w, http.StatusOK, endedList{past})
+		return answer(w, http.StatusOK, endedList{views})
 	}
 	return answer(w, http.StatusOK, experimentList{listViews()})
 }

@@ -34,4 +34,7 @@
 //
 // The reason phrase, which Go's server does not let anybody choose, is written
 // by a [ListenerWrapper] or, without one, by the faults themselves.
+//
+// A [Console] shows all this to people, by the API that [AdminAPI] has for
+// programs.
 package caddymodule

@@ -77,7 +77,7 @@ func newLine(source json.RawMessage) string {
 
 // formatMatcherSet is a match statement.
 func formatMatcherSet(set caddy.ModuleMap) string {
-	var matchers []string
+	matchers := make([]string, 0, len(set))
 	for name, raw := range set {
 		matchers = append(matchers, formatMatcher(name, raw))
 	}

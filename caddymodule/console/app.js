@@ -36,9 +36,12 @@ async function refresh() {
 }
 
 async function load() {
+  const [{ kinds }, { codes }] = await Promise.all([call("GET", "kinds"), call("GET", "codes")]);
+  if (loaded) return; // another refresh was faster
   loaded = true;
+  start.begin(kinds, refresh);
+  catalogue.begin(codes);
   feed.begin();
-  await Promise.all([start.begin(refresh), catalogue.begin()]);
 }
 
 function problem(message) {
@@ -48,7 +51,9 @@ function problem(message) {
 
 function showSwitch({ halted, since, why }) {
   document.documentElement.classList.toggle("halted", halted);
-  text(byId("status-text"), halted ? `Halted at ${clock(since)} by ${why}: nothing is injected` : "Live");
+  const when = since ? ` at ${clock(since)}` : "";
+  const who = why ? ` by ${why}` : "";
+  text(byId("status-text"), halted ? `Halted${when}${who}: nothing is injected` : "Live");
   byId("halt").hidden = halted;
   byId("resume").hidden = !halted;
   document.title = halted ? "Halted – Faults" : "Faults";

@@ -1,16 +1,15 @@
 // The catalogue of status codes, to search and to copy from.
 
-import { call } from "./api.js";
 import { byId, copy, el, keyed, text } from "./dom.js";
 
 const most = 100; // rows at a time
 
 let codes = [];
 
-// begin loads the catalogue.
-export async function begin() {
+// begin takes the codes and sets the search up.
+export function begin(all) {
+  codes = all;
   byId("code-search").addEventListener("input", show);
-  ({ codes } = await call("GET", "codes"));
   for (const code of codes) code.words = [code.text, code.code, code.name, code.family, code.source].join(" ").toLowerCase();
   show();
 }

@@ -105,7 +105,7 @@ export async function copy(value) {
   toast("Copied: " + value);
 }
 
-// seconds tells a time span, such as "4 min 10 s".
+// span tells a time in seconds, such as "4 min 10 s".
 export function span(seconds) {
   const s = Math.max(0, Math.round(seconds));
   if (s < 60) return `${s} s`;

@@ -1,33 +1,30 @@
-// What happened in the last minute, from counters that are read each second.
+// What happened in the last minute, from counters that are read now and then.
 
-const length = 60;
+const length = 60_000; // milliseconds
 
 // Rates remembers the readings of one pair of counters.
-export class Rates {
-  #readings = []; // [hits, passed], the last one last
+class Rates {
+  #readings = []; // {at, hits, passed}, the last one last
 
   // add takes a reading. A counter that has been set back begins anew.
   add(hits, passed) {
+    const at = Date.now();
     const last = this.#readings.at(-1);
-    if (last && (hits < last[0] || passed < last[1])) this.#readings = [];
-    this.#readings.push([hits, passed]);
-    if (this.#readings.length > length + 1) this.#readings.shift();
+    if (last && (hits < last.hits || passed < last.passed)) this.#readings = [];
+    this.#readings.push({ at, hits, passed });
+    while (this.#readings[0].at < at - length) this.#readings.shift();
   }
 
-  get hits() { return this.#grown(0); }
-  get passed() { return this.#grown(1); }
-
-  #grown(which) {
-    return this.#readings.at(-1)[which] - this.#readings[0][which];
-  }
+  get hits() { return this.#readings.at(-1).hits - this.#readings[0].hits; }
+  get passed() { return this.#readings.at(-1).passed - this.#readings[0].passed; }
 
   // bars are the hits of the last minute in that many equal parts.
   bars(count) {
     const sums = new Array(count).fill(0);
-    const readings = this.#readings;
-    for (let i = 1; i < readings.length; i++) {
-      const age = readings.length - 1 - i;
-      sums[count - 1 - Math.floor((age * count) / length)] += readings[i][0] - readings[i - 1][0];
+    const now = this.#readings.at(-1).at;
+    for (let i = 1; i < this.#readings.length; i++) {
+      const part = Math.floor(((now - this.#readings[i].at) * count) / length);
+      sums[Math.max(0, count - 1 - part)] += this.#readings[i].hits - this.#readings[i - 1].hits;
     }
     return sums;
   }

@@ -30,10 +30,10 @@ let changed = () => {};
 let fromLine = null; // the rule that the line means; null while it means none
 let asked = 0;
 
-// begin sets the form up. change is called when an experiment has begun.
-export async function begin(change) {
+// begin sets the form up for these kinds of fault. change is called when an
+// experiment has begun.
+export function begin(kinds, change) {
   changed = change;
-  const { kinds } = await call("GET", "kinds");
   const usable = kinds.filter((kind) => !blocks.includes(kind));
   options(byId("start-kind"), usable.map((kind) => [kind, kind]));
   byId("start-kind").value = "respond";
