@@ -28,8 +28,9 @@ func newCodeView(code status.Code) codeView {
 }
 
 func (a *api) listCodes(w http.ResponseWriter, _ *http.Request) error {
-	views := []codeView{}
-	for _, code := range status.All() {
+	all := status.All()
+	views := make([]codeView, 0, len(all))
+	for _, code := range all {
 		views = append(views, newCodeView(code))
 	}
 	return answer(w, http.StatusOK, codeList{views})

@@ -78,8 +78,9 @@ func appliesTo(e *experiments.Experiment) []string {
 }
 
 func listViews() []experimentView {
-	views := []experimentView{}
-	for _, live := range process.store.List() {
+	all := process.store.List()
+	views := make([]experimentView, 0, len(all))
+	for _, live := range all {
 		views = append(views, newExperimentView(live))
 	}
 	return views

@@ -119,7 +119,7 @@ func (e *explainRequest) request() (func() *http.Request, error) {
 }
 
 func (e *explainRequest) build(target *url.URL) *http.Request {
-	r, _ := http.NewRequest(e.Method, target.RequestURI(), http.NoBody) //nolint:noctx,errcheck // it has been made before
+	r, _ := http.NewRequest(e.Method, target.RequestURI(), http.NoBody) //nolint:noctx // it has been made before
 	r.Host, r.RequestURI = target.Host, target.RequestURI()
 	for name, values := range e.Header {
 		for _, value := range values {

@@ -334,11 +334,11 @@ func TestExperimentSeries(t *testing.T) {
 			t.Error("the series is gone while the experiment that replaced it is on")
 		}
 		n.want(204, "DELETE", "/experiments/a", "", "")
-		time.Sleep(keepSeries - 1)
+		time.Sleep(keepSeries - time.Second)
 		if !has("a") {
 			t.Error("the series is gone before it was scraped")
 		}
-		time.Sleep(2)
+		time.Sleep(time.Second)
 		synctest.Wait()
 		if has("a") {
 			t.Error("the series stays")
@@ -372,6 +372,7 @@ type span struct {
 
 func (s *span) IsRecording() bool                      { return true }
 func (s *span) SetAttributes(kv ...attribute.KeyValue) { s.attributes = append(s.attributes, kv...) }
+
 func (s *span) SpanContext() trace.SpanContext {
 	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}})
 }
