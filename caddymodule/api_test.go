@@ -206,7 +206,7 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "PATCH", "/experiments/a", `{`, "no JSON"},
 		{400, "PATCH", "/experiments/a", `{"faults": null}`, "faults: "},
 		{400, "PATCH", "/experiments/a", `{"name": "b"}`, "name: 'b' is not the 'a'"},
-		{400, "POST", "/reset?rulle=gone", "", "no parameter 'rulle' here; there are: point, rule"},
+		{400, "POST", "/reset?rules=gone", "", "no parameter 'rules' here; there are: point, rule"},
 		{400, "POST", "/halt?now", "", "no parameter 'now' here"},
 		{400, "GET", "/journal?limit=0", "", "limit: "},
 		{400, "GET", "/journal?limit=x", "", "limit: 'x'"},

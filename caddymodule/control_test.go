@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -332,11 +334,11 @@ func TestExperimentSeries(t *testing.T) {
 			t.Error("the series is gone while the experiment that replaced it is on")
 		}
 		n.want(204, "DELETE", "/experiments/a", "", "")
-		time.Sleep(keepSeries - 1)
+		time.Sleep(keepSeries - time.Second)
 		if !has("a") {
 			t.Error("the series is gone before it was scraped")
 		}
-		time.Sleep(2)
+		time.Sleep(time.Second)
 		synctest.Wait()
 		if has("a") {
 			t.Error("the series stays")
@@ -370,6 +372,7 @@ type span struct {
 
 func (s *span) IsRecording() bool                      { return true }
 func (s *span) SetAttributes(kv ...attribute.KeyValue) { s.attributes = append(s.attributes, kv...) }
+
 func (s *span) SpanContext() trace.SpanContext {
 	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}})
 }
@@ -390,5 +393,34 @@ func TestTrace(t *testing.T) {
 	want := []string{"fault.point=shop", "fault.rule=gone", "fault.kind=respond", "fault.id=" + e.ID.String()}
 	if !slices.Equal(got, want) || !strings.HasPrefix(e.Trace, "01000") {
 		t.Errorf("got %q and the trace %q in the journal, want %q", got, e.Trace, want)
+	}
+}
+
+// listener receives the events of the events app.
+type listener chan string
+
+func (l listener) Handle(_ context.Context, e caddy.Event) error {
+	l <- fmt.Sprint(e.Name(), " ", e.Data["experiment"], " ", e.Data["why"])
+	return nil
+}
+
+func TestEvents(t *testing.T) {
+	n := startNode(t, shop, "")
+	heard := make(listener, 2) // and the halt that ends the test
+	for _, name := range []string{"fault_halted", "fault_resumed", "fault_experiment_started", "fault_experiment_ended"} {
+		if err := n.app.events.On(name, heard); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, step := range []struct{ method, path, body, want string }{
+		{"PUT", "/experiments/a", slow500, "fault_experiment_started a <nil>"},
+		{"DELETE", "/experiments/a", "", "fault_experiment_ended a deleted"},
+		{"POST", "/halt", "", "fault_halted <nil> api"},
+		{"POST", "/resume", "", "fault_resumed <nil> api"},
+	} {
+		n.do(step.method, step.path, step.body)
+		if got := <-heard; got != step.want {
+			t.Errorf("%s %s: got event %q, want %q", step.method, step.path, got, step.want)
+		}
 	}
 }

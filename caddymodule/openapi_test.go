@@ -176,8 +176,7 @@ func TestOpenAPISchemas(t *testing.T) {
 // jsonFields are the names of a struct's fields in JSON.
 func jsonFields(of reflect.Type) []string {
 	var names []string
-	for i := range of.NumField() {
-		field := of.Field(i)
+	for field := range of.Fields() {
 		tag, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		switch {
 		case field.Anonymous && tag == "":

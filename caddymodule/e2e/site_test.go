@@ -42,6 +42,7 @@ const (
 type config struct {
 	tls     bool
 	wrapper bool   // listener_wrappers { fault }
+	admin   bool   // the admin endpoint, on a socket
 	global  string // further global options
 	servers string // further options of the server
 	port    int    // 0: the kernel chooses
@@ -51,7 +52,10 @@ type config struct {
 
 // caddyfile is the configuration as text; everything it writes goes to dir.
 func (c config) caddyfile(dir string) string {
-	tlsLine, wrapper, second := "", "", ""
+	tlsLine, wrapper, second, admin := "", "", "", "off"
+	if c.admin {
+		admin = "unix/" + filepath.Join(dir, "admin.sock")
+	}
 	if c.tls {
 		tlsLine = "tls " + filepath.Join(dir, "cert.pem") + " " + filepath.Join(dir, "key.pem")
 	}
@@ -66,7 +70,7 @@ func (c config) caddyfile(dir string) string {
 		second = block(other, c.other)
 	}
 	return fmt.Sprintf(`{
-		admin off
+		admin %s
 		persist_config off
 		auto_https off
 		grace_period %v
@@ -84,7 +88,7 @@ func (c config) caddyfile(dir string) string {
 		}
 		%s
 	}
-	`, patience, filepath.Join(dir, "storage"), filepath.Join(dir, "caddy.log"), wrapper, c.servers, c.global) +
+	`, admin, patience, filepath.Join(dir, "storage"), filepath.Join(dir, "caddy.log"), wrapper, c.servers, c.global) +
 		block(host, c.site) + second
 }
 
@@ -112,14 +116,23 @@ func start(t *testing.T, c config) *site {
 	s.load(t)
 	t.Cleanup(func() {
 		began := time.Now()
-		if err := caddy.Stop(); err != nil {
-			t.Errorf("stopping caddy: %v", err)
-		}
+		stop(t)
 		if took := time.Since(began); took >= patience {
 			t.Errorf("caddy took %v to stop: a request is still held", took)
 		}
 	})
 	return s
+}
+
+// stop ends the running Caddy. Its admin endpoint would outlive a mere stop.
+func stop(t *testing.T) {
+	t.Helper()
+	if err := caddy.Load([]byte(`{"admin": {"disabled": true, "config": {"persist": false}}}`), true); err != nil {
+		t.Errorf("loading nothing: %v", err)
+	}
+	if err := caddy.Stop(); err != nil {
+		t.Errorf("stopping caddy: %v", err)
+	}
 }
 
 // load makes the site's configuration the running one.

@@ -226,7 +226,10 @@ func (s *Store) Delete(name string, when Condition) error {
 func (s *Store) endAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, l := range s.sorted() {
+	all := s.sorted()
+	clear(s.live)
+	s.publish()
+	for _, l := range all {
 		s.finish(l, WhyHalted)
 	}
 }

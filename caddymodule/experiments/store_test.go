@@ -75,11 +75,11 @@ func TestStoreTTL(t *testing.T) {
 		if want := byDefault.Started.Add(DefaultTTL); !byDefault.Ends.Equal(want) || !forever.Ends.IsZero() {
 			t.Errorf("ends: got %v and %v, want %v and none", byDefault.Ends, forever.Ends, want)
 		}
-		time.Sleep(time.Minute - 1)
+		time.Sleep(time.Minute - time.Second)
 		if ended(short) {
 			t.Error("over before its time")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Second)
 		synctest.Wait()
 		if !ended(short) || b.Get("b") != nil || ended(byDefault) {
 			t.Error("its time is over and it is not")
@@ -235,7 +235,7 @@ func TestPastIsBounded(t *testing.T) {
 		if got := len(b.Past()); got != maxPast {
 			t.Errorf("%d remembered, want %d", got, maxPast)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Second)
 		if past := b.Past(); len(past) != 1 || past[0].Name != "last" {
 			t.Errorf("%d remembered, want the last one only", len(past))
 		}

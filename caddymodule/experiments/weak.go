@@ -59,8 +59,8 @@ var (
 	namespaced = regexp.MustCompile(`^[A-Za-z0-9_-]*[A-Za-z_-][A-Za-z0-9_-]*(\.|$)`) // not the {2} of a regular expression
 	allowed    = regexp.MustCompile(`^(http|time)\.`)
 
-	// the functions of Caddy's CEL matcher that look further than the request;
-	// white space and comments may stand before the parenthesis
+	// The functions of Caddy's CEL matcher that look further than the request.
+	// White space and comments may stand before the parenthesis.
 	celReads = regexp.MustCompile(`\b(ph|file)(\s|//[^\n]*)*\(`)
 )
 

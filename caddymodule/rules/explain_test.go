@@ -62,11 +62,9 @@ func TestExplain(t *testing.T) {
 		{"start", rule(`"start": "1h"`), 0, "rule1 time"},
 		{"end", rule(`"end": "1999-01-01T00:00:00Z"`), 0, "rule1 time"},
 		{"cycle", rule(`"start": "1999-01-01T00:00:00Z", "cycle": {"on": "1ns", "period": "1h"}`), 0, "rule1 time"},
-		{"shares", `{"rules": [{"percent": 30, ` + closing + `}, {"percent": 80, ` + closing + `}, {` + closing + `}]}`, 0,
-			"rule1 fires percent; rule2 fires percent; rule3 percent"},
+		{"shares", `{"rules": [{"percent": 30, ` + closing + `}, {"percent": 80, ` + closing + `}, {` + closing + `}]}`, 0, "rule1 fires percent; rule2 fires percent; rule3 percent"},
 		{"absent at 100", `{"rules": [{"times": 1, ` + closing + `}, {` + closing + `}]}`, 1, "rule1 times; rule2 fires"},
-		{"order", `{"rules": [{"name": "late", "phase": "response", ` + closing + `}, {"name": "early", "percent": 10, ` + closing + `}]}`, 0,
-			"early fires percent; late fires percent"},
+		{"order", `{"rules": [{"name": "late", "phase": "response", ` + closing + `}, {"name": "early", "percent": 10, ` + closing + `}]}`, 0, "early fires percent; late fires percent"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
