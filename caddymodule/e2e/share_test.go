@@ -34,7 +34,7 @@ type node struct {
 // startNode starts a Caddy with a point `p1` that shares by this storage.
 func startNode(t *testing.T, binary, storage string) *node {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "node") // t.TempDir is too long for a socket
+	dir, err := os.MkdirTemp("", "node") //nolint:usetesting // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
