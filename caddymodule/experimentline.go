@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
 // parseExperiment reads an experiment as people write it in a terminal: a rule
@@ -50,4 +51,17 @@ func parseShort(p *ruleParser, s statement) error {
 	segment := caddyfile.Segment(s.tokens)
 	shorthands.ApplyToSegment(&segment)
 	return s.parse(p)
+}
+
+// parseLine reads a rule in the one-line grammar, matchers included:
+//
+//	match path /api/*; percent 10; delay 200ms 2s; respond 503
+//
+// The error is a *statementError.
+func parseLine(line string) (*rules.Rule, error) {
+	e, err := parseExperiment(line, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &e.Rule, nil
 }

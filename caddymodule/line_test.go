@@ -145,3 +145,31 @@ func TestParseLineRefused(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is written, the line that it is told as means the same.
+func FuzzLine(f *testing.F) {
+	for _, seed := range []string{
+		"551", "percent 10; delay 200ms 2s; respond 503 `a; b`", "match path /a/*; match header X-A b; close",
+		"match_response status 5xx; truncate 50% reset", "delay percentiles p50=1s p99=10m", "per {header.X-A}; times 3; hang",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		rule, err := parseLine(line)
+		if err != nil {
+			if _, ok := errors.AsType[*statementError](err); !ok {
+				t.Errorf("%q: the error %v has no place", line, err)
+			}
+			return
+		}
+		source := caddyconfig.JSON(rule, nil)
+		told := newLine(source)
+		if strings.ContainsAny(told, "{\"\\\n") {
+			return // it may have JSON in it
+		}
+		again, err := parseLine(told)
+		if err != nil || !sameJSON(caddyconfig.JSON(again, nil), source) {
+			t.Errorf("%q was told as %q: %v", line, told, err)
+		}
+	})
+}

@@ -18,20 +18,6 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// parseLine reads a whole rule in the one-line grammar, such as
-//
-//	match path /api/*; percent 10; delay 200ms 2s; respond 503
-//
-// A bare status is short for respond, and Caddy's short forms of placeholders
-// mean what they mean in a Caddyfile. The error is a *statementError.
-func parseLine(line string) (*rules.Rule, error) {
-	e, err := parseExperiment(line, nil)
-	if err != nil {
-		return nil, err
-	}
-	return &e.Rule, nil
-}
-
 // formatLine tells a rule in one line of the grammar, from its JSON. It is for
 // people to read, and parseLine reads it, too, as long as everything in the rule
 // can stand in a line. What cannot is shown as the JSON it is, and several
@@ -41,9 +27,14 @@ func formatLine(source json.RawMessage) string {
 		return line
 	}
 	line := newLine(source)
-	formatted.Add(string(source), line)
+	if len(source) <= maxFormatted {
+		formatted.Add(string(source), line)
+	}
 	return line
 }
+
+// maxFormatted is the size of the JSON up to which its line is remembered.
+const maxFormatted = 8 << 10
 
 // formatted remembers lines: a console asks for all of them every second.
 var formatted, _ = lru.New[string, string](1024) // fails for a negative size only
