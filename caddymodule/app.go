@@ -10,7 +10,6 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -21,8 +20,8 @@ func init() {
 // App is what all injection points of a configuration have in common. It need
 // not be configured.
 type App struct {
-	// Start with the switch halted: nothing is injected, and as long as this
-	// stands here, nobody can resume.
+	// Halt the switch: nothing is injected, and as long as this stands here,
+	// nobody can resume. A configuration without it ends this halt.
 	Halted bool `json:"halted,omitempty"`
 
 	// Let every rule, experiment and trigger decide, count and log what would
@@ -109,9 +108,7 @@ func (a *App) Validate() error {
 func (a *App) Start() error {
 	process.enter(a)
 	process.journal.Resize(a.journalSize())
-	if a.Halted {
-		process.sw.Set(experiments.State{Halted: true, Why: whyConfigured})
-	}
+	process.settle()
 	a.Share.start()
 	return nil
 }
@@ -128,6 +125,7 @@ func (a *App) discloseField() string {
 func (a *App) Stop() error {
 	a.Share.stop()
 	process.leave(a)
+	process.settle()
 	if current := process.current(); current != nil {
 		process.journal.Resize(current.journalSize())
 	}

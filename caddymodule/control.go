@@ -80,6 +80,18 @@ func (c *control) leave(a *App) {
 	c.apps = slices.DeleteFunc(c.apps, func(other *App) bool { return other == a })
 }
 
+// settle halts by the configuration that has become current, or ends a halt of
+// the one before, which has gone or has been given up.
+func (c *control) settle() {
+	app, state := c.current(), c.sw.State()
+	switch configured := app != nil && app.Halted; {
+	case configured && !state.Halted:
+		c.sw.Set(newState(true, whyConfigured))
+	case !configured && state.Halted && state.Why == whyConfigured:
+		c.sw.Set(newState(false, whyConfigured))
+	}
+}
+
 // current is the app of the running configuration, nil if it has none.
 func (c *control) current() *App {
 	c.mu.Lock()

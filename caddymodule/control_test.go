@@ -424,3 +424,23 @@ func TestEvents(t *testing.T) {
 		}
 	}
 }
+
+// A halt by the configuration goes with it; one by somebody stays.
+func TestConfiguredHalt(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		app := func(halted bool) *App { return load(t, `{}`, fmt.Sprintf(`{"halted": %v}`, halted)).app }
+		halted, plain := app(true), app(false)
+		become := func(running ...*App) bool {
+			process.apps = running
+			process.settle()
+			return process.sw.Halted()
+		}
+		if become(plain) || !become(plain, halted) || become(plain) || !become(halted) || become() {
+			t.Error("the switch does not follow the configuration")
+		}
+		process.sw.Set(newState(true, whyAPI))
+		if !become(plain) || !become(halted) || !become(plain) {
+			t.Error("a halt by the API has ended with a configuration")
+		}
+	})
+}

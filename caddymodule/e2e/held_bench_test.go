@@ -155,8 +155,8 @@ func costOfHeld(tb testing.TB, fault string) cost {
 // and the threads that they have brought.
 func holdRequests(tb testing.TB, addr, path string, count func() int) cost {
 	tb.Helper()
-	goroutinesBefore := goroutines()
 	conns := dialMany(tb, addr)
+	goroutinesBefore := goroutines() // with the server's, and one for each connection
 	before, counted := inUse(), count()
 	for _, conn := range conns {
 		if _, err := io.WriteString(conn, get(path)); err != nil {
@@ -173,7 +173,7 @@ func holdRequests(tb testing.TB, addr, path string, count func() int) cost {
 	for _, conn := range conns {
 		_ = conn.Close()
 	}
-	wantGoroutines(tb, goroutinesBefore)
+	wantGoroutines(tb, goroutinesBefore-held)
 	return cost{(after.heap - before.heap) / held, (after.stack - before.stack) / held, after.threads - before.threads}
 }
 
