@@ -66,6 +66,7 @@ func (s *site) client(t *testing.T, proto protocol) *client {
 		if proto == h2 {
 			alpn = "h2"
 			protocols.SetHTTP2(true)
+			protocols.SetUnencryptedHTTP2(true)
 		} else {
 			protocols.SetHTTP1(true)
 		}

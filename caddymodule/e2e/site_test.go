@@ -46,6 +46,7 @@ type config struct {
 	global  string // further global options
 	servers string // further options of the server
 	port    int    // 0: the kernel chooses
+	anyHost bool   // the site answers to every name, not to fault.test only
 	site    string // the directives of fault.test
 	other   string // the directives of plain.test, if there is to be one
 }
@@ -69,6 +70,10 @@ func (c config) caddyfile(dir string) string {
 	if c.other != "" {
 		second = block(other, c.other)
 	}
+	name := host
+	if c.anyHost {
+		name = ""
+	}
 	return fmt.Sprintf(`{
 		admin %s
 		persist_config off
@@ -89,7 +94,7 @@ func (c config) caddyfile(dir string) string {
 		%s
 	}
 	`, admin, patience, filepath.Join(dir, "storage"), filepath.Join(dir, "caddy.log"), wrapper, c.servers, c.global) +
-		block(host, c.site) + second
+		block(name, c.site) + second
 }
 
 // site is a running Caddy.
@@ -206,10 +211,14 @@ var (
 	altSvcLine = regexp.MustCompile(`Alt-Svc: [^\r]*\r\n`)
 )
 
-// quicAddr is where the site speaks HTTP/3. Caddy tells it in the Alt-Svc field
-// of every reply, here one for a host that it does not serve.
+// quicAddr is where the site speaks HTTP/3. Where the kernel chose the ports,
+// Caddy tells it in the Alt-Svc field of every reply, here one for a host that
+// it does not serve.
 func (s *site) quicAddr(t *testing.T) string {
 	t.Helper()
+	if s.port != 0 {
+		return s.addr
+	}
 	var port []string
 	eventually(t, func() error { // the field comes when the listener is ready, a little after the others
 		conn := s.dial(t)
