@@ -20,7 +20,8 @@ import (
 // its reply.
 func (h *Handler) hold(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, later *rules.Later) error {
 	ctx, cancel := context.WithCancel(r.Context())
-	w, body := allowTakeover(w, r)
+	body, w, takeBack := lendBody(w, r)
+	defer takeBack()
 	hw := &heldWriter{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		cancelUpstream:        cancel,

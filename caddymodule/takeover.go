@@ -12,17 +12,23 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// allowTakeover prepares an HTTP/1 request with a body for a fault that takes
-// the connection over while the upstream is still being sent that body, which
-// goes on in a goroutine of its transport: net/http waits for a read under way
-// before it lets go of the connection, and Caddy moves the deadline that would
-// end it. It returns the writer for the fault and the body for the upstream.
-func allowTakeover(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, io.ReadCloser) {
-	if r.ProtoMajor != 1 || r.ContentLength == 0 || r.Body == nil {
-		return w, r.Body
+// lendBody prepares a request with a body for an upstream that goes on reading it
+// in a goroutine of its transport, maybe longer than the handler runs. It returns
+// the body for the upstream, the writer for the faults, and what takes the body
+// back when the handler returns: Caddy counts there what has been read of it.
+//
+// Over HTTP/1 a fault may take the connection over meanwhile: net/http waits for
+// a read under way before it lets go of the connection, and Caddy moves the
+// deadline that would end it.
+func lendBody(w http.ResponseWriter, r *http.Request) (body io.ReadCloser, writer http.ResponseWriter, takeBack func()) {
+	if r.ContentLength == 0 || r.Body == nil {
+		return r.Body, w, func() {}
 	}
-	body := &stoppableBody{ReadCloser: r.Body}
-	return &takeoverWriter{caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, body}, body
+	lent := &stoppableBody{ReadCloser: r.Body}
+	if r.ProtoMajor == 1 {
+		return lent, &takeoverWriter{caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, lent}, func() {}
+	}
+	return lent, w, func() { lent.stop(func() { _ = lent.ReadCloser.Close() }) }
 }
 
 // takeoverWriter stops the reading of the body before a hijack.
