@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
@@ -22,6 +23,7 @@ type injector struct {
 	app      *App
 	logger   *zap.Logger
 	disclose string // name of the header field, "" for none
+	active   prometheus.Gauge
 }
 
 // provisionPoint loads the rules of an injection point and gives them what they
@@ -37,7 +39,7 @@ func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error 
 	if err := point.Provision(ctx, &in.app.points); err != nil {
 		return err
 	}
-	in.place = placeOf(point)
+	in.place, in.active = placeOf(point), activeRequests.WithLabelValues(point.Name)
 	for _, rule := range point.Rules {
 		rule.Tag = newLabel(point.Name, rule, newRuleMetrics(point.Name, rule.Name, rule.KindNames()))
 	}
@@ -107,14 +109,14 @@ func (in *injector) allow(r *http.Request, d *rules.Decision) bool {
 		in.passed(d.Rule, rules.ReasonOverflow)
 		return false
 	}
-	activeRequests.WithLabelValues(in.place.Point).Inc()
+	in.active.Inc()
 	return true
 }
 
 // letGo ends the hit of a request.
 func (in *injector) letGo() {
 	process.active.Add(-1)
-	activeRequests.WithLabelValues(in.place.Point).Dec()
+	in.active.Dec()
 }
 
 // ended is done when the faults of a hit must let go of the request. The caller
