@@ -1,0 +1,225 @@
+package e2e
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyfault/caddyfault/caddymodule"
+)
+
+var stressTime = flag.Duration("stress", 3*time.Second, "how long TestStress lasts")
+
+// TestStress has many clients ask for faults of all kinds in both phases, and
+// leave when they like, while the configuration is loaded again and again,
+// faults are halted and experiments come and go. Afterwards nothing is left of
+// it: no goroutine, no held request, no file descriptor, no memory.
+func TestStress(t *testing.T) {
+	directives := stressDirectives(t)
+	stress(t, directives, *stressTime/3) // makes what there is once, such as pools and buffers
+	before := settled(t)
+	replies := stress(t, directives, *stressTime)
+	t.Logf("%d whole replies", replies)
+	if replies < stressed/4 {
+		t.Errorf("got %d whole replies for %d clients: this is no stress", replies, stressed)
+	}
+	var after leftover
+	eventually(t, func() error {
+		after = leftovers()
+		if after.goroutines > before.goroutines || after.files > before.files || after.heap > before.heap+16<<20 {
+			return fmt.Errorf("before %+v, after %+v\n%s", before, after, stacks())
+		}
+		return nil
+	})
+	t.Logf("before %+v, after %+v", before, after)
+}
+
+const stressed = 200 // clients
+
+// stressDirectives are a point for every kind and phase, at a path of its own.
+func stressDirectives(t *testing.T) []string {
+	t.Helper()
+	var directives []string
+	kinds := []string{"refuse"} // at a transport only
+	for _, sample := range curlTests {
+		kind, _, _ := strings.Cut(sample.fault, " ")
+		kinds = append(kinds, kind)
+		for _, phase := range phases {
+			path := fmt.Sprintf("/%d", len(directives))
+			directives = append(directives, "fault "+path+" {\nmax_active 100\nphase "+phase+"\n"+sample.fault+"\n}\n")
+		}
+	}
+	for _, info := range caddy.GetModules("http.faults") {
+		if !slices.Contains(kinds, info.ID.Name()) {
+			t.Errorf("no sample of kind %s", info.ID.Name())
+		}
+	}
+	return directives
+}
+
+// stress runs the mix for a time and counts the whole replies.
+func stress(t *testing.T, directives []string, lasting time.Duration) int {
+	t.Helper()
+	replies := new(counter)
+	t.Run(lasting.String(), func(t *testing.T) {
+		up := serve(t, shapes)
+		s := start(t, config{
+			wrapper: true, port: freePort(t), servers: "protocols h1 h2c",
+			site: strings.Join(directives, "") + "fault /experiment {\npoint guest\n}\nreverse_proxy " + up.addr + " {\ntransport fault {\nmatch path /attempt\npercent 50\nrefuse\n}\n}\n",
+		})
+		target, api := *s, newControl(t)
+		paths := []string{"/", "/attempt", "/experiment"}
+		for i := range directives {
+			paths = append(paths, fmt.Sprintf("/%d", i))
+		}
+
+		ctx, cancel := context.WithTimeout(t.Context(), lasting)
+		defer cancel()
+		var wg sync.WaitGroup
+		for i := range stressed {
+			c := target.client(t, protocol(i%2)+h1)
+			wg.Go(func() { c.stress(ctx, paths, replies) })
+		}
+		wg.Go(func() { api.stress(ctx, t) })
+		reload := time.NewTicker(250 * time.Millisecond)
+		defer reload.Stop()
+		for ctx.Err() == nil {
+			s.load(t)
+			<-reload.C
+		}
+		wg.Wait()
+		api.call(t, "POST", "/resume", "", http.StatusOK)
+		eventually(t, noneActive)
+	})
+	return replies.get()
+}
+
+// stress asks for pages by chance. One request in three is given up before its
+// reply can have come.
+func (c *client) stress(ctx context.Context, paths []string, replies *counter) {
+	for ctx.Err() == nil {
+		patience := 2 * time.Second
+		if rand.IntN(3) == 0 {
+			patience = rand.N(50 * time.Millisecond)
+		}
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		path := paths[rand.IntN(len(paths))] + "?size=20000"
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url(path), strings.NewReader(strings.Repeat("x", rand.IntN(5000))))
+		if err == nil {
+			var got *reply
+			if got, err = c.try(r); err == nil && got.bodyErr == nil {
+				replies.inc()
+			}
+		}
+		cancel()
+	}
+}
+
+// control is the admin API, without the endpoint.
+type control struct{ http.Handler }
+
+func newControl(t *testing.T) control {
+	t.Helper()
+	api := new(caddymodule.AdminAPI)
+	if err := api.Provision(caddy.ActiveContext()); err != nil {
+		t.Fatal(err)
+	}
+	route := api.Routes()[0]
+	return control{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _ = route.Handler.ServeHTTP(w, r) })}
+}
+
+// call wants one of these answers.
+func (c control) call(t *testing.T, method, path, body string, want ...int) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	c.ServeHTTP(w, httptest.NewRequest(method, "/fault"+path, strings.NewReader(body)))
+	if !slices.Contains(want, w.Code) {
+		t.Errorf("%s %s: got %d %s, want one of %v", method, path, w.Code, w.Body, want)
+	}
+}
+
+// stress starts and ends experiments, halts and resumes, and reads it all.
+func (c control) stress(ctx context.Context, t *testing.T) {
+	t.Helper()
+	const ok, created, gone, missing, conflict = http.StatusOK, http.StatusCreated, http.StatusNoContent, http.StatusNotFound, http.StatusConflict
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for i := 0; ctx.Err() == nil; i++ {
+		name := fmt.Sprintf("/experiments/e%d", rand.IntN(5))
+		switch i % 10 {
+		case 0, 1, 2, 3:
+			c.call(t, "PUT", name, `{"points": ["guest"], "ttl": "50ms", "percent": 50, "faults": [{"fault": "delay", "duration": "20ms"}]}`, ok, created, conflict)
+		case 4, 5:
+			c.call(t, "DELETE", name, "", ok, gone, missing)
+		case 6:
+			c.call(t, "POST", "/halt", "", ok)
+		case 7:
+			c.call(t, "POST", "/resume", "", ok)
+		case 8:
+			c.call(t, "POST", "/reset", "", ok, gone)
+		case 9:
+			c.call(t, "GET", "/", "", ok)
+			c.call(t, "GET", "/journal", "", ok)
+		}
+		<-tick.C
+	}
+}
+
+// noneActive checks that no point says it is holding a request.
+func noneActive() error {
+	ctx := caddy.ActiveContext()
+	families, err := ctx.GetMetricsRegistry().Gather()
+	if err != nil {
+		return err
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if family.GetName() == "caddy_fault_active" && m.GetGauge().GetValue() != 0 {
+				return fmt.Errorf("caddy_fault_active: %v", m)
+			}
+		}
+	}
+	return nil
+}
+
+// leftover is what a process has, once the garbage is gone. The journal and the
+// experiments that are over take some memory, which is bounded.
+type leftover struct{ goroutines, files, heap int }
+
+// settled waits until nothing ends any more.
+func settled(t *testing.T) (left leftover) {
+	t.Helper()
+	eventually(t, func() error {
+		last := left
+		<-time.After(200 * time.Millisecond)
+		if left = leftovers(); goroutines() > 0 || left.goroutines != last.goroutines || left.files != last.files {
+			return fmt.Errorf("%+v, and a moment before %+v", left, last)
+		}
+		return nil
+	})
+	return left
+}
+
+func leftovers() leftover {
+	left := leftover{runtime.NumGoroutine(), 0, inUse().heap}
+	files, _ := os.ReadDir("/proc/self/fd") // of Linux
+	for _, file := range files {
+		// Caddy keeps the last log of a configuration that has gone open.
+		if target, err := os.Readlink("/proc/self/fd/" + file.Name()); err == nil && !strings.Contains(target, ".log") {
+			left.files++
+		}
+	}
+	return left
+}
