@@ -84,11 +84,13 @@ func TestH2Spec(t *testing.T) {
 	const reply, wrapper = "respond hello", "\nlistener_wrappers {\nbare\n}"
 	for _, tls := range []bool{false, true} {
 		plain := config{tls: tls, anyHost: true, servers: "protocols h1 h2 h2c", site: reply}
-		t.Run(plain.scheme(), func(t *testing.T) {
-			faulty := plain
-			faulty.site = unmatched + reply
-			faulty.wantH2Spec(t, plain)
-		})
+		if tls { // without it the wrapper comes on top of all that there is
+			t.Run(plain.scheme(), func(t *testing.T) {
+				faulty := plain
+				faulty.site = unmatched + reply
+				faulty.wantH2Spec(t, plain)
+			})
+		}
 		t.Run(plain.scheme()+", wrapper", func(t *testing.T) {
 			faulty := plain
 			faulty.site, faulty.wrapper = unmatched+reply, true
