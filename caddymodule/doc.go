@@ -18,10 +18,12 @@
 //
 // # The path of a request
 //
-// A [Handler] is an injection point. It asks package rules which rule fires,
-// labels the request (header, log, metrics: all in one place) and runs the
-// rule's chain of faults, each of them a module of package faults, with the
-// rest of the site as the next handler.
+// A [Handler] is an injection point. Unless everything is halted, it looks for
+// what the request asks for itself (a [Trigger]), then asks package rules which
+// rule fires: first of the experiments that package experiments has, then of its
+// own. It labels the request (header, log, metrics, journal: all in one place)
+// and runs the rule's chain of faults, each of them a module of package faults,
+// with the rest of the site as the next handler.
 //
 // In phase request that is all; the response writer is not touched. In phase
 // response the upstream is asked first and writes to a held writer; on the head
