@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
@@ -23,9 +22,6 @@ const (
 
 // switchKey is where the storage has the switch.
 const switchKey = "fault/switch.json"
-
-// storageTime bounds a write to the storage.
-const storageTime = 5 * time.Second
 
 // restore reads the switch as it was when the last process ended, once.
 func (c *control) restore(ctx caddy.Context) {
@@ -54,7 +50,7 @@ func (c *control) load(ctx caddy.Context) {
 func (c *control) save(storage certmagic.Storage) error {
 	c.saving.Lock()
 	defer c.saving.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), storageTime)
+	ctx, cancel := context.WithTimeout(context.Background(), experiments.StorageTime)
 	defer cancel()
 	data, err := json.Marshal(c.sw.State())
 	if err != nil {

@@ -28,8 +28,8 @@ var ErrStorage = errors.New("the shared storage cannot be used")
 // ErrHaltedAgain says that a halt has come between, and beats the resume.
 var ErrHaltedAgain = errors.New("faults have been halted again meanwhile")
 
-// storageTime bounds what one change may wait for the storage.
-const storageTime = 5 * time.Second
+// StorageTime bounds what one change may wait for the storage.
+const StorageTime = 5 * time.Second
 
 // document is the object that a group shares. Writers lock it, load it, change
 // it and store it, so that none loses the change of another.
@@ -90,7 +90,7 @@ func (g *Group) Member(storage Storage, logger *zap.Logger) *Member {
 // Restore takes over the switch only, before anything is injected. Experiments
 // need a running configuration.
 func (m *Member) Restore(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, storageTime)
+	ctx, cancel := context.WithTimeout(ctx, StorageTime)
 	defer cancel()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -152,7 +152,7 @@ func (m *Member) Follow(ctx context.Context, interval time.Duration) {
 func (m *Member) Sync(ctx context.Context) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, storageTime)
+	ctx, cancel := context.WithTimeout(ctx, StorageTime)
 	defer cancel()
 	if m.halt != nil {
 		err := m.change(ctx, func(doc *document) error {
@@ -257,7 +257,7 @@ func (m *Member) Delete(name string, when Condition) error {
 // exchange makes a change for somebody who waits for it. When the storage cannot
 // be used, it calls otherwise.
 func (m *Member) exchange(change func(*document) error, otherwise func()) error {
-	ctx, cancel := context.WithTimeout(context.Background(), storageTime)
+	ctx, cancel := context.WithTimeout(context.Background(), StorageTime)
 	defer cancel()
 	err := m.change(ctx, change)
 	if refused := (refusedError{}); errors.As(err, &refused) {
@@ -283,7 +283,7 @@ func (m *Member) change(ctx context.Context, change func(*document) error) (err 
 		return err
 	}
 	defer func() {
-		unlock, cancel := context.WithTimeout(context.WithoutCancel(ctx), storageTime)
+		unlock, cancel := context.WithTimeout(context.WithoutCancel(ctx), StorageTime)
 		defer cancel()
 		if unlockErr := m.storage.Unlock(unlock, m.key()); unlockErr != nil {
 			m.logger.Warn("unlocking the shared experiments", zap.Error(unlockErr))

@@ -1,0 +1,183 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+)
+
+// verifyView is the answer to an assertion that holds.
+type verifyView struct {
+	Count int `json:"count"`
+}
+
+// verify asserts how often a rule has hit.
+func (a *api) verify(w http.ResponseWriter, r *http.Request) error {
+	v, err := newVerification(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	count, ok := v.wait(r)
+	if !ok {
+		no := refuse(http.StatusExpectationFailed, "rule '%s' has hit %d times, want %s", v.rule, count, v.wanted())
+		no.Count = &count
+		return no
+	}
+	return answer(w, http.StatusOK, verifyView{count})
+}
+
+// verification is an assertion; a bound of -1 is none.
+type verification struct {
+	point, rule     string
+	atLeast, atMost int
+	since           time.Time
+	limit           time.Duration
+}
+
+const (
+	maxVerifyWait = 10 * time.Minute      // how long a verification waits at most
+	verifyEvery   = 25 * time.Millisecond // and how often it counts meanwhile
+)
+
+func newVerification(params url.Values) (v verification, err error) {
+	v = verification{point: params.Get("point"), rule: params.Get("rule"), atLeast: -1, atMost: -1}
+	if v.rule == "" {
+		return v, refuse(http.StatusBadRequest, "rule: say which")
+	}
+	given := 0
+	for name, targets := range map[string][]*int{"exactly": {&v.atLeast, &v.atMost}, "at_least": {&v.atLeast}, "at_most": {&v.atMost}} {
+		text := params.Get(name)
+		if text == "" {
+			continue
+		}
+		given++
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return v, refuse(http.StatusBadRequest, "%s: '%s' is no count", name, text)
+		}
+		for _, target := range targets {
+			*target = n
+		}
+	}
+	switch {
+	case given == 0:
+		return v, refuse(http.StatusBadRequest, "say exactly, at_least or at_most")
+	case params.Has("exactly") && given > 1:
+		return v, refuse(http.StatusBadRequest, "exactly cannot go together with at_least or at_most")
+	}
+	if v.since, err = since(params); err != nil {
+		return v, err
+	}
+	if text := params.Get("wait"); text != "" {
+		if v.limit, err = caddy.ParseDuration(text); err != nil || v.limit < 0 || v.limit > maxVerifyWait {
+			return v, refuse(http.StatusBadRequest, "wait: '%s' is no duration up to %s", text, maxVerifyWait)
+		}
+	}
+	if _, ok := v.count(); !ok {
+		return v, refuse(http.StatusNotFound, "no rule '%s'%s", v.rule, atPoint(v.point))
+	}
+	return v, nil
+}
+
+func atPoint(point string) string {
+	if point == "" {
+		return ""
+	}
+	return " at an injection point '" + point + "'"
+}
+
+// wanted says the bounds in words.
+func (v *verification) wanted() string {
+	switch {
+	case v.atLeast == v.atMost:
+		return fmt.Sprintf("exactly %d", v.atLeast)
+	case v.atMost < 0:
+		return fmt.Sprintf("at least %d", v.atLeast)
+	case v.atLeast < 0:
+		return fmt.Sprintf("at most %d", v.atMost)
+	default:
+		return fmt.Sprintf("%d to %d", v.atLeast, v.atMost)
+	}
+}
+
+// wait counts until the assertion holds or the time is over.
+func (v *verification) wait(r *http.Request) (count int, ok bool) {
+	deadline := time.Now().Add(v.limit)
+	ticker := time.NewTicker(verifyEvery)
+	defer ticker.Stop()
+	for {
+		last := !time.Now().Before(deadline)
+		count, _ = v.count()
+		if ok = count >= v.atLeast && (v.atMost < 0 || count <= v.atMost); ok || last {
+			return count, ok
+		}
+		select {
+		case <-ticker.C:
+		case <-r.Context().Done():
+			return count, false
+		case <-serverEnd(r):
+			return count, false
+		}
+	}
+}
+
+// count is how often the rule has hit; false if there is no such rule, nor has
+// been for an hour. With an instant the journal is counted, which has an end.
+func (v *verification) count() (count int, ok bool) {
+	for _, rule := range process.findRules(v.point, v.rule) {
+		count, ok = count+int(rule.Stats().Hits), true
+	}
+	for _, live := range process.store.List() {
+		if live.Name == v.rule && (v.point == "" || live.At(experiments.Place{Point: v.point})) {
+			count, ok = count+int(live.Stats().Hits), true
+		}
+	}
+	for _, t := range v.triggers() {
+		count, ok = count+t.hits(), true
+	}
+	if !ok {
+		for _, past := range process.store.Past() {
+			if past.Name == v.rule {
+				count, ok = int(past.Hits), true
+				break
+			}
+		}
+	}
+	if !v.since.IsZero() {
+		count = len(process.journal.Entries(experiments.Query{Rule: v.rule, Point: v.point, Since: v.since}))
+	}
+	return count, ok
+}
+
+// triggers are those that v may mean. Namesakes share their counters.
+func (v *verification) triggers() []*Trigger {
+	app := process.current()
+	if app == nil || v.rule != triggerRule {
+		return nil
+	}
+	type place struct{ point, source, name string }
+	var found []*Trigger
+	seen := make(map[place]bool)
+	for _, p := range app.points.Points() {
+		h, ok := p.Tag.(*Handler)
+		if !ok || v.point != "" && p.Name != v.point {
+			continue
+		}
+		for _, t := range h.Triggers {
+			if at := (place{p.Name, t.Source, t.name()}); !seen[at] {
+				seen[at] = true
+				found = append(found, t)
+			}
+		}
+	}
+	return found
+}
+
+// hits is how often the trigger has been obeyed.
+func (t *Trigger) hits() int { return int(t.parser.brought.Hits()) }

@@ -1,0 +1,39 @@
+package experiments
+
+import (
+	"sync"
+
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// Snapshot is the live experiments at one time.
+type Snapshot struct {
+	live   []*Live
+	guests sync.Map // *rules.Guests by Place
+}
+
+// Place is where a point stands. At a transport only those experiments are
+// guests that name it.
+type Place struct {
+	Point     string
+	Transport bool
+}
+
+// Guests is the experiments at a place. Nil is none.
+func (s *Snapshot) Guests(at Place) *rules.Guests {
+	if s == nil {
+		return nil
+	}
+	if known, ok := s.guests.Load(at); ok {
+		return known.(*rules.Guests)
+	}
+	var found []*rules.Rule
+	for _, l := range s.live {
+		if l.At(at) {
+			found = append(found, &l.Rule)
+		}
+	}
+	guests := rules.NewGuests(found, func(rule *rules.Rule) bool { return !rule.Tag.(*Live).onePoint() })
+	s.guests.Store(at, guests)
+	return guests
+}
