@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -42,6 +41,8 @@ type experimentView struct {
 // etag is the revision as an entity tag (RFC 9110 section 8.8.3).
 func (v *experimentView) etag() string { return strconv.Quote(v.Revision) }
 
+func revision(l *experiments.Live) string { return strconv.FormatUint(l.Revision, 10) }
+
 // pastView is an experiment that is over.
 type pastView struct {
 	experiments.Past
@@ -53,7 +54,7 @@ type pastView struct {
 func newExperimentView(l *experiments.Live) experimentView {
 	view := experimentView{
 		Name:       l.Name,
-		Revision:   strconv.FormatUint(l.Revision, 10),
+		Revision:   revision(l),
 		Started:    l.Started.UTC(),
 		AppliesTo:  appliesTo(l.Experiment),
 		Stats:      l.Stats(),
@@ -122,12 +123,9 @@ func noExperiment(r *http.Request) error {
 }
 
 func answerExperiment(w http.ResponseWriter, status int, live *experiments.Live) error {
-	w.Header().Set("ETag", etag(live))
-	return answer(w, status, newExperimentView(live))
-}
-
-func etag(live *experiments.Live) string {
-	return fmt.Sprintf("%q", strconv.FormatUint(live.Revision, 10))
+	view := newExperimentView(live)
+	w.Header().Set("ETag", view.etag())
+	return answer(w, status, view)
 }
 
 // condition is what If-Match and If-None-Match ask for (RFC 9110 section 13.1);
@@ -143,7 +141,7 @@ func condition(r *http.Request) experiments.Condition {
 		}
 		return slices.ContainsFunc(strings.Split(list, ","), func(tag string) bool {
 			tag = strings.TrimSpace(tag)
-			return tag == "*" || tag == etag(live)
+			return tag == "*" || tag == strconv.Quote(revision(live))
 		})
 	}
 	return func(live *experiments.Live) bool {

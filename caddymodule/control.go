@@ -185,11 +185,11 @@ var errNoPoints = errors.New("the running configuration has no injection point")
 
 // switched tells of a turn of the switch.
 func (c *control) switched(state experiments.State) {
-	haltedGauge.Set(map[bool]float64{true: 1}[state.Halted])
-	name := "resumed"
+	name, gauge := "resumed", 0.0
 	if state.Halted {
-		name = "halted"
+		name, gauge = "halted", 1
 	}
+	haltedGauge.Set(gauge)
 	c.announce("faults "+name, "fault_"+name, zap.String("why", state.Why))
 }
 

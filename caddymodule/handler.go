@@ -6,6 +6,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -83,8 +84,11 @@ func (h *Handler) decide(r *http.Request) (rules.Decision, error) {
 		if ok, err := h.Matches(r); !ok || err != nil {
 			return rules.Decision{}, err
 		}
-		d, done := h.obey(t, r, halted)
-		if done {
+		if halted {
+			t.source.read(r) // takes out what the upstream is not to see
+			continue
+		}
+		if d, done := h.obey(t, r); done {
 			return d, nil
 		}
 	}
@@ -112,15 +116,10 @@ func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.
 // recordedSize is the size of the reply's body where Caddy records it, for the
 // access log or for metrics.
 func recordedSize(w http.ResponseWriter) (size int) {
-	for w != nil {
+	for ; w != nil; w = faults.Unwrap(w) {
 		if recorder, ok := w.(caddyhttp.ResponseRecorder); ok {
 			size = recorder.Size()
 		}
-		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			break
-		}
-		w = outer.Unwrap()
 	}
 	return size
 }

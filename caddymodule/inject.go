@@ -58,13 +58,7 @@ func placeOf(point *rules.Point) experiments.Place {
 func (in *injector) halted() bool { return in.app.Halted || process.sw.Halted() }
 
 // guests are the experiments at this point.
-func (in *injector) guests() *rules.Guests {
-	snapshot := process.store.Snapshot()
-	if snapshot == nil {
-		return nil
-	}
-	return snapshot.Guests(in.place)
-}
+func (in *injector) guests() *rules.Guests { return process.store.Snapshot().Guests(in.place) }
 
 // labelOf is the label of a rule at this point.
 func (in *injector) labelOf(rule *rules.Rule) *label {

@@ -214,12 +214,9 @@ func (h *Handler) provisionTriggers(ctx caddy.Context) error {
 // obey decides on what the request asks for by t. It reports whether that is
 // the whole decision: a trigger that is refused or whose draw misses leaves the
 // request to the rules.
-// While halted it only takes out what the upstream is not to see.
-func (h *Handler) obey(t *Trigger, r *http.Request, halted bool) (d rules.Decision, done bool) {
+func (h *Handler) obey(t *Trigger, r *http.Request) (d rules.Decision, done bool) {
 	asked, err := t.ask(r)
 	switch {
-	case halted:
-		return d, false
 	case err != nil:
 		passedTotal.WithLabelValues(h.Point.Name, triggerRule, "trigger_refused").Inc()
 		if c := h.logger.Check(zapcore.DebugLevel, "refused a trigger"); c != nil {

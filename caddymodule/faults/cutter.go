@@ -248,17 +248,12 @@ func (c *cutter) finishConn(r *http.Request) {
 // CutShort reports whether a fault has ended the reply on the way through w
 // before its sender has. A sender that gives up then has nothing to abort.
 func CutShort(w http.ResponseWriter) bool {
-	for w != nil {
+	for ; w != nil; w = Unwrap(w) {
 		if sw, ok := w.(*shapeWriter); ok {
 			if c, ok := sw.shaper.(*cutter); ok && c.f.End == endClean && c.isCut() {
 				return true
 			}
 		}
-		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return false
-		}
-		w = inner.Unwrap()
 	}
 	return false
 }

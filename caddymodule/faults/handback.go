@@ -60,12 +60,12 @@ func (s *StatusLine) HandBack(w http.ResponseWriter, r *http.Request, body []byt
 func writeHeaders(w http.ResponseWriter, code int) {
 	for w != nil {
 		w.WriteHeader(code)
-		w = unwrap(w)
+		w = Unwrap(w)
 	}
 }
 
-// unwrap is the writer inside of w, nil if it shows none.
-func unwrap(w http.ResponseWriter) http.ResponseWriter {
+// Unwrap is the writer inside of w, nil if it shows none.
+func Unwrap(w http.ResponseWriter) http.ResponseWriter {
 	if outer, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
 		return outer.Unwrap()
 	}
@@ -81,7 +81,7 @@ type Holder interface {
 
 // holdsReply reports whether there is such a writer on the way to the client.
 func holdsReply(w http.ResponseWriter) bool {
-	for ; w != nil; w = unwrap(w) {
+	for ; w != nil; w = Unwrap(w) {
 		if h, ok := w.(Holder); ok && h.HoldsReply() {
 			return true
 		}
