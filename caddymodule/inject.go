@@ -24,6 +24,7 @@ type injector struct {
 	logger   *zap.Logger
 	disclose string // name of the header field, "" for none
 	active   prometheus.Gauge
+	logged   bool // the server has an access log: Caddy's own making of a field for it is not cheap
 }
 
 // provisionPoint loads the rules of an injection point and gives them what they
@@ -45,6 +46,7 @@ func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error 
 	}
 	if srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		srv.RegisterOnShutdown(process.releaseOnExit)
+		in.logged = srv.Logs != nil
 	}
 	return nil
 }

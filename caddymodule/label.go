@@ -62,8 +62,8 @@ type injection struct {
 func (inj *injection) String() string { return inj.id.String() }
 
 // newInjection tells everybody but the client of a hit and returns it, with the
-// request that takes it to the faults. They count from start and have to end
-// with ended.
+// request that takes it to the faults, if they ask for it. They count from start
+// and have to end with ended.
 func (in *injector) newInjection(r *http.Request, d *rules.Decision, start time.Time, ended <-chan struct{}) (*injection, *http.Request) {
 	l := in.labelOf(d.Rule)
 	inj := &injection{
@@ -78,16 +78,21 @@ func (in *injector) newInjection(r *http.Request, d *rules.Decision, start time.
 	}
 	l.metrics.injected.Inc()
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		inj.before = lastInjection(repl)
+		if in.logged {
+			inj.before = lastInjection(repl)
+			inj.addToLog(r.Context())
+		}
 		repl.Set("http.fault.rule", l.ruleValue)
 		repl.Set("http.fault.kind", l.kindValue)
 		repl.Set(injectionKey, inj)
 	}
-	inj.addToLog(r.Context())
 	inj.addToTrace(r.Context())
 	in.enter(r, inj)
 	if in.logger.Core().Enabled(zapcore.DebugLevel) {
 		in.debug("injected a fault", r, l, inj)
+	}
+	if d.Rule.Faults.Fixed() {
+		return inj, r
 	}
 	return inj, r.WithContext(faults.WithHit(r.Context(), &inj.Hit))
 }

@@ -48,6 +48,16 @@ func (c Chain) Append(f Fault) (Chain, error) {
 // Ends reports whether the chain never calls next.
 func (c Chain) Ends() bool { return len(c) > 0 && Ends(c[len(c)-1]) }
 
+// Fixed reports whether no fault of the chain asks for its [Hit].
+func (c Chain) Fixed() bool {
+	for _, f := range c {
+		if fixed, ok := f.(Fixed); !ok || !fixed.Fixed() {
+			return false
+		}
+	}
+	return true
+}
+
 // NewChain makes a chain of what Caddy has loaded for a list of faults.
 func NewChain(loaded any) (Chain, error) {
 	var chain Chain

@@ -60,6 +60,14 @@ func Ends(f Fault) bool {
 	return ok && t.Terminal()
 }
 
+// Fixed is implemented by a kind that does the same whatever was decided, and so
+// never asks for its [Hit]. Handing that down costs a copy of the request, which
+// is then spared.
+type Fixed interface {
+	// Fixed reports whether the fault, as configured, asks for no Hit.
+	Fixed() bool
+}
+
 // Formed is implemented by a kind that is written in several forms, of which one
 // may have a name that stands before its settings, such as `normal` in
 // `delay normal 200ms 50ms`.
@@ -72,7 +80,7 @@ type Formed interface {
 func Kind(f Fault) string { return f.CaddyModule().ID.Name() }
 
 // Hit is what a kind may know of the decision that called it. One value comes
-// down with the request, see [HitFrom].
+// down with the request, see [HitFrom], but for kinds that are [Fixed].
 type Hit struct {
 	// N counts the hits of the rule; the first is 1.
 	N uint64

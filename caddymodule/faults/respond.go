@@ -177,6 +177,9 @@ func (f *Respond) Validate() error {
 // Terminal reports that nothing comes after a reply.
 func (*Respond) Terminal() bool { return true }
 
+// Fixed reports that a reply is the same for every hit.
+func (*Respond) Fixed() bool { return true }
+
 // Untrusted allows the status and nothing else: the rest is the catalogue's, and
 // neither kept nor taken for something that it is not.
 func (f *Respond) Untrusted(*Limits) error {
@@ -321,6 +324,7 @@ var (
 	_ Fault                 = (*Respond)(nil)
 	_ RoundTripper          = (*Respond)(nil)
 	_ Terminal              = (*Respond)(nil)
+	_ Fixed                 = (*Respond)(nil)
 	_ caddy.Provisioner     = (*Respond)(nil)
 	_ caddy.Validator       = (*Respond)(nil)
 	_ Untrusted             = (*Respond)(nil)
