@@ -32,7 +32,7 @@ func (g golden) name() string { return strings.TrimSuffix(filepath.Base(g.path),
 // refused reports whether the Caddyfile is one that must not adapt.
 func (g golden) refused() bool { return !strings.HasPrefix(g.want, "{") }
 
-func goldens(t *testing.T, pattern string) []golden {
+func goldens(t testing.TB, pattern string) []golden {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join("testdata", "adapt", pattern+".caddyfiletest"))
 	if err != nil {

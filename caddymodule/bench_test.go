@@ -3,9 +3,12 @@ package caddymodule
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
 // BenchmarkHandler is what a point costs a request that passes it, and what a
@@ -53,6 +56,34 @@ func BenchmarkHandler(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkKinds is what each kind costs a request that it hits, by the first
+// sample of its golden file and without its waits, which have ended.
+func BenchmarkKinds(b *testing.B) {
+	ended := make(chan struct{})
+	close(ended)
+	for _, kind := range faults.Kinds() {
+		b.Run(kind, func(b *testing.B) {
+			fault := loadFault(b, kind, samplesOf(b, kind)[0])
+			w := &discard{header: make(http.Header)}
+			r := request(http.MethodGet, "/", w)
+			r = r.WithContext(faults.WithHit(r.Context(), &faults.Hit{N: 1, U: 0.5, Start: time.Now(), Ended: ended}))
+			serve := func() {
+				defer func() {
+					if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic value
+						b.Fatal(p)
+					}
+				}()
+				_ = fault.ServeHTTP(w, r, caddyhttp.HandlerFunc(upstream))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				clear(w.header)
+				serve()
+			}
+		})
+	}
 }
 
 // asNew takes back what a hit has left in the request and the reply, or each one

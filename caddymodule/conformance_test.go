@@ -67,7 +67,7 @@ func TestEveryKind(t *testing.T) {
 }
 
 // samplesOf are the settings of a kind in its golden file, as JSON.
-func samplesOf(t *testing.T, kind string) []json.RawMessage {
+func samplesOf(t testing.TB, kind string) []json.RawMessage {
 	t.Helper()
 	var samples []json.RawMessage
 	for _, g := range goldens(t, "kind_"+kind) {
@@ -205,7 +205,7 @@ func checkSameValue(t *testing.T, info caddy.ModuleInfo, sample json.RawMessage)
 	}
 }
 
-func loadFault(t *testing.T, kind string, sample json.RawMessage) faults.Fault {
+func loadFault(t testing.TB, kind string, sample json.RawMessage) faults.Fault {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
 	t.Cleanup(cancel)
@@ -224,6 +224,13 @@ func checkBehaviour(t *testing.T, fault faults.Fault, phase string) {
 			got.checkReply(t, fault)
 		})
 	})
+	if fixed, ok := fault.(faults.Fixed); ok && fixed.Fixed() {
+		t.Run("without a hit", func(t *testing.T) {
+			trial := newTrial(t, fault, phase)
+			trial.hit = nil // to look into it is to panic
+			trial.run(t.Context()).checkReply(t, fault)
+		})
+	}
 	t.Run("client leaves", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, leave := context.WithTimeout(t.Context(), time.Millisecond)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -49,41 +50,41 @@ func (smallest) ServeHTTP(w http.ResponseWriter, _ *http.Request, _ caddyhttp.Ha
 
 // BenchmarkReply compares a reply of the fault directive with the same bytes
 // sent by Caddy's own respond directive and by the smallest possible handler,
-// over one keep-alive connection to one server. Run it with -count and compare
-// within the run.
+// over one keep-alive connection to one server, with and without the listener
+// wrapper. Run it with -count and compare within the run.
 func BenchmarkReply(b *testing.B) {
-	addr := benchServer(b, `{
-		admin off
-		auto_https off
-		persist_config off
-		fault {
-			disclose off
-		}
-		servers {
-			listener_wrappers {
-				fault
+	for _, wrapper := range []string{"listener_wrappers {\nfault\n}", ""} {
+		addr := benchServer(b, `{
+			admin off
+			auto_https off
+			persist_config off
+			fault {
+				disclose off
+			}
+			servers {
+				`+wrapper+`
 			}
 		}
-	}
-	:0 {
-		bind 127.0.0.1
-		route /smallest {
-			smallest
+		:0 {
+			bind 127.0.0.1
+			route /smallest {
+				smallest
+			}
+			route /respond {
+				header Content-Type application/json
+				respond "{\"error\": \"server_error\", \"message\": \"User Not Local\"}" 551
+			}
+			route /fault {
+				fault 551
+			}
+			route /missed {
+				fault /other 551
+				smallest
+			}
+		}`)
+		for _, name := range []string{"smallest", "respond", "fault", "missed"} {
+			b.Run(fmt.Sprintf("%s/wrapper=%t", name, wrapper != ""), func(b *testing.B) { benchRequests(b, addr, "/"+name) })
 		}
-		route /respond {
-			header Content-Type application/json
-			respond "{\"error\": \"server_error\", \"message\": \"User Not Local\"}" 551
-		}
-		route /fault {
-			fault 551
-		}
-		route /missed {
-			fault /other 551
-			smallest
-		}
-	}`)
-	for _, name := range []string{"smallest", "respond", "fault", "missed"} {
-		b.Run(name, func(b *testing.B) { benchRequests(b, addr, "/"+name) })
 	}
 }
 
@@ -111,47 +112,54 @@ func benchServer(b *testing.B, config string) string {
 // benchRequests sends requests over one connection and reads the replies with
 // as little work as can be, so that the server's share of the time is large.
 func benchRequests(b *testing.B, addr, path string) {
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
-		b.Fatal(err)
-	}
-	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: bench\r\n\r\n", path)
-	if _, err := conn.Write(request); err != nil {
-		b.Fatal(err)
-	}
-	br := bufio.NewReader(conn)
-	resp, err := http.ReadResponse(br, nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != 551 || len(body) != len(smallestBody) {
-		b.Fatalf("got %d %q, %v", resp.StatusCode, body, err)
-	}
-	// every further reply is as long as the first one
-	if _, err := conn.Write(request); err != nil {
-		b.Fatal(err)
-	}
-	buf := make([]byte, 4096)
-	size, err := conn.Read(buf)
-	if err != nil {
-		b.Fatal(err)
-	}
+	ask := bareClient(b, addr, path)
 	b.ReportAllocs()
 	before := cpuTime(b)
 	for b.Loop() {
-		if _, err := conn.Write(request); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := io.ReadFull(conn, buf[:size]); err != nil {
+		if err := ask(); err != nil {
 			b.Fatal(err)
 		}
 	}
 	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
+}
+
+// An asker sends a request and reads the reply, again and again.
+type asker func() error
+
+// bareClient asks for a path over one connection. It checks the first reply; all
+// further ones are as long as that.
+func bareClient(tb testing.TB, addr, path string) asker {
+	tb.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(10 * time.Minute)); err != nil {
+		tb.Fatal(err)
+	}
+	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: bench\r\n\r\n", path)
+	if _, err := conn.Write(request); err != nil {
+		tb.Fatal(err)
+	}
+	var raw bytes.Buffer
+	br := bufio.NewReader(io.TeeReader(conn, &raw))
+	resp, err := http.ReadResponse(br, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != 551 || !bytes.Equal(body, smallestBody) {
+		tb.Fatalf("%s: got %d %q, %v", path, resp.StatusCode, body, err)
+	}
+	reply := raw.Bytes()
+	return func() error {
+		if _, err := conn.Write(request); err != nil {
+			return err
+		}
+		_, err := io.ReadFull(conn, reply)
+		return err
+	}
 }
 
 // cpuTime is what the process has used so far, which is steadier than the time

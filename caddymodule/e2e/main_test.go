@@ -10,6 +10,7 @@ import (
 // TestMain checks that the faults leave no goroutine behind, whatever clients,
 // upstreams and reloads did.
 func TestMain(m *testing.M) {
+	serveIfAsked()
 	goleak.VerifyTestMain(m,
 		// of Caddy's storage: notices only every five seconds that a lock has been released
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"),
