@@ -50,10 +50,11 @@ func registerMetrics(registry prometheus.Registerer) error {
 	return nil
 }
 
-// ruleMetrics are the counters of one rule, looked up once at load.
+// ruleMetrics are the counters of one rule, looked up once at load. Its
+// histogram of delays, fifteen series, is looked up when there is a delay: most
+// rules have none.
 type ruleMetrics struct {
 	rule     string // as it stands in the labels
-	delay    prometheus.Observer
 	injected prometheus.Counter
 	passed   []prometheus.Counter // by rules.Reason
 }
@@ -61,7 +62,6 @@ type ruleMetrics struct {
 func newRuleMetrics(point, rule, kind string) ruleMetrics {
 	m := ruleMetrics{
 		rule:     rule,
-		delay:    delaySeconds.WithLabelValues(point, rule),
 		injected: injectedTotal.WithLabelValues(point, rule, kind),
 	}
 	for _, reason := range rules.Reasons() {
