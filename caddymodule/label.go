@@ -35,7 +35,9 @@ func newLabel(point string, rule *rules.Rule, metrics ruleMetrics) *label {
 	l := &label{point: point, rule: rule.Name, kind: rule.KindNames(), metrics: metrics}
 	l.ruleValue, l.kindValue = l.rule, l.kind
 	l.passed = func(reason string) { passedTotal.WithLabelValues(l.point, l.metrics.rule, reason).Inc() }
-	l.delayed = func(wait time.Duration) { delaySeconds.WithLabelValues(l.point, l.metrics.rule).Observe(wait.Seconds()) }
+	l.delayed = func(wait time.Duration) {
+		delaySeconds.WithLabelValues(l.point, l.metrics.rule).Observe(wait.Seconds())
+	}
 	return l
 }
 

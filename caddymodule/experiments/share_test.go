@@ -1,0 +1,434 @@
+package experiments
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// memory is a storage that can fail, one call at a time.
+type memory struct {
+	lock    sync.Mutex
+	objects sync.Map // []byte by key
+
+	mu      sync.Mutex
+	failing map[string]error // by the name of the call
+}
+
+func (m *memory) fail(err error, calls ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.failing = make(map[string]error)
+	for _, call := range calls {
+		m.failing[call] = err
+	}
+}
+
+func (m *memory) fails(call string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.failing[call]
+}
+
+func (m *memory) Lock(context.Context, string) error {
+	if err := m.fails("lock"); err != nil {
+		return err
+	}
+	m.lock.Lock()
+	return nil
+}
+
+func (m *memory) Unlock(context.Context, string) error {
+	m.lock.Unlock()
+	return m.fails("unlock")
+}
+
+func (m *memory) Store(_ context.Context, key string, value []byte) error {
+	if err := m.fails("store"); err != nil {
+		return err
+	}
+	m.objects.Store(key, bytes.Clone(value))
+	return nil
+}
+
+func (m *memory) Load(_ context.Context, key string) ([]byte, error) {
+	if err := m.fails("load"); err != nil {
+		return nil, err
+	}
+	value, ok := m.objects.Load(key)
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return value.([]byte), nil
+}
+
+var errDown = errors.New("connection refused")
+
+const object = "fault/staging.json"
+
+// node is one of a group.
+type node struct {
+	*bench
+	*Member
+	logs *observer.ObservedLogs
+}
+
+func newNode(t testing.TB, storage *memory) *node {
+	t.Helper()
+	core, logs := observer.New(zapcore.DebugLevel)
+	b := newBench(t)
+	return &node{b, NewGroup("staging", b.sw, b.Store).Member(storage, zap.New(core)), logs}
+}
+
+// put begins an experiment on all nodes.
+func (n *node) put(name, settings string, when Condition) error {
+	data := []byte(`{` + settings + `"points": ["*"], ` + closing + `}`)
+	e, err := Parse(name, data)
+	if err != nil {
+		return err
+	}
+	_, _, err = n.Member.Put(e, data, when)
+	return err
+}
+
+// step syncs and tells what the node has.
+func (n *node) step() []string {
+	n.Sync(n.t.Context())
+	return n.has()
+}
+
+func (n *node) has() []string {
+	names := []string{}
+	for _, live := range n.List() {
+		names = append(names, live.Name)
+	}
+	if n.bench.sw.Halted() {
+		names = append(names, "HALTED")
+	}
+	return names
+}
+
+func (n *node) want(got []string, want ...string) {
+	n.t.Helper()
+	if !slices.Equal(got, want) {
+		n.t.Errorf("the node has %q, want %q", got, want)
+	}
+}
+
+// inStep checks what State says.
+func (n *node) inStep(problem string, pending bool) {
+	n.t.Helper()
+	state := n.State()
+	if !strings.Contains(state.Error, problem) || (problem == "") != (state.Error == "") || state.Pending != pending {
+		n.t.Errorf("state is %+v, want the error %q and pending %t", state, problem, pending)
+	}
+}
+
+func halted(why string) State {
+	now := time.Now()
+	return State{Halted: true, Since: &now, Why: why}
+}
+
+func resumed() State {
+	now := time.Now()
+	return State{Since: &now}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestShareFollows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		storage := new(memory)
+		a, b := newNode(t, storage), newNode(t, storage)
+		must(t, a.put("one", `"ttl": "1h", `, nil))
+		must(t, b.put("two", `"ttl": 0, `, nil)) // without having looked: must not lose the first
+		a.want(a.step(), "one", "two")
+		b.want(b.step(), "one", "two")
+		for _, name := range []string{"one", "two"} {
+			if x, y := a.Get(name), b.Get(name); x.Revision != y.Revision || !x.Ends.Equal(y.Ends) || !x.Started.Equal(y.Started) {
+				t.Errorf("%s: revision %d, %v to %v on one node, %d, %v to %v on the other", name, x.Revision, x.Started, x.Ends, y.Revision, y.Started, y.Ends)
+			}
+		}
+		before := a.Get("one")
+		a.want(a.step(), "one", "two")
+		if a.Get("one") != before {
+			t.Error("an unchanged experiment was begun again")
+		}
+		must(t, a.put("one", `"ttl": "2h", `, nil))
+		b.want(b.step(), "one", "two")
+		if !b.Get("one").Ends.Equal(a.Get("one").Ends) {
+			t.Error("the replaced experiment has another end on the other node")
+		}
+		must(t, b.Member.Delete("two", nil))
+		a.want(a.step(), "one")
+		a.inStep("", false)
+		if state := a.State(); state.Group != a.Name() || state.Synced == nil {
+			t.Errorf("state is %+v", state)
+		}
+	})
+}
+
+func TestShareConditions(t *testing.T) {
+	storage := new(memory)
+	a, b := newNode(t, storage), newNode(t, storage)
+	must(t, a.put("one", "", nil))
+	never := func(*Live) bool { return false }
+	if err := b.put("one", "", never); !errors.Is(err, ErrModified) {
+		t.Errorf("put: got %v, want %v", err, ErrModified)
+	}
+	if err := b.Member.Delete("one", never); !errors.Is(err, ErrModified) {
+		t.Errorf("delete: got %v, want %v", err, ErrModified)
+	}
+	if err := b.Member.Delete("none", nil); !errors.Is(err, ErrUnknown) {
+		t.Errorf("delete: got %v, want %v", err, ErrUnknown)
+	}
+	if b.unloaded != 1 {
+		t.Errorf("%d unloaded, want the refused one", b.unloaded)
+	}
+	b.want(b.has(), "one") // a refused change has shown the document all the same
+	b.inStep("", false)
+}
+
+func TestShareHalt(t *testing.T) {
+	storage := new(memory)
+	a, b := newNode(t, storage), newNode(t, storage)
+	must(t, a.put("one", "", nil))
+	must(t, b.Member.Halt(halted("api")))
+	a.want(a.step(), "HALTED")
+	if err := a.put("two", "", nil); !errors.Is(err, ErrHalted) {
+		t.Errorf("put while halted: got %v, want %v", err, ErrHalted)
+	}
+	must(t, a.Resume(resumed()))
+	b.want(b.step())
+
+	must(t, a.Member.Halt(halted("api")))
+	b.Sync(t.Context())
+	must(t, a.Member.Halt(halted("again"))) // b has not seen this one
+	if err := b.Resume(resumed()); !errors.Is(err, ErrHaltedAgain) {
+		t.Errorf("resume: got %v, want %v", err, ErrHaltedAgain)
+	}
+	b.want(b.has(), "HALTED")
+	if why := b.bench.sw.State().Why; why != "again" {
+		t.Errorf("halted by %q, want the last halt", why)
+	}
+	must(t, b.Resume(resumed()))
+	a.want(a.step())
+
+	must(t, a.Member.Halt(halted("api")))
+	late := newNode(t, storage)
+	must(t, late.Restore(t.Context()))
+	late.want(late.has(), "HALTED")
+}
+
+// Whatever cannot be reached, a halt works at once and is delivered later; all
+// else is refused and has changed nothing.
+func TestShareStorageDown(t *testing.T) {
+	for _, call := range []string{"lock", "load", "store"} {
+		t.Run(call, func(t *testing.T) {
+			storage := new(memory)
+			a, b := newNode(t, storage), newNode(t, storage)
+			must(t, a.put("one", "", nil))
+			b.want(b.step(), "one")
+
+			storage.fail(errDown, call)
+			for name, err := range map[string]error{
+				"put":    a.put("two", "", nil),
+				"delete": a.Member.Delete("one", nil),
+				"resume": a.Resume(resumed()),
+			} {
+				if !errors.Is(err, ErrStorage) || !errors.Is(err, errDown) {
+					t.Errorf("%s: got %v, want %v", name, err, ErrStorage)
+				}
+			}
+			a.want(a.has(), "one")
+			a.inStep(errDown.Error(), false)
+			if err := a.Member.Halt(halted("api")); !errors.Is(err, ErrStorage) {
+				t.Errorf("halt: got %v, want %v", err, ErrStorage)
+			}
+			a.want(a.step(), "HALTED")
+			a.inStep(errDown.Error(), true)
+			if err := a.Resume(resumed()); !errors.Is(err, ErrStorage) {
+				t.Errorf("resume before the halt is delivered: got %v, want %v", err, ErrStorage)
+			}
+			if got := a.logs.FilterMessageSnippet("out of step").Len(); got != 1 {
+				t.Errorf("%d lines say that the storage is away, want 1", got)
+			}
+
+			storage.fail(nil)
+			a.want(a.step(), "HALTED")
+			a.inStep("", false)
+			b.want(b.step(), "HALTED")
+			if a.logs.FilterMessageSnippet("in step").Len() != 1 {
+				t.Error("no line says that the storage is back")
+			}
+		})
+	}
+}
+
+func TestShareUnlockFails(t *testing.T) {
+	storage := new(memory)
+	a := newNode(t, storage)
+	storage.fail(errDown, "unlock")
+	must(t, a.put("one", "", nil))
+	if a.logs.FilterMessageSnippet("unlocking").Len() != 1 {
+		t.Error("no line tells of the lock")
+	}
+}
+
+// What is no document is reported and left alone.
+func TestShareCorrupt(t *testing.T) {
+	storage := new(memory)
+	a := newNode(t, storage)
+	must(t, a.put("one", "", nil))
+	corrupt := []byte(`{"version": 7, "experim`)
+	must(t, storage.Store(t.Context(), object, corrupt))
+	a.want(a.step(), "one")
+	a.inStep("corrupt", false)
+	if err := a.put("two", "", nil); !errors.Is(err, ErrStorage) {
+		t.Errorf("put: got %v, want %v", err, ErrStorage)
+	}
+	if err := a.Restore(t.Context()); err == nil {
+		t.Error("restoring from it should fail")
+	}
+	if got, _ := storage.Load(t.Context(), object); !bytes.Equal(got, corrupt) {
+		t.Errorf("the object has become %s", got)
+	}
+}
+
+// An object that has vanished ends nothing: it is made anew.
+func TestShareGone(t *testing.T) {
+	storage := new(memory)
+	a, b := newNode(t, storage), newNode(t, storage)
+	must(t, a.put("one", `"ttl": 0, `, nil))
+	b.want(b.step(), "one")
+	storage.objects.Delete(object)
+	a.want(a.step(), "one")
+	b.want(b.step(), "one")
+	a.inStep("", false)
+
+	storage.objects.Delete(object)
+	must(t, b.put("two", "", nil))
+	a.want(a.step(), "one", "two")
+
+	must(t, a.Member.Halt(halted("api")))
+	b.Sync(t.Context())
+	storage.objects.Delete(object)
+	b.want(b.step(), "HALTED")
+	late := newNode(t, storage)
+	late.want(late.step(), "HALTED")
+}
+
+// An experiment in the storage that breaks the rules is told of once and left
+// out; the others go on.
+func TestShareIgnores(t *testing.T) {
+	storage := new(memory)
+	a, b := newNode(t, storage), newNode(t, storage)
+	must(t, a.put("good", "", nil))
+	for name, experiment := range map[string]string{
+		"file":   `{"points": ["*"], "faults": [{"fault": "respond", "status_code": 500, "body_file": "/etc/passwd"}]}`,
+		"kind":   `{"points": ["*"], "faults": [{"fault": "no_such_kind"}]}`,
+		"nobody": `{"faults": [{"fault": "close"}]}`,
+	} {
+		a.edit(func(doc *document) {
+			doc.Experiments[name] = record{Experiment: json.RawMessage(experiment), Revision: 100, Started: time.Now()}
+		})
+	}
+	for range 3 {
+		a.edit(func(doc *document) { doc.Version++ })
+		b.want(b.step(), "good")
+	}
+	if got := b.logs.FilterMessageSnippet("ignoring").Len(); got != 3 {
+		t.Errorf("%d lines, want one for each bad experiment", got)
+	}
+	b.inStep("", false)
+}
+
+// edit changes the document behind the nodes' backs.
+func (n *node) edit(change func(*document)) {
+	n.t.Helper()
+	doc, _, err := n.load(n.t.Context())
+	must(n.t, err)
+	change(doc)
+	data, err := json.Marshal(doc)
+	must(n.t, err)
+	must(n.t, n.storage.Store(n.t.Context(), object, data))
+}
+
+// Follow keeps up within the interval; what has expired is in no document for
+// long.
+func TestShareFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const interval = time.Second
+		storage := new(memory)
+		a, b := newNode(t, storage), newNode(t, storage)
+		ctx, stop := context.WithCancel(t.Context())
+		go b.Follow(ctx, interval)
+		synctest.Wait()
+		must(t, a.put("short", `"ttl": "1m", `, nil))
+		time.Sleep(interval)
+		synctest.Wait()
+		b.want(b.has(), "short")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		b.want(b.has())
+		late := newNode(t, storage)
+		late.want(late.step())
+		must(t, a.put("next", "", nil))
+		if doc, _, err := a.load(t.Context()); err != nil || len(doc.Experiments) != 1 {
+			t.Errorf("the document has %v, %v, want what is on only", doc, err)
+		}
+		stop()
+		synctest.Wait()
+	})
+}
+
+// Experiments that are put, deleted and halted from all sides at once leave all
+// nodes the same.
+func TestShareConcurrent(t *testing.T) {
+	storage := new(memory)
+	nodes := []*node{newNode(t, storage), newNode(t, storage), newNode(t, storage)}
+	names := []string{"a", "b", "c", "d"}
+	var wg sync.WaitGroup
+	for i, n := range nodes {
+		wg.Go(func() {
+			for round := range 50 {
+				name := names[(i+round)%len(names)]
+				switch round % 5 {
+				case 3:
+					_ = n.Member.Delete(name, nil)
+				case 4:
+					n.Sync(t.Context())
+				default:
+					if err := n.put(name, `"ttl": 0, `, nil); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	var all [][]string
+	for _, n := range nodes {
+		all = append(all, n.step())
+	}
+	if !slices.Equal(all[0], all[1]) || !slices.Equal(all[0], all[2]) {
+		t.Errorf("the nodes have %q", all)
+	}
+}
