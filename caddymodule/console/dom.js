@@ -47,14 +47,16 @@ export function keyed(list, items, keyOf, make) {
   for (const node of rows.values()) node.remove();
 }
 
-// options fills a select and keeps what is chosen.
+// options fills a select and keeps what is chosen, even if it is not among the
+// values any more: nothing else may be chosen unasked.
 export function options(select, values) {
   const wanted = JSON.stringify(values);
   if (select.dataset.values === wanted) return;
   const chosen = select.value;
   select.dataset.values = wanted;
-  select.replaceChildren(...values.map(([value, label]) => el("option", { value }, label)));
-  if (values.some(([value]) => value === chosen)) select.value = chosen;
+  const all = chosen === "" || values.some(([value]) => value === chosen) ? values : [...values, [chosen, chosen]];
+  select.replaceChildren(...all.map(([value, label]) => el("option", { value }, label)));
+  if (chosen !== "") select.value = chosen;
 }
 
 const svgNS = "http://www.w3.org/2000/svg";

@@ -137,7 +137,8 @@ function experimentRow(first, change) {
     text(line, e.line);
     text(left, e.ends ? span(e.time_left) + " left" : "no end");
     extend.hidden = !e.ends;
-    const where = e.applies_to.length > 0 ? "at " + e.applies_to.join(", ") : "at no point of the running configuration";
+    const everywhere = (e.experiment.points ?? ["*"]).includes("*");
+    const where = e.applies_to.length === 0 ? "at no point of the running configuration" : everywhere ? "at all points" : "at " + e.applies_to.join(", ");
     text(about, e.experiment.note ? `${where}: ${e.experiment.note}` : where);
     numbers.update(e.rates);
   };

@@ -139,7 +139,7 @@ const tests = {
     await page.locator("#start-path").fill("/orders/*");
     await page.locator("#start-settings input").first().fill("599");
     await page.getByText("The line is right.").waitFor();
-    assert.equal(await page.locator("#start-line").inputValue(), "respond 599");
+    assert.equal(await page.locator("#start-line").inputValue(), "match path /orders/*; respond 599");
     await page.locator("#start-name").fill("orders");
     await page.locator("#start-note").fill("does the client retry?");
     await page.getByRole("button", { name: "Start" }).click();
@@ -216,6 +216,34 @@ const tests = {
     await page.locator("mark", { hasText: /^delay$/ }).waitFor();
     await line.fill("percent 10; delay 1s; respond 503");
     await page.getByText("The line is right.").waitFor();
+    await close(page);
+  },
+
+  async "the form writes the whole line"() {
+    const page = await open({}, "/#start");
+    const line = page.locator("#start-line");
+    const right = page.getByText("The line is right.");
+    await right.waitFor();
+    for (const kind of await page.locator("#start-kind option").allTextContents()) {
+      const [answer] = await Promise.all([
+        page.waitForResponse((answer) => answer.url().endsWith("/fault/line")),
+        page.locator("#start-kind").selectOption(kind),
+      ]);
+      assert.equal(answer.status(), 200, await line.inputValue());
+    }
+    await page.locator("#start-kind").selectOption("close");
+    await page.getByRole("button", { name: "Start" }).click();
+    await page.getByText("Say which requests").waitFor();
+    await page.locator("#start-path").fill("/a /b/*");
+    assert.equal(await line.inputValue(), "match path /a /b/*; close");
+    await page.locator("#start-header").fill("X-Test");
+    await page.locator("#start-value").fill("it's");
+    assert.equal(await line.inputValue(), "match `path('/a', '/b/*') && header({'X-Test': 'it\\'s'})`; close");
+    await page.locator("#start-name").fill("both");
+    await page.getByRole("button", { name: "Start" }).click();
+    await page.locator('[data-experiment="both"]', { hasText: "at all points" }).waitFor();
+    assert.equal((await ask(site, "/a")).status, 200);
+    await assert.rejects(ask(site, "/b/c", { "X-Test": "it's" }));
     await close(page);
   },
 
