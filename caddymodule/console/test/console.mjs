@@ -244,6 +244,44 @@ const tests = {
     await page.locator('[data-experiment="both"]', { hasText: "at all points" }).waitFor();
     assert.equal((await ask(site, "/a")).status, 200);
     await assert.rejects(ask(site, "/b/c", { "X-Test": "it's" }));
+    // what ends does not change a choice
+    await go(page, "feed");
+    await page.locator("#feed-rule").selectOption("both");
+    await go(page, "overview");
+    await page.getByRole("button", { name: "Stop both" }).click();
+    await page.locator('[data-experiment="both"]').waitFor({ state: "detached" });
+    assert.equal(await page.locator("#feed-rule").inputValue(), "both");
+    await close(page);
+  },
+
+  async "the feed comes back"() {
+    const page = await open();
+    const hit = (id, path) => `event: done\ndata: ${JSON.stringify({ seq: 1, id, path, method: "GET", rule: "moved", kind: "respond", time: new Date().toISOString(), done: true })}\n\n`;
+    const answers = [{ status: 502 }, { contentType: "text/event-stream", body: hit("a", "/before") }, { contentType: "text/event-stream", body: hit("b", "/after") }];
+    await page.route("**/fault/journal*", (route) => route.fulfill(answers.length > 1 ? answers.shift() : answers[0]));
+    await page.reload();
+    await go(page, "feed");
+    await page.getByText("GET /before").waitFor();
+    await page.getByText("GET /after").waitFor(); // the same number, of a Caddy that was started anew
+    await page.unroute("**/fault/journal*");
+    await page.waitForFunction(() => document.querySelector("#feed-state").textContent === "");
+    await page.evaluate(() => {
+      Object.defineProperty(document, "hidden", { value: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+      document.querySelector("#feed-pause").click(); // shows the state
+    });
+    await page.getByText("not connected · paused").waitFor(); // browsers open few connections at a time
+    page.complaints = page.complaints.filter((text) => !/status of 502/.test(text));
+    await close(page);
+  },
+
+  async "a paused feed follows the choice of a rule"() {
+    const page = await open({}, "/#feed");
+    await ask(site, "/mail/z");
+    await page.locator('#entries [data-rule="moved"]').first().waitFor();
+    await page.getByRole("button", { name: "Pause" }).click();
+    await page.locator("#feed-rule").selectOption("trigger");
+    assert.equal(await page.locator("#entries > li").count(), 0);
     await close(page);
   },
 
