@@ -27,9 +27,12 @@ async function refresh() {
     start.showPoints(state.points);
     feed.showRules(state);
     if (!loaded) await load();
-    problem("");
+    problem(state.share?.error ? `Out of step with the group '${state.share.group}': ${state.share.error}` : "");
   } catch (error) {
-    problem(error.status ? error.message : "Caddy does not answer. What stands here may be out of date.");
+    text(byId("status-text"), "No answer");
+    document.documentElement.classList.add("lost");
+    document.title = "No answer – Faults";
+    problem(error.message + " What stands here may be out of date.");
   }
   clearTimeout(timer);
   if (!document.hidden) timer = setTimeout(refresh, period);
@@ -51,6 +54,7 @@ function problem(message) {
 
 function showSwitch({ halted, since, why }) {
   document.documentElement.classList.toggle("halted", halted);
+  document.documentElement.classList.remove("lost");
   const when = since ? ` at ${clock(since)}` : "";
   const who = why ? ` by ${why}` : "";
   text(byId("status-text"), halted ? `Halted${when}${who}: nothing is injected` : "Live");

@@ -115,5 +115,10 @@ export function span(seconds) {
   return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
 }
 
-// clock tells the time of day of an instant.
-export const clock = (instant) => new Date(instant).toLocaleTimeString([], { hour12: false });
+// clock tells the time of day of an instant, and the day unless it is today.
+export function clock(instant) {
+  const at = new Date(instant);
+  const time = at.toLocaleTimeString([], { hour12: false });
+  if (at.toDateString() === new Date().toDateString()) return time;
+  return at.toLocaleDateString([], { day: "numeric", month: "short" }) + " " + time;
+}

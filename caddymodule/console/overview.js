@@ -23,6 +23,11 @@ export function show(state, change) {
     ...p,
     rules: p.rules.map((r) => ({ ...r, point: p.point, halted: state.halted, rates: rate(`rule ${p.point} ${r.name}`, r.hits, sum(r.passed)) })),
   })), (p) => p.point, (p) => pointBlock(p, change));
+  byId("no-points").hidden = state.points.length > 0;
+  const { seconds } = ratesOf("time", 0, 0);
+  const during = seconds < 55 ? `last ${Math.max(1, seconds)} s` : "last minute";
+  text(byId("sum-hits-of"), "Injected, " + during);
+  text(byId("sum-passed-of"), "Passed, " + during);
   text(byId("sum-hits"), totals.hits);
   text(byId("sum-passed"), totals.passed);
   text(byId("sum-active"), state.active);

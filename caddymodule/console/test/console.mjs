@@ -198,6 +198,7 @@ const tests = {
 
   async "the overview counts"() {
     const page = await open();
+    assert.match(await page.locator("#sum-hits-of").textContent(), /^Injected, last \d+ s$/);
     await until("a rule has been counted", async () => {
       await ask(site, "/mail/y");
       return await page.locator('#points [data-rule="moved"] .figures b').first().textContent() !== "0";
@@ -251,6 +252,42 @@ const tests = {
     await page.getByRole("button", { name: "Stop both" }).click();
     await page.locator('[data-experiment="both"]').waitFor({ state: "detached" });
     assert.equal(await page.locator("#feed-rule").inputValue(), "both");
+    await close(page);
+  },
+
+  async "a page without an answer says so"() {
+    const page = await open();
+    const status = page.locator("#status-text");
+    await page.route("**/fault/", (route) => route.abort());
+    await status.getByText("No answer").waitFor();
+    await page.getByText("Caddy does not answer. What stands here may be out of date.").waitFor();
+    await page.unroute("**/fault/");
+    await status.getByText("Live").waitFor();
+    await page.addInitScript(() => {
+      const timeout = AbortSignal.timeout;
+      AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms / 10);
+    });
+    await page.reload();
+    await status.getByText("Live").waitFor();
+    await page.route("**/fault/", () => {}); // for ever
+    await status.getByText("No answer").waitFor();
+    page.complaints = page.complaints.filter((text) => !/net::ERR_FAILED/.test(text));
+    await close(page);
+  },
+
+  async "what is rare is said, too"() {
+    const page = await open();
+    let change = {};
+    await page.route("**/fault/", async (route) => {
+      const answer = await route.fetch();
+      await route.fulfill({ response: answer, json: { ...await answer.json(), ...change } });
+    });
+    change = { points: [] };
+    await page.getByText("The running configuration has no injection point").waitFor();
+    change = { share: { group: "staging", error: "no route" } };
+    await page.getByText("Out of step with the group 'staging': no route").waitFor();
+    change = { halted: true, since: "2020-02-03T12:00:00Z", why: "halt_when" };
+    await page.getByText(/Halted at 3 Feb \d\d:00:00 by halt_when/).waitFor();
     await close(page);
   },
 
