@@ -74,11 +74,12 @@ async function turn(path) {
   await refresh();
 }
 
-// view shows the part of the page that the address names.
+// view shows the part of the page that the address names, without a name the
+// first. Another name, such as #main, leaves the one that is shown.
 function view() {
   const views = [...document.querySelectorAll("main > section")];
-  const wanted = location.hash.slice(1);
-  const shown = views.find((section) => section.id === wanted) ?? views[0];
+  const wanted = location.hash.slice(1) || views[0].id;
+  const shown = views.find((section) => section.id === wanted) ?? views.find((section) => !section.hidden);
   for (const section of views) section.hidden = section !== shown;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.hash === "#" + shown.id) link.setAttribute("aria-current", "page");

@@ -404,10 +404,22 @@ const tests = {
 
   async "it fits a screen of 360 pixels"() {
     const page = await open({ viewport: { width: 360, height: 740 } });
+    const long = "w".repeat(64);
+    await page.route("**/fault/", async (route) => {
+      const answer = await route.fetch();
+      const state = await answer.json();
+      [state.points[0].point, state.points[0].rules[0].name] = [long, long];
+      await route.fulfill({ response: answer, json: state });
+    });
+    await page.getByText(long).first().waitFor();
+    await go(page, "overview");
+    await go(page, "overview"); // goes to where it is
+    assert.equal(await page.evaluate(() => scrollY), 0, "the head covers the view");
     for (const view of views) {
       await go(page, view);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth);
       assert.ok(wide <= 360, `${view} is ${wide} pixels wide`);
+      assert.ok(await page.evaluate(() => document.querySelector("nav").scrollWidth <= 360), "the views do not fit");
       assert.ok(await page.getByRole("button", { name: "Halt all faults" }).isVisible());
     }
     await close(page);
@@ -423,6 +435,12 @@ const tests = {
     for (const name of ["Skip to content", "Halt all faults", "Start", "Catalogue", "Switch off"]) {
       assert.ok(reached.has(name), `${name} is not among ${[...reached]}`);
     }
+    await go(page, "feed");
+    await page.locator(".skip").focus();
+    await page.keyboard.press("Enter");
+    await page.waitForURL("**/#main");
+    assert.ok(await page.locator("#feed").isVisible(), "the way to the content has left the view");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "main");
     await close(page);
   },
 
