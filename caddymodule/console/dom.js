@@ -95,16 +95,24 @@ export function toast(message) {
 // copy puts a text on the clipboard. Browsers offer that to secure origins only;
 // elsewhere the old command has to do.
 export async function copy(value) {
-  if (navigator.clipboard) await navigator.clipboard.writeText(value);
-  else {
-    const field = el("textarea", { readonly: true, class: "unseen" });
-    field.value = value;
-    document.body.append(field);
-    field.select();
-    document.execCommand("copy");
-    field.remove();
+  try {
+    if (navigator.clipboard) await navigator.clipboard.writeText(value);
+    else copyByCommand(value);
+    toast("Copied: " + value);
+  } catch (error) {
+    toast("Cannot copy: " + error.message);
   }
-  toast("Copied: " + value);
+}
+
+function copyByCommand(value) {
+  const focused = document.activeElement;
+  const field = el("textarea", { readonly: true, class: "unseen" });
+  field.value = value;
+  document.body.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+  focused?.focus();
 }
 
 // span tells a time in seconds, such as "4 min 10 s".

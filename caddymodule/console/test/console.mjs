@@ -325,6 +325,9 @@ const tests = {
   async "explain says which rule would hit"() {
     const page = await open({}, "/#explain");
     await page.locator("#explain-url").fill("https://example.com/mail/inbox");
+    await page.locator("#explain-headers").fill("X-User 42");
+    await page.getByRole("button", { name: "Explain" }).click();
+    await page.getByText("'X-User 42' is no header").waitFor();
     await page.locator("#explain-headers").fill("X-User: 42");
     await page.getByRole("button", { name: "Explain" }).click();
     await page.locator('#explained [data-rule="moved"]', { hasText: "hits" }).waitFor();
