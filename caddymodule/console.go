@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -92,15 +93,17 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 
 // feedRate is how many events a second a console gets of the journal, unless it
 // asks for less: what more could a person read.
-const feedRate = "100"
+const feedRate = 100
 
 // apiRequest is the request as the API knows it.
 func apiRequest(r *http.Request, rest string) *http.Request {
 	r = r.Clone(r.Context())
 	r.URL.Path, r.URL.RawPath = apiPrefix+"/"+rest, ""
-	if query := r.URL.Query(); rest == "journal" && !query.Has("rate") {
-		query.Set("rate", feedRate)
-		r.URL.RawQuery = query.Encode()
+	if query := r.URL.Query(); rest == "journal" {
+		if rate, err := strconv.Atoi(query.Get("rate")); err != nil || rate > feedRate {
+			query.Set("rate", strconv.Itoa(feedRate))
+			r.URL.RawQuery = query.Encode()
+		}
 	}
 	return r
 }

@@ -176,6 +176,18 @@ func TestConsolePaths(t *testing.T) {
 	}
 }
 
+// Nobody gets more events than a person reads.
+func TestConsoleFeedRate(t *testing.T) {
+	for query, want := range map[string]string{
+		"": "100", "rate=7": "7", "rate=": "100", "rate=1000000": "100", "rate=99999999999999999999": "100", "rate=0": "0", "rule=r&rate=101": "100",
+	} {
+		got := apiRequest(httptest.NewRequest("GET", "/console/fault/journal?"+query, nil), "journal").URL.Query()
+		if got.Get("rate") != want || len(got["rate"]) != 1 {
+			t.Errorf("%s: got the rate %q, want %s", query, got["rate"], want)
+		}
+	}
+}
+
 // The API tells which word of a line is wrong.
 func TestReadLine(t *testing.T) {
 	tests := []struct {

@@ -186,7 +186,7 @@ func formatFault(raw json.RawMessage) string {
 			return text
 		}
 	}
-	return inline.Fault + " " + string(withoutKind(want))
+	return strings.TrimSuffix(inline.Fault+" "+string(withoutKind(want)), " {}")
 }
 
 func faultWords(kind string, fault any) (text string, ok bool) {

@@ -11,15 +11,22 @@ export class Refused extends Error {
   }
 }
 
+const patience = 10_000; // milliseconds
+
 // call asks the API and returns the JSON of its answer, null without one.
 export async function call(method, path, body, headers = {}) {
-  const request = { method, headers: { ...headers }, cache: "no-store" };
+  const request = { method, headers: { ...headers }, cache: "no-store", signal: AbortSignal.timeout(patience) };
   if (method !== "GET") {
     request.headers["Content-Type"] = "application/json";
     if (body !== undefined) request.body = JSON.stringify(body);
   }
-  const answer = await fetch(new URL(path, base), request);
-  const answered = await answer.text();
+  let answer, answered;
+  try {
+    answer = await fetch(new URL(path, base), request);
+    answered = await answer.text();
+  } catch {
+    throw new Error("Caddy does not answer.");
+  }
   let value = null;
   try {
     if (answered) value = JSON.parse(answered);

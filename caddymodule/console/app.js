@@ -27,9 +27,12 @@ async function refresh() {
     start.showPoints(state.points);
     feed.showRules(state);
     if (!loaded) await load();
-    problem("");
+    problem(state.share?.error ? `Out of step with the group '${state.share.group}': ${state.share.error}` : "");
   } catch (error) {
-    problem(error.status ? error.message : "Caddy does not answer. What stands here may be out of date.");
+    text(byId("status-text"), "No answer");
+    document.documentElement.classList.add("lost");
+    document.title = "No answer – Faults";
+    problem(error.message + " What stands here may be out of date.");
   }
   clearTimeout(timer);
   if (!document.hidden) timer = setTimeout(refresh, period);
@@ -51,6 +54,7 @@ function problem(message) {
 
 function showSwitch({ halted, since, why }) {
   document.documentElement.classList.toggle("halted", halted);
+  document.documentElement.classList.remove("lost");
   const when = since ? ` at ${clock(since)}` : "";
   const who = why ? ` by ${why}` : "";
   text(byId("status-text"), halted ? `Halted${when}${who}: nothing is injected` : "Live");
@@ -70,11 +74,12 @@ async function turn(path) {
   await refresh();
 }
 
-// view shows the part of the page that the address names.
+// view shows the part of the page that the address names, without a name the
+// first. Another name, such as #main, leaves the one that is shown.
 function view() {
   const views = [...document.querySelectorAll("main > section")];
-  const wanted = location.hash.slice(1);
-  const shown = views.find((section) => section.id === wanted) ?? views[0];
+  const wanted = location.hash.slice(1) || views[0].id;
+  const shown = views.find((section) => section.id === wanted) ?? views.find((section) => !section.hidden);
   for (const section of views) section.hidden = section !== shown;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.hash === "#" + shown.id) link.setAttribute("aria-current", "page");

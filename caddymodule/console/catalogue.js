@@ -30,6 +30,6 @@ function row(code) {
       el("span", { class: "quiet" }, code.source)),
     code.code >= 200 ? el("div", { class: "actions" },
       action("directive", `fault ${code.text}`),
-      action("curl -H", `curl -i -H 'X-Fault: ${code.text}' ${location.origin}/`),
+      action("curl -H", `curl -i -H 'X-Fault: ${code.text}' https://example.com/`),
       action("JSON", JSON.stringify(fault))) : el("span", { class: "quiet" }, "interim: cannot be sent"));
 }

@@ -47,14 +47,16 @@ export function keyed(list, items, keyOf, make) {
   for (const node of rows.values()) node.remove();
 }
 
-// options fills a select and keeps what is chosen.
+// options fills a select and keeps what is chosen, even if it is not among the
+// values any more: nothing else may be chosen unasked.
 export function options(select, values) {
   const wanted = JSON.stringify(values);
   if (select.dataset.values === wanted) return;
   const chosen = select.value;
   select.dataset.values = wanted;
-  select.replaceChildren(...values.map(([value, label]) => el("option", { value }, label)));
-  if (values.some(([value]) => value === chosen)) select.value = chosen;
+  const all = chosen === "" || values.some(([value]) => value === chosen) ? values : [...values, [chosen, chosen]];
+  select.replaceChildren(...all.map(([value, label]) => el("option", { value }, label)));
+  if (chosen !== "") select.value = chosen;
 }
 
 const svgNS = "http://www.w3.org/2000/svg";
@@ -93,16 +95,24 @@ export function toast(message) {
 // copy puts a text on the clipboard. Browsers offer that to secure origins only;
 // elsewhere the old command has to do.
 export async function copy(value) {
-  if (navigator.clipboard) await navigator.clipboard.writeText(value);
-  else {
-    const field = el("textarea", { readonly: true, class: "unseen" });
-    field.value = value;
-    document.body.append(field);
-    field.select();
-    document.execCommand("copy");
-    field.remove();
+  try {
+    if (navigator.clipboard) await navigator.clipboard.writeText(value);
+    else copyByCommand(value);
+    toast("Copied: " + value);
+  } catch (error) {
+    toast("Cannot copy: " + error.message);
   }
-  toast("Copied: " + value);
+}
+
+function copyByCommand(value) {
+  const focused = document.activeElement;
+  const field = el("textarea", { readonly: true, class: "unseen" });
+  field.value = value;
+  document.body.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+  focused?.focus();
 }
 
 // span tells a time in seconds, such as "4 min 10 s".
@@ -113,5 +123,10 @@ export function span(seconds) {
   return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
 }
 
-// clock tells the time of day of an instant.
-export const clock = (instant) => new Date(instant).toLocaleTimeString([], { hour12: false });
+// clock tells the time of day of an instant, and the day unless it is today.
+export function clock(instant) {
+  const at = new Date(instant);
+  const time = at.toLocaleTimeString([], { hour12: false });
+  if (at.toDateString() === new Date().toDateString()) return time;
+  return at.toLocaleDateString([], { day: "numeric", month: "short" }) + " " + time;
+}

@@ -20,8 +20,9 @@ export function begin() {
 function request() {
   const header = {};
   for (const line of byId("explain-headers").value.split("\n")) {
+    if (line.trim() === "") continue;
     const colon = line.indexOf(":");
-    if (colon < 1) continue;
+    if (colon < 1) throw new Error(`'${line}' is no header: want a name, a colon and a value.`);
     const name = line.slice(0, colon).trim();
     (header[name] ??= []).push(line.slice(colon + 1).trim());
   }

@@ -4,23 +4,31 @@ import { follow } from "./api.js";
 import { byId, clock, el, keyed, options, text } from "./dom.js";
 
 const kept = 300; // rows
+const retry = 2000; // milliseconds
 
 let source = null;
-let entries = new Map(); // by number
+let again; // timer of the next try
+let entries = new Map(); // by ID
 let skipped = 0;
 let paused = false;
 let waiting = false; // for the next frame
 
 // begin opens the feed.
 export function begin() {
-  byId("feed-rule").addEventListener("change", open);
+  byId("feed-rule").addEventListener("change", () => {
+    entries = new Map();
+    skipped = 0;
+    list();
+    open();
+  });
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   byId("feed-pause").addEventListener("click", () => {
     paused = !paused;
     byId("feed-pause").setAttribute("aria-pressed", String(paused));
     text(byId("feed-pause"), paused ? "Go on" : "Pause");
     show();
   });
-  open();
+  if (!document.hidden) open();
 }
 
 // showRules lists the rules to choose from.
@@ -30,16 +38,23 @@ export function showRules(state) {
   options(byId("feed-rule"), [["", "all"], ...[...new Set(names)].sort().map((name) => [name, name])]);
 }
 
-function open() {
+function close() {
+  clearTimeout(again);
   source?.close();
-  entries = new Map();
+}
+
+// open follows the journal, from the last entries on. Those that were not over
+// come again if they are known: Caddy may be another process now.
+function open() {
+  close();
+  for (const entry of entries.values()) if (!entry.done) entries.delete(entry.id);
   source = follow(byId("feed-rule").value);
   const take = (event) => {
     const entry = JSON.parse(event.data);
-    if (!entry.done || !entries.has(entry.seq) || !entries.get(entry.seq).done) entries.set(entry.seq, entry);
-    for (const seq of entries.keys()) {
+    if (!entries.get(entry.id)?.done) entries.set(entry.id, entry);
+    for (const id of entries.keys()) {
       if (entries.size <= kept) break;
-      entries.delete(seq); // the oldest comes first
+      entries.delete(id); // the oldest comes first
     }
     later();
   };
@@ -50,7 +65,11 @@ function open() {
     later();
   });
   source.addEventListener("open", later);
-  source.addEventListener("error", later);
+  source.addEventListener("error", () => { // a browser by itself gives up where a proxy answers for Caddy
+    close();
+    again = setTimeout(open, retry);
+    later();
+  });
   later();
 }
 
@@ -66,13 +85,16 @@ function later() {
 
 function show() {
   const notes = [];
-  if (source.readyState !== EventSource.OPEN) notes.push("not connected");
+  if (source?.readyState !== EventSource.OPEN) notes.push("not connected");
   if (skipped > 0) notes.push(`${skipped} more came too fast to show`);
   if (paused) notes.push("paused");
   text(byId("feed-state"), notes.join(" · "));
-  if (paused) return;
-  const rows = [...entries.values()].sort((a, b) => b.seq - a.seq);
-  keyed(byId("entries"), rows, (e) => e.seq, row);
+  if (!paused) list();
+}
+
+function list() {
+  const rows = [...entries.values()].sort((a, b) => Date.parse(b.time) - Date.parse(a.time) || b.seq - a.seq);
+  keyed(byId("entries"), rows, (e) => e.id, row);
   byId("no-entries").hidden = rows.length > 0;
 }
 

@@ -23,6 +23,11 @@ export function show(state, change) {
     ...p,
     rules: p.rules.map((r) => ({ ...r, point: p.point, halted: state.halted, rates: rate(`rule ${p.point} ${r.name}`, r.hits, sum(r.passed)) })),
   })), (p) => p.point, (p) => pointBlock(p, change));
+  byId("no-points").hidden = state.points.length > 0;
+  const { seconds } = ratesOf("time", 0, 0);
+  const during = seconds < 55 ? `last ${Math.max(1, seconds)} s` : "last minute";
+  text(byId("sum-hits-of"), "Injected, " + during);
+  text(byId("sum-passed-of"), "Passed, " + during);
   text(byId("sum-hits"), totals.hits);
   text(byId("sum-passed"), totals.passed);
   text(byId("sum-active"), state.active);
@@ -137,7 +142,8 @@ function experimentRow(first, change) {
     text(line, e.line);
     text(left, e.ends ? span(e.time_left) + " left" : "no end");
     extend.hidden = !e.ends;
-    const where = e.applies_to.length > 0 ? "at " + e.applies_to.join(", ") : "at no point of the running configuration";
+    const everywhere = (e.experiment.points ?? ["*"]).includes("*");
+    const where = e.applies_to.length === 0 ? "at no point of the running configuration" : everywhere ? "at all points" : "at " + e.applies_to.join(", ");
     text(about, e.experiment.note ? `${where}: ${e.experiment.note}` : where);
     numbers.update(e.rates);
   };

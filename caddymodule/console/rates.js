@@ -18,6 +18,9 @@ class Rates {
   get hits() { return this.#readings.at(-1).hits - this.#readings[0].hits; }
   get passed() { return this.#readings.at(-1).passed - this.#readings[0].passed; }
 
+  // seconds is how long that is, which is less at the beginning.
+  get seconds() { return Math.round((this.#readings.at(-1).at - this.#readings[0].at) / 1000); }
+
   // bars are the hits of the last minute in that many equal parts.
   bars(count) {
     const sums = new Array(count).fill(0);

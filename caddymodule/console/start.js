@@ -23,8 +23,8 @@ const settings = {
 };
 const unknown = [{ label: "Settings", free: true }];
 
-// Kinds whose settings need a block of lines.
-const blocks = ["choose", "sequence", "patch"];
+// Kinds whose settings need a block of lines, or that are for a transport only.
+const unusable = ["choose", "sequence", "patch", "refuse"];
 
 let changed = () => {};
 let fromLine = null; // the rule that the line means; null while it means none
@@ -34,12 +34,12 @@ let asked = 0;
 // experiment has begun.
 export function begin(kinds, change) {
   changed = change;
-  const usable = kinds.filter((kind) => !blocks.includes(kind));
+  const usable = kinds.filter((kind) => !unusable.includes(kind));
   options(byId("start-kind"), usable.map((kind) => [kind, kind]));
   byId("start-kind").value = "respond";
   byId("start-kind").addEventListener("change", () => { showSettings(); write(); });
   byId("start-settings").addEventListener("input", write);
-  byId("start-percent").addEventListener("input", write);
+  for (const id of ["start-path", "start-header", "start-value", "start-percent"]) byId(id).addEventListener("input", write);
   byId("start-line").addEventListener("input", validate);
   byId("start-form").addEventListener("submit", start);
   byId("start-name").value = freshName();
@@ -47,9 +47,10 @@ export function begin(kinds, change) {
   write();
 }
 
-// showPoints lists the injection points to choose from.
+// showPoints lists the injection points to choose from. Everything at once is
+// broken only if somebody says so.
 export function showPoints(points) {
-  options(byId("start-point"), [["*", "all"], ...points.map((p) => [p.point, p.point])]);
+  options(byId("start-point"), [["", "any"], ["*", "any, every request"], ...points.map((p) => [p.point, p.point])]);
 }
 
 const freshName = () => "console-" + Math.random().toString(36).slice(2, 6);
@@ -69,6 +70,18 @@ function quote(word) {
   return word.includes("`") ? `"${word.replaceAll('"', '\\"')}"` : "`" + word + "`";
 }
 
+// matchers is the part of the line for the fields path and header. The word
+// `match` takes one matcher, so two make an expression.
+function matchers() {
+  const paths = byId("start-path").value.split(/\s+/).filter(Boolean);
+  const header = byId("start-header").value.trim();
+  const value = byId("start-value").value.trim() || "*";
+  const text = (word) => "'" + word.replace(/[\\']/g, "\\$&") + "'";
+  if (paths.length > 0 && header) return `match ${quote(`path(${paths.map(text).join(", ")}) && header({${text(header)}: ${text(value)}})`)}; `;
+  if (paths.length > 0) return `match path ${paths.map(quote).join(" ")}; `;
+  return header ? `match header ${quote(header)} ${quote(value)}; ` : "";
+}
+
 // write makes the line of the fields.
 function write() {
   const words = [byId("start-kind").value];
@@ -78,7 +91,7 @@ function write() {
   }
   const percent = byId("start-percent").value.trim();
   const share = percent && percent !== "100" ? `percent ${percent}; ` : "";
-  byId("start-line").value = share + words.join(" ");
+  byId("start-line").value = matchers() + share + words.join(" ");
   validate();
 }
 
@@ -110,14 +123,9 @@ function marked(line, { message, body }) {
   return [el("span", { class: "echo code" }, part(0, body.start), el("mark", {}, part(body.start, body.end) || " "), part(body.end)), message];
 }
 
-// matchers are what the fields for path and header ask for.
-function matchers() {
-  const match = {};
-  const path = byId("start-path").value.trim();
-  const header = byId("start-header").value.trim();
-  if (path) match.path = [path];
-  if (header) match.header = { [header]: [byId("start-value").value.trim() || "*"] };
-  return match;
+function refuse(message) {
+  byId("start-answer").replaceChildren(message);
+  byId("start-answer").classList.add("wrong");
 }
 
 async function start(event) {
@@ -127,20 +135,23 @@ async function start(event) {
     byId("start-line").focus();
     return;
   }
-  const extra = matchers();
-  const wanted = { ...fromLine, points: [byId("start-point").value] };
-  if (Object.keys(extra).length > 0) wanted.match = (fromLine.match ?? [{}]).map((set) => ({ ...extra, ...set }));
+  const point = byId("start-point").value;
+  if (!point && !fromLine.match) {
+    refuse("Say which requests: by a path, a header or an injection point.");
+    byId("start-path").focus();
+    return;
+  }
+  const wanted = { ...fromLine };
+  if (point) wanted.points = [point];
   const ttl = byId("start-ttl").value.trim();
   const note = byId("start-note").value.trim();
   if (ttl) wanted.ttl = ttl === "0" ? 0 : ttl;
   if (note) wanted.note = note;
-  const name = byId("start-name").value.trim();
+  const name = byId("start-name").value.trim() || freshName();
   try {
     await call("PUT", experiment(name), wanted, { "If-None-Match": "*" });
   } catch (error) {
-    const message = error.status === 412 ? `An experiment '${name}' is running already: choose another name.` : error.message;
-    byId("start-answer").replaceChildren(message);
-    byId("start-answer").classList.add("wrong");
+    refuse(error.status === 412 ? `An experiment '${name}' is running already: choose another name.` : error.message);
     return;
   }
   toast(`Started ${name}`);

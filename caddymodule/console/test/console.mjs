@@ -139,7 +139,7 @@ const tests = {
     await page.locator("#start-path").fill("/orders/*");
     await page.locator("#start-settings input").first().fill("599");
     await page.getByText("The line is right.").waitFor();
-    assert.equal(await page.locator("#start-line").inputValue(), "respond 599");
+    assert.equal(await page.locator("#start-line").inputValue(), "match path /orders/*; respond 599");
     await page.locator("#start-name").fill("orders");
     await page.locator("#start-note").fill("does the client retry?");
     await page.getByRole("button", { name: "Start" }).click();
@@ -198,6 +198,7 @@ const tests = {
 
   async "the overview counts"() {
     const page = await open();
+    assert.match(await page.locator("#sum-hits-of").textContent(), /^Injected, last \d+ s$/);
     await until("a rule has been counted", async () => {
       await ask(site, "/mail/y");
       return await page.locator('#points [data-rule="moved"] .figures b').first().textContent() !== "0";
@@ -219,9 +220,114 @@ const tests = {
     await close(page);
   },
 
+  async "the form writes the whole line"() {
+    const page = await open({}, "/#start");
+    const line = page.locator("#start-line");
+    const right = page.getByText("The line is right.");
+    await right.waitFor();
+    for (const kind of await page.locator("#start-kind option").allTextContents()) {
+      const [answer] = await Promise.all([
+        page.waitForResponse((answer) => answer.url().endsWith("/fault/line")),
+        page.locator("#start-kind").selectOption(kind),
+      ]);
+      assert.equal(answer.status(), 200, await line.inputValue());
+    }
+    await page.locator("#start-kind").selectOption("close");
+    await page.getByRole("button", { name: "Start" }).click();
+    await page.getByText("Say which requests").waitFor();
+    await page.locator("#start-path").fill("/a /b/*");
+    assert.equal(await line.inputValue(), "match path /a /b/*; close");
+    await page.locator("#start-header").fill("X-Test");
+    await page.locator("#start-value").fill("it's");
+    assert.equal(await line.inputValue(), "match `path('/a', '/b/*') && header({'X-Test': 'it\\'s'})`; close");
+    await page.locator("#start-name").fill("both");
+    await page.getByRole("button", { name: "Start" }).click();
+    await page.locator('[data-experiment="both"]', { hasText: "at all points" }).waitFor();
+    assert.equal((await ask(site, "/a")).status, 200);
+    await assert.rejects(ask(site, "/b/c", { "X-Test": "it's" }));
+    // what ends does not change a choice
+    await go(page, "feed");
+    await page.locator("#feed-rule").selectOption("both");
+    await go(page, "overview");
+    await page.getByRole("button", { name: "Stop both" }).click();
+    await page.locator('[data-experiment="both"]').waitFor({ state: "detached" });
+    assert.equal(await page.locator("#feed-rule").inputValue(), "both");
+    await close(page);
+  },
+
+  async "a page without an answer says so"() {
+    const page = await open();
+    const status = page.locator("#status-text");
+    await page.route("**/fault/", (route) => route.abort());
+    await status.getByText("No answer").waitFor();
+    await page.getByText("Caddy does not answer. What stands here may be out of date.").waitFor();
+    await page.unroute("**/fault/");
+    await status.getByText("Live").waitFor();
+    await page.addInitScript(() => {
+      const timeout = AbortSignal.timeout;
+      AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms / 10);
+    });
+    await page.reload();
+    await status.getByText("Live").waitFor();
+    await page.route("**/fault/", () => {}); // for ever
+    await status.getByText("No answer").waitFor();
+    page.complaints = page.complaints.filter((text) => !/net::ERR_FAILED/.test(text));
+    await close(page);
+  },
+
+  async "what is rare is said, too"() {
+    const page = await open();
+    let change = {};
+    await page.route("**/fault/", async (route) => {
+      const answer = await route.fetch();
+      await route.fulfill({ response: answer, json: { ...await answer.json(), ...change } });
+    });
+    change = { points: [] };
+    await page.getByText("The running configuration has no injection point").waitFor();
+    change = { share: { group: "staging", error: "no route" } };
+    await page.getByText("Out of step with the group 'staging': no route").waitFor();
+    change = { halted: true, since: "2020-02-03T12:00:00Z", why: "halt_when" };
+    await page.getByText(/Halted at 3 Feb \d\d:00:00 by halt_when/).waitFor();
+    await close(page);
+  },
+
+  async "the feed comes back"() {
+    const page = await open();
+    const hit = (id, path) => `event: done\ndata: ${JSON.stringify({ seq: 1, id, path, method: "GET", rule: "moved", kind: "respond", time: new Date().toISOString(), done: true })}\n\n`;
+    const answers = [{ status: 502 }, { contentType: "text/event-stream", body: hit("a", "/before") }, { contentType: "text/event-stream", body: hit("b", "/after") }];
+    await page.route("**/fault/journal*", (route) => route.fulfill(answers.length > 1 ? answers.shift() : answers[0]));
+    await page.reload();
+    await go(page, "feed");
+    await page.getByText("GET /before").waitFor();
+    await page.getByText("GET /after").waitFor(); // the same number, of a Caddy that was started anew
+    await page.unroute("**/fault/journal*");
+    await page.waitForFunction(() => document.querySelector("#feed-state").textContent === "");
+    await page.evaluate(() => {
+      Object.defineProperty(document, "hidden", { value: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+      document.querySelector("#feed-pause").click(); // shows the state
+    });
+    await page.getByText("not connected · paused").waitFor(); // browsers open few connections at a time
+    page.complaints = page.complaints.filter((text) => !/status of 502/.test(text));
+    await close(page);
+  },
+
+  async "a paused feed follows the choice of a rule"() {
+    const page = await open({}, "/#feed");
+    await ask(site, "/mail/z");
+    await page.locator('#entries [data-rule="moved"]').first().waitFor();
+    await page.getByRole("button", { name: "Pause" }).click();
+    await page.locator("#feed-rule").selectOption("trigger");
+    assert.equal(await page.locator("#entries > li").count(), 0);
+    await close(page);
+  },
+
   async "explain says which rule would hit"() {
     const page = await open({}, "/#explain");
     await page.locator("#explain-url").fill("https://example.com/mail/inbox");
+    await page.locator("#explain-headers").fill("X-User 42");
+    await page.getByRole("button", { name: "Explain" }).click();
+    await page.getByText("'X-User 42' is no header").waitFor();
     await page.locator("#explain-headers").fill("X-User: 42");
     await page.getByRole("button", { name: "Explain" }).click();
     await page.locator('#explained [data-rule="moved"]', { hasText: "hits" }).waitFor();
@@ -237,11 +343,14 @@ const tests = {
       await page.locator(`[data-code="${code}"]`).waitFor();
     }
     await search.fill("551");
-    for (const [label, want] of [["directive", /^fault smtp:551$/], ["curl -H", /^curl -i -H 'X-Fault: smtp:551' http/], ["JSON", /"status_code":551/]]) {
+    for (const [label, want] of [["directive", /^fault smtp:551$/], ["curl -H", /^curl -i -H 'X-Fault: smtp:551' https:\/\/example.com\/$/], ["JSON", /"status_code":551/]]) {
       await page.getByRole("button", { name: `Copy smtp:551 as ${label}`, exact: true }).click();
       await page.getByRole("status").filter({ hasText: "Copied" }).waitFor();
       assert.match(await page.evaluate(() => navigator.clipboard.readText()), want);
     }
+    await page.evaluate(() => { navigator.clipboard.writeText = () => Promise.reject(new Error("not allowed")); });
+    await page.getByRole("button", { name: "Copy smtp:551 as JSON" }).click();
+    await page.getByText("Cannot copy: not allowed").waitFor();
     await close(page);
   },
 
@@ -295,16 +404,32 @@ const tests = {
       await check("halted");
       await page.getByRole("button", { name: "Resume", exact: true }).click();
       await page.getByText("Live", { exact: true }).waitFor();
+      await page.route("**/fault/", (route) => route.abort());
+      await page.getByText("No answer", { exact: true }).waitFor();
+      await check("without an answer");
+      page.complaints = page.complaints.filter((text) => !/net::ERR_FAILED/.test(text));
       await close(page);
     }
   },
 
   async "it fits a screen of 360 pixels"() {
     const page = await open({ viewport: { width: 360, height: 740 } });
+    const long = "w".repeat(64);
+    await page.route("**/fault/", async (route) => {
+      const answer = await route.fetch();
+      const state = await answer.json();
+      [state.points[0].point, state.points[0].rules[0].name] = [long, long];
+      await route.fulfill({ response: answer, json: state });
+    });
+    await page.getByText(long).first().waitFor();
+    await go(page, "overview");
+    await go(page, "overview"); // goes to where it is
+    assert.equal(await page.evaluate(() => scrollY), 0, "the head covers the view");
     for (const view of views) {
       await go(page, view);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth);
       assert.ok(wide <= 360, `${view} is ${wide} pixels wide`);
+      assert.ok(await page.evaluate(() => document.querySelector("nav").scrollWidth <= 360), "the views do not fit");
       assert.ok(await page.getByRole("button", { name: "Halt all faults" }).isVisible());
     }
     await close(page);
@@ -320,6 +445,12 @@ const tests = {
     for (const name of ["Skip to content", "Halt all faults", "Start", "Catalogue", "Switch off"]) {
       assert.ok(reached.has(name), `${name} is not among ${[...reached]}`);
     }
+    await go(page, "feed");
+    await page.locator(".skip").focus();
+    await page.keyboard.press("Enter");
+    await page.waitForURL("**/#main");
+    assert.ok(await page.locator("#feed").isVisible(), "the way to the content has left the view");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "main");
     await close(page);
   },
 
@@ -350,7 +481,7 @@ const tests = {
       const put = (name, body) => fetch("fault/experiments/" + name, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
       await put("basket-timeout", { match: [{ path: ["/checkout/basket*"] }], points: ["checkout"], percent: 25, faults: [{ fault: "delay", min: "100ms", max: "300ms" }], ttl: "25m", note: "does the shop retry?" });
     });
-    for (let i = 0; i < 45; i++) {
+    for (let i = 0; i < 100; i++) { // a minute
       await Promise.all(Array.from({ length: 2 + (i * 7) % 9 }, (_, n) => ask(site, n % 3 ? "/checkout/basket" : "/mail/inbox").catch(() => {})));
       await new Promise((later) => setTimeout(later, 600));
     }
