@@ -170,6 +170,9 @@ func (c *cutter) finish(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	if r.Context().Err() == nil {
+		if c.f.End != endClean {
+			breakOffHeld(w)
+		}
 		_ = c.out.flush()
 	}
 	if c.pause != nil {

@@ -100,6 +100,7 @@ func (f *Malformed) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhtt
 		h.Set("Content-Length", brokenLength)
 	}
 	w.WriteHeader(f.StatusCode)
+	breakOffHeld(w)
 	rc := http.NewResponseController(w)
 	if err := rc.Flush(); errors.Is(err, http.ErrNotSupported) {
 		_, _ = w.Write(nil) // at least the head
