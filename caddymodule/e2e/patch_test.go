@@ -127,9 +127,11 @@ func TestPatchPasses(t *testing.T) {
 	})
 }
 
-// TestPatchCut gives the client what there is of a reply that another fault
-// breaks off before it is whole: nothing can be patched then.
+// TestPatchCut gives the client what there is of a reply that another fault, of
+// the same rule or of another point, breaks off before it is whole: nothing can
+// be patched then.
 func TestPatchCut(t *testing.T) {
+	const patch = "patch {\njson `{}`\n}"
 	for _, tt := range []struct {
 		fault, body string
 		status      int
@@ -139,21 +141,27 @@ func TestPatchCut(t *testing.T) {
 		{"hang 1ms {\nafter 10B\n}", order[:10], 200},
 		{"malformed 503", "", 503},
 	} {
+		check := func(t *testing.T, _, directives string) {
+			up := serve(t, shop)
+			everywhere(t, config{site: directives + up.proxy()}, func(t *testing.T, c *client) {
+				got, err := c.try(c.request(t, "GET", "/f", nil))
+				if err != nil {
+					if c.proto != h3 || !streamEnded(err) { // the reset may overtake the head
+						t.Errorf("got error %v, want the head", err)
+					}
+					return
+				}
+				if got.StatusCode != tt.status || got.body != tt.body || got.bodyErr == nil {
+					t.Errorf("got %d %q, error %v, want %d %q, broken off", got.StatusCode, got.body, got.bodyErr, tt.status, tt.body)
+				}
+			})
+		}
 		t.Run(oneLine(tt.fault), func(t *testing.T) {
-			eachPhase(t, "patch {\njson `{}`\n}\n"+tt.fault, func(t *testing.T, _, directive string) {
-				up := serve(t, shop)
-				everywhere(t, config{site: directive + up.proxy()}, func(t *testing.T, c *client) {
-					got, err := c.try(c.request(t, "GET", "/f", nil))
-					if err != nil {
-						if c.proto != h3 || !streamEnded(err) { // the reset may overtake the head
-							t.Errorf("got error %v, want the head", err)
-						}
-						return
-					}
-					if got.StatusCode != tt.status || got.body != tt.body || got.bodyErr == nil {
-						t.Errorf("got %d %q, error %v, want %d %q, broken off", got.StatusCode, got.body, got.bodyErr, tt.status, tt.body)
-					}
-				})
+			eachPhase(t, patch+"\n"+tt.fault, check)
+		})
+		t.Run(oneLine(tt.fault)+" further in", func(t *testing.T) {
+			eachPhase(t, patch, func(t *testing.T, phase, directive string) {
+				check(t, phase, directive+"fault /f {\n"+tt.fault+"\n}\n")
 			})
 		})
 	}
