@@ -233,16 +233,6 @@ func (pw *patchWriter) breakOff() {
 	}
 }
 
-// breakOffHeld does the same for every patch on the way through w, for a fault
-// further in that is about to break the connection itself.
-func breakOffHeld(w http.ResponseWriter) {
-	for ; w != nil; w = Unwrap(w) {
-		if pw, ok := w.(*patchWriter); ok {
-			pw.breakOff()
-		}
-	}
-}
-
 // sendHeld sends the held reply with its new body, if it can have one.
 func (pw *patchWriter) sendHeld() {
 	body, reason := pw.fault.newBody(pw.held, pw.encoding)
