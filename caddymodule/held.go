@@ -239,6 +239,15 @@ func (hw *heldWriter) ReadFrom(src io.Reader) (int64, error) {
 // further in must not go past it.
 func (hw *heldWriter) HoldsReply() bool { return hw.out == nil && !hw.replaced }
 
+// Unwrap is the writer that takes the reply: with the faults of the rule that
+// fired, once it has.
+func (hw *heldWriter) Unwrap() http.ResponseWriter {
+	if hw.out == nil {
+		return hw.ResponseWriter
+	}
+	return hw.out
+}
+
 // implicitHead decides on a reply that has no head of its own.
 func (hw *heldWriter) implicitHead() {
 	if hw.HoldsReply() {

@@ -226,8 +226,23 @@ func (h *Handler) obey(t *Trigger, r *http.Request) (d rules.Decision, done bool
 	case asked == nil:
 		return d, false
 	case asked.pass:
-		return d, true
+		done = true
+	default:
+		d = h.DecideBrought(r, asked.rule)
+		done = d.Rule != nil || d.Later != nil
 	}
-	d = h.DecideBrought(r, asked.rule)
-	return d, d.Rule != nil || d.Later != nil
+	if done {
+		h.hideTriggers(r)
+	}
+	return d, done
+}
+
+// hideTriggers takes out of a request what other triggers of the point have in
+// it, when nobody is going to ask them any more.
+func (h *Handler) hideTriggers(r *http.Request) {
+	for _, t := range h.Triggers {
+		if t.source.present(r) {
+			t.source.read(r)
+		}
+	}
 }

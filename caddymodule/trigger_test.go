@@ -231,6 +231,8 @@ func TestTriggerSources(t *testing.T) {
 		{`{"source": "header", "allow": ["respond"]}`, []string{"X-Fault", "551"}, 551, nil},
 		{`{"source": "header", "max_delay": "1ms"}`, []string{"X-Fault", "delay 2ms; 551"}, 200, nil},
 		{`{"source": "header"}, {"source": "cookie"}`, []string{"X-Fault", "nonsense", "Cookie", "fault=551"}, 551, nil},
+		{`{"source": "header"}, {"source": "header", "name": "X-Other"` + keyed + `}`, []string{"X-Fault", "delay 1ns", "X-Other", "key " + key + "; 551"}, 200, nil},
+		{`{"source": "header"}, {"source": "envoy"}`, []string{"X-Fault", "pass", "X-Envoy-Fault-Abort-Request", "503"}, 200, nil},
 	}
 	inBubble(t, func(t *testing.T) {
 		for _, tt := range tests {

@@ -41,6 +41,30 @@ func TestEncode(t *testing.T) {
 	}
 }
 
+// TestEncodeBrokenOff sends the head of a reply that breaks off before there is
+// any body, which encode would keep.
+func TestEncodeBrokenOff(t *testing.T) {
+	up := serve(t, zoo)
+	for fault, status := range map[string]int{"malformed 503": 503, "truncate 0B": 200, "hang 1ms {\nafter 0B\n}": 200} {
+		t.Run(oneLine(fault), func(t *testing.T) {
+			eachPhase(t, fault, func(t *testing.T, _, directive string) {
+				everywhere(t, config{site: "encode\n" + directive + up.proxy()}, func(t *testing.T, c *client) {
+					got, err := c.try(c.request(t, "GET", "/f", nil))
+					if err != nil {
+						if c.proto != h3 || !streamEnded(err) { // the reset may overtake the head
+							t.Errorf("got error %v, want the head", err)
+						}
+						return
+					}
+					if got.StatusCode != status || got.body != "" || got.bodyErr == nil {
+						t.Errorf("got %d %q, error %v, want %d and a broken body", got.StatusCode, got.body, got.bodyErr, status)
+					}
+				})
+			})
+		})
+	}
+}
+
 func gunzip(t *testing.T, packed string) string {
 	t.Helper()
 	zr, err := gzip.NewReader(strings.NewReader(packed))

@@ -127,6 +127,46 @@ func TestPatchPasses(t *testing.T) {
 	})
 }
 
+// TestPatchCut gives the client what there is of a reply that another fault, of
+// the same rule or of another point, breaks off before it is whole: nothing can
+// be patched then.
+func TestPatchCut(t *testing.T) {
+	const patch = "patch {\njson `{}`\n}"
+	for _, tt := range []struct {
+		fault, body string
+		status      int
+	}{
+		{"truncate 10B", order[:10], 200},
+		{"truncate 50% reset", order[:24], 200},
+		{"hang 1ms {\nafter 10B\n}", order[:10], 200},
+		{"malformed 503", "", 503},
+	} {
+		check := func(t *testing.T, _, directives string) {
+			up := serve(t, shop)
+			everywhere(t, config{site: directives + up.proxy()}, func(t *testing.T, c *client) {
+				got, err := c.try(c.request(t, "GET", "/f", nil))
+				if err != nil {
+					if c.proto != h3 || !streamEnded(err) { // the reset may overtake the head
+						t.Errorf("got error %v, want the head", err)
+					}
+					return
+				}
+				if got.StatusCode != tt.status || got.body != tt.body || got.bodyErr == nil {
+					t.Errorf("got %d %q, error %v, want %d %q, broken off", got.StatusCode, got.body, got.bodyErr, tt.status, tt.body)
+				}
+			})
+		}
+		t.Run(oneLine(tt.fault), func(t *testing.T) {
+			eachPhase(t, patch+"\n"+tt.fault, check)
+		})
+		t.Run(oneLine(tt.fault)+" further in", func(t *testing.T) {
+			eachPhase(t, patch, func(t *testing.T, phase, directive string) {
+				check(t, phase, directive+"fault /f {\n"+tt.fault+"\n}\n")
+			})
+		})
+	}
+}
+
 // TestPatchStream changes the head of a stream and passes on its events one by
 // one; the padding comes at its end.
 func TestPatchStream(t *testing.T) {

@@ -84,6 +84,8 @@ func (f *Choose) Validate() error {
 	switch {
 	case len(f.Branches) == 0:
 		return errors.New("choose has nothing to choose from: write a block of lines with a weight and a fault")
+	case math.IsInf(total, 0):
+		return errors.New("bad weights of choose: their sum is more than a number can hold")
 	case total == 0:
 		return errors.New("bad weights of choose: all are 0, so nothing could ever be chosen")
 	}

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -37,6 +38,22 @@ func TestCompose(t *testing.T) {
 					t.Errorf("took %v, want %v", time.Since(start), tt.took)
 				}
 			})
+		})
+	}
+}
+
+// A reply of ours says how long it is to the faults that have to know.
+func TestComposeRespond(t *testing.T) {
+	respond := parse(t, new(Respond), "respond 551")
+	for want, shaper := range map[string]Fault{
+		"27": parse(t, new(Truncate), "truncate 50% clean"),
+		"54": parse(t, new(Dribble), "dribble 3 1s"),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			got := runShaped(Chain{shaper, respond}, request(http.MethodGet), nil)
+			if got.Header().Get("Content-Length") != want || strconv.Itoa(got.Body.Len()) != want || got.passed != "" {
+				t.Errorf("%s: got %d bytes, header %v, passed %q, want %s bytes", Kind(shaper), got.Body.Len(), got.Header(), got.passed, want)
+			}
 		})
 	}
 }

@@ -169,8 +169,12 @@ func (c *cutter) finish(w http.ResponseWriter, r *http.Request) error {
 	if r.Context().Err() != nil && c.f.End == endClean {
 		return nil
 	}
-	if r.Context().Err() == nil {
+	switch {
+	case r.Context().Err() != nil:
+	case c.f.End == endClean:
 		_ = c.out.flush()
+	default:
+		_ = letOut(w, c.sent > 0)
 	}
 	if c.pause != nil {
 		c.pause(r.Context())

@@ -151,14 +151,18 @@ func (f *Delay) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 func (f *Delay) RoundTrip(r *http.Request, next http.RoundTripper) (*http.Response, error) {
 	hit := HitFrom(r.Context())
 	wait := f.wait(hit.Rand().Float64())
-	if f.Hold {
+	switch {
+	case wait <= 0:
+		return next.RoundTrip(r)
+	case f.Hold:
 		return holdReply(r, next, hit, wait)
 	}
 	if err := hit.Wait(r.Context(), wait); err != nil {
 		return nil, err
 	}
+	hit.delayed(wait)
 	resp, err := next.RoundTrip(r)
-	if err == nil && wait > 0 {
+	if err == nil {
 		markDelay(resp.Header, wait)
 	}
 	return resp, err
@@ -175,7 +179,7 @@ func (f *Delay) wait(u float64) time.Duration {
 
 // markDelay says in a reply how long it was kept back.
 func markDelay(header http.Header, wait time.Duration) {
-	header.Add("Server-Timing", "fault;dur="+strconv.FormatFloat(wait.Seconds()*1e3, 'f', -1, 64))
+	header.Add("Server-Timing", "fault;dur="+strconv.FormatFloat(float64(wait)/1e6, 'f', -1, 64))
 }
 
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:

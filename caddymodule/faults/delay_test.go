@@ -59,12 +59,12 @@ func TestDelay(t *testing.T) {
 
 func TestDelayServerTiming(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := parse(t, new(Delay), "delay 1500us")
+		f := parse(t, new(Delay), "delay 299051636ns")
 		resp, err := runFault(t, f, request(http.MethodGet), func(http.ResponseWriter, *http.Request) error { return nil })
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, want := resp.Header.Get("Server-Timing"), "fault;dur=1.5"; got != want {
+		if got, want := resp.Header.Get("Server-Timing"), "fault;dur=299.051636"; got != want {
 			t.Errorf("got Server-Timing %q, want %q", got, want)
 		}
 	})
@@ -273,4 +273,43 @@ func TestDelayHoldClientLeaves(t *testing.T) {
 			t.Errorf("got %v and %q", err, w.Body)
 		}
 	})
+}
+
+// In a transport the delay of an attempt is told of, too: all of it, or what
+// hold added to the upstream's own time.
+func TestDelayOfAttempt(t *testing.T) {
+	tests := []struct {
+		line       string
+		took, told time.Duration
+		marked     string
+	}{
+		{"delay 1m", time.Minute + time.Second, time.Minute, "fault;dur=60000"},
+		{"delay 1m {\n hold\n}", time.Minute, 59 * time.Second, "fault;dur=59000"},
+		{"delay 1ms {\n hold\n}", time.Second, 0, ""},
+		{"delay 0s", time.Second, 0, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.line, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := parse(t, new(Delay), tt.line)
+				start := time.Now()
+				var told time.Duration
+				hit := &Hit{N: 1, Start: start, Delayed: func(wait time.Duration) { told += wait }}
+				r := request(http.MethodGet)
+				resp, err := f.RoundTrip(r.WithContext(WithHit(r.Context(), hit)), transportFunc(func(r *http.Request) (*http.Response, error) {
+					time.Sleep(time.Second)
+					return newHead(r, http.StatusOK, "OK", make(http.Header)), nil
+				}))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(start); took != tt.took || told != tt.told {
+					t.Errorf("took %v and told of %v, want %v and %v", took, told, tt.took, tt.told)
+				}
+				if got := resp.Header.Get("Server-Timing"); got != tt.marked {
+					t.Errorf("got Server-Timing %q, want %q", got, tt.marked)
+				}
+			})
+		})
+	}
 }

@@ -144,7 +144,10 @@ func (f *Dribble) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Errf("unexpected argument '%s'", args[2])
 	}
 	chunks, err := strconv.Atoi(args[0])
-	if err != nil || chunks > math.MaxInt32 {
+	switch {
+	case errors.Is(err, strconv.ErrRange), chunks > math.MaxInt32:
+		return d.Errf("bad chunks '%s': too large", args[0])
+	case err != nil:
 		return d.Errf("bad chunks '%s': want a whole number, such as 10", args[0])
 	}
 	f.Chunks = chunks

@@ -151,12 +151,12 @@ func TestHitFrom(t *testing.T) {
 }
 
 func TestRandRepeats(t *testing.T) {
-	first, second, other := Hit{N: 1, U: 0.25}, Hit{N: 1, U: 0.25}, Hit{N: 2, U: 0.25}
-	if a, b := first.Rand().Uint64(), second.Rand().Uint64(); a != b {
-		t.Errorf("the same hit drew %d and %d", a, b)
+	first, again, other := Hit{N: 1, U: 0.25}, Hit{N: 2, U: 0.25}, Hit{N: 1, U: 0.5}
+	if a, b := first.Rand().Uint64(), again.Rand().Uint64(); a != b {
+		t.Errorf("two hits of the same draw, as a sticky point has them, got %d and %d", a, b)
 	}
 	if a, b := first.Rand().Uint64(), other.Rand().Uint64(); a == b {
-		t.Errorf("two hits drew the same %d", a)
+		t.Errorf("two draws got the same %d", a)
 	}
 }
 

@@ -53,11 +53,11 @@ func TestGarbage(t *testing.T) {
 		if len(first) != tt.size || first[0] < 0x80 {
 			t.Errorf("%s: got %d bytes, the first %#x, want %d and no ASCII", tt.line, len(first), first[0], tt.size)
 		}
-		if again := noiseOf(t, tt.line, &Hit{N: 1, U: 0.25}); !bytes.Equal(first, again) {
-			t.Errorf("%s: the same hit sent other bytes", tt.line)
+		if again := noiseOf(t, tt.line, &Hit{N: 2, U: 0.25}); !bytes.Equal(first, again) {
+			t.Errorf("%s: the same draw sent other bytes", tt.line)
 		}
-		if other := noiseOf(t, tt.line, &Hit{N: 2, U: 0.25}); tt.size > 1 && bytes.Equal(first, other) {
-			t.Errorf("%s: two hits sent the same bytes", tt.line)
+		if other := noiseOf(t, tt.line, &Hit{N: 1, U: 0.5}); tt.size > 1 && bytes.Equal(first, other) {
+			t.Errorf("%s: two draws sent the same bytes", tt.line)
 		}
 	}
 }
@@ -65,7 +65,7 @@ func TestGarbage(t *testing.T) {
 // No hit sends what a client could take for HTTP.
 func TestGarbageIsNoHTTP(t *testing.T) {
 	for n := range uint64(1000) {
-		noise := noiseOf(t, "garbage 8B", &Hit{N: n})
+		noise := noiseOf(t, "garbage 8B", &Hit{N: 1, U: float64(n) / 1000})
 		if noise[0] < 0x80 {
 			t.Fatalf("hit %d begins with %q", n, noise)
 		}

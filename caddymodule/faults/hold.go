@@ -40,13 +40,17 @@ func serveHeld(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, h
 func holdReply(r *http.Request, next http.RoundTripper, hit *Hit, wait time.Duration) (*http.Response, error) {
 	resp, err := next.RoundTrip(r)
 	rest := wait - time.Since(hit.Start)
+	if rest <= 0 {
+		return resp, err
+	}
 	if waitErr := hit.Wait(r.Context(), rest); waitErr != nil {
 		if err == nil {
 			_ = resp.Body.Close()
 		}
 		return nil, waitErr
 	}
-	if err == nil && rest > 0 {
+	hit.delayed(rest)
+	if err == nil {
 		markDelay(resp.Header, rest)
 	}
 	return resp, err

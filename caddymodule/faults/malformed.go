@@ -100,12 +100,11 @@ func (f *Malformed) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhtt
 		h.Set("Content-Length", brokenLength)
 	}
 	w.WriteHeader(f.StatusCode)
-	rc := http.NewResponseController(w)
-	if err := rc.Flush(); errors.Is(err, http.ErrNotSupported) {
+	if err := letOut(w, false); errors.Is(err, http.ErrNotSupported) {
 		_, _ = w.Write(nil) // at least the head
 	}
 	if r.ProtoMajor == 1 {
-		if conn, _, err := rc.Hijack(); err == nil {
+		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 			if r.Method != http.MethodHead {
 				_, _ = io.WriteString(conn, brokenChunk)
 			}

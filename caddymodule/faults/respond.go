@@ -201,7 +201,7 @@ func (f *Respond) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		h.Set("Connection", "close")
 	}
 	closeIfExpected(w, r)
-	if len(body) >= autoLength {
+	if len(body) >= autoLength || len(body) > 0 && holdsReply(w) {
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	return f.send(w, r, f.statusLine(r, repl), body)
@@ -237,7 +237,8 @@ func (f *Respond) compose(h http.Header, r *http.Request) (repl *caddy.Replacer,
 
 // autoLength is the length from which net/http, which holds back 2048 bytes,
 // would send a body in chunks instead of counting it. Below it the
-// Content-Length is left to net/http, which writes it last.
+// Content-Length is left to net/http, which writes it last, unless a fault
+// further out has to know it.
 const autoLength = 2048
 
 // send writes the reply, with its reason phrase on HTTP/1.
