@@ -82,6 +82,7 @@ func TestLineOfBlocks(t *testing.T) {
 		{`{"match": [{"not": [{"path": ["/a"]}]}], "faults": [{"fault": "close"}]}`, `match not [{"path":["/a"]}]; close`},
 		{`{"match_response": {"status_code": [404], "headers": {"X-A": ["1"]}}, "faults": [{"fault": "close"}]}`, `match_response { header X-A 1; status 404 }; close`},
 		{`{"faults": [{"fault": "refuse"}]}`, `refuse`}, // of a transport; no line reads it
+		{`{"faults": [{"fault": "delay"}]}`, `delay {}`},
 		{`{"faults": [{"fault": "nonsense"}]}`, `{"fault": "nonsense"}`},
 	}
 	for _, tt := range tests {

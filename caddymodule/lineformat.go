@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	lru "github.com/hashicorp/golang-lru/v2"
 
@@ -186,7 +187,18 @@ func formatFault(raw json.RawMessage) string {
 			return text
 		}
 	}
-	return strings.TrimSuffix(inline.Fault+" "+string(withoutKind(want)), " {}")
+	settings = withoutKind(want)
+	if string(settings) == "{}" && readsAlone(info, inline.Fault) {
+		return inline.Fault
+	}
+	return inline.Fault + " " + string(settings)
+}
+
+// readsAlone reports whether the kind, without any setting, is written as its
+// name alone, also where no line can have it, as one that is for a transport.
+func readsAlone(info caddy.ModuleInfo, kind string) bool {
+	fault, ok := info.New().(caddyfile.Unmarshaler)
+	return ok && fault.UnmarshalCaddyfile(caddyfile.NewDispenser([]caddyfile.Token{{Text: kind}})) == nil
 }
 
 func faultWords(kind string, fault any) (text string, ok bool) {
