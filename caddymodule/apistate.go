@@ -186,7 +186,7 @@ func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
 	point, name := r.URL.Query().Get("point"), r.URL.Query().Get("rule")
 	found := process.findRules(point, name)
 	for _, live := range process.store.List() {
-		if (name == "" || live.Name == name) && (point == "" || live.At(experiments.Place{Point: point})) {
+		if (name == "" || live.Name == name) && (point == "" || live.AtPoint(point)) {
 			found = append(found, &live.Rule)
 		}
 	}

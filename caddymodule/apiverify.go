@@ -134,7 +134,7 @@ func (v *verification) count() (count int, ok bool) {
 		count, ok = count+int(rule.Stats().Hits), true
 	}
 	for _, live := range process.store.List() {
-		if live.Name == v.rule && (v.point == "" || live.At(experiments.Place{Point: v.point})) {
+		if live.Name == v.rule && (v.point == "" || live.AtPoint(v.point)) {
 			count, ok = count+int(live.Stats().Hits), true
 		}
 	}

@@ -161,6 +161,21 @@ func (n *node) beside(config string) *Handler {
 	return h
 }
 
+// Faults are loaded for handlers or for transports: an experiment does not come
+// to a transport that a reload has given the name of its handler.
+func TestExperimentWherePointMoves(t *testing.T) {
+	n := startNode(t, `{"point": "here"}`, "")
+	n.put("a", `{"points": ["here"], "faults": [{"fault": "throttle", "bytes_per_second": 1}]}`)
+	for _, transport := range []bool{false, true} {
+		guests := process.store.Snapshot().Guests(experiments.Place{Point: "here", Transport: transport})
+		if there := guests != nil; there == transport {
+			t.Errorf("transport %v: the experiment is there: %v", transport, there)
+		}
+	}
+	n.want(200, "GET", "/verify?rule=a&point=here&exactly=0", "", "")
+	n.want(404, "GET", "/verify?rule=a&point=there&exactly=0", "", "")
+}
+
 // Above max_active of the app requests pass, and take nothing of times.
 func TestAppMaxActive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -47,6 +47,18 @@ type Live struct {
 // Ended is done when the experiment is over.
 func (l *Live) Ended() context.Context { return l.ended }
 
+// At reports whether the experiment is for a place. It has been loaded either
+// for handlers or for transports, and a reload may have put a point of the same
+// name into the other.
+func (l *Live) At(at Place) bool {
+	return at.Transport == l.InTransport() && l.Experiment.At(at)
+}
+
+// AtPoint reports whether the experiment is for the point of that name.
+func (l *Live) AtPoint(name string) bool {
+	return l.At(Place{Point: name, Transport: l.InTransport()})
+}
+
 // Past is an experiment that is over. It can be started again from its JSON.
 type Past struct {
 	Name    string          `json:"name"`
