@@ -36,8 +36,8 @@ Say where: --match takes Caddy's request matchers, and several of them are
 alternatives; --point takes the names of injection points, '*' for all of them.
 
 With a command behind -- the experiment lasts as long as the command. It is
-removed however the command ends. SIGINT, SIGTERM and SIGHUP are passed on to
-the command. The exit code is the command's, 128 and the number of the signal
+removed however the command ends. SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed
+on to the command. The exit code is the command's, 128 and the number of the signal
 if one has ended it, 127 if there is no such command, 126 if it cannot be run.
 Should this process be killed, the experiment ends by its --ttl.`,
 		Example: `  caddy fault run --name slow --match 'path /api/*' 'percent 10; delay 2s'
@@ -160,7 +160,7 @@ func (s *session) runWith(e *experiments.Experiment, command []string) error {
 		e.TTL = new(caddy.Duration(commandTTL))
 	}
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer signal.Stop(signals)
 	view, err := s.begin(e)
 	if err != nil {
