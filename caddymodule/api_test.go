@@ -345,6 +345,23 @@ func TestAPIHaltedByConfiguration(t *testing.T) {
 	}
 }
 
+// A group that resumes ends the halt that this node had by itself before, for
+// the next process, too.
+func TestSwitchFromBeforeTheGroup(t *testing.T) {
+	n := startNode(t, shop, `{"share": {"group": "g"}}`)
+	process.sw.Set(newState(true, whyAPI))
+	if err := process.save(n.app.ctx.Storage()); err != nil {
+		t.Fatal(err)
+	}
+	n.want(200, "POST", "/resume", "", `"halted": false`)
+	next := newControl()
+	next.restore(n.app.ctx)
+	if next.sw.Halted() {
+		t.Error("the next process is halted")
+	}
+	next.beginExit()
+}
+
 // The switch is kept for the next process, as it was last.
 func TestSwitchIsKept(t *testing.T) {
 	n := startNode(t, shop, "")

@@ -129,7 +129,7 @@ func (a *api) resume(w http.ResponseWriter, _ *http.Request) error {
 		return refuse(http.StatusConflict, "%v", errConfigured)
 	}
 	err := process.resume(whyAPI, a.storageNow())
-	if process.shared() != nil && err != nil {
+	if err != nil && process.sw.Halted() {
 		return refuseChange(err)
 	}
 	return answerTurn(w, err)

@@ -125,14 +125,18 @@ func (c *control) halt(why string, storage certmagic.Storage) error {
 	return c.save(storage)
 }
 
-// resume re-arms rules and triggers. With a group, an error says that nothing
-// has changed; else as with halt.
+// resume re-arms rules and triggers. An error says that faults are still halted,
+// if they are; else as with halt. The next process reads its own switch as well
+// as that of the group, so a halt from before the group must not stay there.
 func (c *control) resume(why string, storage certmagic.Storage) error {
 	state := newState(false, why)
 	if group := c.shared(); group != nil {
-		return group.Resume(state)
+		if err := group.Resume(state); err != nil {
+			return err
+		}
+	} else {
+		c.sw.Set(state)
 	}
-	c.sw.Set(state)
 	return c.save(storage)
 }
 
