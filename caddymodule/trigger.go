@@ -179,9 +179,15 @@ func (t *Trigger) open(key string) bool {
 // ask reads what the request asks for; nil is nothing.
 func (t *Trigger) ask(r *http.Request) (*asked, error) {
 	found, ok := t.source.read(r)
-	switch {
-	case !ok:
+	if !ok {
 		return nil, nil
+	}
+	return t.understand(found)
+}
+
+// understand reads what the trigger of a request asks for.
+func (t *Trigger) understand(found trigger) (*asked, error) {
+	switch {
 	case found.err != nil:
 		return nil, found.err
 	case !t.open(found.key):

@@ -18,12 +18,16 @@ type Verdict struct {
 	// Experiment says that the rule is one.
 	Experiment bool `json:"experiment,omitempty"`
 
+	// Trigger says that the request itself asks for the rule, and where, such as
+	// `header X-Fault`.
+	Trigger string `json:"trigger,omitempty"`
+
 	// Fires says that the rule would hit the request, or could: with a percentage
 	// the draw decides, and in phase response the reply.
 	Fires bool `json:"fires"`
 
-	// Gate is who says no, or in the end decides: `switch`, `match`, `time`,
-	// `match_response`, `skip`, `every`, `over`, `percent`, `times` or
+	// Gate is who says no, or in the end decides: `trigger`, `switch`, `match`,
+	// `time`, `match_response`, `skip`, `every`, `over`, `percent`, `times` or
 	// `max_active`. Empty: the rule fires for certain, if it is asked.
 	Gate string `json:"gate,omitempty"`
 
