@@ -88,6 +88,11 @@ func (a *api) explain(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return refuse(http.StatusBadRequest, "point '%s': %v", p.Name, err)
 		}
+		for i := range at.Rules {
+			if app.DryRun {
+				at.Rules[i].OnlyTell()
+			}
+		}
 		view.Points = append(view.Points, at)
 	}
 	return answer(w, http.StatusOK, view)

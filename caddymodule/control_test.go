@@ -216,6 +216,7 @@ func TestAppDryRun(t *testing.T) {
 	if got := logs.FilterMessage("would have injected a fault").Len(); got != 2 {
 		t.Errorf("%d lines, want 2", got)
 	}
+	n.want(200, "POST", "/explain", `{"url": "/own"}`, `"gate": "dry_run"`)
 	n.want(200, "GET", "/verify?rule=a&exactly=1", "", "") // counted
 	n.want(200, "GET", "/journal", "", `"entries": []`)
 }
