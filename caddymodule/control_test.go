@@ -143,6 +143,9 @@ func TestExperimentOverTwoPoints(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	n.want(200, "GET", "/verify?rule=never&exactly=0", "", "")
+	n.want(400, "GET", "/verify?rule=never&exactly=0&point=inner", "", "point: the hits of experiment 'never' are counted for all its points together")
+	n.want(200, "GET", "/verify?rule=never&exactly=0&point=inner&since=1m", "", "")
+	n.want(404, "GET", "/verify?rule=never&exactly=0&point=nowhere&since=1m", "", "")
 }
 
 // beside provisions another handler of the node's configuration.

@@ -16,6 +16,7 @@ func TestParseRefused(t *testing.T) {
 		{"unknown field", everywhere(`"colour": 1, ` + closing), `unknown field "colour"`},
 		{"other name", everywhere(`"name": "b", ` + closing), "name: 'b' is not the 'a' of the address"},
 		{"type", everywhere(`"percent": "ten", ` + closing), "percent: want float64, not string"},
+		{"no object", `[]`, "want an object, not array"},
 		{"type of points", `{"points": "*", ` + closing + `}`, "points: want []string, not string"},
 		{"type in a struct", everywhere(`"over": {"requests": "1"}, ` + closing), "over.requests: want int, not string"},
 		{"ttl", everywhere(`"ttl": "soon", ` + closing), "ttl: "},

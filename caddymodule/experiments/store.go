@@ -54,11 +54,6 @@ func (l *Live) At(at Place) bool {
 	return at.Transport == l.InTransport() && l.Experiment.At(at)
 }
 
-// AtPoint reports whether the experiment is for the point of that name.
-func (l *Live) AtPoint(name string) bool {
-	return l.At(Place{Point: name, Transport: l.InTransport()})
-}
-
 // Past is an experiment that is over. It can be started again from its JSON.
 type Past struct {
 	Name    string          `json:"name"`
