@@ -196,6 +196,16 @@ func (t *Trigger) understand(found trigger) (*asked, error) {
 	return t.parser.parse(found.line)
 }
 
+// takeOut takes those triggers out of a request that nobody asks any more: the
+// upstream is not to see their keys.
+func takeOut(triggers []*Trigger, r *http.Request) {
+	for _, t := range triggers {
+		if t.source.present(r) {
+			t.source.read(r)
+		}
+	}
+}
+
 // provisionTriggers prepares the triggers of the point. One that everybody may
 // use on every request is worth a warning.
 func (h *Handler) provisionTriggers(ctx caddy.Context) error {
