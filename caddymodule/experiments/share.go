@@ -215,6 +215,7 @@ func (m *Member) Resume(state State) error {
 	}, nil)
 	if err == nil {
 		m.sw.Set(state)
+		m.joined = false // to take over what it could not while it was halted
 	}
 	return err
 }
@@ -389,6 +390,9 @@ func (m *Member) apply(doc *document) {
 		if _, still := doc.Experiments[live.Name]; !still {
 			_ = m.store.Delete(live.Name, nil) // it may have expired meanwhile
 		}
+	}
+	if m.sw.Halted() {
+		return // by its configuration, or by itself from before the group
 	}
 	for name, rec := range doc.Experiments {
 		if live := m.store.Get(name); live != nil && rec.is(live) || rec.over() {

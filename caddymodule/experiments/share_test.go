@@ -164,6 +164,20 @@ func TestGroupSameRevision(t *testing.T) {
 	}
 }
 
+// A node that was halted when it joined takes over the experiments of the group
+// once it resumes.
+func TestGroupJoinHalted(t *testing.T) {
+	storage := new(memory)
+	a, b := newPeer(t, storage), newPeer(t, storage)
+	must(t, a.share("x"))
+	b.bench.sw.Set(at(true))
+	b.sync()
+	b.wantNames("")
+	must(t, b.Resume(at(false)))
+	b.sync()
+	b.wantNames("x")
+}
+
 // An object without experiments can say so in more than one way.
 func TestGroupOddObjects(t *testing.T) {
 	for _, object := range []string{`{}`, `{"experiments": null}`, `{"experiments": {"x": null}}`, `null`} {
