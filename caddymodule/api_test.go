@@ -174,7 +174,8 @@ func TestAPIRefuses(t *testing.T) {
 		{404, "DELETE", "/experiments/b", "", "no experiment 'b'"},
 		{404, "POST", "/rules/shop/b/off", "", "no rule 'b' at an injection point 'shop'"},
 		{404, "POST", "/rules/b/gone/on", "", "no rule 'gone' at an injection point 'b'"},
-		{404, "POST", "/reset?rule=b", "", "no rule 'b'"},
+		{404, "POST", "/reset?rule=b", "", "no rule 'b'\""},
+		{404, "POST", "/reset?point=b", "", "no rule at an injection point 'b'"},
 		{404, "GET", "/codes/1000", "", "1000"},
 		{404, "GET", "/codes/smtp:999", "", "smtp"},
 		{404, "GET", "/verify?rule=b&exactly=1", "", "no rule 'b'"},
@@ -217,6 +218,7 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "GET", "/verify?rule=gone", "", "say exactly, at_least or at_most"},
 		{400, "GET", "/verify?rule=gone&exactly=-1", "", "exactly: '-1'"},
 		{400, "GET", "/verify?rule=gone&exactly=1&at_most=2", "", "exactly cannot go together"},
+		{400, "GET", "/verify?rule=gone&at_least=2&at_most=1", "", "at_least: 2 is more than at_most, 1"},
 		{400, "GET", "/verify?rule=gone&exactly=1&wait=1h", "", "wait: '1h'"},
 		{400, "POST", "/explain", `{"url": "/"} {}`, "more behind the value"},
 		{400, "POST", "/explain", `{"uri": "/"}`, `unknown field \"uri\"`},
@@ -343,6 +345,23 @@ func TestAPIHaltedByConfiguration(t *testing.T) {
 	if got := n.hit("/gone"); got != 200 {
 		t.Errorf("got %d", got)
 	}
+}
+
+// A group that resumes ends the halt that this node had by itself before, for
+// the next process, too.
+func TestSwitchFromBeforeTheGroup(t *testing.T) {
+	n := startNode(t, shop, `{"share": {"group": "g"}}`)
+	process.sw.Set(newState(true, whyAPI))
+	if err := process.save(n.app.ctx.Storage()); err != nil {
+		t.Fatal(err)
+	}
+	n.want(200, "POST", "/resume", "", `"halted": false`)
+	next := newControl()
+	next.restore(n.app.ctx)
+	if next.sw.Halted() {
+		t.Error("the next process is halted")
+	}
+	next.beginExit()
 }
 
 // The switch is kept for the next process, as it was last.

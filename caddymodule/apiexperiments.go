@@ -56,7 +56,7 @@ func newExperimentView(l *experiments.Live) experimentView {
 		Name:       l.Name,
 		Revision:   revision(l),
 		Started:    l.Started.UTC(),
-		AppliesTo:  appliesTo(l.Experiment),
+		AppliesTo:  appliesTo(l),
 		Stats:      l.Stats(),
 		Line:       formatLine(l.JSON),
 		Experiment: l.JSON,
@@ -68,7 +68,7 @@ func newExperimentView(l *experiments.Live) experimentView {
 	return view
 }
 
-func appliesTo(e *experiments.Experiment) []string {
+func appliesTo(e interface{ At(experiments.Place) bool }) []string {
 	names := []string{}
 	for _, place := range process.places() {
 		if e.At(place) {

@@ -58,8 +58,9 @@ type explainPoint struct {
 	// Match says whether the request comes to the point at all.
 	Match bool `json:"match"`
 
-	// Rules are in the order in which they are asked: experiments, then rules of
-	// phase request; then both of phase response.
+	// Rules are in the order in which they are asked: what the request asks for
+	// itself; experiments, then rules of phase request; then both of phase
+	// response.
 	Rules []rules.Verdict `json:"rules"`
 }
 
@@ -83,17 +84,34 @@ func (a *api) explain(w http.ResponseWriter, r *http.Request) error {
 		return answer(w, http.StatusOK, view)
 	}
 	for _, p := range app.points.Points() {
-		guests := process.store.Snapshot().Guests(placeOf(p))
-		match, verdicts, err := p.Explain(request(), guests)
+		at, err := explainAt(p, request())
 		if err != nil {
 			return refuse(http.StatusBadRequest, "point '%s': %v", p.Name, err)
 		}
-		if verdicts == nil {
-			verdicts = []rules.Verdict{}
+		for i := range at.Rules {
+			if app.DryRun {
+				at.Rules[i].OnlyTell()
+			}
 		}
-		view.Points = append(view.Points, explainPoint{Point: p.Name, Match: match, Rules: verdicts})
+		view.Points = append(view.Points, at)
 	}
 	return answer(w, http.StatusOK, view)
+}
+
+// explainAt tells what would become of r at a point.
+func explainAt(p *rules.Point, r *http.Request) (at explainPoint, err error) {
+	at = explainPoint{Point: p.Name, Rules: []rules.Verdict{}}
+	if h, ok := p.Tag.(*Handler); ok {
+		triggers, err := h.explainTriggers(r)
+		if err != nil {
+			return at, err
+		}
+		at.Rules = append(at.Rules, triggers...)
+	}
+	match, verdicts, err := p.Explain(r, process.store.Snapshot().Guests(placeOf(p)))
+	at.Match = match || len(at.Rules) > 0
+	at.Rules = append(at.Rules, verdicts...)
+	return at, err
 }
 
 // request makes the request, anew each time, for matchers may change it.

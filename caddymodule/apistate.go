@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -129,7 +130,7 @@ func (a *api) resume(w http.ResponseWriter, _ *http.Request) error {
 		return refuse(http.StatusConflict, "%v", errConfigured)
 	}
 	err := process.resume(whyAPI, a.storageNow())
-	if process.shared() != nil && err != nil {
+	if err != nil && process.sw.Halted() {
 		return refuseChange(err)
 	}
 	return answerTurn(w, err)
@@ -186,12 +187,16 @@ func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
 	point, name := r.URL.Query().Get("point"), r.URL.Query().Get("rule")
 	found := process.findRules(point, name)
 	for _, live := range process.store.List() {
-		if (name == "" || live.Name == name) && (point == "" || live.At(experiments.Place{Point: point})) {
+		if (name == "" || live.Name == name) && (point == "" || slices.Contains(appliesTo(live), point)) {
 			found = append(found, &live.Rule)
 		}
 	}
-	if len(found) == 0 && (point != "" || name != "") {
-		return refuse(http.StatusNotFound, "no rule '%s' at an injection point '%s'", name, point)
+	switch {
+	case len(found) > 0 || point == "" && name == "":
+	case name == "":
+		return refuse(http.StatusNotFound, "no rule%s", atPoint(point))
+	default:
+		return refuse(http.StatusNotFound, "no rule '%s'%s", name, atPoint(point))
 	}
 	for _, rule := range found {
 		rule.Reset()

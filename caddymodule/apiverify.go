@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -70,6 +71,8 @@ func newVerification(params url.Values) (v verification, err error) {
 		return v, refuse(http.StatusBadRequest, "say exactly, at_least or at_most")
 	case params.Has("exactly") && given > 1:
 		return v, refuse(http.StatusBadRequest, "exactly cannot go together with at_least or at_most")
+	case v.atMost >= 0 && v.atLeast > v.atMost:
+		return v, refuse(http.StatusBadRequest, "at_least: %d is more than at_most, %d", v.atLeast, v.atMost)
 	}
 	if v.since, err = since(params); err != nil {
 		return v, err
@@ -82,7 +85,20 @@ func newVerification(params url.Values) (v verification, err error) {
 	if _, ok := v.count(); !ok {
 		return v, refuse(http.StatusNotFound, "no rule '%s'%s", v.rule, atPoint(v.point))
 	}
-	return v, nil
+	return v, v.checkPoint()
+}
+
+// checkPoint refuses the point where nobody counts by it: the counters of an
+// experiment are those of all its points. The journal knows the point.
+func (v *verification) checkPoint() error {
+	live := process.store.Get(v.rule)
+	if v.point == "" || !v.since.IsZero() || live == nil {
+		return nil
+	}
+	if points := appliesTo(live); len(points) == 1 || !slices.Contains(points, v.point) {
+		return nil
+	}
+	return refuse(http.StatusBadRequest, "point: the hits of experiment '%s' are counted for all its points together: leave the point out, or say since", v.rule)
 }
 
 func atPoint(point string) string {
@@ -134,7 +150,7 @@ func (v *verification) count() (count int, ok bool) {
 		count, ok = count+int(rule.Stats().Hits), true
 	}
 	for _, live := range process.store.List() {
-		if live.Name == v.rule && (v.point == "" || live.At(experiments.Place{Point: v.point})) {
+		if live.Name == v.rule && (v.point == "" || slices.Contains(appliesTo(live), v.point)) {
 			count, ok = count+int(live.Stats().Hits), true
 		}
 	}

@@ -104,12 +104,10 @@ func (a *App) Validate() error {
 	return errors.Join(a.Share.validate(), a.HaltWhen.validate())
 }
 
-// Start makes this the current configuration.
+// Start makes this the current configuration. It may still be given up.
 func (a *App) Start() error {
 	process.enter(a)
-	process.journal.Resize(a.journalSize())
 	process.settle()
-	a.Share.start()
 	return nil
 }
 
@@ -121,16 +119,18 @@ func (a *App) discloseField() string {
 	return http.CanonicalHeaderKey(a.Disclose)
 }
 
-// Stop makes the one before current again, if this one has been given up.
+// Stop leaves the process to the configuration that has come, or to the one
+// before if this one has been given up.
 func (a *App) Stop() error {
 	a.Share.stop()
 	process.leave(a)
 	process.settle()
-	if current := process.current(); current != nil {
-		process.journal.Resize(current.journalSize())
-	}
 	return nil
 }
+
+// Cleanup stops the app, which Caddy does not do itself when it gives up a
+// configuration after all its apps have started.
+func (a *App) Cleanup() error { return a.Stop() }
 
 func (a *App) journalSize() int {
 	if a.Journal == nil {
@@ -141,7 +141,8 @@ func (a *App) journalSize() int {
 
 // Interface guards
 var (
-	_ caddy.App         = (*App)(nil)
-	_ caddy.Provisioner = (*App)(nil)
-	_ caddy.Validator   = (*App)(nil)
+	_ caddy.App          = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.Validator    = (*App)(nil)
 )

@@ -8,7 +8,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -299,6 +302,29 @@ func TestCommandRunEnd(t *testing.T) {
 				t.Errorf("got %d experiments and %q, want %d and %q", left, stderr.String(), tt.left, tt.warning)
 			}
 		})
+	}
+}
+
+// What the keys of a terminal send has reached the command already.
+func TestCommandRunKeys(t *testing.T) {
+	for _, tt := range []struct {
+		atTerminal bool
+		code       int
+	}{{false, 130}, {true, 143}} {
+		child := exec.CommandContext(t.Context(), "sleep", "60")
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		signals := make(chan os.Signal, 3)
+		for _, sig := range []os.Signal{os.Interrupt, syscall.SIGQUIT, syscall.SIGTERM} {
+			signals <- sig
+		}
+		if err := await(child, signals, tt.atTerminal); err != nil {
+			t.Fatal(err)
+		}
+		if got := exitCode(child.ProcessState); got != tt.code {
+			t.Errorf("at a terminal %v: got code %d, want %d", tt.atTerminal, got, tt.code)
+		}
 	}
 }
 

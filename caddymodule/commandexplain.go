@@ -17,7 +17,8 @@ func explainCommand() *cobra.Command {
 		Short: "Tells which rules would hit a request, and why not",
 		Long: `
 Tells for each rule, in the order in which they are asked, whether it would hit
-a request, and if not, why. No request is sent and nothing is counted.`,
+a request, and if not, why; and first, what would become of the trigger that the
+request has. No request is sent and nothing is counted.`,
 		Example: "  caddy fault explain https://example.com/api/x -X POST -H 'X-User: ann'",
 		Args:    cobra.ExactArgs(1),
 		RunE:    inSession(cmdExplain),
@@ -60,10 +61,14 @@ func printExplanation(out io.Writer, v *explainView) error {
 }
 
 func ruleText(v *rules.Verdict) string {
-	if v.Experiment {
+	switch {
+	case v.Trigger != "":
+		return v.Rule + " (" + v.Trigger + ")"
+	case v.Experiment:
 		return v.Rule + " (experiment)"
+	default:
+		return v.Rule
 	}
-	return v.Rule
 }
 
 func verdictText(v *rules.Verdict) string {

@@ -136,7 +136,7 @@ yet has this much time.`,
 		RunE: inSession(cmdVerify),
 	})
 	cmd.Flags().String("rule", "", "The name of the rule or experiment; of what requests asked for themselves: trigger")
-	cmd.Flags().String("point", "", "Count only at this injection point (default all)")
+	cmd.Flags().String("point", "", "Count only at this injection point (default all); not for an experiment at several, but with --since")
 	cmd.Flags().Uint("exactly", 0, "How many hits there have to be")
 	cmd.Flags().Uint("at-least", 0, "The lowest number of hits")
 	cmd.Flags().Uint("at-most", 0, "The highest number of hits")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 )
@@ -36,9 +37,10 @@ Say where: --match takes Caddy's request matchers, and several of them are
 alternatives; --point takes the names of injection points, '*' for all of them.
 
 With a command behind -- the experiment lasts as long as the command. It is
-removed however the command ends. SIGINT, SIGTERM and SIGHUP are passed on to
-the command. The exit code is the command's, 128 and the number of the signal
-if one has ended it, 127 if there is no such command, 126 if it cannot be run.
+removed however the command ends. SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed
+on to the command, but not what the keys of a terminal send, which reaches it
+anyway. The exit code is the command's, 128 and the number of the signal if one
+has ended it, 127 if there is no such command, 126 if it cannot be run.
 Should this process be killed, the experiment ends by its --ttl.`,
 		Example: `  caddy fault run --name slow --match 'path /api/*' 'percent 10; delay 2s'
   caddy fault run --name gone --ttl 5m --point checkout 551
@@ -160,7 +162,7 @@ func (s *session) runWith(e *experiments.Experiment, command []string) error {
 		e.TTL = new(caddy.Duration(commandTTL))
 	}
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer signal.Stop(signals)
 	view, err := s.begin(e)
 	if err != nil {
@@ -170,20 +172,24 @@ func (s *session) runWith(e *experiments.Experiment, command []string) error {
 	if err := child.Start(); err != nil {
 		return s.fail(126, err)
 	}
-	if err := await(child, signals); err != nil {
+	if err := await(child, signals, term.IsTerminal(int(os.Stdin.Fd()))); err != nil {
 		return err
 	}
 	return s.exit(exitCode(child.ProcessState))
 }
 
-// await passes signals on to the child until it has ended. An error is not that
-// of the child.
-func await(child *exec.Cmd, signals <-chan os.Signal) error {
+// await passes signals on to the child until it has ended. At a terminal, what
+// its keys send reaches the child by itself, and twice often means to give up
+// cleaning up. An error is not that of the child.
+func await(child *exec.Cmd, signals <-chan os.Signal, atTerminal bool) error {
 	ended := make(chan error, 1)
 	go func() { ended <- child.Wait() }()
 	for {
 		select {
 		case sig := <-signals:
+			if atTerminal && (sig == os.Interrupt || sig == syscall.SIGQUIT) {
+				continue
+			}
 			_ = child.Process.Signal(sig) // if it fails, the child is about to end
 		case err := <-ended:
 			if _, failed := errors.AsType[*exec.ExitError](err); failed {

@@ -32,7 +32,7 @@ func printState(out io.Writer, v *stateView) error {
 	t := newTable(out, "POINT", "RULE", "FAULTS", "SWITCH", "HITS", "PASSED")
 	for _, p := range v.Points {
 		for _, trigger := range p.Triggers {
-			t.row(p.Point, triggerRule, "as "+strings.TrimSpace(trigger.Source+" "+trigger.Name)+" asks", "", "", "")
+			t.row(p.Point, triggerRule, "as "+trigger.place()+" asks", "", "", "")
 		}
 		for _, rule := range p.Rules {
 			t.row(p.Point, rule.Name, kindsOf(rule.Rule), onOrOff(rule.Off), rule.Hits, passedText(rule.Passed))

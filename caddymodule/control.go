@@ -80,26 +80,50 @@ func (c *control) leave(a *App) {
 	c.apps = slices.DeleteFunc(c.apps, func(other *App) bool { return other == a })
 }
 
-// settle halts by the configuration that has become current, or ends a halt of
-// the one before, which has gone or has been given up.
+// settle makes the process as the configuration says, once there is no other
+// one: Caddy stops the one before when the new one cannot be given up any more.
 func (c *control) settle() {
-	app, state := c.current(), c.sw.State()
-	switch configured := app != nil && app.Halted; {
-	case configured && !state.Halted:
-		c.sw.Set(newState(true, whyConfigured))
-	case !configured && state.Halted && state.Why == whyConfigured:
-		c.sw.Set(newState(false, whyConfigured))
+	app, others := c.running()
+	switch {
+	case others:
+	case app == nil:
+		c.settleSwitch(false)
+	default:
+		c.journal.Resize(app.journalSize())
+		c.settleSwitch(app.Halted)
+		app.Share.start()
+	}
+}
+
+// settleSwitch halts by the configuration, or ends the halt of the one before.
+func (c *control) settleSwitch(halted bool) {
+	state := newState(halted, whyConfigured)
+	now := c.sw.State()
+	if halted {
+		c.sw.Pin(&state)
+	} else {
+		c.sw.Pin(nil)
+	}
+	if halted && !now.Halted || !halted && now.Halted && now.Why == whyConfigured {
+		c.sw.Set(state)
 	}
 }
 
 // current is the app of the running configuration, nil if it has none.
 func (c *control) current() *App {
+	app, _ := c.running()
+	return app
+}
+
+// running is the current app, and whether there are others before it, as there
+// are while a configuration is loaded.
+func (c *control) running() (app *App, others bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.apps) == 0 {
-		return nil
+		return nil, false
 	}
-	return c.apps[len(c.apps)-1]
+	return c.apps[len(c.apps)-1], len(c.apps) > 1
 }
 
 // findRules are the configured rules of that name at that point; empty is any.

@@ -143,6 +143,9 @@ func TestExperimentOverTwoPoints(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	n.want(200, "GET", "/verify?rule=never&exactly=0", "", "")
+	n.want(400, "GET", "/verify?rule=never&exactly=0&point=inner", "", "point: the hits of experiment 'never' are counted for all its points together")
+	n.want(200, "GET", "/verify?rule=never&exactly=0&point=inner&since=1m", "", "")
+	n.want(404, "GET", "/verify?rule=never&exactly=0&point=nowhere&since=1m", "", "")
 }
 
 // beside provisions another handler of the node's configuration.
@@ -159,6 +162,21 @@ func (n *node) beside(config string) *Handler {
 		}
 	})
 	return h
+}
+
+// Faults are loaded for handlers or for transports: an experiment does not come
+// to a transport that a reload has given the name of its handler.
+func TestExperimentWherePointMoves(t *testing.T) {
+	n := startNode(t, `{"point": "here"}`, "")
+	n.put("a", `{"points": ["here"], "faults": [{"fault": "throttle", "bytes_per_second": 1}]}`)
+	for _, transport := range []bool{false, true} {
+		guests := process.store.Snapshot().Guests(experiments.Place{Point: "here", Transport: transport})
+		if there := guests != nil; there == transport {
+			t.Errorf("transport %v: the experiment is there: %v", transport, there)
+		}
+	}
+	n.want(200, "GET", "/verify?rule=a&point=here&exactly=0", "", "")
+	n.want(404, "GET", "/verify?rule=a&point=there&exactly=0", "", "")
 }
 
 // Above max_active of the app requests pass, and take nothing of times.
@@ -201,6 +219,7 @@ func TestAppDryRun(t *testing.T) {
 	if got := logs.FilterMessage("would have injected a fault").Len(); got != 2 {
 		t.Errorf("%d lines, want 2", got)
 	}
+	n.want(200, "POST", "/explain", `{"url": "/own"}`, `"gate": "dry_run"`)
 	n.want(200, "GET", "/verify?rule=a&exactly=1", "", "") // counted
 	n.want(200, "GET", "/journal", "", `"entries": []`)
 }
@@ -217,16 +236,21 @@ func TestAppJournal(t *testing.T) {
 	if e.Seq != 3 || e.Point != "shop" || e.Rule != "gone" || e.Kind != "respond" || e.Method != "GET" || e.Host != "example.com" || e.Path != "/gone" || !e.Done {
 		t.Errorf("got %+v", e)
 	}
-	given := &App{Journal: new(int)} // a configuration that is given up
-	if err := given.Start(); err != nil {
+	next := &App{Journal: new(int)} // a configuration without a journal
+	if err := next.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if err := given.Stop(); err != nil {
+	if got := len(process.journal.Entries(experiments.Query{})); got != 2 {
+		t.Errorf("%d entries, want 2 while the next configuration may be given up", got)
+	}
+	if err := n.app.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	n.hit("/gone")
-	if got := len(process.journal.Entries(experiments.Query{})); got != 1 {
-		t.Errorf("%d entries, want the one since the journal has its size again", got)
+	if got := len(process.journal.Entries(experiments.Query{})); got != 0 {
+		t.Errorf("%d entries, want none", got)
+	}
+	if err := next.Stop(); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -426,6 +450,27 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// A configuration that is given up after its apps have started, which Caddy
+// cleans up without having stopped them, has changed nothing.
+func TestConfigurationGivenUp(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		n := startNode(t, `{"point": "held"}`, "")
+		n.put("a", `{"points": ["held"], "faults": [{"fault": "close"}]}`)
+		process.journal.Add(&experiments.Entry{Rule: "a"})
+		other := load(t, `{"point": "other"}`, `{"halted": true, "journal": 0}`).app
+		if err := other.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if err := other.Cleanup(); err != nil {
+			t.Fatal(err)
+		}
+		n.want(200, "GET", "/", "", `"halted": false`)
+		n.want(200, "GET", "/experiments/a", "", `"held"`)
+		n.want(200, "GET", "/journal", "", `"rule": "a"`)
+		n.want(201, "PUT", "/experiments/b", slow500, `"held"`)
+	})
+}
+
 // A halt by the configuration goes with it; one by somebody stays.
 func TestConfiguredHalt(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
@@ -436,7 +481,7 @@ func TestConfiguredHalt(t *testing.T) {
 			process.settle()
 			return process.sw.Halted()
 		}
-		if become(plain) || !become(plain, halted) || become(plain) || !become(halted) || become() {
+		if become(plain) || become(plain, halted) || !become(halted) || !become(halted, plain) || become(plain) || !become(halted) || become() {
 			t.Error("the switch does not follow the configuration")
 		}
 		process.sw.Set(newState(true, whyAPI))

@@ -77,7 +77,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // experiment, or else a rule.
 func (h *Handler) decide(r *http.Request) (rules.Decision, error) {
 	halted := h.halted()
-	for _, t := range h.Triggers {
+	for i, t := range h.Triggers {
 		if !t.source.present(r) {
 			continue
 		}
@@ -89,6 +89,7 @@ func (h *Handler) decide(r *http.Request) (rules.Decision, error) {
 			continue
 		}
 		if d, done := h.obey(t, r); done {
+			takeOut(h.Triggers[i+1:], r)
 			return d, nil
 		}
 	}

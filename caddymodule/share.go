@@ -50,20 +50,24 @@ func (s *Share) validate() error {
 	return nil
 }
 
-// provision joins the group. Before any server starts it takes over the switch.
+// provision joins the group. Before the first server of the process starts, it
+// takes over the switch; a reload may be given up, and must change nothing yet.
 func (s *Share) provision(a *App) {
 	if s == nil {
 		return
 	}
 	s.member = process.group(s.Group).Member(a.ctx.Storage(), a.logger)
+	if process.current() != nil {
+		return
+	}
 	if err := s.member.Restore(a.ctx); err != nil {
 		a.logger.Error("cannot read the switch of the group; going on with what there is", zap.String("group", s.Group), zap.Error(err))
 	}
 }
 
-// start follows the group until stop.
+// start follows the group until stop, if it does not yet.
 func (s *Share) start() {
-	if s == nil {
+	if s == nil || s.cancel != nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -125,14 +129,18 @@ func (c *control) halt(why string, storage certmagic.Storage) error {
 	return c.save(storage)
 }
 
-// resume re-arms rules and triggers. With a group, an error says that nothing
-// has changed; else as with halt.
+// resume re-arms rules and triggers. An error says that faults are still halted,
+// if they are; else as with halt. The next process reads its own switch as well
+// as that of the group, so a halt from before the group must not stay there.
 func (c *control) resume(why string, storage certmagic.Storage) error {
 	state := newState(false, why)
 	if group := c.shared(); group != nil {
-		return group.Resume(state)
+		if err := group.Resume(state); err != nil {
+			return err
+		}
+	} else {
+		c.sw.Set(state)
 	}
-	c.sw.Set(state)
 	return c.save(storage)
 }
 

@@ -179,15 +179,31 @@ func (t *Trigger) open(key string) bool {
 // ask reads what the request asks for; nil is nothing.
 func (t *Trigger) ask(r *http.Request) (*asked, error) {
 	found, ok := t.source.read(r)
-	switch {
-	case !ok:
+	if !ok {
 		return nil, nil
+	}
+	return t.understand(found)
+}
+
+// understand reads what the trigger of a request asks for.
+func (t *Trigger) understand(found trigger) (*asked, error) {
+	switch {
 	case found.err != nil:
 		return nil, found.err
 	case !t.open(found.key):
 		return nil, errors.New("the key is missing or wrong")
 	}
 	return t.parser.parse(found.line)
+}
+
+// takeOut takes those triggers out of a request that nobody asks any more: the
+// upstream is not to see their keys.
+func takeOut(triggers []*Trigger, r *http.Request) {
+	for _, t := range triggers {
+		if t.source.present(r) {
+			t.source.read(r)
+		}
+	}
 }
 
 // provisionTriggers prepares the triggers of the point. One that everybody may
@@ -226,23 +242,8 @@ func (h *Handler) obey(t *Trigger, r *http.Request) (d rules.Decision, done bool
 	case asked == nil:
 		return d, false
 	case asked.pass:
-		done = true
-	default:
-		d = h.DecideBrought(r, asked.rule)
-		done = d.Rule != nil || d.Later != nil
+		return d, true
 	}
-	if done {
-		h.hideTriggers(r)
-	}
-	return d, done
-}
-
-// hideTriggers takes out of a request what other triggers of the point have in
-// it, when nobody is going to ask them any more.
-func (h *Handler) hideTriggers(r *http.Request) {
-	for _, t := range h.Triggers {
-		if t.source.present(r) {
-			t.source.read(r)
-		}
-	}
+	d = h.DecideBrought(r, asked.rule)
+	return d, d.Rule != nil || d.Later != nil
 }

@@ -277,6 +277,18 @@ func TestTriggerBeforeRules(t *testing.T) {
 	}
 }
 
+// TestTriggersAreTakenOut looks for the second trigger of a request behind the
+// first, which is obeyed.
+func TestTriggersAreTakenOut(t *testing.T) {
+	h := load(t, triggered(`{"source": "header"}, {"source": "header", "name": "X-Second"}`), "")
+	for _, first := range []string{"delay 1ns", "pass", "nonsense"} {
+		got := ask(h, "X-Fault", first, "X-Second", "delay 1ns", "X-Other", "stays")
+		if len(got.upstream["X-Fault"])+len(got.upstream["X-Second"]) != 0 || got.upstream.Get("X-Other") != "stays" {
+			t.Errorf("%s: the upstream sees %v", first, got.upstream)
+		}
+	}
+}
+
 // The point's matcher limits its triggers, too.
 func TestTriggerWithinMatcher(t *testing.T) {
 	h := load(t, `{"match": [{"path": ["/api/*"]}], "triggers": [{"source": "header"}]}`, "")

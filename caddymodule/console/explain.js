@@ -40,7 +40,7 @@ function verdicts(rules) {
   if (rules.length === 0) return el("p", { class: "quiet" }, "No rule and no experiment at this point.");
   return el("ul", { class: "rows" }, ...rules.map((v) => el("li", { "data-rule": v.rule },
     el("div", { class: "what" }, el("strong", {}, v.rule), " ",
-      el("span", { class: v.fires ? "tag yes" : "tag" }, verdict(v)), v.experiment ? " experiment" : "",
+      el("span", { class: v.fires ? "tag yes" : "tag" }, verdict(v)), v.experiment ? " experiment" : v.trigger ? ` ${v.trigger}` : "",
       v.why ? el("span", { class: "quiet" }, v.why) : null))));
 }
 

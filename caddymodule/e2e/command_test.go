@@ -106,6 +106,7 @@ func TestCommandRunSignal(t *testing.T) {
 		{"the command dies of it", "echo ready; exec sleep 60", syscall.SIGTERM, 143},
 		{"interrupt", "echo ready; exec sleep 60", syscall.SIGINT, 130},
 		{"the terminal is closed", "echo ready; exec sleep 60", syscall.SIGHUP, 129},
+		{"quit", "echo ready; exec sleep 60", syscall.SIGQUIT, 131},
 		{"the command ends in its own way", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done", syscall.SIGTERM, 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -30,8 +30,12 @@ func Decode(data []byte, into any) error {
 // tried one by one.
 func describe(err error, data []byte, into any) error {
 	plain := errors.New(strings.TrimPrefix(err.Error(), "json: "))
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	if ok && wrong.Field != "" {
 		return fmt.Errorf("%s: want %s, not %s", strings.TrimPrefix(wrong.Field, "Rule."), wrong.Type, wrong.Value)
+	}
+	if ok && wrong.Field == "" {
+		return fmt.Errorf("want an object, not %s", wrong.Value)
 	}
 	var fields map[string]json.RawMessage
 	if strings.HasPrefix(plain.Error(), "unknown field") || json.Unmarshal(data, &fields) != nil {

@@ -1,9 +1,16 @@
 package experiments
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 )
+
+// cel is an experiment with this expression.
+func cel(expression string) string {
+	text, _ := json.Marshal(expression) // a string can be written
+	return `{"match": [{"expression": ` + string(text) + `}], ` + closing + `}`
+}
 
 func TestParseRefused(t *testing.T) {
 	everywhere := func(rest string) string { return `{"points": ["*"], ` + rest + `}` }
@@ -16,6 +23,7 @@ func TestParseRefused(t *testing.T) {
 		{"unknown field", everywhere(`"colour": 1, ` + closing), `unknown field "colour"`},
 		{"other name", everywhere(`"name": "b", ` + closing), "name: 'b' is not the 'a' of the address"},
 		{"type", everywhere(`"percent": "ten", ` + closing), "percent: want float64, not string"},
+		{"no object", `[]`, "want an object, not array"},
 		{"type of points", `{"points": "*", ` + closing + `}`, "points: want []string, not string"},
 		{"type in a struct", everywhere(`"over": {"requests": "1"}, ` + closing), "over.requests: want int, not string"},
 		{"ttl", everywhere(`"ttl": "soon", ` + closing), "ttl: "},
@@ -48,6 +56,15 @@ func TestParseRefused(t *testing.T) {
 		{"file() in CEL", `{"match": [{"expression": "file('x')"}], ` + closing + `}`, "match[0].expression: file() and ph()"},
 		{"ph() in CEL", `{"match": [{"expression": {"expr": "ph (req, 'env.HOME') == 'x'"}}], ` + closing + `}`, "match[0].expression.expr: file() and ph()"},
 		{"file() behind a comment", `{"match": [{"expression": "file // \n ('x')"}], ` + closing + `}`, "file() and ph()"},
+		{"env from two texts", cel(`header({'X': '{' + 'env.HOME}'})`), "half a placeholder"},
+		{"env from two halves of a name", cel(`header({'X': ('{e') /* */ + r"nv.HOME}"})`), "half a placeholder"},
+		{"env by the number of a brace", cel(`header({'X': '\x7benv.HOME}'})`), "half a placeholder"},
+		{"env by a number behind an r", cel(`header({'X': 'r\\\x65nv'})`), "by its number"},
+		{"env by numbers alone", cel(`header({'X': "\173env.HOME\u007d"})`), "by its number"},
+		{"env behind a quote in a comment", cel("// '\nheader({'X': '{' + 'env.HOME}'})"), "half a placeholder"},
+		{"env behind a raw text", cel(`r'\' == 'x' || header({'X': '{' + 'env.HOME}'})`), "half a placeholder"},
+		{"env behind three quotes", cel(`''' ' ''' == 'x' || header({'X': '{' + 'env.HOME}'})`), "half a placeholder"},
+		{"env behind an escaped quote", cel(`'\'' == 'x' || header({'X': '{' + 'env.HOME}'})`), "half a placeholder"},
 		{"env in CEL", `{"match": [{"expression": "{env.HOME} == 'x'"}], ` + closing + `}`, "placeholder '{env.HOME}'"},
 	}
 	for _, tt := range tests {
@@ -63,16 +80,18 @@ func TestParseRefused(t *testing.T) {
 }
 
 func TestParseAllowed(t *testing.T) {
-	for _, json := range []string{
+	for _, text := range []string{
 		`{"points": ["*"], "name": "a", "note": "why", "ttl": "5m", ` + closing + `}`,
 		`{"points": ["*"], "ttl": 0, ` + closing + `}`,
 		`{"points": ["*"], "faults": [{"fault": "respond", "body": "{http.request.uri} {time.now} {} { \"file\": 1 }"}]}`,
 		`{"match": [{"path_regexp": {"pattern": "^/[a-z]{2}/file$"}}], ` + closing + `}`,
 		`{"match": [{"query": {"file": ["x"]}}], ` + closing + `}`,
+		cel(`path_regexp('^/[a-z]{2}\\d+$') && header({'X': 'http://{http.request.host}/'}) // it's`),
+		cel(`path_regexp(r'\d{2}\x41') && {http.request.host} == "{\"a\": 1}"`),
 		`{"match": [{"expression": "path('/file/*') && {http.request.host} == 'x'"}], ` + closing + `}`,
 	} {
-		if _, err := Parse("a", []byte(json)); err != nil {
-			t.Errorf("%s: %v", json, err)
+		if _, err := Parse("a", []byte(text)); err != nil {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

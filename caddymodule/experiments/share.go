@@ -80,11 +80,12 @@ type Member struct {
 	*Group
 	storage Storage
 	logger  *zap.Logger
+	joined  bool // the document has been applied for this configuration
 }
 
 // Member makes the group reachable for a configuration.
 func (g *Group) Member(storage Storage, logger *zap.Logger) *Member {
-	return &Member{g, storage, logger}
+	return &Member{Group: g, storage: storage, logger: logger}
 }
 
 // Restore takes over the switch only, before anything is injected. Experiments
@@ -97,6 +98,7 @@ func (m *Member) Restore(ctx context.Context) error {
 	doc, _, err := m.load(ctx)
 	if err == nil && doc.Switch.Halted {
 		m.sw.Set(doc.Switch)
+		m.halted = true
 	}
 	return err
 }
@@ -155,10 +157,7 @@ func (m *Member) Sync(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, StorageTime)
 	defer cancel()
 	if m.halt != nil {
-		err := m.change(ctx, func(doc *document) error {
-			doc.halt(*m.halt)
-			return nil
-		})
+		err := m.change(ctx, m.halting(*m.halt))
 		if err == nil {
 			m.deliver(nil)
 		}
@@ -178,10 +177,18 @@ func (m *Member) Halt(state State) error {
 	m.sw.Set(state)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.exchange(func(doc *document) error {
+	m.sw.Set(state) // a resume may have come between
+	return m.exchange(m.halting(state), func() { m.deliver(&state) })
+}
+
+// halting halts the group, and this node once more: what has been pulled before
+// may have been a resume.
+func (m *Member) halting(state State) func(*document) error {
+	return func(doc *document) error {
+		m.sw.Set(state)
 		doc.halt(state)
 		return nil
-	}, func() { m.deliver(&state) })
+	}
 }
 
 // deliver keeps a halt for later; nil is none.
@@ -208,6 +215,7 @@ func (m *Member) Resume(state State) error {
 	}, nil)
 	if err == nil {
 		m.sw.Set(state)
+		m.joined = false // to take over what it could not while it was halted
 	}
 	return err
 }
@@ -328,6 +336,9 @@ func (m *Member) load(ctx context.Context) (doc *document, data []byte, err erro
 	if err := json.Unmarshal(data, doc); err != nil {
 		return nil, nil, fmt.Errorf("%s is corrupt: %w", m.key(), err)
 	}
+	if doc.Experiments == nil { // it said null
+		doc.Experiments = make(map[string]record)
+	}
 	return doc, data, nil
 }
 
@@ -343,9 +354,12 @@ func (m *Member) pull(ctx context.Context) (*document, error) {
 		return nil, err
 	case data == nil && m.seen != nil:
 		return nil, errGone
-	case data != nil && !bytes.Equal(data, m.seen):
+	case data == nil:
+		return m.recreate(), nil // a new group begins with what its first node has
+	case !m.joined || !bytes.Equal(data, m.seen):
 		m.apply(doc)
 		m.saw(doc, data)
+		m.joined = true
 	}
 	return doc, nil
 }
@@ -377,8 +391,11 @@ func (m *Member) apply(doc *document) {
 			_ = m.store.Delete(live.Name, nil) // it may have expired meanwhile
 		}
 	}
+	if m.sw.Halted() {
+		return // by its configuration, or by itself from before the group
+	}
 	for name, rec := range doc.Experiments {
-		if live := m.store.Get(name); live != nil && live.Revision == rec.Revision || rec.over() {
+		if live := m.store.Get(name); live != nil && rec.is(live) || rec.over() {
 			continue
 		}
 		if err := m.adopt(name, rec); err != nil && m.ignored[name] != rec.Revision {
@@ -416,6 +433,12 @@ func newRecord(l *Live) record {
 		rec.Ends = &l.Ends
 	}
 	return rec
+}
+
+// is reports whether the experiment is this one. One that is older than the
+// group has a number of this process alone.
+func (rec *record) is(l *Live) bool {
+	return l.Revision == rec.Revision && l.Started.Equal(rec.Started)
 }
 
 func (rec *record) over() bool { return rec.Ends != nil && !rec.Ends.After(time.Now()) }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ type memory struct {
 
 	mu      sync.Mutex
 	failing map[string]error // by the name of the call
+	storing func()           // called once, before an object is stored
 }
 
 func (m *memory) fail(err error, calls ...string) {
@@ -59,6 +61,10 @@ func (m *memory) Store(_ context.Context, key string, value []byte) error {
 	if err := m.fails("store"); err != nil {
 		return err
 	}
+	if storing := m.storing; storing != nil {
+		m.storing = nil
+		storing()
+	}
 	m.objects.Store(key, bytes.Clone(value))
 	return nil
 }
@@ -91,6 +97,9 @@ func newNode(t testing.TB, storage *memory) *node {
 	b := newBench(t)
 	return &node{b, NewGroup("staging", b.sw, b.Store).Member(storage, zap.New(core)), logs}
 }
+
+// reload makes the node the member of a new configuration.
+func (n *node) reload() { n.Member = n.Group.Member(n.storage, n.logger) }
 
 // put begins an experiment on all nodes.
 func (n *node) put(name, settings string, when Condition) error {
@@ -431,4 +440,116 @@ func TestShareConcurrent(t *testing.T) {
 	if !slices.Equal(all[0], all[1]) || !slices.Equal(all[0], all[2]) {
 		t.Errorf("the nodes have %q", all)
 	}
+}
+
+// A group begins with what its first node has; who comes later takes over what
+// there is, and does so anew whenever its configuration changes.
+func TestShareJoin(t *testing.T) {
+	storage := new(memory)
+	a, b := newNode(t, storage), newNode(t, storage)
+	a.mustPut("old", "")
+	b.mustPut("other", "")
+	a.Sync(t.Context())
+	must(t, a.put("new", "", nil))
+	a.Sync(t.Context())
+	a.want(a.has(), "new", "old")
+	b.Sync(t.Context())
+	b.want(b.has(), "new", "old")
+
+	must(t, b.bench.Delete("old", nil)) // by a configuration without the group
+	b.reload()
+	b.Sync(t.Context())
+	b.want(b.has(), "new", "old")
+}
+
+// An experiment of a node alone is not one of the group because both are the
+// first of their kind.
+func TestShareSameRevision(t *testing.T) {
+	storage := new(memory)
+	a, b := newNode(t, storage), newNode(t, storage)
+	must(t, a.put("x", "", nil))
+	lonely := b.mustPut("x", `"percent": 1,`)
+	if shared := a.Get("x"); shared.Revision != lonely.Revision {
+		t.Fatalf("the revisions are %d and %d", shared.Revision, lonely.Revision)
+	}
+	b.Sync(t.Context())
+	if live := b.Get("x"); live == lonely || live.Percent != nil {
+		t.Error("the node keeps an experiment of its own")
+	}
+}
+
+// A node that was halted when it joined takes over the experiments of the group
+// once it resumes.
+func TestShareJoinHalted(t *testing.T) {
+	storage := new(memory)
+	a, b := newNode(t, storage), newNode(t, storage)
+	must(t, a.put("x", "", nil))
+	b.bench.sw.Set(halted("api"))
+	b.Sync(t.Context())
+	b.want(b.has(), "HALTED")
+	must(t, b.Resume(resumed()))
+	b.Sync(t.Context())
+	b.want(b.has(), "x")
+}
+
+// An object without experiments can say so in more than one way.
+func TestShareOddObjects(t *testing.T) {
+	for _, odd := range []string{`{}`, `{"experiments": null}`, `{"experiments": {"x": null}}`, `null`} {
+		storage := new(memory)
+		must(t, storage.Store(t.Context(), object, []byte(odd)))
+		a := newNode(t, storage)
+		a.Sync(t.Context())
+		if err := a.put("x", "", nil); err != nil {
+			t.Errorf("%s: %v", odd, err)
+		}
+		a.want(a.has(), "x")
+	}
+}
+
+// A halt that could not be delivered halts its own node, too, when the others
+// have resumed meanwhile.
+func TestSharePendingHalt(t *testing.T) {
+	storage := new(memory)
+	a, b := newNode(t, storage), newNode(t, storage)
+	must(t, a.Halt(halted("api")))
+	b.Sync(t.Context())
+	storage.fail(errDown, "lock")
+	if err := a.Halt(halted("api")); !errors.Is(err, ErrStorage) {
+		t.Fatalf("the halt says %v", err)
+	}
+	storage.fail(nil)
+	must(t, b.Resume(resumed()))
+	a.Sync(t.Context())
+	b.Sync(t.Context())
+	a.want(a.has(), "HALTED")
+	b.want(b.has(), "HALTED")
+}
+
+// A halt wins that comes while the same node resumes.
+func TestShareHaltWhileResuming(t *testing.T) {
+	storage := new(memory)
+	a := newNode(t, storage)
+	must(t, a.Halt(halted("api")))
+	halt, done := halted("second"), make(chan error, 1)
+	storage.storing = func() {
+		go func() { done <- a.Halt(halt) }()
+		for a.bench.sw.State().Why != halt.Why {
+			runtime.Gosched()
+		}
+	}
+	must(t, a.Resume(resumed()))
+	must(t, <-done)
+	a.want(a.has(), "HALTED")
+}
+
+// A node that takes over a halt when it starts takes over its end as well.
+func TestShareRestore(t *testing.T) {
+	storage := new(memory)
+	a, b := newNode(t, storage), newNode(t, storage)
+	must(t, a.Halt(halted("api")))
+	must(t, b.Restore(t.Context()))
+	b.want(b.has(), "HALTED")
+	must(t, a.Resume(resumed()))
+	b.Sync(t.Context())
+	b.want(b.has())
 }

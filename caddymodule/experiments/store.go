@@ -47,6 +47,13 @@ type Live struct {
 // Ended is done when the experiment is over.
 func (l *Live) Ended() context.Context { return l.ended }
 
+// At reports whether the experiment is for a place. It has been loaded either
+// for handlers or for transports, and a reload may have put a point of the same
+// name into the other.
+func (l *Live) At(at Place) bool {
+	return at.Transport == l.InTransport() && l.Experiment.At(at)
+}
+
 // Past is an experiment that is over. It can be started again from its JSON.
 type Past struct {
 	Name    string          `json:"name"`

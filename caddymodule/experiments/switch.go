@@ -13,6 +13,7 @@ type Switch struct {
 
 	mu      sync.Mutex
 	armed   atomic.Pointer[lease]
+	pinned  *State // what it says instead of being resumed; nil: it may be
 	watches []func(State)
 }
 
@@ -65,6 +66,9 @@ func (s *Switch) Ended() context.Context { return s.armed.Load().ctx }
 func (s *Switch) Set(state State) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.pinned != nil && !state.Halted {
+		state = *s.pinned
+	}
 	before := s.armed.Load()
 	if before.Halted == state.Halted {
 		if state.Halted { // the last halt counts
@@ -78,6 +82,14 @@ func (s *Switch) Set(state State) (changed bool) {
 		watch(state)
 	}
 	return true
+}
+
+// Pin keeps the switch halted, whoever wants to resume it: it says this state
+// then. Nil ends that, and turns nothing.
+func (s *Switch) Pin(state *State) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pinned = state
 }
 
 // Watch has f called, one call at a time, whenever the switch turns.

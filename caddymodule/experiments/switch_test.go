@@ -42,6 +42,21 @@ func TestSwitch(t *testing.T) {
 	}
 }
 
+// A pinned switch takes a halt and no resume, and says afterwards why it is
+// still halted.
+func TestSwitchPinned(t *testing.T) {
+	s := NewSwitch(t.Context())
+	s.Set(State{Halted: true, Why: "somebody"})
+	s.Pin(&State{Halted: true, Why: "pin"})
+	if s.Set(State{}) || s.State().Why != "pin" {
+		t.Errorf("a pinned switch is %+v after a resume", s.State())
+	}
+	s.Pin(nil)
+	if !s.Set(State{}) || s.Halted() {
+		t.Error("the pin has gone, and the switch cannot be resumed")
+	}
+}
+
 // When Set returns, everybody sees it, and what was held is let go of.
 func TestSwitchConcurrently(t *testing.T) {
 	s := NewSwitch(t.Context())

@@ -62,6 +62,12 @@ var (
 	// The functions of Caddy's CEL matcher that look further than the request.
 	// White space and comments may stand before the parenthesis.
 	celReads = regexp.MustCompile(`\b(ph|file)(\s|//[^\n]*)*\(`)
+
+	// Comments, and texts in quotes: raw ones first, which have no escapes.
+	celTexts = regexp.MustCompile(`(?s)//[^\n]*` +
+		`|[bB]?[rR](""".*?"""|'''.*?'''|"[^"]*"|'[^']*')` +
+		`|"""(\\.|[^\\])*?"""|'''(\\.|[^\\])*?'''|"(\\.|[^"\\])*"|'(\\.|[^'\\])*'`)
+	celEscape = regexp.MustCompile(`\\[xXuU0-7]`) // of a character by its number
 )
 
 func checkText(field, text string) error {
@@ -70,8 +76,28 @@ func checkText(field, text string) error {
 			return fmt.Errorf("%s: placeholder '%s' is not for experiments: they may use {http.*} and {time.*}", field, found[0])
 		}
 	}
-	if strings.Contains(field, "expression") && celReads.MatchString(text) {
+	if strings.Contains(field, "expression") {
+		return checkCEL(field, text)
+	}
+	return nil
+}
+
+// checkCEL refuses an expression that reads more than the request. Caddy fills
+// placeholders in its texts once they have been joined and their escapes read,
+// so a brace has to be one that can be seen, with its other half.
+func checkCEL(field, text string) error {
+	if celReads.MatchString(text) {
 		return fmt.Errorf("%s: file() and ph() are not for experiments", field)
+	}
+	for _, quoted := range celTexts.FindAllString(text, -1) {
+		if strings.HasPrefix(quoted, "//") {
+			continue
+		}
+		raw := strings.ContainsAny(quoted[:strings.IndexAny(quoted, `"'`)], "rR")
+		half := strings.ContainsAny(inBraces.ReplaceAllString(quoted, ""), "{}")
+		if half || !raw && celEscape.MatchString(strings.ReplaceAll(quoted, `\\`, "")) {
+			return fmt.Errorf("%s: %s has half a placeholder, or a character by its number: an experiment writes them out", field, quoted)
+		}
 	}
 	return nil
 }

@@ -36,6 +36,11 @@ func (b *Brought) Rule(name string, chain faults.Chain, phase string, percent fl
 	return &Rule{Name: name, Phase: phase, Faults: chain, percent: percent, limits: b.limits, counters: b.counters}
 }
 
+// ExplainBrought tells what would become of a rule that r has brought.
+func (p *Point) ExplainBrought(r *http.Request, rule *Rule) (Verdict, error) {
+	return rule.explain(r, time.Now(), 0)
+}
+
 // DecideBrought decides on a rule that r has brought, by a draw of its own.
 func (p *Point) DecideBrought(r *http.Request, rule *Rule) Decision {
 	w := walk{point: p}

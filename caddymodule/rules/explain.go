@@ -18,13 +18,17 @@ type Verdict struct {
 	// Experiment says that the rule is one.
 	Experiment bool `json:"experiment,omitempty"`
 
+	// Trigger says that the request itself asks for the rule, and where, such as
+	// `header X-Fault`.
+	Trigger string `json:"trigger,omitempty"`
+
 	// Fires says that the rule would hit the request, or could: with a percentage
 	// the draw decides, and in phase response the reply.
 	Fires bool `json:"fires"`
 
-	// Gate is who says no, or in the end decides: `switch`, `match`, `time`,
-	// `match_response`, `skip`, `every`, `over`, `percent`, `times` or
-	// `max_active`. Empty: the rule fires for certain, if it is asked.
+	// Gate is who says no, or in the end decides: `trigger`, `switch`, `match`,
+	// `time`, `match_response`, `skip`, `every`, `over`, `percent`, `times`,
+	// `max_active` or `dry_run`. Empty: the rule fires for certain, if it is asked.
 	Gate string `json:"gate,omitempty"`
 
 	// Why says it in words.
@@ -48,6 +52,9 @@ func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, verdicts
 				return true, nil, err
 			}
 			v.Experiment = true
+			if g.DryRun {
+				v.OnlyTell()
+			}
 			verdicts = append(verdicts, v)
 		}
 		for _, rule := range p.turns(late) {
@@ -55,13 +62,23 @@ func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, verdicts
 			if err != nil {
 				return true, nil, err
 			}
-			verdicts = append(verdicts, v)
 			if v.Gate != "match" && (v.Fires || rule.percent < 100) {
 				sum = min(100, sum+rule.percent)
 			}
+			if rule.DryRun {
+				v.OnlyTell()
+			}
+			verdicts = append(verdicts, v)
 		}
 	}
 	return true, verdicts, nil
+}
+
+// OnlyTell makes the verdict that of a dry run.
+func (v *Verdict) OnlyTell() {
+	if v.Fires {
+		v.Fires, v.Gate, v.Why = false, "dry_run", "it would hit, or could, but only tells so"
+	}
 }
 
 // turns are the guests of a phase.

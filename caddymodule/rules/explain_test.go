@@ -64,6 +64,8 @@ func TestExplain(t *testing.T) {
 		{"cycle", rule(`"start": "1999-01-01T00:00:00Z", "cycle": {"on": "1ns", "period": "1h"}`), 0, "rule1 time"},
 		{"shares", `{"rules": [{"percent": 30, ` + closing + `}, {"percent": 80, ` + closing + `}, {` + closing + `}]}`, 0, "rule1 fires percent; rule2 fires percent; rule3 percent"},
 		{"absent at 100", `{"rules": [{"times": 1, ` + closing + `}, {` + closing + `}]}`, 1, "rule1 times; rule2 fires"},
+		{"dry run", `{"rules": [{"dry_run": true, "percent": 40, ` + closing + `}, {"percent": 80, ` + closing + `}, {` + closing + `}]}`, 0, "rule1 dry_run; rule2 fires percent; rule3 percent"},
+		{"dry run without a match", rule(`"dry_run": true, "match": [{"path": ["/x"]}]`), 0, "rule1 match"},
 		{"order", `{"rules": [{"name": "late", "phase": "response", ` + closing + `}, {"name": "early", "percent": 10, ` + closing + `}]}`, 0, "early fires percent; late fires percent"},
 	}
 	for _, tt := range tests {

@@ -180,6 +180,9 @@ func (rl *Rule) loadFaults(ctx caddy.Context) error {
 // Removed is closed when a reload has removed or changed the rule.
 func (rl *Rule) Removed() <-chan struct{} { return rl.counters.gone }
 
+// InTransport reports whether the faults run at a transport.
+func (rl *Rule) InTransport() bool { return rl.Place == faults.InTransport }
+
 // OnResponse reports whether the rule fires on the upstream's reply.
 func (rl *Rule) OnResponse() bool {
 	return rl.Phase == PhaseResponse || rl.MatchResponse != nil
