@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
@@ -134,7 +135,7 @@ func (in *injector) finish(inj *injection, size int) {
 }
 
 // enter makes the entry of the journal for an injection.
-func (in *injector) enter(r *http.Request, inj *injection) {
+func (in *injector) enter(r *http.Request, inj *injection, span trace.SpanContext) {
 	inj.began = time.Now()
 	inj.seq = process.journal.Add(&experiments.Entry{
 		Time:           inj.began,
@@ -146,7 +147,7 @@ func (in *injector) enter(r *http.Request, inj *injection) {
 		Host:           r.Host,
 		Path:           r.URL.Path,
 		Client:         clientIP(r),
-		Trace:          traceID(r.Context()),
+		Trace:          traceID(span),
 		UpstreamStatus: inj.upstream,
 	})
 }

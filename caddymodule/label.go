@@ -88,8 +88,9 @@ func (in *injector) newInjection(r *http.Request, d *rules.Decision, start time.
 		repl.Set("http.fault.kind", l.kindValue)
 		repl.Set(injectionKey, inj)
 	}
-	inj.addToTrace(r.Context())
-	in.enter(r, inj)
+	span := trace.SpanFromContext(r.Context())
+	inj.addToTrace(span)
+	in.enter(r, inj, span.SpanContext())
 	if in.logger.Core().Enabled(zapcore.DebugLevel) {
 		in.debug("injected a fault", r, l, inj)
 	}
@@ -194,8 +195,7 @@ func clientIP(r *http.Request) string {
 
 // addToTrace makes the hit part of the request's span, which the directive
 // `tracing` begins.
-func (inj *injection) addToTrace(ctx context.Context) {
-	span := trace.SpanFromContext(ctx)
+func (inj *injection) addToTrace(span trace.Span) {
 	if !span.IsRecording() {
 		return
 	}
@@ -208,8 +208,8 @@ func (inj *injection) addToTrace(ctx context.Context) {
 }
 
 // traceID is the ID of the request's trace, empty if it has none.
-func traceID(ctx context.Context) string {
-	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
+func traceID(span trace.SpanContext) string {
+	if span.HasTraceID() {
 		return span.TraceID().String()
 	}
 	return ""

@@ -137,7 +137,7 @@ func costs(all []standing) error {
 type standing struct {
 	rate  float64 // requests a second
 	cpu   float64 // microseconds a request
-	ratio float64 // of cpu to that of the first contender, in the same round
+	ratio float64 // of cpu to that of the first contender
 }
 
 func (s standing) String() string {
@@ -154,23 +154,19 @@ func compete(t *testing.T, p *process, all []contender, connect func(*testing.T,
 		clients[i] = connect(t, c)
 		serveTurn(t, p, clients[i]) // warms up
 	}
-	rates, cpus, ratios := make([][]float64, len(all)), make([][]float64, len(all)), make([][]float64, len(all))
+	rates, cpus := make([][]float64, len(all)), make([][]float64, len(all))
 	for round := range *wholeRounds {
-		cpu := make([]float64, len(all))
 		for turn := range all {
 			i := (turn + round) % len(all)
 			n, took, used := serveTurn(t, p, clients[i])
-			cpu[i] = used.Seconds() * 1e6 / float64(n)
+			cpus[i] = append(cpus[i], used.Seconds()*1e6/float64(n))
 			rates[i] = append(rates[i], float64(n)/took.Seconds())
-		}
-		for i := range all {
-			cpus[i] = append(cpus[i], cpu[i])
-			ratios[i] = append(ratios[i], cpu[i]/cpu[0])
 		}
 	}
 	result := make([]standing, len(all))
 	for i := range all {
-		result[i] = standing{median(rates[i]), median(cpus[i]), median(ratios[i])}
+		cpu := median(cpus[i])
+		result[i] = standing{median(rates[i]), cpu, cpu / median(cpus[0])}
 	}
 	return result
 }
