@@ -13,7 +13,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
@@ -22,11 +21,17 @@ import (
 )
 
 func init() {
-	caddy.RegisterModule(smallest{})
-	httpcaddyfile.RegisterHandlerDirective("smallest", func(httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-		return new(smallest), nil
+	register("smallest", smallest{})
+	register("nothing", nothing{})
+}
+
+// register makes a handler without options a directive.
+func register(name string, handler caddy.Module) {
+	caddy.RegisterModule(handler)
+	httpcaddyfile.RegisterHandlerDirective(name, func(httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+		return handler.CaddyModule().New().(caddyhttp.MiddlewareHandler), nil
 	})
-	httpcaddyfile.RegisterDirectiveOrder("smallest", httpcaddyfile.Before, "respond")
+	httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.Before, "respond")
 }
 
 // smallest is the least that a handler in Caddy can do to send a reply: what
@@ -37,7 +42,16 @@ func (smallest) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.smallest", New: func() caddy.Module { return new(smallest) }}
 }
 
-func (*smallest) UnmarshalCaddyfile(*caddyfile.Dispenser) error { return nil }
+// nothing is the least that a handler in Caddy can do to let a request pass.
+type nothing struct{}
+
+func (nothing) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.nothing", New: func() caddy.Module { return new(nothing) }}
+}
+
+func (nothing) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return next.ServeHTTP(w, r)
+}
 
 var smallestBody = []byte(`{"error": "server_error", "message": "User Not Local"}`)
 

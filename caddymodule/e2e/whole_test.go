@@ -41,6 +41,7 @@ func (c *contender) addr() string { return fmt.Sprintf("127.0.0.1:%d", c.port) }
 // The contenders that are held to a bound, by their place.
 const (
 	without = iota
+	passing
 	missing
 	thousand
 	smallestWrapped
@@ -56,6 +57,7 @@ func contenders(t *testing.T) []contender {
 	}
 	all := []contender{
 		without:         {"without the directive", false, "smallest", 0},
+		passing:         {"a handler that only calls the next one", false, "nothing\nsmallest", 0},
 		missing:         {"a rule that misses", true, "fault /other/* 551\nsmallest", 0},
 		thousand:        {"1,000 rules that miss", true, "fault {\n" + rules.String() + "}\nsmallest", 0},
 		smallestWrapped: {"smallest handler, listener wrapper on", true, "smallest", 0},
@@ -81,6 +83,7 @@ func serveContenders(t *testing.T, all ...contender) *process {
 		fmt.Fprintf(&sites, "http://:%d {\nbind 127.0.0.1\nroute {\n%s\n}\n}\n", c.port, c.site)
 	}
 	t.Setenv(serveKey, "1")
+	t.Setenv("GOMAXPROCS", "1") // threads that look for work would count as work
 	p := run(t, testBinary(t), "{\nadmin off\npersist_config off\nauto_https off\nfault {\ndisclose off\n}\n"+options.String()+"}\n"+sites.String())
 	p.find(t, `"msg":"(serving initial configuration)"`)
 	return p
@@ -96,12 +99,12 @@ func testBinary(t *testing.T) string {
 }
 
 // TestWholeProcess compares what a request costs a whole Caddy process, by the
-// CPU time that the kernel has counted for it: one process with one server for
-// each contender, rounds in which all have their turn, clients in a process of
-// their own. It prints a table in Markdown.
+// CPU time that the kernel has counted for it: one process on one core with a
+// server for each contender, rounds in which all have their turn, clients in
+// another process. It prints a table in Markdown.
 func TestWholeProcess(t *testing.T) {
 	if *wholeRounds == 0 {
-		t.Skip("takes minutes: say how many rounds, such as -whole 100")
+		t.Skip("takes minutes: say how many rounds, such as -whole 200")
 	}
 	all := contenders(t)
 	p := serveContenders(t, all...)
@@ -144,7 +147,7 @@ func (s standing) String() string {
 	return fmt.Sprintf("%.0f | %.1f | %+.1f %%", s.rate, s.cpu, 100*(s.ratio-1))
 }
 
-const wholeTurn = 200 * time.Millisecond // of one contender, in each round
+const wholeTurn = 50 * time.Millisecond // of one contender, in each round: short, for the machine changes its pace
 
 // compete lets all contenders serve these clients in turn.
 func compete(t *testing.T, p *process, all []contender, connect func(*testing.T, contender) []asker) []standing {
