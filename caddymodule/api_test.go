@@ -522,6 +522,19 @@ func TestJournalFeed(t *testing.T) {
 	})
 }
 
+func TestStateTellsDryRun(t *testing.T) {
+	n := startNode(t, shop, `{"dry_run": true}`)
+	w := n.want(200, "GET", "/", "", `"dry_run": true`)
+	var view stateView
+	if err := json.Unmarshal(w.Body.Bytes(), &view); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := printState(&out, &view); err != nil || !strings.Contains(out.String(), "\ndry_run is configured: ") {
+		t.Errorf("got %s, %v", &out, err)
+	}
+}
+
 func TestStateShowsNoKey(t *testing.T) {
 	n := startNode(t, `{"point": "keyed", "match": [{"path": ["/*"]}], "triggers": [{"source": "header", "key": "0123456789abcdef"}]}`, "")
 	w := n.want(200, "GET", "/", "", `"key": "***"`)

@@ -19,6 +19,9 @@ import (
 type stateView struct {
 	experiments.State
 
+	// DryRun says that the configuration lets faults be decided and counted only.
+	DryRun bool `json:"dry_run,omitempty"`
+
 	// Active is how many requests are hit just now.
 	Active int64 `json:"active"`
 
@@ -73,6 +76,7 @@ func newStateView() stateView {
 	if app == nil {
 		return view
 	}
+	view.DryRun = app.DryRun
 	for _, p := range app.points.Points() {
 		view.Points = append(view.Points, newPointView(p))
 	}

@@ -28,7 +28,11 @@ func statusCommand() *cobra.Command {
 }
 
 func printState(out io.Writer, v *stateView) error {
-	fmt.Fprintf(out, "%s; requests hit just now: %d\n%s\n", switchText(v.State), v.Active, shareText(v.Share))
+	fmt.Fprintf(out, "%s; requests hit just now: %d\n", switchText(v.State), v.Active)
+	if v.DryRun {
+		fmt.Fprintln(out, "dry_run is configured: faults are decided and counted, and change nothing")
+	}
+	fmt.Fprintln(out, shareText(v.Share))
 	t := newTable(out, "POINT", "RULE", "FAULTS", "SWITCH", "HITS", "PASSED")
 	for _, p := range v.Points {
 		for _, trigger := range p.Triggers {

@@ -52,12 +52,12 @@ function problem(message) {
   byId("problem").hidden = message === "";
 }
 
-function showSwitch({ halted, since, why }) {
+function showSwitch({ halted, since, why, dry_run: dryRun }) {
   document.documentElement.classList.toggle("halted", halted);
   document.documentElement.classList.remove("lost");
   const when = since ? ` at ${clock(since)}` : "";
   const who = why ? ` by ${why}` : "";
-  text(byId("status-text"), halted ? `Halted${when}${who}: nothing is injected` : "Live");
+  text(byId("status-text"), halted ? `Halted${when}${who}: nothing is injected` : dryRun ? "Dry run: nothing changes" : "Live");
   byId("halt").hidden = halted;
   byId("resume").hidden = !halted;
   document.title = halted ? "Halted – Faults" : "Faults";

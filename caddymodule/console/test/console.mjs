@@ -286,6 +286,8 @@ const tests = {
     await page.getByText("The running configuration has no injection point").waitFor();
     change = { share: { group: "staging", error: "no route" } };
     await page.getByText("Out of step with the group 'staging': no route").waitFor();
+    change = { dry_run: true };
+    await page.locator("#status").getByText("Dry run: nothing changes").waitFor();
     change = { halted: true, since: "2020-02-03T12:00:00Z", why: "halt_when" };
     await page.getByText(/Halted at 3 Feb \d\d:00:00 by halt_when/).waitFor();
     await close(page);
