@@ -71,7 +71,7 @@ func BenchmarkKinds(b *testing.B) {
 			r = r.WithContext(faults.WithHit(r.Context(), &faults.Hit{N: 1, U: 0.5, Start: time.Now(), Ended: ended}))
 			serve := func() {
 				defer func() {
-					if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic value
+					if p := recover(); p != nil && p != http.ErrAbortHandler {
 						b.Fatal(p)
 					}
 				}()
