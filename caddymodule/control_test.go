@@ -453,7 +453,7 @@ func TestEvents(t *testing.T) {
 // A configuration that is given up after its apps have started, which Caddy
 // cleans up without having stopped them, has changed nothing.
 func TestConfigurationGivenUp(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		n := startNode(t, `{"point": "held"}`, "")
 		n.put("a", `{"points": ["held"], "faults": [{"fault": "close"}]}`)
 		process.journal.Add(&experiments.Entry{Rule: "a"})
