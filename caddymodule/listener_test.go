@@ -115,9 +115,14 @@ func (wireLog) Write(p []byte) (int, error) {
 	return wireLogged.Buffer.Write(p)
 }
 
-// accessLog returns the lines of the access log so far, and forgets them.
-func accessLog(t testing.TB) (lines []accessLine) {
+// accessLog returns the lines of the access log so far that are about the
+// client's connection, and forgets all: some come late, of one before.
+func accessLog(t testing.TB, c *wireClient) (lines []accessLine) {
 	t.Helper()
+	_, port, err := net.SplitHostPort(c.conn.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
 	wireLogged.Lock()
 	defer wireLogged.Unlock()
 	for text := range strings.Lines(wireLogged.String()) {
@@ -125,10 +130,13 @@ func accessLog(t testing.TB) (lines []accessLine) {
 		if err := json.Unmarshal([]byte(text), &line); err != nil {
 			t.Fatal(err)
 		}
-		if strings.HasPrefix(line.Logger, "http.log.access") {
+		switch {
+		case !strings.HasPrefix(line.Logger, "http.log.access"):
+			if line.Level == "error" {
+				t.Errorf("logged: %s", text)
+			}
+		case line.Request.RemotePort == port:
 			lines = append(lines, line)
-		} else if line.Level == "error" {
-			t.Errorf("logged: %s", text)
 		}
 	}
 	wireLogged.Reset()
@@ -190,7 +198,9 @@ func (c wireConfig) start(t testing.TB) string {
 			t.Error(err)
 		}
 	})
-	accessLog(t)
+	wireLogged.Lock()
+	defer wireLogged.Unlock()
+	wireLogged.Reset()
 	return currentAddr(t)
 }
 
@@ -373,11 +383,7 @@ func TestStatusLineOnTheWire(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/tls=%t/%s", way, secure, name), func(t *testing.T) {
 					c := dialWire(t, addr, secure)
 					talk(t, c)
-					_, port, _ := net.SplitHostPort(c.conn.LocalAddr().String())
-					for _, line := range accessLog(t) {
-						if line.Request.RemotePort != port {
-							continue // late, of a connection before
-						}
+					for _, line := range accessLog(t, c) {
 						if line.Status != 551 || line.Size != 54 && line.Size != 0 || line.Level != "error" || (line.Request.TLS != nil) != secure {
 							t.Errorf("access log: %+v", line)
 						}
@@ -452,7 +458,7 @@ func TestStatusLineLogOrder(t *testing.T) {
 	c.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 	c.want551("GET")
 	c.wantEOF()
-	for _, line := range accessLog(t) {
+	for _, line := range accessLog(t, c) {
 		sizes = append(sizes, line.Size)
 	}
 	if got := fmt.Sprint(sizes); got != "[54 0 54 54 54]" {
@@ -485,7 +491,7 @@ func TestStatusLineMiddleware(t *testing.T) {
 		c.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 		c.want551("GET")
 		c.wantEOF()
-		for _, line := range accessLog(t) {
+		for _, line := range accessLog(t, c) {
 			if line.Status != 551 {
 				t.Errorf("%s: access log: %+v", way, line)
 			}
