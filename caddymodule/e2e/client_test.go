@@ -308,6 +308,13 @@ func (c *rawConn) readChunk() (string, error) {
 	return string(chunk[:size]), nil
 }
 
+// withoutAltSvc leaves out a field that Caddy sends from when its listener of
+// HTTP/3 is there on, which is a little after the others.
+func (got rawReply) withoutAltSvc() rawReply {
+	got.head = altSvcLine.ReplaceAllString(got.head, "")
+	return got
+}
+
 // final is the reply without the interim ones before it.
 func (got rawReply) final() rawReply {
 	for strings.HasPrefix(got.head, "HTTP/1.1 1") {
