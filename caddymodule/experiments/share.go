@@ -1,12 +1,10 @@
 package experiments
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -30,23 +28,6 @@ var ErrHaltedAgain = errors.New("faults have been halted again meanwhile")
 
 // StorageTime bounds what one change may wait for the storage.
 const StorageTime = 5 * time.Second
-
-// document is the object that a group shares. Writers lock it, load it, change
-// it and store it, so that none loses the change of another.
-type document struct {
-	// Version counts the changes.
-	Version     uint64            `json:"version"`
-	Switch      State             `json:"switch"`
-	Experiments map[string]record `json:"experiments"`
-}
-
-// record is an experiment in the document.
-type record struct {
-	Experiment json.RawMessage `json:"experiment"`
-	Revision   uint64          `json:"revision"`
-	Started    time.Time       `json:"started"`
-	Ends       *time.Time      `json:"ends,omitempty"`
-}
 
 // Group keeps the experiments and the switch of this process the same as those
 // of all nodes that share a document.
@@ -101,39 +82,6 @@ func (m *Member) Restore(ctx context.Context) error {
 		m.halted = true
 	}
 	return err
-}
-
-// GroupState tells how the sharing goes.
-type GroupState struct {
-	Group string `json:"group"`
-
-	// Synced is when the node was last in step with the group; null: never.
-	Synced *time.Time `json:"synced"`
-
-	// Error is why it is not, at the moment.
-	Error string `json:"error,omitempty"`
-
-	// Pending says that a halt of this node still has to reach the others.
-	Pending bool `json:"pending,omitempty"`
-
-	// PerNode is what is not shared.
-	PerNode []string `json:"per_node"`
-}
-
-// State is how the sharing goes.
-func (g *Group) State() GroupState {
-	g.status.Lock()
-	defer g.status.Unlock()
-	state := GroupState{Group: g.name, PerNode: []string{"counters", "times", "journal", "verify", "max_active"}}
-	if !g.synced.IsZero() {
-		synced := g.synced.UTC()
-		state.Synced = &synced
-	}
-	if g.err != nil {
-		state.Error = g.err.Error()
-	}
-	state.Pending = g.halt != nil
-	return state
 }
 
 // Follow keeps in step until ctx is done.
@@ -318,159 +266,4 @@ func (m *Member) change(ctx context.Context, change func(*document) error) (err 
 	}
 	m.saw(doc, data)
 	return nil
-}
-
-func (g *Group) key() string { return "fault/" + g.name + ".json" }
-
-// load reads the document. What is no document is left alone; without one, data
-// is nil.
-func (m *Member) load(ctx context.Context) (doc *document, data []byte, err error) {
-	doc = &document{Experiments: make(map[string]record)}
-	data, err = m.storage.Load(ctx, m.key())
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return doc, nil, nil
-	case err != nil:
-		return nil, nil, err
-	}
-	if err := json.Unmarshal(data, doc); err != nil {
-		return nil, nil, fmt.Errorf("%s is corrupt: %w", m.key(), err)
-	}
-	if doc.Experiments == nil { // it said null
-		doc.Experiments = make(map[string]record)
-	}
-	return doc, data, nil
-}
-
-// errGone says that there is no document any more. Some storages say so as well
-// when they cannot be reached, so nothing is ended because of it.
-var errGone = errors.New("the shared object is gone")
-
-// pull loads the document and applies it if it has changed.
-func (m *Member) pull(ctx context.Context) (*document, error) {
-	doc, data, err := m.load(ctx)
-	switch {
-	case err != nil:
-		return nil, err
-	case data == nil && m.seen != nil:
-		return nil, errGone
-	case data == nil:
-		return m.recreate(), nil // a new group begins with what its first node has
-	case !m.joined || !bytes.Equal(data, m.seen):
-		m.apply(doc)
-		m.saw(doc, data)
-		m.joined = true
-	}
-	return doc, nil
-}
-
-// saw remembers the document that this node is in step with.
-func (g *Group) saw(doc *document, data []byte) {
-	g.seen, g.version, g.halted = data, doc.Version, doc.Switch.Halted
-}
-
-// recreate makes the document anew from what this node knows.
-func (g *Group) recreate() *document {
-	doc := &document{Version: g.version, Experiments: make(map[string]record)}
-	if g.halted {
-		doc.Switch = g.sw.State()
-	}
-	for _, live := range g.store.List() {
-		doc.Experiments[live.Name] = newRecord(live)
-	}
-	return doc
-}
-
-// apply makes this node like the document.
-func (m *Member) apply(doc *document) {
-	if doc.Switch.Halted || m.halted {
-		m.sw.Set(doc.Switch)
-	}
-	for _, live := range m.store.List() {
-		if _, still := doc.Experiments[live.Name]; !still {
-			_ = m.store.Delete(live.Name, nil) // it may have expired meanwhile
-		}
-	}
-	if m.sw.Halted() {
-		return // by its configuration, or by itself from before the group
-	}
-	for name, rec := range doc.Experiments {
-		if live := m.store.Get(name); live != nil && rec.is(live) || rec.over() {
-			continue
-		}
-		if err := m.adopt(name, rec); err != nil && m.ignored[name] != rec.Revision {
-			m.ignored[name] = rec.Revision
-			m.logger.Error("ignoring a shared experiment", zap.String("experiment", name), zap.Error(err))
-		}
-	}
-}
-
-// adopt begins an experiment of another node.
-func (m *Member) adopt(name string, rec record) error {
-	e, err := Parse(name, rec.Experiment)
-	if err != nil {
-		return err
-	}
-	live, err := m.store.prepare(e, rec.Experiment)
-	if err != nil {
-		return err
-	}
-	if err := m.store.admit(name, nil); err != nil {
-		live.unload()
-		return err
-	}
-	live.Revision, live.Started, live.Ends = rec.Revision, rec.Started, time.Time{}
-	if rec.Ends != nil {
-		live.Ends = *rec.Ends
-	}
-	m.store.commit(live)
-	return nil
-}
-
-func newRecord(l *Live) record {
-	rec := record{Experiment: l.JSON, Revision: l.Revision, Started: l.Started}
-	if !l.Ends.IsZero() {
-		rec.Ends = &l.Ends
-	}
-	return rec
-}
-
-// is reports whether the experiment is this one. One that is older than the
-// group has a number of this process alone.
-func (rec *record) is(l *Live) bool {
-	return l.Revision == rec.Revision && l.Started.Equal(rec.Started)
-}
-
-func (rec *record) over() bool { return rec.Ends != nil && !rec.Ends.After(time.Now()) }
-
-// halt stops all faults of the group, and ends its experiments.
-func (doc *document) halt(state State) {
-	doc.Switch = state
-	doc.Experiments = make(map[string]record)
-}
-
-// prune forgets what is over.
-func (doc *document) prune() {
-	for name, rec := range doc.Experiments {
-		if rec.over() {
-			delete(doc.Experiments, name)
-		}
-	}
-}
-
-// note keeps how an exchange went, and logs when that changes.
-func (m *Member) note(err error) {
-	m.status.Lock()
-	defer m.status.Unlock()
-	switch {
-	case err != nil && (m.err == nil || m.err.Error() != err.Error()):
-		m.logger.Error("out of step with the group: going on with what there is",
-			zap.String("group", m.name), zap.Error(err))
-	case err == nil && m.err != nil:
-		m.logger.Info("in step with the group again", zap.String("group", m.name))
-	}
-	m.err = err
-	if err == nil {
-		m.synced = time.Now()
-	}
 }
