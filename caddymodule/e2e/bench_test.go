@@ -13,7 +13,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
@@ -21,17 +20,8 @@ import (
 )
 
 func init() {
-	register("smallest", smallest{})
-	register("nothing", nothing{})
-}
-
-// register makes a handler without options a directive.
-func register(name string, handler caddy.Module) {
-	caddy.RegisterModule(handler)
-	httpcaddyfile.RegisterHandlerDirective(name, func(httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-		return handler.CaddyModule().New().(caddyhttp.MiddlewareHandler), nil
-	})
-	httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.Before, "respond")
+	registerHandler(new(smallest), "smallest", "respond")
+	registerHandler(new(nothing), "nothing", "respond")
 }
 
 // smallest is the least that a handler in Caddy can do to send a reply: what
@@ -102,24 +92,25 @@ func BenchmarkReply(b *testing.B) {
 	}
 }
 
-func benchServer(b *testing.B, config string) string {
-	b.Helper()
+// benchServer loads a configuration with one server and returns its address.
+func benchServer(tb testing.TB, config string) string {
+	tb.Helper()
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := caddy.Load(adapted, true); err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	b.Cleanup(func() { _ = caddy.Stop() })
+	tb.Cleanup(func() { _ = caddy.Stop() })
 	app, err := caddy.ActiveContext().App("http")
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, srv := range app.(*caddyhttp.App).Servers {
 		return srv.Listeners()[0].Addr().String()
 	}
-	b.Fatal("no server")
+	tb.Fatal("no server")
 	return ""
 }
 

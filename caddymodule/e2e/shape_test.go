@@ -15,9 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/quic-go/quic-go/http3"
 )
 
@@ -529,22 +526,5 @@ func listenTB(tb testing.TB, size int) string {
 // benchSite is a Caddy with little beside these directives.
 func benchSite(tb testing.TB, directives string) string {
 	tb.Helper()
-	config := "{\nadmin off\nauto_https off\npersist_config off\nlog {\noutput discard\n}\n}\n:0 {\nbind 127.0.0.1\n" + directives + "}\n"
-	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), map[string]any{"filename": "Caddyfile"})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := caddy.Load(adapted, true); err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = caddy.Stop() })
-	app, err := caddy.ActiveContext().App("http")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	for _, srv := range app.(*caddyhttp.App).Servers {
-		return srv.Listeners()[0].Addr().String()
-	}
-	tb.Fatal("no server")
-	return ""
+	return benchServer(tb, "{\nadmin off\nauto_https off\npersist_config off\nlog {\noutput discard\n}\n}\n:0 {\nbind 127.0.0.1\n"+directives+"}\n")
 }
