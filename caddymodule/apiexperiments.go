@@ -68,6 +68,14 @@ func newExperimentView(l *experiments.Live) experimentView {
 	return view
 }
 
+// findExperiments are the live experiments of that name at that point; empty is
+// any.
+func findExperiments(point, name string) []*experiments.Live {
+	return slices.DeleteFunc(process.store.List(), func(live *experiments.Live) bool {
+		return name != "" && live.Name != name || point != "" && !slices.Contains(appliesTo(live), point)
+	})
+}
+
 func appliesTo(e interface{ At(experiments.Place) bool }) []string {
 	names := []string{}
 	for _, place := range process.places() {

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -190,10 +189,8 @@ type switchedRule struct {
 func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
 	point, name := r.URL.Query().Get("point"), r.URL.Query().Get("rule")
 	found := process.findRules(point, name)
-	for _, live := range process.store.List() {
-		if (name == "" || live.Name == name) && (point == "" || slices.Contains(appliesTo(live), point)) {
-			found = append(found, &live.Rule)
-		}
+	for _, live := range findExperiments(point, name) {
+		found = append(found, &live.Rule)
 	}
 	switch {
 	case len(found) > 0 || point == "" && name == "":

@@ -149,10 +149,8 @@ func (v *verification) count() (count int, ok bool) {
 	for _, rule := range process.findRules(v.point, v.rule) {
 		count, ok = count+int(rule.Stats().Hits), true
 	}
-	for _, live := range process.store.List() {
-		if live.Name == v.rule && (v.point == "" || slices.Contains(appliesTo(live), v.point)) {
-			count, ok = count+int(live.Stats().Hits), true
-		}
+	for _, live := range findExperiments(v.point, v.rule) {
+		count, ok = count+int(live.Stats().Hits), true
 	}
 	for _, t := range v.triggers() {
 		count, ok = count+t.hits(), true
