@@ -85,8 +85,8 @@ func (h *Handler) decide(r *http.Request) (rules.Decision, error) {
 			return rules.Decision{}, err
 		}
 		if halted {
-			t.source.read(r) // takes out what the upstream is not to see
-			continue
+			takeOut(h.Triggers[i:], r)
+			break
 		}
 		if d, done := h.obey(t, r); done {
 			takeOut(h.Triggers[i+1:], r)

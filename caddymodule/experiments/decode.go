@@ -31,10 +31,10 @@ func Decode(data []byte, into any) error {
 func describe(err error, data []byte, into any) error {
 	plain := errors.New(strings.TrimPrefix(err.Error(), "json: "))
 	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
-	if ok && wrong.Field != "" {
+	switch {
+	case ok && wrong.Field != "":
 		return fmt.Errorf("%s: want %s, not %s", strings.TrimPrefix(wrong.Field, "Rule."), wrong.Type, wrong.Value)
-	}
-	if ok && wrong.Field == "" {
+	case ok:
 		return fmt.Errorf("want an object, not %s", wrong.Value)
 	}
 	var fields map[string]json.RawMessage
