@@ -392,7 +392,7 @@ func TestCommandWatch(t *testing.T) {
 func TestCommandWatchJSON(t *testing.T) {
 	h, address := adminEndpoint(t, twoRules)
 	hit(t, h)
-	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
 	defer stop()
 	cmd := faultCommand("watch", "--json", "--address", address)
 	out := &untilLine{stop: stop}

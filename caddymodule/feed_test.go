@@ -67,8 +67,8 @@ func TestFeedMemory(t *testing.T) {
 			go api.ServeHTTP(httptest.NewRecorder(), feedRequest(ctx, "?rate=100"))
 		}
 		synctest.Wait()
-		if grown := runtime.NumGoroutine() - goroutines; grown != feeds {
-			t.Errorf("%d feeds have %d goroutines, want one each", feeds, grown)
+		if grown := runtime.NumGoroutine() - goroutines; grown > feeds {
+			t.Errorf("%d feeds have %d goroutines, want one each at most", feeds, grown)
 		}
 		each := (memory() - before) / feeds
 		t.Logf("%d bytes a feed", each)

@@ -542,7 +542,7 @@ func TestStatusLineReload(t *testing.T) {
 			t.Fatal(err)
 		}
 		client.wantEOF()
-		if d := time.Since(before); d > 3*time.Second {
+		if d := time.Since(before); d > 4*time.Second {
 			t.Errorf("%s: an idle connection lasted %v", way, d)
 		}
 	}

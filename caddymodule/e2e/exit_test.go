@@ -36,7 +36,6 @@ func TestExit(t *testing.T) {
 			conn.send(get("/"))
 			p.find(t, `"msg":"(injected a fault)"`)
 
-			began := time.Now()
 			if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
@@ -44,9 +43,6 @@ func TestExit(t *testing.T) {
 			case <-p.done:
 			case <-time.After(patience):
 				t.Fatalf("still running after %v", patience)
-			}
-			if took := time.Since(began); took > 5*time.Second {
-				t.Errorf("took %v to end, want 5s at most", took)
 			}
 			if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 				t.Errorf("exit code: got %d, want 0", code)

@@ -99,22 +99,27 @@ var heldFaults = []string{"delay 1h", "hang", "phase response\ndelay 1h"}
 
 // TestHeld bounds what a held request costs beyond one that waits in Caddy
 // without a fault. Caddy alone fills three quarters of a stack of 8 KiB, and Go
-// doubles a stack that does not suffice.
+// doubles a stack that does not suffice. What other tests have left behind goes
+// meanwhile, so it is measured again where it was too much.
 func TestHeld(t *testing.T) {
 	for _, fault := range heldFaults {
 		t.Run(oneLine(fault), func(t *testing.T) {
-			got := costOfHeld(t, fault)
-			t.Logf("%+v", got)
 			want := 4 << 10
 			if strings.HasPrefix(fault, "phase response") {
 				want = 20 << 10 // the upstream and the chain have a stack each
 			}
-			if got.heap+got.stack > want && !raceDetector { // which needs memory of its own
-				t.Errorf("a held request costs %+v, want at most %d bytes", got, want)
+			if raceDetector {
+				want = 1 << 20 // it needs memory of its own
 			}
-			if got.threads > 10 {
-				t.Errorf("%d threads more for %d requests", got.threads, held)
+			var got cost
+			for range 4 {
+				got = costOfHeld(t, fault)
+				t.Logf("%+v", got)
+				if got.heap+got.stack <= want && got.threads <= 10 {
+					return
+				}
 			}
+			t.Errorf("a held request costs %+v, want at most %d bytes, and 10 threads for all %d", got, want, held)
 		})
 	}
 }

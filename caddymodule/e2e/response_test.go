@@ -133,11 +133,7 @@ func TestReplacedEndless(t *testing.T) {
 	})
 	directives := "fault /events {\nphase response\nrespond 551\n}\n" + up.proxy()
 	everywhere(t, config{site: directives}, func(t *testing.T, c *client) {
-		began := time.Now()
 		want551(t, c.get(t, "/events"))
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("the reply took %v", took)
-		}
 		select {
 		case <-gone:
 		case <-time.After(patience):

@@ -185,7 +185,7 @@ func TestTruncateClean(t *testing.T) {
 // upstream.
 func TestTruncateEvents(t *testing.T) {
 	for _, end := range []string{"close", "clean"} {
-		eachPhase(t, "truncate "+end+" {\nafter 100ms\n}", func(t *testing.T, _, directive string) {
+		eachPhase(t, "truncate "+end+" {\nafter 500ms\n}", func(t *testing.T, _, directive string) {
 			gone := make(chan struct{}, 1)
 			up := serve(t, func(w http.ResponseWriter, r *http.Request) {
 				shapes(w, r)
@@ -196,9 +196,7 @@ func TestTruncateEvents(t *testing.T) {
 			everywhere(t, config{site: directive + up.proxy()}, func(t *testing.T, c *client) {
 				began := time.Now()
 				got, err := c.try(c.request(t, "GET", "/f?as=events", nil))
-				if took := time.Since(began); took < 100*time.Millisecond || took > 5*time.Second {
-					t.Errorf("took %v, want 100ms", took)
-				}
+				wantTook(t, began, 500*time.Millisecond)
 				if end == "close" {
 					wantShorter(t, got, err, "data: 1\n\ndata: 2\n\n")
 				} else if err != nil || got.bodyErr != nil || got.body != "data: 1\n\ndata: 2\n\n" {
@@ -241,8 +239,8 @@ func TestTruncateUpgraded(t *testing.T) {
 	tests := []struct{ fault, want string }{
 		{"truncate 8B", "hello to"},
 		{"truncate 8B reset", "hello to"},
-		{"truncate {\nafter 200ms\n}", "hello to all"},
-		{"truncate reset {\nafter 200ms\n}", "hello to all"},
+		{"truncate {\nafter 500ms\n}", "hello to all"},
+		{"truncate reset {\nafter 500ms\n}", "hello to all"},
 	}
 	for _, tt := range tests {
 		eachPhase(t, tt.fault, func(t *testing.T, _, directive string) {
@@ -267,22 +265,13 @@ func TestThrottle(t *testing.T) {
 	eachPhase(t, "throttle 200KiB/s", func(t *testing.T, _, directive string) {
 		everywhere(t, config{site: directive + up.proxy()}, func(t *testing.T, c *client) {
 			for _, as := range []string{"", "&as=chunked"} {
-				took, got := c.timed(t, "/f?size="+strconv.Itoa(size)+as)
-				wantReply(t, got, 200, string(pattern(size)))
-				if want := time.Second * size / rate; took < want*98/100 || took > want+time.Second {
-					t.Errorf("took %v, want %v", took, want)
-				}
+				began := time.Now()
+				wantReply(t, c.get(t, "/f?size="+strconv.Itoa(size)+as), 200, string(pattern(size)))
+				wantTook(t, began, time.Second*size/rate*98/100)
 			}
 			c.wantOneConnection(t)
 		})
 	})
-}
-
-func (c *client) timed(t *testing.T, path string) (time.Duration, *reply) {
-	t.Helper()
-	began := time.Now()
-	got := c.get(t, path)
-	return time.Since(began), got
 }
 
 // TestThrottleRequest slows down what the upstream gets.
@@ -294,9 +283,7 @@ func TestThrottleRequest(t *testing.T) {
 		began := time.Now()
 		got := c.do(t, c.request(t, "POST", "/f?as=count", bytes.NewReader(pattern(size))))
 		wantReply(t, got, 200, strconv.Itoa(size))
-		if took, want := time.Since(began), time.Second*size/rate; took < want*98/100 || took > want+time.Second {
-			t.Errorf("took %v, want %v", took, want)
-		}
+		wantTook(t, began, time.Second*size/rate*98/100)
 		c.wantOneConnection(t)
 	})
 }
@@ -346,9 +333,7 @@ func TestThrottleUpgraded(t *testing.T) {
 			if _, err := io.ReadFull(conn.in, got); err != nil || !bytes.Equal(got, pattern(40<<10)) {
 				t.Errorf("error %v, or other bytes", err)
 			}
-			if took := time.Since(began); took < 195*time.Millisecond || took > 2*time.Second {
-				t.Errorf("took %v, want 200ms", took)
-			}
+			wantTook(t, began, 195*time.Millisecond)
 		})
 	}
 }
@@ -364,19 +349,15 @@ func TestDribble(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer resp.Body.Close()
-			if took := time.Since(began); took > 45*time.Millisecond {
-				t.Logf("the head took %v", took)
-			}
 			if resp.ContentLength != 4000 {
 				t.Errorf("Content-Length: got %d, want 4000", resp.ContentLength)
 			}
 			piece := make([]byte, 1000)
 			for i := range 4 {
-				_, err := io.ReadFull(resp.Body, piece)
-				at, want := time.Since(began), time.Duration(i+1)*50*time.Millisecond
-				if err != nil || at < want || at > want+time.Second {
-					t.Errorf("piece %d: after %v, error %v, want %v", i, at, err, want)
+				if _, err := io.ReadFull(resp.Body, piece); err != nil {
+					t.Fatalf("piece %d: %v", i, err)
 				}
+				wantTook(t, began, time.Duration(i+1)*50*time.Millisecond)
 			}
 			if n, err := resp.Body.Read(piece); n != 0 || !errors.Is(err, io.EOF) {
 				t.Errorf("behind the last piece: got %d bytes, error %v", n, err)
@@ -442,9 +423,7 @@ func TestShapesCompose(t *testing.T) {
 			if err != nil || got.bodyErr == nil || differences(got.body, pattern(20480)) < 200 || got.Header.Get("Server-Timing") == "" {
 				t.Errorf("got %.100v, error %v", got, err)
 			}
-			if took := time.Since(began); took < 145*time.Millisecond || took > 2*time.Second {
-				t.Errorf("took %v, want 150ms", took)
-			}
+			wantTook(t, began, 145*time.Millisecond)
 			c.wantOneConnection(t)
 		})
 	})
@@ -457,9 +436,13 @@ func TestThrottleRate(t *testing.T) {
 		t.Skip("takes three seconds")
 	}
 	for _, rate := range []int{10 << 10, 1 << 20, 100 << 20} {
-		got := throttledRate(t, rate)
-		if off := got/float64(rate) - 1; off > 0.02 || off < -0.2 { // a loaded machine may be slower
-			t.Errorf("rate %d: got %.0f bytes per second, off by %.1f %%", rate, got, off*100)
+		off := -1.0
+		for try := 0; try < 5 && off < -0.02; try++ { // a machine with other work may be slower
+			off = throttledRate(t, rate)/float64(rate) - 1
+		}
+		t.Logf("rate %d: off by %.2f %%", rate, off*100)
+		if off > 0.02 || off < -0.2 {
+			t.Errorf("rate %d: off by %.1f %%, want 2 %% at most", rate, off*100)
 		}
 	}
 }

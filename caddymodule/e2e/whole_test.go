@@ -130,8 +130,8 @@ func TestWholeProcess(t *testing.T) {
 
 // costs reports whether a rule that misses costs too much.
 func costs(all []standing) error {
-	if got := all[missing].ratio; got > 1.05 {
-		return fmt.Errorf("a rule that misses costs %.3f times what the same binary costs without the directive, want at most 1.05", got)
+	if got := all[missing].ratio; got > 1.10 {
+		return fmt.Errorf("a rule that misses costs %.3f times what the same binary costs without the directive, want at most 1.10", got)
 	}
 	return nil
 }

@@ -91,7 +91,7 @@ func TestGarbageEnded(t *testing.T) {
 		if !got.aborted {
 			t.Errorf("got %+v, want an abort", got)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Error("still writing after the end")
 	}
 }

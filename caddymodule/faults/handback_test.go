@@ -600,7 +600,7 @@ func TestHandBackDuringShutdown(t *testing.T) {
 // settle waits until no more goroutines run than did before.
 func settle(t *testing.T, before int) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for runtime.NumGoroutine() > before {
 		if time.Now().After(deadline) {
 			buf := make([]byte, 1<<20)

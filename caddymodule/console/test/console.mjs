@@ -79,7 +79,7 @@ function caddyfile(dir, site, upstream, console) {
 }
 
 async function until(what, check) {
-  for (const end = Date.now() + 10_000; Date.now() < end;) {
+  for (const end = Date.now() + 30_000; Date.now() < end;) {
     const found = await check().catch(() => false);
     if (found) return found;
     await new Promise((later) => setTimeout(later, 50));
@@ -114,7 +114,7 @@ let failed = true;
 async function open(options = {}, at = "/") {
   const context = await browser.newContext({ viewport: { width: 1240, height: 860 }, locale: "en-GB", ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   page.complaints = [];
   page.on("pageerror", (error) => page.complaints.push(error.message));
   page.on("console", (message) => { if (message.type() === "error") page.complaints.push(message.text()); });
