@@ -60,12 +60,16 @@ func (term *terminal) want(t *testing.T, code int, stdout, stderr string, args .
 	}
 }
 
-// status is what the site answers to a path.
-func (term *terminal) status(t *testing.T, path string) string {
+// status is what the site answers to a path. It asks again as wantStatus does.
+func (term *terminal) status(t *testing.T, path string) (line string) {
 	t.Helper()
-	conn := term.dial(t)
-	conn.send(get(path))
-	line, _, _ := strings.Cut(conn.reply("GET").head, "\r\n")
+	eventually(t, func() error {
+		conn := term.dial(t)
+		conn.send(get(path))
+		got, err := conn.readReply(http.MethodGet)
+		line, _, _ = strings.Cut(got.head, "\r\n")
+		return err
+	})
 	return line
 }
 
