@@ -20,10 +20,10 @@ import (
 // its reply.
 func (h *Handler) hold(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, later *rules.Later) error {
 	ctx, cancel := context.WithCancel(r.Context())
-	body, w, takeBack := lendBody(w, r)
-	defer takeBack()
+	lent := lendBody(w, r)
+	defer lent.end()
 	hw := &heldWriter{
-		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
+		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: lent.writer},
 		cancelUpstream:        cancel,
 		decide: func(code int) rules.Decision {
 			d := later.Decide(code, w.Header())
@@ -31,14 +31,14 @@ func (h *Handler) hold(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 			return d
 		},
 		inject: func(d rules.Decision, reply caddyhttp.HandlerFunc) error {
-			return h.inject(w, r, reply, d)
+			return h.inject(lent.writer, r, reply, d)
 		},
 	}
 	upstreamRequest := r.WithContext(ctx)
-	upstreamRequest.Body = body
+	upstreamRequest.Body = lent.upstream
 	if r.Body != nil && r.Body != http.NoBody {
 		r = r.WithContext(r.Context())
-		r.Body = http.NoBody // for the faults: the upstream is reading it
+		r.Body = lent.rest
 	}
 	return hw.serve(next, upstreamRequest)
 }

@@ -1,12 +1,15 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +99,50 @@ func TestHangClientLeaves(t *testing.T) {
 			s.wantAccess(t, func(line map[string]any) bool { return line["status"] == 499.0 })
 		})
 	})
+}
+
+// TestHangUnreadBody lets go of a client that has left although nobody has read
+// its body: a handler that does not, or an upstream that replies early.
+func TestHangUnreadBody(t *testing.T) {
+	early := listen(t, func(conn net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+			_, _ = io.WriteString(conn, "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nlarge")
+			_, _ = io.Copy(io.Discard, conn)
+		}
+	})
+	for _, fault := range []string{"hang", "hang {\nafter 1B\n}"} {
+		eachPhase(t, fault, func(t *testing.T, _, directive string) {
+			for name, next := range map[string]string{"handler": "respond 0123456789", "upstream": early.proxy()} {
+				transports(t, config{site: directive + next + "\n" + accessLog}, func(t *testing.T, s *site) {
+					for _, size := range []int{3, 600 << 10} {
+						lines := len(s.access(t))
+						held := injected(t, "fault1", "rule1", "hang")
+						conn := s.dial(t)
+						conn.send("POST /f HTTP/1.1\r\nHost: " + host + "\r\nContent-Length: " + strconv.Itoa(size) + "\r\n\r\n")
+						sent := make(chan struct{})
+						go func() {
+							defer close(sent)
+							_, _ = io.Copy(conn.Conn, strings.NewReader(strings.Repeat("x", size)))
+						}()
+						eventually(t, func() error {
+							if injected(t, "fault1", "rule1", "hang") == held {
+								return errors.New("the request is not held")
+							}
+							return nil
+						})
+						_ = conn.Close()
+						<-sent
+						eventually(t, func() error {
+							if len(s.access(t)) == lines {
+								return fmt.Errorf("%s, %d bytes: the request is still held", name, size)
+							}
+							return nil
+						})
+					}
+				})
+			}
+		})
+	}
 }
 
 // streamer is an upstream that sends events without end, one every so often.

@@ -176,9 +176,7 @@ func (c *cutter) finish(w http.ResponseWriter, r *http.Request) error {
 	default:
 		_ = letOut(w, c.sent > 0)
 	}
-	if c.pause != nil {
-		c.pause(r.Context())
-	}
+	c.wait(w, r)
 	switch {
 	case c.f.End == endClean:
 		return nil
@@ -190,6 +188,19 @@ func (c *cutter) finish(w http.ResponseWriter, r *http.Request) error {
 		_ = c.out.hit.Wait(r.Context(), quicGrace)
 	}
 	panic(http.ErrAbortHandler)
+}
+
+// wait pauses behind the cut. Over HTTP/1 it reads the request's body meanwhile.
+func (c *cutter) wait(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case c.pause == nil:
+	case r.ProtoMajor == 1:
+		body := dropBody(w, r)
+		c.pause(body.ctx)
+		body.stop()
+	default:
+		c.pause(r.Context())
+	}
 }
 
 // hijacked notes the connection of an upgraded reply.

@@ -112,7 +112,14 @@ func (f *Truncate) cut(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 		}
 		err = c.finish(w, r)
 	}()
-	return next.ServeHTTP(sw, r.WithContext(sw.out.ctx))
+	upstream := r.WithContext(sw.out.ctx)
+	if pause != nil && r.Body != nil && r.Body != http.NoBody {
+		lent := LendBody(r)
+		upstream.Body = lent
+		r = r.WithContext(r.Context())
+		r.Body = lent.Rest() // for the pause
+	}
+	return next.ServeHTTP(sw, upstream)
 }
 
 // limit is how many bytes of a body of the given length may pass, -1 for all of
