@@ -217,6 +217,21 @@ func TestExpect(t *testing.T) {
 	}
 }
 
+// TestExpectMalformed breaks off at once, too.
+func TestExpectMalformed(t *testing.T) {
+	up := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+	eachPhase(t, "malformed 503", func(t *testing.T, _, directive string) {
+		transports(t, config{site: directive + up.proxy()}, func(t *testing.T, s *site) {
+			conn := s.dial(t)
+			conn.send("POST /f HTTP/1.1\r\nHost: " + host + "\r\nContent-Length: 200000\r\nExpect: 100-continue\r\n\r\n")
+			got, err := conn.readReply(http.MethodPost)
+			if !strings.Contains(got.head, "HTTP/1.1 503 Service Unavailable\r\n") || err == nil || isTimeout(err) {
+				t.Errorf("got %q, error %v, want a head and a broken chunk", got, err)
+			}
+		})
+	})
+}
+
 // TestNoBody are the statuses whose replies end with the head.
 func TestNoBody(t *testing.T) {
 	tests := []struct {

@@ -114,6 +114,29 @@ func TestHeaderDirective(t *testing.T) {
 	}
 }
 
+// TestIntercept replaces injected replies like those of an upstream.
+func TestIntercept(t *testing.T) {
+	up := serve(t, shapes)
+	for name, tt := range map[string]struct {
+		intercept string
+		status    int
+		body      string
+	}{
+		"another reply":  {"@e status 5xx\nhandle_response @e {\nrespond \"seen {resp.status_code}\" 200\n}", 200, "seen 551"},
+		"another status": {"@e status 5xx\nreplace_status @e 200", 200, body551},
+		"no reply":       {"@e status 4xx\nreplace_status @e 200", 551, body551},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachPhase(t, "respond 551", func(t *testing.T, _, directive string) {
+				everywhere(t, config{site: "intercept {\n" + tt.intercept + "\n}\n" + directive + up.proxy()}, func(t *testing.T, c *client) {
+					wantReply(t, c.get(t, "/f"), tt.status, tt.body)
+					c.wantOneConnection(t)
+				})
+			})
+		})
+	}
+}
+
 // TestHandleBlocks injects a fault of the site into requests that handle blocks
 // would take, and one of a block into its own.
 func TestHandleBlocks(t *testing.T) {

@@ -35,11 +35,11 @@ const (
 //
 // It returns false when it has neither written nor taken over anything: over
 // HTTP/2 and HTTP/3, where the connection cannot be hijacked, where somebody
-// further out waits for the head to decide on it, or after the server's write
-// timeout. The reply is to be written the ordinary way then.
+// further out waits for the head to decide on it or records the reply to replace
+// it, or after the server's write timeout. The reply is to be written the ordinary way then.
 func (s *StatusLine) HandBack(w http.ResponseWriter, r *http.Request, body []byte) (done bool, err error) {
 	srv, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
-	if s == nil || s.code < 200 || r.ProtoMajor != 1 || srv == nil || holdsReply(w) {
+	if s == nil || s.code < 200 || r.ProtoMajor != 1 || srv == nil || holdsReply(w) || recordsReply(w) {
 		return false, nil
 	}
 	x := exchange{line: s, srv: srv, r: r, body: body, limits: writeTimeouts(srv, r)}
@@ -83,6 +83,18 @@ type Holder interface {
 func holdsReply(w http.ResponseWriter) bool {
 	for ; w != nil; w = Unwrap(w) {
 		if h, ok := w.(Holder); ok && h.HoldsReply() {
+			return true
+		}
+	}
+	return false
+}
+
+// recordsReply reports whether somebody on the way to the client keeps replies, to
+// send others in their place, as the directive intercept does. Without a buffer a
+// recorder only counts.
+func recordsReply(w http.ResponseWriter) bool {
+	for ; w != nil; w = Unwrap(w) {
+		if recorder, ok := w.(caddyhttp.ResponseRecorder); ok && recorder.Buffer() != nil {
 			return true
 		}
 	}

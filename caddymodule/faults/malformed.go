@@ -93,6 +93,7 @@ func (*Malformed) Untrusted(*Limits) error { return nil }
 // ServeHTTP writes the head and breaks off.
 func (f *Malformed) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	f.line.Arm(r)
+	closeIfExpected(w, r)
 	h := w.Header()
 	h.Set("Content-Type", "application/json") // for clients that look at it before they read on
 	h.Del("Content-Length")
