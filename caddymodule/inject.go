@@ -83,13 +83,17 @@ func (in *injector) over(rule *rules.Rule) bool {
 	return in.halted() || ok && live.Ended().Err() != nil
 }
 
-// allow reports whether the rule that fires may do so. A dry run is only told
-// of; the hit is taken back when the rule is over, and above max_active of the
-// app. Who is allowed calls letGo in the end.
+// allow reports whether the rule that fires may do so, and has something to do. A
+// dry run is only told of; the hit is taken back when the rule is over, and above
+// max_active of the app. Who is allowed calls letGo in the end.
 func (in *injector) allow(r *http.Request, d *rules.Decision) bool {
 	if in.over(d.Rule) {
 		d.TakeBack()
 		in.passed(d.Rule, rules.ReasonOff)
+		return false
+	}
+	if d.Spares() {
+		in.passed(d.Rule, rules.ReasonPass)
 		return false
 	}
 	if d.Rule.DryRun || in.app.DryRun {

@@ -58,6 +58,17 @@ func (c Chain) Fixed() bool {
 	return true
 }
 
+// Idle reports whether no fault of the chain does anything to this hit, as
+// [Idle] has it.
+func (c Chain) Idle(n uint64, u float64) bool {
+	for _, f := range c {
+		if idle, ok := f.(Idle); !ok || !idle.Idle(n, u) {
+			return false
+		}
+	}
+	return true
+}
+
 // NewChain makes a chain of what Caddy has loaded for a list of faults.
 func NewChain(loaded any) (Chain, error) {
 	var chain Chain

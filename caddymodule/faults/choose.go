@@ -21,8 +21,9 @@ func init() {
 // of the rule: with `sticky` a key always gets the same branch, and a seed
 // repeats the branches, too.
 //
-// What the client sees, over every protocol, is what the branch does; a branch
-// that passes lets the request go on untouched.
+// What the client sees, over every protocol, is what the branch does. A branch
+// that passes lets the request go on untouched, counted as passed, not as
+// injected.
 type Choose struct {
 	// The branches. Required.
 	Branches []*Branch `json:"branches,omitempty"`
@@ -124,6 +125,20 @@ func (f *Choose) CheckPlace(p Place) error {
 	return nil
 }
 
+// Idle reports whether the draw falls on a branch that passes.
+func (f *Choose) Idle(n uint64, u float64) bool {
+	if u != AnyDraw {
+		branch, within := f.pick(u)
+		return branch.chain.Idle(n, within)
+	}
+	for _, branch := range f.Branches {
+		if branch.Weight > 0 && !branch.chain.Idle(n, AnyDraw) {
+			return false
+		}
+	}
+	return true
+}
+
 // take finds the branch of this hit, and makes the request for it.
 func (f *Choose) take(r *http.Request) (*Branch, *http.Request) {
 	hit := *HitFrom(r.Context())
@@ -210,6 +225,7 @@ var (
 	_ RoundTripper          = (*Choose)(nil)
 	_ Terminal              = (*Choose)(nil)
 	_ Placed                = (*Choose)(nil)
+	_ Idle                  = (*Choose)(nil)
 	_ caddy.Provisioner     = (*Choose)(nil)
 	_ caddy.Validator       = (*Choose)(nil)
 	_ caddyfile.Unmarshaler = (*Choose)(nil)

@@ -68,6 +68,17 @@ type Fixed interface {
 	Fixed() bool
 }
 
+// Idle is implemented by a kind that may leave a request alone, which then is not
+// hit at all.
+type Idle interface {
+	// Idle reports whether the fault does nothing to the n-th hit of its rule
+	// with the draw u; with [AnyDraw], whatever the draw is.
+	Idle(n uint64, u float64) bool
+}
+
+// AnyDraw stands for every draw there can be.
+const AnyDraw = -1
+
 // Formed is implemented by a kind that is written in several forms, of which one
 // may have a name that stands before its settings, such as `normal` in
 // `delay normal 200ms 50ms`.

@@ -18,8 +18,9 @@ func init() {
 // Sequence gives each hit of the rule the next of several steps: the first hit
 // the first step, and so on, exactly, also when requests come at once.
 //
-// What the client sees, over every protocol, is what the step does; a step that
-// passes lets the request go on untouched.
+// What the client sees, over every protocol, is what the step does. A step that
+// passes lets the request go on untouched, and so do those behind the last step:
+// they are counted as passed, not as injected.
 type Sequence struct {
 	// The steps, each a list of faults; an empty one lets the request pass.
 	// Required.
@@ -80,12 +81,12 @@ func (f *Sequence) Terminal() bool {
 
 // ServeHTTP runs the step of this hit.
 func (f *Sequence) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	return f.step(r).ServeHTTP(w, r, next)
+	return f.step(HitFrom(r.Context()).N).ServeHTTP(w, r, next)
 }
 
 // RoundTrip runs the step of this hit.
 func (f *Sequence) RoundTrip(r *http.Request, next http.RoundTripper) (*http.Response, error) {
-	return f.step(r).RoundTrip(r, next)
+	return f.step(HitFrom(r.Context()).N).RoundTrip(r, next)
 }
 
 // CheckPlace asks all steps.
@@ -98,9 +99,13 @@ func (f *Sequence) CheckPlace(p Place) error {
 	return nil
 }
 
-// step is the one of this hit, empty behind the last one.
-func (f *Sequence) step(r *http.Request) Chain {
-	n, steps := HitFrom(r.Context()).N-1, uint64(len(f.steps))
+// Idle reports whether it is the turn of a step that passes, or of none.
+func (f *Sequence) Idle(n uint64, u float64) bool { return f.step(n).Idle(n, u) }
+
+// step is the one of the n-th hit, empty behind the last one.
+func (f *Sequence) step(n uint64) Chain {
+	n--
+	steps := uint64(len(f.steps))
 	switch {
 	case f.Loop:
 		n %= steps
@@ -170,6 +175,7 @@ var (
 	_ RoundTripper          = (*Sequence)(nil)
 	_ Terminal              = (*Sequence)(nil)
 	_ Placed                = (*Sequence)(nil)
+	_ Idle                  = (*Sequence)(nil)
 	_ caddy.Provisioner     = (*Sequence)(nil)
 	_ caddy.Validator       = (*Sequence)(nil)
 	_ caddyfile.Unmarshaler = (*Sequence)(nil)

@@ -117,6 +117,15 @@ func (c *counters) takeBack(key string) {
 	}
 }
 
+// spare makes a request that was taken none, whose number stays used.
+func (c *counters) spare() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.hits > 0 { // a reset may have come between
+		c.hits--
+	}
+}
+
 // release ends the hold of a request under max_active.
 func (c *counters) release() {
 	c.mu.Lock()

@@ -40,6 +40,16 @@ func (d *Decision) Release() {
 // TakeBack makes the hit none, for whoever cannot let it happen.
 func (d *Decision) TakeBack() { d.Rule.counters.takeBack(d.key) }
 
+// Spares reports whether the faults of the rule do nothing to this hit. Then it
+// is none, though its number stays used: it is the turn of the next step.
+func (d *Decision) Spares() bool {
+	if !d.Rule.Faults.Idle(d.N, d.U) {
+		return false
+	}
+	d.Rule.counters.spare()
+	return true
+}
+
 // Decide finds the rule that fires for r, if any: first of the guests, then of
 // the point's own rules. A request that matches no rule consumes no draw.
 func (p *Point) Decide(r *http.Request, guests *Guests) (Decision, error) {

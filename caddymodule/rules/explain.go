@@ -8,6 +8,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
 // Verdict is what would become of a request at one rule.
@@ -28,7 +30,7 @@ type Verdict struct {
 
 	// Gate is who says no, or in the end decides: `trigger`, `switch`, `match`,
 	// `time`, `match_response`, `skip`, `every`, `over`, `percent`, `times`,
-	// `max_active` or `dry_run`. Empty: the rule fires for certain, if it is asked.
+	// `max_active`, `pass` or `dry_run`. Empty: the rule fires for certain, if it is asked.
 	Gate string `json:"gate,omitempty"`
 
 	// Why says it in words.
@@ -62,7 +64,7 @@ func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, verdicts
 			if err != nil {
 				return true, nil, err
 			}
-			if v.Gate != "match" && (v.Fires || rule.percent < 100) {
+			if v.Gate != "match" && (v.Fires || v.Gate == gatePass || rule.percent < 100) {
 				sum = min(100, sum+rule.percent)
 			}
 			if rule.DryRun {
@@ -128,8 +130,15 @@ func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (Verdict, e
 	default:
 		v.Fires = true
 	}
+	if next := rl.counters.next(rl.key.of(r)); v.Fires && rl.Faults.Idle(next, faults.AnyDraw) {
+		v.Fires, v.Gate, v.Why = false, gatePass, fmt.Sprintf("hit %d is one that its faults let pass", next)
+	}
 	return v, nil
 }
+
+// gatePass is the gate of a hit for which the rule does nothing. It takes its
+// share all the same.
+const gatePass = "pass"
 
 // shut is the gate that is closed for a request that matches, and why.
 func (rl *Rule) shut(r *http.Request, now time.Time) (gate, why string) {
@@ -174,6 +183,13 @@ func (c *counters) shut(l *limits, key string, now time.Time) (gate, why string)
 		return "max_active", fmt.Sprintf("it holds %d requests", c.active)
 	}
 	return "", ""
+}
+
+// next is the number of the next hit of a key.
+func (c *counters) next(key string) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.peek(key).hits + 1
 }
 
 // peek is the tally of a key, or an empty one.

@@ -23,6 +23,10 @@ const (
 
 	// ReasonDryRun says that the rule only tells what it would have done.
 	ReasonDryRun
+
+	// ReasonPass says that the faults of the rule let this request pass, as a
+	// sequence does behind its last step.
+	ReasonPass
 )
 
 // reasonNames are the reasons in metrics and logs.
@@ -33,6 +37,7 @@ var reasonNames = [...]string{
 	ReasonTime:     "time",
 	ReasonOverflow: "overflow",
 	ReasonDryRun:   "dry_run",
+	ReasonPass:     "pass",
 }
 
 // Reasons are all of them.

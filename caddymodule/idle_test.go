@@ -1,0 +1,75 @@
+package caddymodule
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// A hit for which the faults do nothing is none: nobody is told of it, and the
+// upstream's errors are its own.
+func TestIdle(t *testing.T) {
+	const respond = `{"fault": "respond", "status_code": 503}`
+	for name, tt := range map[string]struct {
+		fault string
+		want  []bool // which requests are hit
+	}{
+		"sequence that ends":   {`{"fault": "sequence", "steps": [[` + respond + `], [` + respond + `]]}`, []bool{true, true, false, false}},
+		"step that passes":     {`{"fault": "sequence", "loop": true, "steps": [[], [` + respond + `]]}`, []bool{false, true, false, true}},
+		"branch that passes":   {`{"fault": "choose", "branches": [{"weight": 1}, {"weight": 0, "faults": [` + respond + `]}]}`, []bool{false, false, false}},
+		"choose in a sequence": {`{"fault": "sequence", "steps": [[{"fault": "choose", "branches": [{"weight": 1}]}], [` + respond + `]]}`, []bool{false, true, false}},
+		"one of two faults":    {`{"fault": "sequence", "steps": [[]]}, ` + respond, []bool{true, true}},
+	} {
+		for _, phase := range []string{"request", "response"} {
+			t.Run(name+", "+phase, func(t *testing.T) {
+				point := fmt.Sprintf("idle-%s-%s", strings.ReplaceAll(name, " ", "-"), phase)
+				h := load(t, `{"point": "`+point+`", "rules": [{"name": "r", "phase": "`+phase+`", "faults": [`+tt.fault+`]}]}`, "")
+				rule, hits := h.Rules[0], 0
+				for i, want := range tt.want {
+					got := ask(h)
+					if want {
+						hits++
+					}
+					if disclosed := got.header.Get("X-Fault-Injected") != ""; disclosed != want || (got.status == 503) != want {
+						t.Errorf("request %d: got %+v, want a hit: %v", i+1, got, want)
+					}
+				}
+				if got := int(testutil.ToFloat64(injectedTotal.WithLabelValues(point, "r", rule.KindNames()))); got != hits {
+					t.Errorf("%d injected, want %d", got, hits)
+				}
+				if got := int(rule.Stats().Hits); got != hits {
+					t.Errorf("%d hits, want %d", got, hits)
+				}
+				if got, want := int(testutil.ToFloat64(passedTotal.WithLabelValues(point, "r", rules.ReasonPass.String()))), len(tt.want)-hits; got != want {
+					t.Errorf("%d passed, want %d", got, want)
+				}
+			})
+		}
+	}
+}
+
+// Explain knows the step that comes next, and the draw of no request.
+func TestExplainIdle(t *testing.T) {
+	const respond = `{"fault": "respond", "status_code": 503}`
+	h := load(t, `{"rules": [
+		{"name": "ends", "match": [{"path": ["/*"]}], "faults": [{"fault": "sequence", "steps": [[`+respond+`]]}]},
+		{"name": "draws", "faults": [{"fault": "choose", "branches": [{"weight": 1}, {"weight": 1, "faults": [`+respond+`]}]}]}
+	]}`, "")
+	for _, want := range []string{"", "pass"} {
+		_, verdicts, err := h.Explain(request("GET", "/", nil), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := verdicts[0]; got.Fires == (want != "") || got.Gate != want {
+			t.Errorf("got %+v, want gate %q", got, want)
+		}
+		if got := verdicts[1]; got.Fires {
+			t.Errorf("got %+v, want it unasked", got)
+		}
+		ask(h)
+	}
+}
