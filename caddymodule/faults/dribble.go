@@ -24,7 +24,9 @@ func init() {
 // What the client sees is the same over HTTP/1.1, HTTP/2 and HTTP/3: the head at
 // once, with its Content-Length, then piece by piece the whole body, and no
 // pause after the last one. A body of fewer bytes than pieces comes byte by
-// byte. Nothing is kept back in memory: the upstream has to wait.
+// byte. The head of a reply without Content-Type goes out without one, before
+// there is a body to guess it from. Nothing is kept back in memory: the upstream
+// has to wait.
 //
 // A reply without a Content-Length cannot be divided and passes unchanged; that
 // is so for event streams and WebSockets. HEAD has nothing to dribble.

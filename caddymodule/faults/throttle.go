@@ -20,10 +20,11 @@ func init() {
 //
 // What the client sees is the same over HTTP/1.1, HTTP/2 and HTTP/3: the head at
 // once, then the body in pieces, never faster than the rate and with no burst
-// at the beginning; trailers come last. Events of a stream come late when there
-// are more than the rate allows. On a WebSocket the frames to the client are
-// paced, or with `request` those from the client. Only the request that is hit
-// is slow, not the others on its connection.
+// at the beginning; trailers come last. The head of a reply without Content-Type
+// goes out without one, before there is a body to guess it from. Events of a
+// stream come late when there are more than the rate allows. On a WebSocket the
+// frames to the client are paced, or with `request` those from the client. Only
+// the request that is hit is slow, not the others on its connection.
 //
 // With `request` the upstream sees the request's body come slowly, and the
 // client has to wait with the rest of it. In phase response that is too late
