@@ -31,6 +31,7 @@ func (g *Group) Points() []*Point {
 // namesakes are the settings that points of the same name agree on.
 type namesakes struct {
 	point  string
+	halted bool
 	rules  map[string]string
 	shapes map[string]bool // the different points under the name
 }
@@ -63,8 +64,8 @@ func (p *Point) settings() (settings, error) {
 }
 
 // join gives p and its rules what they share with their namesakes, in this
-// configuration and in the one before. It refuses rules of the same name with
-// different settings.
+// configuration and in the one before. It refuses points and rules of the same
+// name with different settings.
 func (g *Group) join(p *Point, s settings) error {
 	if err := g.agree(p, s); err != nil {
 		return err
@@ -90,11 +91,14 @@ func (g *Group) agree(p *Point, s settings) error {
 	}
 	known := g.points[p.Name]
 	if known == nil {
-		known = &namesakes{point: s.point, rules: make(map[string]string), shapes: make(map[string]bool)}
+		known = &namesakes{point: s.point, halted: p.Halted, rules: make(map[string]string), shapes: make(map[string]bool)}
 		g.points[p.Name] = known
 	}
 	if known.point != s.point {
 		return fmt.Errorf("point '%s' is configured twice, with different sticky or seed: %s and %s", p.Name, known.point, s.point)
+	}
+	if known.halted != p.Halted {
+		return fmt.Errorf("point '%s' is configured twice, with halted and without", p.Name)
 	}
 	seen := make(map[string]bool)
 	for i, rule := range p.Rules {

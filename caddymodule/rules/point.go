@@ -42,7 +42,8 @@ type Point struct {
 	Seed *int64 `json:"seed,omitempty"`
 
 	// Let the rules of this point start switched off. They can be switched on
-	// one by one while Caddy runs.
+	// one by one while Caddy runs. Handlers with the same point name share the
+	// switches and must agree on this.
 	Halted bool `json:"halted,omitempty"`
 
 	// The rules, in order. At most one of them fires for a request. A point
