@@ -42,9 +42,8 @@ type Transport struct {
 }
 
 const (
-	transportNamespace    = "http.reverse_proxy.transport"
-	defaultTransport      = "http"
-	defaultTransportPoint = "transport"
+	transportNamespace = "http.reverse_proxy.transport"
+	defaultTransport   = "http"
 )
 
 // CaddyModule returns the Caddy module information.
@@ -58,7 +57,7 @@ func (Transport) CaddyModule() caddy.ModuleInfo {
 // Provision loads the rules and the transport inside.
 func (t *Transport) Provision(ctx caddy.Context) error {
 	if t.Point.Name == "" {
-		t.Point.Name = defaultTransportPoint
+		t.Point.Name = rules.DefaultTransport
 	}
 	t.Place = faults.InTransport
 	if err := t.provisionPoint(ctx, &t.Point); err != nil {

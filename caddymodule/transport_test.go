@@ -91,6 +91,44 @@ func TestTransportRefused(t *testing.T) {
 	}
 }
 
+// A snippet that is imported twice gives both of its transports the name of
+// one line. If they differ, the error says how to name them, and that works.
+func TestTransportInSnippet(t *testing.T) {
+	const help = "give the transport a name of its own by point, in a snippet for example by point {args[0]}"
+	for _, tt := range []struct{ point, rule, want string }{
+		{"", "respond 503", ""},
+		{"", "respond {args[0]}", "rule 'rule1' of point 'transport4' is configured twice, with different settings; " + help},
+		{"seed {args[0]}", "respond 503", "point 'transport4' is configured twice, with different sticky or seed"},
+		{"seed {args[0]}", "respond 503", help},
+		{"point mine", "respond {args[0]}", "point 'mine' is configured twice, with different settings; give the rules or the points names of their own"},
+		{"point up{args[0]}", "respond {args[0]}", ""},
+	} {
+		config, err := adapt(t, `
+(up) {
+	reverse_proxy localhost:1 {
+		transport fault {
+			`+tt.point+`
+			`+tt.rule+`
+		}
+	}
+}
+
+http://localhost:0 {
+	handle /a {
+		import up 503
+	}
+	import up 504
+}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = validateConfig(t, config)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s, %s: got error %v, want %q", tt.point, tt.rule, err, tt.want)
+		}
+	}
+}
+
 func TestHandlerRefusesWhatIsForTransports(t *testing.T) {
 	for _, tt := range []struct{ config, want string }{
 		{`{"rules": [{"faults": [{"fault": "refuse"}]}]}`, "refuse has a meaning in a transport only"},

@@ -17,6 +17,10 @@ import (
 // gives each directive a name of its own.
 const DefaultPoint = "fault"
 
+// DefaultTransport is that of a point at a transport; in a Caddyfile the line
+// follows.
+const DefaultTransport = "transport"
+
 // Point is a place where faults are injected: its rules, and the one draw that
 // they share.
 type Point struct {
