@@ -23,9 +23,9 @@ func init() {
 // reverse_proxy tries again, each attempt is decided by itself, so that one can
 // see what the proxy does: its retries, its health checks, its error routes.
 //
-// Matchers see the request as it is sent;
-// `{http.reverse_proxy.upstream.hostport}` tells the upstream. For an attempt
-// that is hit the access log and the placeholders say so, as they do for an
+// Matchers see the request as it is sent. Placeholders are those of the client's
+// request; `{http.reverse_proxy.upstream.hostport}` tells the upstream. For an
+// attempt that is hit the access log and the placeholders say so, as they do for an
 // injection point in front of the proxy. The header field that says so stands in
 // replies; an attempt that fails has none.
 //

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -230,6 +231,33 @@ func TestTransportHealthChecks(t *testing.T) {
 				t.Errorf("a client's request: got %d, want 503", resp.StatusCode)
 			}
 		})
+	}
+}
+
+// Keys are of the client's request, however they are written; what the proxy
+// sends may have other fields.
+func TestTransportKeysAreOfTheClient(t *testing.T) {
+	attempts := func(point string) (hits int) {
+		tr := loadTransport(t, point)
+		client := request(http.MethodGet, "/", nil)
+		client.Header.Set("X-Sent", "by the client")
+		for i := range 20 {
+			sent := client.Clone(client.Context())
+			sent.Header.Set("X-Sent", strconv.Itoa(i))
+			if resp, _ := roundTrip(t, tr, sent); resp.StatusCode == http.StatusServiceUnavailable {
+				hits++
+			}
+		}
+		return hits
+	}
+	const respond = `"faults": [{"fault": "respond", "status_code": 503}]`
+	for _, key := range []string{"{http.request.header.X-Sent}", "k-{http.request.header.X-Sent}"} {
+		if hits := attempts(`{"point": "tper", "rules": [{"per": "` + key + `", "times": 1, ` + respond + `}]}`); hits != 1 {
+			t.Errorf("per %s: got %d hits of one client, want 1", key, hits)
+		}
+		if hits := attempts(`{"point": "tsticky", "sticky": "` + key + `", "rules": [{"percent": 50, ` + respond + `}]}`); hits != 0 && hits != 20 {
+			t.Errorf("sticky %s: got %d hits of 20, want the same answer for one client", key, hits)
+		}
 	}
 }
 

@@ -108,7 +108,7 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 			return fmt.Errorf("rule '%s': %w", rule.Name, err)
 		}
 	}
-	p.sticky = newKeyText(p.Sticky)
+	p.sticky = newKeyText(p.Sticky, p.Place)
 	p.ordered, p.early = inOrder(p.Rules)
 	for i, rule := range p.ordered {
 		p.index.add(i, rule.matchers)

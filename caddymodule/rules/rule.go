@@ -145,7 +145,7 @@ func (rl *Rule) provision(ctx caddy.Context, index int) error {
 	}
 	rl.percent = valueOr(rl.Percent, 100)
 	rl.limits = newLimits(rl)
-	rl.key = newKeyText(rl.Per)
+	rl.key = newKeyText(rl.Per, rl.Place)
 	matchers, err := loadMatchers(ctx, rl, rl.MatcherSetsRaw)
 	if err != nil {
 		return err
