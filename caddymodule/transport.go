@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
@@ -104,9 +106,22 @@ func (t *Transport) decide(r *http.Request) (rules.Decision, error) {
 	if _, fromClient := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any); fromClient {
 		return t.Decide(r, t.guests())
 	}
-	// some matchers cannot do without
-	vars := map[string]any{caddyhttp.ClientIPVarKey: ""}
-	return t.DecideHealthCheck(r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, vars)))
+	return t.DecideHealthCheck(healthCheckToMatch(r))
+}
+
+// healthCheckToMatch gives an active health check what matchers and keys look
+// for in the request of a client: variables, its placeholders and the upstream.
+func healthCheckToMatch(r *http.Request) *http.Request {
+	// Caddy's placeholder of the local address panics without one
+	ctx := context.WithValue(r.Context(), http.LocalAddrContextKey, new(net.UnixAddr))
+	repl := caddy.NewReplacer()
+	if upstream, ok := reverseproxy.GetDialInfo(ctx); ok {
+		repl.Set("http.reverse_proxy.upstream.address", upstream.String())
+		repl.Set("http.reverse_proxy.upstream.hostport", upstream.Address)
+		repl.Set("http.reverse_proxy.upstream.host", upstream.Host)
+		repl.Set("http.reverse_proxy.upstream.port", upstream.Port)
+	}
+	return caddyhttp.PrepareRequest(r.WithContext(ctx), repl, nil, nil)
 }
 
 // decideOnReply makes the attempt and lets a rule of phase response fire on the

@@ -234,6 +234,37 @@ func TestTransportHealthChecks(t *testing.T) {
 	}
 }
 
+// A health check has the placeholders that select it: its own and the
+// upstream's. One that it cannot know is empty.
+func TestTransportHealthCheckPlaceholders(t *testing.T) {
+	for _, tt := range []struct {
+		match string
+		hit   bool
+	}{
+		{`"vars": {"{http.reverse_proxy.upstream.hostport}": ["app:80"]}`, true},
+		{`"vars": {"{http.reverse_proxy.upstream.host}": ["app"]}`, true},
+		{`"vars": {"{http.reverse_proxy.upstream.port}": ["80"]}`, true},
+		{`"vars": {"{http.reverse_proxy.upstream.address}": ["tcp/app:80"]}`, true},
+		{`"vars": {"{http.reverse_proxy.upstream.hostport}": ["other:80"]}`, false},
+		{`"expression": "{http.request.uri.path} == '/health'"`, true},
+		{`"expression": "{http.request.uri.path} == '/other'"`, false},
+		{`"expression": "{http.request.header.X-Check} == '1'"`, true},
+		{`"vars": {"{http.request.local.host}": [""]}`, true},
+		{`"vars": {"{http.request.remote.host}": [""]}`, true},
+	} {
+		tr := loadTransport(t, `{"point": "checked", "rules": [{"match": [{`+tt.match+`}], "health_checks": true, "faults": [{"fault": "respond", "status_code": 503}]}]}`)
+		r := healthCheck("/health")
+		r.RemoteAddr = ""
+		r.Header.Set("X-Check", "1")
+		info := reverseproxy.DialInfo{Network: "tcp", Address: "app:80", Host: "app", Port: "80"}
+		r = r.WithContext(context.WithValue(r.Context(), caddy.CtxKey("reverse_proxy.dial_info"), info))
+		resp, _ := roundTrip(t, tr, r)
+		if hit := resp.StatusCode == http.StatusServiceUnavailable; hit != tt.hit {
+			t.Errorf("%s: hit %v, want %v", tt.match, hit, tt.hit)
+		}
+	}
+}
+
 // Keys are of the client's request, however they are written; what the proxy
 // sends may have other fields.
 func TestTransportKeysAreOfTheClient(t *testing.T) {

@@ -97,7 +97,8 @@ type Rule struct {
 	MatchResponse *caddyhttp.ResponseMatcher `json:"match_response,omitempty"`
 
 	// In a transport only: the rule is for the proxy's active health checks,
-	// too. Default: they pass.
+	// too. They have placeholders of their own and those of the upstream.
+	// Default: they pass.
 	HealthChecks bool `json:"health_checks,omitempty"`
 
 	// Decide, count and log what would have happened, but change nothing. All
