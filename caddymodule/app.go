@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
@@ -50,6 +51,7 @@ type App struct {
 	events *caddyevents.App
 	logger *zap.Logger
 	points rules.Group
+	takers atomic.Int32 // handlers that take fields out of requests, see takenOut
 }
 
 const (
