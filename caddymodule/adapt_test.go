@@ -113,12 +113,17 @@ func writeGolden(t *testing.T, g golden, got string) {
 // validate loads the configuration as `caddy validate` does.
 func validate(t *testing.T, config string) {
 	t.Helper()
+	if err := validateConfig(t, config); err != nil {
+		t.Errorf("validating: %v", err)
+	}
+}
+
+func validateConfig(t *testing.T, config string) error {
+	t.Helper()
 	var cfg caddy.Config
 	if err := json.Unmarshal([]byte(config), &cfg); err != nil {
 		t.Fatal(err)
 	}
 	cfg.Admin = &caddy.AdminConfig{Disabled: true}
-	if err := caddy.Validate(&cfg); err != nil {
-		t.Errorf("validating: %v", err)
-	}
+	return caddy.Validate(&cfg)
 }

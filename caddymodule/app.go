@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
-	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -29,7 +30,8 @@ type App struct {
 	DryRun bool `json:"dry_run,omitempty"`
 
 	// The header field that tells a client which rule has hit it; `off` sends
-	// none. Default: `X-Fault-Injected`.
+	// none. It cannot be one that frames the message, such as `Trailer`.
+	// Default: `X-Fault-Injected`.
 	Disclose string `json:"disclose,omitempty"`
 
 	// How many requests may be hit at a time, of all points together; more
@@ -49,6 +51,7 @@ type App struct {
 	events *caddyevents.App
 	logger *zap.Logger
 	points rules.Group
+	takers atomic.Int32 // handlers that take fields out of requests, see takenOut
 }
 
 const (
@@ -93,9 +96,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 
 // Validate checks the settings.
 func (a *App) Validate() error {
+	if a.Disclose != "" {
+		if err := faults.ValidFieldName(a.Disclose); err != nil {
+			return fmt.Errorf("disclose: %w; want a field of your own, or off", err)
+		}
+	}
 	switch {
-	case a.Disclose != "" && !httpguts.ValidHeaderFieldName(a.Disclose):
-		return fmt.Errorf("bad disclose '%s': want the name of a header field, or off", a.Disclose)
 	case a.MaxActive < 0:
 		return fmt.Errorf("bad max_active '%d': negative", a.MaxActive)
 	case a.Journal != nil && (*a.Journal < 0 || *a.Journal > maxJournal):

@@ -115,30 +115,37 @@ func (p *directiveParser) parseStatus() error {
 	return p.direct.parseFault(caddyfile.NewDispenser([]caddyfile.Token{respond, status}))
 }
 
-// defaultName numbers the directives as they are written, named or not.
+// defaultName numbers the directives as they are written, named or not. One in
+// a named route whose name cannot be had, or cannot be part of a point's, has
+// just "route" in front.
 func defaultName(h httpcaddyfile.Helper) string {
-	prefix := ""
-	if h.IsNamedRoute() {
-		prefix = routeName(h) + "-"
+	if !h.IsNamedRoute() {
+		return numberedName(h, "")
 	}
+	if name := numberedName(h, routeName(h)+"-"); rules.ValidName(name) == nil {
+		return name
+	}
+	return numberedName(h, "route-")
+}
+
+// numberedName is the next name that begins with prefix.
+func numberedName(h httpcaddyfile.Helper, prefix string) string {
 	const state = "fault.directives."
 	n, _ := h.State[state+prefix].(int)
 	h.State[state+prefix] = n + 1
 	return fmt.Sprintf("%sfault%d", prefix, n+1)
 }
 
-// routeName is the name of the named route that the directive stands in. The
-// adapter keeps it in a field that it shows nobody; a route whose name cannot
-// be had, or cannot be part of a point's, is just "route".
+// routeName is the name of the named route that the directive stands in, empty
+// if it cannot be had: the adapter keeps it in a field that it shows nobody.
 func routeName(h httpcaddyfile.Helper) string {
-	const fallback = "route"
 	keys := reflect.ValueOf(h).FieldByName("parentBlock").FieldByName("Keys")
 	if !keys.IsValid() || keys.Len() == 0 {
-		return fallback
+		return ""
 	}
 	text := keys.Index(0).FieldByName("Text")
-	if !text.IsValid() || rules.ValidName(text.String()) != nil {
-		return fallback
+	if !text.IsValid() {
+		return ""
 	}
 	return text.String()
 }

@@ -76,12 +76,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // decide finds what hits the request: what it asks for itself, or else an
 // experiment, or else a rule.
 func (h *Handler) decide(r *http.Request) (rules.Decision, error) {
-	halted := h.halted()
+	halted, back := h.halted(), h.putBack(r)
 	for i, t := range h.Triggers {
 		if !t.source.present(r) {
 			continue
 		}
 		if ok, err := h.Matches(r); !ok || err != nil {
+			deleteFields(r, back)
 			return rules.Decision{}, err
 		}
 		if halted {

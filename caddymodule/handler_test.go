@@ -138,8 +138,12 @@ func TestDisclose(t *testing.T) {
 
 func TestAppRefused(t *testing.T) {
 	for _, tt := range []struct{ app, want string }{
-		{`{"disclose": "X A"}`, "bad disclose 'X A'"},
-		{`{"disclose": "X:"}`, "bad disclose 'X:'"},
+		{`{"disclose": "X A"}`, "disclose: bad header name 'X A'; want a field of your own, or off"},
+		{`{"disclose": "X:"}`, "disclose: bad header name 'X:'"},
+		{`{"disclose": "transfer-encoding"}`, "disclose: header 'Transfer-Encoding' frames the message"},
+		{`{"disclose": "Content-Length"}`, "frames the message"},
+		{`{"disclose": "Connection"}`, "frames the message"},
+		{`{"disclose": "Trailer"}`, "frames the message"},
 		{`{"colour": "red"}`, `unknown field "colour"`},
 	} {
 		if _, err := tryLoad(t, mail, tt.app); err == nil || !strings.Contains(err.Error(), tt.want) {

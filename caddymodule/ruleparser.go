@@ -118,8 +118,11 @@ func (p *ruleParser) finish(d *caddyfile.Dispenser) error {
 	if len(p.FaultsRaw) == 0 {
 		return d.Errf("rule without a fault: say what goes wrong, one of %s", strings.Join(faults.Kinds(), ", "))
 	}
-	if err := p.CheckMaxKeys(); err != nil {
-		line := p.seen["max_keys"]
+	if err := p.CheckKeys(); err != nil {
+		line, said := p.seen["max_keys"]
+		if !said {
+			line = p.seen["over"]
+		}
 		return line.WrapErr(err)
 	}
 	return nil

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
@@ -23,9 +25,9 @@ func init() {
 // reverse_proxy tries again, each attempt is decided by itself, so that one can
 // see what the proxy does: its retries, its health checks, its error routes.
 //
-// Matchers see the request as it is sent;
-// `{http.reverse_proxy.upstream.hostport}` tells the upstream. For an attempt
-// that is hit the access log and the placeholders say so, as they do for an
+// Matchers see the request as it is sent. Placeholders are those of the client's
+// request; `{http.reverse_proxy.upstream.hostport}` tells the upstream. For an
+// attempt that is hit the access log and the placeholders say so, as they do for an
 // injection point in front of the proxy. The header field that says so stands in
 // replies; an attempt that fails has none.
 //
@@ -42,9 +44,8 @@ type Transport struct {
 }
 
 const (
-	transportNamespace    = "http.reverse_proxy.transport"
-	defaultTransport      = "http"
-	defaultTransportPoint = "transport"
+	transportNamespace = "http.reverse_proxy.transport"
+	defaultTransport   = "http"
 )
 
 // CaddyModule returns the Caddy module information.
@@ -58,7 +59,7 @@ func (Transport) CaddyModule() caddy.ModuleInfo {
 // Provision loads the rules and the transport inside.
 func (t *Transport) Provision(ctx caddy.Context) error {
 	if t.Point.Name == "" {
-		t.Point.Name = defaultTransportPoint
+		t.Point.Name = rules.DefaultTransport
 	}
 	t.Place = faults.InTransport
 	if err := t.provisionPoint(ctx, &t.Point); err != nil {
@@ -105,9 +106,22 @@ func (t *Transport) decide(r *http.Request) (rules.Decision, error) {
 	if _, fromClient := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any); fromClient {
 		return t.Decide(r, t.guests())
 	}
-	// some matchers cannot do without
-	vars := map[string]any{caddyhttp.ClientIPVarKey: ""}
-	return t.DecideHealthCheck(r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, vars)))
+	return t.DecideHealthCheck(healthCheckToMatch(r))
+}
+
+// healthCheckToMatch gives an active health check what matchers and keys look
+// for in the request of a client: variables, its placeholders and the upstream.
+func healthCheckToMatch(r *http.Request) *http.Request {
+	// Caddy's placeholder of the local address panics without one
+	ctx := context.WithValue(r.Context(), http.LocalAddrContextKey, new(net.UnixAddr))
+	repl := caddy.NewReplacer()
+	if upstream, ok := reverseproxy.GetDialInfo(ctx); ok {
+		repl.Set("http.reverse_proxy.upstream.address", upstream.String())
+		repl.Set("http.reverse_proxy.upstream.hostport", upstream.Address)
+		repl.Set("http.reverse_proxy.upstream.host", upstream.Host)
+		repl.Set("http.reverse_proxy.upstream.port", upstream.Port)
+	}
+	return caddyhttp.PrepareRequest(r.WithContext(ctx), repl, nil, nil)
 }
 
 // decideOnReply makes the attempt and lets a rule of phase response fire on the

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -88,6 +89,44 @@ func TestTransportRefused(t *testing.T) {
 				t.Errorf("got error %v, want %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// A snippet that is imported twice gives both of its transports the name of
+// one line. If they differ, the error says how to name them, and that works.
+func TestTransportInSnippet(t *testing.T) {
+	const help = "give the transport a name of its own by point, in a snippet for example by point {args[0]}"
+	for _, tt := range []struct{ point, rule, want string }{
+		{"", "respond 503", ""},
+		{"", "respond {args[0]}", "rule 'rule1' of point 'transport4' is configured twice, with different settings; " + help},
+		{"seed {args[0]}", "respond 503", "point 'transport4' is configured twice, with different sticky or seed"},
+		{"seed {args[0]}", "respond 503", help},
+		{"point mine", "respond {args[0]}", "point 'mine' is configured twice, with different settings; give the rules or the points names of their own"},
+		{"point up{args[0]}", "respond {args[0]}", ""},
+	} {
+		config, err := adapt(t, `
+(up) {
+	reverse_proxy localhost:1 {
+		transport fault {
+			`+tt.point+`
+			`+tt.rule+`
+		}
+	}
+}
+
+http://localhost:0 {
+	handle /a {
+		import up 503
+	}
+	import up 504
+}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = validateConfig(t, config)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s, %s: got error %v, want %q", tt.point, tt.rule, err, tt.want)
+		}
 	}
 }
 
@@ -192,6 +231,64 @@ func TestTransportHealthChecks(t *testing.T) {
 				t.Errorf("a client's request: got %d, want 503", resp.StatusCode)
 			}
 		})
+	}
+}
+
+// A health check has the placeholders that select it: its own and the
+// upstream's. One that it cannot know is empty.
+func TestTransportHealthCheckPlaceholders(t *testing.T) {
+	for _, tt := range []struct {
+		match string
+		hit   bool
+	}{
+		{`"vars": {"{http.reverse_proxy.upstream.hostport}": ["app:80"]}`, true},
+		{`"vars": {"{http.reverse_proxy.upstream.host}": ["app"]}`, true},
+		{`"vars": {"{http.reverse_proxy.upstream.port}": ["80"]}`, true},
+		{`"vars": {"{http.reverse_proxy.upstream.address}": ["tcp/app:80"]}`, true},
+		{`"vars": {"{http.reverse_proxy.upstream.hostport}": ["other:80"]}`, false},
+		{`"expression": "{http.request.uri.path} == '/health'"`, true},
+		{`"expression": "{http.request.uri.path} == '/other'"`, false},
+		{`"expression": "{http.request.header.X-Check} == '1'"`, true},
+		{`"vars": {"{http.request.local.host}": [""]}`, true},
+		{`"vars": {"{http.request.remote.host}": [""]}`, true},
+	} {
+		tr := loadTransport(t, `{"point": "checked", "rules": [{"match": [{`+tt.match+`}], "health_checks": true, "faults": [{"fault": "respond", "status_code": 503}]}]}`)
+		r := healthCheck("/health")
+		r.RemoteAddr = ""
+		r.Header.Set("X-Check", "1")
+		info := reverseproxy.DialInfo{Network: "tcp", Address: "app:80", Host: "app", Port: "80"}
+		r = r.WithContext(context.WithValue(r.Context(), caddy.CtxKey("reverse_proxy.dial_info"), info))
+		resp, _ := roundTrip(t, tr, r)
+		if hit := resp.StatusCode == http.StatusServiceUnavailable; hit != tt.hit {
+			t.Errorf("%s: hit %v, want %v", tt.match, hit, tt.hit)
+		}
+	}
+}
+
+// Keys are of the client's request, however they are written; what the proxy
+// sends may have other fields.
+func TestTransportKeysAreOfTheClient(t *testing.T) {
+	attempts := func(point string) (hits int) {
+		tr := loadTransport(t, point)
+		client := request(http.MethodGet, "/", nil)
+		client.Header.Set("X-Sent", "by the client")
+		for i := range 20 {
+			sent := client.Clone(client.Context())
+			sent.Header.Set("X-Sent", strconv.Itoa(i))
+			if resp, _ := roundTrip(t, tr, sent); resp.StatusCode == http.StatusServiceUnavailable {
+				hits++
+			}
+		}
+		return hits
+	}
+	const respond = `"faults": [{"fault": "respond", "status_code": 503}]`
+	for _, key := range []string{"{http.request.header.X-Sent}", "k-{http.request.header.X-Sent}"} {
+		if hits := attempts(`{"point": "tper", "rules": [{"per": "` + key + `", "times": 1, ` + respond + `}]}`); hits != 1 {
+			t.Errorf("per %s: got %d hits of one client, want 1", key, hits)
+		}
+		if hits := attempts(`{"point": "tsticky", "sticky": "` + key + `", "rules": [{"percent": 50, ` + respond + `}]}`); hits != 0 && hits != 20 {
+			t.Errorf("sticky %s: got %d hits of 20, want the same answer for one client", key, hits)
+		}
 	}
 }
 

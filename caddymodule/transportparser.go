@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
 // UnmarshalCaddyfile sets up the transport from Caddyfile tokens. Syntax:
@@ -28,13 +29,15 @@ import (
 // this block: of two transports in one reverse_proxy Caddy takes the last and
 // says nothing.
 //
-// The default name of the point is `transport<n>`, n being the line.
+// The default name of the point is `transport<n>`, n being the line. A snippet
+// that is imported twice makes one point of both, unless it names them, for
+// example by `point {args[0]}`.
 func (t *Transport) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err := checkTokens(d); err != nil {
 		return err
 	}
 	d.Next() // consume transport name
-	t.Point.Name = fmt.Sprint(defaultTransportPoint, d.Line())
+	t.Point.Name = fmt.Sprint(rules.DefaultTransport, d.Line())
 	t.Place = faults.InTransport
 	start := *d
 	if d.NextArg() {

@@ -33,11 +33,13 @@ import (
 // request passes as if it had none; a debug line and the counter
 // `caddy_fault_passed_total`, reason `trigger_refused`, say so.
 type Trigger struct {
-	// Where the line stands. `header`: a header field, which the upstream does
-	// not get to see. `cookie`: a cookie, percent-encoded. `baggage`: a member
-	// of W3C Baggage, percent-encoded, which travels on to the next hops:
-	// `fault` is for every point and `fault.<point>` for one. `envoy`: the
-	// header fields of Envoy's fault filter instead of a line. Required.
+	// Where the line stands. `header`: a header field, which every point on the
+	// way that has the trigger gets to see, and the upstream does not. `cookie`:
+	// a cookie, percent-encoded. `baggage`: a member of W3C Baggage,
+	// percent-encoded, which travels on to the next hops: `fault` is for every
+	// point and `fault.<point>` for one. `envoy`: the header fields of Envoy's
+	// fault filter instead of a line; points and upstreams see them as they do
+	// that of `header`. Required.
 	Source string `json:"source,omitempty"`
 
 	// The name of the header field (default: `X-Fault`), the cookie or the
@@ -66,6 +68,8 @@ type Trigger struct {
 	Percent *float64 `json:"percent,omitempty"`
 
 	source source
+	hidden []string // header fields that the upstream is not to see
+	app    *App
 	key    []byte // nil: none is asked for
 	parser lineParser
 }
@@ -77,14 +81,14 @@ const (
 )
 
 // provision prepares the trigger for an injection point.
-func (t *Trigger) provision(ctx caddy.Context, point *rules.Point) error {
+func (t *Trigger) provision(ctx caddy.Context, app *App, point *rules.Point) error {
 	if err := t.validate(); err != nil {
 		return err
 	}
 	if err := t.provisionKey(); err != nil {
 		return err
 	}
-	t.source = newSource(t, point.Name)
+	t.source, t.hidden, t.app = newSource(t, point.Name), hiddenFields(t), app
 	t.parser = newLineParser(ctx, point, t)
 	return nil
 }
@@ -176,9 +180,10 @@ func (t *Trigger) open(key string) bool {
 	return t.key == nil || subtle.ConstantTimeCompare(t.key, []byte(key)) == 1
 }
 
-// ask reads what the request asks for; nil is nothing.
+// ask reads what the request asks for, and takes it out; nil is nothing.
 func (t *Trigger) ask(r *http.Request) (*asked, error) {
 	found, ok := t.source.read(r)
+	t.takeOut(r)
 	if !ok {
 		return nil, nil
 	}
@@ -201,7 +206,7 @@ func (t *Trigger) understand(found trigger) (*asked, error) {
 func takeOut(triggers []*Trigger, r *http.Request) {
 	for _, t := range triggers {
 		if t.source.present(r) {
-			t.source.read(r)
+			t.takeOut(r)
 		}
 	}
 }
@@ -216,13 +221,16 @@ func (h *Handler) provisionTriggers(ctx caddy.Context) error {
 		if slices.ContainsFunc(h.Triggers[:i], t.samePlace) {
 			return fmt.Errorf("trigger %s already specified", t.Source)
 		}
-		if err := t.provision(ctx, &h.Point); err != nil {
+		if err := t.provision(ctx, h.app, &h.Point); err != nil {
 			return err
 		}
 		if t.key == nil && !h.Limited() {
 			h.logger.Warn("a trigger without key at a point without matcher: every client can inject faults into its requests",
 				zap.String("point", h.Point.Name), zap.String("trigger", t.Source))
 		}
+	}
+	if h.takesOutAny() {
+		h.app.takers.Add(1)
 	}
 	return nil
 }

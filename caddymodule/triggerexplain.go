@@ -41,6 +41,7 @@ func (t *Trigger) place() string {
 func (h *Handler) explainTrigger(t *Trigger, r *http.Request) (v rules.Verdict, ok bool, err error) {
 	source, drawn := t.sourceWithoutDraws(r)
 	found, ok := source.read(r)
+	t.takeOut(r)
 	if !ok {
 		return v, false, nil
 	}

@@ -31,8 +31,7 @@ type source interface {
 	// those that may have one.
 	present(r *http.Request) bool
 
-	// read finds the trigger of a request that may have one. What the upstream
-	// is not to see, it takes out.
+	// read finds the trigger of a request that may have one.
 	read(r *http.Request) (found trigger, ok bool)
 }
 
@@ -53,6 +52,19 @@ func newSource(t *Trigger, point string) source {
 		return baggageSource{t.name(), t.name() + "." + point}
 	default:
 		return envoySource{percentOf(t.Percent)}
+	}
+}
+
+// hiddenFields are the header fields that the trigger stands in and that the
+// upstream is not to see. Cookies and baggage travel on.
+func hiddenFields(t *Trigger) []string {
+	switch t.Source {
+	case sourceHeader:
+		return []string{http.CanonicalHeaderKey(t.name())}
+	case sourceEnvoy:
+		return envoyFields
+	default:
+		return nil
 	}
 }
 
@@ -85,9 +97,7 @@ type headerSource struct {
 func (s headerSource) present(r *http.Request) bool { return len(r.Header[s.name]) > 0 }
 
 func (s headerSource) read(r *http.Request) (trigger, bool) {
-	line := r.Header[s.name][0]
-	delete(r.Header, s.name)
-	return cutKey(line, s.keyed), true
+	return cutKey(r.Header[s.name][0], s.keyed), true
 }
 
 // mentions reports whether there is a name somewhere in the values of a header
@@ -161,6 +171,11 @@ const (
 	envoyThroughputShare = "X-Envoy-Fault-Throughput-Response-Percentage"
 )
 
+var envoyFields = []string{
+	envoyAbort, envoyAbortGRPC, envoyAbortPercent,
+	envoyDelay, envoyDelayPercent, envoyThroughput, envoyThroughputShare,
+}
+
 func (s envoySource) present(r *http.Request) bool {
 	h := r.Header
 	return len(h[envoyAbort]) > 0 || len(h[envoyAbortGRPC]) > 0 || len(h[envoyDelay]) > 0 || len(h[envoyThroughput]) > 0
@@ -173,9 +188,6 @@ func (s envoySource) read(r *http.Request) (trigger, bool) {
 	throughput, throughputErr := s.statement(h, envoyThroughput, envoyThroughputShare, "throttle %dKiB/s", 1<<31)
 	if abort != "" {
 		throughput = "" // it is about the upstream's reply, and there is none
-	}
-	for _, name := range []string{envoyAbort, envoyAbortGRPC, envoyAbortPercent, envoyDelay, envoyDelayPercent, envoyThroughput, envoyThroughputShare} {
-		delete(h, name)
 	}
 	line, err := delay+abort+throughput, errors.Join(delayErr, abortErr, throughputErr)
 	return trigger{line: line, err: err}, line != "" || err != nil

@@ -141,6 +141,23 @@ func TestActiveHealthChecks(t *testing.T) {
 	}
 }
 
+// One of two upstreams is checked in vain: a matcher finds the health checks of
+// it by the placeholder that finds clients' requests, too.
+func TestHealthChecksOfOneUpstream(t *testing.T) {
+	says := func(name string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, name) }
+	}
+	ill, well := serve(t, says("ill")), serve(t, says("well"))
+	c := start(t, config{site: proxied(ill.addr+" "+well.addr, "lb_policy first\nhealth_uri /health\nhealth_interval 5ms",
+		"match {\nvars {upstream_hostport} "+ill.addr+"\nexpression `{path} == \"/health\"`\n}\nhealth_checks\nrefuse")}).client(t, h1)
+	eventually(t, func() error {
+		if got := c.get(t, "/"); got.body != "well" {
+			return fmt.Errorf("got %d %q: the first upstream is still up, or both are down", got.StatusCode, got.body)
+		}
+		return nil
+	})
+}
+
 // The transport inside speaks TLS and h2c when the upstreams do.
 func TestTransportSchemes(t *testing.T) {
 	tests := []struct {

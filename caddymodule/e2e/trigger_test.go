@@ -38,6 +38,73 @@ func TestTrigger(t *testing.T) {
 	})
 }
 
+// Every point on the way sees a trigger, those of error routes too, and no
+// upstream does.
+func TestTriggerAtSeveralPoints(t *testing.T) {
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["X-Seen-Fault"] = r.Header["X-Fault"]
+		w.Header()["X-Seen-Envoy"] = r.Header["X-Envoy-Fault-Delay-Request"]
+	})
+	site := `fault {
+	point outer
+	trigger header {
+		allow delay error
+	}
+	trigger envoy
+}
+handle /inner {
+	fault {
+		point inner
+		trigger header
+		trigger envoy
+		respond 418
+	}
+	` + up.proxy() + `
+}
+handle {
+	` + up.proxy() + `
+}
+handle_errors {
+	fault {
+		point sorry
+		trigger header {
+			allow error respond
+		}
+		respond 419
+	}
+	respond "{err.status_code}, sorry"
+}`
+	overEach(t, config{site: site}, func(t *testing.T, c *client) {
+		for _, tt := range []struct {
+			target, value string
+			status        int
+		}{
+			{"/inner", "", 418},
+			{"/inner", "pass", 200},
+			{"/inner", "551", 551}, // the first point refuses it
+			{"/inner", "phase response; delay 1ms", 200},
+			{"/inner", "error 503; pass", 418}, // malformed
+			{"/inner", "error 503", 503},       // by the first point and again by the error route's
+			{"/other", "551", 200},
+			{"/other", "pass", 200},
+		} {
+			r := c.request(t, "GET", tt.target, nil)
+			if tt.value != "" {
+				r.Header.Set("X-Fault", tt.value)
+			}
+			got := c.do(t, r)
+			if seen := got.Header.Get("X-Seen-Fault"); got.StatusCode != tt.status || seen != "" {
+				t.Errorf("%s %q: got %d, the upstream saw %q, want %d and nothing", tt.target, tt.value, got.StatusCode, seen, tt.status)
+			}
+		}
+		r := c.request(t, "GET", "/inner", nil)
+		r.Header.Set("X-Envoy-Fault-Delay-Request", "1")
+		if got := c.do(t, r); got.StatusCode != 200 || got.Header["X-Seen-Envoy"] != nil {
+			t.Errorf("envoy: got %d, the upstream saw %v, want a delay at both points", got.StatusCode, got.Header["X-Seen-Envoy"])
+		}
+	})
+}
+
 // A trigger is taken out while everything is halted, too.
 func TestTriggerHalted(t *testing.T) {
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) { w.Header()["X-Seen-Fault"] = r.Header["X-Fault"] })

@@ -81,7 +81,7 @@ func (e *Experiment) check() error {
 	if err := e.CheckSettings(); err != nil {
 		return err
 	}
-	if err := e.CheckMaxKeys(); err != nil {
+	if err := e.CheckKeys(); err != nil {
 		return err
 	}
 	if e.TTL != nil && *e.TTL < 0 {

@@ -42,14 +42,14 @@ func (ops *HeaderOps) validate() error {
 		return nil
 	}
 	for _, name := range ops.Delete {
-		if err := validFieldName(name); err != nil {
+		if err := ValidFieldName(name); err != nil {
 			return err
 		}
 	}
 	for _, fields := range []http.Header{ops.Set, ops.Add} {
 		seen := make(map[string]string)
 		for _, name := range slices.Sorted(maps.Keys(fields)) {
-			if err := validFieldName(name); err != nil {
+			if err := ValidFieldName(name); err != nil {
 				return err
 			}
 			canonical := http.CanonicalHeaderKey(name)
@@ -70,7 +70,9 @@ func (ops *HeaderOps) validate() error {
 	return nil
 }
 
-func validFieldName(name string) error {
+// ValidFieldName checks the name of a header field that is to be set in replies:
+// none that frames the message.
+func ValidFieldName(name string) error {
 	if !httpguts.ValidHeaderFieldName(name) {
 		return fmt.Errorf("bad header name '%s'", name)
 	}

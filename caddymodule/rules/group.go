@@ -3,10 +3,13 @@ package rules
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
 // Group joins the points of one configuration: those of the same name are one
@@ -31,6 +34,7 @@ func (g *Group) Points() []*Point {
 // namesakes are the settings that points of the same name agree on.
 type namesakes struct {
 	point  string
+	halted bool
 	rules  map[string]string
 	shapes map[string]bool // the different points under the name
 }
@@ -63,8 +67,8 @@ func (p *Point) settings() (settings, error) {
 }
 
 // join gives p and its rules what they share with their namesakes, in this
-// configuration and in the one before. It refuses rules of the same name with
-// different settings.
+// configuration and in the one before. It refuses points and rules of the same
+// name with different settings.
 func (g *Group) join(p *Point, s settings) error {
 	if err := g.agree(p, s); err != nil {
 		return err
@@ -90,11 +94,14 @@ func (g *Group) agree(p *Point, s settings) error {
 	}
 	known := g.points[p.Name]
 	if known == nil {
-		known = &namesakes{point: s.point, rules: make(map[string]string), shapes: make(map[string]bool)}
+		known = &namesakes{point: s.point, halted: p.Halted, rules: make(map[string]string), shapes: make(map[string]bool)}
 		g.points[p.Name] = known
 	}
 	if known.point != s.point {
-		return fmt.Errorf("point '%s' is configured twice, with different sticky or seed: %s and %s", p.Name, known.point, s.point)
+		return fmt.Errorf("point '%s' is configured twice, with different sticky or seed: %s and %s; %s", p.Name, known.point, s.point, p.toName("the points"))
+	}
+	if known.halted != p.Halted {
+		return fmt.Errorf("point '%s' is configured twice, with halted and without; %s", p.Name, p.toName("the points"))
 	}
 	seen := make(map[string]bool)
 	for i, rule := range p.Rules {
@@ -103,7 +110,7 @@ func (g *Group) agree(p *Point, s settings) error {
 		}
 		seen[rule.Name] = true
 		if other, is := known.rules[rule.Name]; is && other != s.rules[i] {
-			return fmt.Errorf("rule '%s' of point '%s' is configured twice, with different settings; give the rules or the points names of their own", rule.Name, p.Name)
+			return fmt.Errorf("rule '%s' of point '%s' is configured twice, with different settings; %s", rule.Name, p.Name, p.toName("the rules or the points"))
 		}
 		known.rules[rule.Name] = s.rules[i]
 	}
@@ -112,4 +119,16 @@ func (g *Group) agree(p *Point, s settings) error {
 		g.order = append(g.order, p)
 	}
 	return nil
+}
+
+// defaultTransport is the default name of a transport, in a Caddyfile with its
+// line.
+var defaultTransport = regexp.MustCompile(`^` + DefaultTransport + `[0-9]*$`).MatchString
+
+// toName says what to do about a namesake that differs.
+func (p *Point) toName(those string) string {
+	if p.Place == faults.InTransport && defaultTransport(p.Name) {
+		return "give the transport a name of its own by point, in a snippet for example by point {args[0]}"
+	}
+	return "give " + those + " names of their own"
 }

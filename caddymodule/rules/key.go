@@ -18,9 +18,13 @@ type keyText struct {
 var oneHeader = regexp.MustCompile(`^\{http\.request\.header\.([A-Za-z0-9_-]+)\}$`)
 
 // newKeyText looks at a text once, at load: most keys are a header field, which
-// needs no replacer.
-func newKeyText(text string) keyText {
+// needs no replacer. At a transport the replacer is the client's request's, and
+// so are all keys; the request has the fields as they are sent.
+func newKeyText(text string, place faults.Place) keyText {
 	k := keyText{text: text}
+	if place == faults.InTransport {
+		return k
+	}
 	if found := oneHeader.FindStringSubmatch(text); found != nil {
 		k.header = textproto.CanonicalMIMEHeaderKey(found[1])
 	}

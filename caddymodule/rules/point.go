@@ -17,6 +17,10 @@ import (
 // gives each directive a name of its own.
 const DefaultPoint = "fault"
 
+// DefaultTransport is that of a point at a transport; in a Caddyfile the line
+// follows.
+const DefaultTransport = "transport"
+
 // Point is a place where faults are injected: its rules, and the one draw that
 // they share.
 type Point struct {
@@ -42,7 +46,8 @@ type Point struct {
 	Seed *int64 `json:"seed,omitempty"`
 
 	// Let the rules of this point start switched off. They can be switched on
-	// one by one while Caddy runs.
+	// one by one while Caddy runs. Handlers with the same point name share the
+	// switches and must agree on this.
 	Halted bool `json:"halted,omitempty"`
 
 	// The rules, in order. At most one of them fires for a request. A point
@@ -103,7 +108,7 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 			return fmt.Errorf("rule '%s': %w", rule.Name, err)
 		}
 	}
-	p.sticky = newKeyText(p.Sticky)
+	p.sticky = newKeyText(p.Sticky, p.Place)
 	p.ordered, p.early = inOrder(p.Rules)
 	for i, rule := range p.ordered {
 		p.index.add(i, rule.matchers)

@@ -97,7 +97,8 @@ type Rule struct {
 	MatchResponse *caddyhttp.ResponseMatcher `json:"match_response,omitempty"`
 
 	// In a transport only: the rule is for the proxy's active health checks,
-	// too. Default: they pass.
+	// too. They have placeholders of their own and those of the upstream.
+	// Default: they pass.
 	HealthChecks bool `json:"health_checks,omitempty"`
 
 	// Decide, count and log what would have happened, but change nothing. All
@@ -145,7 +146,7 @@ func (rl *Rule) provision(ctx caddy.Context, index int) error {
 	}
 	rl.percent = valueOr(rl.Percent, 100)
 	rl.limits = newLimits(rl)
-	rl.key = newKeyText(rl.Per)
+	rl.key = newKeyText(rl.Per, rl.Place)
 	matchers, err := loadMatchers(ctx, rl, rl.MatcherSetsRaw)
 	if err != nil {
 		return err

@@ -292,6 +292,8 @@ func TestGroup(t *testing.T) {
 		{"other faults", `{"rules": [{` + closing + `}]}`, `{"rules": [{"faults": [{"fault": "reset"}]}]}`, "configured twice"},
 		{"other seed", `{"seed": 1}`, `{"seed": 2}`, "point 'fault' is configured twice, with different sticky or seed"},
 		{"other sticky", `{"sticky": "a"}`, `{"sticky": "b"}`, "with different sticky or seed"},
+		{"one halted", `{"rules": [{` + closing + `}]}`, `{"halted": true, "rules": [{` + closing + `}]}`, "point 'fault' is configured twice, with halted and without"},
+		{"both halted", `{"halted": true, "rules": [{` + closing + `}]}`, `{"halted": true, "rules": [{` + closing + `}]}`, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -61,7 +61,7 @@ func (rl *Rule) validate() error {
 	if err := rl.CheckSettings(); err != nil {
 		return err
 	}
-	if err := rl.CheckMaxKeys(); err != nil {
+	if err := rl.CheckKeys(); err != nil {
 		return err
 	}
 	if len(rl.FaultsRaw) == 0 {
@@ -82,10 +82,17 @@ func (rl *Rule) CheckSettings() error {
 	return nil
 }
 
-// CheckMaxKeys refuses max_keys without per, when no more settings follow.
-func (rl *Rule) CheckMaxKeys() error {
+// CheckKeys refuses max_keys without per, and keys that would remember too much,
+// when no more settings follow.
+func (rl *Rule) CheckKeys() error {
 	if rl.MaxKeys != nil && rl.Per == "" {
 		return errors.New("max_keys without per: there are no keys to bound")
+	}
+	if rl.Over == nil {
+		return nil
+	}
+	if requests, keys := rl.Over.Requests, rl.maxKeys(); keys*requests > maxInstants {
+		return fmt.Errorf("over %d and per with max_keys %d cannot go together: each key remembers as many requests, and all together at most %d", requests, keys, maxInstants)
 	}
 	return nil
 }
@@ -140,13 +147,7 @@ func (rl *Rule) checkOver() error {
 	if requests < 1 || requests > maxOver {
 		return fmt.Errorf("bad over '%d': want 1 to %d requests", requests, maxOver)
 	}
-	if err := positive("window of over", rl.Over.Window); err != nil {
-		return err
-	}
-	if keys := rl.maxKeys(); keys*requests > maxInstants {
-		return fmt.Errorf("over %d and per with max_keys %d cannot go together: each key remembers as many requests, and all together at most %d", requests, keys, maxInstants)
-	}
-	return nil
+	return positive("window of over", rl.Over.Window)
 }
 
 // checkTimes checks what depends on the clock.
