@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"net"
@@ -151,6 +152,8 @@ func (e *explainRequest) build(target *url.URL) *http.Request {
 		r.TLS = new(tls.ConnectionState)
 	}
 	r.RemoteAddr = net.JoinHostPort(e.Client, "0")
+	// Caddy's placeholder of the local address panics without one
+	r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, new(net.UnixAddr)))
 	r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), &discarded{header: make(http.Header)}, nil)
 	caddyhttp.SetVar(r.Context(), caddyhttp.ClientIPVarKey, e.Client)
 	return r
