@@ -39,6 +39,7 @@ func TestLetGo(t *testing.T) {
 		status int // 0: aborted
 	}{
 		{`{"fault": "delay", "duration": "1h"}`, 200},
+		{`{"fault": "delay", "duration": "1h"}, {"fault": "respond", "status_code": 503}`, 200},
 		{`{"fault": "hang"}`, 0},
 		{`{"fault": "throttle", "bytes_per_second": 1, "after": 1}`, 200},
 		{`{"fault": "dribble", "chunks": 10, "duration": "1h"}`, 200},
