@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -387,6 +389,38 @@ func TestSwitchIsKept(t *testing.T) {
 		t.Errorf("after turns at once the next process is halted: %v, this one: %v", got, want)
 	}
 	next.beginExit()
+}
+
+// Caddys that use the same storage have a switch each, by their data directory,
+// or by their host where that cannot be used.
+func TestSwitchIsOfThisCaddy(t *testing.T) {
+	n := startNode(t, shop, "")
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dirs := []string{t.TempDir(), t.TempDir(), file}
+	halted := func(dir string) bool {
+		t.Setenv("XDG_DATA_HOME", dir)
+		next := newControl()
+		defer next.beginExit()
+		next.restore(n.app.ctx)
+		return next.sw.Halted()
+	}
+	for i, dir := range dirs {
+		t.Setenv("XDG_DATA_HOME", dir)
+		n.want(200, "POST", "/halt", "", "")
+		for j, other := range dirs {
+			if got := halted(other); got != (i == j) {
+				t.Errorf("halted with data directory %d, the next process with %d is halted: %v", i, j, got)
+			}
+		}
+		t.Setenv("XDG_DATA_HOME", dir)
+		n.want(200, "POST", "/resume", "", "")
+		if halted(dir) {
+			t.Errorf("resumed with data directory %d, the next process is halted", i)
+		}
+	}
 }
 
 func TestAPIRuleOffAndReset(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"os"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
@@ -20,8 +21,22 @@ const (
 	whyErrors     = "halt_when"
 )
 
-// switchKey is where the storage has the switch.
-const switchKey = "fault/switch.json"
+// switchFolder is where the storage has the switch of each Caddy that uses it.
+// The groups' objects stand beside the folder, so that none can be called as one
+// of these.
+const switchFolder = "fault/switch/"
+
+// switchKey is where the storage has the switch of this Caddy. Without an ID of
+// its own, which the error explains, it is known by its host.
+func switchKey() (string, error) {
+	id, err := caddy.InstanceID()
+	name := id.String()
+	if err != nil {
+		host, _ := os.Hostname() // without a name there is one such Caddy
+		name = certmagic.StorageKeys.Safe("host-" + host)
+	}
+	return switchFolder + name + ".json", err
+}
 
 // restore reads the switch as it was when the last process ended, once.
 func (c *control) restore(ctx caddy.Context) {
@@ -29,15 +44,19 @@ func (c *control) restore(ctx caddy.Context) {
 }
 
 func (c *control) load(ctx caddy.Context) {
+	key, err := switchKey()
+	if err != nil {
+		ctx.Logger().Warn("this Caddy has no ID of its own; its switch is kept by the name of the host", zap.String("key", key), zap.Error(err))
+	}
 	var state experiments.State
-	data, err := ctx.Storage().Load(ctx, switchKey)
+	data, err := ctx.Storage().Load(ctx, key)
 	if err == nil {
 		err = json.Unmarshal(data, &state)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		ctx.Logger().Error("cannot read the switch from the storage; faults are live", zap.String("key", switchKey), zap.Error(err))
+		ctx.Logger().Error("cannot read the switch from the storage; faults are live", zap.String("key", key), zap.Error(err))
 	case state.Halted:
 		ctx.Logger().Warn("faults are halted, as they were when the last process ended", zap.String("why", state.Why))
 		c.sw.Set(state)
@@ -56,5 +75,6 @@ func (c *control) save(storage certmagic.Storage) error {
 	if err != nil {
 		return err
 	}
-	return storage.Store(ctx, switchKey, data)
+	key, _ := switchKey() // load has told of an error
+	return storage.Store(ctx, key, data)
 }
