@@ -391,6 +391,25 @@ func TestSwitchIsKept(t *testing.T) {
 	next.beginExit()
 }
 
+// A group may be called as what the switch is kept by, and its object stays.
+func TestSwitchOfGroupSwitch(t *testing.T) {
+	n := startNode(t, shop, `{"share": {"group": "switch"}}`)
+	for _, turn := range []string{"halt", "resume"} {
+		n.want(200, "POST", "/"+turn, "", "")
+		data, err := n.app.ctx.Storage().Load(t.Context(), "fault/switch.json")
+		if err != nil || !strings.Contains(string(data), `"experiments"`) {
+			t.Errorf("after %s the group's object is %s, %v", turn, data, err)
+		}
+	}
+	keys, err := n.app.ctx.Storage().List(t.Context(), "fault", true)
+	if err != nil || !slices.Contains(keys, "fault/switch.json") {
+		t.Errorf("the storage has %q, %v", keys, err)
+	}
+	if state := process.shared().State(); state.Error != "" {
+		t.Errorf("out of step: %s", state.Error)
+	}
+}
+
 // Caddys that use the same storage have a switch each, by their data directory,
 // or by their host where that cannot be used.
 func TestSwitchIsOfThisCaddy(t *testing.T) {
