@@ -354,7 +354,7 @@ func TestAPIHaltedByConfiguration(t *testing.T) {
 func TestSwitchFromBeforeTheGroup(t *testing.T) {
 	n := startNode(t, shop, `{"share": {"group": "g"}}`)
 	process.sw.Set(newState(true, whyAPI))
-	if err := process.save(n.app.ctx.Storage()); err != nil {
+	if err := process.save(t.Context(), n.app.ctx.Storage()); err != nil {
 		t.Fatal(err)
 	}
 	n.want(200, "POST", "/resume", "", `"halted": false`)
@@ -364,6 +364,56 @@ func TestSwitchFromBeforeTheGroup(t *testing.T) {
 		t.Error("the next process is halted")
 	}
 	next.beginExit()
+}
+
+// What a group has made of the switch, by this node or another one, is kept for
+// a process without the group. One with it does as the group says by then.
+func TestSwitchOfGroupIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t, shop, `{"share": {"group": "g"}}`)
+		storage := n.app.ctx.Storage()
+		sw := experiments.NewSwitch(t.Context())
+		other := experiments.NewGroup("g", sw, experiments.NewStore(sw, nil)).Member(storage, n.logger)
+		check := func(what string, halted bool) {
+			t.Helper()
+			next := newControl()
+			next.restore(n.app.ctx)
+			if next.sw.Halted() != halted {
+				t.Errorf("%s: the next process without the group is halted: %v", what, !halted)
+			}
+			next.beginExit()
+		}
+		turn := func(f func(experiments.State) error, halted bool) {
+			t.Helper()
+			other.Sync(t.Context())
+			if err := f(newState(halted, whyAPI)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n.want(200, "POST", "/halt", "", "")
+		check("halted here", true)
+		turn(other.Resume, false)
+		time.Sleep(2 * defaultInterval)
+		check("resumed elsewhere", false)
+		turn(other.Halt, true)
+		time.Sleep(2 * defaultInterval)
+		check("halted elsewhere", true)
+
+		n.app.Share.stop()
+		turn(other.Resume, false)
+		check("resumed elsewhere while away", true)
+		before := process
+		process = newControl()
+		process.restore(n.app.ctx)
+		new(Share{Group: "g"}).provision(n.app)
+		if process.sw.Halted() {
+			t.Error("the next process with the group is halted")
+		}
+		process.beginExit()
+		process = before
+		process.beginExit()
+		time.Sleep(time.Minute) // Caddy's storage is slow to notice that a lock has been released
+	})
 }
 
 // The switch is kept for the next process, as it was last.

@@ -38,6 +38,21 @@ func switchKey() (string, error) {
 	return switchFolder + name + ".json", err
 }
 
+// keptSwitch is the switch in the storage.
+type keptSwitch struct {
+	experiments.State
+
+	// Group is the group that the switch was one with, if any. A halt that the
+	// group does not know of yet is the node's own.
+	Group string `json:"group,omitempty"`
+}
+
+// is reports whether nothing has turned the switch since.
+func (k *keptSwitch) is(now experiments.State) bool {
+	never := k.Since == nil && now.Since == nil
+	return k.Halted == now.Halted && (never || k.Since != nil && now.Since != nil && k.Since.Equal(*now.Since))
+}
+
 // restore reads the switch as it was when the last process ended, once.
 func (c *control) restore(ctx caddy.Context) {
 	c.restored.Do(func() { c.load(ctx) })
@@ -48,33 +63,51 @@ func (c *control) load(ctx caddy.Context) {
 	if err != nil {
 		ctx.Logger().Warn("this Caddy has no ID of its own; its switch is kept by the name of the host", zap.String("key", key), zap.Error(err))
 	}
-	var state experiments.State
+	kept := new(keptSwitch)
 	data, err := ctx.Storage().Load(ctx, key)
 	if err == nil {
-		err = json.Unmarshal(data, &state)
+		err = json.Unmarshal(data, kept)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		ctx.Logger().Error("cannot read the switch from the storage; faults are live", zap.String("key", key), zap.Error(err))
-	case state.Halted:
-		ctx.Logger().Warn("faults are halted, as they were when the last process ended", zap.String("why", state.Why))
-		c.sw.Set(state)
+	case kept.Halted:
+		ctx.Logger().Warn("faults are halted, as they were when the last process ended", zap.String("why", kept.Why))
+		c.kept.Store(kept)
+		c.sw.Set(kept.State)
 	}
 }
 
 // save keeps the switch for the next process, as it is when its turn comes: of
 // two turns at once the later one must not be lost. A halt by the configuration
 // alone is not kept, the next one says it again.
-func (c *control) save(storage certmagic.Storage) error {
+func (c *control) save(ctx context.Context, storage certmagic.Storage) error {
 	c.saving.Lock()
 	defer c.saving.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), experiments.StorageTime)
+	ctx, cancel := context.WithTimeout(ctx, experiments.StorageTime)
 	defer cancel()
-	data, err := json.Marshal(c.sw.State())
+	kept := &keptSwitch{State: c.sw.State()}
+	if group := c.shared(); group != nil && !group.State().Pending {
+		kept.Group = group.Name()
+	}
+	data, err := json.Marshal(kept)
 	if err != nil {
 		return err
 	}
 	key, _ := switchKey() // load has told of an error
-	return storage.Store(ctx, key, data)
+	if err := storage.Store(ctx, key, data); err != nil {
+		return err
+	}
+	c.kept.Store(kept)
+	return nil
+}
+
+// follow keeps what the group has made of the switch, for a process without it.
+// The group itself tells of a storage that cannot be used.
+func (c *control) follow(ctx context.Context, storage certmagic.Storage) {
+	now := c.sw.State()
+	if now.Why != whyConfigured && !c.kept.Load().is(now) {
+		_ = c.save(ctx, storage)
+	}
 }
