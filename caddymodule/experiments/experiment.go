@@ -1,8 +1,6 @@
 package experiments
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -71,7 +69,7 @@ func Parse(name string, data []byte) (*Experiment, error) {
 	if err := e.check(); err != nil {
 		return nil, err
 	}
-	return e, checkWeak("", json.NewDecoder(bytes.NewReader(data)))
+	return e, checkWeak(data)
 }
 
 func (e *Experiment) check() error {
