@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -205,6 +207,11 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "PUT", "/experiments/b%20c", `{"points": ["*"], ` + faults, "bad name 'b c'"},
 		{400, "PATCH", "/experiments/a", `{"percent": 101}`, "bad percent '101'"},
 		{400, "PATCH", "/experiments/a", `{`, "no JSON"},
+		{400, "PATCH", "/experiments/a", `{"PERCENT": 1}`, "PERCENT: the field is written 'percent'"},
+		{400, "PATCH", "/experiments/a", `{"percent": 1, "percent": 100}`, "percent: it is there twice"},
+		{400, "PUT", "/experiments/b", `{"points": ["*"], "percent": 1, "PERCENT": 100, ` + faults, "PERCENT: the field is written 'percent'"},
+		{400, "PUT", "/experiments/b", `{"points": ["*"], "faults": [{"fault": "delay", "Duration": "1s"}]}`, "faults[0].Duration: the field is written 'duration'"},
+		{400, "POST", "/explain", `{"URL": "/gone"}`, "URL: the field is written 'url'"},
 		{400, "PATCH", "/experiments/a", `{"faults": null}`, "faults: "},
 		{400, "PATCH", "/experiments/a", `{"name": "b"}`, "name: 'b' is not the 'a'"},
 		{400, "POST", "/reset?rules=gone", "", "no parameter 'rules' here; there are: point, rule"},
@@ -352,7 +359,7 @@ func TestAPIHaltedByConfiguration(t *testing.T) {
 func TestSwitchFromBeforeTheGroup(t *testing.T) {
 	n := startNode(t, shop, `{"share": {"group": "g"}}`)
 	process.sw.Set(newState(true, whyAPI))
-	if err := process.save(n.app.ctx.Storage()); err != nil {
+	if err := process.save(t.Context(), n.app.ctx.Storage()); err != nil {
 		t.Fatal(err)
 	}
 	n.want(200, "POST", "/resume", "", `"halted": false`)
@@ -362,6 +369,56 @@ func TestSwitchFromBeforeTheGroup(t *testing.T) {
 		t.Error("the next process is halted")
 	}
 	next.beginExit()
+}
+
+// What a group has made of the switch, by this node or another one, is kept for
+// a process without the group. One with it does as the group says by then.
+func TestSwitchOfGroupIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t, shop, `{"share": {"group": "g"}}`)
+		storage := n.app.ctx.Storage()
+		sw := experiments.NewSwitch(t.Context())
+		other := experiments.NewGroup("g", sw, experiments.NewStore(sw, nil)).Member(storage, n.logger)
+		check := func(what string, halted bool) {
+			t.Helper()
+			next := newControl()
+			next.restore(n.app.ctx)
+			if next.sw.Halted() != halted {
+				t.Errorf("%s: the next process without the group is halted: %v", what, !halted)
+			}
+			next.beginExit()
+		}
+		turn := func(f func(experiments.State) error, halted bool) {
+			t.Helper()
+			other.Sync(t.Context())
+			if err := f(newState(halted, whyAPI)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n.want(200, "POST", "/halt", "", "")
+		check("halted here", true)
+		turn(other.Resume, false)
+		time.Sleep(2 * defaultInterval)
+		check("resumed elsewhere", false)
+		turn(other.Halt, true)
+		time.Sleep(2 * defaultInterval)
+		check("halted elsewhere", true)
+
+		n.app.Share.stop()
+		turn(other.Resume, false)
+		check("resumed elsewhere while away", true)
+		before := process
+		process = newControl()
+		process.restore(n.app.ctx)
+		new(Share{Group: "g"}).provision(n.app)
+		if process.sw.Halted() {
+			t.Error("the next process with the group is halted")
+		}
+		process.beginExit()
+		process = before
+		process.beginExit()
+		time.Sleep(time.Minute) // Caddy's storage is slow to notice that a lock has been released
+	})
 }
 
 // The switch is kept for the next process, as it was last.
@@ -387,6 +444,57 @@ func TestSwitchIsKept(t *testing.T) {
 		t.Errorf("after turns at once the next process is halted: %v, this one: %v", got, want)
 	}
 	next.beginExit()
+}
+
+// A group may be called as what the switch is kept by, and its object stays.
+func TestSwitchOfGroupSwitch(t *testing.T) {
+	n := startNode(t, shop, `{"share": {"group": "switch"}}`)
+	for _, turn := range []string{"halt", "resume"} {
+		n.want(200, "POST", "/"+turn, "", "")
+		data, err := n.app.ctx.Storage().Load(t.Context(), "fault/switch.json")
+		if err != nil || !strings.Contains(string(data), `"experiments"`) {
+			t.Errorf("after %s the group's object is %s, %v", turn, data, err)
+		}
+	}
+	keys, err := n.app.ctx.Storage().List(t.Context(), "fault", true)
+	if err != nil || !slices.Contains(keys, "fault/switch.json") {
+		t.Errorf("the storage has %q, %v", keys, err)
+	}
+	if state := process.shared().State(); state.Error != "" {
+		t.Errorf("out of step: %s", state.Error)
+	}
+}
+
+// Caddys that use the same storage have a switch each, by their data directory,
+// or by their host where that cannot be used.
+func TestSwitchIsOfThisCaddy(t *testing.T) {
+	n := startNode(t, shop, "")
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dirs := []string{t.TempDir(), t.TempDir(), file}
+	halted := func(dir string) bool {
+		t.Setenv("XDG_DATA_HOME", dir)
+		next := newControl()
+		defer next.beginExit()
+		next.restore(n.app.ctx)
+		return next.sw.Halted()
+	}
+	for i, dir := range dirs {
+		t.Setenv("XDG_DATA_HOME", dir)
+		n.want(200, "POST", "/halt", "", "")
+		for j, other := range dirs {
+			if got := halted(other); got != (i == j) {
+				t.Errorf("halted with data directory %d, the next process with %d is halted: %v", i, j, got)
+			}
+		}
+		t.Setenv("XDG_DATA_HOME", dir)
+		n.want(200, "POST", "/resume", "", "")
+		if halted(dir) {
+			t.Errorf("resumed with data directory %d, the next process is halted", i)
+		}
+	}
 }
 
 func TestAPIRuleOffAndReset(t *testing.T) {

@@ -180,6 +180,9 @@ func (a *api) patchExperiment(w http.ResponseWriter, r *http.Request) error {
 	case !json.Valid(body):
 		return refuse(http.StatusBadRequest, "the patch is no JSON")
 	}
+	if err := experiments.Unique(body); err != nil {
+		return refuse(http.StatusBadRequest, "the patch: %v", err)
+	}
 	asked, seen := condition(r), live.Revision
 	unchanged := func(now *experiments.Live) bool {
 		return now != nil && now.Revision == seen && (asked == nil || asked(now))

@@ -228,6 +228,36 @@ late        delay   api     0     no end     why`+"\uFFFD"+`not
 	}
 }
 
+// An experiment that nothing can meet begins, but not without a word.
+func TestCommandRunNowhere(t *testing.T) {
+	newProcess(t)
+	tr := loadTransport(t, `{"point": "up"}`)
+	if err := tr.app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := tr.app.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	address := listen(t, newAPI(tr.app.ctx.Storage()))
+	const warning = "Warning: experiment 'all' is at no point of the running configuration: nothing is injected\n"
+	for _, tt := range []struct {
+		args           []string
+		stdout, stderr string
+	}{
+		{[]string{"--point", "*", "551"}, "experiment 'all' is on at no point; time left: 10m0s\n", warning},
+		{[]string{"--point", "*", "551", "--", "true"}, "", warning},
+		{[]string{"--point", "up", "551"}, "experiment 'all' is on at up; time left: 10m0s\n", ""},
+	} {
+		got := caddyFault(t, append([]string{"run", "--address", address, "--name", "all"}, tt.args...)...)
+		if got.stdout != tt.stdout || got.stderr != tt.stderr {
+			t.Errorf("%q: got %+v, want %q and %q", tt.args, got, tt.stdout, tt.stderr)
+		}
+		_ = process.remove("all", nil) // unless its command has
+	}
+}
+
 func TestCommandRunRefuses(t *testing.T) {
 	_, address := adminEndpoint(t, twoRules)
 	tests := []struct {

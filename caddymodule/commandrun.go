@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,8 @@ as its lines in a Caddyfile, with semicolons between them: settings such as
 status alone. There are no blocks; a text with a semicolon in it is quoted.
 
 Say where: --match takes Caddy's request matchers, and several of them are
-alternatives; --point takes the names of injection points, '*' for all of them.
+alternatives; --point takes the names of injection points, '*' for all of them
+but transports, which are named each. Without --point it is '*'.
 
 With a command behind -- the experiment lasts as long as the command. It is
 removed however the command ends. SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed
@@ -49,7 +51,7 @@ Should this process be killed, the experiment ends by its --ttl.`,
 	}
 	cmd.Flags().String("name", "", "The name of the experiment, in headers, logs and metrics")
 	cmd.Flags().String("ttl", "", "How long it lives; 0 is without an end (default 10m, with a command 24h)")
-	cmd.Flags().StringArray("point", nil, "An injection point that it is for; '*' is all")
+	cmd.Flags().StringArray("point", nil, "An injection point that it is for; '*' is all but transports")
 	cmd.Flags().StringArray("match", nil, "Which requests it is for, as behind match in a Caddyfile")
 	cmd.Flags().String("note", "", "Why it is there, for whoever finds it")
 	_ = cmd.MarkFlagRequired("name") // fails for a flag that is not there
@@ -72,7 +74,8 @@ func cmdRun(s *session) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.OutOrStdout(), "experiment '%s' is on at %s; time left: %s\n", view.Name, strings.Join(view.AppliesTo, ", "), view.timeLeft())
+	places := cmp.Or(strings.Join(view.AppliesTo, ", "), "no point")
+	fmt.Fprintf(s.OutOrStdout(), "experiment '%s' is on at %s; time left: %s\n", view.Name, places, view.timeLeft())
 	return nil
 }
 
@@ -104,7 +107,7 @@ func (s *session) experiment() (*experiments.Experiment, error) {
 	e.Name, e.Note = flagText(s.Command, "name"), flagText(s.Command, "note")
 	e.Points, _ = s.Flags().GetStringArray("point")
 	if len(e.MatcherSetsRaw) == 0 && len(e.Points) == 0 {
-		return nil, errors.New("say where: --match 'path /api/*' for some requests, --point <name> for an injection point, --point '*' for everything")
+		return nil, errors.New("say where: --match 'path /api/*' for some requests, --point <name> for an injection point, --point '*' for all but transports")
 	}
 	if text := flagText(s.Command, "ttl"); text != "" {
 		ttl, err := caddy.ParseDuration(text)
@@ -128,7 +131,13 @@ func (s *session) begin(e *experiments.Experiment) (*experimentView, error) {
 		return nil, err
 	}
 	view := new(experimentView)
-	return view, readAnswer(data, view)
+	if err := readAnswer(data, view); err != nil {
+		return nil, err
+	}
+	if len(view.AppliesTo) == 0 {
+		s.warn("experiment '%s' is at no point of the running configuration: nothing is injected", e.Name)
+	}
+	return view, nil
 }
 
 // end removes the experiment, but not one that has taken its place.

@@ -29,8 +29,9 @@ type control struct {
 	series  *experimentSeries
 	active  atomic.Int64 // requests that are hit just now
 
-	restored sync.Once  // the switch, from the storage
-	saving   sync.Mutex // the switch, to the storage
+	restored sync.Once                  // the switch, from the storage
+	saving   sync.Mutex                 // the switch, to the storage
+	kept     atomic.Pointer[keptSwitch] // there, as it was last
 
 	mu     sync.Mutex
 	apps   []*App // that have been started, the last one last
@@ -46,6 +47,7 @@ func newControl() *control {
 		groups:  make(map[string]*experiments.Group),
 		series:  newExperimentSeries(),
 	}
+	c.kept.Store(new(keptSwitch))
 	c.exit, c.beginExit = context.WithCancel(context.Background())
 	c.sw = experiments.NewSwitch(c.exit)
 	c.store = experiments.NewStore(c.sw, c.loadExperiment)

@@ -39,6 +39,7 @@ func TestLetGo(t *testing.T) {
 		status int // 0: aborted
 	}{
 		{`{"fault": "delay", "duration": "1h"}`, 200},
+		{`{"fault": "delay", "duration": "1h"}, {"fault": "respond", "status_code": 503}`, 200},
 		{`{"fault": "hang"}`, 0},
 		{`{"fault": "throttle", "bytes_per_second": 1, "after": 1}`, 200},
 		{`{"fault": "dribble", "chunks": 10, "duration": "1h"}`, 200},
@@ -309,6 +310,102 @@ func TestHaltWhen(t *testing.T) {
 					t.Errorf("the next process is halted: %v", got)
 				}
 				next.beginExit()
+				process.beginExit()
+			})
+		})
+	}
+}
+
+// transport provisions a transport of the node's configuration. The one inside,
+// or inside of that, answers as it is told.
+func (n *node) transport(config string, answer roundTripFunc) *Transport {
+	n.t.Helper()
+	mod, err := n.app.ctx.LoadModuleByID("http.reverse_proxy.transport.fault", []byte(config))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	outer := mod.(*Transport)
+	inner := outer
+	if further, ok := outer.inner.(*Transport); ok {
+		inner = further
+	}
+	inner.inner = answer
+	n.t.Cleanup(func() {
+		if err := outer.Cleanup(); err != nil {
+			n.t.Error(err)
+		}
+	})
+	return outer
+}
+
+// Behind a transport each attempt counts, once, with a handler in front or
+// without one.
+func TestHaltWhenInTransport(t *testing.T) {
+	const injecting = `{"point": "t", "rules": [
+		{"match": [{"path": ["/injected"]}], "faults": [{"fault": "respond", "status_code": 503}]},
+		{"match": [{"path": ["/again"]}], "times": 1, "per": "{http.request.uuid}", "faults": [{"fault": "reset"}]}]}`
+	failing := func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 503, Header: make(http.Header), Body: http.NoBody}, nil
+	}
+	down := func(*http.Request) (*http.Response, error) { return nil, fmt.Errorf("dial failed") }
+	client := func(path string) func() *http.Request {
+		return func() *http.Request { return request(http.MethodGet, path, nil) }
+	}
+	gone := func() *http.Request {
+		r := request(http.MethodGet, "/", nil)
+		ctx, leave := context.WithCancel(r.Context())
+		leave()
+		return r.WithContext(ctx)
+	}
+	tests := []struct {
+		name, config string
+		upstream     roundTripFunc
+		request      func() *http.Request
+		attempts     int
+		behind       bool // a handler
+		halts        bool
+	}{
+		{"errors", injecting, failing, client("/"), 1, false, true},
+		{"upstream is down", injecting, down, client("/"), 1, false, true},
+		{"behind a handler", injecting, failing, client("/"), 1, true, true},
+		{"down behind a handler", injecting, down, client("/"), 1, true, true},
+		{"in another transport", `{"point": "t", "transport": {"protocol": "fault"}}`, failing, client("/"), 1, false, true},
+		{"injected", injecting, failing, client("/injected"), 1, false, false},
+		{"behind an attempt that was", injecting, failing, client("/again"), 2, false, false},
+		{"health checks", injecting, failing, func() *http.Request { return healthCheck("/") }, 1, false, false},
+		{"client has left", injecting, down, gone, 1, false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := startNode(t, `{"point": "front"}`, `{"halt_when": {"errors": 2, "window": "1m"}}`)
+				tr := n.transport(tt.config, tt.upstream)
+				proxy := func(_ http.ResponseWriter, r *http.Request) error {
+					var resp *http.Response
+					var err error
+					for range tt.attempts {
+						resp, err = tr.RoundTrip(r)
+					}
+					if err != nil {
+						return caddyhttp.Error(http.StatusBadGateway, err)
+					}
+					faults.Replacer(r).Set(upstreamStatusKey, resp.StatusCode)
+					return nil
+				}
+				for i := range 3 {
+					if process.sw.Halted() {
+						t.Fatalf("halted after %d errors", i)
+					}
+					if tt.behind {
+						_, _, _ = get(t, n.Handler, "/", proxy)
+					} else {
+						_ = proxy(nil, tt.request())
+					}
+					synctest.Wait()
+				}
+				if got := process.sw.State(); got.Halted != tt.halts {
+					t.Errorf("got %+v, want halted: %v", got, tt.halts)
+				}
 				process.beginExit()
 			})
 		})

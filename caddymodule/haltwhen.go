@@ -15,6 +15,9 @@ import (
 
 // HaltWhen halts all faults when more answers of upstreams than `errors` within
 // `window` were server errors (5xx), on requests in which nothing was injected.
+// It sees upstreams behind a `fault` handler, and those behind a `fault`
+// transport, where each attempt counts for itself. An attempt that fails is an
+// error, too; health checks do not count.
 type HaltWhen struct {
 	// How many errors are borne. Required.
 	Errors int `json:"errors,omitempty"`
@@ -52,8 +55,7 @@ const (
 	errorSeenKey      = "http.fault.upstream_error"
 )
 
-// see looks at a request that is over. One in which any point has injected
-// something does not count.
+// see looks at a request that is over.
 func (hw *HaltWhen) see(r *http.Request, err error) {
 	if hw == nil {
 		return
@@ -66,11 +68,36 @@ func (hw *HaltWhen) see(r *http.Request, err error) {
 	if err != nil {
 		status = statusOf(err)
 	}
-	if status < http.StatusInternalServerError || lastInjection(repl) != nil {
+	if status < http.StatusInternalServerError {
 		return
 	}
-	if _, seen := repl.Get(errorSeenKey); seen {
-		return // by a point further in
+	if _, seen := repl.Get(errorSeenKey); !seen { // by a point further in
+		hw.count(repl)
+	}
+}
+
+// seeAttempt looks at an attempt that is over. It counts by itself, whatever
+// becomes of the request. A client that has left is no error of the upstream.
+func (hw *HaltWhen) seeAttempt(r *http.Request, resp *http.Response, err error) {
+	status := 0
+	switch {
+	case hw == nil:
+		return
+	case err == nil:
+		status = resp.StatusCode
+	case r.Context().Err() == nil:
+		status = statusOf(err)
+	}
+	if status >= http.StatusInternalServerError && fromClient(r) {
+		hw.count(faults.Replacer(r))
+	}
+}
+
+// count counts an error, unless any point has injected something into its
+// request.
+func (hw *HaltWhen) count(repl *caddy.Replacer) {
+	if lastInjection(repl) != nil {
+		return
 	}
 	repl.Set(errorSeenKey, true)
 	if hw.add(time.Now()) && !process.sw.Halted() {

@@ -27,9 +27,10 @@ type Share struct {
 	// How often a node looks for what the others have changed. Default: 1s.
 	Interval caddy.Duration `json:"interval,omitempty"`
 
-	member *experiments.Member
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+	member  *experiments.Member
+	storage certmagic.Storage
+	cancel  context.CancelFunc
+	done    sync.WaitGroup
 }
 
 const (
@@ -56,7 +57,8 @@ func (s *Share) provision(a *App) {
 	if s == nil {
 		return
 	}
-	s.member = process.group(s.Group).Member(a.ctx.Storage(), a.logger)
+	s.storage = a.ctx.Storage()
+	s.member = process.group(s.Group).Member(s.storage, a.logger)
 	if process.current() != nil {
 		return
 	}
@@ -72,7 +74,8 @@ func (s *Share) start() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
-	s.done.Go(func() { s.member.Follow(ctx, cmp.Or(time.Duration(s.Interval), defaultInterval)) })
+	keep := func() { process.follow(ctx, s.storage) }
+	s.done.Go(func() { s.member.Follow(ctx, cmp.Or(time.Duration(s.Interval), defaultInterval), keep) })
 }
 
 func (s *Share) stop() {
@@ -90,6 +93,9 @@ func (c *control) group(name string) *experiments.Group {
 	defer c.mu.Unlock()
 	if c.groups[name] == nil {
 		c.groups[name] = experiments.NewGroup(name, c.sw, c.store)
+		if kept := c.kept.Load(); kept.Halted && kept.Group == name {
+			c.groups[name].InheritHalt()
+		}
 	}
 	return c.groups[name]
 }
@@ -119,14 +125,18 @@ func (c *control) remove(name string, when experiments.Condition) error {
 }
 
 // halt stops all faults. An error says that they are stopped here, but that the
-// other nodes, or the next process, do not know of it.
+// other nodes, or the next process, do not know of it. What a storage that fails
+// cannot take now is due when the node follows its group the next time.
 func (c *control) halt(why string, storage certmagic.Storage) error {
 	state := newState(true, why)
 	if group := c.shared(); group != nil {
-		return group.Halt(state)
+		if err := group.Halt(state); err != nil {
+			return err
+		}
+	} else {
+		c.sw.Set(state)
 	}
-	c.sw.Set(state)
-	return c.save(storage)
+	return c.save(context.Background(), storage)
 }
 
 // resume re-arms rules and triggers. An error says that faults are still halted,
@@ -141,7 +151,7 @@ func (c *control) resume(why string, storage certmagic.Storage) error {
 	} else {
 		c.sw.Set(state)
 	}
-	return c.save(storage)
+	return c.save(context.Background(), storage)
 }
 
 var errConfigured = errors.New("the configuration says halted: take it out of the global option fault")

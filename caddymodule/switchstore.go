@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"os"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
@@ -20,8 +21,37 @@ const (
 	whyErrors     = "halt_when"
 )
 
-// switchKey is where the storage has the switch.
-const switchKey = "fault/switch.json"
+// switchFolder is where the storage has the switch of each Caddy that uses it.
+// The groups' objects stand beside the folder, so that none can be called as one
+// of these.
+const switchFolder = "fault/switch/"
+
+// switchKey is where the storage has the switch of this Caddy. Without an ID of
+// its own, which the error explains, it is known by its host.
+func switchKey() (string, error) {
+	id, err := caddy.InstanceID()
+	name := id.String()
+	if err != nil {
+		host, _ := os.Hostname() // without a name there is one such Caddy
+		name = certmagic.StorageKeys.Safe("host-" + host)
+	}
+	return switchFolder + name + ".json", err
+}
+
+// keptSwitch is the switch in the storage.
+type keptSwitch struct {
+	experiments.State
+
+	// Group is the group that the switch was one with, if any. A halt that the
+	// group does not know of yet is the node's own.
+	Group string `json:"group,omitempty"`
+}
+
+// is reports whether nothing has turned the switch since.
+func (k *keptSwitch) is(now experiments.State) bool {
+	never := k.Since == nil && now.Since == nil
+	return k.Halted == now.Halted && (never || k.Since != nil && now.Since != nil && k.Since.Equal(*now.Since))
+}
 
 // restore reads the switch as it was when the last process ended, once.
 func (c *control) restore(ctx caddy.Context) {
@@ -29,32 +59,55 @@ func (c *control) restore(ctx caddy.Context) {
 }
 
 func (c *control) load(ctx caddy.Context) {
-	var state experiments.State
-	data, err := ctx.Storage().Load(ctx, switchKey)
+	key, err := switchKey()
+	if err != nil {
+		ctx.Logger().Warn("this Caddy has no ID of its own; its switch is kept by the name of the host", zap.String("key", key), zap.Error(err))
+	}
+	kept := new(keptSwitch)
+	data, err := ctx.Storage().Load(ctx, key)
 	if err == nil {
-		err = json.Unmarshal(data, &state)
+		err = json.Unmarshal(data, kept)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		ctx.Logger().Error("cannot read the switch from the storage; faults are live", zap.String("key", switchKey), zap.Error(err))
-	case state.Halted:
-		ctx.Logger().Warn("faults are halted, as they were when the last process ended", zap.String("why", state.Why))
-		c.sw.Set(state)
+		ctx.Logger().Error("cannot read the switch from the storage; faults are live", zap.String("key", key), zap.Error(err))
+	case kept.Halted:
+		ctx.Logger().Warn("faults are halted, as they were when the last process ended", zap.String("why", kept.Why))
+		c.kept.Store(kept)
+		c.sw.Set(kept.State)
 	}
 }
 
 // save keeps the switch for the next process, as it is when its turn comes: of
 // two turns at once the later one must not be lost. A halt by the configuration
 // alone is not kept, the next one says it again.
-func (c *control) save(storage certmagic.Storage) error {
+func (c *control) save(ctx context.Context, storage certmagic.Storage) error {
 	c.saving.Lock()
 	defer c.saving.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), experiments.StorageTime)
+	ctx, cancel := context.WithTimeout(ctx, experiments.StorageTime)
 	defer cancel()
-	data, err := json.Marshal(c.sw.State())
+	kept := &keptSwitch{State: c.sw.State()}
+	if group := c.shared(); group != nil && !group.State().Pending {
+		kept.Group = group.Name()
+	}
+	data, err := json.Marshal(kept)
 	if err != nil {
 		return err
 	}
-	return storage.Store(ctx, switchKey, data)
+	key, _ := switchKey() // load has told of an error
+	if err := storage.Store(ctx, key, data); err != nil {
+		return err
+	}
+	c.kept.Store(kept)
+	return nil
+}
+
+// follow keeps what the group has made of the switch, for a process without it.
+// The group itself tells of a storage that cannot be used.
+func (c *control) follow(ctx context.Context, storage certmagic.Storage) {
+	now := c.sw.State()
+	if now.Why != whyConfigured && !c.kept.Load().is(now) {
+		_ = c.save(ctx, storage)
+	}
 }

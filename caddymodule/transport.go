@@ -40,7 +40,8 @@ type Transport struct {
 	TransportRaw json.RawMessage `json:"transport,omitempty" caddy:"namespace=http.reverse_proxy.transport inline_key=protocol"`
 
 	injector
-	inner http.RoundTripper
+	inner  http.RoundTripper
+	within bool // another one, which counts the errors of the upstream
 }
 
 const (
@@ -70,6 +71,9 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("loading transport: %w", err)
 	}
 	t.inner = mod.(http.RoundTripper)
+	if further, ok := t.inner.(*Transport); ok {
+		further.within = true
+	}
 	return nil
 }
 
@@ -84,10 +88,20 @@ func (t *Transport) loadInner(ctx caddy.Context) (any, error) {
 // is.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	d, err := t.decide(r)
-	switch {
-	case err != nil:
+	if err != nil {
 		closeBody(r)
 		return nil, err
+	}
+	resp, err := t.roundTrip(r, d)
+	if !t.within {
+		t.app.HaltWhen.seeAttempt(r, resp, err)
+	}
+	return resp, err
+}
+
+// roundTrip makes the attempt as has been decided.
+func (t *Transport) roundTrip(r *http.Request, d rules.Decision) (*http.Response, error) {
+	switch {
 	case d.Rule != nil:
 		return t.inject(r, d, t.inner.RoundTrip, func() { closeBody(r) })
 	case d.Later != nil:
@@ -97,13 +111,19 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// decide finds the rule that hits the attempt. An active health check is known
-// by having no variables.
+// fromClient reports whether an attempt is for a client's request. An active
+// health check is known by having no variables.
+func fromClient(r *http.Request) bool {
+	_, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	return ok
+}
+
+// decide finds the rule that hits the attempt.
 func (t *Transport) decide(r *http.Request) (rules.Decision, error) {
 	if t.halted() {
 		return rules.Decision{}, nil
 	}
-	if _, fromClient := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any); fromClient {
+	if fromClient(r) {
 		return t.Decide(r, t.guests())
 	}
 	return t.DecideHealthCheck(healthCheckToMatch(r))

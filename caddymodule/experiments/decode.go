@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 )
 
-// Decode reads JSON into what the pointer points to. It refuses unknown fields
-// and whatever comes behind the value, and its errors name the field.
+// Decode reads JSON into what the pointer points to. It refuses unknown fields,
+// those that are there twice or in another case, and whatever comes behind the
+// value, and its errors name the field.
 func Decode(data []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
@@ -21,6 +23,13 @@ func Decode(data []byte, into any) error {
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("reading JSON: there is more behind the value")
+	}
+	err := Unique(data)
+	if err == nil {
+		err = checkCase("", data, reflect.TypeOf(into), "")
+	}
+	if err != nil {
+		return fmt.Errorf("reading JSON: %w", err)
 	}
 	return nil
 }

@@ -92,9 +92,7 @@ func (g *Group) recreate() *document {
 
 // apply makes this node like the document.
 func (m *Member) apply(doc *document) {
-	if doc.Switch.Halted || m.halted {
-		m.sw.Set(doc.Switch)
-	}
+	m.turn(doc)
 	for _, live := range m.store.List() {
 		if _, still := doc.Experiments[live.Name]; !still {
 			_ = m.store.Delete(live.Name, nil) // it may have expired meanwhile
@@ -111,6 +109,13 @@ func (m *Member) apply(doc *document) {
 			m.ignored[name] = rec.Revision
 			m.logger.Error("ignoring a shared experiment", zap.String("experiment", name), zap.Error(err))
 		}
+	}
+}
+
+// turn makes the switch like the document. A halt of this node alone stays.
+func (m *Member) turn(doc *document) {
+	if doc.Switch.Halted || m.halted {
+		m.sw.Set(doc.Switch)
 	}
 }
 

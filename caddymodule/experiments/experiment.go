@@ -1,8 +1,6 @@
 package experiments
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,7 +14,7 @@ import (
 // DefaultTTL is how long an experiment lives that does not say it.
 const DefaultTTL = 10 * time.Minute
 
-// Everywhere in the points of an experiment means all of them.
+// Everywhere in the points of an experiment means all of them but transports.
 const Everywhere = "*"
 
 // Experiment is a rule that is added while Caddy runs. It has everything that
@@ -24,8 +22,9 @@ const Everywhere = "*"
 type Experiment struct {
 	rules.Rule
 
-	// The injection points that the experiment is for; `*` is all. Default: all,
-	// if it has matchers; without matchers the points have to be said.
+	// The injection points that the experiment is for; `*` is all but transports,
+	// which are named each. Default: `*`, if it has matchers; without matchers the
+	// points have to be said.
 	Points []string `json:"points,omitempty"`
 
 	// How long the experiment lives; 0 is without an end. Default: 10m.
@@ -71,7 +70,7 @@ func Parse(name string, data []byte) (*Experiment, error) {
 	if err := e.check(); err != nil {
 		return nil, err
 	}
-	return e, checkWeak("", json.NewDecoder(bytes.NewReader(data)))
+	return e, checkWeak(data)
 }
 
 func (e *Experiment) check() error {
@@ -99,7 +98,7 @@ func (e *Experiment) check() error {
 		return errors.New("match: a set without a matcher would match everything")
 	}
 	if len(e.MatcherSetsRaw) == 0 && len(e.Points) == 0 {
-		return errors.New(`match: without matchers the points have to be said; ["*"] is all`)
+		return errors.New(`match: without matchers the points have to be said; ["*"] is all but transports`)
 	}
 	if len(e.FaultsRaw) == 0 {
 		return errors.New("faults: there is none: say what goes wrong")

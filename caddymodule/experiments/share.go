@@ -69,6 +69,14 @@ func (g *Group) Member(storage Storage, logger *zap.Logger) *Member {
 	return &Member{Group: g, storage: storage, logger: logger}
 }
 
+// InheritHalt says that this process has begun halted because the group was when
+// the last one ended. The halt is over when the group says so.
+func (g *Group) InheritHalt() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.halted = true
+}
+
 // Restore takes over the switch only, before anything is injected. Experiments
 // need a running configuration.
 func (m *Member) Restore(ctx context.Context) error {
@@ -76,18 +84,20 @@ func (m *Member) Restore(ctx context.Context) error {
 	defer cancel()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	doc, _, err := m.load(ctx)
-	if err == nil && doc.Switch.Halted {
-		m.sw.Set(doc.Switch)
-		m.halted = true
+	doc, data, err := m.load(ctx)
+	if err == nil && data != nil {
+		m.turn(doc)
+		m.halted = doc.Switch.Halted
 	}
 	return err
 }
 
-// Follow keeps in step until ctx is done.
-func (m *Member) Follow(ctx context.Context, interval time.Duration) {
+// Follow keeps in step until ctx is done, and calls behind each time it has
+// looked.
+func (m *Member) Follow(ctx context.Context, interval time.Duration, behind func()) {
 	for {
 		m.Sync(ctx)
+		behind()
 		// some jitter, lest all nodes ask at once
 		pause := interval - time.Duration(rand.Int64N(int64(interval)/10+1)) //nolint:gosec // chance, not secrecy
 		select {

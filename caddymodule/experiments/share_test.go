@@ -388,7 +388,7 @@ func TestShareFollow(t *testing.T) {
 		storage := new(memory)
 		a, b := newNode(t, storage), newNode(t, storage)
 		ctx, stop := context.WithCancel(t.Context())
-		go b.Follow(ctx, interval)
+		go b.Follow(ctx, interval, func() {})
 		synctest.Wait()
 		must(t, a.put("short", `"ttl": "1m", `, nil))
 		time.Sleep(interval)
@@ -552,4 +552,34 @@ func TestShareRestore(t *testing.T) {
 	must(t, a.Resume(resumed()))
 	b.Sync(t.Context())
 	b.want(b.has())
+}
+
+// A node that begins halted because its group was resumes if the group has
+// meanwhile, but not because its object is away.
+func TestShareInheritHalt(t *testing.T) {
+	storage := new(memory)
+	inheriting := func() *node {
+		n := newNode(t, storage)
+		n.bench.sw.Set(halted("api"))
+		n.InheritHalt()
+		return n
+	}
+	gone := inheriting()
+	must(t, gone.Restore(t.Context()))
+	gone.want(gone.step(), "HALTED")
+
+	must(t, gone.Resume(resumed()))
+	for _, b := range []*node{inheriting(), inheriting()} {
+		must(t, b.Restore(t.Context()))
+		b.want(b.has())
+		b.want(b.step())
+	}
+	late := inheriting()
+	storage.fail(errDown, "load")
+	if err := late.Restore(t.Context()); !errors.Is(err, errDown) {
+		t.Errorf("got %v, want %v", err, errDown)
+	}
+	late.want(late.has(), "HALTED")
+	storage.fail(nil)
+	late.want(late.step())
 }

@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -10,48 +11,21 @@ import (
 // checkWeak refuses what only a configuration may have, wherever it stands in
 // the JSON: files, and placeholders of anything but the request and the time.
 // It reads the text itself, not a tree of it, and takes names in any case, as
-// package encoding/json does when it fills a struct: of a name that is there
-// twice both values may come to be used.
-func checkWeak(field string, dec *json.Decoder) error {
-	token, err := dec.Token()
-	if err != nil {
-		return err
-	}
-	switch token := token.(type) {
-	case string:
-		return checkText(field, token)
-	case json.Delim:
-		for i := 0; dec.More(); i++ {
-			within := fmt.Sprintf("%s[%d]", field, i)
-			if token == '{' {
-				if within, err = checkName(field, dec); err != nil {
-					return err
-				}
-			}
-			if err := checkWeak(within, dec); err != nil {
-				return err
-			}
-		}
-		_, err = dec.Token() // closes it
-	}
-	return err
+// package encoding/json does when it fills a struct.
+func checkWeak(data []byte) error {
+	return walk("", json.NewDecoder(bytes.NewReader(data)), checkName, checkText)
 }
 
 // matcherSet is where the matchers of an experiment stand.
 var matcherSet = regexp.MustCompile(`(?i)(^|\.)(match|not)\[\d+\]$`)
 
-// checkName reads the name of a member and tells where its value stands.
-func checkName(field string, dec *json.Decoder) (within string, err error) {
-	token, err := dec.Token()
-	if err != nil {
-		return "", err
-	}
-	name := token.(string)
-	within = strings.TrimPrefix(field+"."+name, ".")
+// checkName looks at the name of a member of the object at that place.
+func checkName(field, name string) error {
+	within := member(field, name)
 	if strings.EqualFold(name, "body_file") || name == "file" && matcherSet.MatchString(field) {
-		return "", fmt.Errorf("%s: an experiment reads no files", within)
+		return fmt.Errorf("%s: an experiment reads no files", within)
 	}
-	return within, checkText(within, name)
+	return checkText(within, name)
 }
 
 var (

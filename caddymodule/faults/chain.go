@@ -36,6 +36,19 @@ func (l link) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	return l.rest.ServeHTTP(w, r, l.next)
 }
 
+// behindChain is what the chain calls behind its last fault, found from what one
+// of its faults has as next: for a fault that has ended while it waited, so that
+// nothing more goes wrong. A chain may stand in another one.
+func behindChain(next caddyhttp.Handler) caddyhttp.Handler {
+	for {
+		l, ok := next.(link)
+		if !ok {
+			return next
+		}
+		next = l.next
+	}
+}
+
 // Append returns the chain with one more fault at its end. It refuses one that
 // nothing could reach.
 func (c Chain) Append(f Fault) (Chain, error) {

@@ -24,7 +24,8 @@ func init() {
 // milliseconds; an event stream or a WebSocket begins late. A client that
 // leaves while it waits ends the wait and the upstream is never asked; the
 // access log has status 499. Over HTTP/1 the leaving of a client whose request
-// body has not been read is noticed only after the wait.
+// body has not been read is noticed only after the wait. A fault that ends
+// meanwhile, as by a halt, lets the request go on past the rest of the rule.
 //
 // In a transport it is the attempt that waits, before Caddy dials, and `hold`
 // counts from the attempt.
@@ -138,11 +139,14 @@ func (f *Delay) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	case f.Hold:
 		return serveHeld(w, r, next, hit, wait)
 	}
-	if err := hit.Wait(r.Context(), wait); err != nil {
+	waited, err := hit.delay(r.Context(), wait)
+	if err != nil {
 		return err
 	}
-	hit.delayed(wait)
-	markDelay(w.Header(), wait)
+	markDelay(w.Header(), waited)
+	if hasEnded(hit) {
+		next = behindChain(next)
+	}
 	return next.ServeHTTP(w, r)
 }
 
@@ -157,13 +161,16 @@ func (f *Delay) RoundTrip(r *http.Request, next http.RoundTripper) (*http.Respon
 	case f.Hold:
 		return holdReply(r, next, hit, wait)
 	}
-	if err := hit.Wait(r.Context(), wait); err != nil {
+	waited, err := hit.delay(r.Context(), wait)
+	if err != nil {
 		return nil, err
 	}
-	hit.delayed(wait)
+	if hasEnded(hit) {
+		next = behindAttempt(next)
+	}
 	resp, err := next.RoundTrip(r)
 	if err == nil {
-		markDelay(resp.Header, wait)
+		markDelay(resp.Header, waited)
 	}
 	return resp, err
 }

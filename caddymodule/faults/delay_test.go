@@ -313,3 +313,59 @@ func TestDelayOfAttempt(t *testing.T) {
 		})
 	}
 }
+
+// A fault that ends while it waits lets the request go on past the rest of its
+// chain, and tells what it has waited. One that waits to its end does neither.
+func TestDelayEnded(t *testing.T) {
+	respond := parse(t, new(Respond), "respond 503")
+	delay := func() Fault { return parse(t, new(Delay), "delay 10s") }
+	sequence := reload(t, unmarshal(t, new(Sequence), "sequence loop {\n delay 10s\n}"), new(Sequence))
+	tests := []struct {
+		name   string
+		chain  Chain
+		ended  time.Duration
+		status int
+		marked string
+	}{
+		{"whole", Chain{delay(), respond}, time.Minute, 503, "fault;dur=10000"},
+		{"ended", Chain{delay(), respond}, time.Second, 200, "fault;dur=1000"},
+		{"two delays", Chain{delay(), delay(), respond}, time.Second, 200, "fault;dur=1000"},
+		{"last of a branch", Chain{parseChoose(t, "1 {\n delay 10s\n}"), respond}, time.Second, 200, "fault;dur=1000"},
+		{"within a branch", Chain{parseChoose(t, "1 {\n delay 10s\n respond 503\n}")}, time.Second, 200, "fault;dur=1000"},
+		{"of a step", Chain{sequence, respond}, time.Second, 200, "fault;dur=1000"},
+		{"held", Chain{parse(t, new(Delay), "delay 10s {\n hold\n}")}, time.Second, 200, "fault;dur=1000"},
+	}
+	for _, tt := range tests {
+		inHandler := func(r *http.Request) (*http.Response, error) {
+			w := httptest.NewRecorder()
+			err := tt.chain.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+				w.WriteHeader(http.StatusOK)
+				return nil
+			}))
+			return w.Result(), err
+		}
+		inTransport := func(r *http.Request) (*http.Response, error) {
+			return tt.chain.RoundTrip(r, transportFunc(func(r *http.Request) (*http.Response, error) {
+				return newHead(r, http.StatusOK, "OK", make(http.Header)), nil
+			}))
+		}
+		for place, run := range map[string]transportFunc{"handler": inHandler, "transport": inTransport} {
+			t.Run(tt.name+" in a "+place, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					ended := make(chan struct{})
+					defer time.AfterFunc(tt.ended, func() { close(ended) }).Stop()
+					var told time.Duration
+					hit := &Hit{N: 1, Start: time.Now(), Ended: ended, Delayed: func(wait time.Duration) { told += wait }}
+					r := request(http.MethodGet)
+					resp, err := run(r.WithContext(WithHit(r.Context(), hit)))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if got := resp.Header.Get("Server-Timing"); resp.StatusCode != tt.status || got != tt.marked || told != time.Since(hit.Start) {
+						t.Errorf("got %d, Server-Timing %q, told of %v after %v; want %d, %q", resp.StatusCode, got, told, time.Since(hit.Start), tt.status, tt.marked)
+					}
+				})
+			})
+		}
+	}
+}

@@ -36,8 +36,8 @@ const Namespace = "http.faults"
 // The reply may come from next or, in phase response, already wait behind it;
 // a kind cannot tell the two apart. It calls next at most once, never writes
 // after the client has left, ends every wait with the request and with
-// [Hit.Ended], declares an honest Content-Length, and may serve many requests
-// at once.
+// [Hit.Ended], behind which nothing more goes wrong, declares an honest
+// Content-Length, and may serve many requests at once.
 //
 // Validate, where a kind has it, looks only at the configured fields. It must
 // not need Provision: the Caddyfile adapter calls it too, so that an error can
@@ -103,8 +103,8 @@ type Hit struct {
 	// Start is when the request came.
 	Start time.Time
 
-	// Ended is closed when the fault must let go of what it holds: at the end
-	// of the process. A nil channel never ends.
+	// Ended is closed when the fault must let go of what it holds: at a halt, at
+	// the end of its experiment or of the process. A nil channel never ends.
 	Ended <-chan struct{}
 
 	// Removed is closed when a reload has removed or changed the rule, for what
@@ -158,6 +158,20 @@ func (h *Hit) Wait(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return caddyhttp.Error(statusClientClosed, ctx.Err())
 	}
+}
+
+// delay waits as Wait does, and tells the metrics and the caller how long that
+// was: d itself, unless the fault has ended before.
+func (h *Hit) delay(ctx context.Context, d time.Duration) (waited time.Duration, err error) {
+	began := time.Now()
+	if err := h.Wait(ctx, d); err != nil {
+		return 0, err
+	}
+	if waited = d; hasEnded(h) {
+		waited = min(d, time.Since(began))
+	}
+	h.delayed(waited)
+	return waited, nil
 }
 
 const statusClientClosed = 499

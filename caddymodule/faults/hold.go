@@ -20,12 +20,11 @@ func serveHeld(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, h
 			if rest <= 0 {
 				return nil
 			}
-			if err := hit.Wait(r.Context(), rest); err != nil {
-				return err
+			waited, err := hit.delay(r.Context(), rest)
+			if err == nil {
+				markDelay(w.Header(), waited)
 			}
-			hit.delayed(rest)
-			markDelay(w.Header(), rest)
-			return nil
+			return err
 		},
 	}
 	err := next.ServeHTTP(hw, r)
@@ -43,15 +42,15 @@ func holdReply(r *http.Request, next http.RoundTripper, hit *Hit, wait time.Dura
 	if rest <= 0 {
 		return resp, err
 	}
-	if waitErr := hit.Wait(r.Context(), rest); waitErr != nil {
+	waited, waitErr := hit.delay(r.Context(), rest)
+	if waitErr != nil {
 		if err == nil {
 			_ = resp.Body.Close()
 		}
 		return nil, waitErr
 	}
-	hit.delayed(rest)
 	if err == nil {
-		markDelay(resp.Header, rest)
+		markDelay(resp.Header, waited)
 	}
 	return resp, err
 }

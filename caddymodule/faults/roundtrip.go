@@ -88,6 +88,18 @@ func (l attemptLink) RoundTrip(r *http.Request) (*http.Response, error) {
 	return l.rest.RoundTrip(r, l.next)
 }
 
+// behindAttempt is what the chain calls behind its last fault, as behindChain
+// finds it.
+func behindAttempt(next http.RoundTripper) http.RoundTripper {
+	for {
+		l, ok := next.(attemptLink)
+		if !ok {
+			return next
+		}
+		next = l.next
+	}
+}
+
 // newResponse is a whole reply, as a transport returns it.
 func newResponse(r *http.Request, code int, reason string, header http.Header, body []byte) *http.Response {
 	resp := newHead(r, code, reason, header)
