@@ -82,20 +82,14 @@ func newVerification(params url.Values) (v verification, err error) {
 			return v, refuse(http.StatusBadRequest, "wait: '%s' is no duration up to %s", text, maxVerifyWait)
 		}
 	}
-	if _, ok := v.count(); !ok {
-		return v, refuse(http.StatusNotFound, "no rule '%s'%s", v.rule, atPoint(v.point))
-	}
-	return v, v.checkPoint()
+	_, err = v.count()
+	return v, err
 }
 
 // checkPoint refuses the point where nobody counts by it: the counters of an
 // experiment are those of all its points. The journal knows the point.
-func (v *verification) checkPoint() error {
-	live := process.store.Get(v.rule)
-	if v.point == "" || !v.since.IsZero() || live == nil {
-		return nil
-	}
-	if points := appliesTo(live); len(points) == 1 || !slices.Contains(points, v.point) {
+func (v *verification) checkPoint(points []string) error {
+	if v.point == "" || !v.since.IsZero() || len(points) == 1 {
 		return nil
 	}
 	return refuse(http.StatusBadRequest, "point: the hits of experiment '%s' are counted for all its points together: leave the point out, or say since", v.rule)
@@ -143,30 +137,43 @@ func (v *verification) wait(r *http.Request) (count int, ok bool) {
 	}
 }
 
-// count is how often the rule has hit; false if there is no such rule, nor has
-// been for an hour. With an instant the journal is counted, which has an end.
-func (v *verification) count() (count int, ok bool) {
+// count is how often the rule has hit. The error is that there is no such rule,
+// nor has been for an hour, or that it is not counted by its points. With an
+// instant the journal is counted, which has an end.
+func (v *verification) count() (count int, err error) {
+	known := false
 	for _, rule := range process.findRules(v.point, v.rule) {
-		count, ok = count+int(rule.Stats().Hits), true
-	}
-	for _, live := range findExperiments(v.point, v.rule) {
-		count, ok = count+int(live.Stats().Hits), true
+		count, known = count+int(rule.Stats().Hits), true
 	}
 	for _, t := range v.triggers() {
-		count, ok = count+t.hits(), true
+		count, known = count+t.hits(), true
 	}
-	if !ok {
-		for _, past := range process.store.Past() {
-			if past.Name == v.rule {
-				count, ok = int(past.Hits), true
-				break
-			}
-		}
+	e, on := v.experiment()
+	if e != nil && (on || !known) && (v.point == "" || slices.Contains(e.Points, v.point)) {
+		count, known = count+int(e.Hits), true
+		err = v.checkPoint(e.Points)
 	}
-	if !v.since.IsZero() {
+	switch {
+	case !known:
+		return 0, refuse(http.StatusNotFound, "no rule '%s'%s", v.rule, atPoint(v.point))
+	case err == nil && !v.since.IsZero():
 		count = len(process.journal.Entries(experiments.Query{Rule: v.rule, Point: v.point, Since: v.since}))
 	}
-	return count, ok
+	return count, err
+}
+
+// experiment is what the one of that name has done that is on, or else the last
+// one that is over; nil if there is none.
+func (v *verification) experiment() (e *experiments.Past, on bool) {
+	if live := process.store.Get(v.rule); live != nil {
+		return &experiments.Past{Hits: live.Stats().Hits, Points: appliesTo(live)}, true
+	}
+	all := process.store.Past()
+	last := slices.IndexFunc(all, func(past experiments.Past) bool { return past.Name == v.rule })
+	if last < 0 {
+		return nil, false
+	}
+	return &all[last], false
 }
 
 // triggers are those that v may mean. Namesakes share their counters.
