@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -467,6 +468,39 @@ func TestVerifyWaits(t *testing.T) {
 		synctest.Wait()
 		process.beginExit()
 	})
+}
+
+// What ends a wait before its time says nothing of the assertion.
+func TestVerifyWaitCutShort(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		end    func(*node, *http.Server) error
+		status int
+	}{
+		{"the server ends", func(_ *node, srv *http.Server) error { return srv.Shutdown(t.Context()) }, 503},
+		{"a reload without the rule", func(n *node, _ *http.Server) error { return n.app.Stop() }, 404},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := startNode(t, shop, "")
+				n.hit("/gone")
+				srv := new(http.Server)
+				time.AfterFunc(time.Second, func() {
+					if err := tt.end(n, srv); err != nil {
+						t.Error(err)
+					}
+				})
+				ctx := context.WithValue(t.Context(), http.ServerContextKey, srv)
+				r := httptest.NewRequestWithContext(ctx, "GET", apiPrefix+"/verify?rule=gone&at_most=0&wait=1m", nil)
+				w := httptest.NewRecorder()
+				n.api.ServeHTTP(w, r)
+				if w.Code != tt.status || strings.Contains(w.Body.String(), "count") {
+					t.Errorf("got %d %s, want %d without a count", w.Code, w.Body, tt.status)
+				}
+				process.beginExit()
+			})
+		})
+	}
 }
 
 // feed is a reply that the test reads while it is written.

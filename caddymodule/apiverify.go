@@ -24,11 +24,9 @@ func (a *api) verify(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	count, ok := v.wait(r)
-	if !ok {
-		no := refuse(http.StatusExpectationFailed, "rule '%s' has hit %d times, want %s", v.rule, count, v.wanted())
-		no.Count = &count
-		return no
+	count, err := v.wait(r)
+	if err != nil {
+		return err
 	}
 	return answer(w, http.StatusOK, verifyView{count})
 }
@@ -82,8 +80,7 @@ func newVerification(params url.Values) (v verification, err error) {
 			return v, refuse(http.StatusBadRequest, "wait: '%s' is no duration up to %s", text, maxVerifyWait)
 		}
 	}
-	_, err = v.count()
-	return v, err
+	return v, nil
 }
 
 // checkPoint refuses the point where nobody counts by it: the counters of an
@@ -116,25 +113,39 @@ func (v *verification) wanted() string {
 	}
 }
 
-// wait counts until the assertion holds or the time is over.
-func (v *verification) wait(r *http.Request) (count int, ok bool) {
+// wait counts until the assertion holds, or the time is over, or there is nothing
+// to count. A server that ends, as one does for a reload, can tell neither.
+func (v *verification) wait(r *http.Request) (count int, err error) {
 	deadline := time.Now().Add(v.limit)
 	ticker := time.NewTicker(verifyEvery)
 	defer ticker.Stop()
+	ended := serverEnd(r)
 	for {
 		last := !time.Now().Before(deadline)
-		count, _ = v.count()
-		if ok = count >= v.atLeast && (v.atMost < 0 || count <= v.atMost); ok || last {
-			return count, ok
+		if count, err = v.count(); err != nil {
+			return 0, err
+		}
+		if err = v.check(count); err == nil || last {
+			return count, err
 		}
 		select {
 		case <-ticker.C:
+			continue
 		case <-r.Context().Done():
-			return count, false
-		case <-serverEnd(r):
-			return count, false
+		case <-ended:
 		}
+		return 0, refuse(http.StatusServiceUnavailable, "this server ends, as it does for a reload: ask again")
 	}
+}
+
+// check reports that the assertion does not hold for a count; nil: it does.
+func (v *verification) check(count int) error {
+	if count >= v.atLeast && (v.atMost < 0 || count <= v.atMost) {
+		return nil
+	}
+	no := refuse(http.StatusExpectationFailed, "rule '%s' has hit %d times, want %s", v.rule, count, v.wanted())
+	no.Count = &count
+	return no
 }
 
 // count is how often the rule has hit. The error is that there is no such rule,

@@ -194,6 +194,44 @@ func TestCommandVerify(t *testing.T) {
 	}
 }
 
+// A server that ends meanwhile, as for a reload, takes no time off the wait.
+func TestCommandVerifyGoesOn(t *testing.T) {
+	for _, tt := range []struct {
+		status       int
+		body, stdout string
+		err          string
+	}{
+		{200, `{"count": 3}`, "hits of rule 'gone': 3\n", ""},
+		{417, `{"error": "no", "count": 2}`, "", "exiting with status 2"},
+	} {
+		var waits, since []string
+		address := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			waits, since = append(waits, r.URL.Query().Get("wait")), append(since, r.URL.Query().Get("since"))
+			if len(waits) == 1 {
+				_ = answer(w, http.StatusServiceUnavailable, refuse(0, "ask again"))
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(tt.status)
+			_, _ = io.WriteString(w, tt.body)
+		}))
+		got := caddyFault(t, "verify", "--rule", "gone", "--exactly", "3", "--wait", "10m", "--since", "1m", "--address", address)
+		if got.stdout != tt.stdout || fmt.Sprint(got.err) != fmt.Sprint(errorOf(tt.err)) {
+			t.Errorf("%d: got %+v, want %+v", tt.status, got, tt)
+		}
+		if len(waits) != 2 || waits[0] != "10m" {
+			t.Fatalf("%d: asked with wait %q, want 10m and what is left of it", tt.status, waits)
+		}
+		left, err := time.ParseDuration(waits[1])
+		if err != nil || left <= 0 || left >= 10*time.Minute {
+			t.Errorf("%d: the second time asked with wait %q, %v, want what is left of 10m", tt.status, waits[1], err)
+		}
+		if ago, err := time.ParseDuration(since[1]); err != nil || ago+left != 11*time.Minute {
+			t.Errorf("%d: the second time asked since %q, %v, want the same instant", tt.status, since[1], err)
+		}
+	}
+}
+
 func errorOf(text string) error {
 	if text == "" {
 		return nil
