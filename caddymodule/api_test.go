@@ -410,6 +410,30 @@ func TestAPIRuleOffAndReset(t *testing.T) {
 	}
 }
 
+// Triggers are set back as rules are, by the name that they are counted under.
+func TestAPIResetTriggers(t *testing.T) {
+	n := startNode(t, `{"point": "first", "triggers": [{"source": "header"}, {"source": "cookie"}]}`, "")
+	second := n.beside(`{"point": "second", "triggers": [{"source": "header"}], "rules": [{"name": "own", "percent": 0, "faults": [{"fault": "close"}]}]}`)
+	for _, tt := range []struct {
+		query                string
+		reset, first, second int
+	}{
+		{"?rule=trigger&point=second", 1, 1, 0},
+		{"?rule=own", 1, 1, 1},
+		{"?point=first", 2, 0, 1},
+		{"?rule=trigger", 3, 0, 0},
+		{"", 4, 0, 0},
+	} {
+		n.want(200, "POST", "/reset", "", "")
+		ask(n.Handler, "X-Fault", "551")
+		ask(second, "X-Fault", "551")
+		n.want(200, "POST", "/reset"+tt.query, "", fmt.Sprintf(`"reset": %d`, tt.reset))
+		n.want(200, "GET", fmt.Sprint("/verify?rule=trigger&point=first&exactly=", tt.first), "", "")
+		n.want(200, "GET", fmt.Sprint("/verify?rule=trigger&point=second&exactly=", tt.second), "", "")
+	}
+	n.want(404, "POST", "/reset?rule=trigger&point=third", "", "no rule 'trigger' at an injection point 'third'")
+}
+
 // An explanation takes no draw and no count.
 func TestAPIExplain(t *testing.T) {
 	n := startNode(t, `{"point": "in", "match": [{"path": ["/in/*"]}], "rules": [

@@ -156,7 +156,7 @@ func (v *verification) count() (count int, err error) {
 	for _, rule := range process.findRules(v.point, v.rule) {
 		count, known = count+int(rule.Stats().Hits), true
 	}
-	for _, t := range v.triggers() {
+	for _, t := range findTriggers(v.point, v.rule) {
 		count, known = count+t.hits(), true
 	}
 	e, on := v.experiment()
@@ -187,10 +187,11 @@ func (v *verification) experiment() (e *experiments.Past, on bool) {
 	return &all[last], false
 }
 
-// triggers are those that v may mean. Namesakes share their counters.
-func (v *verification) triggers() []*Trigger {
+// findTriggers are the triggers of that point which count under that name; empty
+// is any. Namesakes share their counters.
+func findTriggers(point, name string) []*Trigger {
 	app := process.current()
-	if app == nil || v.rule != triggerRule {
+	if app == nil || name != "" && name != triggerRule {
 		return nil
 	}
 	type place struct{ point, source, name string }
@@ -198,7 +199,7 @@ func (v *verification) triggers() []*Trigger {
 	seen := make(map[place]bool)
 	for _, p := range app.points.Points() {
 		h, ok := p.Tag.(*Handler)
-		if !ok || v.point != "" && p.Name != v.point {
+		if !ok || point != "" && p.Name != point {
 			continue
 		}
 		for _, t := range h.Triggers {
