@@ -204,6 +204,8 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "PUT", "/experiments/b", `{"match": [{"colour": "red"}], ` + faults, "colour"},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "faults": [{"fault": "respond", "body_file": "x"}]}`, "body_file"},
 		{400, "PUT", "/experiments/b%20c", `{"points": ["*"], ` + faults, "bad name 'b c'"},
+		{400, "PUT", "/experiments/" + triggerRule, `{"points": ["*"], ` + faults, "bad name 'trigger': it is taken by triggers"},
+		{400, "PUT", "/experiments/" + otherRule, `{"points": ["*"], ` + faults, "bad name 'other': it is taken by the metrics"},
 		{400, "PATCH", "/experiments/a", `{"percent": 101}`, "bad percent '101'"},
 		{400, "PATCH", "/experiments/a", `{`, "no JSON"},
 		{400, "PATCH", "/experiments/a", `{"faults": null}`, "faults: "},
