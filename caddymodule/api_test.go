@@ -529,6 +529,49 @@ func TestVerifyWaitCutShort(t *testing.T) {
 	}
 }
 
+// What the journal has forgotten may decide, unless what it has does.
+func TestVerifyBeyondTheJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t, shop, `{"journal": 5}`)
+		n.want(200, "GET", "/verify?rule=gone&exactly=0&since=5m", "", "") // nothing has been forgotten
+		for range 8 {
+			time.Sleep(time.Second)
+			n.hit("/gone")
+		}
+		const far = "the journal does not reach back that far"
+		for _, tt := range []struct {
+			status      int
+			query, text string
+		}{
+			{409, "rule=gone&at_most=5&since=5m", far},
+			{409, "rule=gone&exactly=5&since=5m", far},
+			{409, "rule=gone&at_least=2&at_most=9&since=5m", far},
+			{409, "rule=gone&at_least=6&since=5m", far},
+			{409, "rule=gone&at_least=6&since=5m&wait=1s", far},
+			{409, "rule=third&exactly=0&since=5m", far},
+			{200, "rule=gone&at_least=5&since=5m", `"count": 5`},
+			{417, "rule=gone&at_most=4&since=5m", `"count": 5`},
+			{417, "rule=gone&exactly=4&since=5m", `"count": 5`},
+			{200, "rule=gone&exactly=8", ""},
+			{200, "rule=gone&exactly=3&since=3500ms", `"count": 3`}, // a second has gone by
+			{417, "rule=gone&exactly=4&since=3500ms", `"count": 3`},
+		} {
+			n.want(tt.status, "GET", "/verify?"+tt.query, "", tt.text)
+		}
+		n.want(204, "DELETE", "/journal", "", "")
+		n.want(409, "GET", "/verify?rule=gone&exactly=0&since=5m", "", far)
+		n.want(200, "GET", "/verify?rule=gone&exactly=0&since=500ms", "", "")
+		process.beginExit()
+	})
+}
+
+func TestVerifyWithoutJournal(t *testing.T) {
+	n := startNode(t, shop, `{"journal": 0}`)
+	n.hit("/gone")
+	n.want(409, "GET", "/verify?rule=gone&exactly=0&since=5m", "", "the journal does not reach")
+	n.want(200, "GET", "/verify?rule=gone&exactly=1", "", "")
+}
+
 // feed is a reply that the test reads while it is written.
 type feed struct {
 	header http.Header

@@ -115,17 +115,18 @@ func (v *verification) wanted() string {
 
 // wait counts until the assertion holds, or the time is over, or there is nothing
 // to count. A server that ends, as one does for a reload, can tell neither.
-func (v *verification) wait(r *http.Request) (count int, err error) {
+func (v *verification) wait(r *http.Request) (int, error) {
 	deadline := time.Now().Add(v.limit)
 	ticker := time.NewTicker(verifyEvery)
 	defer ticker.Stop()
 	ended := serverEnd(r)
 	for {
 		last := !time.Now().Before(deadline)
-		if count, err = v.count(); err != nil {
+		count, all, err := v.count()
+		if err != nil {
 			return 0, err
 		}
-		if err = v.check(count); err == nil || last {
+		if err = v.check(count, all); err == nil || last {
 			return count, err
 		}
 		select {
@@ -138,9 +139,14 @@ func (v *verification) wait(r *http.Request) (count int, err error) {
 	}
 }
 
-// check reports that the assertion does not hold for a count; nil: it does.
-func (v *verification) check(count int) error {
-	if count >= v.atLeast && (v.atMost < 0 || count <= v.atMost) {
+// check reports that the assertion does not hold for a count, which may be all
+// that there have been or a part of them; nil: it holds.
+func (v *verification) check(count int, all bool) error {
+	few, many := count < v.atLeast, v.atMost >= 0 && count > v.atMost
+	switch {
+	case !all && !many && (few || v.atMost >= 0):
+		return refuse(http.StatusConflict, "the journal does not reach back that far")
+	case !few && !many:
 		return nil
 	}
 	no := refuse(http.StatusExpectationFailed, "rule '%s' has hit %d times, want %s", v.rule, count, v.wanted())
@@ -150,8 +156,8 @@ func (v *verification) check(count int) error {
 
 // count is how often the rule has hit. The error is that there is no such rule,
 // nor has been for an hour, or that it is not counted by its points. With an
-// instant the journal is counted, which has an end.
-func (v *verification) count() (count int, err error) {
+// instant the journal is counted, which need not have all of the hits.
+func (v *verification) count() (count int, all bool, err error) {
 	known := false
 	for _, rule := range process.findRules(v.point, v.rule) {
 		count, known = count+int(rule.Stats().Hits), true
@@ -166,11 +172,12 @@ func (v *verification) count() (count int, err error) {
 	}
 	switch {
 	case !known:
-		return 0, refuse(http.StatusNotFound, "no rule '%s'%s", v.rule, atPoint(v.point))
-	case err == nil && !v.since.IsZero():
-		count = len(process.journal.Entries(experiments.Query{Rule: v.rule, Point: v.point, Since: v.since}))
+		return 0, false, refuse(http.StatusNotFound, "no rule '%s'%s", v.rule, atPoint(v.point))
+	case err != nil || v.since.IsZero():
+		return count, true, err
 	}
-	return count, err
+	count, all = process.journal.Count(experiments.Query{Rule: v.rule, Point: v.point, Since: v.since})
+	return count, all, nil
 }
 
 // experiment is what the one of that name has done that is on, or else the last

@@ -184,6 +184,7 @@ func TestCommandVerify(t *testing.T) {
 		{"--exactly 1", "hits of rule 'gone': 1\n", "", ""},
 		{"--at-least 1 --at-most 2 --since 1h", "hits of rule 'gone': 1\n", "", ""},
 		{"--at-least 2 --point api", "", "Error: rule 'gone' has hit 1 times, want at least 2\n", "exiting with status 2"},
+		{"--exactly 0 --since 1h", "", "Error: rule 'gone' has hit 1 times, want exactly 0\n", "exiting with status 2"},
 		{"--exactly 0 --wait 1ms --json", "{\n  \"error\": \"rule 'gone' has hit 1 times, want exactly 0\",\n  \"count\": 1\n}\n", "", "exiting with status 2"},
 	}
 	for _, tt := range tests {
@@ -191,6 +192,11 @@ func TestCommandVerify(t *testing.T) {
 		if got.stdout != tt.stdout || got.stderr != tt.stderr || fmt.Sprint(got.err) != fmt.Sprint(errorOf(tt.err)) {
 			t.Errorf("%s: got %+v, want %+v", tt.args, got, tt)
 		}
+	}
+	process.journal.Empty()
+	got := caddyFault(t, "verify", "--rule", "gone", "--exactly", "0", "--since", "1h", "--address", address)
+	if got.err == nil || got.err.Error() != "the journal does not reach back that far" {
+		t.Errorf("with an empty journal: got %+v, want an error of its own", got)
 	}
 }
 
