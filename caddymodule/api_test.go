@@ -470,6 +470,43 @@ func TestAPIExplain(t *testing.T) {
 	n.want(200, "GET", "/verify?rule=once&exactly=0", "", "")
 }
 
+// What a matcher cannot tell is said at its point; the others have their answers.
+func TestAPIExplainErrors(t *testing.T) {
+	const number = `[{"expression": "int({http.request.header.X-Number}) > 1"}]`
+	n := startNode(t, `{"point": "gate", "match": `+number+`, "triggers": [{"source": "header"}]}`, "")
+	n.beside(`{"point": "rules", "rules": [
+		{"name": "before", "percent": 10, "faults": [{"fault": "close"}]},
+		{"name": "failing", "match": ` + number + `, "faults": [{"fault": "close"}]},
+		{"name": "behind", "faults": [{"fault": "close"}]}]}`)
+	n.beside(`{"point": "last", "rules": [{"name": "here", "match": [{"client_ip": {"ranges": ["127.0.0.1"]}}, {"remote_ip": {"ranges": ["127.0.0.1"]}}], "faults": [{"fault": "close"}]}]}`)
+	for _, tt := range []struct{ header, want string }{
+		{`"X-Number": "2"`, "gate true; rules true before failing behind; last true here; "},
+		{`"X-Number": "no"`, "gate false (number); rules true before (rule 'failing': number); last true here; "},
+		{`"X-Number": "no", "X-Fault": "551"`, "gate false (number); rules true before (rule 'failing': number); last true here; "},
+	} {
+		w := n.want(200, "POST", "/explain", `{"url": "https://a.test/", "header": {`+tt.header+`}}`, "")
+		var view explainView
+		if err := json.Unmarshal(w.Body.Bytes(), &view); err != nil {
+			t.Fatalf("%v: %s", err, w.Body)
+		}
+		var got strings.Builder
+		for _, p := range view.Points {
+			fmt.Fprint(&got, p.Point, " ", p.Match)
+			for _, v := range p.Rules {
+				got.WriteString(" " + v.Rule)
+			}
+			if p.Error != "" {
+				rule, _, _ := strings.Cut(p.Error, "type conversion error")
+				fmt.Fprintf(&got, " (%snumber)", rule)
+			}
+			got.WriteString("; ")
+		}
+		if got.String() != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.header, got.String(), tt.want)
+		}
+	}
+}
+
 func TestVerifyWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := startNode(t, shop, "")

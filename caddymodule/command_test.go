@@ -161,6 +161,16 @@ api    -     passes   match  the point is not for this request
 `)
 }
 
+func TestCommandExplainError(t *testing.T) {
+	_, address := adminEndpoint(t, `{"point": "api", "rules": [
+		{"name": "first", "percent": 0, "faults": [{"fault": "close"}]},
+		{"name": "number", "match": [{"expression": "int({http.request.header.X}) > 1"}], "faults": [{"fault": "close"}]}]}`)
+	got := caddyFault(t, "explain", "/", "-H", "X: no", "--address", address)
+	if got.err != nil || !strings.Contains(got.stdout, "\napi    first  passes   percent  its share is 0 percent just now\napi    -      fails    match    rule 'number': ") {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestCommandCodes(t *testing.T) {
 	_, address := adminEndpoint(t, twoRules)
 	for _, tt := range []struct{ arg, want string }{
