@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -205,6 +206,8 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "PUT", "/experiments/b", `{"match": [{"colour": "red"}], ` + faults, "colour"},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "faults": [{"fault": "respond", "body_file": "x"}]}`, "body_file"},
 		{400, "PUT", "/experiments/b%20c", `{"points": ["*"], ` + faults, "bad name 'b c'"},
+		{400, "PUT", "/experiments/" + triggerRule, `{"points": ["*"], ` + faults, "bad name 'trigger': it is taken by triggers"},
+		{400, "PUT", "/experiments/" + otherRule, `{"points": ["*"], ` + faults, "bad name 'other': it is taken by the metrics"},
 		{400, "PATCH", "/experiments/a", `{"percent": 101}`, "bad percent '101'"},
 		{400, "PATCH", "/experiments/a", `{`, "no JSON"},
 		{400, "PATCH", "/experiments/a", `{"PERCENT": 1}`, "PERCENT: the field is written 'percent'"},
@@ -517,6 +520,30 @@ func TestAPIRuleOffAndReset(t *testing.T) {
 	}
 }
 
+// Triggers are set back as rules are, by the name that they are counted under.
+func TestAPIResetTriggers(t *testing.T) {
+	n := startNode(t, `{"point": "first", "triggers": [{"source": "header"}, {"source": "cookie"}]}`, "")
+	second := n.beside(`{"point": "second", "triggers": [{"source": "header"}], "rules": [{"name": "own", "percent": 0, "faults": [{"fault": "close"}]}]}`)
+	for _, tt := range []struct {
+		query                string
+		reset, first, second int
+	}{
+		{"?rule=trigger&point=second", 1, 1, 0},
+		{"?rule=own", 1, 1, 1},
+		{"?point=first", 2, 0, 1},
+		{"?rule=trigger", 3, 0, 0},
+		{"", 4, 0, 0},
+	} {
+		n.want(200, "POST", "/reset", "", "")
+		ask(n.Handler, "X-Fault", "551")
+		ask(second, "X-Fault", "551")
+		n.want(200, "POST", "/reset"+tt.query, "", fmt.Sprintf(`"reset": %d`, tt.reset))
+		n.want(200, "GET", fmt.Sprint("/verify?rule=trigger&point=first&exactly=", tt.first), "", "")
+		n.want(200, "GET", fmt.Sprint("/verify?rule=trigger&point=second&exactly=", tt.second), "", "")
+	}
+	n.want(404, "POST", "/reset?rule=trigger&point=third", "", "no rule 'trigger' at an injection point 'third'")
+}
+
 // An explanation takes no draw and no count.
 func TestAPIExplain(t *testing.T) {
 	n := startNode(t, `{"point": "in", "match": [{"path": ["/in/*"]}], "rules": [
@@ -551,6 +578,43 @@ func TestAPIExplain(t *testing.T) {
 	n.want(200, "GET", "/verify?rule=once&exactly=0", "", "")
 }
 
+// What a matcher cannot tell is said at its point; the others have their answers.
+func TestAPIExplainErrors(t *testing.T) {
+	const number = `[{"expression": "int({http.request.header.X-Number}) > 1"}]`
+	n := startNode(t, `{"point": "gate", "match": `+number+`, "triggers": [{"source": "header"}]}`, "")
+	n.beside(`{"point": "rules", "rules": [
+		{"name": "before", "percent": 10, "faults": [{"fault": "close"}]},
+		{"name": "failing", "match": ` + number + `, "faults": [{"fault": "close"}]},
+		{"name": "behind", "faults": [{"fault": "close"}]}]}`)
+	n.beside(`{"point": "last", "rules": [{"name": "here", "match": [{"client_ip": {"ranges": ["127.0.0.1"]}}, {"remote_ip": {"ranges": ["127.0.0.1"]}}], "faults": [{"fault": "close"}]}]}`)
+	for _, tt := range []struct{ header, want string }{
+		{`"X-Number": "2"`, "gate true; rules true before failing behind; last true here; "},
+		{`"X-Number": "no"`, "gate false (number); rules true before (rule 'failing': number); last true here; "},
+		{`"X-Number": "no", "X-Fault": "551"`, "gate false (number); rules true before (rule 'failing': number); last true here; "},
+	} {
+		w := n.want(200, "POST", "/explain", `{"url": "https://a.test/", "header": {`+tt.header+`}}`, "")
+		var view explainView
+		if err := json.Unmarshal(w.Body.Bytes(), &view); err != nil {
+			t.Fatalf("%v: %s", err, w.Body)
+		}
+		var got strings.Builder
+		for _, p := range view.Points {
+			fmt.Fprint(&got, p.Point, " ", p.Match)
+			for _, v := range p.Rules {
+				got.WriteString(" " + v.Rule)
+			}
+			if p.Error != "" {
+				rule, _, _ := strings.Cut(p.Error, "type conversion error")
+				fmt.Fprintf(&got, " (%snumber)", rule)
+			}
+			got.WriteString("; ")
+		}
+		if got.String() != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.header, got.String(), tt.want)
+		}
+	}
+}
+
 func TestVerifyWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := startNode(t, shop, "")
@@ -575,6 +639,82 @@ func TestVerifyWaits(t *testing.T) {
 		synctest.Wait()
 		process.beginExit()
 	})
+}
+
+// What ends a wait before its time says nothing of the assertion.
+func TestVerifyWaitCutShort(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		end    func(*node, *http.Server) error
+		status int
+	}{
+		{"the server ends", func(_ *node, srv *http.Server) error { return srv.Shutdown(t.Context()) }, 503},
+		{"a reload without the rule", func(n *node, _ *http.Server) error { return n.app.Stop() }, 404},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := startNode(t, shop, "")
+				n.hit("/gone")
+				srv := new(http.Server)
+				time.AfterFunc(time.Second, func() {
+					if err := tt.end(n, srv); err != nil {
+						t.Error(err)
+					}
+				})
+				ctx := context.WithValue(t.Context(), http.ServerContextKey, srv)
+				r := httptest.NewRequestWithContext(ctx, "GET", apiPrefix+"/verify?rule=gone&at_most=0&wait=1m", nil)
+				w := httptest.NewRecorder()
+				n.api.ServeHTTP(w, r)
+				if w.Code != tt.status || strings.Contains(w.Body.String(), "count") {
+					t.Errorf("got %d %s, want %d without a count", w.Code, w.Body, tt.status)
+				}
+				process.beginExit()
+			})
+		})
+	}
+}
+
+// What the journal has forgotten may decide, unless what it has does.
+func TestVerifyBeyondTheJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t, shop, `{"journal": 5}`)
+		n.want(200, "GET", "/verify?rule=gone&exactly=0&since=5m", "", "") // nothing has been forgotten
+		for range 8 {
+			time.Sleep(time.Second)
+			n.hit("/gone")
+		}
+		const far = "the journal does not reach back that far"
+		for _, tt := range []struct {
+			status      int
+			query, text string
+		}{
+			{409, "rule=gone&at_most=5&since=5m", far},
+			{409, "rule=gone&exactly=5&since=5m", far},
+			{409, "rule=gone&at_least=2&at_most=9&since=5m", far},
+			{409, "rule=gone&at_least=6&since=5m", far},
+			{409, "rule=gone&at_least=6&since=5m&wait=1s", far},
+			{409, "rule=third&exactly=0&since=5m", far},
+			{200, "rule=gone&at_least=5&since=5m", `"count": 5`},
+			{417, "rule=gone&at_most=4&since=5m", `"count": 5`},
+			{417, "rule=gone&exactly=4&since=5m", `"count": 5`},
+			{200, "rule=gone&exactly=8", ""},
+			{200, "rule=gone&exactly=3&since=3500ms", `"count": 3`}, // a second has gone by
+			{417, "rule=gone&exactly=4&since=3500ms", `"count": 3`},
+		} {
+			n.want(tt.status, "GET", "/verify?"+tt.query, "", tt.text)
+		}
+		n.want(204, "DELETE", "/journal", "", "")
+		n.want(409, "GET", "/verify?rule=gone&exactly=0&since=5m", "", far)
+		n.want(200, "GET", "/verify?rule=gone&exactly=0&since=500ms", "", "")
+		process.beginExit()
+	})
+}
+
+func TestVerifyWithoutJournal(t *testing.T) {
+	n := startNode(t, shop, `{"journal": 0}`)
+	n.hit("/gone")
+	n.want(409, "GET", "/verify?rule=gone&exactly=0&since=5m", "", "the journal does not reach")
+	n.want(200, "GET", "/verify?rule=gone&exactly=1", "", "")
 }
 
 // feed is a reply that the test reads while it is written.

@@ -77,13 +77,7 @@ func findExperiments(point, name string) []*experiments.Live {
 }
 
 func appliesTo(e interface{ At(experiments.Place) bool }) []string {
-	names := []string{}
-	for _, place := range process.places() {
-		if e.At(place) {
-			names = append(names, place.Point)
-		}
-	}
-	return names
+	return experiments.AppliesTo(e, process.places())
 }
 
 func listViews() []experimentView {

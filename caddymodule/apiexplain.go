@@ -63,6 +63,10 @@ type explainPoint struct {
 	// itself; experiments, then rules of phase request; then both of phase
 	// response.
 	Rules []rules.Verdict `json:"rules"`
+
+	// Error is that of a matcher, which lets the request fail when it is asked.
+	// What comes behind it is not known.
+	Error string `json:"error,omitempty"`
 }
 
 // explain tells for a request each rule, whether it would match, and why not.
@@ -85,10 +89,7 @@ func (a *api) explain(w http.ResponseWriter, r *http.Request) error {
 		return answer(w, http.StatusOK, view)
 	}
 	for _, p := range app.points.Points() {
-		at, err := explainAt(p, request())
-		if err != nil {
-			return refuse(http.StatusBadRequest, "point '%s': %v", p.Name, err)
-		}
+		at := explainAt(p, request())
 		for i := range at.Rules {
 			if app.DryRun {
 				at.Rules[i].OnlyTell()
@@ -100,19 +101,23 @@ func (a *api) explain(w http.ResponseWriter, r *http.Request) error {
 }
 
 // explainAt tells what would become of r at a point.
-func explainAt(p *rules.Point, r *http.Request) (at explainPoint, err error) {
-	at = explainPoint{Point: p.Name, Rules: []rules.Verdict{}}
+func explainAt(p *rules.Point, r *http.Request) explainPoint {
+	at := explainPoint{Point: p.Name, Rules: []rules.Verdict{}}
 	if h, ok := p.Tag.(*Handler); ok {
 		triggers, err := h.explainTriggers(r)
 		if err != nil {
-			return at, err
+			at.Error = err.Error()
+			return at
 		}
 		at.Rules = append(at.Rules, triggers...)
 	}
 	match, verdicts, err := p.Explain(r, process.store.Snapshot().Guests(placeOf(p)))
 	at.Match = match || len(at.Rules) > 0
 	at.Rules = append(at.Rules, verdicts...)
-	return at, err
+	if err != nil {
+		at.Error = err.Error()
+	}
+	return at
 }
 
 // request makes the request, anew each time, for matchers may change it.
@@ -149,7 +154,7 @@ func (e *explainRequest) build(target *url.URL) *http.Request {
 		r.Header.Del("Host")
 	}
 	if target.Scheme == "https" {
-		r.TLS = new(tls.ConnectionState)
+		r.TLS = &tls.ConnectionState{HandshakeComplete: true} // matchers of addresses want it
 	}
 	r.RemoteAddr = net.JoinHostPort(e.Client, "0")
 	// Caddy's placeholder of the local address panics without one

@@ -188,9 +188,15 @@ type switchedRule struct {
 // reset sets counters back to the start.
 func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
 	point, name := r.URL.Query().Get("point"), r.URL.Query().Get("rule")
-	found := process.findRules(point, name)
+	var found []interface{ Reset() }
+	for _, rule := range process.findRules(point, name) {
+		found = append(found, rule)
+	}
 	for _, live := range findExperiments(point, name) {
-		found = append(found, &live.Rule)
+		found = append(found, live)
+	}
+	for _, trigger := range findTriggers(point, name) {
+		found = append(found, trigger.parser.brought)
 	}
 	switch {
 	case len(found) > 0 || point == "" && name == "":
@@ -199,15 +205,15 @@ func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
 	default:
 		return refuse(http.StatusNotFound, "no rule '%s'%s", name, atPoint(point))
 	}
-	for _, rule := range found {
-		rule.Reset()
+	for _, counted := range found {
+		counted.Reset()
 	}
 	return answer(w, http.StatusOK, resetView{len(found)})
 }
 
 // resetView is what was set back.
 type resetView struct {
-	// Reset is how many rules.
+	// Reset is how many rules, experiments and triggers.
 	Reset int `json:"reset"`
 }
 

@@ -24,11 +24,9 @@ func (a *api) verify(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	count, ok := v.wait(r)
-	if !ok {
-		no := refuse(http.StatusExpectationFailed, "rule '%s' has hit %d times, want %s", v.rule, count, v.wanted())
-		no.Count = &count
-		return no
+	count, err := v.wait(r)
+	if err != nil {
+		return err
 	}
 	return answer(w, http.StatusOK, verifyView{count})
 }
@@ -82,20 +80,13 @@ func newVerification(params url.Values) (v verification, err error) {
 			return v, refuse(http.StatusBadRequest, "wait: '%s' is no duration up to %s", text, maxVerifyWait)
 		}
 	}
-	if _, ok := v.count(); !ok {
-		return v, refuse(http.StatusNotFound, "no rule '%s'%s", v.rule, atPoint(v.point))
-	}
-	return v, v.checkPoint()
+	return v, nil
 }
 
 // checkPoint refuses the point where nobody counts by it: the counters of an
 // experiment are those of all its points. The journal knows the point.
-func (v *verification) checkPoint() error {
-	live := process.store.Get(v.rule)
-	if v.point == "" || !v.since.IsZero() || live == nil {
-		return nil
-	}
-	if points := appliesTo(live); len(points) == 1 || !slices.Contains(points, v.point) {
+func (v *verification) checkPoint(points []string) error {
+	if v.point == "" || !v.since.IsZero() || len(points) == 1 {
 		return nil
 	}
 	return refuse(http.StatusBadRequest, "point: the hits of experiment '%s' are counted for all its points together: leave the point out, or say since", v.rule)
@@ -122,57 +113,92 @@ func (v *verification) wanted() string {
 	}
 }
 
-// wait counts until the assertion holds or the time is over.
-func (v *verification) wait(r *http.Request) (count int, ok bool) {
+// wait counts until the assertion holds, or the time is over, or there is nothing
+// to count. A server that ends, as one does for a reload, can tell neither.
+func (v *verification) wait(r *http.Request) (int, error) {
 	deadline := time.Now().Add(v.limit)
 	ticker := time.NewTicker(verifyEvery)
 	defer ticker.Stop()
+	ended := serverEnd(r)
 	for {
 		last := !time.Now().Before(deadline)
-		count, _ = v.count()
-		if ok = count >= v.atLeast && (v.atMost < 0 || count <= v.atMost); ok || last {
-			return count, ok
+		count, all, err := v.count()
+		if err != nil {
+			return 0, err
+		}
+		if err = v.check(count, all); err == nil || last {
+			return count, err
 		}
 		select {
 		case <-ticker.C:
+			continue
 		case <-r.Context().Done():
-			return count, false
-		case <-serverEnd(r):
-			return count, false
+		case <-ended:
 		}
+		return 0, refuse(http.StatusServiceUnavailable, "this server ends, as it does for a reload: ask again")
 	}
 }
 
-// count is how often the rule has hit; false if there is no such rule, nor has
-// been for an hour. With an instant the journal is counted, which has an end.
-func (v *verification) count() (count int, ok bool) {
+// check reports that the assertion does not hold for a count, which may be all
+// that there have been or a part of them; nil: it holds.
+func (v *verification) check(count int, all bool) error {
+	few, many := count < v.atLeast, v.atMost >= 0 && count > v.atMost
+	switch {
+	case !all && !many && (few || v.atMost >= 0):
+		return refuse(http.StatusConflict, "the journal does not reach back that far")
+	case !few && !many:
+		return nil
+	}
+	no := refuse(http.StatusExpectationFailed, "rule '%s' has hit %d times, want %s", v.rule, count, v.wanted())
+	no.Count = &count
+	return no
+}
+
+// count is how often the rule has hit. The error is that there is no such rule,
+// nor has been for an hour, or that it is not counted by its points. With an
+// instant the journal is counted, which need not have all of the hits.
+func (v *verification) count() (count int, all bool, err error) {
+	known := false
 	for _, rule := range process.findRules(v.point, v.rule) {
-		count, ok = count+int(rule.Stats().Hits), true
+		count, known = count+int(rule.Stats().Hits), true
 	}
-	for _, live := range findExperiments(v.point, v.rule) {
-		count, ok = count+int(live.Stats().Hits), true
+	for _, t := range findTriggers(v.point, v.rule) {
+		count, known = count+t.hits(), true
 	}
-	for _, t := range v.triggers() {
-		count, ok = count+t.hits(), true
+	e, on := v.experiment()
+	if e != nil && (on || !known) && (v.point == "" || slices.Contains(e.Points, v.point)) {
+		count, known = count+int(e.Hits), true
+		err = v.checkPoint(e.Points)
 	}
-	if !ok {
-		for _, past := range process.store.Past() {
-			if past.Name == v.rule {
-				count, ok = int(past.Hits), true
-				break
-			}
-		}
+	switch {
+	case !known:
+		return 0, false, refuse(http.StatusNotFound, "no rule '%s'%s", v.rule, atPoint(v.point))
+	case err != nil || v.since.IsZero():
+		return count, true, err
 	}
-	if !v.since.IsZero() {
-		count = len(process.journal.Entries(experiments.Query{Rule: v.rule, Point: v.point, Since: v.since}))
-	}
-	return count, ok
+	count, all = process.journal.Count(experiments.Query{Rule: v.rule, Point: v.point, Since: v.since})
+	return count, all, nil
 }
 
-// triggers are those that v may mean. Namesakes share their counters.
-func (v *verification) triggers() []*Trigger {
+// experiment is what the one of that name has done that is on, or else the last
+// one that is over; nil if there is none.
+func (v *verification) experiment() (e *experiments.Past, on bool) {
+	if live := process.store.Get(v.rule); live != nil {
+		return &experiments.Past{Hits: live.Stats().Hits, Points: appliesTo(live)}, true
+	}
+	all := process.store.Past()
+	last := slices.IndexFunc(all, func(past experiments.Past) bool { return past.Name == v.rule })
+	if last < 0 {
+		return nil, false
+	}
+	return &all[last], false
+}
+
+// findTriggers are the triggers of that point which count under that name; empty
+// is any. Namesakes share their counters.
+func findTriggers(point, name string) []*Trigger {
 	app := process.current()
-	if app == nil || v.rule != triggerRule {
+	if app == nil || name != "" && name != triggerRule {
 		return nil
 	}
 	type place struct{ point, source, name string }
@@ -180,7 +206,7 @@ func (v *verification) triggers() []*Trigger {
 	seen := make(map[place]bool)
 	for _, p := range app.points.Points() {
 		h, ok := p.Tag.(*Handler)
-		if !ok || v.point != "" && p.Name != v.point {
+		if !ok || point != "" && p.Name != point {
 			continue
 		}
 		for _, t := range h.Triggers {

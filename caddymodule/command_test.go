@@ -161,6 +161,16 @@ api    -     passes   match  the point is not for this request
 `)
 }
 
+func TestCommandExplainError(t *testing.T) {
+	_, address := adminEndpoint(t, `{"point": "api", "rules": [
+		{"name": "first", "percent": 0, "faults": [{"fault": "close"}]},
+		{"name": "number", "match": [{"expression": "int({http.request.header.X}) > 1"}], "faults": [{"fault": "close"}]}]}`)
+	got := caddyFault(t, "explain", "/", "-H", "X: no", "--address", address)
+	if got.err != nil || !strings.Contains(got.stdout, "\napi    first  passes   percent  its share is 0 percent just now\napi    -      fails    match    rule 'number': ") {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestCommandCodes(t *testing.T) {
 	_, address := adminEndpoint(t, twoRules)
 	for _, tt := range []struct{ arg, want string }{
@@ -184,12 +194,56 @@ func TestCommandVerify(t *testing.T) {
 		{"--exactly 1", "hits of rule 'gone': 1\n", "", ""},
 		{"--at-least 1 --at-most 2 --since 1h", "hits of rule 'gone': 1\n", "", ""},
 		{"--at-least 2 --point api", "", "Error: rule 'gone' has hit 1 times, want at least 2\n", "exiting with status 2"},
+		{"--exactly 0 --since 1h", "", "Error: rule 'gone' has hit 1 times, want exactly 0\n", "exiting with status 2"},
 		{"--exactly 0 --wait 1ms --json", "{\n  \"error\": \"rule 'gone' has hit 1 times, want exactly 0\",\n  \"count\": 1\n}\n", "", "exiting with status 2"},
 	}
 	for _, tt := range tests {
 		got := caddyFault(t, append(strings.Fields("verify --rule gone "+tt.args), "--address", address)...)
 		if got.stdout != tt.stdout || got.stderr != tt.stderr || fmt.Sprint(got.err) != fmt.Sprint(errorOf(tt.err)) {
 			t.Errorf("%s: got %+v, want %+v", tt.args, got, tt)
+		}
+	}
+	process.journal.Empty()
+	got := caddyFault(t, "verify", "--rule", "gone", "--exactly", "0", "--since", "1h", "--address", address)
+	if got.err == nil || got.err.Error() != "the journal does not reach back that far" {
+		t.Errorf("with an empty journal: got %+v, want an error of its own", got)
+	}
+}
+
+// A server that ends meanwhile, as for a reload, takes no time off the wait.
+func TestCommandVerifyGoesOn(t *testing.T) {
+	for _, tt := range []struct {
+		status       int
+		body, stdout string
+		err          string
+	}{
+		{200, `{"count": 3}`, "hits of rule 'gone': 3\n", ""},
+		{417, `{"error": "no", "count": 2}`, "", "exiting with status 2"},
+	} {
+		var waits, since []string
+		address := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			waits, since = append(waits, r.URL.Query().Get("wait")), append(since, r.URL.Query().Get("since"))
+			if len(waits) == 1 {
+				_ = answer(w, http.StatusServiceUnavailable, refuse(0, "ask again"))
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(tt.status)
+			_, _ = io.WriteString(w, tt.body)
+		}))
+		got := caddyFault(t, "verify", "--rule", "gone", "--exactly", "3", "--wait", "10m", "--since", "1m", "--address", address)
+		if got.stdout != tt.stdout || fmt.Sprint(got.err) != fmt.Sprint(errorOf(tt.err)) {
+			t.Errorf("%d: got %+v, want %+v", tt.status, got, tt)
+		}
+		if len(waits) != 2 || waits[0] != "10m" {
+			t.Fatalf("%d: asked with wait %q, want 10m and what is left of it", tt.status, waits)
+		}
+		left, err := time.ParseDuration(waits[1])
+		if err != nil || left <= 0 || left >= 10*time.Minute {
+			t.Errorf("%d: the second time asked with wait %q, %v, want what is left of 10m", tt.status, waits[1], err)
+		}
+		if ago, err := time.ParseDuration(since[1]); err != nil || ago+left != 11*time.Minute {
+			t.Errorf("%d: the second time asked since %q, %v, want the same instant", tt.status, since[1], err)
 		}
 	}
 }

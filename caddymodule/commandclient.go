@@ -159,7 +159,13 @@ func persist(ctx context.Context, f func() error) error {
 
 // passing reports whether an error may be gone in a moment.
 func passing(err error) bool {
-	no, refused := errors.AsType[*apiError](err)
 	_, away := errors.AsType[*unreachableError](err)
-	return away || refused && no.status == http.StatusServiceUnavailable
+	return away || unavailable(err)
+}
+
+// unavailable reports whether the error is an answer of Caddy's that asks to come
+// again.
+func unavailable(err error) bool {
+	no, refused := errors.AsType[*apiError](err)
+	return refused && no.status == http.StatusServiceUnavailable
 }

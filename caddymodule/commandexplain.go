@@ -18,7 +18,8 @@ func explainCommand() *cobra.Command {
 		Long: `
 Tells for each rule, in the order in which they are asked, whether it would hit
 a request, and if not, why; and first, what would become of the trigger that the
-request has. No request is sent and nothing is counted.`,
+request has. A matcher that fails, and lets the request fail, is told of at its
+point. No request is sent and nothing is counted.`,
 		Example: "  caddy fault explain https://example.com/api/x -X POST -H 'X-User: ann'",
 		Args:    cobra.ExactArgs(1),
 		RunE:    inSession(cmdExplain),
@@ -48,6 +49,7 @@ func printExplanation(out io.Writer, v *explainView) error {
 	t := newTable(out, "POINT", "RULE", "VERDICT", "BY", "WHY")
 	for _, p := range v.Points {
 		switch {
+		case p.Error != "":
 		case !p.Match:
 			t.row(p.Point, "", "passes", "match", "the point is not for this request")
 		case len(p.Rules) == 0:
@@ -55,6 +57,9 @@ func printExplanation(out io.Writer, v *explainView) error {
 		}
 		for _, rule := range p.Rules {
 			t.row(p.Point, ruleText(&rule), verdictText(&rule), rule.Gate, rule.Why)
+		}
+		if p.Error != "" {
+			t.row(p.Point, "", "fails", "match", p.Error)
 		}
 	}
 	return t.Flush()

@@ -128,8 +128,9 @@ the last reset. The exit code is 0 if that holds, 2 if it does not, and 1 for
 any other error, such as a rule that is not known.
 
 With --since the entries of the journal are counted from then on; it is an
-instant (RFC 3339) or how long ago. With --wait an assertion that does not hold
-yet has this much time.`,
+instant (RFC 3339) or how long ago. A journal that does not reach back that far
+is an error, unless what it has decides. With --wait an assertion that does not
+hold yet has this much time, which goes on over reloads.`,
 		Example: `  caddy fault verify --rule slow --at-least 3 --wait 10s
   caddy fault verify --rule trigger --point checkout --exactly 1`,
 		Args: cobra.NoArgs,
@@ -149,15 +150,23 @@ yet has this much time.`,
 	return cmd
 }
 
+// cmdVerify asks again with what is left of the wait when the server that was
+// asked ends before, as it does for a reload.
 func cmdVerify(s *session) error {
-	if wait, err := caddy.ParseDuration(flagText(s.Command, "wait")); err == nil {
-		s.patience += wait
+	wait, _ := caddy.ParseDuration(flagText(s.Command, "wait")) // Caddy says what is wrong with it
+	wait = max(0, wait)
+	s.patience += wait
+	asked := time.Now()
+	until := asked.Add(wait)
+	err := s.verify()
+	for unavailable(err) && time.Now().Before(until) {
+		err = persist(s.Context(), func() error {
+			again := time.Now()
+			s.passTime(again.Sub(asked))
+			asked = again
+			return s.verify()
+		})
 	}
-	path := "/verify" + s.query("rule", "point", "exactly", "at-least", "at-most", "since", "wait")
-	err := show(s, http.MethodGet, path, nil, func(out io.Writer, v *verifyView) error {
-		_, err := fmt.Fprintf(out, "hits of rule '%s': %d\n", flagText(s.Command, "rule"), v.Count)
-		return err
-	})
 	no, refused := errors.AsType[*apiError](err)
 	switch {
 	case !refused || no.Count == nil:
@@ -170,4 +179,24 @@ func cmdVerify(s *session) error {
 	default:
 		return s.fail(2, no)
 	}
+}
+
+// passTime makes --wait and --since mean the same instants as so long before.
+func (s *session) passTime(took time.Duration) {
+	shift := func(name string, by time.Duration) {
+		if d, err := caddy.ParseDuration(flagText(s.Command, name)); err == nil {
+			_ = s.Flags().Set(name, max(0, d+by).String()) // a text takes any value
+		}
+	}
+	shift("wait", -took)
+	shift("since", took)
+}
+
+// verify asks once for what the flags say.
+func (s *session) verify() error {
+	path := "/verify" + s.query("rule", "point", "exactly", "at-least", "at-most", "since", "wait")
+	return show(s, http.MethodGet, path, nil, func(out io.Writer, v *verifyView) error {
+		_, err := fmt.Fprintf(out, "hits of rule '%s': %d\n", flagText(s.Command, "rule"), v.Count)
+		return err
+	})
 }

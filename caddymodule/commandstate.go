@@ -170,7 +170,7 @@ func resetCommand() *cobra.Command {
 		Short: "Sets counters back to the start",
 		Long: `
 Sets the counters of rules and experiments back to the start: hits, skip, times,
-every, over and the steps of a sequence.`,
+every, over and the steps of a sequence; of triggers, the hits.`,
 		Args: cobra.NoArgs,
 		RunE: inSession(func(s *session) error {
 			return tell(s, "/reset"+s.query("point", "rule"), func(v *resetView) string {
@@ -179,6 +179,6 @@ every, over and the steps of a sequence.`,
 		}),
 	}
 	cmd.Flags().String("point", "", "Only the rules of this injection point")
-	cmd.Flags().String("rule", "", "Only the rules and experiments of this name")
+	cmd.Flags().String("rule", "", "Only the rules and experiments of this name; for triggers: trigger")
 	return cmd
 }

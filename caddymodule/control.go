@@ -50,7 +50,7 @@ func newControl() *control {
 	c.kept.Store(new(keptSwitch))
 	c.exit, c.beginExit = context.WithCancel(context.Background())
 	c.sw = experiments.NewSwitch(c.exit)
-	c.store = experiments.NewStore(c.sw, c.loadExperiment)
+	c.store = experiments.NewStore(c.sw, c.loadExperiment, c.places)
 	c.sw.Watch(c.switched)
 	c.store.Watch(c.experimentChanged)
 	return c

@@ -149,6 +149,44 @@ func TestExperimentOverTwoPoints(t *testing.T) {
 	n.want(404, "GET", "/verify?rule=never&exactly=0&point=nowhere&since=1m", "", "")
 }
 
+// What an experiment has hit at which point is told when it is over as while it
+// is on.
+func TestVerifyEndedExperiment(t *testing.T) {
+	n := startNode(t, `{"point": "p1"}`, "")
+	n.beside(`{"point": "p2"}`)
+	n.beside(`{"point": "p3"}`)
+	n.put("both", `{"points": ["p1", "p2"], "match": [{"path": ["/both"]}], `+respond500)
+	n.put("one", `{"points": ["p3"], `+respond500) // ends by the next line
+	n.want(200, "PUT", "/experiments/one", `{"points": ["p1"], "match": [{"path": ["/one"]}], `+respond500, "")
+	n.hit("/both")
+	n.hit("/one")
+	for _, over := range []bool{false, true} {
+		if over {
+			n.want(204, "DELETE", "/experiments/both", "", "")
+			n.want(204, "DELETE", "/experiments/one", "", "")
+		}
+		for _, tt := range []struct {
+			status      int
+			query, text string
+		}{
+			{200, "rule=both&exactly=1", ""},
+			{400, "rule=both&exactly=1&point=p1", "point: the hits of experiment 'both' are counted for all its points together"},
+			{400, "rule=both&exactly=0&point=p2", "point: "},
+			{404, "rule=both&exactly=0&point=p3", "no rule 'both' at an injection point 'p3'"},
+			{200, "rule=both&exactly=1&point=p1&since=1h", ""},
+			{200, "rule=both&exactly=0&point=p2&since=1h", ""},
+			{404, "rule=both&exactly=0&point=p3&since=1h", "no rule 'both'"},
+			{404, "rule=both&exactly=0&point=nosuch", "no rule 'both'"},
+			{200, "rule=one&exactly=1&point=p1", ""},
+			{404, "rule=one&exactly=0&point=p3", "no rule 'one'"},
+		} {
+			n.want(tt.status, "GET", "/verify?"+tt.query, "", tt.text)
+		}
+	}
+}
+
+const respond500 = `"faults": [{"fault": "respond", "status_code": 500}]}`
+
 // beside provisions another handler of the node's configuration.
 func (n *node) beside(config string) *Handler {
 	n.t.Helper()

@@ -121,7 +121,7 @@ func (p *pointParser) parseRule() error {
 	start := *p.Dispenser
 	if p.NextArg() {
 		rule.Name = p.Val()
-		if err := rules.ValidName(rule.Name); err != nil {
+		if err := rules.ValidRuleName(rule.Name); err != nil {
 			return p.WrapErr(fmt.Errorf("rule: %w", err))
 		}
 		for _, other := range p.point.Rules[:len(p.point.Rules)-1] {

@@ -171,7 +171,7 @@ func TestTransportTellsOfAHit(t *testing.T) {
 
 func TestTransportPhaseResponse(t *testing.T) {
 	tr := loadTransport(t, `{"point": "tpr", "rules": [
-		{"name": "other", "match_response": {"status_code": [404]}, "faults": [{"fault": "reset"}]},
+		{"name": "missing", "match_response": {"status_code": [404]}, "faults": [{"fault": "reset"}]},
 		{"name": "lost", "match_response": {"status_code": [200]}, "faults": [{"fault": "respond", "status_code": 503}]}
 	]}`)
 	var reply *http.Response

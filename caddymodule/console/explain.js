@@ -31,9 +31,16 @@ function request() {
 
 function shown({ halted, points }) {
   const parts = points.map((p) => el("section", { "aria-label": "Injection point " + p.point },
-    el("h3", {}, p.point), p.match ? verdicts(p.rules) : el("p", { class: "quiet" }, "The request is not for this point.")));
+    el("h3", {}, p.point), ...atPoint(p)));
   if (halted) parts.unshift(el("p", { class: "answer wrong" }, "Halted: nothing is injected. If it were live:"));
   return parts.length > 0 ? parts : [el("p", { class: "quiet" }, "The running configuration has no injection point.")];
+}
+
+// atPoint is what would happen at a point. What comes behind an error is not
+// known.
+function atPoint({ match, rules, error }) {
+  if (error) return [...(rules.length > 0 ? [verdicts(rules)] : []), el("p", { class: "answer wrong" }, error)];
+  return [match ? verdicts(rules) : el("p", { class: "quiet" }, "The request is not for this point.")];
 }
 
 function verdicts(rules) {

@@ -73,6 +73,15 @@ func (term *terminal) status(t *testing.T, path string) (line string) {
 	return line
 }
 
+// reload loads the Caddyfile anew.
+func (term *terminal) reload(t *testing.T) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), readyBinary(t), "reload", "--force", "--config", term.config, "--address", term.admin)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("reloading: %v\n%s", err, out)
+	}
+}
+
 const (
 	ok   = "HTTP/1.1 200 OK"
 	gone = "HTTP/1.1 410 Gone"
@@ -175,10 +184,7 @@ func TestCommandWatchReload(t *testing.T) {
 		t.Fatalf("got %s, want %s", got, gone)
 	}
 	wantLine("/gone")
-	reload := exec.CommandContext(t.Context(), readyBinary(t), "reload", "--force", "--config", term.config, "--address", term.admin)
-	if out, err := reload.CombinedOutput(); err != nil {
-		t.Fatalf("reloading: %v\n%s", err, out)
-	}
+	term.reload(t)
 	term.status(t, "/gone")
 	wantLine("/gone")
 	if err := cmd.Process.Kill(); err != nil {
@@ -187,6 +193,25 @@ func TestCommandWatchReload(t *testing.T) {
 	for range lines { // until its end
 	}
 	_ = cmd.Wait()
+}
+
+// TestCommandVerifyReload reloads while an assertion waits.
+func TestCommandVerifyReload(t *testing.T) {
+	term := inTerminal(t)
+	var said bytes.Buffer
+	cmd := term.fault(t, "verify", "--rule", "rule1", "--at-least", "1", "--wait", "5m")
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	term.want(t, 0, noExperiments, "", "list") // takes as long as the other to ask
+	term.reload(t)
+	if got := term.status(t, "/gone"); got != gone {
+		t.Errorf("got %s, want %s", got, gone)
+	}
+	if err := cmd.Wait(); err != nil || said.String() != "hits of rule 'rule1': 1\n" {
+		t.Errorf("got %q, %v", said.String(), err)
+	}
 }
 
 // TestCommandExitCodes is what scripts rely on.

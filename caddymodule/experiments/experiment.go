@@ -74,7 +74,7 @@ func Parse(name string, data []byte) (*Experiment, error) {
 }
 
 func (e *Experiment) check() error {
-	if err := rules.ValidName(e.Name); err != nil {
+	if err := rules.ValidRuleName(e.Name); err != nil {
 		return err
 	}
 	if err := e.CheckSettings(); err != nil {

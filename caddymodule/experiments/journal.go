@@ -57,8 +57,9 @@ func (id *ID) UnmarshalText(text []byte) error {
 type Journal struct {
 	mu      sync.Mutex
 	ring    []Entry
-	seq     uint64 // of the last entry
-	first   uint64 // the oldest that has not been emptied
+	seq     uint64    // of the last entry
+	first   uint64    // the oldest that has not been emptied
+	lost    time.Time // of the latest entry that is not there any more
 	readers map[*Feed]struct{}
 }
 
@@ -76,8 +77,10 @@ func (j *Journal) Resize(size int) {
 	}
 	ring := make([]Entry, size)
 	for seq := j.oldest(); seq <= j.seq; seq++ {
-		if j.seq-seq < uint64(size) {
-			ring[seq%uint64(size)] = *j.at(seq)
+		if e := j.at(seq); j.seq-seq < uint64(size) {
+			ring[seq%uint64(size)] = *e
+		} else {
+			j.lose(e)
 		}
 	}
 	j.ring = ring
@@ -90,10 +93,21 @@ func (j *Journal) Add(e *Entry) (seq uint64) {
 	j.seq++
 	e.Seq = j.seq
 	if len(j.ring) > 0 {
+		j.lose(j.at(e.Seq))
 		*j.at(e.Seq) = *e
+	} else {
+		j.lose(e)
 	}
 	j.tell(e)
 	return e.Seq
+}
+
+// lose notes that an entry is not there any more. They may have come in another
+// order than by their times.
+func (j *Journal) lose(e *Entry) {
+	if e.Time.After(j.lost) {
+		j.lost = e.Time
+	}
 }
 
 // Finish completes an entry when its request is over.
@@ -126,6 +140,9 @@ func (j *Journal) oldest() uint64 {
 func (j *Journal) Empty() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	for i := range j.ring {
+		j.lose(&j.ring[i])
+	}
 	j.first = j.seq + 1
 }
 
@@ -148,6 +165,14 @@ func (j *Journal) Entries(q Query) []Entry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.entries(q)
+}
+
+// Count is how many entries q selects, and whether those are all of the process
+// since then. A journal of no size never knows.
+func (j *Journal) Count(q Query) (n int, all bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.entries(q)), len(j.ring) > 0 && j.lost.Before(q.Since)
 }
 
 func (j *Journal) entries(q Query) []Entry {

@@ -71,6 +71,45 @@ func TestJournalResize(t *testing.T) {
 	wantSeqs(t, j, Query{}, "7")
 }
 
+// A count tells whether it is of all the entries that there have been.
+func TestJournalCount(t *testing.T) {
+	start := time.Now()
+	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
+	j := NewJournal(3)
+	want := func(since, n int, complete bool) {
+		t.Helper()
+		if got, all := j.Count(Query{Rule: "a", Since: at(since)}); got != n || all != complete {
+			t.Errorf("since %d: got %d entries, all of them: %v, want %d, %v", since, got, all, n, complete)
+		}
+	}
+	want(-100, 0, true) // nothing is known of before the process
+	for _, second := range []int{0, 2, 1, 3} {
+		j.Add(&Entry{Rule: "a", Time: at(second)})
+	}
+	want(0, 3, false)
+	want(1, 3, true)
+	j.Add(&Entry{Rule: "b", Time: at(4)})
+	j.Add(&Entry{Rule: "b", Time: at(5)}) // pushes out the one before it in time, too
+	want(2, 1, false)
+	want(3, 1, true)
+	j.Resize(2)
+	want(3, 0, false)
+	j.Resize(5)
+	want(4, 0, true)
+	j.Empty()
+	want(5, 0, false)
+	want(6, 0, true)
+	j.Add(&Entry{Rule: "a", Time: at(6)})
+	want(6, 1, true)
+	j.Resize(0)
+	want(6, 0, false)
+	want(7, 0, false) // it would know of nothing
+	j.Add(&Entry{Rule: "a", Time: at(8)})
+	j.Resize(1)
+	want(8, 0, false)
+	want(9, 0, true)
+}
+
 func TestJournalFollow(t *testing.T) {
 	j := NewJournal(10)
 	first := j.Add(&Entry{Rule: "a"})

@@ -448,7 +448,7 @@ func TestShareJoin(t *testing.T) {
 	storage := new(memory)
 	a, b := newNode(t, storage), newNode(t, storage)
 	a.mustPut("old", "")
-	b.mustPut("other", "")
+	b.mustPut("own", "")
 	a.Sync(t.Context())
 	must(t, a.put("new", "", nil))
 	a.Sync(t.Context())

@@ -19,6 +19,17 @@ type Place struct {
 	Transport bool
 }
 
+// AppliesTo is the names of those places that an experiment is for.
+func AppliesTo(e interface{ At(Place) bool }, places []Place) []string {
+	names := []string{}
+	for _, place := range places {
+		if e.At(place) {
+			names = append(names, place.Point)
+		}
+	}
+	return names
+}
+
 // Guests is the experiments at a place. Nil is none.
 func (s *Snapshot) Guests(at Place) *rules.Guests {
 	if s == nil {

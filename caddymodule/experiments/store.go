@@ -64,6 +64,9 @@ type Past struct {
 	// Why it is over: `expired`, `deleted`, `replaced` or `halted`.
 	Why  string `json:"why"`
 	Hits uint64 `json:"hits"`
+
+	// Points are the injection points that it was for in the end.
+	Points []string `json:"-"`
 }
 
 // Why an experiment is over.
@@ -81,8 +84,9 @@ const (
 
 // Store has the experiments of the process.
 type Store struct {
-	sw   *Switch
-	load Loader
+	sw     *Switch
+	load   Loader
+	places func() []Place
 
 	mu       sync.Mutex
 	live     map[string]*Live
@@ -93,10 +97,10 @@ type Store struct {
 	snapshot atomic.Pointer[Snapshot]
 }
 
-// NewStore is an empty store. When the switch is halted, all its experiments
-// are over.
-func NewStore(sw *Switch, load Loader) *Store {
-	s := &Store{sw: sw, load: load, live: make(map[string]*Live)}
+// NewStore is an empty store, in a process that has these injection points just
+// now. When the switch is halted, all its experiments are over.
+func NewStore(sw *Switch, load Loader, places func() []Place) *Store {
+	s := &Store{sw: sw, load: load, places: places, live: make(map[string]*Live)}
 	sw.Watch(func(state State) {
 		if state.Halted {
 			s.endAll()
@@ -251,8 +255,10 @@ func (s *Store) finish(l *Live, why string) {
 	}
 	l.end()
 	l.Dismiss()
-	past := Past{Name: l.Name, JSON: l.JSON, Started: l.Started, Ended: time.Now(), Why: why, Hits: l.Stats().Hits}
-	s.past = slices.Insert(s.past, 0, past)
+	s.past = slices.Insert(s.past, 0, Past{
+		Name: l.Name, JSON: l.JSON, Started: l.Started, Ended: time.Now(), Why: why,
+		Hits: l.Stats().Hits, Points: AppliesTo(l, s.places()),
+	})
 	s.forget()
 	s.tell(l, why)
 	l.unload()

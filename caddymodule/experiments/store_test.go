@@ -32,7 +32,7 @@ func newBench(t testing.TB) *bench {
 	b.Store = NewStore(b.sw, func(e *Experiment) (func(), error) {
 		ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 		return func() { b.unloaded++; cancel() }, rules.LoadGuest(ctx, &e.Rule)
-	})
+	}, func() []Place { return []Place{{Point: "in"}, {Point: "out", Transport: true}} })
 	b.Watch(func(live *Live, why string) { b.told = append(b.told, strings.TrimSpace(live.Name+" "+why)) })
 	t.Cleanup(b.endAll)
 	return b
@@ -166,6 +166,9 @@ func TestStoreHalt(t *testing.T) {
 	past := b.Past()
 	if len(past) != 2 || past[0].Name != "c" || past[0].Why != WhyHalted {
 		t.Fatalf("got past %+v", past)
+	}
+	if !slices.Equal(past[0].Points, []string{"in"}) {
+		t.Errorf("what is over was at the points %q, want those that there are but the transport", past[0].Points)
 	}
 	if _, err := Parse(past[0].Name, past[0].JSON); err != nil {
 		t.Errorf("what is over cannot be started again: %v", err)

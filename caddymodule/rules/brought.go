@@ -31,6 +31,9 @@ func (b *Brought) Hits() uint64 {
 	return b.counters.hits
 }
 
+// Reset sets that number back. What they hold stays counted.
+func (b *Brought) Reset() { b.counters.reset() }
+
 // Rule makes one of them.
 func (b *Brought) Rule(name string, chain faults.Chain, phase string, percent float64) *Rule {
 	return &Rule{Name: name, Phase: phase, Faults: chain, percent: percent, limits: b.limits, counters: b.counters}

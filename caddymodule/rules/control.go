@@ -34,8 +34,9 @@ func (rl *Rule) SwitchOff(off bool) { rl.counters.off.Store(off) }
 
 // Reset sets all counts of the rule back to the start: skip, times, every, over
 // and the hit number. What it holds stays counted.
-func (rl *Rule) Reset() {
-	c := rl.counters
+func (rl *Rule) Reset() { rl.counters.reset() }
+
+func (c *counters) reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hits, c.all = 0, tally{}

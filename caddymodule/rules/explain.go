@@ -39,7 +39,7 @@ type Verdict struct {
 
 // Explain tells for each guest and each rule of the point, in the order in which
 // they are asked, whether it would hit r. It takes no draw and counts nothing.
-// The error is that of a matcher.
+// The error is that of a matcher; what comes before it has its verdicts.
 func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, verdicts []Verdict, err error) {
 	no, err := refusal(p.matchers, r)
 	if err != nil || no != "" {
@@ -51,7 +51,7 @@ func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, verdicts
 		for _, g := range guests.turns(late) {
 			v, err := g.explain(r, now, 0)
 			if err != nil {
-				return true, nil, err
+				return true, verdicts, err
 			}
 			v.Experiment = true
 			if g.DryRun {
@@ -62,7 +62,7 @@ func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, verdicts
 		for _, rule := range p.turns(late) {
 			v, err := rule.explain(r, now, sum)
 			if err != nil {
-				return true, nil, err
+				return true, verdicts, err
 			}
 			if v.Gate != "match" && (v.Fires || v.Gate == gatePass || rule.percent < 100) {
 				sum = min(100, sum+rule.percent)

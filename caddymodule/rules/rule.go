@@ -27,9 +27,10 @@ const (
 // Rule says which requests are hit, how often, and by which faults.
 type Rule struct {
 	// The name of the rule, in headers, logs and metrics: up to 64 letters,
-	// digits, dots, dashes and underscores, unique at its point. Default:
-	// `rule1` for the first rule of the point, `rule2` for the second, and so
-	// on.
+	// digits, dots, dashes and underscores, unique at its point, and neither
+	// `trigger` nor `other`, under which triggers and, in metrics, surplus
+	// experiments are counted. Default: `rule1` for the first rule of the point,
+	// `rule2` for the second, and so on.
 	Name string `json:"name,omitempty"`
 
 	// Which requests the rule is for. Without matchers it is for every request

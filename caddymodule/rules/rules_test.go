@@ -73,6 +73,8 @@ func TestRefused(t *testing.T) {
 		{"point name", `{"point": "my point"}`, "point: bad name 'my point'"},
 		{"point name too long", `{"point": "` + strings.Repeat("a", 65) + `"}`, "bad name 'aaa"},
 		{"rule name", `{"rules": [{"name": "-a", ` + closing + `}]}`, "rule '-a': bad name '-a'"},
+		{"name of the triggers", `{"rules": [{"name": "trigger", ` + closing + `}]}`, "bad name 'trigger': it is taken by triggers"},
+		{"name of the metrics", `{"rules": [{"name": "other", ` + closing + `}]}`, "bad name 'other': it is taken by the metrics"},
 		{"percent above", `{"rules": [{"percent": 100.1, ` + closing + `}]}`, "rule 'rule1': bad percent '100.1': want 0 to 100"},
 		{"percent below", `{"rules": [{"percent": -1, ` + closing + `}]}`, "bad percent '-1'"},
 		{"phase", `{"rules": [{"phase": "later", ` + closing + `}]}`, "bad phase 'later': want request or response"},

@@ -55,7 +55,7 @@ func (rl *Rule) maxKeys() int {
 
 // validate checks the settings of the rule by themselves and together.
 func (rl *Rule) validate() error {
-	if err := ValidName(rl.Name); err != nil {
+	if err := ValidRuleName(rl.Name); err != nil {
 		return err
 	}
 	if err := rl.CheckSettings(); err != nil {
@@ -213,13 +213,27 @@ func positive(name string, d caddy.Duration) error {
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`).MatchString
 
-// ValidName checks the name of a point or a rule. Names stand in headers, URLs
-// and labels.
+// ValidName checks a name as such. Names stand in headers, URLs and labels.
 func ValidName(name string) error {
 	if !validName(name) {
 		return fmt.Errorf("bad name '%s': want up to 64 letters, digits, dots, dashes and underscores, a letter or digit first", name)
 	}
 	return nil
+}
+
+// taken are the names under which others than rules and experiments are counted,
+// and who they are.
+var taken = map[string]string{
+	"trigger": "triggers, all of which are counted under it",
+	"other":   "the metrics, for the experiments that are too many to have a name there",
+}
+
+// ValidRuleName checks the name of a rule or an experiment.
+func ValidRuleName(name string) error {
+	if by, is := taken[name]; is {
+		return fmt.Errorf("bad name '%s': it is taken by %s", name, by)
+	}
+	return ValidName(name)
 }
 
 // ValidPercent checks a percentage.
