@@ -381,7 +381,7 @@ func TestSwitchOfGroupIsKept(t *testing.T) {
 		n := startNode(t, shop, `{"share": {"group": "g"}}`)
 		storage := n.app.ctx.Storage()
 		sw := experiments.NewSwitch(t.Context())
-		other := experiments.NewGroup("g", sw, experiments.NewStore(sw, nil)).Member(storage, n.logger)
+		other := experiments.NewGroup("g", sw, experiments.NewStore(sw, nil, process.places)).Member(storage, n.logger)
 		check := func(what string, halted bool) {
 			t.Helper()
 			next := newControl()

@@ -60,6 +60,7 @@ func startNode(t *testing.T, binary, storage string) *node {
 	}
 	`, socket, storage, host)}
 	n.api = &http.Client{Timeout: patience, Transport: &http.Transport{
+		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", socket)
 		},
@@ -73,8 +74,11 @@ func (n *node) start(t *testing.T) {
 	n.process = run(t, n.binary, n.config)
 	n.site = n.find(t, `"actual_address":"([^"]+)"`)
 	eventually(t, func() error {
-		_, err := n.api.Get("http://admin/fault/")
-		return err
+		resp, err := n.api.Get("http://admin/fault/")
+		if err != nil {
+			return err
+		}
+		return resp.Body.Close()
 	})
 }
 
@@ -117,7 +121,7 @@ func (n *node) status() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	r.Host = host
+	r.Host, r.Close = host, true
 	resp, err := (&http.Client{Timeout: patience}).Do(r)
 	if err != nil {
 		return 0, err
