@@ -29,6 +29,9 @@ func TestIdle(t *testing.T) {
 				point := fmt.Sprintf("idle-%s-%s", strings.ReplaceAll(name, " ", "-"), phase)
 				h := load(t, `{"point": "`+point+`", "rules": [{"name": "r", "phase": "`+phase+`", "faults": [`+tt.fault+`]}]}`, "")
 				rule, hits := h.Rules[0], 0
+				injected := injectedTotal.WithLabelValues(point, "r", rule.KindNames())
+				passed := passedTotal.WithLabelValues(point, "r", rules.ReasonPass.String())
+				injectedBefore, passedBefore := testutil.ToFloat64(injected), testutil.ToFloat64(passed)
 				for i, want := range tt.want {
 					got := ask(h)
 					if want {
@@ -38,13 +41,13 @@ func TestIdle(t *testing.T) {
 						t.Errorf("request %d: got %+v, want a hit: %v", i+1, got, want)
 					}
 				}
-				if got := int(testutil.ToFloat64(injectedTotal.WithLabelValues(point, "r", rule.KindNames()))); got != hits {
+				if got := int(testutil.ToFloat64(injected) - injectedBefore); got != hits {
 					t.Errorf("%d injected, want %d", got, hits)
 				}
 				if got := int(rule.Stats().Hits); got != hits {
 					t.Errorf("%d hits, want %d", got, hits)
 				}
-				if got, want := int(testutil.ToFloat64(passedTotal.WithLabelValues(point, "r", rules.ReasonPass.String()))), len(tt.want)-hits; got != want {
+				if got, want := int(testutil.ToFloat64(passed)-passedBefore), len(tt.want)-hits; got != want {
 					t.Errorf("%d passed, want %d", got, want)
 				}
 			})

@@ -5,7 +5,7 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/leak"
 )
 
 // TestMain checks that no goroutine is left behind, and keeps Caddy's data
@@ -19,11 +19,5 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	goleak.VerifyTestMain(m,
-		goleak.Cleanup(func(code int) {
-			_ = os.RemoveAll(dir)
-			os.Exit(code)
-		}),
-		// of Caddy's storage: notices only every five seconds that a lock has been released
-		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
+	leak.Main(m, func() { _ = os.RemoveAll(dir) })
 }

@@ -35,6 +35,7 @@ var arrows = []arrow{
 	{folder: "caddymodule/status", stdlibOnly: true},
 	{folder: "caddymodule/console", stdlibOnly: true},
 	{folder: "caddymodule/e2e"},
+	{folder: "caddymodule/internal/leak"}, // of tests only
 }
 
 // TestImports holds the arrows between the packages.

@@ -3,10 +3,8 @@ package rules
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/leak"
 )
 
 // TestMain checks that no goroutine is left behind.
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { leak.Main(m, func() {}) }
