@@ -188,27 +188,25 @@ type switchedRule struct {
 // reset sets counters back to the start.
 func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
 	point, name := r.URL.Query().Get("point"), r.URL.Query().Get("rule")
-	var found []interface{ Reset() }
-	for _, rule := range process.findRules(point, name) {
-		found = append(found, rule)
-	}
-	for _, live := range findExperiments(point, name) {
-		found = append(found, live)
-	}
-	for _, trigger := range findTriggers(point, name) {
-		found = append(found, trigger.parser.brought)
-	}
+	found, live, triggers := process.findRules(point, name), findExperiments(point, name), findTriggers(point, name)
+	n := len(found) + len(live) + len(triggers)
 	switch {
-	case len(found) > 0 || point == "" && name == "":
+	case n > 0 || point == "" && name == "":
 	case name == "":
 		return refuse(http.StatusNotFound, "no rule%s", atPoint(point))
 	default:
 		return refuse(http.StatusNotFound, "no rule '%s'%s", name, atPoint(point))
 	}
-	for _, counted := range found {
-		counted.Reset()
+	for _, rule := range found {
+		rule.Reset()
 	}
-	return answer(w, http.StatusOK, resetView{len(found)})
+	for _, experiment := range live {
+		experiment.Reset()
+	}
+	for _, trigger := range triggers {
+		trigger.parser.brought.Reset()
+	}
+	return answer(w, http.StatusOK, resetView{n})
 }
 
 // resetView is what was set back.
