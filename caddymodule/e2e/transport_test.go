@@ -158,6 +158,36 @@ func TestHealthChecksOfOneUpstream(t *testing.T) {
 	})
 }
 
+// TestEarlyReplyH2C has an upstream that replies before the client has ended its
+// upload: its transport closes the body while it reads it.
+func TestEarlyReplyH2C(t *testing.T) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadFull(r.Body, make([]byte, 4))
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	srv.Config.Protocols = new(http.Protocols)
+	srv.Config.Protocols.SetUnencryptedHTTP2(true)
+	srv.Start()
+	t.Cleanup(srv.Close)
+	for _, fault := range []string{"match_response status 599\nrespond 503", "phase response\ndelay 1ms", "hang {\nafter 1MiB\n}"} {
+		c := config{site: "fault /f {\n" + fault + "\n}\nreverse_proxy h2c://" + srv.Listener.Addr().String()}
+		overEach(t, c, func(t *testing.T, c *client) {
+			if c.proto == h1 {
+				return // net/http waits for the body before it sends a reply
+			}
+			for range 10 {
+				body, half := io.Pipe()
+				go func() { _, _ = io.WriteString(half, "half of it") }()
+				r := c.request(t, "POST", "/f", body)
+				if got, err := c.try(r); err != nil || got.StatusCode != http.StatusAccepted {
+					t.Errorf("%s: got %+v, error %v", fault, got, err)
+				}
+				_ = half.Close()
+			}
+		})
+	}
+}
+
 // The transport inside speaks TLS and h2c when the upstreams do.
 func TestTransportSchemes(t *testing.T) {
 	tests := []struct {

@@ -1,11 +1,15 @@
 package faults
 
 import (
+	"bufio"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // A LentBody is the body of a request for an upstream that goes on reading it in
@@ -13,13 +17,17 @@ import (
 // taken from whoever reads it.
 type LentBody struct {
 	body    io.ReadCloser
+	closes  bool
 	mu      sync.Mutex
 	stopped bool
-	busy    chan struct{} // closed when the call under way returns; nil: none is
+	calls   int           // under way: a transport may close the body while it reads it
+	busy    chan struct{} // closed when all of them have returned; nil: there is none
 }
 
 // LendBody returns the body of r for the upstream.
-func LendBody(r *http.Request) *LentBody { return &LentBody{body: r.Body} }
+func LendBody(r *http.Request) *LentBody {
+	return &LentBody{body: r.Body, closes: r.ProtoMajor != 1}
+}
 
 var errTakenBack = errors.New("the request's body has been taken back by a fault")
 
@@ -32,9 +40,11 @@ func (b *LentBody) Read(p []byte) (int, error) {
 	return b.body.Read(p)
 }
 
-// Close closes the body unless it has been stopped: net/http reads on in it.
+// Close closes the body unless it has been stopped: net/http reads on in it. Over
+// HTTP/1 it does nothing: net/http closes the body itself, and what is left of it
+// may still be read.
 func (b *LentBody) Close() error {
-	if !b.enter() {
+	if !b.closes || !b.enter() {
 		return nil
 	}
 	defer b.leave()
@@ -47,19 +57,23 @@ func (b *LentBody) enter() bool {
 	if b.stopped {
 		return false
 	}
-	b.busy = make(chan struct{})
+	if b.calls++; b.calls == 1 {
+		b.busy = make(chan struct{})
+	}
 	return true
 }
 
 func (b *LentBody) leave() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	close(b.busy)
-	b.busy = nil
+	if b.calls--; b.calls == 0 {
+		close(b.busy)
+		b.busy = nil
+	}
 }
 
-// Stop lets no further call in and interrupts the one under way until it has
-// returned. Once may not do: the call may just be setting a deadline of its own.
+// Stop lets no further call in and interrupts those under way until they have
+// returned. Once may not do: a call may just be setting a deadline of its own.
 func (b *LentBody) Stop(interrupt func()) {
 	for busy := b.stop(); busy != nil; {
 		interrupt()
@@ -71,7 +85,8 @@ func (b *LentBody) Stop(interrupt func()) {
 	}
 }
 
-// stop lets no further call in and returns the one under way.
+// stop lets no further call in and returns what tells of the end of those under
+// way.
 func (b *LentBody) stop() (busy <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -83,6 +98,27 @@ func (b *LentBody) stop() (busy <-chan struct{}) {
 // the upstream is not to have more of it: the first Read takes it back. Closing
 // it does nothing.
 func (b *LentBody) Rest() io.ReadCloser { return restOfBody{b} }
+
+// TakeOver returns w, from which a connection can be taken over while the body is
+// lent. Over HTTP/1 net/http waits for a read under way before it lets go of the
+// connection, and Caddy moves the deadline that would end it.
+func (b *LentBody) TakeOver(w http.ResponseWriter) http.ResponseWriter {
+	return &takeoverWriter{caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, b}
+}
+
+// takeoverWriter stops the reading of the body before a hijack.
+type takeoverWriter struct {
+	caddyhttp.ResponseWriterWrapper
+	body *LentBody
+}
+
+// Hijack takes over the connection.
+func (tw *takeoverWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	rc := http.NewResponseController(tw.ResponseWriter)
+	tw.body.Stop(func() { _ = rc.SetReadDeadline(time.Unix(1, 0)) })
+	_ = rc.SetReadDeadline(time.Time{})
+	return rc.Hijack()
+}
 
 type restOfBody struct{ lent *LentBody }
 
@@ -98,4 +134,7 @@ func (b restOfBody) Read(p []byte) (int, error) {
 func (restOfBody) Close() error { return nil }
 
 // Interface guards
-var _ io.ReadCloser = (*LentBody)(nil)
+var (
+	_ io.ReadCloser = (*LentBody)(nil)
+	_ http.Hijacker = (*takeoverWriter)(nil)
+)
