@@ -188,6 +188,22 @@ func TestDelayThenRespond(t *testing.T) {
 	})
 }
 
+// TestHoldThenEnd holds the end of a request that gets no reply, too.
+func TestHoldThenEnd(t *testing.T) {
+	up := serve(t, echo)
+	for _, fault := range []string{"close", "reset", "garbage", "hang 1ms"} {
+		eachPhase(t, "delay 50ms {\nhold\n}\n"+fault, func(t *testing.T, _, directive string) {
+			overEach(t, config{site: directive + up.proxy()}, func(t *testing.T, c *client) {
+				began := time.Now()
+				if got, err := c.try(c.request(t, "GET", "/f", nil)); err == nil {
+					t.Errorf("got %+v, want no reply", got)
+				}
+				wantTook(t, began, 50*time.Millisecond)
+			})
+		})
+	}
+}
+
 // TestClientLeaves ends a delay with the request, not with the hour.
 func TestClientLeaves(t *testing.T) {
 	eachPhase(t, "delay 1h", func(t *testing.T, phase, directive string) {

@@ -130,6 +130,10 @@ func TestHangUnreadBody(t *testing.T) {
 							}
 							return nil
 						})
+						_ = conn.SetReadDeadline(time.Now().Add(30 * time.Millisecond))
+						if got, err := io.ReadAll(conn.in); !errors.Is(err, os.ErrDeadlineExceeded) {
+							t.Errorf("%s, %d bytes: got %q, error %v, want it to hang", name, size, got, err)
+						}
 						_ = conn.Close()
 						<-sent
 						eventually(t, func() error {
@@ -143,6 +147,56 @@ func TestHangUnreadBody(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestHangClosedBody hangs for its time although the upstream has closed the
+// request's body, or throttles what is left of it.
+func TestHangClosedBody(t *testing.T) {
+	up := serve(t, echo)
+	for _, tt := range []struct{ faults, timeouts string }{
+		{"fault {\nphase response\nhang 30ms\n}\n", "read_body_idle -1s"},
+		{"fault {\nhang 30ms {\nafter 0B\n}\n}\n", "read_body_idle -1s"},
+		{"fault {\nthrottle 10B/s {\nrequest\n}\n}\nfault {\nphase response\nhang 30ms\n}\n", ""},
+	} {
+		next := tt.faults + "respond early\n"
+		if tt.timeouts != "" {
+			next = tt.faults + up.proxy()
+		}
+		transports(t, config{site: next, servers: "timeouts {\n" + tt.timeouts + "\n}"}, func(t *testing.T, s *site) {
+			conn := s.dial(t)
+			began := time.Now()
+			conn.send(request("POST", "/f", strings.Repeat("x", 1000)))
+			if rest, err := io.ReadAll(conn.in); err != nil || strings.Contains(string(rest), "499") {
+				t.Errorf("got %q, error %v, want the end", rest, err)
+			}
+			wantTook(t, began, 30*time.Millisecond)
+		})
+	}
+}
+
+// TestHangBodyTimesOut hangs on when the server gives a stalled body up; over
+// HTTP/1 net/http gives the request up with it, and it closes.
+func TestHangBodyTimesOut(t *testing.T) {
+	c := config{servers: "timeouts {\nread_body_idle 50ms\n}", site: "fault {\nhang 200ms\n}"}
+	transports(t, c, func(t *testing.T, s *site) {
+		conn := s.dial(t)
+		conn.send("POST /f HTTP/1.1\r\nHost: " + host + "\r\nContent-Length: 100\r\n\r\nhalf of it")
+		if got, err := io.ReadAll(conn.in); err != nil || len(got) > 0 {
+			t.Errorf("got %q, error %v, want the end and nothing else", got, err)
+		}
+	})
+	everywhere(t, c, func(t *testing.T, c *client) {
+		if c.proto == h1 {
+			return
+		}
+		body, half := io.Pipe()
+		defer half.Close()
+		go func() { _, _ = io.WriteString(half, "half of it") }()
+		began := time.Now()
+		got, err := c.try(c.request(t, "POST", "/f", body))
+		wantCut(t, c, got, err)
+		wantTook(t, began, 200*time.Millisecond)
+	})
 }
 
 // streamer is an upstream that sends events without end, one every so often.

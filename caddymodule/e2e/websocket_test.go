@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -151,6 +152,60 @@ func TestWebSocketCut(t *testing.T) {
 				t.Errorf("the end: got error %v, want one without a close frame, reset %v", err, reset)
 			}
 			wantTook(t, began, tt.least)
+		})
+	}
+}
+
+// TestReloadThrottledWebSocket loads a configuration without waiting for what a
+// throttled connection still has to send.
+func TestReloadThrottledWebSocket(t *testing.T) {
+	up := serve(t, echoMessages)
+	s := start(t, config{site: "fault /f {\nthrottle 100B/s\n}\n" + up.proxy()})
+	conn, _, err := s.webSocket(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.WriteMessage(websocket.BinaryMessage, pattern(20<<10)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.NetConn().Read(make([]byte, 1)); err != nil { // it comes back, slowly
+		t.Fatal(err)
+	}
+	began := time.Now()
+	s.load(t)
+	wantTook(t, began, 0)
+}
+
+// TestHalfClosed goes on with one half of an upgraded connection when the other
+// has ended.
+func TestHalfClosed(t *testing.T) {
+	for _, fault := range []string{"percent 0\nclose", "throttle 1MiB/s", "corrupt 0.001%", "truncate 1MiB"} {
+		eachPhase(t, fault, func(t *testing.T, _, directive string) {
+			late := make(chan string, 1)
+			up := listen(t, func(conn net.Conn) {
+				in := bufio.NewReader(conn)
+				if _, err := http.ReadRequest(in); err != nil {
+					return
+				}
+				_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+					"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\nbye")
+				_ = conn.(*net.TCPConn).CloseWrite()
+				got, _ := io.ReadAll(in)
+				late <- string(got)
+			})
+			for _, wrapper := range []bool{false, true} {
+				s := start(t, config{wrapper: wrapper, site: directive + up.proxy()})
+				conn := s.dial(t)
+				conn.upgrade()
+				if got, err := io.ReadAll(conn.in); err != nil || string(got) != "bye" {
+					t.Errorf("got %q, error %v, want the end of one half", got, err)
+				}
+				conn.send("late")
+				_ = conn.Conn.(*net.TCPConn).CloseWrite()
+				if got := <-late; got != "late" {
+					t.Errorf("wrapper %v: the upstream got %q", wrapper, got)
+				}
+			}
 		})
 	}
 }

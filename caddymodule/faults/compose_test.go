@@ -42,6 +42,27 @@ func TestCompose(t *testing.T) {
 	}
 }
 
+// What shapes the reply leaves it alone when the rule has ended before there is
+// one.
+func TestComposeEnded(t *testing.T) {
+	for _, shaper := range []Fault{
+		parse(t, new(Patch), "patch {\nstatus 418\nheader X-Patched yes\n}"),
+		parse(t, new(Truncate), "truncate 50% clean"),
+		parse(t, new(Corrupt), "corrupt 100%"),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ended := make(chan struct{})
+			time.AfterFunc(time.Second, func() { close(ended) })
+			r := request(http.MethodGet)
+			r = r.WithContext(WithHit(r.Context(), &Hit{N: 1, Ended: ended}))
+			got := runShaped(Chain{shaper, parse(t, new(Delay), "delay 1h")}, r, sized("untouched", 3))
+			if got.Code != 200 || got.Body.String() != "untouched" || got.Header().Get("X-Patched") != "" {
+				t.Errorf("%s: got %d %q %v", Kind(shaper), got.Code, got.Body, got.Header())
+			}
+		})
+	}
+}
+
 // A reply of ours says how long it is to the faults that have to know.
 func TestComposeRespond(t *testing.T) {
 	respond := parse(t, new(Respond), "respond 551")

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -55,6 +56,10 @@ func (c *cutter) begin(header http.Header, length int64) bool {
 		return false
 	}
 	if c.f.End == endClean {
+		if partial(header) {
+			c.out.hit.Pass(passPartial)
+			return false
+		}
 		c.mend(header)
 	}
 	if c.f.After > 0 {
@@ -63,6 +68,11 @@ func (c *cutter) begin(header http.Header, length int64) bool {
 		c.mu.Unlock()
 	}
 	return true
+}
+
+// partial reports whether the head tells which parts of a whole the body has.
+func partial(header http.Header) bool {
+	return header.Get("Content-Range") != "" || strings.HasPrefix(header.Get("Content-Type"), "multipart/byteranges")
 }
 
 // mend makes the head one of the shorter body.
@@ -190,17 +200,21 @@ func (c *cutter) finish(w http.ResponseWriter, r *http.Request) error {
 	panic(http.ErrAbortHandler)
 }
 
-// wait pauses behind the cut. Over HTTP/1 it reads the request's body meanwhile.
+// wait pauses behind the cut. Over HTTP/1 it takes the connection over and closes
+// it: net/http may have given up a body that nobody has read, and no longer looks
+// whether the client is still there.
 func (c *cutter) wait(w http.ResponseWriter, r *http.Request) {
-	switch {
-	case c.pause == nil:
-	case r.ProtoMajor == 1:
-		body := dropBody(w, r)
-		c.pause(body.ctx)
-		body.stop()
-	default:
-		c.pause(r.Context())
+	if c.pause == nil {
+		return
 	}
+	if r.ProtoMajor == 1 {
+		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			c.pauseOn(conn, r)
+			lingerAfter(conn, r)
+			panic(http.ErrAbortHandler)
+		}
+	}
+	c.pause(r.Context())
 }
 
 // hijacked notes the connection of an upgraded reply.
@@ -238,14 +252,18 @@ func (c *cutter) endConn(conn net.Conn) error {
 	}
 }
 
-// finishConn ends an upgraded connection behind the pause. Nobody but itself
-// looks meanwhile whether the client is still there.
+// finishConn ends an upgraded connection behind the pause.
 func (c *cutter) finishConn(r *http.Request) {
-	if c.pause == nil {
-		return
+	if c.pause != nil {
+		defer c.conn.Close()
+		c.pauseOn(c.conn, r)
 	}
-	defer c.conn.Close()
-	if c.conn.SetReadDeadline(time.Time{}) != nil {
+}
+
+// pauseOn pauses with a connection that is nobody else's: it looks itself
+// whether the client is still there.
+func (c *cutter) pauseOn(conn net.Conn, r *http.Request) {
+	if conn.SetReadDeadline(time.Time{}) != nil {
 		return
 	}
 	ctx, left := context.WithCancel(r.Context())
@@ -253,10 +271,10 @@ func (c *cutter) finishConn(r *http.Request) {
 	go func() {
 		defer close(read)
 		defer left()
-		_, _ = io.Copy(io.Discard, c.conn)
+		_, _ = io.Copy(io.Discard, conn)
 	}()
 	c.pause(ctx)
-	_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+	_ = conn.SetReadDeadline(time.Unix(1, 0))
 	<-read
 }
 

@@ -2,36 +2,58 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
+	"os"
+	"sync/atomic"
 	"time"
 )
 
 // A droppedBody is the body of a request that is read and dropped while a fault
 // waits: over HTTP/1 the leaving of a client is noticed only behind the body.
 type droppedBody struct {
-	ctx  context.Context // of the request; also done when the body cannot be read on
-	stop func()          // returns when nobody reads any more
+	ctx  context.Context // of the request; also done when the client has left
+	stop func() (timedOut bool)
 }
 
 // dropBody begins to read the body of r. The caller calls stop before it
-// returns, for what is below the handler does not expect another reader.
+// returns, for what is below the handler does not expect another reader; it
+// returns when nobody reads any more, and tells whether the server's own timeout
+// has ended the request, which over HTTP/1 it does.
 func dropBody(w http.ResponseWriter, r *http.Request) droppedBody {
 	if r.Body == nil || r.Body == http.NoBody {
-		return droppedBody{r.Context(), func() {}}
+		return droppedBody{r.Context(), func() bool { return false }}
 	}
 	ctx, left := context.WithCancel(r.Context())
 	read := make(chan struct{})
+	var enough, late atomic.Bool
 	go func() {
 		defer close(read)
-		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		var err error
+		for buf := make([]byte, 4<<10); err == nil && !enough.Load(); {
+			_, err = r.Body.Read(buf)
+		}
+		late.Store(errors.Is(err, os.ErrDeadlineExceeded))
+		if meansLeft(r, err) {
 			left()
 		}
 	}()
-	return droppedBody{ctx, func() {
+	return droppedBody{ctx, func() bool {
 		defer left()
+		over := r.Context().Err() != nil // net/http ends the request when it cannot read on
+		enough.Store(true)               // what has come already may be throttled on its way
 		interruptBody(w, r, read)
+		return over && late.Load()
 	}}
+}
+
+// meansLeft reports whether an error of the body says that the client has left.
+// Over HTTP/2 and HTTP/3 the request itself tells that.
+func meansLeft(r *http.Request, err error) bool {
+	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
+	return r.ProtoMajor == 1 && err != nil && !tooLarge && !errors.Is(err, io.EOF) &&
+		!errors.Is(err, http.ErrBodyReadAfterClose) && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // interruptBody makes the reading of the body return, which closes read. Over

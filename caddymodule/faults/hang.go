@@ -35,7 +35,8 @@ func init() {
 //
 // While it waits, the fault reads the request's body and drops it, for over
 // HTTP/1 the leaving of a client is noticed only behind the body. A client that
-// asks for `100 Continue` gets that.
+// asks for `100 Continue` gets that. The server's timeouts for reading a body end
+// the wait as well over HTTP/1.
 //
 // In a transport the attempt gets no reply, behind the request's body; `after`
 // has no meaning there.
@@ -120,7 +121,7 @@ func (f *Hang) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	}
 	body := dropBody(w, r)
 	err := f.hold(body.ctx)
-	if body.stop(); err != nil {
+	if timedOut := body.stop(); err != nil && !timedOut {
 		return caddyhttp.Error(statusClientClosed, err)
 	}
 	if r.ProtoMajor == 1 {

@@ -29,7 +29,7 @@ func TestHang(t *testing.T) {
 		{"endless, ended", "hang", 24 * time.Hour, 0, nil, 24 * time.Hour, 0},
 		{"endless, client leaves", "hang", 0, time.Hour, nil, time.Hour, 499},
 		{"body", "hang 1h", 0, 0, strings.NewReader("some text"), time.Hour, 0},
-		{"body that stalls", "hang 1h", 0, 0, stalled{}, 0, 499},
+		{"body that stalls", "hang 1h", 0, 0, stalled{}, time.Hour, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

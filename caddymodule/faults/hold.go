@@ -27,6 +27,14 @@ func serveHeld(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, h
 			return err
 		},
 	}
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
+				_ = hw.release() // the end without a reply is held as well
+			}
+			panic(p)
+		}
+	}()
 	err := next.ServeHTTP(hw, r)
 	if heldErr := hw.release(); heldErr != nil {
 		return heldErr // the client has left

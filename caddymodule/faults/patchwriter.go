@@ -55,7 +55,7 @@ func (pw *patchWriter) WriteHeader(code int) {
 
 // begin decides by the head what becomes of the reply.
 func (pw *patchWriter) begin(code int) {
-	if code == http.StatusSwitchingProtocols {
+	if code == http.StatusSwitchingProtocols || hasEnded(HitFrom(pw.r.Context())) {
 		pw.pass(code)
 		return
 	}

@@ -196,7 +196,19 @@ func (sw *shapeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	buffered, _ := brw.Peek(brw.Reader.Buffered())
 	brw.Reader.Reset(io.MultiReader(bytes.NewReader(bytes.Clone(buffered)), shaped))
 	_, _ = brw.Peek(len(buffered)) // Reset has emptied the buffer, and some look there
+	if half, ok := conn.(halfCloser); ok {
+		return shapedHalfConn{shaped, half}, brw, nil
+	}
 	return shaped, brw, nil
+}
+
+// A halfCloser can end what it sends and go on reading.
+type halfCloser interface{ CloseWrite() error }
+
+// shapedHalfConn is a shaped connection that can.
+type shapedHalfConn struct {
+	*shapedConn
+	halfCloser
 }
 
 // A shapedConn is the connection of a WebSocket or the like. Hiding the methods
@@ -210,9 +222,14 @@ type shapedConn struct {
 	out outlet
 }
 
-// Write sends shaped bytes to the client.
+// Write sends shaped bytes to the client. A second writer is the end of a tunnel,
+// which says goodbye before it closes: it does not wait until all that came before
+// has gone out in its time.
 func (c *shapedConn) Write(p []byte) (int, error) {
-	c.mu.Lock()
+	if !c.mu.TryLock() {
+		c.cancel()
+		c.mu.Lock()
+	}
 	defer c.mu.Unlock()
 	return c.shaper.write(&c.out, p)
 }

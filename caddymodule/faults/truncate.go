@@ -26,7 +26,8 @@ func init() {
 // and HTTP/3 this stream is reset, with INTERNAL_ERROR and H3_INTERNAL_ERROR;
 // the other streams live on. With the end `clean` the reply is whole, only
 // shorter: its Content-Length is mended and what validates the old body (ETag,
-// Digest) is gone; over every protocol nothing looks broken.
+// Digest) is gone; over every protocol nothing looks broken. A part of a whole
+// (206) passes unchanged then and is counted as partial.
 //
 // An event stream is cut in the same way, at the byte or the time, with all
 // events until then delivered. A WebSocket over HTTP/1.1 is cut at a byte of
@@ -98,7 +99,13 @@ func (f *Truncate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 // cut calls next and ends its reply early; where the reply ends it pauses, if
 // there is a pause, before the client is told.
 func (f *Truncate) cut(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, pause pause) (err error) {
-	c := &cutter{f: f, pause: pause}
+	c, upstream := &cutter{f: f, pause: pause}, r
+	if pause != nil && r.Body != nil && r.Body != http.NoBody {
+		lent := LendBody(r)
+		upstream = r.WithContext(r.Context())
+		upstream.Body = lent
+		w = lent.TakeOver(w)
+	}
 	sw := newShapeWriter(w, r, c)
 	c.out, c.cancel = &sw.out, sw.cancel
 	defer func() {
@@ -112,14 +119,7 @@ func (f *Truncate) cut(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 		}
 		err = c.finish(w, r)
 	}()
-	upstream := r.WithContext(sw.out.ctx)
-	if pause != nil && r.Body != nil && r.Body != http.NoBody {
-		lent := LendBody(r)
-		upstream.Body = lent
-		r = r.WithContext(r.Context())
-		r.Body = lent.Rest() // for the pause
-	}
-	return next.ServeHTTP(sw, upstream)
+	return next.ServeHTTP(sw, upstream.WithContext(sw.out.ctx))
 }
 
 // limit is how many bytes of a body of the given length may pass, -1 for all of

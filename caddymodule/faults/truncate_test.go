@@ -3,6 +3,7 @@ package faults
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -121,6 +122,23 @@ func TestTruncateValidators(t *testing.T) {
 		got.Header().Del("Content-Type") // sniffed by the recorder
 		if len(got.Header()) != fields {
 			t.Errorf("%s: got header %v, want %d fields", line, got.Header(), fields)
+		}
+	}
+}
+
+// A part of a whole says which one it is, so a shorter one would be another.
+func TestTruncatePartial(t *testing.T) {
+	for name, value := range map[string]string{"Content-Range": "bytes 0-9/100", "Content-Type": "multipart/byteranges; boundary=x"} {
+		for line, want := range map[string]int{"truncate 5B clean": 10, "truncate 5B": 5} {
+			got := runShaped(parse(t, new(Truncate), line), request(http.MethodGet), func(w http.ResponseWriter, _ *http.Request) error {
+				w.Header().Set(name, value)
+				w.WriteHeader(http.StatusPartialContent)
+				_, err := io.WriteString(w, "0123456789")
+				return err
+			})
+			if got.Body.Len() != want || (got.passed == passPartial) != (want == 10) {
+				t.Errorf("%s, %s: got %d bytes, passed %q, want %d", line, name, got.Body.Len(), got.passed, want)
+			}
 		}
 	}
 }
