@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
@@ -51,7 +50,7 @@ type App struct {
 	events *caddyevents.App
 	logger *zap.Logger
 	points rules.Group
-	takers atomic.Int32 // handlers that take fields out of requests, see takenOut
+	takers takers // of fields out of requests
 }
 
 const (

@@ -76,7 +76,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // decide finds what hits the request: what it asks for itself, or else an
 // experiment, or else a rule.
 func (h *Handler) decide(r *http.Request) (rules.Decision, error) {
-	halted, back := h.halted(), h.putBack(r)
+	halted, back := h.halted(), h.giveBack(r)
 	for i, t := range h.Triggers {
 		if !t.source.present(r) {
 			continue
@@ -86,11 +86,11 @@ func (h *Handler) decide(r *http.Request) (rules.Decision, error) {
 			return rules.Decision{}, err
 		}
 		if halted {
-			takeOut(h.Triggers[i:], r)
+			takeOutAll(h.Triggers[i:], r)
 			break
 		}
 		if d, done := h.obey(t, r); done {
-			takeOut(h.Triggers[i+1:], r)
+			takeOutAll(h.Triggers[i+1:], r)
 			return d, nil
 		}
 	}

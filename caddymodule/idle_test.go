@@ -2,9 +2,12 @@ package caddymodule
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
@@ -52,6 +55,45 @@ func TestIdle(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Those that pass by a draw take nothing of times, and those that pass hold no
+// place of max_active.
+func TestIdleTakesNothing(t *testing.T) {
+	const respond = `{"fault": "respond", "status_code": 503}`
+	h := load(t, `{"rules": [{"times": 10, "faults": [{"fault": "choose", "branches": [{"weight": 9}, {"weight": 1, "faults": [`+respond+`]}]}]}]}`, "")
+	hits := 0
+	for range 2000 {
+		if ask(h).status == 503 {
+			hits++
+		}
+	}
+	if hits != 10 || h.Rules[0].Stats().Hits != 10 {
+		t.Errorf("got %d hits, counted %d, want 10", hits, h.Rules[0].Stats().Hits)
+	}
+
+	h = load(t, `{"rules": [{"max_active": 1, "faults": [{"fault": "sequence", "steps": [[], [`+respond+`]]}]}]}`, "")
+	w := httptest.NewRecorder()
+	err := h.ServeHTTP(w, request(http.MethodGet, "/", w), caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error {
+		if got := ask(h); got.status != 503 {
+			t.Errorf("beside one that passes: got %+v, want 503", got)
+		}
+		return nil
+	}))
+	if err != nil || h.Rules[0].Stats().Active != 0 {
+		t.Errorf("error %v, %d active", err, h.Rules[0].Stats().Active)
+	}
+}
+
+// A dry run counts a request once.
+func TestIdleDryRun(t *testing.T) {
+	h := load(t, `{"point": "idle-dry", "rules": [{"name": "r", "dry_run": true, "faults": [{"fault": "sequence", "steps": [[]]}]}]}`, "")
+	passed := passedTotal.WithLabelValues("idle-dry", "r", rules.ReasonPass.String())
+	before := testutil.ToFloat64(passed)
+	ask(h)
+	if got := testutil.ToFloat64(passed) - before; got != 0 {
+		t.Errorf("%v passed besides the dry run", got)
 	}
 }
 

@@ -93,7 +93,9 @@ func (in *injector) allow(r *http.Request, d *rules.Decision) bool {
 		return false
 	}
 	if d.Spares() {
-		in.passed(d.Rule, rules.ReasonPass)
+		if !d.Rule.DryRun { // which has been counted
+			in.passed(d.Rule, rules.ReasonPass)
+		}
 		return false
 	}
 	if d.Rule.DryRun || in.app.DryRun {

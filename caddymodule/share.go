@@ -29,6 +29,8 @@ type Share struct {
 
 	member  *experiments.Member
 	storage certmagic.Storage
+	logger  *zap.Logger
+	kept    bool // the storage took the switch the last time
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
 }
@@ -57,7 +59,7 @@ func (s *Share) provision(a *App) {
 	if s == nil {
 		return
 	}
-	s.storage = a.ctx.Storage()
+	s.storage, s.logger, s.kept = a.ctx.Storage(), a.logger, true
 	s.member = process.group(s.Group).Member(s.storage, a.logger)
 	if process.current() != nil {
 		return
@@ -74,8 +76,19 @@ func (s *Share) start() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
-	keep := func() { process.follow(ctx, s.storage) }
-	s.done.Go(func() { s.member.Follow(ctx, cmp.Or(time.Duration(s.Interval), defaultInterval), keep) })
+	s.done.Go(func() {
+		s.member.Follow(ctx, cmp.Or(time.Duration(s.Interval), defaultInterval), func() { s.keep(ctx) })
+	})
+}
+
+// keep keeps the switch as the group has made it. It tells of a storage that does
+// not take it, once.
+func (s *Share) keep(ctx context.Context) {
+	err := process.follow(ctx, s.storage)
+	if err != nil && s.kept && ctx.Err() == nil {
+		s.logger.Error("cannot keep the switch in the storage; a restart without the group would not know of it", zap.Error(err))
+	}
+	s.kept = err == nil
 }
 
 func (s *Share) stop() {
@@ -89,15 +102,19 @@ func (s *Share) stop() {
 // group is the one of that name. It belongs to the process: a halt that could
 // not be delivered yet must outlive a reload.
 func (c *control) group(name string) *experiments.Group {
+	running := c.shared()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.groups[name] == nil {
-		c.groups[name] = experiments.NewGroup(name, c.sw, c.store)
-		if kept := c.kept.Load(); kept.Halted && kept.Group == name {
-			c.groups[name].InheritHalt()
-		}
+	group := c.groups[name]
+	if group == nil {
+		group = experiments.NewGroup(name, c.sw, c.store)
+		c.groups[name] = group
 	}
-	return c.groups[name]
+	if running == nil || running.Name() != name {
+		kept := c.kept.Load()
+		group.Join(kept.Halted && kept.Group == name)
+	}
+	return group
 }
 
 // shared is the group of the running configuration, nil without one.

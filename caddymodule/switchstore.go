@@ -104,10 +104,10 @@ func (c *control) save(ctx context.Context, storage certmagic.Storage) error {
 }
 
 // follow keeps what the group has made of the switch, for a process without it.
-// The group itself tells of a storage that cannot be used.
-func (c *control) follow(ctx context.Context, storage certmagic.Storage) {
+func (c *control) follow(ctx context.Context, storage certmagic.Storage) error {
 	now := c.sw.State()
-	if now.Why != whyConfigured && !c.kept.Load().is(now) {
-		_ = c.save(ctx, storage)
+	if now.Why == whyConfigured || c.kept.Load().is(now) {
+		return nil
 	}
+	return c.save(ctx, storage)
 }

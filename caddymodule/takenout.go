@@ -3,8 +3,11 @@ package caddymodule
 import (
 	"net/http"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
@@ -40,32 +43,54 @@ func (t *Trigger) takeOut(r *http.Request) {
 			continue
 		}
 		delete(r.Header, name)
-		if t.app.severalTakers() {
+		if t.contested() {
 			repl := faults.Replacer(r)
 			repl.Set(takenOutKey, &takenOut{name, values, lastTakenOut(repl)})
 		}
 	}
 }
 
-// severalTakers reports whether a request may come to a second point that takes
-// fields out. Only there is it worth looking for what the first one has taken.
-func (a *App) severalTakers() bool { return a.takers.Load() > 1 }
-
-// takesOutAny reports whether some trigger of the point takes fields out.
-func (h *Handler) takesOutAny() bool {
-	return slices.ContainsFunc(h.Triggers, func(t *Trigger) bool { return len(t.hidden) > 0 })
+// takers counts the triggers of a configuration that take the same fields out.
+type takers struct {
+	mu     sync.Mutex
+	fields map[string]*atomic.Int32 // by the first of them
 }
+
+// add counts a trigger that takes these fields out and returns the count of them,
+// nil for no fields.
+func (t *takers) add(hidden []string) *atomic.Int32 {
+	if len(hidden) == 0 {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.fields == nil {
+		t.fields = make(map[string]*atomic.Int32)
+	}
+	n := t.fields[hidden[0]]
+	if n == nil {
+		n = new(atomic.Int32)
+		t.fields[hidden[0]] = n
+	}
+	n.Add(1)
+	return n
+}
+
+// contested reports whether a request may come to a second point that takes the
+// fields out. Only there is it worth looking for what the first one has taken.
+func (t *Trigger) contested() bool { return t.takers != nil && t.takers.Load() > 1 }
 
 // takesOut reports whether a trigger of the point takes out the named field.
 func (h *Handler) takesOut(name string) bool {
 	return slices.ContainsFunc(h.Triggers, func(t *Trigger) bool { return slices.Contains(t.hidden, name) })
 }
 
-// putBack gives a request the fields for the point's own triggers that points
+// giveBack gives a request the fields for the point's own triggers that points
 // before it have taken out, and tells their names. Matchers of the point see
-// them, too. What has been set since stays.
-func (h *Handler) putBack(r *http.Request) (names []string) {
-	if len(h.Triggers) == 0 || !h.app.severalTakers() {
+// them, too. What has been set since stays. A point of an error route is behind
+// those that have had them.
+func (h *Handler) giveBack(r *http.Request) (names []string) {
+	if !slices.ContainsFunc(h.Triggers, (*Trigger).contested) || r.Context().Value(caddyhttp.ErrorCtxKey) != nil {
 		return nil
 	}
 	for field := lastTakenOut(faults.Replacer(r)); field != nil; field = field.before {
@@ -77,7 +102,7 @@ func (h *Handler) putBack(r *http.Request) (names []string) {
 	return names
 }
 
-// deleteFields takes back what putBack has done to a request that is not for
+// deleteFields takes back what giveBack has done to a request that is not for
 // the point.
 func deleteFields(r *http.Request, names []string) {
 	for _, name := range names {

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -96,6 +97,25 @@ func TestTriggerSetBetweenPoints(t *testing.T) {
 	other := loadBeside(t, outer, `{"point": "other", "triggers": [{"source": "header", "name": "X-Other"}]}`)
 	if status, seen := askBoth(t, outer, other, set, "X-Fault", "delay 1ns"); status != 200 || seen.Get("X-Fault") != "552" {
 		t.Errorf("got %d, the upstream saw %v, want 200 and what has been set", status, seen)
+	}
+}
+
+// A point of the error route is not asked a second time by a trigger that has led
+// there.
+func TestTriggerInErrorRoute(t *testing.T) {
+	point := `"triggers": [{"source": "header"}]}`
+	outer := load(t, `{"point": "outer", `+point, "")
+	inner := loadBeside(t, outer, `{"point": "inner", `+point)
+	w := httptest.NewRecorder()
+	r := request(http.MethodGet, "/", w)
+	r.Header.Set("X-Fault", "error 502")
+	err := outer.ServeHTTP(w, r, caddyhttp.HandlerFunc(upstream))
+	if err == nil {
+		t.Fatal("got no error")
+	}
+	r = r.WithContext(context.WithValue(r.Context(), caddyhttp.ErrorCtxKey, err))
+	if err := inner.ServeHTTP(w, r, caddyhttp.HandlerFunc(upstream)); err != nil || r.Header.Get("X-Fault") != "" {
+		t.Errorf("got error %v and field %q", err, r.Header.Get("X-Fault"))
 	}
 }
 

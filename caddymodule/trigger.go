@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -68,9 +69,9 @@ type Trigger struct {
 	Percent *float64 `json:"percent,omitempty"`
 
 	source source
-	hidden []string // header fields that the upstream is not to see
-	app    *App
-	key    []byte // nil: none is asked for
+	hidden []string      // header fields that the upstream is not to see
+	takers *atomic.Int32 // how many take them out
+	key    []byte        // nil: none is asked for
 	parser lineParser
 }
 
@@ -88,7 +89,8 @@ func (t *Trigger) provision(ctx caddy.Context, app *App, point *rules.Point) err
 	if err := t.provisionKey(); err != nil {
 		return err
 	}
-	t.source, t.hidden, t.app = newSource(t, point.Name), hiddenFields(t), app
+	t.source, t.hidden = newSource(t, point.Name), hiddenFields(t)
+	t.takers = app.takers.add(t.hidden)
 	t.parser = newLineParser(ctx, point, t)
 	return nil
 }
@@ -201,9 +203,9 @@ func (t *Trigger) understand(found trigger) (*asked, error) {
 	return t.parser.parse(found.line)
 }
 
-// takeOut takes those triggers out of a request that nobody asks any more: the
+// takeOutAll takes those triggers out of a request that nobody asks any more: the
 // upstream is not to see their keys.
-func takeOut(triggers []*Trigger, r *http.Request) {
+func takeOutAll(triggers []*Trigger, r *http.Request) {
 	for _, t := range triggers {
 		if t.source.present(r) {
 			t.takeOut(r)
@@ -228,9 +230,6 @@ func (h *Handler) provisionTriggers(ctx caddy.Context) error {
 			h.logger.Warn("a trigger without key at a point without matcher: every client can inject faults into its requests",
 				zap.String("point", h.Point.Name), zap.String("trigger", t.Source))
 		}
-	}
-	if h.takesOutAny() {
-		h.app.takers.Add(1)
 	}
 	return nil
 }

@@ -16,6 +16,9 @@ import (
 // those that are there twice or in another case, and whatever comes behind the
 // value, and its errors name the field.
 func Decode(data []byte, into any) error {
+	if err := checkDepth(data); err != nil {
+		return fmt.Errorf("reading JSON: %w", err)
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {

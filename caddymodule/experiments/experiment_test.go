@@ -44,6 +44,7 @@ func TestParseRefused(t *testing.T) {
 		{"file matcher in any case", `{"Match": [{"file": {}}], ` + closing + `}`, "Match: the field is written 'match'"},
 		{"file matcher, then not", `{"match": [{"file": {}}], "match": [{"path": ["/"]}], ` + closing + `}`, "match: it is there twice"},
 
+		{"depth", `{"match": [` + strings.Repeat(`{"not": [`, 60) + strings.Repeat(`]}`, 60) + `]}`, "more than 100 objects and lists in each other"},
 		{"case", everywhere(`"PERCENT": 1, ` + closing), "PERCENT: the field is written 'percent'"},
 		{"both cases", everywhere(`"percent": 1, "PERCENT": 100, ` + closing), "PERCENT: the field is written 'percent'"},
 		{"case of an experiment's own", everywhere(`"Ttl": "5m", ` + closing), "Ttl: the field is written 'ttl'"},

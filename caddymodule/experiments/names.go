@@ -12,9 +12,38 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
+// maxDepth is how deep objects and lists may stand in each other. What looks at
+// JSON here takes time and memory by the depth.
+const maxDepth = 100
+
+// checkDepth refuses JSON that is deeper.
+func checkDepth(data []byte) error {
+	depth, inText, escaped := 0, false, false
+	for _, ch := range data {
+		switch {
+		case escaped:
+			escaped = false
+		case inText:
+			escaped, inText = ch == '\\', ch != '"'
+		case ch == '"':
+			inText = true
+		case ch == '{' || ch == '[':
+			if depth++; depth > maxDepth {
+				return fmt.Errorf("more than %d objects and lists in each other", maxDepth)
+			}
+		case ch == '}' || ch == ']':
+			depth--
+		}
+	}
+	return nil
+}
+
 // Unique refuses JSON in which a name stands twice in an object: of its values
-// one would be used, and another one seen.
+// one would be used, and another one seen. It refuses what is too deep, as well.
 func Unique(data []byte) error {
+	if err := checkDepth(data); err != nil {
+		return err
+	}
 	pass := func(string, string) error { return nil }
 	return walk("", json.NewDecoder(bytes.NewReader(data)), pass, pass)
 }

@@ -69,12 +69,13 @@ func (g *Group) Member(storage Storage, logger *zap.Logger) *Member {
 	return &Member{Group: g, storage: storage, logger: logger}
 }
 
-// InheritHalt says that this process has begun halted because the group was when
-// the last one ended. The halt is over when the group says so.
-func (g *Group) InheritHalt() {
+// Join says, when the process joins the group, whether it is halted because the
+// group was when it left: that halt is over when the group says so. One of the
+// process alone stays.
+func (g *Group) Join(halted bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.halted = true
+	g.halted = halted
 }
 
 // Restore takes over the switch only, before anything is injected. Experiments

@@ -561,7 +561,7 @@ func TestShareInheritHalt(t *testing.T) {
 	inheriting := func() *node {
 		n := newNode(t, storage)
 		n.bench.sw.Set(halted("api"))
-		n.InheritHalt()
+		n.Join(true)
 		return n
 	}
 	gone := inheriting()

@@ -3,6 +3,8 @@ package rules
 import (
 	"net/http"
 	"time"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
 // Decision is what a point decided for one request.
@@ -26,13 +28,15 @@ type Decision struct {
 	// reply need not be watched.
 	Later *Later
 
-	key string // of the request, for TakeBack
+	key      string // of the request, for TakeBack
+	released bool
 }
 
 // Release ends the hold of the request by the rule that fired, see
-// [Rule.MaxActive]. It is called once.
+// [Rule.MaxActive].
 func (d *Decision) Release() {
-	if d.Rule.limits.maxActive > 0 {
+	if d.Rule.limits.maxActive > 0 && !d.released {
+		d.released = true
 		d.Rule.counters.release()
 	}
 }
@@ -41,12 +45,19 @@ func (d *Decision) Release() {
 func (d *Decision) TakeBack() { d.Rule.counters.takeBack(d.key) }
 
 // Spares reports whether the faults of the rule do nothing to this hit. Then it
-// is none, though its number stays used: it is the turn of the next step.
+// is none; where that does not depend on the draw, its number stays used, for the
+// next hit has the next turn.
 func (d *Decision) Spares() bool {
-	if !d.Rule.Faults.Idle(d.N, d.U) {
+	chain := d.Rule.Faults
+	if !chain.Idle(d.N, d.U) {
 		return false
 	}
-	d.Rule.counters.spare()
+	if chain.Idle(d.N, faults.AnyDraw) {
+		d.Rule.counters.spare()
+	} else {
+		d.TakeBack()
+	}
+	d.Release()
 	return true
 }
 

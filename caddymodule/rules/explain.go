@@ -130,8 +130,10 @@ func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (Verdict, e
 	default:
 		v.Fires = true
 	}
-	if next := rl.counters.next(rl.key.of(r)); v.Fires && rl.Faults.Idle(next, faults.AnyDraw) {
-		v.Fires, v.Gate, v.Why = false, gatePass, fmt.Sprintf("hit %d is one that its faults let pass", next)
+	if v.Fires {
+		if next := rl.counters.next(rl.key.of(r)); rl.Faults.Idle(next, faults.AnyDraw) {
+			v.Fires, v.Gate, v.Why = false, gatePass, fmt.Sprintf("hit %d is one that its faults let pass", next)
+		}
 	}
 	return v, nil
 }

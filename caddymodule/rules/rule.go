@@ -53,7 +53,8 @@ type Rule struct {
 	// Hit only what is above a quota.
 	Over *Over `json:"over,omitempty"`
 
-	// Hit at most so many requests; dry runs count. Default: no bound.
+	// Hit at most so many requests; dry runs count, and so do the turns of a
+	// sequence that let a request pass. Default: no bound.
 	Times *int `json:"times,omitempty"`
 
 	// A text with placeholders, such as `{http.request.header.X-Order-Id}`:
