@@ -84,7 +84,7 @@ handle_errors {
 			{"/inner", "551", 551}, // the first point refuses it
 			{"/inner", "phase response; delay 1ms", 200},
 			{"/inner", "error 503; pass", 418}, // malformed
-			{"/inner", "error 503", 503},       // by the first point and again by the error route's
+			{"/inner", "error 503", 419},       // by the first point; then the rule of the error route, where the trigger is over
 			{"/other", "551", 200},
 			{"/other", "pass", 200},
 		} {
