@@ -424,6 +424,34 @@ func TestSwitchOfGroupIsKept(t *testing.T) {
 	})
 }
 
+// A halt that this Caddy alone has been given while it was not in the group stays
+// when it joins the group again, whatever the group was when it left.
+func TestSwitchWhenJoiningAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t, shop, "")
+		storage := n.app.ctx.Storage()
+		sw := experiments.NewSwitch(t.Context())
+		other := experiments.NewGroup("g", sw, experiments.NewStore(sw, nil, process.places)).Member(storage, n.logger)
+		if err := other.Halt(newState(true, whyAPI)); err != nil {
+			t.Fatal(err)
+		}
+		process.group("g").Member(storage, n.logger).Sync(t.Context())
+		if !process.sw.Halted() {
+			t.Fatal("not halted with the group")
+		}
+		if err := other.Resume(newState(false, whyAPI)); err != nil {
+			t.Fatal(err)
+		}
+		n.want(200, "POST", "/resume", "", "")
+		n.want(200, "POST", "/halt", "", "")
+		process.group("g").Member(storage, n.logger).Sync(t.Context())
+		if !process.sw.Halted() {
+			t.Error("the group has taken a halt back that was not its own")
+		}
+		time.Sleep(time.Minute) // Caddy's storage is slow to notice that a lock has been released
+	})
+}
+
 // The switch is kept for the next process, as it was last.
 func TestSwitchIsKept(t *testing.T) {
 	n := startNode(t, shop, "")
