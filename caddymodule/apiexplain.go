@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"crypto/tls"
 	"encoding/json"
 	"net"
@@ -157,9 +156,7 @@ func (e *explainRequest) build(target *url.URL) *http.Request {
 		r.TLS = &tls.ConnectionState{HandshakeComplete: true} // matchers of addresses want it
 	}
 	r.RemoteAddr = net.JoinHostPort(e.Client, "0")
-	// Caddy's placeholder of the local address panics without one
-	r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, new(net.UnixAddr)))
-	r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), &discarded{header: make(http.Header)}, nil)
+	r = toMatch(r, caddy.NewReplacer(), &discarded{header: make(http.Header)})
 	caddyhttp.SetVar(r.Context(), caddyhttp.ClientIPVarKey, e.Client)
 	return r
 }

@@ -31,15 +31,11 @@ func (h *Handler) hold(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 			return d
 		},
 		inject: func(d rules.Decision, reply caddyhttp.HandlerFunc) error {
-			return h.inject(lent.writer, r, reply, d)
+			return h.inject(lent.writer, lent.request, reply, d)
 		},
 	}
 	upstreamRequest := r.WithContext(ctx)
 	upstreamRequest.Body = lent.upstream
-	if r.Body != nil && r.Body != http.NoBody {
-		r = r.WithContext(r.Context())
-		r.Body = lent.rest
-	}
 	return hw.serve(next, upstreamRequest)
 }
 

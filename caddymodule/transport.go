@@ -132,16 +132,21 @@ func (t *Transport) decide(r *http.Request) (rules.Decision, error) {
 // healthCheckToMatch gives an active health check what matchers and keys look
 // for in the request of a client: variables, its placeholders and the upstream.
 func healthCheckToMatch(r *http.Request) *http.Request {
-	// Caddy's placeholder of the local address panics without one
-	ctx := context.WithValue(r.Context(), http.LocalAddrContextKey, new(net.UnixAddr))
 	repl := caddy.NewReplacer()
-	if upstream, ok := reverseproxy.GetDialInfo(ctx); ok {
+	if upstream, ok := reverseproxy.GetDialInfo(r.Context()); ok {
 		repl.Set("http.reverse_proxy.upstream.address", upstream.String())
 		repl.Set("http.reverse_proxy.upstream.hostport", upstream.Address)
 		repl.Set("http.reverse_proxy.upstream.host", upstream.Host)
 		repl.Set("http.reverse_proxy.upstream.port", upstream.Port)
 	}
-	return caddyhttp.PrepareRequest(r.WithContext(ctx), repl, nil, nil)
+	return toMatch(r, repl, nil)
+}
+
+// toMatch makes a request that no server has taken one that matchers can look at.
+func toMatch(r *http.Request, repl *caddy.Replacer, w http.ResponseWriter) *http.Request {
+	// Caddy's placeholder of the local address panics without one
+	ctx := context.WithValue(r.Context(), http.LocalAddrContextKey, new(net.UnixAddr))
+	return caddyhttp.PrepareRequest(r.WithContext(ctx), repl, w, nil)
 }
 
 // decideOnReply makes the attempt and lets a rule of phase response fire on the

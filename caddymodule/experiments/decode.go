@@ -27,7 +27,7 @@ func Decode(data []byte, into any) error {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("reading JSON: there is more behind the value")
 	}
-	err := Unique(data)
+	err := unique(data)
 	if err == nil {
 		err = checkCase("", data, reflect.TypeOf(into), "")
 	}

@@ -44,6 +44,10 @@ func Unique(data []byte) error {
 	if err := checkDepth(data); err != nil {
 		return err
 	}
+	return unique(data)
+}
+
+func unique(data []byte) error {
 	pass := func(string, string) error { return nil }
 	return walk("", json.NewDecoder(bytes.NewReader(data)), pass, pass)
 }

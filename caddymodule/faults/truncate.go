@@ -100,7 +100,7 @@ func (f *Truncate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 // there is a pause, before the client is told.
 func (f *Truncate) cut(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, pause pause) (err error) {
 	c, upstream := &cutter{f: f, pause: pause}, r
-	if pause != nil && r.Body != nil && r.Body != http.NoBody {
+	if pause != nil && r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody {
 		lent := LendBody(r)
 		upstream = r.WithContext(r.Context())
 		upstream.Body = lent
