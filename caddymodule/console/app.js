@@ -12,29 +12,33 @@ import * as start from "./start.js";
 const period = 1000; // milliseconds between two readings
 
 let timer;
-let loaded = false; // the parts that need more than the state
+let readings = 0;
+let loaded = false; // what does not change while Caddy runs
 
 // refresh reads the state, shows it, and does so again after a while. A page
-// that nobody sees asks nothing.
+// that nobody sees asks nothing. What a later reading has overtaken is not
+// shown: it may be from before a change that was made here.
 async function refresh() {
   clearTimeout(timer);
+  const reading = ++readings;
   try {
+    if (!loaded) await load();
     const state = await call("GET", "");
     const { ended } = await call("GET", "experiments?ended");
+    if (reading !== readings) return;
     showSwitch(state);
     overview.show(state, refresh);
     overview.showEnded(ended, state.experiments, refresh);
     start.showPoints(state.points);
     feed.showRules(state);
-    if (!loaded) await load();
     problem(state.share?.error ? `Out of step with the group '${state.share.group}': ${state.share.error}` : "");
   } catch (error) {
+    if (reading !== readings) return;
     text(byId("status-text"), "No answer");
     document.documentElement.classList.add("lost");
     document.title = "No answer – Faults";
     problem(error.message + " What stands here may be out of date.");
   }
-  clearTimeout(timer);
   if (!document.hidden) timer = setTimeout(refresh, period);
 }
 
@@ -44,7 +48,6 @@ async function load() {
   loaded = true;
   start.begin(kinds, refresh);
   catalogue.begin(codes);
-  feed.begin();
 }
 
 function problem(message) {
@@ -103,5 +106,6 @@ document.addEventListener("visibilitychange", () => { if (!document.hidden) refr
 
 text(byId("where"), location.host);
 explain.begin();
+feed.begin();
 view();
 refresh();

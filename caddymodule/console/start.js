@@ -30,8 +30,8 @@ let changed = () => {};
 let fromLine = null; // the rule that the line means; null while it means none
 let asked = 0;
 
-// begin sets the form up for these kinds of fault. change is called when an
-// experiment has begun.
+// begin sets the form up for these kinds of fault. Before that it takes no input,
+// which would be written over. change is called when an experiment has begun.
 export function begin(kinds, change) {
   changed = change;
   const usable = kinds.filter((kind) => !unusable.includes(kind));
@@ -45,6 +45,7 @@ export function begin(kinds, change) {
   byId("start-name").value = freshName();
   showSettings();
   write();
+  byId("start-form").inert = false;
 }
 
 // showPoints lists the injection points to choose from. Everything at once is

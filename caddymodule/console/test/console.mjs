@@ -84,7 +84,7 @@ async function until(what, check) {
     if (found) return found;
     await new Promise((later) => setTimeout(later, 50));
   }
-  throw new Error("still not after 10 s: " + what);
+  throw new Error("still not after 30 s: " + what);
 }
 
 // ask sends a request with any header fields; fetch allows only some.
@@ -204,6 +204,47 @@ const tests = {
       return await page.locator('#points [data-rule="moved"] .figures b').first().textContent() !== "0";
     });
     assert.match(await page.locator('#points [data-rule="slow"] code').textContent(), /^percent 10; delay 20ms 200ms$/);
+    await close(page);
+  },
+
+  async "the form waits until it can be used, and says so"() {
+    const page = await open();
+    let answer;
+    await page.route("**/fault/kinds", (route) => { answer = () => route.continue(); });
+    await page.goto(origin + "/#start");
+    await page.reload();
+    await until("the page asks for the kinds", async () => answer);
+    const form = page.locator("#start-form");
+    assert.equal(await form.evaluate((form) => form.inert), true);
+    assert.equal(await page.locator("#status-text").textContent(), "connecting …");
+    await answer();
+    await page.locator("#status-text", { hasText: "Live" }).waitFor();
+    assert.equal(await form.evaluate((form) => form.inert), false);
+    assert.equal(await page.locator("#start-line").inputValue(), "respond 503");
+    await close(page);
+  },
+
+  async "what a later answer has overtaken is not shown"() {
+    const page = await open();
+    let late;
+    await page.route("**/fault/", async (route) => {
+      const answer = await route.fetch();
+      if (late) return route.fulfill({ response: answer });
+      late = () => route.fulfill({ response: answer });
+    });
+    await until("a reading is under way", async () => late);
+    await page.getByRole("button", { name: "Halt all faults" }).click();
+    await page.getByText(/Halted at .* by api/).waitFor();
+    await page.evaluate(() => {
+      const status = document.querySelector("#status-text");
+      window.shown = [];
+      new MutationObserver(() => window.shown.push(status.textContent)).observe(status, { childList: true });
+    });
+    await Promise.all([page.waitForResponse((answer) => answer.url().endsWith("/fault/experiments?ended")), late()]);
+    await page.getByRole("button", { name: "Resume …" }).click();
+    await page.getByRole("button", { name: "Resume", exact: true }).click();
+    await page.getByText("Live", { exact: true }).waitFor();
+    assert.deepEqual(await page.evaluate(() => window.shown), ["Live"]);
     await close(page);
   },
 
