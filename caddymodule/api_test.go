@@ -278,17 +278,17 @@ func TestAPIMethods(t *testing.T) {
 func TestAPIConditions(t *testing.T) {
 	n := startNode(t, shop, "")
 	const path = "/experiments/a"
-	n.want(412, "PUT", path, slow500, "changed meanwhile", "If-Match", "*")
-	n.want(412, "PUT", path, slow500, "changed meanwhile", "If-Match", `"1"`)
+	n.want(412, "PUT", path, slow500, "there is no experiment 'a'", "If-Match", "*")
+	n.want(412, "PUT", path, slow500, "there is no experiment 'a'", "If-Match", `"1"`)
 	first := n.want(201, "PUT", path, slow500, "", "If-None-Match", "*").Header().Get("ETag")
-	n.want(412, "PUT", path, slow500, "changed meanwhile", "If-None-Match", "*")
+	n.want(412, "PUT", path, slow500, "there is an experiment 'a'", "If-None-Match", "*")
 	second := n.want(200, "PUT", path, slow500, "", "If-Match", first).Header().Get("ETag")
 	if got := n.do("GET", path, "").Header().Get("ETag"); got != second || second == first {
 		t.Errorf("got ETags %s, %s and %s", first, second, got)
 	}
-	n.want(412, "PUT", path, slow500, "changed meanwhile", "If-Match", first)
-	n.want(412, "PATCH", path, `{"note": "x"}`, "changed meanwhile", "If-Match", first)
-	n.want(412, "DELETE", path, "", "changed meanwhile", "If-Match", first)
+	n.want(412, "PUT", path, slow500, "by now of revision ", "If-Match", first)
+	n.want(412, "PATCH", path, `{"note": "x"}`, "by now of revision ", "If-Match", first)
+	n.want(412, "DELETE", path, "", "by now of revision ", "If-Match", first)
 	third := n.want(200, "PATCH", path, `{"note": "x"}`, "", "If-Match", `"0", `+second).Header().Get("ETag")
 	n.want(204, "DELETE", path, "", "", "If-Match", third)
 }
@@ -548,6 +548,31 @@ func TestAPIRuleOffAndReset(t *testing.T) {
 	}
 }
 
+// The place in a seed belongs to the point: it is set back with all of its rules.
+func TestAPIResetSeed(t *testing.T) {
+	n := startNode(t, `{"point": "seeded", "seed": 7, "rules": [{"name": "some", "percent": 30, "faults": [{"fault": "respond", "status_code": 500}]}]}`, "")
+	run := func() (got []int) {
+		for range 20 {
+			got = append(got, n.hit("/"))
+		}
+		return got
+	}
+	first := run()
+	for _, tt := range []struct {
+		query  string
+		repeat bool
+	}{
+		{"", true}, {"?point=seeded", true}, {"?rule=some", false}, {"?point=seeded&rule=some", false},
+	} {
+		n.want(200, "POST", "/reset", "", "")
+		run()
+		n.want(200, "POST", "/reset"+tt.query, "", "")
+		if got := run(); slices.Equal(got, first) != tt.repeat {
+			t.Errorf("reset%s: got %v after %v", tt.query, got, first)
+		}
+	}
+}
+
 // Triggers are set back as rules are, by the name that they are counted under.
 func TestAPIResetTriggers(t *testing.T) {
 	n := startNode(t, `{"point": "first", "triggers": [{"source": "header"}, {"source": "cookie"}]}`, "")
@@ -565,6 +590,7 @@ func TestAPIResetTriggers(t *testing.T) {
 		n.want(200, "POST", "/reset", "", "")
 		ask(n.Handler, "X-Fault", "551")
 		ask(second, "X-Fault", "551")
+		n.want(200, "GET", "/", "", `"hits": 1`)
 		n.want(200, "POST", "/reset"+tt.query, "", fmt.Sprintf(`"reset": %d`, tt.reset))
 		n.want(200, "GET", fmt.Sprint("/verify?rule=trigger&point=first&exactly=", tt.first), "", "")
 		n.want(200, "GET", fmt.Sprint("/verify?rule=trigger&point=second&exactly=", tt.second), "", "")

@@ -36,8 +36,16 @@ type pointView struct {
 	Point    string                   `json:"point"`
 	Match    caddyhttp.RawMatcherSets `json:"match,omitempty"`
 	Line     string                   `json:"line,omitempty"` // match, as it is written in a line
-	Triggers []*Trigger               `json:"triggers,omitempty"`
+	Triggers []triggerView            `json:"triggers,omitempty"`
 	Rules    []ruleView               `json:"rules"`
+}
+
+// triggerView is one trigger of it.
+type triggerView struct {
+	Trigger
+
+	// Hits is how often it was obeyed, since load or since the last reset.
+	Hits uint64 `json:"hits"`
 }
 
 // ruleView is one rule of it.
@@ -89,11 +97,11 @@ func newPointView(p *rules.Point) pointView {
 	}
 	if h, ok := p.Tag.(*Handler); ok {
 		for _, t := range h.Triggers {
-			shown := *t
+			shown := triggerView{*t, t.hits()}
 			if shown.Key != "" {
 				shown.Key = "***"
 			}
-			view.Triggers = append(view.Triggers, &shown)
+			view.Triggers = append(view.Triggers, shown)
 		}
 	}
 	for _, rule := range p.Rules {
@@ -196,6 +204,13 @@ func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
 		return refuse(http.StatusNotFound, "no rule%s", atPoint(point))
 	default:
 		return refuse(http.StatusNotFound, "no rule '%s'%s", name, atPoint(point))
+	}
+	if app := process.current(); app != nil && name == "" {
+		for _, p := range app.points.Points() {
+			if point == "" || p.Name == point {
+				p.Reset()
+			}
+		}
 	}
 	for _, rule := range found {
 		rule.Reset()

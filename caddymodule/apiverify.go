@@ -163,7 +163,7 @@ func (v *verification) count() (count int, all bool, err error) {
 		count, known = count+int(rule.Stats().Hits), true
 	}
 	for _, t := range findTriggers(v.point, v.rule) {
-		count, known = count+t.hits(), true
+		count, known = count+int(t.hits()), true
 	}
 	e, on := v.experiment()
 	if e != nil && (on || !known) && (v.point == "" || slices.Contains(e.Points, v.point)) {
@@ -220,4 +220,4 @@ func findTriggers(point, name string) []*Trigger {
 }
 
 // hits is how often the trigger has been obeyed.
-func (t *Trigger) hits() int { return int(t.parser.brought.Hits()) }
+func (t *Trigger) hits() uint64 { return t.parser.brought.Hits() }

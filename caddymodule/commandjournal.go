@@ -129,7 +129,8 @@ any other error, such as a rule that is not known.
 
 With --since the entries of the journal are counted from then on; it is an
 instant (RFC 3339) or how long ago. A journal that does not reach back that far
-is an error, unless what it has decides. With --wait an assertion that does not
+is an error, unless what it has decides; it begins with the process, and does not
+know what an earlier one has done. With --wait an assertion that does not
 hold yet has this much time, which goes on over reloads.`,
 		Example: `  caddy fault verify --rule slow --at-least 3 --wait 10s
   caddy fault verify --rule trigger --point checkout --exactly 1`,

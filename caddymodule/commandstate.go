@@ -36,7 +36,7 @@ func printState(out io.Writer, v *stateView) error {
 	t := newTable(out, "POINT", "RULE", "FAULTS", "SWITCH", "HITS", "PASSED")
 	for _, p := range v.Points {
 		for _, trigger := range p.Triggers {
-			t.row(p.Point, triggerRule, "as "+trigger.place()+" asks", "", "", "")
+			t.row(p.Point, triggerRule, "as "+trigger.place()+" asks", "", trigger.Hits, "")
 		}
 		for _, rule := range p.Rules {
 			t.row(p.Point, rule.Name, kindsOf(rule.Rule), onOrOff(rule.Off), rule.Hits, passedText(rule.Passed))
@@ -170,7 +170,8 @@ func resetCommand() *cobra.Command {
 		Short: "Sets counters back to the start",
 		Long: `
 Sets the counters of rules and experiments back to the start: hits, skip, times,
-every, over and the steps of a sequence; of triggers, the hits.`,
+every, over and the steps of a sequence; of triggers, the hits; and, without
+--rule, the place in a point's seed.`,
 		Args: cobra.NoArgs,
 		RunE: inSession(func(s *session) error {
 			return tell(s, "/reset"+s.query("point", "rule"), func(v *resetView) string {

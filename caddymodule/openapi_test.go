@@ -135,7 +135,7 @@ var described = map[string]reflect.Type{
 	"State":           reflect.TypeFor[stateView](),
 	"Switch":          reflect.TypeFor[turnView](),
 	"SwitchedRule":    reflect.TypeFor[switchedRule](),
-	"Trigger":         reflect.TypeFor[Trigger](),
+	"TriggerState":    reflect.TypeFor[triggerView](),
 	"Verdict":         reflect.TypeFor[rules.Verdict](),
 	"Verification":    reflect.TypeFor[verifyView](),
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -16,7 +17,7 @@ import (
 var (
 	ErrHalted   = errors.New("faults are halted: resume first")
 	ErrUnknown  = errors.New("no such experiment")
-	ErrModified = errors.New("the experiment has been changed meanwhile")
+	ErrModified = errors.New("precondition failed")
 )
 
 // Loader makes the rule of an experiment ready, and tells how to undo that.
@@ -160,9 +161,17 @@ func (s *Store) admitLocked(name string, when Condition) error {
 	case s.sw.Halted():
 		return ErrHalted
 	case when != nil && !when(s.live[name]):
-		return ErrModified
+		return modified(name, s.live[name])
 	}
 	return nil
+}
+
+// modified is ErrModified and why.
+func modified(name string, now *Live) error {
+	if now == nil {
+		return fmt.Errorf("%w: there is no experiment '%s'", ErrModified, name)
+	}
+	return fmt.Errorf("%w: there is an experiment '%s', by now of revision %d", ErrModified, name, now.Revision)
 }
 
 // has reports why the experiment cannot be ended; nil: it can.
@@ -177,7 +186,7 @@ func (s *Store) hasLocked(name string, when Condition) error {
 	case l == nil:
 		return ErrUnknown
 	case when != nil && !when(l):
-		return ErrModified
+		return modified(name, l)
 	}
 	return nil
 }

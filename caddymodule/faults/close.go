@@ -21,7 +21,7 @@ func init() {
 // the other streams of the connection live on.
 //
 // In a transport the attempt fails with EOF once the request has been sent,
-// which Caddy tries again for GET, unless `lb_retry_match` says more.
+// which Caddy tries again for GET, or for what `lb_retry_match` says instead.
 //
 // The reset fault is the rude one: it breaks the TCP connection.
 type Close struct{}

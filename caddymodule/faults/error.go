@@ -21,8 +21,8 @@ func init() {
 // status, and an error is logged.
 //
 // In a transport the attempt fails once the request has been sent, which Caddy
-// tries again for GET, unless `lb_retry_match` says more; the last failure goes
-// to the error routes.
+// tries again for GET, or for what `lb_retry_match` says instead; the last failure
+// goes to the error routes.
 //
 // What the client sees is the same over every protocol: what the error routes
 // make of it. Over HTTP/1.1 a status that Go has no phrase for carries its

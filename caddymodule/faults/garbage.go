@@ -28,7 +28,7 @@ func init() {
 // connection live on.
 //
 // In a transport the attempt fails once the request has been sent, which Caddy
-// tries again for GET, unless `lb_retry_match` says more.
+// tries again for GET, or for what `lb_retry_match` says instead.
 type Garbage struct {
 	// How many bytes to send, from 1 to 1048576. Default: 64.
 	Bytes *int64 `json:"bytes,omitempty"`

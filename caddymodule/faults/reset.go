@@ -23,7 +23,7 @@ func init() {
 // streams of the connection live on.
 //
 // In a transport the attempt fails with ECONNRESET once the request has been
-// sent, which Caddy tries again for GET, unless `lb_retry_match` says more.
+// sent, which Caddy tries again for GET, or for what `lb_retry_match` says instead.
 type Reset struct{}
 
 // CaddyModule returns the Caddy module information.

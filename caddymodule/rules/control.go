@@ -16,6 +16,9 @@ type Stats struct {
 	Keys int `json:"keys,omitempty"`
 }
 
+// Reset begins the numbers of the seed again. The rules have resets of their own.
+func (p *Point) Reset() { p.draws.Store(0) }
+
 // Stats reads the rule's counters.
 func (rl *Rule) Stats() Stats {
 	c := rl.counters
