@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -211,7 +212,7 @@ func checkPlaces(e *experiments.Experiment) error {
 	for _, name := range e.Points {
 		there := func(place experiments.Place) bool { return place.Point == name }
 		if name != experiments.Everywhere && !slices.ContainsFunc(known, there) {
-			return refuse(http.StatusNotFound, "no injection point '%s'; there are: %s", name, strings.Join(pointNames(known), ", "))
+			return refuse(http.StatusNotFound, "no injection point '%s'; there are: %s", name, cmp.Or(strings.Join(pointNames(known), ", "), "none"))
 		}
 	}
 	for _, name := range appliesTo(e) {

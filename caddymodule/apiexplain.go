@@ -126,10 +126,10 @@ func (e *explainRequest) request() (func() *http.Request, error) {
 	}
 	target, err := url.Parse(e.URL)
 	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "url: %v", err)
+		return nil, refuse(http.StatusBadRequest, "url: %v; want a path, such as /api/orders, or all of it, such as https://example.com/api/orders", err)
 	}
 	if target.Opaque != "" || target.Host == "" && !strings.HasPrefix(target.Path, "/") {
-		return nil, refuse(http.StatusBadRequest, "url: '%s' is neither absolute nor a path", e.URL)
+		return nil, refuse(http.StatusBadRequest, "url: '%s' is neither a path, such as /api/orders, nor whole, such as https://example.com/api/orders", e.URL)
 	}
 	if _, err := http.NewRequest(e.Method, target.RequestURI(), nil); err != nil { //nolint:noctx // only to see whether it can be made
 		return nil, refuse(http.StatusBadRequest, "method: %v", err)
