@@ -247,6 +247,34 @@ func TestAppMaxActive(t *testing.T) {
 	})
 }
 
+// What is let pass for such a reason holds no place of the rule's own max_active.
+func TestAppMaxActiveHoldsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t, `{"rules": [
+			{"match": [{"path": ["/slow"]}], "faults": [{"fault": "delay", "duration": "1m"}]},
+			{"match": [{"path": ["/own"]}], "max_active": 1, "faults": [{"fault": "respond", "status_code": 503}]}
+		]}`, `{"max_active": 1}`)
+		var slow sync.WaitGroup
+		slow.Go(func() { n.hit("/slow") })
+		synctest.Wait()
+		w := httptest.NewRecorder()
+		err := n.Handler.ServeHTTP(w, request("GET", "/own", w), caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error {
+			if got := n.Handler.Rules[1].Stats().Active; got != 0 {
+				t.Errorf("%d active", got)
+			}
+			slow.Wait()
+			if got := n.hit("/own"); got != 503 {
+				t.Errorf("got %d, want 503 beside one that passes", got)
+			}
+			return nil
+		}))
+		if err != nil {
+			t.Error(err)
+		}
+		process.beginExit()
+	})
+}
+
 func TestAppDryRun(t *testing.T) {
 	n := startNode(t, `{"point": "dry", "rules": [{"match": [{"path": ["/own"]}], "faults": [{"fault": "close"}]}]}`, `{"dry_run": true}`)
 	wantPassed(t, n.Handler, "dry_run", 1)

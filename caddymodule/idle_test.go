@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -54,6 +55,29 @@ func TestIdle(t *testing.T) {
 					t.Errorf("%d passed, want %d", got, want)
 				}
 			})
+		}
+	}
+}
+
+// A choose behind another one draws by what is left of the draw, which what tells
+// idle hits has to know.
+func TestIdleTwoDraws(t *testing.T) {
+	const second = `{"fault": "choose", "branches": [{"weight": 1}, {"weight": 1, "faults": [{"fault": "respond", "status_code": 503}]}]}`
+	for name, first := range map[string]string{
+		"plain":  `{"fault": "choose", "branches": [{"weight": 1}, {"weight": 1, "faults": [{"fault": "delay", "duration": "1ns"}]}]}`,
+		"nested": `{"fault": "choose", "branches": [{"weight": 1, "faults": [` + second + `]}, {"weight": 1}]}`,
+	} {
+		h := load(t, `{"seed": 1, "rules": [{"faults": [`+first+`, `+second+`]}]}`, "")
+		const requests = 4000
+		failed := 0
+		for range requests {
+			if ask(h).status == 503 {
+				failed++
+			}
+		}
+		want := map[string]float64{"plain": 0.5, "nested": 0.625}[name]
+		if got := float64(failed) / requests; math.Abs(got-want) > 0.03 {
+			t.Errorf("%s: %.3f of the requests failed, want %v", name, got, want)
 		}
 	}
 }

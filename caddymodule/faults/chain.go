@@ -73,13 +73,17 @@ func (c Chain) Fixed() bool {
 
 // Idle reports whether no fault of the chain does anything to this hit, as
 // [Idle] has it.
-func (c Chain) Idle(n uint64, u float64) bool {
+func (c Chain) Idle(n uint64, u float64) (idle bool, behind float64) {
 	for _, f := range c {
-		if idle, ok := f.(Idle); !ok || !idle.Idle(n, u) {
-			return false
+		may, ok := f.(Idle)
+		if !ok {
+			return false, u
+		}
+		if idle, u = may.Idle(n, u); !idle {
+			return false, u
 		}
 	}
-	return true
+	return true, u
 }
 
 // NewChain makes a chain of what Caddy has loaded for a list of faults.

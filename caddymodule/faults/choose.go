@@ -126,24 +126,24 @@ func (f *Choose) CheckPlace(p Place) error {
 }
 
 // Idle reports whether the draw falls on a branch that passes.
-func (f *Choose) Idle(n uint64, u float64) bool {
+func (f *Choose) Idle(n uint64, u float64) (idle bool, behind float64) {
 	if u != AnyDraw {
 		branch, within := f.pick(u)
 		return branch.chain.Idle(n, within)
 	}
 	for _, branch := range f.Branches {
-		if branch.Weight > 0 && !branch.chain.Idle(n, AnyDraw) {
-			return false
+		if idle, _ := branch.chain.Idle(n, AnyDraw); branch.Weight > 0 && !idle {
+			return false, AnyDraw
 		}
 	}
-	return true
+	return true, AnyDraw
 }
 
 // take finds the branch of this hit, and makes the request for it.
 func (f *Choose) take(r *http.Request) (*Branch, *http.Request) {
 	hit := *HitFrom(r.Context())
 	branch, u := f.pick(hit.U)
-	hit.U = u // uniform again within the branch, for what it may have to choose
+	hit.U = u // uniform again, for what the branch, or a choose behind this one, may have to choose
 	return branch, r.WithContext(WithHit(r.Context(), &hit))
 }
 

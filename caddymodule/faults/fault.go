@@ -72,8 +72,9 @@ type Fixed interface {
 // hit at all.
 type Idle interface {
 	// Idle reports whether the fault does nothing to the n-th hit of its rule
-	// with the draw u; with [AnyDraw], whatever the draw is.
-	Idle(n uint64, u float64) bool
+	// with the draw u, and which draw the faults behind it get, see [Hit];
+	// with [AnyDraw], whether so whatever the draw is.
+	Idle(n uint64, u float64) (idle bool, behind float64)
 }
 
 // AnyDraw stands for every draw there can be.
@@ -97,7 +98,8 @@ type Hit struct {
 	N uint64
 
 	// U is the number drawn for the request, rescaled to [0,1) within the
-	// rule's share: however small the percentage, U is uniform.
+	// rule's share, and behind a choose within that of its branch: however small
+	// the share, U is uniform.
 	U float64
 
 	// Start is when the request came.
@@ -118,6 +120,8 @@ type Hit struct {
 
 	// Delayed is told of a delay, for the metrics. It may be nil.
 	Delayed func(wait time.Duration)
+
+	chances uint64 // taken by Rand
 }
 
 // Pass counts a reply that the fault let pass unchanged.
@@ -134,11 +138,13 @@ func (h *Hit) delayed(wait time.Duration) {
 	}
 }
 
-// Rand is a generator for every further chance a kind needs. It is seeded from
-// U alone, so that a seeded or sticky point repeats itself in the kinds as well:
-// the number of a hit is another one on another node.
+// Rand is a generator for every further chance a kind needs, another one at each
+// call. It is seeded from U and the number of the call alone, so that a seeded or
+// sticky point repeats itself in the kinds as well: the number of a hit is another
+// one on another node. The kinds of a chain call it one after the other.
 func (h *Hit) Rand() *rand.Rand {
-	return rand.New(rand.NewPCG(math.Float64bits(h.U), 0)) //nolint:gosec // faults need speed and repeatability, not secrecy
+	h.chances++
+	return rand.New(rand.NewPCG(math.Float64bits(h.U), h.chances-1)) //nolint:gosec // faults need speed and repeatability, not secrecy
 }
 
 // Wait blocks until d is over or the fault has ended; both mean going on.

@@ -158,6 +158,12 @@ func TestRandRepeats(t *testing.T) {
 	if a, b := first.Rand().Uint64(), other.Rand().Uint64(); a == b {
 		t.Errorf("two draws got the same %d", a)
 	}
+	again.Rand()
+	if a, b := first.Rand().Uint64(), first.Rand().Uint64(); a == b {
+		t.Errorf("two kinds of a chain got the same %d", a)
+	} else if c := again.Rand().Uint64(); c != b && c != a {
+		t.Errorf("the further draws of two hits are %d, %d and %d", a, b, c)
+	}
 }
 
 func TestWait(t *testing.T) {

@@ -100,7 +100,9 @@ func (f *Sequence) CheckPlace(p Place) error {
 }
 
 // Idle reports whether it is the turn of a step that passes, or of none.
-func (f *Sequence) Idle(n uint64, u float64) bool { return f.step(n).Idle(n, u) }
+func (f *Sequence) Idle(n uint64, u float64) (idle bool, behind float64) {
+	return f.step(n).Idle(n, u)
+}
 
 // step is the one of the n-th hit, empty behind the last one.
 func (f *Sequence) step(n uint64) Chain {

@@ -41,22 +41,27 @@ func (d *Decision) Release() {
 	}
 }
 
-// TakeBack makes the hit none, for whoever cannot let it happen.
-func (d *Decision) TakeBack() { d.Rule.counters.takeBack(d.key) }
+// TakeBack makes the hit none, and ends its hold, for whoever cannot let it
+// happen.
+func (d *Decision) TakeBack() {
+	d.Rule.counters.takeBack(d.key)
+	d.Release()
+}
 
-// Spares reports whether the faults of the rule do nothing to this hit. Then it
-// is none; where that does not depend on the draw, its number stays used, for the
-// next hit has the next turn.
+// Spares reports whether the faults of the rule would leave this hit alone. Then
+// it is none, and is not held. A turn of a sequence that passes stays used, so
+// that the next hit gets the next one; where only the draw decided, as in choose,
+// the number is given back.
 func (d *Decision) Spares() bool {
 	chain := d.Rule.Faults
-	if !chain.Idle(d.N, d.U) {
+	if idle, _ := chain.Idle(d.N, d.U); !idle {
 		return false
 	}
-	if chain.Idle(d.N, faults.AnyDraw) {
-		d.Rule.counters.spare()
-	} else {
+	if idle, _ := chain.Idle(d.N, faults.AnyDraw); !idle {
 		d.TakeBack()
+		return true
 	}
+	d.Rule.counters.spare()
 	d.Release()
 	return true
 }

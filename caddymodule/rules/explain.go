@@ -131,7 +131,8 @@ func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (Verdict, e
 		v.Fires = true
 	}
 	if v.Fires {
-		if next := rl.counters.next(rl.key.of(r)); rl.Faults.Idle(next, faults.AnyDraw) {
+		next := rl.counters.next(rl.key.of(r))
+		if idle, _ := rl.Faults.Idle(next, faults.AnyDraw); idle {
 			v.Fires, v.Gate, v.Why = false, gatePass, fmt.Sprintf("hit %d is one that its faults let pass", next)
 		}
 	}
