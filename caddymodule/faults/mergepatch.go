@@ -22,6 +22,7 @@ func MergePatch(document, patch []byte) []byte {
 	if !ok {
 		target = object{begin: []byte("{"), end: []byte("}")}
 	}
+	target.index()
 	for _, change := range changes.members {
 		target.change(change)
 	}
@@ -32,14 +33,15 @@ func MergePatch(document, patch []byte) []byte {
 type object struct {
 	begin   []byte // with the opening brace
 	members []member
-	end     []byte // with the closing brace
+	end     []byte           // with the closing brace
+	places  map[string][]int // of the members by name, for changes
 }
 
 // A member is a name and its value, and the white space around them.
 type member struct {
 	name  string
 	lead  []byte // what stands before the value: name and colon
-	value []byte
+	value []byte // nil: taken out
 	after []byte // what stands before the comma
 }
 
@@ -73,22 +75,30 @@ func parseObject(text []byte) (object, bool) {
 	return o, true
 }
 
+// index makes the object ready to be changed.
+func (o *object) index() {
+	o.places = make(map[string][]int, len(o.members))
+	for i, m := range o.members {
+		o.places[m.name] = append(o.places[m.name], i)
+	}
+}
+
 // change merges one member of a patch into the object. A name that stands there
 // more than once is changed everywhere, for it is open which of them a reader
 // takes.
 func (o *object) change(c member) {
-	if string(c.value) == "null" {
-		o.members = slices.DeleteFunc(o.members, func(m member) bool { return m.name == c.name })
-		return
-	}
-	known := false
-	for i := range o.members {
-		if m := &o.members[i]; m.name == c.name {
+	places, removed := o.places[c.name], string(c.value) == "null"
+	for _, i := range places {
+		if m := &o.members[i]; removed {
+			m.value = nil
+		} else {
 			m.value = MergePatch(m.value, c.value)
-			known = true
 		}
 	}
-	if !known {
+	switch {
+	case removed:
+		delete(o.places, c.name)
+	case len(places) == 0:
 		o.add(c)
 	}
 }
@@ -100,6 +110,7 @@ func (o *object) add(c member) {
 		lead := o.members[n-1].lead
 		indent = lead[:bytes.IndexByte(lead, '"')]
 	}
+	o.places[c.name] = []int{len(o.members)}
 	o.members = append(o.members, member{
 		name:  c.name,
 		lead:  slices.Concat(indent, bytes.TrimLeft(c.lead, " \t\r\n")),
@@ -110,9 +121,10 @@ func (o *object) add(c member) {
 // text is the object as JSON.
 func (o *object) text() []byte {
 	text := slices.Clone(o.begin)
-	for i, m := range o.members {
+	left := slices.DeleteFunc(o.members, func(m member) bool { return m.value == nil })
+	for i, m := range left {
 		text = append(append(text, m.lead...), m.value...)
-		if i < len(o.members)-1 {
+		if i < len(left)-1 {
 			text = append(append(text, m.after...), ',')
 		}
 	}

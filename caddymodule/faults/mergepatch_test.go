@@ -2,9 +2,12 @@ package faults
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"reflect"
+	"strings"
 	"testing"
+	"time"
 )
 
 func TestMergePatch(t *testing.T) {
@@ -36,6 +39,8 @@ func TestMergePatch(t *testing.T) {
 		{"empty name", `{"":1}`, `{"":{"":2}}`, `{"":{"":2}}`},
 		{"white space", " {\n  \"a\" : 1 ,\n  \"b\": 2\n}\n", `{ "a":3, "c": 4 }`, " {\n  \"a\" : 3 ,\n  \"b\": 2,\n  \"c\": 4\n}\n"},
 		{"last one removed", "{\n  \"a\": 1,\n  \"b\": 2\n}", `{"b":null}`, "{\n  \"a\": 1\n}"},
+		{"removed and put", "{\n  \"a\": 1\n}", `{"a":null,"a":2,"b":3}`, "{\n  \"a\":2,\n  \"b\":3\n}"},
+		{"put and removed", `{"a":1}`, `{"b":2,"b":null}`, `{"a":1}`},
 		{"spaced patch", `1`, " [ 2 ]\n", `[ 2 ]`},
 	}
 	for _, tt := range tests {
@@ -44,6 +49,23 @@ func TestMergePatch(t *testing.T) {
 				t.Errorf("%s with %s: got %s, want %s", tt.document, tt.patch, got, tt.want)
 			}
 		})
+	}
+}
+
+// A patch of many members takes no time that grows with the square of them, which
+// would be half a minute here.
+func TestMergePatchOfMany(t *testing.T) {
+	var patch strings.Builder
+	for i := range 90_000 {
+		fmt.Fprintf(&patch, `,"%05x":1`, i)
+	}
+	text := "{" + patch.String()[1:] + "}"
+	start := time.Now()
+	if got := MergePatch([]byte("{}"), []byte(text)); string(got) != text {
+		t.Errorf("got %d bytes, want the patch's %d", len(got), len(text))
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("took %v", took)
 	}
 }
 
