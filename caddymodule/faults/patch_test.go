@@ -249,3 +249,23 @@ func TestPatchRefused(t *testing.T) {
 		}
 	}
 }
+
+// A halt lets go of a reply that is held: nothing more goes wrong with it.
+func TestPatchHalted(t *testing.T) {
+	halt := make(chan struct{})
+	r := request(http.MethodGet)
+	r = r.WithContext(WithHit(r.Context(), &Hit{Ended: halt}))
+	resp, err := runFault(t, parse(t, new(Patch), "patch {\n json {\"a\":2}\n}"), r, func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"a":`)
+		close(halt)
+		_, err := io.WriteString(w, `1}`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, _ := io.ReadAll(resp.Body); string(body) != `{"a":1}` {
+		t.Errorf("got %s", body)
+	}
+}

@@ -233,8 +233,13 @@ func (pw *patchWriter) breakOff() {
 	}
 }
 
-// sendHeld sends the held reply with its new body, if it can have one.
+// sendHeld sends the held reply with its new body, if it can have one. After a
+// halt it is sent as it is.
 func (pw *patchWriter) sendHeld() {
+	if hasEnded(HitFrom(pw.r.Context())) {
+		_ = pw.unhold()
+		return
+	}
 	body, reason := pw.fault.newBody(pw.held, pw.encoding)
 	if reason != "" {
 		pw.skip(reason)
