@@ -265,10 +265,14 @@ func (hw *heldWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if hw.replaced {
 		return nil, nil, errReplaced
 	}
-	if hw.out == nil {
-		hw.out = hw.ResponseWriter
+	if hw.out != nil {
+		return http.NewResponseController(hw.out).Hijack()
 	}
-	return http.NewResponseController(hw.out).Hijack()
+	conn, brw, err := http.NewResponseController(hw.ResponseWriter).Hijack()
+	if err == nil {
+		hw.out = hw.ResponseWriter // there is no reply to decide on any more
+	}
+	return conn, brw, err
 }
 
 // Interface guards

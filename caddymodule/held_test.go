@@ -362,6 +362,21 @@ func TestReplacedCannotBeHijacked(t *testing.T) {
 	}
 }
 
+// A connection that could not be taken over leaves the reply to come.
+func TestHeldHijackFails(t *testing.T) {
+	h := load(t, onResponse(respond551), "")
+	resp, _, err := get(t, h, "/", func(w http.ResponseWriter, _ *http.Request) error {
+		if _, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			t.Error("the recorder was hijacked")
+		}
+		w.WriteHeader(200)
+		return nil
+	})
+	if err != nil || resp.StatusCode != 551 {
+		t.Errorf("got %d, %v; want 551", resp.StatusCode, err)
+	}
+}
+
 // Leaving while the held reply is delayed ends the request.
 func TestHeldClientLeaves(t *testing.T) {
 	h := load(t, onResponse(`{"fault": "delay", "duration": "1h"}`), "")
