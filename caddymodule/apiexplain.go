@@ -143,6 +143,7 @@ func (e *explainRequest) request() (func() *http.Request, error) {
 func (e *explainRequest) build(target *url.URL) *http.Request {
 	r, _ := http.NewRequest(e.Method, target.RequestURI(), http.NoBody) //nolint:noctx // it has been made before
 	r.Host, r.RequestURI = target.Host, target.RequestURI()
+	r.URL, _ = url.ParseRequestURI(r.RequestURI) // as servers do: NewRequest takes a host out of //a/b
 	for name, values := range e.Header {
 		for _, value := range values {
 			r.Header.Add(name, value)

@@ -146,7 +146,7 @@ func healthCheckToMatch(r *http.Request) *http.Request {
 func toMatch(r *http.Request, repl *caddy.Replacer, w http.ResponseWriter) *http.Request {
 	// Caddy's placeholder of the local address panics without one
 	ctx := context.WithValue(r.Context(), http.LocalAddrContextKey, new(net.UnixAddr))
-	return caddyhttp.PrepareRequest(r.WithContext(ctx), repl, w, nil)
+	return caddyhttp.PrepareRequest(r.WithContext(ctx), repl, w, new(caddyhttp.Server)) // placeholders ask it whether it ends
 }
 
 // decideOnReply makes the attempt and lets a rule of phase response fire on the
