@@ -202,6 +202,7 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "PUT", "/experiments/b", `{"points": ["*"]}`, "faults: "},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "start": "soon", ` + faults, "bad start 'soon'"},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "faults": [{"fault": "explode"}]}`, "explode"},
+		{400, "PUT", "/experiments/b", `{"points": ["*"], "match": [{"header_regexp": {"X": null}}], "faults": [{"fault": "close"}]}`, "a module panicked while it was loaded"},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "faults": [{"fault": "respond", "status": 1}]}`, "status"},
 		{400, "PUT", "/experiments/b", `{"match": [{"colour": "red"}], ` + faults, "colour"},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "faults": [{"fault": "respond", "body_file": "x"}]}`, "body_file"},
@@ -631,6 +632,14 @@ func TestAPIExplain(t *testing.T) {
 		}
 	}
 	n.want(200, "GET", "/verify?rule=once&exactly=0", "", "")
+}
+
+// The path is as a server would read it, and there is a server to ask.
+func TestAPIExplainAsServed(t *testing.T) {
+	n := startNode(t, `{"point": "in", "rules": [{"name": "twice", "match": [{"path": ["//api/x"], "host": ["a.test"]}], "faults": [{"fault": "close"}]}]}`, "")
+	n.want(200, "POST", "/explain", `{"url": "http://a.test//api/x"}`, `"fires": true`)
+	n.put("ending", `{"match": [{"vars": {"{http.shutting_down}": ["false"]}}], "per": "{http.time_until_shutdown}", "times": 3, "faults": [{"fault": "close"}]}`)
+	n.want(200, "POST", "/explain", `{"url": "/x"}`, `"fires": true`)
 }
 
 // What a matcher cannot tell is said at its point; the others have their answers.

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -152,6 +153,10 @@ func (c *control) findRules(point, name string) []*rules.Rule {
 // loadExperiment makes the rule of an experiment ready. It has a context of its
 // own, which outlives the configuration that is running: what is loaded stays
 // when that goes.
+//
+// It may come from the storage of a group, read by a goroutine of its own, and
+// modules that load it may panic, as Caddy's header_regexp does for a null: that
+// must not end the process.
 func (c *control) loadExperiment(e *experiments.Experiment) (unload func(), err error) {
 	app := c.current()
 	if app == nil {
@@ -159,16 +164,19 @@ func (c *control) loadExperiment(e *experiments.Experiment) (unload func(), err 
 	}
 	parent := app.ctx
 	parent.Context = context.WithoutCancel(parent.Context)
-	ctx, cancel := caddy.NewContext(parent)
 	if e.Place, err = c.placeOfExperiment(e); err != nil {
-		cancel()
 		return nil, err
 	}
-	if err := rules.LoadGuest(ctx, &e.Rule); err != nil {
-		cancel()
-		return nil, err
-	}
-	return cancel, nil
+	ctx, cancel := caddy.NewContext(parent)
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			err = fmt.Errorf("a module panicked while it was loaded: %v", panicked)
+		}
+		if err != nil {
+			cancel()
+		}
+	}()
+	return cancel, rules.LoadGuest(ctx, &e.Rule)
 }
 
 // placeOfExperiment is where its faults run: not all kinds have a meaning at a

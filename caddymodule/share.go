@@ -102,17 +102,22 @@ func (s *Share) stop() {
 // group is the one of that name. It belongs to the process: a halt that could
 // not be delivered yet must outlive a reload.
 func (c *control) group(name string) *experiments.Group {
-	running := c.shared()
+	running, group := c.shared(), c.knownGroup(name)
+	if running == nil || running.Name() != name {
+		kept := c.kept.Load()
+		group.Join(kept.Halted && kept.Group == name) // not under c.mu, which a group that changes asks for, too
+	}
+	return group
+}
+
+// knownGroup is the one of that name, made if there was none.
+func (c *control) knownGroup(name string) *experiments.Group {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	group := c.groups[name]
 	if group == nil {
 		group = experiments.NewGroup(name, c.sw, c.store)
 		c.groups[name] = group
-	}
-	if running == nil || running.Name() != name {
-		kept := c.kept.Load()
-		group.Join(kept.Halted && kept.Group == name)
 	}
 	return group
 }
