@@ -611,7 +611,7 @@ func TestAPIExplain(t *testing.T) {
 		{`{"url": "/in/"}`, `in true exp:match once:match`},
 		{`{"url": "https://b.test/in/"}`, `in true exp:match once`},
 		{`{"url": "http://a.test/in/"}`, `in true exp once:match`},
-		{`{"url": "/in/", "header": {"Host": "a.test", "X": ["0", "1"]}}`, `in true exp once`},
+		{`{"url": "/in/", "header": {"Host": "a.test", "X": ["0", "1"]}}`, `in true exp once:before`},
 		{`{"url": "/in/", "client": "192.0.2.7"}`, `in true exp:match once`},
 		{`{"url": "/in/", "client": "::1", "method": "POST"}`, `in true exp:match once:match`},
 	} {

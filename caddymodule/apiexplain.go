@@ -113,6 +113,7 @@ func explainAt(p *rules.Point, r *http.Request) explainPoint {
 	match, verdicts, err := p.Explain(r, process.store.Snapshot().Guests(placeOf(p)))
 	at.Match = match || len(at.Rules) > 0
 	at.Rules = append(at.Rules, verdicts...)
+	rules.Settle(at.Rules)
 	if err != nil {
 		at.Error = err.Error()
 	}

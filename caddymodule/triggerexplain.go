@@ -50,13 +50,13 @@ func (h *Handler) explainTrigger(t *Trigger, r *http.Request) (v rules.Verdict, 
 	case err != nil:
 		return rules.Verdict{Gate: "trigger", Why: "refused: " + err.Error()}, true, nil
 	case asked.pass:
-		return rules.Verdict{Gate: "trigger", Why: "it asks to be left alone: no rule and no experiment is asked"}, true, nil
+		return rules.Verdict{Gate: "trigger", Why: "it asks to be left alone: no rule and no experiment is asked", Settles: true}, true, nil
 	}
 	if v, err = h.ExplainBrought(r, asked.rule); err != nil || !v.Fires {
 		return v, true, err
 	}
 	if drawn {
-		v.Gate, v.Why = "percent", "a draw for each part"
+		v.Gate, v.Why, v.Settles = "percent", "a draw for each part", false
 	}
 	v.Why = strings.TrimSuffix("it asks for '"+strings.Trim(found.line, "; ")+"'; "+v.Why, "; ")
 	return v, true, nil

@@ -41,14 +41,14 @@ func TestExplainTrigger(t *testing.T) {
 	for _, tt := range []struct{ url, field, value, want string }{
 		{"/in/", "X-Other", "551", "true; own  true  "},
 		{"/out/", "X-Fault", "551", "false"},
-		{"/in/", "X-Fault", "key " + key + "; delay 1s; 551", "true; trigger header X-Fault true  it asks for 'delay 1s; 551'; own  true  "},
+		{"/in/", "X-Fault", "key " + key + "; delay 1s; 551", "true; trigger header X-Fault true  it asks for 'delay 1s; 551'; own  false before 'trigger' has the request before it"},
 		{"/in/", "X-Fault", "key " + key + "; percent 0; 551", "true; trigger header X-Fault false percent its share is 0 percent just now; own  true  "},
-		{"/in/", "X-Fault", "key " + key + "; pass", "true; trigger header X-Fault false trigger it asks to be left alone: no rule and no experiment is asked; own  true  "},
+		{"/in/", "X-Fault", "key " + key + "; pass", "true; trigger header X-Fault false trigger it asks to be left alone: no rule and no experiment is asked; own  false before 'trigger' has the request before it"},
 		{"/in/", "X-Fault", "key wrong-and-as-long; 551", "true; trigger header X-Fault false trigger refused: the key is missing or wrong; own  true  "},
 		{"/in/", "Cookie", "fault=551", "true; trigger cookie fault true percent it asks for '551'; a draw from 0 to below 50 of 100; own  true  "},
 		{"/in/", "Cookie", "fault=close", "true; trigger cookie fault false trigger refused: 'close' is not allowed; own  true  "},
 		{"/in/", "Cookie", "other=fault", "true; own  true  "},
-		{"/in/", "X-Envoy-Fault-Delay-Request", "20", "true; trigger envoy true  it asks for 'delay 20ms'; own  true  "},
+		{"/in/", "X-Envoy-Fault-Delay-Request", "20", "true; trigger envoy true  it asks for 'delay 20ms'; own  false before 'trigger' has the request before it"},
 	} {
 		if got := explain(tt.url, tt.field, tt.value); got != tt.want {
 			t.Errorf("%s %s: %s: got\n%s, want\n%s", tt.url, tt.field, tt.value, got, tt.want)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -30,11 +31,29 @@ type Verdict struct {
 
 	// Gate is who says no, or in the end decides: `trigger`, `switch`, `match`,
 	// `time`, `match_response`, `skip`, `every`, `over`, `percent`, `times`,
-	// `max_active`, `pass` or `dry_run`. Empty: the rule fires for certain, if it is asked.
+	// `max_active`, `pass`, `dry_run` or `before`, where one before it is certain to
+	// have the request. Empty: the rule fires for certain.
 	Gate string `json:"gate,omitempty"`
 
 	// Why says it in words.
 	Why string `json:"why,omitempty"`
+
+	// Settles says that nothing behind it is asked.
+	Settles bool `json:"-"`
+}
+
+// Settle tells the verdicts on one request at a point, in the order in which they
+// are asked, that nothing is asked behind one that settles it.
+func Settle(verdicts []Verdict) {
+	first := slices.IndexFunc(verdicts, func(v Verdict) bool { return v.Settles })
+	if first < 0 {
+		return
+	}
+	for i := first + 1; i < len(verdicts); i++ {
+		if v := &verdicts[i]; v.Fires {
+			v.Fires, v.Gate, v.Why = false, "before", fmt.Sprintf("'%s' has the request before it", verdicts[first].Rule)
+		}
+	}
 }
 
 // Explain tells for each guest and each rule of the point, in the order in which
@@ -128,7 +147,7 @@ func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (Verdict, e
 	case share < 100:
 		v.Fires, v.Gate, v.Why = true, "percent", fmt.Sprintf("a draw from %v to below %v of 100", sum, sum+share)
 	default:
-		v.Fires = true
+		v.Fires, v.Settles = true, true
 	}
 	if v.Fires {
 		next := rl.counters.next(rl.key.of(r))
