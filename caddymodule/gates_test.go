@@ -144,3 +144,25 @@ func TestSequenceOverAReload(t *testing.T) {
 		}
 	}
 }
+
+// A rule tells how many requests it has hit that are not over, without a bound on
+// them, too.
+func TestRuleActive(t *testing.T) {
+	for _, phase := range []string{"request", "response"} {
+		inBubble(t, func(t *testing.T) {
+			h := load(t, `{"rules": [{"phase": "`+phase+`", "faults": [{"fault": "delay", "duration": "1m"}]}]}`, "")
+			var held sync.WaitGroup
+			for range 3 {
+				held.Go(func() { ask(h) })
+			}
+			synctest.Wait()
+			if got := h.Rules[0].Stats(); got.Active != 3 || got.Hits != 3 {
+				t.Errorf("phase %s: got %+v, want 3 of 3 active", phase, got)
+			}
+			held.Wait()
+			if got := h.Rules[0].Stats(); got.Active != 0 {
+				t.Errorf("phase %s: got %+v, want none active", phase, got)
+			}
+		})
+	}
+}

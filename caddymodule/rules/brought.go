@@ -19,7 +19,7 @@ type Brought struct {
 // them at a time.
 func (p *Point) Brought(name string, maxActive int) *Brought {
 	return &Brought{
-		limits:   limits{every: 1, maxActive: maxActive},
+		limits:   limits{every: 1, maxActive: int64(maxActive)},
 		counters: keep(p, keptKey{point: p.Name, rule: "?" + name}, newCounters(time.Now(), 0)), // no rule has such a name
 	}
 }

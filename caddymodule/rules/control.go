@@ -8,9 +8,8 @@ type Stats struct {
 	// Hits is how many requests were hit, since load or since the last reset.
 	Hits uint64 `json:"hits"`
 
-	// Active is how many requests the rule holds just now, where max_active
-	// bounds them.
-	Active int `json:"active,omitempty"`
+	// Active is how many requests the rule has hit that are not over.
+	Active int64 `json:"active,omitempty"`
 
 	// Keys is how many values of per are remembered.
 	Keys int `json:"keys,omitempty"`
@@ -24,7 +23,7 @@ func (rl *Rule) Stats() Stats {
 	c := rl.counters
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := Stats{Off: c.off.Load(), Hits: c.hits, Active: c.active}
+	s := Stats{Off: c.off.Load(), Hits: c.hits, Active: c.active.Load()}
 	if c.byKey != nil {
 		s.Keys = c.byKey.Len()
 	}

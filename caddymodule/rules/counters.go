@@ -18,7 +18,7 @@ type limits struct {
 	over        int
 	window      time.Duration
 	times       uint64 // 0: no bound
-	maxActive   int    // 0: no bound
+	maxActive   int64  // 0: no bound
 }
 
 func newLimits(rl *Rule) limits {
@@ -26,7 +26,7 @@ func newLimits(rl *Rule) limits {
 		skip:      uint64(valueOr(rl.Skip, 0)),
 		every:     uint64(valueOr(rl.Every, 1)),
 		times:     uint64(valueOr(rl.Times, 0)),
-		maxActive: valueOr(rl.MaxActive, 0),
+		maxActive: int64(valueOr(rl.MaxActive, 0)),
 	}
 	if rl.Over != nil {
 		l.over, l.window = rl.Over.Requests, time.Duration(rl.Over.Window)
@@ -50,13 +50,13 @@ type counters struct {
 	since time.Time     // the load that made them, which durations count from
 	gone  chan struct{} // closed when no configuration has the rule any more
 
-	off atomic.Bool // switched off while running
+	off    atomic.Bool  // switched off while running
+	active atomic.Int64 // requests held
 
-	mu     sync.Mutex
-	active int    // requests held
-	hits   uint64 // of all keys
-	all    tally
-	byKey  *simplelru.LRU[string, *tally] // instead of all; nil without per
+	mu    sync.Mutex
+	hits  uint64 // of all keys
+	all   tally
+	byKey *simplelru.LRU[string, *tally] // instead of all; nil without per
 }
 
 // newCounters is for as many keys at once; 0 counts all requests together.
@@ -96,18 +96,16 @@ func (c *counters) take(l *limits, key string) (n uint64, refused Reason) {
 	switch {
 	case l.times > 0 && t.hits >= l.times:
 		return 0, ReasonCount
-	case l.maxActive > 0 && c.active >= l.maxActive:
+	case l.maxActive > 0 && c.active.Load() >= l.maxActive: // it grows under the lock only
 		return 0, ReasonOverflow
-	case l.maxActive > 0:
-		c.active++
 	}
+	c.active.Add(1)
 	c.hits++
 	t.hits++
 	return t.hits, 0
 }
 
-// takeBack makes a request that was taken none. What max_active counts of it is
-// left to release.
+// takeBack makes a request that was taken none. Its hold is left to release.
 func (c *counters) takeBack(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,12 +124,8 @@ func (c *counters) spare() {
 	}
 }
 
-// release ends the hold of a request under max_active.
-func (c *counters) release() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.active--
-}
+// release ends the hold of a request.
+func (c *counters) release() { c.active.Add(-1) }
 
 // maxKeySize is the size in bytes above which a key is kept as its hash.
 const maxKeySize = 64

@@ -35,7 +35,7 @@ type Decision struct {
 // Release ends the hold of the request by the rule that fired, see
 // [Rule.MaxActive].
 func (d *Decision) Release() {
-	if d.Rule.limits.maxActive > 0 && !d.released {
+	if !d.released {
 		d.released = true
 		d.Rule.counters.release()
 	}

@@ -201,8 +201,9 @@ func (c *counters) shut(l *limits, key string, now time.Time) (gate, why string)
 		return "over", fmt.Sprintf("at most %d requests within %s", l.over, l.window)
 	case l.times > 0 && t.hits >= l.times:
 		return "times", fmt.Sprintf("it has fired %d times", t.hits)
-	case l.maxActive > 0 && c.active >= l.maxActive:
-		return "max_active", fmt.Sprintf("it holds %d requests", c.active)
+	}
+	if active := c.active.Load(); l.maxActive > 0 && active >= l.maxActive {
+		return "max_active", fmt.Sprintf("it holds %d requests", active)
 	}
 	return "", ""
 }
