@@ -63,7 +63,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	switch {
 	case d.Rule != nil:
-		err = h.inject(w, r, next, d)
+		err = h.inject(w, r, behind(d.Rule.Faults, r, next), d)
 	case d.Later != nil:
 		err = h.hold(w, r, next, d.Later)
 	default:

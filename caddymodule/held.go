@@ -19,9 +19,11 @@ import (
 // hold asks the upstream and lets a rule of phase response fire on the head of
 // its reply.
 func (h *Handler) hold(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, later *rules.Later) error {
-	ctx, cancel := context.WithCancel(r.Context())
+	client := r.Context()
+	ctx, cancel := context.WithCancel(client)
 	lent := lendBody(w, r)
 	defer lent.end()
+	defer become(r, withBody(r.WithContext(ctx), lent.upstream))()
 	hw := &heldWriter{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: lent.writer},
 		cancelUpstream:        cancel,
@@ -31,12 +33,10 @@ func (h *Handler) hold(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 			return d
 		},
 		inject: func(d rules.Decision, reply caddyhttp.HandlerFunc) error {
-			return h.inject(lent.writer, lent.request, reply, d)
+			return h.inject(lent.writer, withBody(r.WithContext(client), lent.rest), reply, d)
 		},
 	}
-	upstreamRequest := r.WithContext(ctx)
-	upstreamRequest.Body = lent.upstream
-	return hw.serve(next, upstreamRequest)
+	return hw.serve(next, r)
 }
 
 // A heldWriter is what the upstream writes to while a rule of phase response

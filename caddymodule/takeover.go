@@ -11,7 +11,7 @@ import (
 // response may hold its reply.
 type loan struct {
 	upstream io.ReadCloser       // the body for the upstream
-	request  *http.Request       // for the faults, with another body
+	rest     io.ReadCloser       // the body for the faults
 	writer   http.ResponseWriter // for the faults
 	end      func()              // takes the body back when the handler returns: Caddy counts there what has been read of it
 }
@@ -21,14 +21,11 @@ type loan struct {
 // that leaves is noticed only behind it.
 func lendBody(w http.ResponseWriter, r *http.Request) loan {
 	if r.ContentLength == 0 || r.Body == nil {
-		return loan{r.Body, r, w, func() {}}
+		return loan{r.Body, r.Body, w, func() {}}
 	}
 	original, lent := r.Body, faults.LendBody(r)
-	r = r.WithContext(r.Context())
 	if r.ProtoMajor == 1 {
-		r.Body = lent.Rest()
-		return loan{lent, r, lent.TakeOver(w), func() {}}
+		return loan{lent, lent.Rest(), lent.TakeOver(w), func() {}}
 	}
-	r.Body = http.NoBody
-	return loan{lent, r, w, func() { lent.Stop(func() { _ = original.Close() }) }}
+	return loan{lent, http.NoBody, w, func() { lent.Stop(func() { _ = original.Close() }) }}
 }

@@ -142,6 +142,61 @@ func TestPlaceholders(t *testing.T) {
 	})
 }
 
+// TestPlaceholdersBehind sees what handlers behind the directive make of the
+// request, as without it: with a rule that misses and with one that fires, in
+// both phases.
+func TestPlaceholdersBehind(t *testing.T) {
+	up := serve(t, echo)
+	for name, fault := range map[string]string{
+		"none":              "",
+		"misses":            "fault {\nmatch_response status 500\nrespond 551\n}",
+		"fires":             "fault {\ndelay 1ns\n}",
+		"fires on response": "fault {\nphase response\ndelay 1ns\n}",
+		"copies":            "fault {\nthrottle 1GiB/s\ntruncate 1GiB\n}",
+		"drawn":             "fault {\nchoose {\n1 delay 1ns\n}\n}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := config{site: fault + `
+			handle {
+				request_header Host changed.test
+				method PUT
+				rewrite * /new
+				request_body {
+					set abc
+				}
+				respond "{host} {method} {http.request.uri} {http.request.body}"
+			}
+			` + up.proxy()}
+			overEach(t, c, func(t *testing.T, c *client) {
+				if got := c.get(t, "/old"); got.body != "changed.test PUT /new abc" {
+					t.Errorf("got %q", got.body)
+				}
+			})
+		})
+	}
+}
+
+// TestErrorRoutesBehind gives the error routes a request that has not been ended
+// with the one behind the directive, and its body.
+func TestErrorRoutesBehind(t *testing.T) {
+	up := serve(t, echo)
+	for _, fault := range []string{
+		"fault {\nmatch_response status 599\nrespond 551\n}",
+		"fault {\nthrottle 1GiB/s\ntruncate 1GiB\n}",
+		"fault {\nhang 1ms {\nafter 1GiB\n}\n}",
+	} {
+		c := config{site: fault + `
+		error 500
+		handle_errors {
+			` + up.proxy() + `
+		}`}
+		overEach(t, c, func(t *testing.T, c *client) {
+			got := c.do(t, c.request(t, "POST", "/f", strings.NewReader("a body")))
+			wantReply(t, got, 200, "POST /f 6")
+		})
+	}
+}
+
 // TestDisclosure tells the client which rule has hit it, under the name that
 // the global option gives.
 func TestDisclosure(t *testing.T) {
