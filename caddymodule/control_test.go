@@ -552,6 +552,23 @@ func TestExperimentSeries(t *testing.T) {
 	})
 }
 
+// An experiment that is put over and over with other kinds has some of them in
+// metrics, and the rest under one name.
+func TestExperimentKinds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t, `{"point": "series"}`, "")
+		const wait = `{"fault": "delay", "duration": "1ns"}`
+		grows(t, injectedTotal.WithLabelValues("series", "a", "delay+delay"), 2)
+		grows(t, injectedTotal.WithLabelValues("series", "a", otherRule), 3)
+		for _, faults := range []int{1, 2, 30, 3, 4, 5, 6, 7, 8, 9, 10, 11, 2, 12} { // the 30 are long, and the 11 and 12 too many
+			n.put("a", `{"match": [{"path": ["/a"]}], "faults": [`+strings.Repeat(wait+", ", faults-1)+wait+`]}`)
+			n.hit("/a")
+			n.want(204, "DELETE", "/experiments/a", "", "")
+		}
+		process.beginExit()
+	})
+}
+
 // span keeps what is set on it.
 type span struct {
 	noop.Span

@@ -21,8 +21,10 @@ func experimentLabel(point string, live *experiments.Live) *label {
 
 const (
 	maxSeries  = 100              // names of experiments in metrics at a time
+	maxKinds   = 10               // chains of kinds that one name may have had
+	maxKind    = 128              // bytes of such a chain
 	keepSeries = 10 * time.Minute // how long one stays after the experiment
-	otherRule  = "other"          // the name of those above, and of their kinds
+	otherRule  = "other"          // the name of what is above these
 )
 
 // experimentSeries is the names of experiments in metrics: whoever may start
@@ -39,6 +41,7 @@ func newExperimentSeries() *experimentSeries {
 // namedSeries is what there is under a name.
 type namedSeries struct {
 	points map[string]struct{}
+	kinds  map[string]struct{}
 	doomed *time.Timer // nil while the experiment is on
 }
 
@@ -51,14 +54,24 @@ func (s *experimentSeries) metrics(point string, live *experiments.Live) ruleMet
 	case named == nil && (over || len(s.known) >= maxSeries):
 		return newRuleMetrics(point, otherRule, otherRule)
 	case named == nil:
-		named = &namedSeries{points: make(map[string]struct{})}
+		named = &namedSeries{points: make(map[string]struct{}), kinds: make(map[string]struct{})}
 		s.known[live.Name] = named
 	case named.doomed != nil && !over:
 		named.doomed.Stop()
 		named.doomed = nil
 	}
 	named.points[point] = struct{}{}
-	return newRuleMetrics(point, live.Name, live.KindNames())
+	return newRuleMetrics(point, live.Name, named.kind(live.KindNames()))
+}
+
+// kind is the label for the kinds of an experiment, which may be another one each
+// time it is put.
+func (n *namedSeries) kind(names string) string {
+	if _, known := n.kinds[names]; !known && (len(n.kinds) == maxKinds || len(names) > maxKind) {
+		return otherRule
+	}
+	n.kinds[names] = struct{}{}
+	return names
 }
 
 // forget deletes the series of an experiment that is over, some time later,

@@ -462,12 +462,13 @@ func TestShareJoin(t *testing.T) {
 	b.want(b.has(), "new", "old")
 }
 
-// An experiment of a node alone is not one of the group because both are the
-// first of their kind.
+// An experiment of a node alone is not one of the group because both have the same
+// number.
 func TestShareSameRevision(t *testing.T) {
 	storage := new(memory)
 	a, b := newNode(t, storage), newNode(t, storage)
 	must(t, a.put("x", "", nil))
+	b.bench.revision = a.Get("x").Revision - 1
 	lonely := b.mustPut("x", `"percent": 1,`)
 	if shared := a.Get("x"); shared.Revision != lonely.Revision {
 		t.Fatalf("the revisions are %d and %d", shared.Revision, lonely.Revision)

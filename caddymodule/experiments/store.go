@@ -79,8 +79,9 @@ const (
 )
 
 const (
-	pastFor = time.Hour // how long an experiment that is over is remembered
-	maxPast = 1000      // and how many of them
+	pastFor     = time.Hour // how long an experiment that is over is remembered,
+	maxPast     = 1000      // how many of them
+	maxPastJSON = 1 << 20   // and how many bytes of their JSON
 )
 
 // Store has the experiments of the process.
@@ -100,8 +101,11 @@ type Store struct {
 
 // NewStore is an empty store, in a process that has these injection points just
 // now. When the switch is halted, all its experiments are over.
+//
+// Its revisions begin with the time, so that one of an earlier process is none of
+// this one.
 func NewStore(sw *Switch, load Loader, places func() []Place) *Store {
-	s := &Store{sw: sw, load: load, places: places, live: make(map[string]*Live)}
+	s := &Store{sw: sw, load: load, places: places, live: make(map[string]*Live), revision: uint64(time.Now().UnixMilli())}
 	sw.Watch(func(state State) {
 		if state.Halted {
 			s.endAll()
@@ -273,12 +277,17 @@ func (s *Store) finish(l *Live, why string) {
 	l.unload()
 }
 
-// forget drops what has been over for long.
+// forget drops what has been over for long, and what is too much; but the last one
+// may be of any size.
 func (s *Store) forget() {
-	s.past = s.past[:min(len(s.past), maxPast)]
-	old := slices.IndexFunc(s.past, func(p Past) bool { return time.Since(p.Ended) > pastFor })
-	if old >= 0 {
-		s.past = s.past[:old]
+	size := 0
+	for i, p := range s.past {
+		size += len(p.JSON)
+		if i == maxPast || i > 0 && size > maxPastJSON || time.Since(p.Ended) > pastFor {
+			clear(s.past[i:])
+			s.past = s.past[:i]
+			return
+		}
 	}
 }
 

@@ -222,6 +222,34 @@ func TestStoreLoadFails(t *testing.T) {
 	b.wantTold("a")
 }
 
+// A revision of a process is none of the next one, where another experiment may
+// have the name.
+func TestRevisionOfAnotherProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before := newBench(t).mustPut("a", "")
+		time.Sleep(time.Second)
+		if after := newBench(t).mustPut("a", ""); after.Revision <= before.Revision {
+			t.Errorf("got revision %d after %d", after.Revision, before.Revision)
+		}
+	})
+}
+
+func TestPastIsBoundedInSize(t *testing.T) {
+	b := newBench(t)
+	for _, size := range []int{10, maxPastJSON / 2, maxPastJSON / 2, 10, 2 * maxPastJSON} {
+		b.mustPut("a", fmt.Sprintf(`"note": "%s",`, strings.Repeat("x", size)))
+		must(t, b.Delete("a", nil))
+		if size > maxPastJSON && len(b.Past()) != 1 {
+			t.Errorf("%d remembered beside a large one", len(b.Past()))
+		}
+	}
+	b.mustPut("b", "")
+	must(t, b.Delete("b", nil))
+	if past := b.Past(); len(past) != 1 || past[0].Name != "b" {
+		t.Errorf("%d remembered, want the last one", len(past))
+	}
+}
+
 func TestPastIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
