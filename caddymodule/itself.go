@@ -1,8 +1,10 @@
 package caddymodule
 
 import (
+	"context"
 	"io"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -28,17 +30,21 @@ func behind(chain faults.Chain, r *http.Request, next caddyhttp.Handler) caddyht
 
 func (i itself) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	if r != i.request {
-		defer become(i.request, r)()
+		defer become(i.request, r.Context(), r.Body)()
 	}
 	return i.next.ServeHTTP(w, i.request)
 }
 
-// become makes r what a copy of it is, and returns what gives r its own context
-// and body back. What else has been changed of it meanwhile stays.
-func become(r, changed *http.Request) (back func()) {
-	ctx, body := r.Context(), r.Body
-	*r = *changed
-	return func() { *r = *withBody(r.WithContext(ctx), body) }
+// become gives r another context and body. The caller calls back to give it its
+// own: the request may go on to error routes.
+func become(r *http.Request, ctx context.Context, body io.ReadCloser) (back func()) {
+	borrowed := &borrowedContext{Context: ctx, own: r.Context()}
+	own := r.Body
+	*r = *withBody(r.WithContext(borrowed), body)
+	return func() {
+		borrowed.back.Store(true)
+		r.Body = own
+	}
 }
 
 // withBody gives a copy of a request another body.
@@ -47,5 +53,33 @@ func withBody(r *http.Request, body io.ReadCloser) *http.Request {
 	return r
 }
 
+// A borrowedContext is another one than the request's own until that is given
+// back. It stays in the request, for goroutines of a proxy may still be reading
+// there.
+type borrowedContext struct {
+	context.Context
+	own  context.Context
+	back atomic.Bool
+}
+
+func (c *borrowedContext) now() context.Context {
+	if c.back.Load() {
+		return c.own
+	}
+	return c.Context
+}
+
+// Done is closed when the context that counts now has ended.
+func (c *borrowedContext) Done() <-chan struct{} { return c.now().Done() }
+
+// Err tells why it has.
+func (c *borrowedContext) Err() error { return c.now().Err() }
+
+// Value is that of it, too; while it is another one it has what the faults add.
+func (c *borrowedContext) Value(key any) any { return c.now().Value(key) }
+
 // Interface guards
-var _ caddyhttp.Handler = itself{}
+var (
+	_ caddyhttp.Handler = itself{}
+	_ context.Context   = (*borrowedContext)(nil)
+)
