@@ -3,8 +3,10 @@ package experiments
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // Entry is one injected fault.
@@ -12,16 +14,21 @@ type Entry struct {
 	// Seq numbers the entries of the process, from 1.
 	Seq uint64 `json:"seq"`
 
-	Time   time.Time `json:"time"`
-	ID     ID        `json:"id"`
-	Point  string    `json:"point"`
-	Rule   string    `json:"rule"`
-	Kind   string    `json:"kind"`
-	Method string    `json:"method"`
-	Host   string    `json:"host"`
-	Path   string    `json:"path"`
-	Client string    `json:"client,omitempty"`
-	Trace  string    `json:"trace_id,omitempty"`
+	Time  time.Time `json:"time"`
+	ID    ID        `json:"id"`
+	Point string    `json:"point"`
+	Rule  string    `json:"rule"`
+	Kind  string    `json:"kind"`
+
+	// Method, Host and Path are the request's, without its query. What is longer
+	// than 64 bytes of a method, or 1 KiB of a host or a path, is cut there and
+	// ends in "…".
+	Method string `json:"method"`
+	Host   string `json:"host"`
+	Path   string `json:"path"`
+
+	Client string `json:"client,omitempty"`
+	Trace  string `json:"trace_id,omitempty"`
 
 	// UpstreamStatus is the status of the reply on which a rule of phase
 	// response fired.
@@ -51,6 +58,40 @@ func (id *ID) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseUint(string(text), 16, 64)
 	*id = ID(n)
 	return err
+}
+
+// What a client chooses freely is cut to these sizes, in bytes: a journal can
+// have many entries.
+const (
+	maxMethod = 64
+	maxTarget = 1 << 10 // host or path
+)
+
+// own makes the entry independent of the request it tells of, where the texts
+// may be parts of a whole request line: each would keep it in memory.
+func (e *Entry) own() {
+	method, host, path := cut(e.Method, maxMethod), cut(e.Host, maxTarget), cut(e.Path, maxTarget)
+	var one strings.Builder // a single piece of memory for the three
+	one.Grow(len(method) + len(host) + len(path))
+	one.WriteString(method)
+	one.WriteString(host)
+	one.WriteString(path)
+	all := one.String()
+	e.Method, all = all[:len(method)], all[len(method):]
+	e.Host, e.Path = all[:len(host)], all[len(host):]
+}
+
+// cut shortens a text that has more than so many bytes, and not in the middle of
+// a character.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	end := most
+	for end > most-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
 }
 
 // Journal remembers the last injected faults, and tells of new ones.
@@ -86,12 +127,16 @@ func (j *Journal) Resize(size int) {
 	j.ring = ring
 }
 
-// Add enters a hit and returns its number, for Finish.
+// Add enters a hit and returns its number, for Finish. It keeps nothing of the
+// request.
 func (j *Journal) Add(e *Entry) (seq uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.seq++
 	e.Seq = j.seq
+	if len(j.ring) > 0 || len(j.readers) > 0 {
+		e.own()
+	}
 	if len(j.ring) > 0 {
 		j.lose(j.at(e.Seq))
 		*j.at(e.Seq) = *e
@@ -123,6 +168,9 @@ func (j *Journal) Finish(seq uint64, took time.Duration, bytes int) {
 	}
 	e.Done, e.Duration, e.Bytes = true, took.Seconds(), bytes
 	j.tell(e)
+	if seq < j.first {
+		*e = Entry{} // emptied meanwhile
+	}
 }
 
 // at is the place of an entry.
@@ -136,12 +184,16 @@ func (j *Journal) oldest() uint64 {
 	return j.first
 }
 
-// Empty forgets the entries. It resets no counter.
+// Empty forgets the entries. It resets no counter. Those whose requests go on
+// are only hidden: a reader has yet to be told how they end.
 func (j *Journal) Empty() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for i := range j.ring {
 		j.lose(&j.ring[i])
+		if j.ring[i].Done {
+			j.ring[i] = Entry{}
+		}
 	}
 	j.first = j.seq + 1
 }

@@ -3,6 +3,7 @@ package experiments
 import (
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -69,6 +70,82 @@ func TestJournalResize(t *testing.T) {
 	j.Resize(2)
 	j.Add(&Entry{})
 	wantSeqs(t, j, Query{}, "7")
+}
+
+// What an entry says of its request is cut, in the ring and for the readers.
+func TestJournalCuts(t *testing.T) {
+	const a, umlaut, noText = "a", "ä", "\x80"
+	for _, tt := range []struct{ method, host, path, wantMethod, wantHost, wantPath string }{
+		{"GET", "a.test", "/b", "GET", "a.test", "/b"},
+		{"", "", "", "", "", ""},
+		{strings.Repeat(a, 64), strings.Repeat(a, 1024), strings.Repeat(umlaut, 512), strings.Repeat(a, 64), strings.Repeat(a, 1024), strings.Repeat(umlaut, 512)},
+		{strings.Repeat(a, 65), strings.Repeat(a, 1025), a + strings.Repeat(umlaut, 600), strings.Repeat(a, 64) + "…", strings.Repeat(a, 1024) + "…", a + strings.Repeat(umlaut, 511) + "…"},
+		{"GET", "", strings.Repeat(noText, 2000), "GET", "", strings.Repeat(noText, 1020) + "…"},
+	} {
+		j := NewJournal(2)
+		feed, _ := j.Follow(Query{})
+		j.Add(&Entry{Method: tt.method, Host: tt.host, Path: tt.path})
+		for _, e := range []Entry{j.Entries(Query{})[0], *<-feed.Entries} {
+			if e.Method != tt.wantMethod || e.Host != tt.wantHost || e.Path != tt.wantPath {
+				t.Errorf("%q %q %q: got %q %q %q", tt.method, tt.host, tt.path, e.Method, e.Host, e.Path)
+			}
+		}
+		feed.Close()
+	}
+}
+
+// A short path keeps none of the long line that it was a part of, neither in the
+// ring nor for a reader that lags behind.
+func TestJournalKeepsNoLine(t *testing.T) {
+	const entries, line = 50, 1 << 20
+	for _, size := range []int{entries, 0} {
+		j := NewJournal(size)
+		feed, _ := j.Follow(Query{})
+		before := heap()
+		for range entries {
+			text := "GET /path?" + strings.Repeat("a", line)
+			j.Add(&Entry{Method: text[:3], Path: text[4:9]})
+		}
+		if grown := heap() - before; grown > line {
+			t.Errorf("a journal of %d has grown by %d bytes for %d entries", size, grown, entries)
+		}
+		feed.Close()
+	}
+}
+
+// An emptied journal has let go of its entries; a request that goes on still
+// ends for the readers.
+func TestJournalEmptyFrees(t *testing.T) {
+	const size = 5000
+	j := NewJournal(size)
+	for range size {
+		j.Finish(j.Add(&Entry{Path: strings.Repeat("a", maxTarget)}), time.Second, 1)
+	}
+	running := j.Add(&Entry{Path: strings.Repeat("a", maxTarget)})
+	full := heap()
+	j.Empty()
+	if freed := full - heap(); freed < size*maxTarget*9/10 {
+		t.Errorf("%d bytes have been freed, want those of %d paths of %d bytes", freed, size, maxTarget)
+	}
+	feed, known := j.Follow(Query{})
+	defer feed.Close()
+	j.Finish(running, time.Second, 1)
+	if e := <-feed.Entries; e.Seq != running || !e.Done || len(known) != 0 {
+		t.Errorf("got %+v, and %d entries before", e, len(known))
+	}
+	if e := j.at(running); *e != (Entry{}) {
+		t.Errorf("%+v is still there", e)
+	}
+	j.Finish(running, time.Second, 1)
+	wantSeqs(t, j, Query{}, "")
+}
+
+// heap is the memory in use.
+func heap() int {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
 }
 
 // A count tells whether it is of all the entries that there have been.
