@@ -799,15 +799,17 @@ func TestJournalFeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := startNode(t, shop, "")
 		n.hit("/gone")
-		w := &feed{header: make(http.Header), lines: make(chan string, 20)}
 		r := httptest.NewRequestWithContext(t.Context(), "GET", apiPrefix+"/journal?rule=gone", nil)
 		r.Header.Set("Accept", "text/event-stream")
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			n.api.ServeHTTP(w, r)
-		}()
-		want := func(prefixes ...string) {
+		follow := func() (w *feed, done chan struct{}) {
+			w, done = &feed{header: make(http.Header), lines: make(chan string, 20)}, make(chan struct{})
+			go func() {
+				defer close(done)
+				n.api.ServeHTTP(w, r.Clone(t.Context()))
+			}()
+			return w, done
+		}
+		want := func(w *feed, prefixes ...string) {
 			t.Helper()
 			for _, prefix := range prefixes {
 				if got := <-w.lines; !strings.HasPrefix(got, prefix) {
@@ -815,20 +817,26 @@ func TestJournalFeed(t *testing.T) {
 				}
 			}
 		}
-		want(": journal\n\n", "id: 1\nevent: done\ndata: {")
+		w, done := follow()
+		want(w, ": journal\n\n", "id: 1\nevent: done\ndata: {")
 		if got := w.header.Get("Content-Type"); got != "text/event-stream" {
 			t.Errorf("Content-Type %q", got)
 		}
 		n.hit("/gone")
-		want("id: 2\nevent: hit\ndata: {", "id: 2\nevent: done\ndata: {")
+		want(w, "id: 2\nevent: hit\ndata: {", "id: 2\nevent: done\ndata: {")
+		r.Header.Set("Last-Event-ID", "1")
+		again, doneAgain := follow()
+		want(again, ": journal\n\n", "id: 2\nevent: done\n")
 		time.Sleep(keepAlive)
-		want(": still here\n\n")
+		want(w, ": still here\n\n")
 		process.beginExit()
 		<-done
-		r.Header.Set("Last-Event-ID", "1")
-		w.lines = make(chan string, 20)
-		n.api.ServeHTTP(w, r) // ends at once, for the process does
-		want(": journal\n\n", "id: 2\nevent: done\n")
+		<-doneAgain
+		late, doneLate := follow()
+		<-doneLate
+		if n := len(late.lines); n != 0 {
+			t.Errorf("%d lines, though the process ends", n)
+		}
 		r.Method = "HEAD"
 		n.api.ServeHTTP(w, r)
 	})

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -91,21 +92,16 @@ func follow(w http.ResponseWriter, r *http.Request, q experiments.Query) error {
 	}
 	feed, entries := process.journal.Follow(q)
 	defer feed.Close()
-	rc := http.NewResponseController(w)
-	if _, err := fmt.Fprint(w, ": journal\n\n"); err != nil {
-		return nil //nolint:nilerr // the client has left
-	}
-	for _, e := range entries {
-		if sendEvent(w, &e) != nil {
-			return nil
-		}
+	ended := serverEnd(r)
+	out := &feedWriter{w, http.NewResponseController(w), ended}
+	defer out.within(feedPatience) // for what the server itself has to send
+	if sendKnown(out, entries) != nil {
+		return nil // the client has left or does not read, or the server ends
 	}
 	ticker := time.NewTicker(keepAlive)
 	defer ticker.Stop()
-	ended := serverEnd(r)
 	for {
-		_ = rc.SetWriteDeadline(time.Now().Add(2 * keepAlive)) // a client that does not read must not keep a server from its end
-		if rc.Flush() != nil {
+		if out.flush() != nil {
 			return nil
 		}
 		var err error
@@ -115,14 +111,14 @@ func follow(w http.ResponseWriter, r *http.Request, q experiments.Query) error {
 				return nil // too slow; the client comes back with the last ID
 			}
 			if limit.take() {
-				err = sendEvent(w, e)
+				err = sendEvent(out, e)
 			}
 		case <-limit.tick:
 			if skipped := limit.next(); skipped > 0 {
-				_, err = fmt.Fprintf(w, "event: skipped\ndata: %d\n\n", skipped) //nolint:gosec // an event stream is no HTML
+				_, err = fmt.Fprintf(out, "event: skipped\ndata: %d\n\n", skipped) //nolint:gosec // an event stream is no HTML
 			}
 		case <-ticker.C:
-			_, err = fmt.Fprint(w, ": still here\n\n")
+			_, err = fmt.Fprint(out, ": still here\n\n")
 		case <-r.Context().Done():
 			return nil
 		case <-ended:
@@ -131,9 +127,59 @@ func follow(w http.ResponseWriter, r *http.Request, q experiments.Query) error {
 			return nil
 		}
 		if err != nil {
-			return nil //nolint:nilerr // the client has left
+			return nil //nolint:nilerr // as above
 		}
 	}
+}
+
+// sendKnown sends the entries that are there when a feed begins, which may be
+// very many.
+func sendKnown(w io.Writer, entries []experiments.Entry) error {
+	if _, err := fmt.Fprint(w, ": journal\n\n"); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := sendEvent(w, &e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// feedPatience is how long a client may take for a piece of its feed.
+const feedPatience = 2 * time.Second
+
+// A feedWriter gives every Write its own time, and takes none when the server or
+// the process ends: a client that reads nothing, or slowly, must not hold up
+// that end.
+type feedWriter struct {
+	http.ResponseWriter
+	rc    *http.ResponseController
+	ended <-chan struct{}
+}
+
+func (w *feedWriter) Write(p []byte) (int, error) {
+	select {
+	case <-w.ended:
+		return 0, http.ErrServerClosed
+	case <-process.exit.Done():
+		return 0, http.ErrServerClosed
+	default:
+		w.within(feedPatience)
+		return w.ResponseWriter.Write(p)
+	}
+}
+
+// flush sends what has been written. Until the next Write the deadline is far:
+// over HTTP/2 one that passes ends the reply, even while nothing is written.
+func (w *feedWriter) flush() error {
+	w.within(feedPatience)
+	defer w.within(2 * keepAlive)
+	return w.rc.Flush()
+}
+
+func (w *feedWriter) within(d time.Duration) {
+	_ = w.rc.SetWriteDeadline(time.Now().Add(d)) // a writer that knows none, such as a recorder, does not wait either
 }
 
 // feedLimit bounds how many events a feed sends in a second.
@@ -174,7 +220,7 @@ func (l *feedLimit) next() (skipped int) {
 	return skipped
 }
 
-func sendEvent(w http.ResponseWriter, e *experiments.Entry) error {
+func sendEvent(w io.Writer, e *experiments.Entry) error {
 	data, err := json.Marshal(e)
 	if err != nil {
 		return err

@@ -2,10 +2,13 @@ package caddymodule
 
 import (
 	"context"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,6 +79,100 @@ func TestFeedMemory(t *testing.T) {
 			t.Errorf("a feed costs %d bytes, want at most %d", each, most)
 		}
 	})
+}
+
+// A server ends while a client reads nothing, or little, of the many entries
+// that a feed begins with, or of those that come.
+func TestFeedDoesNotHoldServer(t *testing.T) {
+	const slowly = 2 << 10 // bytes a second, and more than that is there for minutes
+	for _, tt := range []struct {
+		name       string
+		known, new int
+		rate       int
+	}{
+		{"known, reads nothing", 10_000, 0, 0},
+		{"known, reads slowly", 10_000, 0, slowly},
+		{"new, reads nothing", 0, 100, 0},
+		{"new, reads slowly", 0, 100, slowly},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				defer process.beginExit()
+				process.journal.Resize(tt.known)
+				hits := func(n int) {
+					for range n {
+						process.journal.Add(&experiments.Entry{Rule: "r", Path: strings.Repeat("a", 100)})
+					}
+				}
+				hits(tt.known)
+				srv := &http.Server{Handler: newAPI(nil)}
+				client, leave := dialPipe(srv)
+				var reader sync.WaitGroup
+				defer reader.Wait()
+				defer leave()
+				if _, err := io.WriteString(client, "GET "+apiPrefix+"/journal HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"); err != nil {
+					t.Fatal(err)
+				}
+				if tt.rate > 0 {
+					reader.Go(func() { readSlowly(client, tt.rate) })
+				}
+				synctest.Wait()
+				hits(tt.new)
+				synctest.Wait()
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				defer cancel()
+				if err := srv.Shutdown(ctx); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// dialPipe is a connection to the server that has no buffer.
+func dialPipe(srv *http.Server) (conn net.Conn, leave func()) {
+	client, server := net.Pipe()
+	listener := &pipeListener{conns: make(chan net.Conn, 1)}
+	listener.conns <- server
+	var served sync.WaitGroup
+	served.Go(func() { _ = srv.Serve(listener) })
+	return client, func() {
+		_ = client.Close()
+		_ = srv.Close()
+		served.Wait()
+	}
+}
+
+// pipeListener accepts what it is given.
+type pipeListener struct {
+	conns chan net.Conn
+	end   sync.Once
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	if conn, open := <-l.conns; open {
+		return conn, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (l *pipeListener) Close() error {
+	l.end.Do(func() { close(l.conns) })
+	return nil
+}
+
+func (*pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
+
+// readSlowly reads so many bytes a second, to the end.
+func readSlowly(r io.Reader, rate int) {
+	const pieces = 10
+	piece := make([]byte, rate/pieces)
+	for {
+		if _, err := r.Read(piece); err != nil {
+			return
+		}
+		time.Sleep(time.Second / pieces)
+	}
 }
 
 // memory is what is used of heap and stacks.
