@@ -738,6 +738,43 @@ func TestVerifyWaitCutShort(t *testing.T) {
 	}
 }
 
+// What begins when a server shuts down already does not hold it up, and leaves
+// nothing behind.
+func TestBegunWhileServerEnds(t *testing.T) {
+	for _, tt := range []struct {
+		path, accept string
+		status       int
+	}{
+		{"/verify?rule=gone&at_least=2&wait=10m", "", 503},
+		{"/journal", "text/event-stream", 200},
+	} {
+		t.Run(tt.path, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := startNode(t, shop, "")
+				n.hit("/gone")
+				srv := new(http.Server)
+				if err := srv.Shutdown(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				ctx, leave := context.WithTimeout(context.WithValue(t.Context(), http.ServerContextKey, srv), time.Hour)
+				defer leave()
+				r := httptest.NewRequestWithContext(ctx, "GET", apiPrefix+tt.path, nil)
+				r.Header.Set("Accept", tt.accept)
+				w := httptest.NewRecorder()
+				start := time.Now()
+				n.api.ServeHTTP(w, r)
+				if took := time.Since(start); took != 0 || w.Code != tt.status {
+					t.Errorf("got %d after %v, want %d at once", w.Code, took, tt.status)
+				}
+				if _, kept := serverEnds.Load(srv); kept {
+					t.Error("the server is kept")
+				}
+				process.beginExit()
+			})
+		})
+	}
+}
+
 // What the journal has forgotten may decide, unless what it has does.
 func TestVerifyBeyondTheJournal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,9 +1,9 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
 // getJournal lists the last injected faults, or follows them live for a client
@@ -121,7 +122,7 @@ func follow(w http.ResponseWriter, r *http.Request, q experiments.Query) error {
 			_, err = fmt.Fprint(out, ": still here\n\n")
 		case <-r.Context().Done():
 			return nil
-		case <-ended:
+		case <-ended.Done():
 			return nil
 		case <-process.exit.Done():
 			return nil
@@ -134,7 +135,7 @@ func follow(w http.ResponseWriter, r *http.Request, q experiments.Query) error {
 
 // sendKnown sends the entries that are there when a feed begins, which may be
 // very many.
-func sendKnown(w io.Writer, entries []experiments.Entry) error {
+func sendKnown(w http.ResponseWriter, entries []experiments.Entry) error {
 	if _, err := fmt.Fprint(w, ": journal\n\n"); err != nil {
 		return err
 	}
@@ -155,12 +156,12 @@ const feedPatience = 2 * time.Second
 type feedWriter struct {
 	http.ResponseWriter
 	rc    *http.ResponseController
-	ended <-chan struct{}
+	ended context.Context
 }
 
 func (w *feedWriter) Write(p []byte) (int, error) {
 	select {
-	case <-w.ended:
+	case <-w.ended.Done():
 		return 0, http.ErrServerClosed
 	case <-process.exit.Done():
 		return 0, http.ErrServerClosed
@@ -220,7 +221,7 @@ func (l *feedLimit) next() (skipped int) {
 	return skipped
 }
 
-func sendEvent(w io.Writer, e *experiments.Entry) error {
+func sendEvent(w http.ResponseWriter, e *experiments.Entry) error {
 	data, err := json.Marshal(e)
 	if err != nil {
 		return err
@@ -233,22 +234,29 @@ func sendEvent(w io.Writer, e *experiments.Entry) error {
 	return err
 }
 
-// serverEnds has a channel for each server that has feeds, closed when it shuts
+// serverEnds has a context for each server that has feeds, done when it shuts
 // down: it would wait for them.
-var serverEnds sync.Map // *http.Server to chan struct{}
+var serverEnds sync.Map // *http.Server to context.Context
 
-func serverEnd(r *http.Request) <-chan struct{} {
+// serverEnd is done when the server of the request shuts down.
+func serverEnd(r *http.Request) context.Context {
 	srv, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
 	if !ok {
-		return nil
+		return context.Background()
 	}
-	fresh := make(chan struct{})
+	fresh, cancel := context.WithCancel(context.Background())
 	known, loaded := serverEnds.LoadOrStore(srv, fresh)
-	if !loaded {
-		srv.RegisterOnShutdown(func() {
-			serverEnds.Delete(srv)
-			close(fresh)
-		})
+	if loaded {
+		cancel()
+		return known.(context.Context)
 	}
-	return known.(chan struct{})
+	end := func() {
+		serverEnds.Delete(srv)
+		cancel()
+	}
+	srv.RegisterOnShutdown(end)
+	if faults.ShutsDown(srv) { // it may have told everybody already
+		end()
+	}
+	return fresh
 }

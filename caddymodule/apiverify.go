@@ -133,7 +133,7 @@ func (v *verification) wait(r *http.Request) (int, error) {
 		case <-ticker.C:
 			continue
 		case <-r.Context().Done():
-		case <-ended:
+		case <-ended.Done():
 		}
 		return 0, refuse(http.StatusServiceUnavailable, "this server ends, as it does for a reload: ask again")
 	}

@@ -123,7 +123,7 @@ func (x *exchange) finish(w http.ResponseWriter, conn net.Conn, brw *bufio.ReadW
 	// for those who record the status or have operations on the header left to
 	// do; net/http itself makes nothing of it but debug messages
 	writeHeaders(w, x.line.code)
-	x.close = x.close || saysClose(w.Header()) || shutsDown(x.srv)
+	x.close = x.close || saysClose(w.Header()) || ShutsDown(x.srv)
 
 	body := x.wireBody()
 	conn = innermostConn(conn, int64(len(body)))
@@ -186,9 +186,9 @@ func saysClose(header http.Header) bool {
 	return httpguts.HeaderValuesContainsToken(header["Connection"], "close")
 }
 
-// shutsDown reports whether srv serves no more connections. Only an attempt to
+// ShutsDown reports whether srv serves no more connections. Only an attempt to
 // serve one tells.
-func shutsDown(srv *http.Server) bool {
+func ShutsDown(srv *http.Server) bool {
 	return errors.Is(srv.Serve(noListener{}), http.ErrServerClosed)
 }
 

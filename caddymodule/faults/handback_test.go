@@ -584,7 +584,7 @@ func TestHandBackDuringShutdown(t *testing.T) {
 			<-entered
 			stopped := make(chan struct{})
 			go func() { _ = srv.Config.Shutdown(context.Background()); close(stopped) }()
-			for srv.Config.Serve(noListener{}) != http.ErrServerClosed {
+			for !ShutsDown(srv.Config) {
 				runtime.Gosched()
 			}
 			shut <- struct{}{}
