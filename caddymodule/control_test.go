@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,9 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
@@ -380,6 +384,37 @@ func TestHaltWhen(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Of many errors at once one halts, and again when somebody has resumed.
+func TestHaltWhenOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t, `{"point": "watch"}`, `{"halt_when": {"errors": 2, "window": "1m"}}`)
+		const halting = "halting all faults: the upstreams' own errors pile up"
+		core, logs := observer.New(zapcore.WarnLevel)
+		var proceed chan struct{} // a halt logs before it turns the switch
+		n.app.logger = zap.New(core, zap.Hooks(func(e zapcore.Entry) error {
+			if e.Message == halting {
+				<-proceed
+			}
+			return nil
+		}))
+		for halts := 1; halts <= 2; halts++ {
+			proceed = make(chan struct{})
+			for range 10 {
+				_, _, _ = get(t, n.Handler, "/", func(http.ResponseWriter, *http.Request) error {
+					return caddyhttp.Error(502, errors.New("dial failed"))
+				})
+			}
+			close(proceed)
+			synctest.Wait()
+			if got := logs.FilterMessage(halting).Len(); got != halts || !process.sw.Halted() {
+				t.Errorf("%d halts, want %d; halted: %v", got, halts, process.sw.Halted())
+			}
+			n.want(200, "POST", "/resume", "", "")
+		}
+		process.beginExit()
+	})
 }
 
 // transport provisions a transport of the node's configuration. The one inside,

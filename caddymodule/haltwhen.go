@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"sync"
@@ -30,6 +31,7 @@ type HaltWhen struct {
 	mu   sync.Mutex
 	at   []time.Time // of the last errors, a ring
 	next int
+	turn context.Context // of the switch, in which a halt has been asked for
 }
 
 // maxHaltErrors bounds the memory for their times.
@@ -100,9 +102,20 @@ func (hw *HaltWhen) count(repl *caddy.Replacer) {
 		return
 	}
 	repl.Set(errorSeenKey, true)
-	if hw.add(time.Now()) && !process.sw.Halted() {
+	turn := process.sw.Ended()
+	if hw.add(time.Now()) && !process.sw.Halted() && hw.first(turn) {
 		go hw.halt() // the storage may be slow
 	}
+}
+
+// first reports whether nobody has asked for a halt since that turn of the
+// switch: until it is halted, more errors come. One that is resumed has turned.
+func (hw *HaltWhen) first(turn context.Context) bool {
+	hw.mu.Lock()
+	defer hw.mu.Unlock()
+	first := turn != hw.turn
+	hw.turn = turn
+	return first
 }
 
 func (hw *HaltWhen) halt() {
