@@ -85,7 +85,7 @@ func (in *injector) over(rule *rules.Rule) bool {
 
 // allow reports whether the rule that fires may do so, and has something to do. A
 // dry run is only told of; the hit is taken back when the rule is over, and above
-// max_active of the app. Who is allowed calls letGo in the end.
+// max_active of the app. If it reports true, the caller calls letGo in the end.
 func (in *injector) allow(r *http.Request, d *rules.Decision) bool {
 	if in.over(d.Rule) {
 		d.TakeBack()
@@ -143,17 +143,16 @@ func (in *injector) finish(inj *injection, size int) {
 // enter makes the entry of the journal for an injection.
 func (in *injector) enter(r *http.Request, inj *injection, span trace.SpanContext) {
 	inj.began = time.Now()
-	inj.seq = process.journal.Add(&experiments.Entry{
+	entry := &experiments.Entry{
 		Time:           inj.began,
 		ID:             inj.id,
 		Point:          inj.point,
 		Rule:           inj.rule,
 		Kind:           inj.kind,
-		Method:         r.Method,
-		Host:           r.Host,
-		Path:           r.URL.Path,
 		Client:         clientIP(r),
 		Trace:          traceID(span),
 		UpstreamStatus: inj.upstream,
-	})
+	}
+	entry.Take(r)
+	inj.seq = process.journal.Add(entry)
 }

@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,8 +22,7 @@ type Entry struct {
 	Kind  string    `json:"kind"`
 
 	// Method, Host and Path are the request's, without its query. What is longer
-	// than 64 bytes of a method, or 1 KiB of a host or a path, is cut there and
-	// ends in "…".
+	// than 1 KiB is cut there and ends in "…".
 	Method string `json:"method"`
 	Host   string `json:"host"`
 	Path   string `json:"path"`
@@ -60,17 +60,22 @@ func (id *ID) UnmarshalText(text []byte) error {
 	return err
 }
 
-// What a client chooses freely is cut to these sizes, in bytes: a journal can
-// have many entries.
-const (
-	maxMethod = 64
-	maxTarget = 1 << 10 // host or path
-)
+// maxText is the size, in bytes, to which what a client chooses freely is cut: a
+// journal can have many entries.
+const maxText = 1 << 10
 
-// own makes the entry independent of the request it tells of, where the texts
-// may be parts of a whole request line: each would keep it in memory.
+// Take takes over what the entry tells of the request. Its texts may be parts of
+// the request line, and would keep it in memory: those of a long one are copied.
+func (e *Entry) Take(r *http.Request) {
+	e.Method, e.Host, e.Path = r.Method, r.Host, r.URL.Path
+	if len(r.Method)+len(r.Host)+len(r.URL.Path)+len(r.RequestURI) > maxText {
+		e.own()
+	}
+}
+
+// own makes the texts of the entry its own, and not too long.
 func (e *Entry) own() {
-	method, host, path := cut(e.Method, maxMethod), cut(e.Host, maxTarget), cut(e.Path, maxTarget)
+	method, host, path := cut(e.Method, maxText), cut(e.Host, maxText), cut(e.Path, maxText)
 	var one strings.Builder // a single piece of memory for the three
 	one.Grow(len(method) + len(host) + len(path))
 	one.WriteString(method)
@@ -127,16 +132,12 @@ func (j *Journal) Resize(size int) {
 	j.ring = ring
 }
 
-// Add enters a hit and returns its number, for Finish. It keeps nothing of the
-// request.
+// Add enters a hit and returns its number, for Finish.
 func (j *Journal) Add(e *Entry) (seq uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.seq++
 	e.Seq = j.seq
-	if len(j.ring) > 0 || len(j.readers) > 0 {
-		e.own()
-	}
 	if len(j.ring) > 0 {
 		j.lose(j.at(e.Seq))
 		*j.at(e.Seq) = *e
