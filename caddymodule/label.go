@@ -183,9 +183,6 @@ func requestFields(r *http.Request) []zap.Field {
 	return []zap.Field{zap.String("method", r.Method), zap.String("host", r.Host), zap.String("uri", r.RequestURI)}
 }
 
-// Interface guards
-var _ zapcore.ObjectMarshaler = (*hitLog)(nil)
-
 // clientIP is the address of the client as Caddy sees it, behind trusted proxies
 // too.
 func clientIP(r *http.Request) string {
@@ -214,3 +211,6 @@ func traceID(span trace.SpanContext) string {
 	}
 	return ""
 }
+
+// Interface guards
+var _ zapcore.ObjectMarshaler = (*hitLog)(nil)

@@ -163,7 +163,8 @@ func formatMatchResponse(m *caddyhttp.ResponseMatcher) string {
 
 // formatFault writes the settings of a fault behind its kind, in the order of
 // its struct and with the units that their names tell, and looks whether the
-// parser of the kind agrees. So it need not know any of them.
+// parser of the kind agrees. Of the settings it knows three by name: family,
+// percent and bytes, which are not written as they stand in JSON.
 func formatFault(raw json.RawMessage) string {
 	var inline struct {
 		Fault string `json:"fault"`
