@@ -295,6 +295,38 @@ func TestAPIConditions(t *testing.T) {
 	n.want(204, "DELETE", path, "", "", "If-Match", third)
 }
 
+// A patch of time and note leaves an experiment as it is: what is used up stays
+// so, and what is held stays held.
+func TestAPIExtend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t, `{"point": "in"}`, "")
+		n.put("once", `{"match": [{"path": ["/once"]}], "times": 1, "faults": [{"fault": "respond", "status_code": 500}]}`)
+		n.put("slow", `{"match": [{"path": ["/slow"]}], "ttl": "1m", "faults": [{"fault": "delay", "duration": "90s"}]}`)
+		n.hit("/once")
+		start := time.Now()
+		var held sync.WaitGroup
+		held.Go(func() { n.hit("/slow") })
+		synctest.Wait()
+		n.want(200, "PATCH", "/experiments/once", `{"ttl": "20m", "note": "longer"}`, `"note": "longer"`)
+		n.want(200, "PATCH", "/experiments/slow", `{"ttl": "2m"}`, `"time_left": 120`)
+		if got := n.hit("/once"); got != 200 {
+			t.Errorf("got %d from one that is used up", got)
+		}
+		n.want(200, "GET", "/verify?rule=once&exactly=1", "", "")
+		held.Wait()
+		if took := time.Since(start); took != 90*time.Second {
+			t.Errorf("held for %v", took)
+		}
+		n.want(200, "PATCH", "/experiments/once", `{"ttl": "20m", "times": 2}`, "")
+		if got := n.hit("/once"); got != 500 {
+			t.Errorf("got %d from one that has changed", got)
+		}
+		n.want(404, "PATCH", "/experiments/none", `{"ttl": "1m"}`, "no experiment 'none'")
+		n.want(400, "PATCH", "/experiments/once", `{"ttl": "-1m"}`, "is negative")
+		process.beginExit()
+	})
+}
+
 // Of those who change an experiment by its ETag, each sees what the other did.
 func TestAPILostUpdate(t *testing.T) {
 	n := startNode(t, shop, "")

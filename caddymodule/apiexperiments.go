@@ -162,7 +162,7 @@ func (a *api) putExperiment(w http.ResponseWriter, r *http.Request) error {
 }
 
 // patchExperiment changes an experiment by a merge patch (RFC 7396). Its time
-// begins anew.
+// begins anew, and its counts, too, if anything but its time and note changes.
 func (a *api) patchExperiment(w http.ResponseWriter, r *http.Request) error {
 	body, err := readBody(w, r)
 	if err != nil {
@@ -182,7 +182,26 @@ func (a *api) patchExperiment(w http.ResponseWriter, r *http.Request) error {
 	unchanged := func(now *experiments.Live) bool {
 		return now != nil && now.Revision == seen && (asked == nil || asked(now))
 	}
-	return a.begin(w, r, faults.MergePatch(live.JSON, body), unchanged)
+	changed := faults.MergePatch(live.JSON, body)
+	if experiments.Extends(body) {
+		return a.extend(w, r, changed, unchanged)
+	}
+	return a.begin(w, r, changed, unchanged)
+}
+
+func (a *api) extend(w http.ResponseWriter, r *http.Request, body []byte, when experiments.Condition) error {
+	e, err := experiments.Parse(r.PathValue("name"), body)
+	if err != nil {
+		return refuse(http.StatusBadRequest, "%v", err)
+	}
+	live, err := process.extend(e, body, when)
+	switch {
+	case errors.Is(err, experiments.ErrUnknown):
+		return noExperiment(r)
+	case err != nil:
+		return refuseChange(err)
+	}
+	return answerExperiment(w, http.StatusOK, live)
 }
 
 func (a *api) begin(w http.ResponseWriter, r *http.Request, body []byte, when experiments.Condition) error {

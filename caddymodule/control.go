@@ -83,8 +83,8 @@ func (c *control) leave(a *App) {
 	c.apps = slices.DeleteFunc(c.apps, func(other *App) bool { return other == a })
 }
 
-// settle makes the process as the configuration says, once there is no other
-// one: Caddy stops the one before when the new one cannot be given up any more.
+// settle makes the process as the configuration says, once only one is left.
+// While Caddy reloads there are two, and it may still give the new one up.
 func (c *control) settle() {
 	app, others := c.running()
 	switch {
@@ -229,8 +229,12 @@ func (c *control) switched(state experiments.State) {
 
 // experimentChanged tells of an experiment that begins, or of one that is over.
 func (c *control) experimentChanged(live *experiments.Live, why string) {
-	if why == "" {
+	switch why {
+	case "":
 		c.announce("experiment started", "fault_experiment_started", zap.String("experiment", live.Name), zap.String("note", live.Note))
+		return
+	case experiments.WhyExtended:
+		c.announce("experiment extended", "fault_experiment_extended", zap.String("experiment", live.Name), zap.String("note", live.Note))
 		return
 	}
 	if why != experiments.WhyReplaced {

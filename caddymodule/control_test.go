@@ -647,13 +647,14 @@ func (l listener) Handle(_ context.Context, e caddy.Event) error {
 func TestEvents(t *testing.T) {
 	n := startNode(t, shop, "")
 	heard := make(listener, 2) // and the halt that ends the test
-	for _, name := range []string{"fault_halted", "fault_resumed", "fault_experiment_started", "fault_experiment_ended"} {
+	for _, name := range []string{"fault_halted", "fault_resumed", "fault_experiment_started", "fault_experiment_extended", "fault_experiment_ended"} {
 		if err := n.app.events.On(name, heard); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, step := range []struct{ method, path, body, want string }{
 		{"PUT", "/experiments/a", slow500, "fault_experiment_started a <nil>"},
+		{"PATCH", "/experiments/a", `{"ttl": "1h"}`, "fault_experiment_extended a <nil>"},
 		{"DELETE", "/experiments/a", "", "fault_experiment_ended a deleted"},
 		{"POST", "/halt", "", "fault_halted <nil> api"},
 		{"POST", "/resume", "", "fault_resumed <nil> api"},

@@ -138,6 +138,14 @@ func (c *control) put(e *experiments.Experiment, data []byte, when experiments.C
 	return c.store.Put(e, data, when)
 }
 
+// extend gives an experiment another time and note.
+func (c *control) extend(e *experiments.Experiment, data []byte, when experiments.Condition) (*experiments.Live, error) {
+	if group := c.shared(); group != nil {
+		return group.Extend(e, data, when)
+	}
+	return c.store.Extend(e, data, when)
+}
+
 // remove ends an experiment.
 func (c *control) remove(name string, when experiments.Condition) error {
 	if group := c.shared(); group != nil {

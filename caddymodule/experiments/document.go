@@ -102,7 +102,8 @@ func (m *Member) apply(doc *document) {
 		return // by its configuration, or by itself from before the group
 	}
 	for name, rec := range doc.Experiments {
-		if live := m.store.Get(name); live != nil && rec.is(live) || rec.over() {
+		live := m.store.Get(name)
+		if rec.over() || live != nil && (rec.is(live) || m.goOn(live, rec)) {
 			continue
 		}
 		if err := m.adopt(name, rec); err != nil && m.ignored[name] != rec.Revision {
@@ -133,12 +134,32 @@ func (m *Member) adopt(name string, rec record) error {
 		live.unload()
 		return err
 	}
-	live.Revision, live.Started, live.Ends = rec.Revision, rec.Started, time.Time{}
-	if rec.Ends != nil {
-		live.Ends = *rec.Ends
-	}
+	live.take(rec)
 	m.store.commit(live)
 	return nil
+}
+
+// goOn extends an experiment as another node has done, if that is all that has
+// been done.
+func (m *Member) goOn(live *Live, rec record) bool {
+	if !rec.isExtended(live) {
+		return false
+	}
+	e, err := Parse(live.Name, rec.Experiment)
+	if err != nil {
+		return false
+	}
+	next := live.extended(e, rec.Experiment)
+	next.take(rec)
+	return m.store.commitExtended(next) == nil
+}
+
+// take makes the times and the number of an experiment those of the record.
+func (l *Live) take(rec record) {
+	l.Revision, l.Started, l.Ends = rec.Revision, rec.Started, time.Time{}
+	if rec.Ends != nil {
+		l.Ends = *rec.Ends
+	}
 }
 
 func newRecord(l *Live) record {

@@ -78,6 +78,10 @@ const (
 	WhyHalted   = "halted"
 )
 
+// WhyExtended tells a watcher of an experiment that it is not over, but has
+// another time.
+const WhyExtended = "extended"
+
 const (
 	pastFor     = time.Hour // how long an experiment that is over is remembered,
 	maxPast     = 1000      // how many of them
@@ -115,7 +119,7 @@ func NewStore(sw *Switch, load Loader, places func() []Place) *Store {
 }
 
 // Watch has f called, one call at a time, for each experiment that begins, with
-// an empty reason, and that is over.
+// an empty reason, that is extended, and that is over.
 func (s *Store) Watch(f func(live *Live, why string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,9 +213,7 @@ func (s *Store) begin(l *Live) (created bool) {
 	before := s.live[l.Name]
 	l.Tag = l
 	l.ended, l.end = context.WithCancel(s.sw.Ended())
-	if !l.Ends.IsZero() {
-		l.timer = time.AfterFunc(time.Until(l.Ends), func() { s.expire(l) })
-	}
+	s.wind(l)
 	s.live[l.Name] = l
 	s.publish()
 	s.tell(l, "")
@@ -222,6 +224,13 @@ func (s *Store) begin(l *Live) (created bool) {
 		s.finish(l, WhyHalted) // it was admitted before
 	}
 	return before == nil
+}
+
+// wind sets the timer of an experiment that has an end.
+func (s *Store) wind(l *Live) {
+	if !l.Ends.IsZero() {
+		l.timer = time.AfterFunc(time.Until(l.Ends), func() { s.expire(l) })
+	}
 }
 
 // expire ends an experiment whose time is over, if it is still there.
