@@ -80,8 +80,9 @@ const keepAlive = 15 * time.Second
 
 // follow sends each entry as an event: `hit` when it begins, `done` when the
 // request is over. A client that comes back says by Last-Event-ID what it has.
-// With the parameter `rate` it gets at most so many of them a second, and each
-// second an event `skipped` with the number of the others.
+// With the parameter `rate` it gets at most so many hits a second, all that are
+// done of these, and each second an event `skipped` with the number of the other
+// hits.
 func follow(w http.ResponseWriter, r *http.Request, q experiments.Query) error {
 	limit, err := newFeedLimit(r.URL.Query().Get("rate"))
 	if err != nil {
@@ -96,6 +97,7 @@ func follow(w http.ResponseWriter, r *http.Request, q experiments.Query) error {
 	ended := serverEnd(r)
 	out := &feedWriter{w, http.NewResponseController(w), ended}
 	defer out.within(feedPatience) // for what the server itself has to send
+	limit.began(entries)
 	if sendKnown(out, entries) != nil {
 		return nil // the client has left or does not read, or the server ends
 	}
@@ -111,7 +113,7 @@ func follow(w http.ResponseWriter, r *http.Request, q experiments.Query) error {
 			if !open {
 				return nil // too slow; the client comes back with the last ID
 			}
-			if limit.take() {
+			if limit.take(e) {
 				err = sendEvent(out, e)
 			}
 		case <-limit.tick:
@@ -183,10 +185,11 @@ func (w *feedWriter) within(d time.Duration) {
 	_ = w.rc.SetWriteDeadline(time.Now().Add(d)) // a writer that knows none, such as a recorder, does not wait either
 }
 
-// feedLimit bounds how many events a feed sends in a second.
+// feedLimit bounds how many hits a feed tells in a second.
 type feedLimit struct {
-	rate    int // 0: any number
-	sent    int // in this second
+	rate    int                 // 0: any number
+	sent    int                 // in this second
+	open    map[uint64]struct{} // told of, and not done
 	skipped int
 	tick    <-chan time.Time
 	stop    func()
@@ -201,16 +204,32 @@ func newFeedLimit(text string) (*feedLimit, error) {
 		return nil, refuse(http.StatusBadRequest, "rate: '%s' is no number above 0", text)
 	}
 	ticker := time.NewTicker(time.Second)
-	return &feedLimit{rate: rate, tick: ticker.C, stop: ticker.Stop}, nil
+	return &feedLimit{rate: rate, open: make(map[uint64]struct{}), tick: ticker.C, stop: ticker.Stop}, nil
+}
+
+// began notes hits that the feed begins with.
+func (l *feedLimit) began(entries []experiments.Entry) {
+	for _, e := range entries {
+		if l.rate > 0 && !e.Done {
+			l.open[e.Seq] = struct{}{}
+		}
+	}
 }
 
 // take reports whether one more event may be sent.
-func (l *feedLimit) take() bool {
-	if l.rate > 0 && l.sent >= l.rate {
+func (l *feedLimit) take(e *experiments.Entry) bool {
+	switch _, open := l.open[e.Seq]; {
+	case l.rate == 0:
+		return true
+	case e.Done:
+		delete(l.open, e.Seq)
+		return open
+	case l.sent >= l.rate:
 		l.skipped++
 		return false
 	}
 	l.sent++
+	l.open[e.Seq] = struct{}{}
 	return true
 }
 

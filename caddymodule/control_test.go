@@ -412,6 +412,13 @@ func TestHaltWhenOnce(t *testing.T) {
 				t.Errorf("%d halts, want %d; halted: %v", got, halts, process.sw.Halted())
 			}
 			n.want(200, "POST", "/resume", "", "")
+			_, _, _ = get(t, n.Handler, "/", func(http.ResponseWriter, *http.Request) error {
+				return caddyhttp.Error(502, errors.New("dial failed"))
+			})
+			synctest.Wait()
+			if process.sw.Halted() {
+				t.Error("halted by errors of before the resume")
+			}
 		}
 		process.beginExit()
 	})

@@ -19,20 +19,25 @@ import (
 // A feed with a rate leaves out what is more, and tells how much that was.
 func TestFeedRate(t *testing.T) {
 	for _, tt := range []struct {
-		query         string
-		hits, skipped int
-		count         string
+		query               string
+		hits, done, skipped int
+		count               string
 	}{
-		{"?rate=2", 4, 1, "data: 3\n"},
-		{"", 7, 0, ""},
+		{"?rate=2", 4, 3, 1, "data: 3\n"}, // done: the one before, and two of the first five
+		{"", 7, 6, 0, ""},
 	} {
 		inBubble(t, func(t *testing.T) {
 			ctx, leave := context.WithCancel(t.Context())
 			w := httptest.NewRecorder()
+			known := process.journal.Add(&experiments.Entry{Rule: "r"})
 			go newAPI(nil).ServeHTTP(w, feedRequest(ctx, tt.query))
 			synctest.Wait()
+			var running []uint64
 			for range 5 {
-				process.journal.Add(&experiments.Entry{Rule: "r"})
+				running = append(running, process.journal.Add(&experiments.Entry{Rule: "r"}))
+			}
+			for _, seq := range append(running, known) {
+				process.journal.Finish(seq, time.Second, 1)
 			}
 			time.Sleep(time.Second + time.Millisecond)
 			for range 2 {
@@ -42,8 +47,9 @@ func TestFeedRate(t *testing.T) {
 			leave()
 			synctest.Wait()
 			body := w.Body.String()
-			if hits := strings.Count(body, "event: hit\n"); hits != tt.hits {
-				t.Errorf("%s: got %d hits, want %d", tt.query, hits, tt.hits)
+			hits, done := strings.Count(body, "event: hit\n")-1, strings.Count(body, "event: done\n") // but the one before
+			if hits != tt.hits || done != tt.done {
+				t.Errorf("%s: got %d hits and %d done, want %d and %d", tt.query, hits, done, tt.hits, tt.done)
 			}
 			if skipped := strings.Count(body, "event: skipped\n"); skipped != tt.skipped || !strings.Contains(body, tt.count) {
 				t.Errorf("%s: got %q, want %d events skipped with %q", tt.query, body, tt.skipped, tt.count)

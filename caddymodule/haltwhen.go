@@ -28,10 +28,11 @@ type HaltWhen struct {
 
 	app *App
 
-	mu   sync.Mutex
-	at   []time.Time // of the last errors, a ring
-	next int
-	turn context.Context // of the switch, in which a halt has been asked for
+	mu    sync.Mutex
+	turn  context.Context // of the switch, which the rest is about
+	at    []time.Time     // of the last errors, a ring
+	next  int
+	asked bool // for a halt
 }
 
 // maxHaltErrors bounds the memory for their times.
@@ -102,20 +103,9 @@ func (hw *HaltWhen) count(repl *caddy.Replacer) {
 		return
 	}
 	repl.Set(errorSeenKey, true)
-	turn := process.sw.Ended()
-	if hw.add(time.Now()) && !process.sw.Halted() && hw.first(turn) {
+	if hw.add(time.Now(), process.sw.Ended()) && !process.sw.Halted() {
 		go hw.halt() // the storage may be slow
 	}
-}
-
-// first reports whether nobody has asked for a halt since that turn of the
-// switch: until it is halted, more errors come. One that is resumed has turned.
-func (hw *HaltWhen) first(turn context.Context) bool {
-	hw.mu.Lock()
-	defer hw.mu.Unlock()
-	first := turn != hw.turn
-	hw.turn = turn
-	return first
 }
 
 func (hw *HaltWhen) halt() {
@@ -126,10 +116,15 @@ func (hw *HaltWhen) halt() {
 	}
 }
 
-// add notes an error and reports whether there are too many.
-func (hw *HaltWhen) add(now time.Time) bool {
+// add notes an error in this turn of the switch and reports whether it is the
+// first one of too many: until the switch is halted, more come. One that is
+// resumed begins anew.
+func (hw *HaltWhen) add(now time.Time, turn context.Context) bool {
 	hw.mu.Lock()
 	defer hw.mu.Unlock()
+	if turn != hw.turn {
+		hw.turn, hw.at, hw.next, hw.asked = turn, hw.at[:0], 0, false
+	}
 	if len(hw.at) < hw.Errors {
 		hw.at = append(hw.at, now)
 		return false
@@ -137,7 +132,11 @@ func (hw *HaltWhen) add(now time.Time) bool {
 	oldest := hw.at[hw.next]
 	hw.at[hw.next] = now
 	hw.next = (hw.next + 1) % hw.Errors
-	return now.Sub(oldest) < time.Duration(hw.Window)
+	if hw.asked || now.Sub(oldest) >= time.Duration(hw.Window) {
+		return false
+	}
+	hw.asked = true
+	return true
 }
 
 // newState is a state of the switch from now on.
