@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,8 +14,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
@@ -339,6 +342,115 @@ func TestCommandRunRefuses(t *testing.T) {
 	}
 }
 
+// runSession is a run of `caddy fault run` for an experiment 'x'.
+func runSession(t *testing.T, client *adminClient, stderr io.Writer) (*session, *experiments.Experiment) {
+	t.Helper()
+	s := &session{Command: &cobra.Command{}, adminClient: client}
+	s.SetContext(t.Context())
+	s.SetErr(stderr)
+	e, err := parseExperiment("503", []string{"/x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Name, e.TTL = "x", new(caddy.Duration(commandTTL))
+	return s, e
+}
+
+// pipes is a listener in a bubble.
+type pipes struct {
+	net.Listener
+	conns chan net.Conn
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	if conn, open := <-p.conns; open {
+		return conn, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (p *pipes) Close() error { return nil }
+
+// pipeClient is a client of a server in a bubble.
+func pipeClient(t *testing.T, h http.Handler) *adminClient {
+	t.Helper()
+	client, err := newAdminClient("localhost:2019")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pipes{conns: make(chan net.Conn)}
+	client.http.Transport = &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(context.Context, string, string) (net.Conn, error) {
+			here, there := net.Pipe()
+			p.conns <- there
+			return here, nil
+		},
+	}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
+	go func() { _ = srv.Serve(p) }()
+	t.Cleanup(func() {
+		close(p.conns)
+		_ = srv.Close()
+	})
+	return client
+}
+
+// An experiment whose start is not answered does not stay, unless it may be that
+// of somebody else.
+func TestCommandRunUnanswered(t *testing.T) {
+	const warning = "Warning: experiment 'x' may begin all the same, for Caddy has not said no: look with caddy fault list\n"
+	unheard := func(api http.Handler, r *http.Request) { api.ServeHTTP(httptest.NewRecorder(), r) }
+	for _, tt := range []struct {
+		name    string
+		ttl     time.Duration
+		put     func(api http.Handler, r *http.Request) // and then no answer
+		warning string
+		left    int
+	}{
+		{"begun", commandTTL, unheard, "", 0},
+		{"begun late", commandTTL, func(api http.Handler, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			time.Sleep(defaultPatience + 10*time.Second)
+			unheard(api, r)
+		}, "", 0},
+		{"not begun", commandTTL, func(http.Handler, *http.Request) {}, warning, 0},
+		{"another has begun the same", commandTTL, func(api http.Handler, r *http.Request) {
+			other := strings.NewReader(`{"match":[{"path":["/x"]}],"name":"x","ttl":86400000000000,"faults":[{"fault":"respond","status_code":503}]}`)
+			unheard(api, httptest.NewRequestWithContext(r.Context(), "PUT", r.URL.Path, other))
+		}, "", 1},
+		{"without an end", 0, unheard, warning, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := startNode(t, twoRules, "")
+				release := make(chan struct{})
+				client := pipeClient(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Method != http.MethodPut {
+						n.api.ServeHTTP(w, r)
+						return
+					}
+					tt.put(n.api, r)
+					<-release
+				}))
+				var stderr bytes.Buffer
+				s, e := runSession(t, client, &stderr)
+				*e.TTL = caddy.Duration(tt.ttl)
+				if _, err := s.start(e); !unanswered(err) {
+					t.Errorf("got %v, want no answer", err)
+				}
+				if left := len(process.store.List()); left != tt.left || stderr.String() != tt.warning {
+					t.Errorf("got %d experiments and %q, want %d and %q", left, stderr.String(), tt.left, tt.warning)
+				}
+				close(release)
+				process.sw.Set(experiments.State{Halted: true})
+				process.beginExit()
+			})
+		})
+	}
+}
+
 // While its command runs, an experiment may be changed by others; run removes
 // only what it has started itself.
 func TestCommandRunEnd(t *testing.T) {
@@ -368,15 +480,8 @@ func TestCommandRunEnd(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := &session{Command: &cobra.Command{}, adminClient: client}
-			s.SetContext(t.Context())
-			s.SetErr(&stderr)
-			e, err := parseExperiment("503", []string{"/x"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			e.Name = "x"
-			view, err := s.begin(e)
+			s, e := runSession(t, client, &stderr)
+			view, err := s.begin(t.Context(), e)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"time"
@@ -57,6 +58,7 @@ func newAdminClient(address string) (*adminClient, error) {
 type unreachableError struct {
 	address string
 	err     error
+	heard   bool // a Caddy may have got what was asked, and may do it
 }
 
 func (e *unreachableError) Error() string {
@@ -74,7 +76,7 @@ func (c *adminClient) do(ctx context.Context, method, path string, body any, hea
 	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, &unreachableError{c.address, err}
+		return nil, &unreachableError{c.address, err, true}
 	}
 	return data, nil
 }
@@ -89,6 +91,8 @@ func (c *adminClient) send(ctx context.Context, method, path string, body any, h
 		}
 		content = bytes.NewReader(data)
 	}
+	heard := false
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { heard = true }})
 	r, err := http.NewRequestWithContext(ctx, method, c.origin+apiPrefix+path, content)
 	if err != nil {
 		return nil, err
@@ -104,7 +108,7 @@ func (c *adminClient) send(ctx context.Context, method, path string, body any, h
 		if failed, ok := errors.AsType[*url.Error](err); ok {
 			err = failed.Err // the URL is ours, and nothing to whoever reads it
 		}
-		return nil, &unreachableError{c.address, err}
+		return nil, &unreachableError{c.address, err, heard}
 	}
 	if err := c.check(resp); err != nil {
 		_ = resp.Body.Close() // it has been read
@@ -122,7 +126,7 @@ func (c *adminClient) check(resp *http.Response) error {
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil {
-		return &unreachableError{c.address, err}
+		return &unreachableError{c.address, err, true}
 	}
 	no := &apiError{status: resp.StatusCode}
 	if !good && json.Unmarshal(body, no) == nil && no.Message != "" {
@@ -131,7 +135,8 @@ func (c *adminClient) check(resp *http.Response) error {
 	if resp.StatusCode == http.StatusNotFound && string(body) == "404 page not found\n" { // of its admin endpoint's mux
 		return fmt.Errorf("Caddy at %s was built without the fault module", c.address) //nolint:staticcheck // it is a name
 	}
-	return &unreachableError{c.address, fmt.Errorf("%s is not from its admin endpoint", strings.TrimSpace(resp.Status+" "+kind))}
+	between := resp.StatusCode >= 500 // such as the 504 of a proxy before it
+	return &unreachableError{c.address, fmt.Errorf("%s is not from its admin endpoint", strings.TrimSpace(resp.Status+" "+kind)), between}
 }
 
 // How long, and how often, a Caddy that has been there is asked again: a reload
@@ -160,7 +165,18 @@ func persist(ctx context.Context, f func() error) error {
 // passing reports whether an error may be gone in a moment.
 func passing(err error) bool {
 	_, away := errors.AsType[*unreachableError](err)
-	return away || unavailable(err)
+	return away || unavailable(err) || errors.Is(err, errNotYet)
+}
+
+// errNotYet says that what was asked for without an answer is not done, or not
+// yet.
+var errNotYet = errors.New("it is not there yet")
+
+// unanswered reports whether a Caddy may do, or have done, what it was asked for,
+// although there is no answer.
+func unanswered(err error) bool {
+	away, ok := errors.AsType[*unreachableError](err)
+	return ok && away.heard
 }
 
 // unavailable reports whether the error is an answer of Caddy's that asks to come

@@ -1,10 +1,13 @@
 package caddymodule
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -70,7 +73,10 @@ func cmdRun(s *session) error {
 	if len(command) > 0 {
 		return s.runWith(e, command)
 	}
-	view, err := s.begin(e)
+	view, err := s.begin(s.Context(), e)
+	if unanswered(err) {
+		s.warn(mayBegin, e.Name)
+	}
 	if err != nil {
 		return err
 	}
@@ -120,8 +126,8 @@ func (s *session) experiment() (*experiments.Experiment, error) {
 }
 
 // begin starts the experiment, unless there is one of its name.
-func (s *session) begin(e *experiments.Experiment) (*experimentView, error) {
-	ctx, cancel := context.WithTimeout(s.Context(), s.patience)
+func (s *session) begin(ctx context.Context, e *experiments.Experiment) (*experimentView, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	data, err := s.do(ctx, http.MethodPut, experimentPath(e.Name), e, http.Header{"If-None-Match": {"*"}})
 	if no, ok := errors.AsType[*apiError](err); ok && no.status == http.StatusPreconditionFailed {
@@ -160,6 +166,70 @@ func (s *session) end(view *experimentView) {
 	}
 }
 
+// mayBegin is the warning when Caddy has not said whether it begins an experiment.
+const mayBegin = "experiment '%s' may begin all the same, for Caddy has not said no: look with caddy fault list"
+
+// start begins the experiment of a command, and leaves nothing behind if that
+// fails.
+func (s *session) start(e *experiments.Experiment) (*experimentView, error) {
+	mark(e)
+	view, err := s.begin(s.Context(), e)
+	if unanswered(err) {
+		s.takeBack(e)
+	}
+	return view, err
+}
+
+// mark makes the ttl of an experiment an odd one, too little to matter: it tells
+// the experiment from one of the same name and rule that somebody else has begun.
+func mark(e *experiments.Experiment) {
+	if *e.TTL > 0 {
+		*e.TTL += caddy.Duration(1 + rand.Int64N(int64(time.Millisecond))) //nolint:gosec // chance, not secrecy
+	}
+}
+
+// takeBack ends an experiment that may begin, or have begun, although Caddy has
+// given no answer. Without an end it has no mark, and is left.
+func (s *session) takeBack(e *experiments.Experiment) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), comeBack)
+	defer cancel()
+	var view *experimentView
+	err := errNotYet
+	if *e.TTL > 0 {
+		err = persist(ctx, func() (err error) {
+			view, err = s.own(ctx, e)
+			return err
+		})
+	}
+	switch {
+	case err != nil:
+		s.warn(mayBegin, e.Name)
+	case view != nil:
+		s.end(view)
+	}
+}
+
+// own asks for an experiment that has been marked; nil: another one has its name.
+func (s *session) own(ctx context.Context, e *experiments.Experiment) (*experimentView, error) {
+	data, err := s.do(ctx, http.MethodGet, experimentPath(e.Name), nil, nil)
+	if no, refused := errors.AsType[*apiError](err); refused && no.status == http.StatusNotFound {
+		return nil, errNotYet // the one who begins it may still be at it
+	}
+	if err != nil {
+		return nil, err
+	}
+	view := new(experimentView)
+	if err := readAnswer(data, view); err != nil {
+		return nil, err
+	}
+	var found bytes.Buffer
+	sent, err := json.Marshal(e)
+	if err != nil || json.Compact(&found, view.Experiment) != nil || !bytes.Equal(found.Bytes(), sent) {
+		return nil, err
+	}
+	return view, nil
+}
+
 // runWith has the experiment on while a command runs.
 func (s *session) runWith(e *experiments.Experiment, command []string) error {
 	child := exec.Command(command[0], command[1:]...) //nolint:gosec // to run what its user says is its task
@@ -173,7 +243,7 @@ func (s *session) runWith(e *experiments.Experiment, command []string) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer signal.Stop(signals)
-	view, err := s.begin(e)
+	view, err := s.start(e)
 	if err != nil {
 		return err
 	}
