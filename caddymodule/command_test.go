@@ -359,14 +359,29 @@ func runSession(t *testing.T, client *adminClient, stderr io.Writer) (*session, 
 // pipes is a listener in a bubble.
 type pipes struct {
 	net.Listener
-	conns chan net.Conn
+	conns  chan net.Conn
+	closed context.Context
 }
 
 func (p *pipes) Accept() (net.Conn, error) {
-	if conn, open := <-p.conns; open {
+	select {
+	case conn := <-p.conns:
 		return conn, nil
+	case <-p.closed.Done():
+		return nil, net.ErrClosed
 	}
-	return nil, net.ErrClosed
+}
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	here, there := net.Pipe()
+	select {
+	case p.conns <- there:
+		return here, nil
+	case <-p.closed.Done():
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func (p *pipes) Close() error { return nil }
@@ -378,21 +393,11 @@ func pipeClient(t *testing.T, h http.Handler) *adminClient {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pipes{conns: make(chan net.Conn)}
-	client.http.Transport = &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(context.Context, string, string) (net.Conn, error) {
-			here, there := net.Pipe()
-			p.conns <- there
-			return here, nil
-		},
-	}
+	p := &pipes{conns: make(chan net.Conn), closed: t.Context()}
+	client.http.Transport = &http.Transport{DisableKeepAlives: true, DialContext: p.dial}
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
 	go func() { _ = srv.Serve(p) }()
-	t.Cleanup(func() {
-		close(p.conns)
-		_ = srv.Close()
-	})
+	t.Cleanup(func() { _ = srv.Close() })
 	return client
 }
 
@@ -437,13 +442,54 @@ func TestCommandRunUnanswered(t *testing.T) {
 				var stderr bytes.Buffer
 				s, e := runSession(t, client, &stderr)
 				*e.TTL = caddy.Duration(tt.ttl)
-				if _, err := s.start(e); !unanswered(err) {
+				if _, _, err := s.start(e, nil); !unanswered(err) {
 					t.Errorf("got %v, want no answer", err)
 				}
 				if left := len(process.store.List()); left != tt.left || stderr.String() != tt.warning {
 					t.Errorf("got %d experiments and %q, want %d and %q", left, stderr.String(), tt.left, tt.warning)
 				}
 				close(release)
+				process.sw.Set(experiments.State{Halted: true})
+				process.beginExit()
+			})
+		})
+	}
+}
+
+// A signal before the command is there ends what has begun, and is no error.
+func TestCommandRunSignalBefore(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		answer, want time.Duration
+		left         int // for whoever has started it to end
+	}{
+		{"Caddy answers", time.Second, time.Second, 1},
+		{"Caddy does not answer", time.Hour, answerAfterSignal, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := startNode(t, twoRules, "")
+				client := pipeClient(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					n.api.ServeHTTP(w, r)
+					if r.Method == http.MethodPut {
+						select {
+						case <-time.After(tt.answer):
+						case <-r.Context().Done():
+						}
+					}
+				}))
+				var stderr bytes.Buffer
+				s, e := runSession(t, client, &stderr)
+				signals := make(chan os.Signal, 1)
+				signals <- os.Interrupt
+				asked := time.Now()
+				view, sig, _ := s.start(e, signals)
+				if took := time.Since(asked); sig != os.Interrupt || codeOf(sig) != 130 || took != tt.want {
+					t.Errorf("got signal %v after %v, want an interrupt after %v", sig, took, tt.want)
+				}
+				if left := len(process.store.List()); left != tt.left || (view != nil) != (left > 0) || stderr.Len() > 0 {
+					t.Errorf("got %d experiments, view %v and %q, want %d", left, view, stderr.String(), tt.left)
+				}
 				process.sw.Set(experiments.State{Halted: true})
 				process.beginExit()
 			})

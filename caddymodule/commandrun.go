@@ -170,15 +170,36 @@ func (s *session) end(view *experimentView) {
 const mayBegin = "experiment '%s' may begin all the same, for Caddy has not said no: look with caddy fault list"
 
 // start begins the experiment of a command, and leaves nothing behind if that
-// fails.
-func (s *session) start(e *experiments.Experiment) (*experimentView, error) {
+// fails. A signal meanwhile is for nobody else: the command is not there yet.
+func (s *session) start(e *experiments.Experiment, signals <-chan os.Signal) (view *experimentView, sig os.Signal, err error) {
 	mark(e)
-	view, err := s.begin(s.Context(), e)
+	ctx, cancel := context.WithCancel(s.Context())
+	defer cancel()
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		view, err = s.begin(ctx, e)
+	}()
+	select {
+	case sig = <-signals:
+		giveUp := time.AfterFunc(answerAfterSignal, cancel)
+		<-answered
+		giveUp.Stop()
+	case <-answered:
+		select {
+		case sig = <-signals:
+		default:
+		}
+	}
 	if unanswered(err) {
 		s.takeBack(e)
 	}
-	return view, err
+	return view, sig, err
 }
+
+// answerAfterSignal is how long Caddy may take to answer once a signal has come:
+// its answer is the best way to know what has to be removed.
+const answerAfterSignal = 2 * time.Second
 
 // mark makes the ttl of an experiment an odd one, too little to matter: it tells
 // the experiment from one of the same name and rule that somebody else has begun.
@@ -243,13 +264,23 @@ func (s *session) runWith(e *experiments.Experiment, command []string) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer signal.Stop(signals)
-	view, err := s.start(e)
-	if err != nil {
+	view, sig, err := s.start(e, signals)
+	if view != nil {
+		defer s.end(view)
+	}
+	switch {
+	case sig != nil:
+		return s.exit(codeOf(sig))
+	case err != nil:
 		return err
 	}
-	defer s.end(view)
 	if err := child.Start(); err != nil {
 		return s.fail(126, err)
+	}
+	select {
+	case sig := <-signals: // it may be from before the command was there
+		_ = child.Process.Signal(sig)
+	default:
 	}
 	if err := await(child, signals, term.IsTerminal(int(os.Stdin.Fd()))); err != nil {
 		return err
@@ -282,7 +313,13 @@ func await(child *exec.Cmd, signals <-chan os.Signal, atTerminal bool) error {
 // exitCode is the code that a shell has for it.
 func exitCode(state *os.ProcessState) int {
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return 128 + int(status.Signal())
+		return codeOf(status.Signal())
 	}
 	return state.ExitCode()
+}
+
+// codeOf is the code that a shell has for a signal that has ended a command.
+func codeOf(sig os.Signal) int {
+	number, _ := sig.(syscall.Signal)
+	return 128 + int(number)
 }
