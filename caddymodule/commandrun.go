@@ -44,8 +44,9 @@ but transports, which are named each. Without --point it is '*'.
 With a command behind -- the experiment lasts as long as the command. It is
 removed however the command ends. SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed
 on to the command, but not what the keys of a terminal send, which reaches it
-anyway. The exit code is the command's, 128 and the number of the signal if one
-has ended it, 127 if there is no such command, 126 if it cannot be run.
+anyway, nor what is ignored, as SIGHUP is under nohup. The exit code is the
+command's, 128 and the number of the signal if one has ended it, 127 if there is
+no such command, 126 if it cannot be run.
 Should this process be killed, the experiment ends by its --ttl.`,
 		Example: `  caddy fault run --name slow --match 'path /api/*' 'percent 10; delay 2s'
   caddy fault run --name gone --ttl 5m --point checkout 551
@@ -261,8 +262,7 @@ func (s *session) runWith(e *experiments.Experiment, command []string) error {
 	if e.TTL == nil {
 		e.TTL = new(caddy.Duration(commandTTL))
 	}
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	signals := notified()
 	defer signal.Stop(signals)
 	view, sig, err := s.start(e, signals)
 	if view != nil {
@@ -286,6 +286,18 @@ func (s *session) runWith(e *experiments.Experiment, command []string) error {
 		return err
 	}
 	return s.exit(exitCode(child.ProcessState))
+}
+
+// notified has the signals that are passed on. One that is ignored, as nohup makes
+// it, stays so, here and in the command.
+func notified() chan os.Signal {
+	signals := make(chan os.Signal, 4)
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
+		if !signal.Ignored(sig) {
+			signal.Notify(signals, sig)
+		}
+	}
+	return signals
 }
 
 // await passes signals on to the child until it has ended. At a terminal, what

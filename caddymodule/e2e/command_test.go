@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -123,6 +124,9 @@ func TestCommandRunSignal(t *testing.T) {
 		{"the command ends in its own way", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done", syscall.SIGTERM, 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			if signal.Ignored(tt.signal) {
+				t.Skip("it is ignored here, and so by the command") // as with nohup go test
+			}
 			cmd := term.fault(t, "run", "--name", "down", "--match", "path /x", "503", "--", "sh", "-c", tt.script)
 			out, err := cmd.StdoutPipe()
 			if err != nil {
@@ -148,6 +152,38 @@ func TestCommandRunSignal(t *testing.T) {
 				t.Errorf("when the command is over: got %s, want %s", got, ok)
 			}
 		})
+	}
+}
+
+// TestCommandRunNohup closes the terminal of a command that is to outlive that.
+func TestCommandRunNohup(t *testing.T) {
+	term := inTerminal(t)
+	cmd := term.fault(t, "run", "--name", "down", "--match", "path /x", "503", "--", "sh", "-c", "kill -HUP $PPID; kill -HUP $$; echo alive; read line; exit 3")
+	cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", `trap '' HUP; exec "$0" "$@"`}, cmd.Args...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "alive\n" {
+		t.Errorf("got %q, %v, want it alive", line, err)
+	}
+	if got := term.status(t, "/x"); got != down {
+		t.Errorf("while the command runs: got %s, want %s", got, down)
+	}
+	_ = in.Close()
+	_ = cmd.Wait()
+	if got := cmd.ProcessState.ExitCode(); got != 3 {
+		t.Errorf("exit code: got %d, want 3", got)
+	}
+	if got := term.status(t, "/x"); got != ok {
+		t.Errorf("when the command is over: got %s, want %s", got, ok)
 	}
 }
 
