@@ -329,7 +329,9 @@ func TestCommandRunRefuses(t *testing.T) {
 		{[]string{"--point", "nope", "503"}, "no injection point 'nope'; there are: api"},
 		{[]string{"--point", "api", "percent 10"}, "rule without a fault"},
 		{[]string{"--point", "api", "503", "--", "no-such-command"}, "exiting with status 127"},
+		{[]string{"--point", "api", "503", "--", "./no-such-command"}, "exiting with status 127"},
 		{[]string{"--point", "api", "503", "--", t.TempDir()}, "exiting with status 126"},
+		{[]string{"--point", "api", "503", "--", "./command_test.go"}, "exiting with status 126"},
 	}
 	for _, tt := range tests {
 		got := caddyFault(t, append([]string{"run", "--address", address, "--name", "x"}, tt.args...)...)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -257,7 +258,7 @@ func (s *session) runWith(e *experiments.Experiment, command []string) error {
 	child := exec.Command(command[0], command[1:]...) //nolint:gosec // to run what its user says is its task
 	child.Stdin, child.Stdout, child.Stderr = s.InOrStdin(), s.OutOrStdout(), s.ErrOrStderr()
 	if child.Err != nil {
-		return s.fail(127, child.Err)
+		return s.fail(startCode(child.Err), child.Err)
 	}
 	if e.TTL == nil {
 		e.TTL = new(caddy.Duration(commandTTL))
@@ -275,7 +276,7 @@ func (s *session) runWith(e *experiments.Experiment, command []string) error {
 		return err
 	}
 	if err := child.Start(); err != nil {
-		return s.fail(126, err)
+		return s.fail(startCode(err), err)
 	}
 	select {
 	case sig := <-signals: // it may be from before the command was there
@@ -328,6 +329,14 @@ func exitCode(state *os.ProcessState) int {
 		return codeOf(status.Signal())
 	}
 	return state.ExitCode()
+}
+
+// startCode is the code that a shell has for a command that cannot be started.
+func startCode(err error) int {
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		return 127
+	}
+	return 126
 }
 
 // codeOf is the code that a shell has for a signal that has ended a command.
