@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -64,6 +65,9 @@ type session struct {
 // inSession makes the RunE of a subcommand that talks to Caddy.
 func inSession(f func(*session) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
+		if err := refuseEmpty(cmd); err != nil {
+			return err
+		}
 		address, err := caddycmd.DetermineAdminAPIAddress(flagText(cmd, "address"), nil, flagText(cmd, "config"), flagText(cmd, "adapter"))
 		if err != nil {
 			return err
@@ -74,6 +78,25 @@ func inSession(f func(*session) error) func(*cobra.Command, []string) error {
 		}
 		return f(&session{cmd, client, args})
 	}
+}
+
+// refuseEmpty refuses a flag that was given without a value, as from a variable
+// that is not set: without a name a reset, say, is one of everything.
+func refuseEmpty(cmd *cobra.Command) error {
+	for _, name := range []string{"name", "rule", "point", "match", "ttl", "since", "wait", "method", "header"} {
+		flag := cmd.Flag(name)
+		if flag == nil || !flag.Changed {
+			continue
+		}
+		values := []string{flag.Value.String()}
+		if list, ok := flag.Value.(interface{ GetSlice() []string }); ok {
+			values = list.GetSlice()
+		}
+		if slices.Contains(values, "") {
+			return fmt.Errorf("--%s is empty: give it a value, or leave it out", name)
+		}
+	}
+	return nil
 }
 
 // flagText is the value of a flag as it was given.

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -153,8 +154,11 @@ func switchCommand(to, short string) *cobra.Command {
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: inSession(func(s *session) error {
 			point, rule, both := strings.Cut(strings.Join(s.args, "/"), "/")
-			if !both {
+			switch {
+			case !both:
 				return fmt.Errorf("'%s' is a point or a rule: say both, as <point> <rule>", point)
+			case point == "" || rule == "":
+				return errors.New("the point or the rule is empty: say both, as <point> <rule>")
 			}
 			path := "/rules/" + url.PathEscape(point) + "/" + url.PathEscape(rule) + "/" + to
 			return tell(s, path, func(*struct{}) string {
