@@ -67,7 +67,7 @@ var routes = []route{
 	{"GET", "/{$}", (*api).getState, nil},
 	{"POST", "/halt", (*api).halt, nil},
 	{"POST", "/resume", (*api).resume, nil},
-	{"GET", "/experiments", (*api).listExperiments, []string{"ended"}},
+	{"GET", "/experiments", (*api).listExperiments, []string{endedParam}},
 	{"GET", "/experiments/{name}", (*api).getExperiment, nil},
 	{"PUT", "/experiments/{name}", (*api).putExperiment, nil},
 	{"PATCH", "/experiments/{name}", (*api).patchExperiment, nil},
@@ -75,7 +75,7 @@ var routes = []route{
 	{"POST", "/rules/{point}/{rule}/off", (*api).switchRuleOff, nil},
 	{"POST", "/rules/{point}/{rule}/on", (*api).switchRuleOn, nil},
 	{"POST", "/reset", (*api).reset, []string{"point", "rule"}},
-	{"GET", "/journal", (*api).getJournal, []string{"point", "rule", "since", "limit", "rate"}},
+	{"GET", "/journal", (*api).getCheckedJournal, []string{"point", "rule", "since", "limit", "rate"}},
 	{"DELETE", "/journal", (*api).emptyJournal, nil},
 	{"GET", "/verify", (*api).verify, []string{"point", "rule", "exactly", "at_least", "at_most", "since", "wait"}},
 	{"POST", "/explain", (*api).explain, nil},
@@ -109,16 +109,21 @@ func newAPI(storage certmagic.Storage) http.Handler {
 	return mux
 }
 
-// strict serves the operation if it knows every parameter: a reset with a
-// misspelt one would be a reset of everything.
+// strict serves the operation if it knows every parameter, and each has one value:
+// a reset with a misspelt one, or an empty one, would be a reset of everything.
 func (rt *route) strict(a *api, w http.ResponseWriter, r *http.Request) error {
 	params, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return refuse(http.StatusBadRequest, "reading the query: %v", err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(params)) {
-		if !slices.Contains(rt.params, name) {
+		switch values := params[name]; {
+		case !slices.Contains(rt.params, name):
 			return refuse(http.StatusBadRequest, "no parameter '%s' here%s", name, oneOf(rt.params))
+		case len(values) > 1:
+			return refuse(http.StatusBadRequest, "%s: it is given %d times", name, len(values))
+		case values[0] == "" && name != endedParam:
+			return refuse(http.StatusBadRequest, "%s: it is empty: give it a value, or leave it out", name)
 		}
 	}
 	return rt.serve(a, w, r)
@@ -139,6 +144,16 @@ func wrongMethod(allowed []string) func(*api, http.ResponseWriter, *http.Request
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
 		return refuse(http.StatusMethodNotAllowed, "method %s is not allowed here: want %s", r.Method, strings.Join(allowed, " or "))
 	}
+}
+
+// getCheckedJournal refuses the rate of a feed also where there is none.
+func (a *api) getCheckedJournal(w http.ResponseWriter, r *http.Request) error {
+	limit, err := newFeedLimit(r.URL.Query().Get("rate"))
+	if err != nil {
+		return err
+	}
+	limit.stop()
+	return a.getJournal(w, r)
 }
 
 // apiError is an answer that says no.

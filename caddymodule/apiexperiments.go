@@ -90,10 +90,14 @@ func listViews() []experimentView {
 	return views
 }
 
-// listExperiments lists those that are on, or with `?ended` those that have been
+// listExperiments lists those that are on, or with `ended` those that have been
 // over for less than an hour.
 func (a *api) listExperiments(w http.ResponseWriter, r *http.Request) error {
-	if r.URL.Query().Has("ended") {
+	ended, err := asksForEnded(r)
+	if err != nil {
+		return err
+	}
+	if ended {
 		past := process.store.Past()
 		views := make([]pastView, len(past))
 		for i, p := range past {
@@ -102,6 +106,21 @@ func (a *api) listExperiments(w http.ResponseWriter, r *http.Request) error {
 		return answer(w, http.StatusOK, endedList{views})
 	}
 	return answer(w, http.StatusOK, experimentList{listViews()})
+}
+
+// endedParam is a flag: it needs no value.
+const endedParam = "ended"
+
+// asksForEnded reports what a request says by it.
+func asksForEnded(r *http.Request) (bool, error) {
+	switch text := r.URL.Query().Get(endedParam); text {
+	case "":
+		return r.URL.Query().Has(endedParam), nil
+	case "true", "false":
+		return text == "true", nil
+	default:
+		return false, refuse(http.StatusBadRequest, "%s: '%s' is neither true nor false", endedParam, text)
+	}
 }
 
 type experimentList struct {
