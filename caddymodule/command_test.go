@@ -297,6 +297,47 @@ late        delay   api     0     no end     why`+"\uFFFD"+`not
 	}
 }
 
+// fullDisk is where nothing can be written.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// What cannot be told is an error, whatever the command has done.
+func TestCommandFullDisk(t *testing.T) {
+	h, address := adminEndpoint(t, twoRules)
+	hit(t, h)
+	for _, args := range [][]string{
+		{"run", "--name", "late", "--point", "api", "delay 1ms"},
+		{"rm", "late"},
+		{"status"},
+		{"status", "--json"},
+		{"list"},
+		{"list", "--ended"},
+		{"off", "api", "gone"},
+		{"on", "api", "gone"},
+		{"verify", "--rule", "gone", "--exactly", "1"},
+		{"explain", "/"},
+		{"codes"},
+		{"codes", "--json", "551"},
+		{"reset"},
+		{"watch"},
+		{"halt"},
+		{"explain", "/"},
+		{"resume"},
+	} {
+		cmd := faultCommand(append(args, "--address", address)...)
+		var stderr bytes.Buffer
+		cmd.SetOut(fullDisk{})
+		cmd.SetErr(&stderr)
+		if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.Contains(stderr.String(), syscall.ENOSPC.Error()) {
+			t.Errorf("%q: got error %v and %q", args, err, stderr.String())
+		}
+	}
+	if left := process.store.List(); len(left) != 0 {
+		t.Errorf("an experiment is left: %s", left[0].JSON)
+	}
+}
+
 // An experiment that nothing can meet begins, but not without a word.
 func TestCommandRunNowhere(t *testing.T) {
 	newProcess(t)

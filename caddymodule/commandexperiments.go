@@ -70,12 +70,14 @@ func removeCommand() *cobra.Command {
 		RunE: inSession(func(s *session) error {
 			code := 0
 			for _, name := range s.args {
-				if _, err := s.ask(http.MethodDelete, experimentPath(name), nil); err != nil {
+				_, err := s.ask(http.MethodDelete, experimentPath(name), nil)
+				if err == nil {
+					_, err = fmt.Fprintf(s.OutOrStdout(), "experiment '%s' is over\n", name)
+				}
+				if err != nil {
 					code = 1
 					s.PrintErrln(s.ErrPrefix(), err)
-					continue
 				}
-				fmt.Fprintf(s.OutOrStdout(), "experiment '%s' is over\n", name)
 			}
 			return s.exit(code)
 		}),
