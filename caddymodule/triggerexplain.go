@@ -39,8 +39,7 @@ func (t *Trigger) place() string {
 }
 
 func (h *Handler) explainTrigger(t *Trigger, r *http.Request) (v rules.Verdict, ok bool, err error) {
-	source, drawn := t.sourceWithoutDraws(r)
-	found, ok := source.read(r)
+	found, ok, drawn := t.readWithoutDraws(r)
 	t.takeOut(r)
 	if !ok {
 		return v, false, nil
@@ -62,17 +61,23 @@ func (h *Handler) explainTrigger(t *Trigger, r *http.Request) (v rules.Verdict, 
 	return v, true, nil
 }
 
-// sourceWithoutDraws is a source for r that reads everything that may come to
-// pass, and whether that is for draws to decide: those of Envoy's header fields
-// are made while they are read.
-func (t *Trigger) sourceWithoutDraws(r *http.Request) (s source, drawn bool) {
-	if t.Source != sourceEnvoy {
-		return t.source, false
+// readWithoutDraws reads everything that may come to pass, and whether that is
+// for draws to decide: those of Envoy's header fields are made while they are read.
+func (t *Trigger) readWithoutDraws(r *http.Request) (found trigger, ok, drawn bool) {
+	envoy, ok := t.source.(envoySource)
+	if !ok {
+		found, ok = t.source.read(r)
+		return found, ok, false
 	}
-	drawn = percentOf(t.Percent) < 100
-	for _, name := range []string{envoyAbortPercent, envoyDelayPercent, envoyThroughputShare} {
-		drawn = drawn || len(r.Header[name]) > 0
-		delete(r.Header, name)
+	envoy.hits = func(percent float64) bool {
+		drawn = drawn || percent > 0 && percent < 100
+		return percent > 0
 	}
-	return envoySource{percent: 100}, drawn
+	if found, ok = envoy.read(r); ok {
+		return found, true, drawn
+	}
+	envoy.hits = func(float64) bool { return true }
+	found, ok = envoy.read(r)
+	found.line = "percent 0;" + found.line // as it would say it if it were a line
+	return found, ok, false
 }

@@ -54,14 +54,38 @@ func TestExplainTrigger(t *testing.T) {
 			t.Errorf("%s %s: %s: got\n%s, want\n%s", tt.url, tt.field, tt.value, got, tt.want)
 		}
 	}
-	n.want(200, "POST", "/explain", `{"url": "/in/", "header": {"X-Envoy-Fault-Abort-Request": "503", "X-Envoy-Fault-Abort-Request-Percentage": "0"}}`,
-		`"why": "it asks for 'respond 503'; a draw for each part"`)
 	n.want(200, "GET", "/verify?rule=trigger&exactly=0", "", "")
 	if got := testutil.ToFloat64(passedTotal.WithLabelValues("in", triggerRule, "trigger_refused")); got != 0 {
 		t.Errorf("%v refused triggers were counted", got)
 	}
 	if got := process.journal.Entries(experiments.Query{}); len(got) != 0 {
 		t.Errorf("the journal has %v", got)
+	}
+}
+
+// Of Envoy's header fields each part has a draw of its own, or none.
+func TestExplainEnvoy(t *testing.T) {
+	const abort, delay = `"X-Envoy-Fault-Abort-Request": "503"`, `"X-Envoy-Fault-Delay-Request": "20"`
+	percent := func(part, value string) string {
+		return `, "X-Envoy-Fault-` + part + `-Request-Percentage": "` + value + `"`
+	}
+	const never = `"fires": false,
+          "gate": "percent",
+          "why": "its share is 0 percent just now"`
+	for _, tt := range []struct{ trigger, header, want string }{
+		{`{"source": "envoy"}`, abort + percent("Abort", "0"), never},
+		{`{"source": "envoy"}`, abort + ", " + delay + percent("Abort", "0") + percent("Delay", "0"), never},
+		{`{"source": "envoy", "percent": 0}`, abort + percent("Abort", "100"), never},
+		{`{"source": "envoy"}`, abort + percent("Abort", "50"), `"why": "it asks for 'respond 503'; a draw for each part"`},
+		{`{"source": "envoy", "percent": 50}`, abort, `"why": "it asks for 'respond 503'; a draw for each part"`},
+		{`{"source": "envoy"}`, abort + percent("Abort", "100"), `"why": "it asks for 'respond 503'"`},
+		{`{"source": "envoy"}`, abort + percent("Abort", "lots"), `"why": "it asks for 'respond 503'"`},
+		{`{"source": "envoy"}`, abort + ", " + delay + percent("Abort", "0"), `"why": "it asks for 'delay 20ms'"`},
+		{`{"source": "envoy"}`, abort + ", " + delay + percent("Delay", "1"), `"why": "it asks for 'delay 20ms;respond 503'; a draw for each part"`},
+		{`{"source": "envoy"}`, `"X-Envoy-Fault-Abort-Request": "9"` + percent("Abort", "0"), `"why": "refused: bad X-Envoy-Fault-Abort-Request '9': want 200 to 599"`},
+	} {
+		n := startNode(t, triggered(tt.trigger), "")
+		n.want(200, "POST", "/explain", `{"url": "/", "header": {`+tt.header+`}}`, tt.want)
 	}
 }
 

@@ -51,7 +51,7 @@ func newSource(t *Trigger, point string) source {
 	case sourceBaggage:
 		return baggageSource{t.name(), t.name() + "." + point}
 	default:
-		return envoySource{percentOf(t.Percent)}
+		return envoySource{percentOf(t.Percent), drawHits}
 	}
 }
 
@@ -157,7 +157,14 @@ func property(member baggage.Member, name string) string {
 
 // envoySource is the header fields of Envoy's fault filter, which say by
 // themselves what is to happen and how often. They become a line.
-type envoySource struct{ percent float64 }
+type envoySource struct {
+	percent float64
+	hits    func(percent float64) bool // makes a draw
+}
+
+func drawHits(percent float64) bool {
+	return rand.Float64()*100 < percent //nolint:gosec // chance, not secrecy
+}
 
 // The header fields of Envoy's fault filter, from its documentation
 // (configuration/http/http_filters/fault_filter).
@@ -223,7 +230,7 @@ func (s envoySource) statement(h http.Header, name, percentName, format string, 
 			percent = min(percent, asked)
 		}
 	}
-	if rand.Float64()*100 >= percent { //nolint:gosec // chance, not secrecy
+	if !s.hits(percent) {
 		return "", nil
 	}
 	return fmt.Sprintf(format, number) + ";", nil
