@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -332,6 +333,28 @@ func TestTriggerRefusedIsSeen(t *testing.T) {
 	for _, line := range lines {
 		if text := fmt.Sprint(line.ContextMap()); strings.Contains(text, "0123456789") || strings.Contains(text, "wrong-wrong") {
 			t.Errorf("the log has a key in it: %s", text)
+		}
+	}
+}
+
+// A list that is malformed elsewhere, and has no trigger, refuses none.
+func TestTriggerMalformedBaggage(t *testing.T) {
+	h := load(t, triggered(`{"source": "baggage"}`), "")
+	for list, refused := range map[string]float64{
+		"default=1,=x":      0,
+		"a=fault,=x":        0,
+		"fault.other=1,=x":  0,
+		"fault=551,=x":      1,
+		"=x, fault = 551":   1,
+		"=x,fault.trig=551": 1,
+		"=x,fault;p=1":      1,
+		"fault":             1,
+	} {
+		counter := passedTotal.WithLabelValues("trig", "trigger", "trigger_refused")
+		before := testutil.ToFloat64(counter)
+		ask(h, "Baggage", list)
+		if got := testutil.ToFloat64(counter) - before; got != refused {
+			t.Errorf("%s: %v refused, want %v", list, got, refused)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 func TestExplainTrigger(t *testing.T) {
 	const key = "0123456789abcdef"
 	n := startNode(t, `{"point": "in", "match": [{"path": ["/in/*"], "header": {"X-Fault": ["*"]}}, {"path": ["/in/*"]}],
-		"triggers": [{"source": "header", "key": "`+key+`", "max_active": 1}, {"source": "cookie", "percent": 50, "allow": ["respond"]}, {"source": "envoy"}],
+		"triggers": [{"source": "header", "key": "`+key+`", "max_active": 1}, {"source": "cookie", "percent": 50, "allow": ["respond"]}, {"source": "baggage"}, {"source": "envoy"}],
 		"rules": [{"name": "own", "match": [{"not": [{"header": {"X-Fault": ["*"]}}]}], "faults": [{"fault": "close"}]}]}`, "")
 	explain := func(url, field, value string) (text string) {
 		ask, err := json.Marshal(explainRequest{URL: url, Header: map[string]headerValues{field: {value}}})
@@ -48,6 +48,7 @@ func TestExplainTrigger(t *testing.T) {
 		{"/in/", "Cookie", "fault=551", "true; trigger cookie fault true percent it asks for '551'; a draw from 0 to below 50 of 100; own  true  "},
 		{"/in/", "Cookie", "fault=close", "true; trigger cookie fault false trigger refused: 'close' is not allowed; own  true  "},
 		{"/in/", "Cookie", "other=fault", "true; own  true  "},
+		{"/in/", "Baggage", "default=1,=x", "true; own  true  "},
 		{"/in/", "X-Envoy-Fault-Delay-Request", "20", "true; trigger envoy true  it asks for 'delay 20ms'; own  false before 'trigger' has the request before it"},
 	} {
 		if got := explain(tt.url, tt.field, tt.value); got != tt.want {

@@ -133,9 +133,10 @@ type baggageSource struct{ all, point string }
 func (s baggageSource) present(r *http.Request) bool { return mentions(r.Header["Baggage"], s.all) }
 
 func (s baggageSource) read(r *http.Request) (trigger, bool) {
-	bag, err := baggage.Parse(strings.Join(r.Header["Baggage"], ","))
+	list := strings.Join(r.Header["Baggage"], ",")
+	bag, err := baggage.Parse(list)
 	if err != nil {
-		return trigger{err: err}, true
+		return trigger{err: err}, s.hasMember(list)
 	}
 	for _, name := range []string{s.point, s.all} {
 		if member := bag.Member(name); member.Key() == name {
@@ -143,6 +144,20 @@ func (s baggageSource) read(r *http.Request) (trigger, bool) {
 		}
 	}
 	return trigger{}, false
+}
+
+// hasMember reports whether one of the trigger's is in a list that is malformed.
+func (s baggageSource) hasMember(list string) bool {
+	for member := range strings.SplitSeq(list, ",") {
+		end := strings.IndexAny(member, "=;")
+		if end < 0 {
+			end = len(member)
+		}
+		if name := strings.TrimSpace(member[:end]); name == s.all || name == s.point {
+			return true
+		}
+	}
+	return false
 }
 
 func property(member baggage.Member, name string) string {
