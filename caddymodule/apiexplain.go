@@ -5,13 +5,16 @@ import (
 	"cmp"
 	"crypto/tls"
 	"encoding/json"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
@@ -135,10 +138,28 @@ func (e *explainRequest) request() (func() *http.Request, error) {
 	if _, err := http.NewRequest(e.Method, target.RequestURI(), nil); err != nil { //nolint:noctx // only to see whether it can be made
 		return nil, refuse(http.StatusBadRequest, "method: %v", err)
 	}
+	if err := e.checkHeader(); err != nil {
+		return nil, err
+	}
 	if e.Client = cmp.Or(e.Client, "127.0.0.1"); net.ParseIP(e.Client) == nil {
 		return nil, refuse(http.StatusBadRequest, "client: '%s' is no IP address", e.Client)
 	}
 	return func() *http.Request { return e.build(target) }, nil
+}
+
+// checkHeader refuses header fields that no server would take.
+func (e *explainRequest) checkHeader() error {
+	for _, name := range slices.Sorted(maps.Keys(e.Header)) {
+		if !httpguts.ValidHeaderFieldName(name) {
+			return refuse(http.StatusBadRequest, "header: '%s' is no name of a field", name)
+		}
+		for _, value := range e.Header[name] {
+			if !httpguts.ValidHeaderFieldValue(value) || strings.EqualFold(name, "Host") && !httpguts.ValidHostHeader(value) {
+				return refuse(http.StatusBadRequest, "header: '%s' is no value of %s", value, name)
+			}
+		}
+	}
+	return nil
 }
 
 func (e *explainRequest) build(target *url.URL) *http.Request {

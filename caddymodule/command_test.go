@@ -146,6 +146,7 @@ func TestCommandSwitch(t *testing.T) {
 		{"rm a b", "", "exiting with status 1"},
 		{"nope", "", `unknown command "nope"`},
 		{"explain / -H nope", "", "bad header 'nope'"},
+		{"explain / -H :y", "", "header: '' is no name of a field"},
 		{"codes nope", "", "no status code 'nope'"},
 		{"verify --rule gone", "", "exactly at-least at-most"},
 		{"verify --rule nope --exactly 0", "", "no rule 'nope'"},
