@@ -215,6 +215,8 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "PATCH", "/experiments/a", `{`, "no JSON"},
 		{400, "PATCH", "/experiments/a", `{"PERCENT": 1}`, "PERCENT: the field is written 'percent'"},
 		{400, "PATCH", "/experiments/a", `{"percent": 1, "percent": 100}`, "percent: it is there twice"},
+		{400, "PATCH", "/experiments/a", `{"percent": 1e400}`, "percent: want float64, not number 1e400"},
+		{400, "PATCH", "/experiments/a", `{"percent": null, "percent": null}`, "percent: it is there twice"},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "percent": 1, "PERCENT": 100, ` + faults, "PERCENT: the field is written 'percent'"},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "faults": [{"fault": "delay", "Duration": "1s"}]}`, "faults[0].Duration: the field is written 'duration'"},
 		{400, "POST", "/explain", `{"URL": "/gone"}`, "URL: the field is written 'url'"},

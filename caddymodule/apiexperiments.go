@@ -194,8 +194,8 @@ func (a *api) patchExperiment(w http.ResponseWriter, r *http.Request) error {
 	case !json.Valid(body):
 		return refuse(http.StatusBadRequest, "the patch is no JSON")
 	}
-	if err := experiments.Unique(body); err != nil {
-		return refuse(http.StatusBadRequest, "the patch: %v", err)
+	if experiments.Unique(body) != nil { // nor can it be decoded, which names the field
+		return refuse(http.StatusBadRequest, "the patch: %v", experiments.Decode(body, new(experiments.Experiment)))
 	}
 	asked, seen := condition(r), live.Revision
 	unchanged := func(now *experiments.Live) bool {
