@@ -75,7 +75,7 @@ var routes = []route{
 	{"POST", "/rules/{point}/{rule}/off", (*api).switchRuleOff, nil},
 	{"POST", "/rules/{point}/{rule}/on", (*api).switchRuleOn, nil},
 	{"POST", "/reset", (*api).reset, []string{"point", "rule"}},
-	{"GET", "/journal", (*api).getCheckedJournal, []string{"point", "rule", "since", "limit", "rate"}},
+	{"GET", "/journal", (*api).getJournal, []string{"point", "rule", "since", "limit", "rate"}},
 	{"DELETE", "/journal", (*api).emptyJournal, nil},
 	{"GET", "/verify", (*api).verify, []string{"point", "rule", "exactly", "at_least", "at_most", "since", "wait"}},
 	{"POST", "/explain", (*api).explain, nil},
@@ -144,16 +144,6 @@ func wrongMethod(allowed []string) func(*api, http.ResponseWriter, *http.Request
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
 		return refuse(http.StatusMethodNotAllowed, "method %s is not allowed here: want %s", r.Method, strings.Join(allowed, " or "))
 	}
-}
-
-// getCheckedJournal refuses the rate of a feed also where there is none.
-func (a *api) getCheckedJournal(w http.ResponseWriter, r *http.Request) error {
-	limit, err := newFeedLimit(r.URL.Query().Get("rate"))
-	if err != nil {
-		return err
-	}
-	limit.stop()
-	return a.getJournal(w, r)
 }
 
 // apiError is an answer that says no.

@@ -24,12 +24,17 @@ func (a *api) getJournal(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	limit, err := newFeedLimit(r.URL.Query().Get("rate"))
+	if err != nil {
+		return err
+	}
+	defer limit.stop()
 	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
 		w.Header().Set("Content-Type", "text/event-stream")
 		if r.Method == http.MethodHead {
 			return nil
 		}
-		return follow(w, r, q)
+		return follow(w, r, q, limit)
 	}
 	return answer(w, http.StatusOK, journalView{process.journal.Entries(q)})
 }
@@ -83,12 +88,7 @@ const keepAlive = 15 * time.Second
 // With the parameter `rate` it gets at most so many hits a second, all that are
 // done of these, and each second an event `skipped` with the number of the other
 // hits.
-func follow(w http.ResponseWriter, r *http.Request, q experiments.Query) error {
-	limit, err := newFeedLimit(r.URL.Query().Get("rate"))
-	if err != nil {
-		return err
-	}
-	defer limit.stop()
+func follow(w http.ResponseWriter, r *http.Request, q experiments.Query, limit *feedLimit) error {
 	if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 64); err == nil {
 		q.AfterSeq = last
 	}
