@@ -17,8 +17,9 @@ import (
 // HaltWhen halts all faults when more answers of upstreams than `errors` within
 // `window` were server errors (5xx), on requests in which nothing was injected.
 // It sees upstreams behind a `fault` handler, and those behind a `fault`
-// transport, where each attempt counts for itself. An attempt that fails is an
-// error, too; health checks do not count.
+// transport, where each attempt counts for itself. What fails is an error, too:
+// an attempt, and behind a handler whatever Caddy answers by its error routes.
+// Health checks do not count.
 type HaltWhen struct {
 	// How many errors are borne. Required.
 	Errors int `json:"errors,omitempty"`
