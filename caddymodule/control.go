@@ -31,7 +31,7 @@ type control struct {
 	active  atomic.Int64 // requests that are hit just now
 
 	restored sync.Once                  // the switch, from the storage
-	saving   sync.Mutex                 // the switch, to the storage
+	saving   switchSaver                // the switch, to the storage
 	kept     atomic.Pointer[keptSwitch] // there, as it was last
 
 	mu     sync.Mutex

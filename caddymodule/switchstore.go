@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"reflect"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
@@ -64,7 +66,7 @@ func (c *control) load(ctx caddy.Context) {
 		ctx.Logger().Warn("this Caddy has no ID of its own; its switch is kept by the name of the host", zap.String("key", key), zap.Error(err))
 	}
 	kept := new(keptSwitch)
-	data, err := ctx.Storage().Load(ctx, key)
+	data, err := loadSwitch(ctx, ctx.Storage(), key)
 	if err == nil {
 		err = json.Unmarshal(data, kept)
 	}
@@ -77,6 +79,13 @@ func (c *control) load(ctx caddy.Context) {
 		c.kept.Store(kept)
 		c.sw.Set(kept.State)
 	}
+}
+
+// loadSwitch reads the switch. A start must not hang with the storage.
+func loadSwitch(ctx context.Context, storage experiments.Storage, key string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, experiments.StorageTime)
+	defer cancel()
+	return experiments.Bound(storage).Load(ctx, key)
 }
 
 // save keeps the switch for the next process, as it is when its turn comes: of
@@ -96,11 +105,27 @@ func (c *control) save(ctx context.Context, storage certmagic.Storage) error {
 		return err
 	}
 	key, _ := switchKey() // load has told of an error
-	if err := storage.Store(ctx, key, data); err != nil {
+	if err := c.saving.bound(storage).Store(ctx, key, data); err != nil {
 		return err
 	}
 	c.kept.Store(kept)
 	return nil
+}
+
+// switchSaver lets the switch be saved once at a time.
+type switchSaver struct {
+	sync.Mutex
+	storage certmagic.Storage
+	bounded experiments.Storage
+}
+
+// bound is the storage with an end to each call. It is the same one for the same
+// storage, as it knows of a call that hangs.
+func (s *switchSaver) bound(storage certmagic.Storage) experiments.Storage {
+	if s.bounded == nil || !reflect.TypeOf(storage).Comparable() || s.storage != storage {
+		s.storage, s.bounded = storage, experiments.Bound(storage)
+	}
+	return s.bounded
 }
 
 // follow keeps what the group has made of the switch, for a process without it.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ const follows = 2 * time.Second
 type node struct {
 	*process
 	binary, config string
-	site           string // address of the site
+	admin, site    string // addresses
 	api            *http.Client
 }
 
@@ -41,8 +42,9 @@ func startNode(t *testing.T, binary, storage string) *node {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	socket := filepath.Join(dir, "admin")
-	n := &node{binary: binary, config: fmt.Sprintf(`{
-		admin unix/%s
+	admin := "unix/" + socket
+	n := &node{binary: binary, admin: admin, config: fmt.Sprintf(`{
+		admin %s
 		persist_config off
 		auto_https off
 		debug
@@ -58,7 +60,7 @@ func startNode(t *testing.T, binary, storage string) *node {
 		}
 		respond ok
 	}
-	`, socket, storage, host)}
+	`, admin, storage, host)}
 	n.api = &http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -444,4 +446,53 @@ func (s *redisServer) setObject(t *testing.T, data []byte) {
 	if out, err := s.cli("SET", redisKey, string(value)); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+}
+
+// TestShareHungFiles lets the folder hang, by a pipe that nobody writes to in
+// place of the object: halts are answered, reloads and starts work, and the
+// nodes exit.
+func TestShareHungFiles(t *testing.T) {
+	mkfifo, err := exec.LookPath("mkfifo")
+	if err != nil || runtime.GOOS == "windows" {
+		t.Skip("there are no pipes with a name")
+	}
+	dir := t.TempDir()
+	object := filepath.Join(dir, "fault", "staging.json")
+	nodes := []*node{startNode(t, readyBinary(t), "file_system "+dir), startNode(t, readyBinary(t), "file_system "+dir)}
+	nodes[0].want(t, 201, "PUT", "experiments/tea", teapot)
+	allAnswer(t, nodes, 418)
+	if err := os.Remove(object); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), mkfifo, object).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+
+	began := time.Now()
+	if got := nodes[0].want(t, 200, "POST", "halt", ""); got["halted"] != true || got["warning"] == nil {
+		t.Errorf("halt: got %v, want it halted with a warning", got)
+	}
+	t.Logf("the halt was answered after %v", time.Since(began))
+	nodes[1].want(t, 503, "PUT", "experiments/more", teapot)
+	for i, n := range nodes {
+		state := n.want(t, 200, "GET", "", "")
+		if share, _ := state["share"].(map[string]any); share["error"] == nil {
+			t.Errorf("node %d: the state does not tell of the storage", i)
+		}
+	}
+	reload := exec.CommandContext(t.Context(), nodes[0].binary, "reload", "--force", "--config", nodes[0].process.config, "--adapter", "caddyfile", "--address", nodes[0].admin)
+	if out, err := reload.CombinedOutput(); err != nil {
+		t.Errorf("reload: %v\n%s", err, out)
+	}
+	for i, n := range nodes {
+		if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-n.done:
+		case <-time.After(patience):
+			t.Errorf("node %d still runs after %v", i, patience)
+		}
+	}
+	nodes[1].start(t) // and still hangs
 }

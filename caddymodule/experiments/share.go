@@ -20,7 +20,9 @@ type Storage interface {
 	Load(ctx context.Context, key string) ([]byte, error)
 }
 
-// ErrStorage says that a change could not be shared, and has not been made.
+// ErrStorage says that a change could not be shared, and has not been made. One
+// that a storage takes when nobody waits for it any more is found in it later, as
+// if another node had made it.
 var ErrStorage = errors.New("the shared storage cannot be used")
 
 // ErrHaltedAgain says that a halt has come between, and beats the resume.
@@ -66,7 +68,7 @@ type Member struct {
 
 // Member makes the group reachable for a configuration.
 func (g *Group) Member(storage Storage, logger *zap.Logger) *Member {
-	return &Member{Group: g, storage: storage, logger: logger}
+	return &Member{Group: g, storage: Bound(storage), logger: logger}
 }
 
 // Join says, when the process joins the group, whether it is halted because the
@@ -113,21 +115,26 @@ func (m *Member) Follow(ctx context.Context, interval time.Duration, behind func
 func (m *Member) Sync(ctx context.Context) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, StorageTime)
+	bound, cancel := context.WithTimeout(ctx, StorageTime)
 	defer cancel()
+	if err := m.sync(bound); err == nil || ctx.Err() == nil { // else it has been told to stop
+		m.note(err)
+	}
+}
+
+func (m *Member) sync(ctx context.Context) error {
 	if m.halt != nil {
 		err := m.change(ctx, m.halting(*m.halt))
 		if err == nil {
 			m.deliver(nil)
 		}
-		m.note(err)
-		return
+		return err
 	}
 	_, err := m.pull(ctx)
 	if errors.Is(err, errGone) {
 		err = m.change(ctx, func(*document) error { return nil })
 	}
-	m.note(err)
+	return err
 }
 
 // Halt stops the faults of this node at once, and of the others as soon as the

@@ -21,10 +21,10 @@ import (
 
 // memory is a storage that can fail, one call at a time.
 type memory struct {
-	lock    sync.Mutex
 	objects sync.Map // []byte by key
 
 	mu      sync.Mutex
+	lock    chan struct{}    // has an element while it is held
 	failing map[string]error // by the name of the call
 	storing func()           // called once, before an object is stored
 }
@@ -44,17 +44,30 @@ func (m *memory) fails(call string) error {
 	return m.failing[call]
 }
 
-func (m *memory) Lock(context.Context, string) error {
+func (m *memory) Lock(ctx context.Context, _ string) error {
 	if err := m.fails("lock"); err != nil {
 		return err
 	}
-	m.lock.Lock()
-	return nil
+	select {
+	case m.held() <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (m *memory) Unlock(context.Context, string) error {
-	m.lock.Unlock()
+	<-m.held()
 	return m.fails("unlock")
+}
+
+func (m *memory) held() chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.lock == nil {
+		m.lock = make(chan struct{}, 1)
+	}
+	return m.lock
 }
 
 func (m *memory) Store(_ context.Context, key string, value []byte) error {
@@ -91,7 +104,7 @@ type node struct {
 	logs *observer.ObservedLogs
 }
 
-func newNode(t testing.TB, storage *memory) *node {
+func newNode(t testing.TB, storage Storage) *node {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
 	b := newBench(t)

@@ -1,0 +1,124 @@
+package experiments
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// bounded is a storage whose calls end with their context, which those of a file
+// system do not while its server is away. A call that has been given up goes on
+// by itself; until it has ended, all others fail at once, so that none pile up.
+type bounded struct {
+	storage Storage
+
+	mu   sync.Mutex
+	last chan struct{} // closed when the last call has ended
+}
+
+var errHangs = errors.New("the storage hangs; what it was asked for may still happen when it answers")
+
+// grace is for a storage that minds the context, to say why it gives up.
+const grace = 100 * time.Millisecond
+
+// Bound gives each call of a storage an end, that of its context. Callers take
+// turns.
+func Bound(storage Storage) Storage {
+	b := &bounded{storage: storage, last: make(chan struct{})}
+	close(b.last)
+	return b
+}
+
+// Lock takes the lock. One that comes too late is given back.
+func (b *bounded) Lock(ctx context.Context, name string) error {
+	return b.call(ctx,
+		func() error { return b.storage.Lock(ctx, name) },
+		func() { _ = b.storage.Unlock(context.WithoutCancel(ctx), name) })
+}
+
+// Unlock waits in the background for a call that hangs: it may be a Store, which
+// must not come after the lock is free and undo what another node has stored.
+func (b *bounded) Unlock(ctx context.Context, name string) error {
+	unlock := func() error { return b.storage.Unlock(context.WithoutCancel(ctx), name) }
+	if b.hangs() {
+		b.run(func() { _ = unlock() })
+		return errHangs
+	}
+	return b.call(ctx, unlock, nil)
+}
+
+func (b *bounded) Store(ctx context.Context, key string, value []byte) error {
+	return b.call(ctx, func() error { return b.storage.Store(ctx, key, value) }, nil)
+}
+
+func (b *bounded) Load(ctx context.Context, key string) ([]byte, error) {
+	var data []byte
+	err := b.call(ctx, func() (err error) {
+		data, err = b.storage.Load(ctx, key)
+		return err
+	}, nil)
+	if err != nil {
+		return nil, err // data may be written to by a call that has been given up
+	}
+	return data, nil
+}
+
+// call runs f until ctx is done; late is for when f succeeds after that.
+func (b *bounded) call(ctx context.Context, f func() error, late func()) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if b.hangs() {
+		return errHangs
+	}
+	result, givenUp := make(chan error), make(chan struct{})
+	ended := b.run(func() {
+		err := f()
+		select {
+		case result <- err:
+		case <-givenUp:
+			if err == nil && late != nil {
+				late()
+			}
+		}
+	})
+	var err error
+	select {
+	case err = <-result:
+	case <-ctx.Done():
+		select {
+		case err = <-result:
+		case <-time.After(grace):
+			close(givenUp)
+			return errHangs
+		}
+	}
+	<-ended // at once; the next call must not take it for one that hangs
+	return err
+}
+
+// run runs f once the last call has ended.
+func (b *bounded) run(f func()) (ended chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	before, ended := b.last, make(chan struct{})
+	b.last = ended
+	go func() {
+		defer close(ended)
+		<-before
+		f()
+	}()
+	return ended
+}
+
+func (b *bounded) hangs() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	select {
+	case <-b.last:
+		return false
+	default:
+		return true
+	}
+}
