@@ -15,7 +15,7 @@ import (
 // document is the object that a group shares. Writers lock it, load it, change
 // it and store it, so that none loses the change of another.
 type document struct {
-	// Version counts the changes.
+	// Version counts the changes, so it is never 0.
 	Version     uint64            `json:"version"`
 	Switch      State             `json:"switch"`
 	Experiments map[string]record `json:"experiments"`
@@ -44,6 +44,9 @@ func (m *Member) load(ctx context.Context) (doc *document, data []byte, err erro
 	}
 	if err := json.Unmarshal(data, doc); err != nil {
 		return nil, nil, fmt.Errorf("%s is corrupt: %w", m.key(), err)
+	}
+	if doc.Version == 0 { // as of null or {}, which would resume and end everything
+		return nil, nil, fmt.Errorf("%s is corrupt: it has no version", m.key())
 	}
 	if doc.Experiments == nil { // it said null
 		doc.Experiments = make(map[string]record)

@@ -316,21 +316,25 @@ func TestShareUnlockFails(t *testing.T) {
 
 // What is no document is reported and left alone.
 func TestShareCorrupt(t *testing.T) {
-	storage := new(memory)
-	a := newNode(t, storage)
-	must(t, a.put("one", "", nil))
-	corrupt := []byte(`{"version": 7, "experim`)
-	must(t, storage.Store(t.Context(), object, corrupt))
-	a.want(a.step(), "one")
-	a.inStep("corrupt", false)
-	if err := a.put("two", "", nil); !errors.Is(err, ErrStorage) {
-		t.Errorf("put: got %v, want %v", err, ErrStorage)
-	}
-	if err := a.Restore(t.Context()); err == nil {
-		t.Error("restoring from it should fail")
-	}
-	if got, _ := storage.Load(t.Context(), object); !bytes.Equal(got, corrupt) {
-		t.Errorf("the object has become %s", got)
+	for _, corrupt := range []string{`{"version": 7, "experim`, ``, `null`, `{}`, `{"experiments": {}}`, `{"version": 0}`, `[]`} {
+		storage := new(memory)
+		a, b := newNode(t, storage), newNode(t, storage)
+		must(t, a.put("one", "", nil))
+		must(t, storage.Store(t.Context(), object, []byte(corrupt)))
+		a.want(a.step(), "one")
+		a.inStep("corrupt", false)
+		if err := a.put("two", "", nil); !errors.Is(err, ErrStorage) {
+			t.Errorf("%s: put: got %v, want %v", corrupt, err, ErrStorage)
+		}
+		if err := a.Restore(t.Context()); err == nil {
+			t.Errorf("%s: restoring from it should fail", corrupt)
+		}
+		b.bench.sw.Set(halted("api"))
+		b.Join(true)
+		b.want(b.step(), "HALTED")
+		if got, _ := storage.Load(t.Context(), object); string(got) != corrupt {
+			t.Errorf("%s has become %s", corrupt, got)
+		}
 	}
 }
 
@@ -508,7 +512,7 @@ func TestShareJoinHalted(t *testing.T) {
 
 // An object without experiments can say so in more than one way.
 func TestShareOddObjects(t *testing.T) {
-	for _, odd := range []string{`{}`, `{"experiments": null}`, `{"experiments": {"x": null}}`, `null`} {
+	for _, odd := range []string{`{"version": 1}`, `{"version": 1, "experiments": null}`, `{"version": 1, "experiments": {"x": null}}`} {
 		storage := new(memory)
 		must(t, storage.Store(t.Context(), object, []byte(odd)))
 		a := newNode(t, storage)
