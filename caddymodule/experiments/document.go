@@ -34,24 +34,33 @@ func (g *Group) key() string { return "fault/" + g.name + ".json" }
 // load reads the document. What is no document is left alone; without one, data
 // is nil.
 func (m *Member) load(ctx context.Context) (doc *document, data []byte, err error) {
-	doc = &document{Experiments: make(map[string]record)}
 	data, err = m.storage.Load(ctx, m.key())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return doc, nil, nil
+		return newDocument(), nil, nil
 	case err != nil:
 		return nil, nil, err
 	}
-	if err := json.Unmarshal(data, doc); err != nil {
+	if doc, err = parse(data); err != nil {
 		return nil, nil, fmt.Errorf("%s is corrupt: %w", m.key(), err)
 	}
+	return doc, data, nil
+}
+
+func newDocument() *document { return &document{Experiments: make(map[string]record)} }
+
+func parse(data []byte) (*document, error) {
+	doc := newDocument()
+	if err := json.Unmarshal(data, doc); err != nil {
+		return nil, err
+	}
 	if doc.Version == 0 { // as of null or {}, which would resume and end everything
-		return nil, nil, fmt.Errorf("%s is corrupt: it has no version", m.key())
+		return nil, errors.New("it has no version")
 	}
 	if doc.Experiments == nil { // it said null
 		doc.Experiments = make(map[string]record)
 	}
-	return doc, data, nil
+	return doc, nil
 }
 
 // errGone says that there is no document any more. Some storages say so as well
@@ -81,9 +90,15 @@ func (g *Group) saw(doc *document, data []byte) {
 	g.seen, g.version, g.halted = data, doc.Version, doc.Switch.Halted
 }
 
-// recreate makes the document anew from what this node knows.
+// recreate makes the document anew: as this node has seen it last, which can be
+// more than it has. One that the configuration halts has no experiment, and one
+// that it could not load is missing. A new group begins with what there is.
 func (g *Group) recreate() *document {
-	doc := &document{Version: g.version, Experiments: make(map[string]record)}
+	if doc, err := parse(g.seen); err == nil {
+		return doc
+	}
+	doc := newDocument()
+	doc.Version = g.version
 	if g.halted {
 		doc.Switch = g.sw.State()
 	}

@@ -73,11 +73,11 @@ func (g *Group) Member(storage Storage, logger *zap.Logger) *Member {
 
 // Join says, when the process joins the group, whether it is halted because the
 // group was when it left: that halt is over when the group says so. One of the
-// process alone stays.
+// process alone stays. What it saw before it left is of no account.
 func (g *Group) Join(halted bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.halted = halted
+	g.halted, g.seen = halted, nil
 }
 
 // Restore takes over the switch only, before anything is injected. Experiments

@@ -361,6 +361,47 @@ func TestShareGone(t *testing.T) {
 	late.want(late.step(), "HALTED")
 }
 
+// A node that has not all of the group's experiments makes the object anew with
+// all of them.
+func TestShareGoneWhereSomeAreMissing(t *testing.T) {
+	storage := new(memory)
+	a, b := newNode(t, storage), newNode(t, storage)
+	pinned := halted("configuration")
+	b.bench.sw.Pin(&pinned)
+	b.bench.sw.Set(pinned)
+	must(t, a.put("one", `"ttl": 0, `, nil))
+	a.edit(func(doc *document) {
+		doc.Experiments["foreign"] = record{Experiment: json.RawMessage(`{"faults": [{"fault": "of_another_build"}]}`), Revision: 100}
+	})
+	b.want(b.step(), "HALTED")
+	storage.objects.Delete(object)
+	b.want(b.step(), "HALTED")
+	a.want(a.step(), "one")
+	doc, _, err := a.load(t.Context())
+	must(t, err)
+	if _, there := doc.Experiments["foreign"]; !there {
+		t.Errorf("the object has %v, want the experiment that no node here knows, too", doc.Experiments)
+	}
+	if doc.Switch.Halted {
+		t.Error("a node's own halt has become one of the group")
+	}
+}
+
+// A node that joins again while the object is away begins with what it has, not
+// with what there was when it left.
+func TestShareGoneBeforeJoining(t *testing.T) {
+	storage := new(memory)
+	a := newNode(t, storage)
+	must(t, a.put("old", `"ttl": 0, `, nil))
+	must(t, a.bench.Delete("old", nil)) // by a configuration without the group
+	storage.objects.Delete(object)
+	a.Join(false)
+	a.reload()
+	a.want(a.step())
+	must(t, a.put("new", "", nil))
+	a.want(a.step(), "new")
+}
+
 // An experiment in the storage that breaks the rules is told of once and left
 // out; the others go on.
 func TestShareIgnores(t *testing.T) {
