@@ -31,6 +31,10 @@ var ErrHaltedAgain = errors.New("faults have been halted again meanwhile")
 // StorageTime bounds what one change may wait for the storage.
 const StorageTime = 5 * time.Second
 
+// tryTime is the same for a node that only tries whether it could make one, and
+// should not stop following for long.
+const tryTime = 2 * time.Second
+
 // Group keeps the experiments and the switch of this process the same as those
 // of all nodes that share a document.
 type Group struct {
@@ -43,6 +47,7 @@ type Group struct {
 	version uint64     // of it
 	halted  bool       // whether it was halted
 	halt    *State     // that still has to be delivered; written under status, too
+	failed  bool       // the last change could not be stored
 	ignored map[string]uint64
 
 	status sync.Mutex
@@ -131,11 +136,18 @@ func (m *Member) sync(ctx context.Context) error {
 		return err
 	}
 	_, err := m.pull(ctx)
-	if errors.Is(err, errGone) {
-		err = m.change(ctx, func(*document) error { return nil })
+	switch {
+	case errors.Is(err, errGone):
+		return m.change(ctx, noChange)
+	case err == nil && m.failed: // some storages can be read but not locked or written to
+		try, cancel := context.WithTimeout(ctx, tryTime)
+		defer cancel()
+		return m.change(try, noChange)
 	}
 	return err
 }
+
+func noChange(*document) error { return nil }
 
 // Halt stops the faults of this node at once, and of the others as soon as the
 // storage can be reached. An error says that it cannot be at the moment.
@@ -235,7 +247,9 @@ func (m *Member) exchange(change func(*document) error, otherwise func()) error 
 	defer cancel()
 	err := m.change(ctx, change)
 	if refused := (refusedError{}); errors.As(err, &refused) {
-		m.note(nil)
+		if !m.failed { // it did not get as far as to be stored
+			m.note(nil)
+		}
 		return refused.error
 	}
 	m.note(err)
@@ -252,17 +266,35 @@ func (m *Member) exchange(change func(*document) error, otherwise func()) error 
 type refusedError struct{ error }
 
 // change takes over the document, changes it and stores it, under its lock.
-func (m *Member) change(ctx context.Context, change func(*document) error) (err error) {
-	if err := m.storage.Lock(ctx, m.key()); err != nil {
-		return err
+func (m *Member) change(ctx context.Context, change func(*document) error) error {
+	err := m.lock(ctx)
+	if err == nil {
+		err = m.changeLocked(ctx, change)
+		m.unlock(ctx)
 	}
-	defer func() {
-		unlock, cancel := context.WithTimeout(context.WithoutCancel(ctx), StorageTime)
-		defer cancel()
-		if unlockErr := m.storage.Unlock(unlock, m.key()); unlockErr != nil {
-			m.logger.Warn("unlocking the shared experiments", zap.Error(unlockErr))
-		}
-	}()
+	if refused := (refusedError{}); !errors.As(err, &refused) {
+		m.failed = err != nil
+	}
+	return err
+}
+
+func (m *Member) lock(ctx context.Context) error {
+	err := m.storage.Lock(ctx, m.key())
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("waiting for the lock of %s: %w", m.key(), err)
+	}
+	return err
+}
+
+func (m *Member) unlock(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), StorageTime)
+	defer cancel()
+	if err := m.storage.Unlock(ctx, m.key()); err != nil {
+		m.logger.Warn("unlocking the shared experiments", zap.Error(err))
+	}
+}
+
+func (m *Member) changeLocked(ctx context.Context, change func(*document) error) error {
 	doc, err := m.pull(ctx)
 	if errors.Is(err, errGone) { // the lock shows that the storage can be reached
 		doc, err = m.recreate(), nil

@@ -304,6 +304,62 @@ func TestShareStorageDown(t *testing.T) {
 	}
 }
 
+// While a storage can be read only, a node follows the others and says all the
+// time why it cannot make a change, which it finds out by itself to be over.
+func TestShareReadOnly(t *testing.T) {
+	for _, call := range []string{"lock", "store"} {
+		storage := new(memory)
+		a, b := newNode(t, storage), newNode(t, storage)
+		must(t, a.put("one", "", nil))
+		storage.fail(errDown, call)
+		if err := a.put("two", "", nil); !errors.Is(err, ErrStorage) {
+			t.Errorf("%s: put: got %v, want %v", call, err, ErrStorage)
+		}
+		for _, name := range []string{"three", "two"} {
+			storage.fail(nil)
+			must(t, b.put(name, "", nil))
+			storage.fail(errDown, call)
+			for range 3 {
+				a.Sync(t.Context())
+				a.inStep(errDown.Error(), false)
+			}
+			_ = a.Member.Delete("none", nil) // refused, if it gets that far
+			a.inStep(errDown.Error(), false)
+		}
+		a.want(a.has(), "one", "three", "two")
+		storage.fail(nil)
+		a.Sync(t.Context())
+		a.inStep("", false)
+		if out, in := a.logs.FilterMessageSnippet("out of step").Len(), a.logs.FilterMessageSnippet("in step").Len(); out != 1 || in != 1 {
+			t.Errorf("%s: %d lines say that it is out of step, %d that it is in step again, want one each", call, out, in)
+		}
+	}
+}
+
+// A lock that somebody keeps does not keep a node from following.
+func TestShareFollowsWhileLocked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		storage := new(memory)
+		a := newNode(t, storage)
+		must(t, storage.Lock(t.Context(), object))
+		if err := a.put("one", "", nil); !errors.Is(err, ErrStorage) {
+			t.Errorf("put: got %v, want %v", err, ErrStorage)
+		}
+		for range 3 {
+			start := time.Now()
+			a.Sync(t.Context())
+			if took := time.Since(start); took > tryTime {
+				t.Errorf("took %v to look", took)
+			}
+			a.inStep("waiting for the lock", false)
+		}
+		must(t, storage.Unlock(t.Context(), object))
+		a.Sync(t.Context())
+		a.inStep("", false)
+		must(t, a.put("one", "", nil))
+	})
+}
+
 func TestShareUnlockFails(t *testing.T) {
 	storage := new(memory)
 	a := newNode(t, storage)
