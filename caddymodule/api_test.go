@@ -476,6 +476,36 @@ func TestSwitchOfGroupIsKept(t *testing.T) {
 	})
 }
 
+// A patch is one of the experiment as another node has just put it.
+func TestPatchOfGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t, shop, `{"share": {"group": "g", "interval": "1h"}}`)
+		synctest.Wait() // it has looked
+		storage := n.app.ctx.Storage()
+		sw := experiments.NewSwitch(t.Context())
+		other := experiments.NewGroup("g", sw, experiments.NewStore(sw, process.loadExperiment, process.places)).Member(storage, n.logger)
+		for _, status := range []int{551, 552} { // a new one, and another in its place
+			data := fmt.Sprintf(`{"points": ["*"], "faults": [{"fault": "respond", "status_code": %d}]}`, status)
+			e, err := experiments.Parse("tea", []byte(data))
+			if err == nil {
+				_, _, err = other.Put(e, []byte(data), nil)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.want(200, "PATCH", "/experiments/tea", `{"ttl": "1m"}`, fmt.Sprint(`"status_code": `, status))
+		}
+		n.want(404, "PATCH", "/experiments/none", `{}`, "no experiment 'none'")
+		if err := storage.Store(t.Context(), "fault/g.json", []byte("no JSON")); err != nil {
+			t.Fatal(err)
+		}
+		n.want(503, "PATCH", "/experiments/none", `{}`, "the shared storage cannot be used: fault/g.json is corrupt")
+		n.app.Share.stop()
+		process.beginExit()
+		time.Sleep(time.Minute) // Caddy's storage is slow to notice that a lock has been released
+	})
+}
+
 // A halt that this Caddy alone has been given while it was not in the group stays
 // when it joins the group again, whatever the group was when it left.
 func TestSwitchWhenJoiningAgain(t *testing.T) {

@@ -187,8 +187,11 @@ func (a *api) patchExperiment(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	behind := process.catchUp(r.Context())
 	live := process.store.Get(r.PathValue("name"))
 	switch {
+	case live == nil && behind != nil:
+		return refuseChange(behind)
 	case live == nil:
 		return noExperiment(r)
 	case !json.Valid(body):

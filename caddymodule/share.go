@@ -130,6 +130,20 @@ func (c *control) shared() *experiments.Member {
 	return nil
 }
 
+// catchUp takes over what other nodes have changed just now. An error says that
+// it may not have.
+func (c *control) catchUp(ctx context.Context) error {
+	group := c.shared()
+	if group == nil {
+		return nil
+	}
+	group.Sync(ctx)
+	if problem := group.State().Error; problem != "" {
+		return fmt.Errorf("%w: %s", experiments.ErrStorage, problem)
+	}
+	return ctx.Err()
+}
+
 // put begins an experiment.
 func (c *control) put(e *experiments.Experiment, data []byte, when experiments.Condition) (*experiments.Live, bool, error) {
 	if group := c.shared(); group != nil {
