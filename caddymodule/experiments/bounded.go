@@ -33,7 +33,10 @@ func Bound(storage Storage) Storage {
 // Lock takes the lock. One that comes too late is given back.
 func (b *bounded) Lock(ctx context.Context, name string) error {
 	return b.call(ctx,
-		func() error { return b.storage.Lock(ctx, name) },
+		func() error {
+			breakLock(ctx, b.storage, name)
+			return b.storage.Lock(ctx, name)
+		},
 		func() { _ = b.storage.Unlock(context.WithoutCancel(ctx), name) })
 }
 
