@@ -78,6 +78,13 @@ func (m *Member) pull(ctx context.Context) (*document, error) {
 	case data == nil:
 		return m.recreate(), nil // a new group begins with what its first node has
 	case !m.joined || !bytes.Equal(data, m.seen):
+		if m.halted && !doc.Switch.Halted && doc.Version <= m.version {
+			// no resume, which counts on: a node that had lost the lock has stored
+			// what there was before the halt
+			state := m.sw.State()
+			doc.halt(state)
+			m.deliver(&state)
+		}
 		m.apply(doc)
 		m.saw(doc, data)
 		m.joined = true

@@ -185,7 +185,7 @@ func (m *Member) Resume(state State) error {
 		return fmt.Errorf("%w: a halt still has to be delivered", ErrStorage)
 	}
 	err := m.exchange(func(doc *document) error {
-		if doc.Switch.Halted && !sameTime(doc.Switch.Since, known.Since) {
+		if m.halt != nil || doc.Switch.Halted && !sameTime(doc.Switch.Since, known.Since) {
 			return ErrHaltedAgain
 		}
 		doc.Switch = state

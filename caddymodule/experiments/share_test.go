@@ -640,6 +640,37 @@ func TestSharePendingHalt(t *testing.T) {
 	b.want(b.has(), "HALTED")
 }
 
+// A halt outlasts a document from before it, as a node stores that was stuck and
+// has lost its lock.
+func TestShareHaltOutlastsLateStore(t *testing.T) {
+	for _, late := range []uint64{0, 1} { // it has the number from before, or that of the halt
+		storage := new(memory)
+		a, b := newNode(t, storage), newNode(t, storage)
+		must(t, a.put("one", "", nil))
+		before, _ := storage.Load(t.Context(), object)
+		must(t, a.Member.Halt(halted("api")))
+		b.want(b.step(), "HALTED")
+		must(t, storage.Store(t.Context(), object, before))
+		b.edit(func(doc *document) { doc.Version += late })
+		if err := a.Resume(resumed()); !errors.Is(err, ErrHaltedAgain) {
+			t.Errorf("resume: got %v, want %v", err, ErrHaltedAgain)
+		}
+		a.want(a.has(), "HALTED")
+		if err := a.put("two", "", nil); !errors.Is(err, ErrHalted) {
+			t.Errorf("put: got %v, want %v", err, ErrHalted)
+		}
+		b.want(b.step(), "HALTED")
+		a.want(a.step(), "HALTED")
+		b.want(b.step(), "HALTED")
+		a.inStep("", false)
+		if doc, _, err := a.load(t.Context()); err != nil || !doc.Switch.Halted {
+			t.Errorf("the document is %+v, %v, want it halted", doc, err)
+		}
+		must(t, a.Resume(resumed()))
+		b.want(b.step())
+	}
+}
+
 // A halt wins that comes while the same node resumes.
 func TestShareHaltWhileResuming(t *testing.T) {
 	storage := new(memory)
