@@ -88,6 +88,7 @@ function view() {
     if (link.hash === "#" + shown.id) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  feed.watch(shown.id === "feed");
 }
 
 byId("halt").addEventListener("click", async () => {

@@ -6,14 +6,15 @@ import { byId, clock, el, keyed, options, text } from "./dom.js";
 const kept = 300; // rows
 const retry = 2000; // milliseconds
 
-let source = null;
+let source = null; // open, or about to be
+let shown = false; // the view of it
 let again; // timer of the next try
 let entries = new Map(); // by ID
 let skipped = 0;
 let paused = false;
 let waiting = false; // for the next frame
 
-// begin opens the feed.
+// begin sets the view up.
 export function begin() {
   byId("feed-rule").addEventListener("change", () => {
     entries = new Map();
@@ -21,14 +22,22 @@ export function begin() {
     list();
     open();
   });
-  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  document.addEventListener("visibilitychange", () => watch(shown));
   byId("feed-pause").addEventListener("click", () => {
     paused = !paused;
     byId("feed-pause").setAttribute("aria-pressed", String(paused));
     text(byId("feed-pause"), paused ? "Go on" : "Pause");
     show();
   });
-  if (!document.hidden) open();
+}
+
+// watch follows the journal while its view is shown, and is to be told when that
+// changes. Browsers open six connections to a server at a time: a feed in each of
+// six pages that nobody looks at would leave none to halt with.
+export function watch(isShown) {
+  shown = isShown;
+  if (!shown || document.hidden) close();
+  else if (!source) open();
 }
 
 // showRules lists the rules to choose from.
@@ -41,6 +50,7 @@ export function showRules(state) {
 function close() {
   clearTimeout(again);
   source?.close();
+  source = null;
 }
 
 // open follows the journal, from the last entries on. Those that were not over
@@ -67,7 +77,7 @@ function open() {
   source.addEventListener("open", later);
   source.addEventListener("error", () => { // a browser by itself gives up where a proxy answers for Caddy
     close();
-    again = setTimeout(open, retry);
+    again = setTimeout(() => watch(shown), retry);
     later();
   });
   later();

@@ -125,6 +125,7 @@ async function open(options = {}, at = "/") {
 }
 
 async function close(page) {
+  await page.unrouteAll({ behavior: "ignoreErrors" }); // of what is under way nobody waits for the end
   assert.deepEqual(page.complaints.filter((text) => !/status of 4\d\d/.test(text)), [], "what the page complains of");
   await page.context().close();
 }
@@ -352,6 +353,35 @@ const tests = {
     });
     await page.getByText("not connected · paused").waitFor(); // browsers open few connections at a time
     page.complaints = page.complaints.filter((text) => !/status of 502/.test(text));
+    await close(page);
+  },
+
+  async "the switch works with many pages open"() {
+    const page = await open();
+    const others = [];
+    for (let i = 0; i < 7; i++) { // one more than the connections that a browser opens to a server
+      const other = await page.context().newPage();
+      await other.goto(origin + "/");
+      await other.locator("#status-text", { hasText: "Live" }).waitFor();
+      others.push(other);
+    }
+    await page.bringToFront();
+    await page.getByRole("button", { name: "Halt all faults" }).click();
+    for (const one of [page, ...others]) await one.getByText(/Halted at .* by api/).waitFor();
+    await page.getByRole("button", { name: "Resume …" }).click();
+    await page.getByRole("button", { name: "Resume", exact: true }).click();
+    await page.getByText("Live", { exact: true }).waitFor();
+    // the feed is followed only while it is shown
+    const feeds = [];
+    page.on("request", (request) => { if (request.url().includes("/fault/journal")) feeds.push(request); });
+    await go(page, "feed");
+    await until("the feed is asked for", async () => feeds.length > 0);
+    await until("it is there", async () => await page.locator("#feed-state").textContent() === "");
+    const ended = page.waitForEvent("requestfailed", (request) => feeds.includes(request));
+    await go(page, "overview");
+    await ended;
+    await go(page, "feed");
+    await page.waitForFunction(() => document.querySelector("#feed-state").textContent === "");
     await close(page);
   },
 
