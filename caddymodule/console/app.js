@@ -3,7 +3,7 @@
 
 import { call } from "./api.js";
 import * as catalogue from "./catalogue.js";
-import { byId, clock, text, toast } from "./dom.js";
+import { busy, byId, clock, isBusy, ready, text, toast } from "./dom.js";
 import * as explain from "./explain.js";
 import * as feed from "./feed.js";
 import * as overview from "./overview.js";
@@ -50,9 +50,11 @@ async function load() {
   catalogue.begin(codes);
 }
 
-function problem(message) {
-  text(byId("problem"), message);
-  byId("problem").hidden = message === "";
+const problem = (message) => alert("problem", message);
+
+function alert(id, message) {
+  text(byId(id), message);
+  byId(id).hidden = message === "";
 }
 
 function showSwitch({ halted, since, why, dry_run: dryRun }) {
@@ -63,18 +65,31 @@ function showSwitch({ halted, since, why, dry_run: dryRun }) {
   text(byId("status-text"), halted ? `Halted${when}${who}: nothing is injected` : dryRun ? "Dry run: nothing changes" : "Live");
   byId("halt").hidden = halted;
   byId("resume").hidden = !halted;
+  if (halted === wanted) alert("not-turned", "");
   document.title = halted ? "Halted – Faults" : "Faults";
 }
 
-// turn turns the switch.
-async function turn(path) {
+let wanted; // what the switch was last asked to be: halted or not
+
+// turn turns the switch and reports whether that went well. If not, it says so
+// until the switch is as wanted. The button keeps the focus meanwhile, which
+// disabled it would lose.
+async function turn(path, button, during) {
+  const label = button.textContent;
+  busy(button, during);
+  wanted = path === "halt";
+  let turned = true;
   try {
     const { warning } = await call("POST", path);
+    alert("not-turned", "");
     if (warning) toast(warning);
   } catch (error) {
-    toast(error.message);
+    turned = false;
+    alert("not-turned", `${wanted ? "NOT halted" : "NOT resumed"}: ${error.message}`);
   }
   await refresh();
+  ready(button, label);
+  return turned;
 }
 
 // view shows the part of the page that the address names, without a name the
@@ -92,15 +107,13 @@ function view() {
 }
 
 byId("halt").addEventListener("click", async () => {
-  await turn("halt");
-  byId("resume").focus();
+  if (!isBusy(byId("halt")) && await turn("halt", byId("halt"), "Halting …")) byId("resume").focus();
 });
-byId("resume").addEventListener("click", () => byId("confirm").showModal());
+byId("resume").addEventListener("click", () => { if (!isBusy(byId("resume"))) byId("confirm").showModal(); });
 byId("confirm-no").addEventListener("click", () => byId("confirm").close());
 byId("confirm-yes").addEventListener("click", async () => {
   byId("confirm").close();
-  await turn("resume");
-  byId("halt").focus();
+  if (await turn("resume", byId("resume"), "Resuming …")) byId("halt").focus();
 });
 addEventListener("hashchange", () => { view(); scrollTo(0, 0); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });

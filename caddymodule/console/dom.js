@@ -81,6 +81,23 @@ export function sparkline(count, label) {
   return svg;
 }
 
+// busy marks a button whose work is under way. It is not disabled, which would
+// take the focus from it; who listens to it asks isBusy.
+export function busy(button, label) {
+  text(button, label);
+  button.setAttribute("aria-busy", "true");
+  button.setAttribute("aria-disabled", "true");
+}
+
+// ready ends that.
+export function ready(button, label) {
+  text(button, label);
+  button.removeAttribute("aria-busy");
+  button.removeAttribute("aria-disabled");
+}
+
+export const isBusy = (button) => button.hasAttribute("aria-busy");
+
 let toastTimer;
 
 // toast shows a short message for a while.

@@ -249,6 +249,44 @@ const tests = {
     await close(page);
   },
 
+  async "a switch that does not turn says so until it does"() {
+    const page = await open();
+    const alert = page.locator("#not-turned");
+    for (const [path, button, during, not, turned] of [
+      ["halt", page.locator("#halt"), "Halting …", "NOT halted: no disk.", /^Halted at/],
+      ["resume", page.locator("#resume"), "Resuming …", "NOT resumed: no disk.", /^Live$/],
+    ]) {
+      const press = async () => {
+        await button.click();
+        if (path === "resume") await page.locator("#confirm-yes").click();
+      };
+      let asked = 0, refuse;
+      await page.route("**/fault/" + path, (route) => {
+        asked++;
+        refuse = () => route.fulfill({ status: 500, json: { error: "no disk." } });
+      });
+      const label = await button.textContent();
+      await press();
+      await until(path + " is asked for", async () => asked === 1);
+      assert.equal(await button.textContent(), during);
+      assert.equal(await button.getAttribute("aria-busy"), "true");
+      if (path === "halt") assert.equal(await page.evaluate(() => document.activeElement.id), path);
+      await button.evaluate((button) => button.click());
+      assert.equal(asked, 1, "asked again while it was busy");
+      await refuse();
+      await alert.getByText(not, { exact: true }).waitFor();
+      await button.getByText(label, { exact: true }).waitFor();
+      await page.waitForResponse((answer) => answer.url().endsWith("/fault/")); // which says nothing new
+      assert.equal(await alert.textContent(), not);
+      await page.unroute("**/fault/" + path);
+      await press();
+      await page.locator("#status-text", { hasText: turned }).waitFor();
+      await alert.waitFor({ state: "hidden" });
+    }
+    page.complaints = page.complaints.filter((text) => !/status of 500/.test(text));
+    await close(page);
+  },
+
   async "an error of the line is shown at the word"() {
     const page = await open({}, "/#start");
     const line = page.locator("#start-line");
