@@ -3,22 +3,35 @@
 import { call } from "./api.js";
 import { byId, el } from "./dom.js";
 
+let asked = 0;
+
 // begin sets the form up.
 export function begin() {
-  byId("explain-form").addEventListener("submit", async (event) => {
+  byId("explain-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    const answer = byId("explained");
-    try {
-      answer.replaceChildren(...shown(await call("POST", "explain", request())));
-    } catch (error) {
-      answer.replaceChildren(el("p", { class: "answer wrong" }, error.message));
-    }
+    explain();
   });
 }
 
-// request is what the form describes.
+// explain asks what the form describes. An answer that comes after that to a
+// later question is of no use any more.
+async function explain() {
+  const turn = ++asked;
+  const answer = byId("explained");
+  answer.replaceChildren(el("p", { class: "quiet" }, "Asking …"));
+  let said;
+  try {
+    said = shown(await call("POST", "explain", request()));
+  } catch (error) {
+    said = [el("p", { class: "answer wrong" }, error.message)];
+  }
+  if (turn === asked) answer.replaceChildren(...said);
+}
+
+// request is what the form describes. Its header inherits nothing: "constructor"
+// is a name like any other.
 function request() {
-  const header = {};
+  const header = Object.create(null);
   for (const line of byId("explain-headers").value.split("\n")) {
     if (line.trim() === "") continue;
     const colon = line.indexOf(":");

@@ -446,6 +446,37 @@ const tests = {
     await close(page);
   },
 
+  async "explain answers the last question, whatever its header is called"() {
+    const page = await open({}, "/#explain");
+    let late;
+    await page.route("**/fault/explain", (route) => {
+      if (late) return route.continue();
+      late = () => route.fulfill({ json: { halted: false, points: [{ point: "late", match: false, rules: [] }] } });
+    });
+    await page.locator("#explain-url").fill("/mail/inbox");
+    await page.locator("#explain-headers").fill("constructor: a\n__proto__: b\n__proto__: c");
+    await page.getByRole("button", { name: "Explain" }).click();
+    await page.locator("#explained").getByText("Asking …").waitFor();
+    await until("the first question is asked", async () => late);
+    const [question] = await Promise.all([
+      page.waitForRequest("**/fault/explain"),
+      page.getByRole("button", { name: "Explain" }).click(),
+    ]);
+    assert.match(question.postData(), /"header":\{"constructor":\["a"\],"__proto__":\["b","c"\]\}/);
+    await page.locator('#explained [data-rule="moved"]', { hasText: "hits" }).waitFor();
+    await page.evaluate(() => {
+      window.shown = [];
+      const answer = document.querySelector("#explained");
+      new MutationObserver(() => window.shown.push(answer.textContent)).observe(answer, { childList: true });
+    });
+    await Promise.all([page.waitForResponse("**/fault/explain"), late()]);
+    await page.getByRole("button", { name: "Explain" }).click();
+    await until("the last answer", async () => await page.evaluate(() => window.shown.length > 1));
+    await page.locator('#explained [data-rule="moved"]', { hasText: "hits" }).waitFor();
+    assert.ok(!(await page.evaluate(() => window.shown.join())).includes("late"), "a late answer is shown");
+    await close(page);
+  },
+
   async "the catalogue is searched and copied from"() {
     const page = await open({ permissions: ["clipboard-read", "clipboard-write"] }, "/#catalogue");
     const search = page.locator("#code-search");
