@@ -2,7 +2,7 @@
 // and the server's own parser says whether that is right.
 
 import { call, experiment } from "./api.js";
-import { byId, el, options, toast } from "./dom.js";
+import { busy, byId, el, isBusy, options, ready, toast } from "./dom.js";
 
 // What the settings of a kind are called, with an example or a default (value).
 // A kind that is not listed has one field for all of them.
@@ -27,7 +27,6 @@ const unknown = [{ label: "Settings", free: true }];
 const unusable = ["choose", "sequence", "patch", "refuse"];
 
 let changed = () => {};
-let fromLine = null; // the rule that the line means; null while it means none
 let asked = 0;
 
 // begin sets the form up for these kinds of fault. Before that it takes no input,
@@ -41,7 +40,7 @@ export function begin(kinds, change) {
   byId("start-settings").addEventListener("input", write);
   for (const id of ["start-path", "start-header", "start-value", "start-percent"]) byId(id).addEventListener("input", write);
   byId("start-line").addEventListener("input", validate);
-  byId("start-form").addEventListener("submit", start);
+  byId("start-form").addEventListener("submit", submit);
   byId("start-name").value = freshName();
   showSettings();
   write();
@@ -96,20 +95,23 @@ function write() {
   validate();
 }
 
-// validate asks the server about the line. An answer that comes after that to a
-// later question is of no use any more.
+// validate asks the server about the line and returns the rule that it means,
+// null if it means none. An answer that comes after that to a later question is
+// not shown any more.
 async function validate() {
   const line = byId("start-line").value;
   const turn = ++asked;
-  fromLine = null;
-  let refusal = null;
+  let rule = null, refusal = null;
   try {
-    const answer = await call("POST", "line", { line });
-    if (turn === asked) fromLine = answer.experiment;
+    rule = (await call("POST", "line", { line })).experiment;
   } catch (error) {
     refusal = error;
   }
-  if (turn !== asked) return;
+  if (turn === asked) showAnswer(line, refusal);
+  return rule;
+}
+
+function showAnswer(line, refusal) {
   byId("start-line").setAttribute("aria-invalid", String(refusal !== null));
   byId("start-answer").replaceChildren(...(refusal ? marked(line, refusal) : ["The line is right."]));
   byId("start-answer").classList.toggle("wrong", refusal !== null);
@@ -129,26 +131,39 @@ function refuse(message) {
   byId("start-answer").classList.add("wrong");
 }
 
-async function start(event) {
+// submit starts the experiment once, however often it is asked to.
+async function submit(event) {
   event.preventDefault();
-  await validate();
-  if (!fromLine) {
+  const go = byId("start-go");
+  if (isBusy(go)) return;
+  const label = go.textContent;
+  busy(go, "Starting …");
+  await start(frame());
+  ready(go, label);
+}
+
+// frame is what is said beside the line.
+function frame() {
+  const value = (id) => byId(id).value.trim();
+  return { point: value("start-point"), ttl: value("start-ttl"), note: value("start-note"), name: value("start-name") || freshName() };
+}
+
+// start starts what the form said when it was sent: what changes meanwhile is for
+// the next time.
+async function start({ point, ttl, note, name }) {
+  const wanted = await validate();
+  if (!wanted) {
     byId("start-line").focus();
     return;
   }
-  const point = byId("start-point").value;
-  if (!point && !fromLine.match) {
+  if (!point && !wanted.match) {
     refuse("Say which requests: by a path, a header or an injection point.");
     byId("start-path").focus();
     return;
   }
-  const wanted = { ...fromLine };
   if (point) wanted.points = [point];
-  const ttl = byId("start-ttl").value.trim();
-  const note = byId("start-note").value.trim();
   if (ttl) wanted.ttl = ttl === "0" ? 0 : ttl;
   if (note) wanted.note = note;
-  const name = byId("start-name").value.trim() || freshName();
   try {
     await call("PUT", experiment(name), wanted, { "If-None-Match": "*" });
   } catch (error) {
@@ -156,7 +171,7 @@ async function start(event) {
     return;
   }
   toast(`Started ${name}`);
-  byId("start-name").value = freshName();
+  if (byId("start-name").value.trim() === name) byId("start-name").value = freshName();
   changed();
   location.hash = "#overview";
 }

@@ -335,6 +335,34 @@ const tests = {
     await close(page);
   },
 
+  async "an experiment is started once, as it was when the button was pressed"() {
+    const page = await open({}, "/#start");
+    await page.getByText("The line is right.").waitFor();
+    await page.locator("#start-path").fill("/once");
+    await page.locator("#start-name").fill("once");
+    const held = [];
+    let puts = 0;
+    await page.route("**/fault/line", (route) => held.push(route));
+    await page.route("**/fault/experiments/*", (route) => { puts++; return route.continue(); });
+    const go = page.locator("#start-go");
+    await go.click();
+    await until("the line is asked about", async () => held.length === 1);
+    assert.equal(await go.textContent(), "Starting …");
+    await page.locator("#start-form").evaluate((form) => form.requestSubmit());
+    await page.locator("#start-path").fill("/later");
+    await page.locator("#start-name").fill("later");
+    await until("the line is asked about again", async () => held.length === 2);
+    assert.match(held[1].request().postData(), /later/, "the second submit has asked");
+    await held[1].continue();
+    await held[0].continue();
+    await page.locator('[data-experiment="once"]', { hasText: "match path /once" }).waitFor();
+    assert.equal(puts, 1);
+    assert.equal(await page.locator("#start-name").inputValue(), "later");
+    await page.getByRole("button", { name: "Stop once" }).click();
+    await page.locator('[data-experiment="once"]').waitFor({ state: "detached" });
+    await close(page);
+  },
+
   async "a page without an answer says so"() {
     const page = await open();
     const status = page.locator("#status-text");
