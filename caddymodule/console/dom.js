@@ -98,6 +98,19 @@ export function ready(button, label) {
 
 export const isBusy = (button) => button.hasAttribute("aria-busy");
 
+// mistake says beside a field what is wrong with it and returns the field; an
+// empty message takes that back. It stands in the label, which is read out with
+// the field.
+export function mistake(field, message) {
+  const shown = field.parentElement.querySelector(".wrong");
+  if (message) field.setAttribute("aria-invalid", "true");
+  else if (shown) field.removeAttribute("aria-invalid");
+  if (shown && message) text(shown, message);
+  else if (shown) shown.remove();
+  else if (message) field.after(el("span", { class: "answer wrong" }, message));
+  return message ? field : null;
+}
+
 let toastTimer;
 
 // toast shows a short message for a while.

@@ -2,26 +2,8 @@
 // and the server's own parser says whether that is right.
 
 import { call, experiment } from "./api.js";
-import { busy, byId, el, isBusy, options, ready, toast } from "./dom.js";
-
-// What the settings of a kind are called, with an example or a default (value).
-// A kind that is not listed has one field for all of them.
-const settings = {
-  respond: [{ label: "Status", value: "503" }, { label: "Body", hint: "the catalogue’s" }],
-  error: [{ label: "Status", hint: "502" }, { label: "Message" }],
-  grpc: [{ label: "Status", value: "UNAVAILABLE" }, { label: "Message" }],
-  delay: [{ label: "Delay, or least delay", value: "200ms" }, { label: "Most delay", hint: "the same" }],
-  hang: [{ label: "For how long", hint: "until the client leaves" }],
-  close: [],
-  reset: [],
-  garbage: [{ label: "Size", hint: "64B" }],
-  malformed: [{ label: "Status", hint: "200" }],
-  truncate: [{ label: "After", value: "50%" }, { label: "End", hint: "close, reset or clean" }],
-  throttle: [{ label: "Rate", value: "10KiB/s" }],
-  dribble: [{ label: "Pieces", value: "10" }, { label: "Time", value: "5s" }],
-  corrupt: [{ label: "Share of bytes", value: "1%" }],
-};
-const unknown = [{ label: "Settings", free: true }];
+import { busy, byId, el, isBusy, mistake, options, ready, toast } from "./dom.js";
+import * as fields from "./fields.js";
 
 // Kinds whose settings need a block of lines, or that are for a transport only.
 const unusable = ["choose", "sequence", "patch", "refuse"];
@@ -36,13 +18,11 @@ export function begin(kinds, change) {
   const usable = kinds.filter((kind) => !unusable.includes(kind));
   options(byId("start-kind"), usable.map((kind) => [kind, kind]));
   byId("start-kind").value = "respond";
-  byId("start-kind").addEventListener("change", () => { showSettings(); write(); });
-  byId("start-settings").addEventListener("input", write);
-  for (const id of ["start-path", "start-header", "start-value", "start-percent"]) byId(id).addEventListener("input", write);
+  fields.begin(write);
   byId("start-line").addEventListener("input", validate);
+  byId("start-form").addEventListener("input", (event) => mistake(event.target, ""));
   byId("start-form").addEventListener("submit", submit);
   byId("start-name").value = freshName();
-  showSettings();
   write();
   byId("start-form").inert = false;
 }
@@ -55,43 +35,9 @@ export function showPoints(points) {
 
 const freshName = () => "console-" + Math.random().toString(36).slice(2, 6);
 
-function showSettings() {
-  const fields = settings[byId("start-kind").value] ?? unknown;
-  byId("start-settings").replaceChildren(...fields.map(({ label, value, hint, free }) => {
-    const field = el("input", { placeholder: hint ?? "", spellcheck: "false", "data-free": Boolean(free) });
-    field.value = value ?? "";
-    return el("label", {}, label + " ", field);
-  }));
-}
-
-// quote writes a text as one word of the line.
-function quote(word) {
-  if (/^[^\s;"`\\#{}]+$/.test(word)) return word;
-  return word.includes("`") ? `"${word.replaceAll('"', '\\"')}"` : "`" + word + "`";
-}
-
-// matchers is the part of the line for the fields path and header. The word
-// `match` takes one matcher, so two make an expression.
-function matchers() {
-  const paths = byId("start-path").value.split(/\s+/).filter(Boolean);
-  const header = byId("start-header").value.trim();
-  const value = byId("start-value").value.trim() || "*";
-  const text = (word) => "'" + word.replace(/[\\']/g, "\\$&") + "'";
-  if (paths.length > 0 && header) return `match ${quote(`path(${paths.map(text).join(", ")}) && header({${text(header)}: ${text(value)}})`)}; `;
-  if (paths.length > 0) return `match path ${paths.map(quote).join(" ")}; `;
-  return header ? `match header ${quote(header)} ${quote(value)}; ` : "";
-}
-
 // write makes the line of the fields.
 function write() {
-  const words = [byId("start-kind").value];
-  for (const field of byId("start-settings").querySelectorAll("input")) {
-    const value = field.value.trim();
-    if (value) words.push(field.hasAttribute("data-free") ? value : quote(value));
-  }
-  const percent = byId("start-percent").value.trim();
-  const share = percent && percent !== "100" ? `percent ${percent}; ` : "";
-  byId("start-line").value = matchers() + share + words.join(" ");
+  byId("start-line").value = fields.line();
   validate();
 }
 
@@ -136,10 +82,35 @@ async function submit(event) {
   event.preventDefault();
   const go = byId("start-go");
   if (isBusy(go)) return;
+  const wrong = check();
+  if (wrong) return wrong.focus();
   const label = go.textContent;
   busy(go, "Starting …");
   await start(frame());
   ready(go, label);
+}
+
+// check says beside each field what is wrong with it, and returns the first that
+// has a mistake.
+function check() {
+  const name = byId("start-name");
+  const ttl = byId("start-ttl");
+  const others = [
+    mistake(name, /^([A-Za-z0-9][\w.-]{0,63})?$/.test(name.value.trim()) ? "" : "A name has up to 64 letters, digits, dots, dashes and underscores, a letter or digit first."),
+    mistake(ttl, duration.test(ttl.value.trim()) ? "" : "That is no time: want one such as 10m, 1h30m or 2d, or 0 for no end."),
+  ];
+  return fields.check() ?? others.find(Boolean);
+}
+
+const duration = /^(0|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h|d))+)?$/;
+
+// refused says why the server did not start the experiment, beside the field that
+// is the reason.
+function refused(error, name) {
+  const field = error.status === 412 || error.message.startsWith("bad name") ? byId("start-name") : error.message.startsWith("ttl") ? byId("start-ttl") : null;
+  if (!field) return refuse(error.message);
+  mistake(field, error.status === 412 ? `An experiment '${name}' is running already: choose another name.` : error.message);
+  field.focus();
 }
 
 // frame is what is said beside the line.
@@ -167,7 +138,7 @@ async function start({ point, ttl, note, name }) {
   try {
     await call("PUT", experiment(name), wanted, { "If-None-Match": "*" });
   } catch (error) {
-    refuse(error.status === 412 ? `An experiment '${name}' is running already: choose another name.` : error.message);
+    refused(error, name);
     return;
   }
   toast(`Started ${name}`);

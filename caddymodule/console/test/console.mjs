@@ -335,6 +335,54 @@ const tests = {
     await close(page);
   },
 
+  async "a mistake is told beside its field"() {
+    const page = await open({}, "/#start");
+    await page.getByText("The line is right.").waitFor();
+    const go = page.locator("#start-go");
+    const line = page.locator("#start-line");
+    const wrong = async (id, value, message, then) => {
+      const field = page.locator("#" + id);
+      await field.fill(value);
+      await go.click();
+      await page.locator("label", { has: field }).locator(".wrong", { hasText: message }).waitFor();
+      assert.equal(await field.getAttribute("aria-invalid"), "true");
+      assert.equal(await page.evaluate(() => document.activeElement.id), id);
+      await field.fill(then);
+      await page.locator("label", { has: field }).locator(".wrong").waitFor({ state: "detached" });
+    };
+    await wrong("start-path", "api", "begins with a slash", "");
+    await wrong("start-path", "/a?b=1", "is the query", "/a");
+    await wrong("start-header", "X-Test: 1", "is no name of a header", "");
+    await page.locator("#start-header").fill("X-Test");
+    await wrong("start-value", "a`\\", "A line cannot say that", "1");
+    await page.locator("#start-header").fill("");
+    await go.click();
+    await page.getByText("Say which header has the value.").waitFor();
+    await page.locator("#start-header").fill("X-Test:");
+    assert.equal(await line.inputValue(), "match `path('/a') && header({'X-Test': '1'})`; respond 503");
+    await wrong("start-name", "a b", "A name has up to 64", "refund");
+    await wrong("start-ttl", "10 min", "That is no time", "1h30m");
+    await wrong("start-name", "trigger", "it is taken by triggers", "refund");
+    await close(page);
+  },
+
+  async "an empty field before a filled one stands for its default"() {
+    const page = await open({}, "/#start");
+    await page.getByText("The line is right.").waitFor();
+    for (const [kind, second, want] of [["delay", "2s", "delay 0s 2s"], ["error", "oh", "error 502 oh"], ["respond", "a `b`", 'respond 503 "a `b`"'],
+      ["grpc", "oh", "grpc UNAVAILABLE oh"], ["truncate", "reset", "truncate 50% reset"], ["dribble", "1s", "dribble 10 1s"]]) {
+      await page.locator("#start-kind").selectOption(kind);
+      await page.locator("#start-settings input").nth(0).fill("");
+      const [answer] = await Promise.all([
+        page.waitForResponse((answer) => answer.url().endsWith("/fault/line") && answer.request().postData().includes(want.replaceAll('"', '\\"'))),
+        page.locator("#start-settings input").nth(1).fill(second),
+      ]);
+      assert.equal(await page.locator("#start-line").inputValue(), want);
+      assert.equal(answer.status(), 200, want);
+    }
+    await close(page);
+  },
+
   async "an experiment is started once, as it was when the button was pressed"() {
     const page = await open({}, "/#start");
     await page.getByText("The line is right.").waitFor();
