@@ -23,6 +23,8 @@ const settings = {
 };
 const unknown = [{ label: "Settings", free: true }];
 
+const typed = new Map(); // the settings of the kinds that were chosen before
+
 const matching = ["start-path", "start-header", "start-value", "start-percent"];
 const valueOf = (id) => byId(id).value.trim();
 const inputs = () => [...byId("start-settings").querySelectorAll("input")];
@@ -30,16 +32,20 @@ const inputs = () => [...byId("start-settings").querySelectorAll("input")];
 // begin calls write when a field has changed.
 export function begin(write) {
   for (const id of matching) byId(id).addEventListener("input", write);
-  byId("start-settings").addEventListener("input", write);
+  byId("start-settings").addEventListener("input", () => {
+    typed.set(byId("start-kind").value, inputs().map((field) => field.value));
+    write();
+  });
   byId("start-kind").addEventListener("change", () => { showSettings(); write(); });
   showSettings();
 }
 
 function showSettings() {
-  const fields = settings[byId("start-kind").value] ?? unknown;
-  byId("start-settings").replaceChildren(...fields.map((setting) => {
+  const kind = byId("start-kind").value;
+  const fields = settings[kind] ?? unknown;
+  byId("start-settings").replaceChildren(...fields.map((setting, i) => {
     const field = el("input", { placeholder: setting.hint ?? setting.blank ?? "", spellcheck: "false" });
-    field.value = setting.value ?? "";
+    field.value = typed.get(kind)?.[i] ?? setting.value ?? "";
     field.setting = setting;
     return el("label", {}, setting.label + " ", field);
   }));

@@ -19,7 +19,11 @@ export function begin(kinds, change) {
   options(byId("start-kind"), usable.map((kind) => [kind, kind]));
   byId("start-kind").value = "respond";
   fields.begin(write);
-  byId("start-line").addEventListener("input", validate);
+  byId("start-line").addEventListener("input", edited);
+  byId("start-again").addEventListener("click", () => {
+    write();
+    byId("start-line").focus();
+  });
   byId("start-form").addEventListener("input", (event) => mistake(event.target, ""));
   byId("start-form").addEventListener("submit", submit);
   byId("start-name").value = freshName();
@@ -38,8 +42,19 @@ const freshName = () => "console-" + Math.random().toString(36).slice(2, 6);
 // write makes the line of the fields.
 function write() {
   byId("start-line").value = fields.line();
+  edited();
+}
+
+// edited tells whether the fields may still write the line: what was written by
+// hand must not be lost by touching one of them.
+function edited() {
+  const hand = byHand();
+  fields.disable(hand);
+  byId("start-by-hand").hidden = !hand;
   validate();
 }
+
+const byHand = () => byId("start-line").value !== fields.line();
 
 // validate asks the server about the line and returns the rule that it means,
 // null if it means none. An answer that comes after that to a later question is
@@ -99,7 +114,7 @@ function check() {
     mistake(name, /^([A-Za-z0-9][\w.-]{0,63})?$/.test(name.value.trim()) ? "" : "A name has up to 64 letters, digits, dots, dashes and underscores, a letter or digit first."),
     mistake(ttl, duration.test(ttl.value.trim()) ? "" : "That is no time: want one such as 10m, 1h30m or 2d, or 0 for no end."),
   ];
-  return fields.check() ?? others.find(Boolean);
+  return (byHand() ? null : fields.check()) ?? others.find(Boolean);
 }
 
 const duration = /^(0|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h|d))+)?$/;
@@ -129,7 +144,7 @@ async function start({ point, ttl, note, name }) {
   }
   if (!point && !wanted.match) {
     refuse("Say which requests: by a path, a header or an injection point.");
-    byId("start-path").focus();
+    byId(byHand() ? "start-line" : "start-path").focus();
     return;
   }
   if (point) wanted.points = [point];
