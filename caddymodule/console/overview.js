@@ -2,18 +2,18 @@
 
 import { call, experiment, rule as ruleTurn } from "./api.js";
 import { byId, clock, el, keyed, sparkline, span, text, toast } from "./dom.js";
-import { ratesOf } from "./rates.js";
+import { ratesOf, read } from "./rates.js";
 
 const bars = 30;
 const sum = (counts) => Object.values(counts ?? {}).reduce((all, n) => all + n, 0);
 
 // show shows a state. change is called after something has been changed.
 export function show(state, change) {
-  const totals = { hits: 0, passed: 0 };
+  read();
+  const counted = new Set(); // points of the same name share their counters
   const rate = (name, hits, passed) => {
     const rates = ratesOf(name, hits, passed);
-    totals.hits += rates.hits;
-    totals.passed += rates.passed;
+    counted.add(rates);
     return rates;
   };
   keyed(byId("experiments"), state.experiments.map((e) => ({ ...e, rates: rate("experiment " + e.name, e.hits, 0) })),
@@ -22,16 +22,29 @@ export function show(state, change) {
   keyed(byId("points"), state.points.map((p) => ({
     ...p,
     rules: p.rules.map((r) => ({ ...r, point: p.point, halted: state.halted, rates: rate(`rule ${p.point} ${r.name}`, r.hits, sum(r.passed)) })),
-  })), (p) => p.point, (p) => pointBlock(p, change));
+    triggers: (p.triggers ?? []).map((t) => ({ ...t, rates: rate(`trigger ${p.point} ${t.source} ${t.name}`, t.hits, 0) })),
+  })), numbered((p) => p.point), (p) => pointBlock(p, change));
   byId("no-points").hidden = state.points.length > 0;
+  const all = [...counted];
   const { seconds } = ratesOf("time", 0, 0);
   const during = seconds < 55 ? `last ${Math.max(1, seconds)} s` : "last minute";
   text(byId("sum-hits-of"), "Injected, " + during);
-  text(byId("sum-passed-of"), "Passed, " + during);
-  text(byId("sum-hits"), totals.hits);
-  text(byId("sum-passed"), totals.passed);
+  text(byId("sum-passed-of"), "Passed by rules, " + during);
+  text(byId("sum-hits"), all.reduce((n, rates) => n + rates.hits, 0));
+  text(byId("sum-passed"), all.reduce((n, rates) => n + rates.passed, 0));
   text(byId("sum-active"), state.active);
   text(byId("sum-experiments"), state.experiments.length);
+}
+
+// numbered makes keys of names of which there may be several, in the order of the
+// items.
+function numbered(nameOf) {
+  const seen = new Map();
+  return (item) => {
+    const turn = seen.get(nameOf(item)) ?? 0;
+    seen.set(nameOf(item), turn + 1);
+    return `${nameOf(item)} ${turn}`;
+  };
 }
 
 // showEnded shows the experiments that are over.
@@ -85,8 +98,8 @@ function pointBlock(point, change) {
     text(about, p.line || "every request");
     keyed(list, p.rules, (r) => r.name, (r) => ruleRow(r, change));
     empty.hidden = p.rules.length > 0;
-    const sources = (p.triggers ?? []).map((t) => [t.source, t.name].filter(Boolean).join(" "));
-    text(triggers, sources.length > 0 ? "Requests may ask for their own fault: trigger " + sources.join(", ") : "");
+    const sources = p.triggers.map((t) => `${[t.source, t.name].filter(Boolean).join(" ")} (${t.rates.hits} injected)`);
+    text(triggers, "Requests may ask for their own fault: trigger " + sources.join(", "));
     triggers.hidden = sources.length === 0;
   };
   return node;

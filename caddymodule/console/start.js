@@ -34,7 +34,7 @@ export function begin(kinds, change) {
 // showPoints lists the injection points to choose from. Everything at once is
 // broken only if somebody says so.
 export function showPoints(points) {
-  options(byId("start-point"), [["", "any"], ["*", "any, every request"], ...points.map((p) => [p.point, p.point])]);
+  options(byId("start-point"), [["", "any"], ["*", "any, every request"], ...[...new Set(points.map((p) => p.point))].map((name) => [name, name])]);
 }
 
 const freshName = () => "console-" + Math.random().toString(36).slice(2, 6);

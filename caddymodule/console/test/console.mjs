@@ -205,6 +205,27 @@ const tests = {
       await ask(site, "/mail/y");
       return await page.locator('#points [data-rule="moved"] .figures b').first().textContent() !== "0";
     });
+    // what is new has counted from its beginning on, what is set back does so again
+    const state = { points: [], experiments: [], halted: false, active: 0 };
+    const point = (name) => ({ point: name, rules: [{ name: "shared", line: "close", hits: 100, passed: { percent: 50 } }] });
+    const injected = (n) => until(n + " injected", async () => await page.locator("#sum-hits").textContent() === String(n));
+    await page.route("**/fault/", (route) => route.fulfill({ json: state }));
+    await page.reload();
+    await page.locator("#no-points").waitFor();
+    state.points = [point("old"), point("old")];
+    await injected(100); // once, though there are two of the name
+    assert.equal(await page.locator("#points > section").count(), 2);
+    assert.equal(await page.locator("#sum-passed").textContent(), "50");
+    assert.match(await page.locator("#sum-passed-of").textContent(), /^Passed by rules, /);
+    state.experiments = [{ name: "new", hits: 3, line: "close", applies_to: [], experiment: {} }];
+    await injected(103);
+    state.experiments[0].hits = 2;
+    await injected(102);
+    state.points[0].triggers = [{ source: "header", name: "X-Fault", hits: 7 }];
+    await page.getByText("trigger header X-Fault (7 injected)").waitFor();
+    await injected(109);
+    await page.unroute("**/fault/");
+    await page.reload();
     assert.match(await page.locator('#points [data-rule="slow"] code').textContent(), /^percent 10; delay 20ms 200ms$/);
     await close(page);
   },
