@@ -8,6 +8,7 @@ const retry = 2000; // milliseconds
 
 let source = null; // open, or about to be
 let shown = false; // the view of it
+let answered = false; // for this choice of a rule
 let again; // timer of the next try
 let entries = new Map(); // by ID
 let skipped = 0;
@@ -19,6 +20,7 @@ export function begin() {
   byId("feed-rule").addEventListener("change", () => {
     entries = new Map();
     skipped = 0;
+    answered = false;
     list();
     open();
   });
@@ -74,7 +76,10 @@ function open() {
     skipped += Number(event.data);
     later();
   });
-  source.addEventListener("open", later);
+  source.addEventListener("open", () => {
+    answered = true;
+    later();
+  });
   source.addEventListener("error", () => { // a browser by itself gives up where a proxy answers for Caddy
     close();
     again = setTimeout(() => watch(shown), retry);
@@ -105,7 +110,7 @@ function show() {
 function list() {
   const rows = [...entries.values()].sort((a, b) => Date.parse(b.time) - Date.parse(a.time) || b.seq - a.seq);
   keyed(byId("entries"), rows, (e) => e.id, row);
-  byId("no-entries").hidden = rows.length > 0;
+  byId("no-entries").hidden = rows.length > 0 || !answered;
 }
 
 // What an entry's fields are called; the others are shown by their own names.

@@ -240,11 +240,18 @@ const tests = {
     const form = page.locator("#start-form");
     assert.equal(await form.evaluate((form) => form.inert), true);
     assert.equal(await page.locator("#status-text").textContent(), "connecting …");
+    assert.equal(await page.locator("#no-experiments").getAttribute("hidden"), "", "says that none is running before it knows");
+    assert.equal(await page.locator("#no-entries").getAttribute("hidden"), "");
     await answer();
     await page.locator("#status-text", { hasText: "Live" }).waitFor();
     assert.equal(await form.evaluate((form) => form.inert), false);
     assert.equal(await page.locator("#start-line").inputValue(), "respond 503");
+    assert.equal(await page.locator("#no-experiments").getAttribute("hidden"), null);
     await close(page);
+    const plain = await (await browser.newContext({ javaScriptEnabled: false })).newPage();
+    await plain.goto(origin + "/");
+    await plain.locator("noscript p", { hasText: "needs JavaScript" }).waitFor();
+    await plain.context().close();
   },
 
   async "what a later answer has overtaken is not shown"() {
