@@ -3,7 +3,7 @@
 
 import { call } from "./api.js";
 import * as catalogue from "./catalogue.js";
-import { busy, byId, clock, isBusy, ready, text, toast } from "./dom.js";
+import { busy, byId, clock, isBusy, ready, sentence, text, toast } from "./dom.js";
 import * as explain from "./explain.js";
 import * as feed from "./feed.js";
 import * as overview from "./overview.js";
@@ -31,7 +31,7 @@ async function refresh() {
     overview.showEnded(ended, state.experiments, refresh);
     start.showPoints(state.points);
     feed.showRules(state);
-    problem(state.share?.error ? `Out of step with the group '${state.share.group}': ${state.share.error}` : "");
+    problem(state.share?.error ? sentence(`Out of step with the group '${state.share.group}': ${state.share.error}`) : "");
   } catch (error) {
     if (reading !== readings) return;
     text(byId("status-text"), "No answer");

@@ -130,7 +130,7 @@ export async function copy(value) {
     else copyByCommand(value);
     toast("Copied: " + value);
   } catch (error) {
-    toast("Cannot copy: " + error.message);
+    toast(sentence("Cannot copy: " + error.message));
   }
 }
 
@@ -140,9 +140,10 @@ function copyByCommand(value) {
   field.value = value;
   document.body.append(field);
   field.select();
-  document.execCommand("copy");
+  const copied = document.execCommand("copy");
   field.remove();
   focused?.focus();
+  if (!copied) throw new Error("the browser does not let this page.");
 }
 
 // span tells a time in seconds, such as "4 min 10 s".
@@ -152,6 +153,9 @@ export function span(seconds) {
   if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
   return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
 }
+
+// sentence ends a text as a sentence, which the API's errors do not.
+export const sentence = (value) => (/[.!?]$/.test(value) ? value : value + ".");
 
 // clock tells the time of day of an instant, and the day unless it is today.
 export function clock(instant) {

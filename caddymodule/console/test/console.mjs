@@ -482,6 +482,32 @@ const tests = {
     await close(page, /net::ERR_FAILED/);
   },
 
+  async "an answer that is not the API's is told from one that is"() {
+    const page = await open();
+    const strange = "The answer is not the API’s";
+    const login = "You may have been logged out: reload the page.";
+    const old = "What stands here may be out of date.";
+    let reply;
+    await page.route("**/fault/", (route) => route.fulfill(reply));
+    for (const [answer, want] of [ // no two in a row say the same
+      [{ contentType: "text/html", body: "<title>Log in</title>" }, `${strange} (status 200). ${login} ${old}`],
+      [{ status: 204 }, `${strange} (status 204). ${login} ${old}`],
+      [{ json: null }, `${strange} (status 200). ${login} ${old}`],
+      [{ status: 401 }, `${strange} (status 401). ${login} ${old}`],
+      [{ json: {} }, `${strange} (status 200). ${login} ${old}`],
+      [{ status: 403, json: { error: "not from there" } }, `not from there. ${login} ${old}`],
+      [{ status: 502, body: "Bad Gateway" }, `${strange} (status 502). ${old}`],
+      [{ status: 500, json: { error: "no disk" } }, `no disk. ${old}`],
+    ]) {
+      reply = answer;
+      await page.locator("#problem").getByText(want, { exact: true }).waitFor();
+    }
+    await page.route("**/fault/halt", (route) => route.fulfill({ status: 302, headers: { Location: origin + "/fault/" } }));
+    await page.getByRole("button", { name: "Halt all faults" }).click();
+    await page.getByText(`NOT halted: ${strange} (a redirect). ${login}`).waitFor();
+    await close(page, /status of 50\d/);
+  },
+
   async "what is rare is said, too"() {
     const page = await open();
     let change = {};
@@ -618,7 +644,13 @@ const tests = {
     }
     await page.evaluate(() => { navigator.clipboard.writeText = () => Promise.reject(new Error("not allowed")); });
     await page.getByRole("button", { name: "Copy smtp:551 as JSON" }).click();
-    await page.getByText("Cannot copy: not allowed").waitFor();
+    await page.getByText("Cannot copy: not allowed.").waitFor();
+    await page.evaluate(() => { // as at an insecure origin
+      Object.defineProperty(navigator, "clipboard", { value: undefined });
+      document.execCommand = () => false;
+    });
+    await page.getByRole("button", { name: "Copy smtp:551 as JSON" }).click();
+    await page.getByText("Cannot copy: the browser does not let this page.").waitFor();
     await close(page);
   },
 
@@ -653,6 +685,7 @@ const tests = {
   },
 
   async "no violation of axe-core in both themes"() {
+    await ask(site, "/mail/x"); // for the feed
     for (const colorScheme of ["light", "dark"]) {
       const page = await open({ colorScheme });
       const check = async (what) => {
