@@ -59,13 +59,11 @@ function login({ status, ok, type }) {
   return ok || status === 401 || status === 403 || type === "opaqueredirect" ? " You may have been logged out: reload the page." : "";
 }
 
+// journal is the path of the last entries, of all rules or of one.
+export const journal = (limit, rule) => "journal?" + new URLSearchParams(rule ? { limit, rule } : { limit });
+
 // follow opens the live feed of the journal.
-export function follow(rule) {
-  const url = new URL("journal", base);
-  url.searchParams.set("limit", "200");
-  if (rule) url.searchParams.set("rule", rule);
-  return new EventSource(url);
-}
+export const follow = (rule) => new EventSource(new URL(journal(200, rule), base));
 
 export const experiment = (name) => "experiments/" + encodeURIComponent(name);
 export const rule = (point, name, turn) => `rules/${encodeURIComponent(point)}/${encodeURIComponent(name)}/${turn}`;

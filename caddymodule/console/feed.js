@@ -1,10 +1,11 @@
 // The live feed of the journal.
 
-import { follow } from "./api.js";
+import { call, follow, journal } from "./api.js";
 import { byId, clock, el, keyed, options, text } from "./dom.js";
 
 const kept = 300; // rows
 const retry = 2000; // milliseconds
+const patience = 1000; // milliseconds until the ends that were left out are asked for
 
 let source = null; // open, or about to be
 let shown = false; // the view of it
@@ -14,6 +15,7 @@ let entries = new Map(); // by ID
 let skipped = 0;
 let paused = false;
 let waiting = false; // for the next frame
+let settling; // timer
 
 // begin sets the view up.
 export function begin() {
@@ -31,6 +33,7 @@ export function begin() {
     text(byId("feed-pause"), paused ? "Go on" : "Pause");
     show();
   });
+  for (const end of ["pointerleave", "focusout", "toggle"]) byId("entries").addEventListener(end, later, true);
 }
 
 // watch follows the journal while its view is shown, and is to be told when that
@@ -55,29 +58,21 @@ function close() {
   source = null;
 }
 
-// open follows the journal, from the last entries on. Those that were not over
-// come again if they are known: Caddy may be another process now.
+// open follows the journal, from the last entries on.
 function open() {
   close();
-  for (const entry of entries.values()) if (!entry.done) entries.delete(entry.id);
   source = follow(byId("feed-rule").value);
-  const take = (event) => {
-    const entry = JSON.parse(event.data);
-    if (!entries.get(entry.id)?.done) entries.set(entry.id, entry);
-    for (const id of entries.keys()) {
-      if (entries.size <= kept) break;
-      entries.delete(id); // the oldest comes first
-    }
-    later();
-  };
-  source.addEventListener("hit", take);
-  source.addEventListener("done", take);
+  const hear = (event) => take(JSON.parse(event.data));
+  source.addEventListener("hit", hear);
+  source.addEventListener("done", hear);
   source.addEventListener("skipped", (event) => {
     skipped += Number(event.data);
+    settleSoon();
     later();
   });
   source.addEventListener("open", () => {
     answered = true;
+    settleSoon();
     later();
   });
   source.addEventListener("error", () => { // a browser by itself gives up where a proxy answers for Caddy
@@ -85,6 +80,43 @@ function open() {
     again = setTimeout(() => watch(shown), retry);
     later();
   });
+  later();
+}
+
+function take(entry) {
+  if (!entries.get(entry.id)?.done) entries.set(entry.id, entry);
+  for (const id of entries.keys()) {
+    if (entries.size <= kept) break;
+    entries.delete(id); // the oldest comes first
+  }
+  later();
+}
+
+function settleSoon() {
+  settling ??= setTimeout(() => {
+    settling = undefined;
+    settle();
+  }, patience);
+}
+
+// settle asks what has become of the entries that are not over: the feed may have
+// left out their ends, or been away meanwhile. Those that are not among the last
+// ones any more go; Caddy may be another process now.
+async function settle() {
+  const all = entries;
+  const holding = [...all.values()].filter((entry) => !entry.done);
+  if (holding.length === 0) return;
+  let known;
+  try {
+    known = new Map((await call("GET", journal(kept, byId("feed-rule").value))).entries.map((entry) => [entry.id, entry]));
+  } catch {
+    return; // the feed says whether it is connected
+  }
+  if (all !== entries) return; // another rule was chosen
+  for (const { id } of holding) {
+    if (known.has(id)) take(known.get(id));
+    else if (!all.get(id)?.done) all.delete(id);
+  }
   later();
 }
 
@@ -103,8 +135,25 @@ function show() {
   if (source?.readyState !== EventSource.OPEN) notes.push("not connected");
   if (skipped > 0) notes.push(`${skipped} more came too fast to show`);
   if (paused) notes.push("paused");
+  if (paused || isUsed()) notes.push(...hold());
+  else list();
   text(byId("feed-state"), notes.join(" · "));
-  if (!paused) list();
+}
+
+// isUsed tells whether somebody points at a row, has the focus in it or reads it:
+// then it must not move away.
+const isUsed = () => byId("entries").matches(":hover, :focus-within") || byId("entries").querySelector("[open]") !== null;
+
+// hold leaves the rows where they are and notes how many more there are.
+function hold() {
+  const shown = new Set();
+  for (const node of byId("entries").children) {
+    shown.add(node.key);
+    if (entries.has(node.key)) node.update?.(entries.get(node.key));
+  }
+  const fresh = [...entries.keys()].filter((id) => !shown.has(id)).length;
+  if (fresh === 0) return [];
+  return [paused ? `${fresh} new` : `${fresh} new, shown when no row is open or pointed at`];
 }
 
 function list() {

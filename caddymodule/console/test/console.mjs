@@ -546,6 +546,54 @@ const tests = {
     await close(page, /status of 502/);
   },
 
+  async "rows of the feed stay while somebody uses them"() {
+    const page = await open({}, "/#feed");
+    const rows = page.locator("#entries > li");
+    const row = rows.filter({ hasText: "/mail/stay" });
+    const state = page.locator("#feed-state");
+    let number = 0;
+    const comesLater = async (release) => {
+      const path = `/mail/new${++number}`;
+      const before = await rows.count();
+      await ask(site, path);
+      await state.getByText("1 new, shown when no row is open or pointed at").waitFor();
+      assert.equal(await rows.count(), before);
+      await release();
+      await page.getByText("GET " + path).waitFor();
+      assert.equal(await state.textContent(), "");
+    };
+    const away = () => page.mouse.move(5, 5);
+    await ask(site, "/mail/stay");
+    await row.waitFor();
+    await row.hover();
+    await comesLater(away);
+    await row.locator("summary").focus();
+    await comesLater(() => row.locator("summary").blur());
+    await row.locator("summary").click();
+    await row.locator("summary").blur();
+    await away();
+    await comesLater(() => row.locator("details").evaluate((details) => { details.open = false; }));
+    await close(page);
+  },
+
+  async "the feed finds out about ends that it was not told"() {
+    const page = await open();
+    const entry = { seq: 1, path: "/", method: "GET", rule: "moved", kind: "delay", time: new Date().toISOString() };
+    const hit = (id) => `event: hit\ndata: ${JSON.stringify({ ...entry, id })}\n\n`;
+    let body = hit("over") + hit("holding") + hit("gone") + "event: skipped\ndata: 7\n\n";
+    await page.route("**/fault/journal*", (route) => {
+      if (/limit=300/.test(route.request().url())) return route.fulfill({ json: { entries: [{ ...entry, id: "over", done: true, duration: 1.5 }, { ...entry, id: "holding" }] } });
+      route.fulfill({ contentType: "text/event-stream", body });
+      body = "\n";
+    });
+    await go(page, "feed");
+    await page.locator("#entries").getByText("1.500 s").waitFor();
+    await until("the unknown one has gone", async () => await page.locator("#entries > li").count() === 2);
+    assert.equal(await page.locator("#entries").getByText("holds").count(), 1);
+    await page.getByText("7 more came too fast to show").waitFor();
+    await close(page);
+  },
+
   async "the switch works with many pages open"() {
     const page = await open();
     const others = [];
