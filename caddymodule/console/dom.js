@@ -26,16 +26,17 @@ export function text(node, value) {
   if (node.textContent !== wanted) node.textContent = wanted;
 }
 
-// keyed makes the children of a list fit the items: it makes a row for a new
-// key, removes rows without an item, and calls row.update(item) for each. Rows
-// that stay are not replaced, so that focus and open details stay, too.
+// keyed makes the children of a list fit the items: it removes rows without an
+// item, makes one for a new key, and calls row.update(item) for each. Rows that
+// stay are not replaced, so that focus and open details stay, too.
 export function keyed(list, items, keyOf, make) {
   const rows = new Map([...list.children].map((node) => [node.key, node]));
+  const wanted = items.map((item) => [keyOf(item), item]);
+  const stay = new Set(wanted.map(([key]) => key));
+  for (const [key, node] of rows) if (!stay.has(key)) remove(node, list);
   let place = list.firstElementChild;
-  for (const item of items) {
-    const key = keyOf(item);
+  for (const [key, item] of wanted) {
     let node = rows.get(key);
-    rows.delete(key);
     if (!node) {
       node = make(item);
       node.key = key;
@@ -44,7 +45,20 @@ export function keyed(list, items, keyOf, make) {
     else list.insertBefore(node, place);
     node.update?.(item);
   }
-  for (const node of rows.values()) node.remove();
+}
+
+// remove takes a row out of its list. If it had the focus, the next row gets it, or
+// the heading of the list: a keyboard would have to begin at the top of the page.
+function remove(node, list) {
+  const had = node.contains(document.activeElement);
+  const next = node.nextElementSibling ?? node.previousElementSibling;
+  node.remove();
+  if (!had) return;
+  const heading = list.previousElementSibling;
+  heading.tabIndex = -1;
+  const heir = next?.querySelector("button:not([hidden]), summary") ?? heading;
+  heir.focus();
+  if (document.activeElement !== heir) byId("main").focus(); // hidden, too
 }
 
 // options fills a select and keeps what is chosen, even if it is not among the

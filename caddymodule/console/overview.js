@@ -71,14 +71,16 @@ function figures(name, withPassed) {
   return node;
 }
 
-// button is one that changes something, and says so when it cannot.
-function button(label, name, act, change) {
+// button is one that changes something, and says that it has (did) or why it
+// cannot.
+function button(label, name, did, act, change) {
   return el("button", {
     type: "button",
     "aria-label": `${label} ${name}`,
     onclick: async () => {
       try {
         await act();
+        toast(`${did} ${name}`);
       } catch (error) {
         toast(error.message);
       }
@@ -144,12 +146,12 @@ function experimentRow(first, change) {
   const about = el("span", { class: "quiet" });
   const left = el("span", { class: "tag" });
   const numbers = figures(first.name, false);
-  const extend = button("+10 min", first.name, () => call("PATCH", experiment(now.name),
+  const extend = button("+10 min", first.name, "10 minutes more for", () => call("PATCH", experiment(now.name),
     { ttl: Math.round((now.time_left ?? 0) + extension) + "s" }, { "If-Match": `"${now.revision}"` }), change);
   const node = el("li", { "data-experiment": first.name },
     el("div", { class: "what" }, el("strong", {}, first.name), " ", left, line, about), numbers,
     el("div", { class: "actions" }, extend,
-      button("Stop", first.name, () => call("DELETE", experiment(first.name)), change)));
+      button("Stop", first.name, "Stopped", () => call("DELETE", experiment(first.name)), change)));
   node.update = (e) => {
     now = e;
     text(line, e.line);
@@ -168,5 +170,5 @@ function endedRow(past, change) {
     el("div", { class: "what" }, el("strong", {}, past.name), " ", el("span", { class: "tag" }, past.why), el("code", {}, past.line),
       el("span", { class: "quiet" }, `${clock(past.started)} to ${clock(past.ended)}, ${past.hits} injected`)),
     el("div", { class: "actions" },
-      button("Repeat", past.name, () => call("PUT", experiment(past.name), past.experiment, { "If-None-Match": "*" }), change)));
+      button("Repeat", past.name, "Started", () => call("PUT", experiment(past.name), past.experiment, { "If-None-Match": "*" }), change)));
 }

@@ -801,6 +801,31 @@ const tests = {
     await close(page);
   },
 
+  async "the focus is not lost with what had it"() {
+    const page = await open();
+    const put = (name) => page.request.fetch(origin + "/fault/experiments/" + name, { method: "PUT", headers: { Origin: origin }, data: { points: ["mail"], percent: 0, faults: [{ fault: "close" }] } });
+    for (const name of ["one", "three", "two"]) assert.ok((await put(name)).ok());
+    const focused = () => page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent);
+    const button = (name) => page.getByRole("button", { name: "Stop " + name, exact: true });
+    for (const name of ["one", "three", "two"]) await button(name).waitFor();
+    const order = await page.locator("#experiments strong").allTextContents();
+    for (const [i, name] of order.entries()) {
+      await button(name).focus();
+      await page.keyboard.press("Enter");
+      await page.getByRole("status").getByText("Stopped " + name, { exact: true }).waitFor();
+      await page.locator(`[data-experiment="${name}"]`).waitFor({ state: "detached" });
+      assert.equal(await focused(), i < 2 ? "+10 min " + order[i + 1] : "Experiments");
+    }
+    await page.getByRole("button", { name: "Repeat one" }).focus();
+    await page.keyboard.press("Enter");
+    await button("one").waitFor();
+    await page.locator("#ended > li", { hasText: "one" }).waitFor({ state: "detached" });
+    assert.notEqual(await page.evaluate(() => document.activeElement.localName), "body");
+    await button("one").click();
+    await page.locator('[data-experiment="one"]').waitFor({ state: "detached" });
+    await close(page);
+  },
+
   async "it works wherever its matcher puts it"() {
     for (const at of ["/inside/", "/beside/", "/beside"]) {
       const page = await open({}, at);
