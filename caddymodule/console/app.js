@@ -93,7 +93,7 @@ async function turn(path, button, during) {
 }
 
 // view shows the part of the page that the address names, without a name the
-// first. Another name, such as #main, leaves the one that is shown.
+// first. Another name leaves the one that is shown.
 function view() {
   const views = [...document.querySelectorAll("main > section")];
   const wanted = location.hash.slice(1) || views[0].id;
@@ -114,6 +114,10 @@ byId("confirm-no").addEventListener("click", () => byId("confirm").close());
 byId("confirm-yes").addEventListener("click", async () => {
   byId("confirm").close();
   if (await turn("resume", byId("resume"), "Resuming …")) byId("halt").focus();
+});
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address names the view, to which a reload is to come back
+  byId("main").focus();
 });
 addEventListener("hashchange", () => { view(); scrollTo(0, 0); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });

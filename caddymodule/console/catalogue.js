@@ -2,23 +2,28 @@
 
 import { byId, copy, el, keyed, text } from "./dom.js";
 
-const most = 100; // rows at a time
+const most = 100; // rows, unless all are asked for
 
 let codes = [];
 
 // begin takes the codes and sets the search up.
 export function begin(all) {
   codes = all;
-  byId("code-search").addEventListener("input", show);
+  byId("code-search").addEventListener("input", () => show(most));
+  byId("code-all").addEventListener("click", () => {
+    show(Infinity);
+    byId("codes").children[most].querySelector("button")?.focus(); // the first that was not there
+  });
   for (const code of codes) code.words = [code.text, code.code, code.name, code.family, code.source].join(" ").toLowerCase();
-  show();
+  show(most);
 }
 
-function show() {
+function show(limit) {
   const words = byId("code-search").value.toLowerCase().split(/\s+/).filter(Boolean);
   const found = codes.filter((code) => words.every((word) => code.words.includes(word)));
-  text(byId("code-count"), found.length > most ? `${most} of ${found.length}` : `${found.length} found`);
-  keyed(byId("codes"), found.slice(0, most), (code) => code.family + ":" + code.code, row);
+  text(byId("code-count"), found.length > limit ? `${limit} of ${found.length}` : `${found.length} found`);
+  byId("code-all").hidden = found.length <= limit;
+  keyed(byId("codes"), found.slice(0, limit), (code) => code.family + ":" + code.code, row);
 }
 
 function row(code) {

@@ -684,6 +684,12 @@ const tests = {
       await search.fill(words);
       await page.locator(`[data-code="${code}"]`).waitFor();
     }
+    await search.fill("");
+    await page.getByText(/^100 of \d+$/).waitFor();
+    await page.getByRole("button", { name: "Show all" }).click();
+    await page.getByText(/^[23]\d\d found$/).waitFor();
+    assert.ok(await page.locator("#codes > li").count() > 200);
+    await page.waitForFunction(() => document.activeElement.closest("#codes > li:nth-child(101)"));
     await search.fill("551");
     for (const [label, want] of [["directive", /^fault smtp:551$/], ["curl -H", /^curl -i -H 'X-Fault: smtp:551' https:\/\/example.com\/$/], ["JSON", /"status_code":551/]]) {
       await page.getByRole("button", { name: `Copy smtp:551 as ${label}`, exact: true }).click();
@@ -795,9 +801,9 @@ const tests = {
     await go(page, "feed");
     await page.locator(".skip").focus();
     await page.keyboard.press("Enter");
-    await page.waitForURL("**/#main");
-    assert.ok(await page.locator("#feed").isVisible(), "the way to the content has left the view");
-    assert.equal(await page.evaluate(() => document.activeElement.id), "main");
+    await page.waitForFunction(() => document.activeElement.id === "main");
+    await page.reload();
+    await page.locator("#feed").waitFor(); // the view is still there
     await close(page);
   },
 
