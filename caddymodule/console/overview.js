@@ -5,6 +5,7 @@ import { byId, clock, el, keyed, sparkline, span, text, toast } from "./dom.js";
 import { ratesOf, read } from "./rates.js";
 
 const bars = 30;
+const most = 20; // experiments that have ended: what is on comes behind them
 const sum = (counts) => Object.values(counts ?? {}).reduce((all, n) => all + n, 0);
 
 // show shows a state. change is called after something has been changed.
@@ -53,7 +54,8 @@ export function showEnded(ended, running, change) {
   const last = new Map(); // of several of one name the last
   for (const past of ended) if (!names.has(past.name) && !last.has(past.name)) last.set(past.name, past);
   byId("past").hidden = last.size === 0;
-  keyed(byId("ended"), [...last.values()], (e) => e.name + e.ended, (e) => endedRow(e, change));
+  text(byId("past-more"), last.size > most ? `the last ${most} of ${last.size}` : "");
+  keyed(byId("ended"), [...last.values()].slice(0, most), (e) => e.name + e.ended, (e) => endedRow(e, change));
 }
 
 // figures are the numbers of a row. Its update takes the rates.
@@ -68,6 +70,17 @@ function figures(name, withPassed) {
     text(hits, rates.hits);
     text(passed, rates.passed);
   };
+  return node;
+}
+
+// lineText is a line of the grammar. A long one is cut; a pointer shows all of it.
+function lineText(line) {
+  const node = el("code", { class: "line" });
+  node.update = (value) => {
+    text(node, value);
+    node.title = value;
+  };
+  if (line !== undefined) node.update(line);
   return node;
 }
 
@@ -108,7 +121,7 @@ function pointBlock(point, change) {
 }
 
 function ruleRow(first, change) {
-  const line = el("code");
+  const line = lineText();
   const state = el("span", { class: "tag" });
   const numbers = figures(first.name, true);
   let off = first.off;
@@ -128,7 +141,7 @@ function ruleRow(first, change) {
     el("div", { class: "actions" }, turn));
   node.update = (r) => {
     off = r.off;
-    text(line, r.line);
+    line.update(r.line);
     text(state, r.off ? "off" : r.halted ? "halted" : r.active ? `holds ${r.active}` : "");
     state.hidden = state.textContent === "";
     numbers.update(r.rates);
@@ -142,7 +155,7 @@ const extension = 600; // seconds
 
 function experimentRow(first, change) {
   let now = first;
-  const line = el("code");
+  const line = lineText();
   const about = el("span", { class: "quiet" });
   const left = el("span", { class: "tag" });
   const numbers = figures(first.name, false);
@@ -154,7 +167,7 @@ function experimentRow(first, change) {
       button("Stop", first.name, "Stopped", () => call("DELETE", experiment(first.name)), change)));
   node.update = (e) => {
     now = e;
-    text(line, e.line);
+    line.update(e.line);
     text(left, e.ends ? span(e.time_left) + " left" : "no end");
     extend.hidden = !e.ends;
     const everywhere = (e.experiment.points ?? ["*"]).includes("*");
@@ -167,7 +180,7 @@ function experimentRow(first, change) {
 
 function endedRow(past, change) {
   return el("li", {},
-    el("div", { class: "what" }, el("strong", {}, past.name), " ", el("span", { class: "tag" }, past.why), el("code", {}, past.line),
+    el("div", { class: "what" }, el("strong", {}, past.name), " ", el("span", { class: "tag" }, past.why), lineText(past.line),
       el("span", { class: "quiet" }, `${clock(past.started)} to ${clock(past.ended)}, ${past.hits} injected`)),
     el("div", { class: "actions" },
       button("Repeat", past.name, "Started", () => call("PUT", experiment(past.name), past.experiment, { "If-None-Match": "*" }), change)));

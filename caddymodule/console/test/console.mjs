@@ -515,6 +515,12 @@ const tests = {
       const answer = await route.fetch();
       await route.fulfill({ response: answer, json: { ...await answer.json(), ...change } });
     });
+    await page.route("**/fault/experiments?ended", async (route) => {
+      const past = (i) => ({ name: "past" + i, why: "deleted", line: "close", started: "2020-02-03T12:00:00Z", ended: "2020-02-03T12:00:00Z", hits: 0, experiment: {} });
+      await route.fulfill({ json: { ended: Array.from({ length: 25 }, (_, i) => past(i)) } });
+    });
+    await page.getByText("the last 20 of 25").waitFor();
+    assert.equal(await page.locator("#ended > li").count(), 20);
     change = { points: [] };
     await page.getByText("The running configuration has no injection point").waitFor();
     change = { share: { group: "staging", error: "no route" } };
@@ -785,6 +791,25 @@ const tests = {
       assert.ok(await page.evaluate(() => document.querySelector("nav").scrollWidth <= 360), "the views do not fit");
       assert.ok(await page.getByRole("button", { name: "Halt all faults" }).isVisible());
     }
+    await close(page);
+  },
+
+  async "it fits a screen of 320 pixels, and colours of the system"() {
+    const page = await open({ viewport: { width: 320, height: 640 }, forcedColors: "active" });
+    assert.ok(await page.evaluate(() => document.querySelector("nav").scrollWidth <= 320), "the views do not fit");
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 320));
+    const edge = (name) => page.getByRole("link", { name, exact: true }).evaluate((link) => getComputedStyle(link).borderBottomColor);
+    assert.notEqual(await edge("Overview"), await edge("Feed"));
+    await page.route("**/fault/", async (route) => {
+      const answer = await route.fetch();
+      const state = await answer.json();
+      state.points[0].rules[0].line = "respond 503 " + "long ".repeat(200);
+      await route.fulfill({ response: answer, json: state });
+    });
+    const line = page.locator("code.line", { hasText: "long long" });
+    await line.waitFor();
+    assert.ok(await line.evaluate((line) => line.clientHeight < line.scrollHeight), "a long line is not cut");
+    assert.match(await line.getAttribute("title"), /^respond 503 (long ){200}$/);
     await close(page);
   },
 
