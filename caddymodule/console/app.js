@@ -50,9 +50,9 @@ async function load() {
   catalogue.begin(codes);
 }
 
-const problem = (message) => alert("problem", message);
+const problem = (message) => banner("problem", message);
 
-function alert(id, message) {
+function banner(id, message) {
   text(byId(id), message);
   byId(id).hidden = message === "";
 }
@@ -65,7 +65,7 @@ function showSwitch({ halted, since, why, dry_run: dryRun }) {
   text(byId("status-text"), halted ? `Halted${when}${who}: nothing is injected` : dryRun ? "Dry run: nothing changes" : "Live");
   byId("halt").hidden = halted;
   byId("resume").hidden = !halted;
-  if (halted === wanted) alert("not-turned", "");
+  if (halted === wanted) banner("not-turned", "");
   document.title = halted ? "Halted – Faults" : "Faults";
 }
 
@@ -78,18 +78,19 @@ async function turn(path, button, during) {
   const label = button.textContent;
   busy(button, during);
   wanted = path === "halt";
-  let turned = true;
   try {
     const { warning } = await call("POST", path);
-    alert("not-turned", "");
+    banner("not-turned", "");
     if (warning) toast(warning);
   } catch (error) {
-    turned = false;
-    alert("not-turned", `${wanted ? "NOT halted" : "NOT resumed"}: ${error.message}`);
+    banner("not-turned", `${wanted ? "NOT halted" : "NOT resumed"}: ${error.message}`);
+    ready(button, label); // to be pressed again at once
+    refresh();
+    return false;
   }
   await refresh();
   ready(button, label);
-  return turned;
+  return true;
 }
 
 // view shows the part of the page that the address names, without a name the

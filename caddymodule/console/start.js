@@ -51,6 +51,7 @@ function edited() {
   const hand = byHand();
   fields.disable(hand);
   byId("start-by-hand").hidden = !hand;
+  byId("start-hint").hidden = hand;
   validate();
 }
 

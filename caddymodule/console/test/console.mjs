@@ -116,6 +116,10 @@ async function open(options = {}, at = "/") {
   const page = await context.newPage();
   page.setDefaultTimeout(30_000);
   page.complaints = [];
+  await page.addInitScript(() => { // on a busy machine answers take longer
+    const timeout = AbortSignal.timeout;
+    AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms * 10);
+  });
   page.on("pageerror", (error) => page.complaints.push(error.message));
   page.on("console", (message) => { if (message.type() === "error") page.complaints.push(message.text()); });
   page.on("request", (request) => { if (new URL(request.url()).origin !== origin) page.complaints.push("asks " + request.url()); });
@@ -209,6 +213,10 @@ const tests = {
     const state = { points: [], experiments: [], halted: false, active: 0 };
     const point = (name) => ({ point: name, rules: [{ name: "shared", line: "close", hits: 100, passed: { percent: 50 } }] });
     const injected = (n) => until(n + " injected", async () => await page.locator("#sum-hits").textContent() === String(n));
+    await page.addInitScript(() => { // no minute passes
+      const now = Date.now();
+      Date.now = () => now;
+    });
     await page.route("**/fault/", (route) => route.fulfill({ json: state }));
     await page.reload();
     await page.locator("#no-points").waitFor();
@@ -473,7 +481,7 @@ const tests = {
     await status.getByText("Live").waitFor();
     await page.addInitScript(() => {
       const timeout = AbortSignal.timeout;
-      AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms / 10);
+      AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms / 100);
     });
     await page.reload();
     await status.getByText("Live").waitFor();
@@ -699,18 +707,18 @@ const tests = {
     await search.fill("551");
     for (const [label, want] of [["directive", /^fault smtp:551$/], ["curl -H", /^curl -i -H 'X-Fault: smtp:551' https:\/\/example.com\/$/], ["JSON", /"status_code":551/]]) {
       await page.getByRole("button", { name: `Copy smtp:551 as ${label}`, exact: true }).click();
-      await page.getByRole("status").filter({ hasText: "Copied" }).waitFor();
-      assert.match(await page.evaluate(() => navigator.clipboard.readText()), want);
+      await until(label + " is copied", async () => want.test(await page.evaluate(() => navigator.clipboard.readText())));
+      await page.locator("#toast", { hasText: "Copied: " }).waitFor({ state: "attached" });
     }
     await page.evaluate(() => { navigator.clipboard.writeText = () => Promise.reject(new Error("not allowed")); });
     await page.getByRole("button", { name: "Copy smtp:551 as JSON" }).click();
-    await page.getByText("Cannot copy: not allowed.").waitFor();
+    await page.locator("#toast", { hasText: "Cannot copy: not allowed." }).waitFor({ state: "attached" });
     await page.evaluate(() => { // as at an insecure origin
       Object.defineProperty(navigator, "clipboard", { value: undefined });
       document.execCommand = () => false;
     });
     await page.getByRole("button", { name: "Copy smtp:551 as JSON" }).click();
-    await page.getByText("Cannot copy: the browser does not let this page.").waitFor();
+    await page.locator("#toast", { hasText: "Cannot copy: the browser does not let this page." }).waitFor({ state: "attached" });
     await close(page);
   },
 
@@ -843,7 +851,7 @@ const tests = {
     for (const [i, name] of order.entries()) {
       await button(name).focus();
       await page.keyboard.press("Enter");
-      await page.getByRole("status").getByText("Stopped " + name, { exact: true }).waitFor();
+      await page.locator("#toast", { hasText: "Stopped " + name }).waitFor({ state: "attached" });
       await page.locator(`[data-experiment="${name}"]`).waitFor({ state: "detached" });
       assert.equal(await focused(), i < 2 ? "+10 min " + order[i + 1] : "Experiments");
     }
