@@ -51,9 +51,12 @@ function showSettings() {
   }));
 }
 
-// disable takes the fields out of use, or back into it.
+// disable takes the fields out of use, with their mistakes, or back into it.
 export function disable(disabled) {
-  for (const field of [...matching.map(byId), byId("start-kind"), ...inputs()]) field.disabled = disabled;
+  for (const field of [...matching.map(byId), byId("start-kind"), ...inputs()]) {
+    field.disabled = disabled;
+    if (disabled) mistake(field, "");
+  }
 }
 
 // line is the line of the fields.

@@ -140,6 +140,7 @@ function frame() {
 async function start({ point, ttl, note, name }) {
   const wanted = await validate();
   if (!wanted) {
+    toast("Not started."); // why stands beside the line
     byId("start-line").focus();
     return;
   }
