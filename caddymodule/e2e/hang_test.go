@@ -149,6 +149,46 @@ func TestHangUnreadBody(t *testing.T) {
 	}
 }
 
+// TestHangPipelinedClientLeaves lets go of a client that has left after it sent
+// more than the request, or more than the site allows.
+func TestHangPipelinedClientLeaves(t *testing.T) {
+	const inChunks = "POST /f HTTP/1.1\r\nHost: " + host + "\r\nTransfer-Encoding: chunked\r\n\r\n"
+	chunk := "400\r\n" + strings.Repeat("x", 1<<10) + "\r\n"
+	tests := map[string]struct{ first, later string }{
+		"a byte":                    {get("/f"), "G"},
+		"a byte behind a body":      {request("POST", "/f", "some text"), "G"},
+		"a request":                 {get("/f") + get("/f"), ""},
+		"a request behind a body":   {request("POST", "/f", "some text") + get("/f"), ""},
+		"a body that is too large":  {inChunks + chunk + chunk + chunk, chunk},
+		"a large body, sent to end": {inChunks + chunk + chunk + chunk + "0\r\n\r\n", ""},
+	}
+	eachPhase(t, "hang", func(t *testing.T, _, directive string) {
+		up := serve(t, echo)
+		c := config{site: "request_body {\nmax_size 1KiB\n}\n" + directive + up.proxy() + "\n" + accessLog}
+		transports(t, c, func(t *testing.T, s *site) {
+			for name, tt := range tests {
+				lines, held := len(s.access(t)), injected(t, "fault1", "rule1", "hang")
+				conn := s.dial(t)
+				conn.send(tt.first)
+				eventually(t, func() error {
+					if injected(t, "fault1", "rule1", "hang") == held {
+						return fmt.Errorf("%s: the request is not held", name)
+					}
+					return nil
+				})
+				conn.send(tt.later)
+				_ = conn.Close()
+				eventually(t, func() error {
+					if all := s.access(t); len(all) == lines || all[len(all)-1]["status"] != 499.0 {
+						return fmt.Errorf("%s: access log without a new line of status 499", name)
+					}
+					return nil
+				})
+			}
+		})
+	})
+}
+
 // TestHangClosedBody hangs for its time although the upstream has closed the
 // request's body, or throttles what is left of it.
 func TestHangClosedBody(t *testing.T) {
@@ -174,16 +214,15 @@ func TestHangClosedBody(t *testing.T) {
 	}
 }
 
-// TestHangBodyTimesOut hangs on when the server gives a stalled body up; over
-// HTTP/1 net/http gives the request up with it, and it closes.
+// TestHangBodyTimesOut hangs on when the server would give a stalled body up.
 func TestHangBodyTimesOut(t *testing.T) {
 	c := config{servers: "timeouts {\nread_body_idle 50ms\n}", site: "fault {\nhang 200ms\n}"}
 	transports(t, c, func(t *testing.T, s *site) {
 		conn := s.dial(t)
+		began := time.Now()
 		conn.send("POST /f HTTP/1.1\r\nHost: " + host + "\r\nContent-Length: 100\r\n\r\nhalf of it")
-		if got, err := io.ReadAll(conn.in); err != nil || len(got) > 0 {
-			t.Errorf("got %q, error %v, want the end and nothing else", got, err)
-		}
+		conn.wantEnd()
+		wantTook(t, began, 200*time.Millisecond)
 	})
 	everywhere(t, c, func(t *testing.T, c *client) {
 		if c.proto == h1 {

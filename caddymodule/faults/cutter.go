@@ -2,7 +2,6 @@ package faults
 
 import (
 	"context"
-	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -20,9 +19,6 @@ const (
 	// stream forgets what it has to send, and nothing tells when it is sent.
 	quicGrace = 100 * time.Millisecond
 )
-
-// A pause blocks until its time is over or ctx is done.
-type pause func(ctx context.Context)
 
 // A cutter is the shaper of one truncated reply.
 type cutter struct {
@@ -209,7 +205,7 @@ func (c *cutter) wait(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.ProtoMajor == 1 {
 		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-			c.pauseOn(conn, r)
+			dropInput(r.Context(), conn, c.pause)
 			lingerAfter(conn, r)
 			panic(http.ErrAbortHandler)
 		}
@@ -256,26 +252,8 @@ func (c *cutter) endConn(conn net.Conn) error {
 func (c *cutter) finishConn(r *http.Request) {
 	if c.pause != nil {
 		defer c.conn.Close()
-		c.pauseOn(c.conn, r)
+		dropInput(r.Context(), c.conn, c.pause)
 	}
-}
-
-// pauseOn pauses with a connection that is nobody else's: it looks itself
-// whether the client is still there.
-func (c *cutter) pauseOn(conn net.Conn, r *http.Request) {
-	if conn.SetReadDeadline(time.Time{}) != nil {
-		return
-	}
-	ctx, left := context.WithCancel(r.Context())
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		defer left()
-		_, _ = io.Copy(io.Discard, conn)
-	}()
-	c.pause(ctx)
-	_ = conn.SetReadDeadline(time.Unix(1, 0))
-	<-read
 }
 
 // CutShort reports whether a fault has ended the reply on the way through w

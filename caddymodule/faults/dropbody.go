@@ -4,14 +4,45 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"sync/atomic"
 	"time"
 )
 
+// A pause blocks until its time is over or ctx is done.
+type pause func(ctx context.Context)
+
+// dropInput pauses with a connection that is nobody else's. It reads and drops
+// all that comes on it, of a body and behind it, for only there it sees that the
+// client has left: the pause is then over. net/http itself looks no further than
+// the first byte behind a request. The buffer is small since many may pause.
+func dropInput(ctx context.Context, conn net.Conn, wait pause) {
+	if conn.SetReadDeadline(time.Time{}) != nil {
+		return
+	}
+	if ctx.Err() != nil { // net/http takes an interrupted read of the body for the leaving of the client
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, left := context.WithCancel(ctx)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		defer left()
+		var err error
+		for buf := make([]byte, 1<<10); err == nil; {
+			_, err = conn.Read(buf)
+		}
+	}()
+	wait(ctx)
+	_ = conn.SetReadDeadline(time.Unix(1, 0))
+	<-read
+}
+
 // A droppedBody is the body of a request that is read and dropped while a fault
-// waits: over HTTP/1 the leaving of a client is noticed only behind the body.
+// waits, where it cannot take the connection over: over HTTP/1 the leaving of a
+// client is noticed only behind the body.
 type droppedBody struct {
 	ctx  context.Context // of the request; also done when the client has left
 	stop func() (timedOut bool)

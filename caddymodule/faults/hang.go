@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -33,10 +34,11 @@ func init() {
 // the connection live on. The access log of a client that left first has status
 // 499, or the status of the reply that had begun.
 //
-// While it waits, the fault reads the request's body and drops it, for over
-// HTTP/1 the leaving of a client is noticed only behind the body. A client that
-// asks for `100 Continue` gets that. The server's timeouts for reading a body end
-// the wait as well over HTTP/1.
+// While it waits, the fault reads what the client sends and drops it, for only
+// behind it the leaving of a client is noticed. Over HTTP/1 it has taken the
+// connection over for that: the server's timeouts and limits for a body do not
+// count, and a client that asks for `100 Continue` does not get even that; over
+// HTTP/2 and HTTP/3 it does.
 //
 // In a transport the attempt gets no reply, behind the request's body; `after`
 // has no meaning there.
@@ -117,15 +119,30 @@ func (f *Hang) Untrusted(l *Limits) error {
 // ServeHTTP holds the request, or lets the reply begin first.
 func (f *Hang) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if f.begin != nil {
-		return f.begin.cut(w, r, next, func(ctx context.Context) { _ = f.hold(ctx) })
+		return f.begin.cut(w, r, next, func(ctx context.Context) { _ = f.hold(ctx, time.Now()) })
+	}
+	began := time.Now()
+	if r.ProtoMajor == 1 {
+		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			return f.holdConn(conn, r, began)
+		}
 	}
 	body := dropBody(w, r)
-	err := f.hold(body.ctx)
+	err := f.hold(body.ctx, began)
 	if timedOut := body.stop(); err != nil && !timedOut {
 		return caddyhttp.Error(statusClientClosed, err)
 	}
-	if r.ProtoMajor == 1 {
-		closeInOrder(w, r)
+	panic(http.ErrAbortHandler)
+}
+
+// holdConn holds a request whose connection has been taken over. A delay further
+// out that holds the reply may have waited for that: its time counts.
+func (f *Hang) holdConn(conn net.Conn, r *http.Request, began time.Time) (err error) {
+	conn = innermostConn(conn, 0)
+	dropInput(r.Context(), conn, func(ctx context.Context) { err = f.hold(ctx, began) })
+	lingerAfter(conn, r)
+	if err != nil {
+		return caddyhttp.Error(statusClientClosed, err)
 	}
 	panic(http.ErrAbortHandler)
 }
@@ -136,7 +153,7 @@ func (f *Hang) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, 
 	if err := readBody(r); err != nil {
 		return nil, err
 	}
-	if err := f.hold(r.Context()); err != nil {
+	if err := f.hold(r.Context(), time.Now()); err != nil {
 		return nil, err
 	}
 	return nil, injected(io.EOF)
@@ -150,12 +167,13 @@ func (f *Hang) CheckPlace(p Place) error {
 	return nil
 }
 
-// hold waits for the end of the hang. An error says that the client has left.
-func (f *Hang) hold(ctx context.Context) error {
+// hold waits for the end of the hang that began then. An error says that the
+// client has left.
+func (f *Hang) hold(ctx context.Context, began time.Time) error {
 	var over <-chan time.Time
 	hit, removed := HitFrom(ctx), HitFrom(ctx).Removed
 	if f.Duration > 0 {
-		timer := time.NewTimer(time.Duration(f.Duration))
+		timer := time.NewTimer(time.Until(began.Add(time.Duration(f.Duration))))
 		defer timer.Stop()
 		over, removed = timer.C, nil
 	}

@@ -1,9 +1,11 @@
 package faults
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -57,6 +59,63 @@ func TestHang(t *testing.T) {
 				}
 				if w.Body.Len() > 0 || len(w.Header()) > 0 {
 					t.Errorf("wrote %q, header %v", w.Body, w.Header())
+				}
+			})
+		})
+	}
+}
+
+// slowHijacker hands its connection over late, as a delay does that holds the
+// reply.
+type slowHijacker struct {
+	hijackable
+	late time.Duration
+}
+
+func (s slowHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	time.Sleep(s.late)
+	return s.hijackable.Hijack()
+}
+
+// Over HTTP/1 it takes the connection over and looks there for the client, but
+// not to what net/http makes of that.
+func TestHangTakesOver(t *testing.T) {
+	tests := []struct {
+		name         string
+		late, leaves time.Duration // 0: at once, never
+		cancelled    bool          // the request, by the taking over
+		took         time.Duration
+		status       int // of the error; 0: the connection is closed
+	}{
+		{"over", 0, 0, false, time.Hour, 0},
+		{"over, taken over late", time.Minute, 0, false, time.Hour, 0},
+		{"taken over too late", 2 * time.Hour, 0, false, 2 * time.Hour, 0},
+		{"over, cancelled", 0, 0, true, time.Hour, 0},
+		{"client leaves", 0, time.Minute, false, time.Minute, 499},
+		{"client leaves, cancelled", 0, time.Minute, true, time.Minute, 499},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := parse(t, new(Hang), "hang 1h")
+				conn, client := net.Pipe()
+				defer client.Close()
+				go func() {
+					_, _ = io.WriteString(client, "more than there should be")
+					if tt.leaves > 0 {
+						time.Sleep(tt.leaves)
+						_ = client.Close()
+					}
+				}()
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if tt.cancelled {
+					cancel()
+				}
+				got := endingOf(f, slowHijacker{hijackable{conn}, tt.late}, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil), notCalled(t))
+				he, _ := errors.AsType[caddyhttp.HandlerError](got.err)
+				if got.took != tt.took || he.StatusCode != tt.status || got.aborted != (tt.status == 0) {
+					t.Errorf("got %+v, want status %d after %v", got, tt.status, tt.took)
 				}
 			})
 		})
