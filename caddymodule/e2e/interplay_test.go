@@ -3,6 +3,7 @@ package e2e
 import (
 	"compress/gzip"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -131,6 +132,45 @@ func TestIntercept(t *testing.T) {
 				everywhere(t, config{site: "intercept {\n" + tt.intercept + "\n}\n" + directive + up.proxy()}, func(t *testing.T, c *client) {
 					wantReply(t, c.get(t, "/f"), tt.status, tt.body)
 					c.wantOneConnection(t)
+				})
+			})
+		})
+	}
+}
+
+// TestInterceptBrokenOff sends the head of a reply that breaks off, and what
+// there is of its body, although intercept records it to replace it.
+func TestInterceptBrokenOff(t *testing.T) {
+	up := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "10")
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = io.WriteString(w, "0123456789")
+	})
+	for _, tt := range []struct {
+		fault  string
+		status int
+		body   string
+	}{
+		{"malformed 551", 551, ""},
+		{"truncate 0B", 500, ""},
+		{"truncate 4B", 500, "0123"},
+		{"hang 1ms {\nafter 0B\n}", 500, ""},
+		{"hang 1ms {\nafter 4B\n}", 500, "0123"},
+	} {
+		t.Run(oneLine(tt.fault), func(t *testing.T) {
+			eachPhase(t, tt.fault, func(t *testing.T, _, directive string) {
+				site := "encode\nintercept {\n@s status 5xx\nhandle_response @s {\nheader X-Int 1\ncopy_response\n}\n}\n" + directive + up.proxy()
+				everywhere(t, config{site: site}, func(t *testing.T, c *client) {
+					got, err := c.try(c.request(t, "GET", "/f", nil))
+					if err != nil {
+						if c.proto != h3 || !streamEnded(err) { // the reset may overtake the head
+							t.Errorf("got error %v, want the head", err)
+						}
+						return
+					}
+					if got.StatusCode != tt.status || got.body != tt.body || got.bodyErr == nil || got.Header.Get("X-Int") != "" {
+						t.Errorf("got %d %q, error %v, header %v, want %d %q, broken off as it came", got.StatusCode, got.body, got.bodyErr, got.Header, tt.status, tt.body)
+					}
 				})
 			})
 		})
