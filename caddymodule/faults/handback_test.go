@@ -18,6 +18,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -562,6 +563,92 @@ func TestHandBackShutdown(t *testing.T) {
 	}
 }
 
+// So they do when half of the next request has come, as net/http does.
+func TestHandBackShutdownHalfRequest(t *testing.T) {
+	const whole = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+	for _, tt := range []struct{ first, later string }{
+		{whole, "GET /"},
+		{whole, whole[:len(whole)-2]},
+		{whole + "GET /", ""},
+		{whole + "GET /", "x HTTP/1.1\r\n"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := &http.Server{Handler: handBack(t, NewStatusLine(551, "User Not Local"), mailBody)} //nolint:gosec // has no strangers to wait for
+			c := serveOne(t, srv)
+			go c.send("%s", tt.first)
+			c.want551("GET")
+			if tt.later != "" {
+				c.send("%s", tt.later)
+			}
+			synctest.Wait()
+			before := time.Now()
+			if err := srv.Shutdown(context.Background()); err != nil {
+				t.Error(err)
+			}
+			if d := time.Since(before); d > time.Second {
+				t.Errorf("%q, then %q: held the server for %v", tt.first, tt.later, d)
+			}
+			c.wantEOF()
+		})
+	}
+}
+
+// serveOne lets srv serve one client, without a socket.
+func serveOne(t *testing.T, srv *http.Server) *client {
+	conn, other := net.Pipe()
+	srv.ErrorLog = log.New(io.Discard, "", 0) // WriteHeader on hijacked connection
+	go func() { _ = srv.Serve(&oneConn{conn: conn}) }()
+	t.Cleanup(func() { _ = other.Close() })
+	return &client{t: t, conn: other, read: bufio.NewReader(other)}
+}
+
+// oneConn is a listener with one connection.
+type oneConn struct {
+	noListener
+	conn net.Conn
+}
+
+func (l *oneConn) Accept() (net.Conn, error) {
+	if conn := l.conn; conn != nil {
+		l.conn = nil
+		return conn, nil
+	}
+	return nil, net.ErrClosed
+}
+
+// What comes next may come in pieces, be long, or no request at all.
+func TestHandBackNextHead(t *testing.T) {
+	line := NewStatusLine(551, "User Not Local")
+	for _, tt := range []struct {
+		next []string
+		want string // beginning of the reply
+	}{
+		{[]string{"G", "ET / HTTP/1.1\r\nHost:", " x\r\n\r", "\n"}, "HTTP/1.1 551 "},
+		{[]string{"GET / HTTP/1.1\nHost: x\n\n"}, "HTTP/1.1 551 "},
+		{[]string{"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + strings.Repeat("x", 3*maxAhead), "y\r\n\r\n"}, "HTTP/1.1 551 "},
+		{[]string{"nonsense\r\n"}, "HTTP/1.1 400 "},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := serveOne(t, &http.Server{Handler: handBack(t, line, mailBody)}) //nolint:gosec // has no strangers to wait for
+			c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			c.want551("GET")
+			for _, piece := range tt.next {
+				c.send("%s", piece)
+				synctest.Wait()
+			}
+			began, reply := time.Now(), make([]byte, len(tt.want))
+			if _, err := io.ReadFull(c.read, reply); err != nil || string(reply) != tt.want {
+				t.Errorf("%.80q: got %q, error %v, want %q", tt.next, reply, err, tt.want)
+			}
+			if d := time.Since(began); d > 0 {
+				t.Errorf("%.80q: answered after %v", tt.next, d)
+			}
+			go func() { _, _ = io.Copy(io.Discard, c.read) }() // until the server closes
+			_ = c.conn.Close()
+		})
+	}
+}
+
 // A server that is shutting down says so and does not get the connection.
 func TestHandBackDuringShutdown(t *testing.T) {
 	line := NewStatusLine(551, "User Not Local")
@@ -666,19 +753,22 @@ func TestHandBackConcurrently(t *testing.T) {
 	wg.Wait()
 }
 
-// The idle timeout of the server holds between handed-back requests.
+// The timeouts of the server hold between handed-back requests.
 func TestHandBackIdleTimeout(t *testing.T) {
 	line := NewStatusLine(551, "User Not Local")
-	srv := httptest.NewUnstartedServer(handBack(t, line, mailBody))
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
-	srv.Config.IdleTimeout = 20 * time.Millisecond
-	srv.Config.ReadHeaderTimeout = time.Hour
-	srv.Start()
-	defer srv.Close()
-	c := dial(t, srv.Listener.Addr().String())
-	c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-	c.want551("GET")
-	c.wantEOF()
+	for next, want := range map[string]time.Duration{"": time.Hour, "GET /": time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			c := serveOne(t, &http.Server{Handler: handBack(t, line, mailBody), IdleTimeout: time.Hour, ReadHeaderTimeout: time.Minute})
+			c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			c.want551("GET")
+			began := time.Now()
+			c.send("%s", next)
+			c.wantEOF()
+			if d := time.Since(began); d != want {
+				t.Errorf("behind %q: closed after %v, want %v", next, d, want)
+			}
+		})
+	}
 }
 
 // Request.TLS is there on every request of a connection.

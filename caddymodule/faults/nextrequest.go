@@ -8,16 +8,17 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 )
 
 // A nextRequest is the listener through which a connection goes back to its
-// server. It accepts that one connection, when the first bytes of the next
-// request have come. Until then the connection is idle, and as a listener it is
-// closed at once when the server shuts down; served at once it would count as
-// new, for which Shutdown waits five seconds, and would be idle for
-// ReadHeaderTimeout instead of IdleTimeout.
+// server. It accepts that one connection, when the head of the next request has
+// come. Until then the connection is idle, and as a listener it is closed at once
+// when the server shuts down; served at once it would count as new, for which
+// Shutdown waits five seconds, and would be idle for ReadHeaderTimeout instead of
+// IdleTimeout.
 type nextRequest struct {
 	srv   *http.Server
 	conn  net.Conn
@@ -58,27 +59,54 @@ func (l *nextRequest) Accept() (net.Conn, error) {
 	return rejoin(l.conn, l.ahead, l.tls), nil
 }
 
-// await reads the first bytes of the next request.
+// await reads the head of the next request.
 func (l *nextRequest) await() error {
-	if len(l.ahead) > 0 {
-		return nil
-	}
-	idle := l.srv.IdleTimeout
-	if idle == 0 {
-		idle = l.srv.ReadTimeout
-	}
-	if idle > 0 {
-		if err := l.conn.SetReadDeadline(time.Now().Add(idle)); err != nil {
+	if len(l.ahead) == 0 {
+		if err := l.read(l.deadline(l.srv.IdleTimeout)); err != nil {
 			return err
 		}
 	}
-	buf := make([]byte, 1024)
-	n, err := io.ReadAtLeast(l.conn, buf, 1)
-	if err != nil {
+	for until := l.deadline(l.srv.ReadHeaderTimeout); !ready(l.ahead); {
+		if err := l.read(until); err != nil {
+			return err
+		}
+	}
+	return l.conn.SetReadDeadline(time.Time{})
+}
+
+// deadline is when a timeout of the server ends that begins now, as net/http has
+// it; zero is never.
+func (l *nextRequest) deadline(timeout time.Duration) time.Time {
+	if timeout == 0 {
+		timeout = l.srv.ReadTimeout
+	}
+	if timeout <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(timeout)
+}
+
+// read reads more of the next request.
+func (l *nextRequest) read(until time.Time) error {
+	if err := l.conn.SetReadDeadline(until); err != nil {
 		return err
 	}
-	l.ahead = buf[:n]
-	return l.conn.SetReadDeadline(time.Time{})
+	size := len(l.ahead)
+	buf := slices.Grow(l.ahead, 1024)
+	n, err := io.ReadAtLeast(l.conn, buf[size:cap(buf)], 1)
+	l.ahead = buf[:size+n]
+	return err
+}
+
+// maxAhead is how much of a head is read ahead, as much as net/http reads at once.
+const maxAhead = 4 << 10
+
+// ready reports whether the server can take what has been read: a whole head,
+// what is none, for which it has a reply, or the beginning of a long one.
+func ready(ahead []byte) bool {
+	line, _, whole := bytes.Cut(ahead, []byte("\n"))
+	return whole && !bytes.Contains(line, []byte(" HTTP/")) ||
+		bytes.Contains(ahead, []byte("\n\r\n")) || bytes.Contains(ahead, []byte("\n\n")) || len(ahead) >= maxAhead
 }
 
 // Close closes the connection unless the server has it.
