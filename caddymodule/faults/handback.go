@@ -175,7 +175,9 @@ func expectsContinue(r *http.Request) bool {
 }
 
 // closeIfExpected asks the server to close the connection behind the reply when
-// the client expects to be told to go on.
+// the client expects to be told to go on, and so to reply before the body has come.
+// The client is told to close, too: net/http closes only when the body has come or
+// Caddy's idle timeout for it is over.
 func closeIfExpected(w http.ResponseWriter, r *http.Request) {
 	if expectsContinue(r) {
 		w.Header().Set("Connection", "close")
