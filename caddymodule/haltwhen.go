@@ -104,7 +104,7 @@ func (hw *HaltWhen) count(repl *caddy.Replacer) {
 		return
 	}
 	repl.Set(errorSeenKey, true)
-	if hw.add(time.Now(), process.sw.Ended()) && !process.sw.Halted() {
+	if hw.add(process.sw.Ended(), time.Now()) && !process.sw.Halted() {
 		go hw.halt() // the storage may be slow
 	}
 }
@@ -120,7 +120,7 @@ func (hw *HaltWhen) halt() {
 // add notes an error in this turn of the switch and reports whether it is the
 // first one of too many: until the switch is halted, more come. One that is
 // resumed begins anew.
-func (hw *HaltWhen) add(now time.Time, turn context.Context) bool {
+func (hw *HaltWhen) add(turn context.Context, now time.Time) bool {
 	hw.mu.Lock()
 	defer hw.mu.Unlock()
 	if turn != hw.turn {

@@ -23,7 +23,7 @@ func (h *Handler) hold(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	ctx, cancel := context.WithCancel(client)
 	lent := lendBody(w, r)
 	defer lent.end()
-	defer become(r, ctx, lent.upstream)()
+	defer become(ctx, r, lent.upstream)()
 	hw := &heldWriter{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: lent.writer},
 		cancelUpstream:        cancel,

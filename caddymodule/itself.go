@@ -30,14 +30,14 @@ func behind(chain faults.Chain, r *http.Request, next caddyhttp.Handler) caddyht
 
 func (i itself) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	if r != i.request {
-		defer become(i.request, r.Context(), r.Body)()
+		defer become(r.Context(), i.request, r.Body)()
 	}
 	return i.next.ServeHTTP(w, i.request)
 }
 
 // become gives r another context and body. The caller calls back to give it its
 // own: the request may go on to error routes.
-func become(r *http.Request, ctx context.Context, body io.ReadCloser) (back func()) {
+func become(ctx context.Context, r *http.Request, body io.ReadCloser) (back func()) {
 	borrowed := &borrowedContext{Context: ctx, own: r.Context()}
 	own := r.Body
 	*r = *withBody(r.WithContext(borrowed), body)

@@ -573,7 +573,7 @@ func TestHandBackShutdownHalfRequest(t *testing.T) {
 		{whole + "GET /", "x HTTP/1.1\r\n"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			srv := &http.Server{Handler: handBack(t, NewStatusLine(551, "User Not Local"), mailBody)} //nolint:gosec // has no strangers to wait for
+			srv := &http.Server{Handler: handBack(t, NewStatusLine(551, "User Not Local"), mailBody)}
 			c := serveOne(t, srv)
 			go c.send("%s", tt.first)
 			c.want551("GET")
@@ -629,7 +629,7 @@ func TestHandBackNextHead(t *testing.T) {
 		{[]string{"nonsense\r\n"}, "HTTP/1.1 400 "},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			c := serveOne(t, &http.Server{Handler: handBack(t, line, mailBody)}) //nolint:gosec // has no strangers to wait for
+			c := serveOne(t, &http.Server{Handler: handBack(t, line, mailBody)})
 			c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 			c.want551("GET")
 			for _, piece := range tt.next {
