@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
@@ -58,6 +60,8 @@ type parsed struct {
 }
 
 func newLineParser(ctx caddy.Context, point *rules.Point, t *Trigger) lineParser {
+	// of the server's timeouts the faults warn, and so would every line of a stranger
+	ctx.Context = context.WithValue(ctx.Context, caddyhttp.ServerCtxKey, nil)
 	p := lineParser{
 		ctx:      ctx,
 		point:    point.Name,

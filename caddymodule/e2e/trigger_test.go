@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -36,6 +37,29 @@ func TestTrigger(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Nobody fills the log by asking for delays that reach the server's timeout; the
+// configuration's own are warned of.
+func TestTriggerLinesDoNotWarn(t *testing.T) {
+	for _, tt := range []struct {
+		fault string
+		warns bool
+	}{
+		{"trigger header", false},
+		{"rule slow {\nmatch path /slow\ndelay 2s\n}", true},
+	} {
+		up := serve(t, echo)
+		c := config{servers: "timeouts {\nwrite 1s\n}", site: "fault {\npoint edge\n" + tt.fault + "\n}\n" + up.proxy()}
+		overEach(t, c, func(t *testing.T, c *client) {
+			r := c.request(t, "GET", "/", nil)
+			r.Header.Set("X-Fault", "percent 0; delay 2s")
+			wantReply(t, c.do(t, r), 200, "GET /")
+			if warned := strings.Contains(c.caddyLog(t), "write timeout"); warned != tt.warns {
+				t.Errorf("%s: warned: %v, want %v", tt.fault, warned, tt.warns)
+			}
+		})
+	}
 }
 
 // Every point on the way sees a trigger, those of error routes too, and no
