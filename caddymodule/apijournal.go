@@ -257,8 +257,19 @@ func sendEvent(w http.ResponseWriter, e *experiments.Entry) error {
 // down: it would wait for them.
 var serverEnds sync.Map // *http.Server to context.Context
 
+type serverEndKey struct{}
+
+// withServerEnd tells a request when its server shuts down, for a handler that
+// knows. Over HTTP/3 the request does not.
+func withServerEnd(ctx, ended context.Context) context.Context {
+	return context.WithValue(ctx, serverEndKey{}, ended)
+}
+
 // serverEnd is done when the server of the request shuts down.
 func serverEnd(r *http.Request) context.Context {
+	if ended, ok := r.Context().Value(serverEndKey{}).(context.Context); ok {
+		return ended
+	}
 	srv, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
 	if !ok {
 		return context.Background()

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"mime"
 	"net"
 	"net/http"
@@ -42,7 +43,9 @@ type Console struct {
 	// traffic of all injection points.
 	Insecure bool `json:"insecure,omitempty"`
 
-	api http.Handler
+	api   http.Handler
+	ended context.Context // when the server does, for what it would wait for
+	end   context.CancelFunc
 }
 
 // CaddyModule returns the Caddy module information.
@@ -60,6 +63,18 @@ func (c *Console) Provision(ctx caddy.Context) error {
 		return err
 	}
 	c.api = newAPI(ctx.Storage())
+	c.ended, c.end = context.WithCancel(context.Background())
+	if srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		srv.RegisterOnShutdown(c.end)
+	}
+	return nil
+}
+
+// Cleanup ends the feeds.
+func (c *Console) Cleanup() error {
+	if c.end != nil {
+		c.end()
+	}
 	return nil
 }
 
@@ -71,7 +86,7 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		return answer(w, no.status, no)
 	}
 	if _, rest, isAPI := strings.Cut(r.URL.Path, apiPrefix+"/"); isAPI {
-		c.api.ServeHTTP(w, apiRequest(r, rest))
+		c.api.ServeHTTP(w, apiRequest(r.WithContext(withServerEnd(r.Context(), c.ended)), rest))
 		return nil
 	}
 	name := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
@@ -206,6 +221,7 @@ func (c *Console) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ caddy.Provisioner           = (*Console)(nil)
+	_ caddy.CleanerUpper          = (*Console)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Console)(nil)
 	_ caddyfile.Unmarshaler       = (*Console)(nil)
 )

@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"runtime"
 	"strings"
@@ -252,5 +253,27 @@ func wantGoroutines(t testing.TB, before int) {
 			return fmt.Errorf("%d goroutines, %d before\n%s", now, before, stacks())
 		}
 		return nil
+	})
+}
+
+// TestReloadWithFeed reloads while a console follows the journal: over each
+// protocol the feed ends with its server, which would wait for it.
+func TestReloadWithFeed(t *testing.T) {
+	c := config{site: "fault_console /console/* {\ninsecure\n}\nfault"}
+	everywhere(t, c, func(t *testing.T, c *client) {
+		r := c.request(t, "GET", "/console/fault/journal", nil)
+		r.Header.Set("Accept", "text/event-stream")
+		resp, err := c.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if _, err := io.ReadFull(resp.Body, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		c.load(t)
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			t.Errorf("the feed ends by %v", err)
+		}
 	})
 }
