@@ -40,7 +40,8 @@ func init() {
 // a proxy.
 type Console struct {
 	// Serve everybody who can reach the address. Whoever can may break the
-	// traffic of all injection points.
+	// traffic of all injection points; where the site has no host name, so may a
+	// page in their browser whose own name resolves to the address.
 	Insecure bool `json:"insecure,omitempty"`
 
 	api   http.Handler
