@@ -620,14 +620,23 @@ func TestCommandRunKeys(t *testing.T) {
 }
 
 // Without a fault API the commands say so in one line.
+// nobody is an address at which nobody can listen until the test ends: that of a
+// client of a server.
+func nobody(t *testing.T, server string) string {
+	conn, err := net.Dial("tcp", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn.LocalAddr().String()
+}
+
 func TestCommandWithoutCaddy(t *testing.T) {
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
 	page := listen(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }))
 	moved := listen(t, http.RedirectHandler("/elsewhere", http.StatusFound))
 	plain := listen(t, http.NewServeMux()) // as Caddy's admin endpoint answers for a path that it does not have
 	tests := []struct{ name, address, want string }{
-		{"nobody", gone.Listener.Addr().String(), "no Caddy answers at %s: dial tcp "},
+		{"nobody", nobody(t, page), "no Caddy answers at %s: dial tcp "},
 		{"no socket", "unix/" + t.TempDir() + "/none", "no Caddy answers at %s: dial unix "},
 		{"another server", page, "no Caddy answers at %s: 200 OK text/html is not from its admin endpoint"},
 		{"a redirect", moved, "no Caddy answers at %s: 302 Found"},

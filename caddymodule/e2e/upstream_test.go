@@ -173,13 +173,19 @@ func listen(t *testing.T, handle func(net.Conn)) *upstream {
 	return up
 }
 
-// nobody is an upstream that is down.
+// nobody is an upstream that is down: its address is that of a client, so that
+// nobody else can listen there until the test ends.
 func nobody(t *testing.T) *upstream {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return &upstream{addr: ln.Addr().String(), hits: new(counter)}
+	t.Cleanup(func() { _ = ln.Close() })
+	client, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return &upstream{addr: client.LocalAddr().String(), hits: new(counter)}
 }
