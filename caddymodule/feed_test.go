@@ -65,7 +65,7 @@ func TestFeedRate(t *testing.T) {
 
 // A feed that waits costs a goroutine and little memory.
 func TestFeedMemory(t *testing.T) {
-	const feeds, most = 1000, 16 << 10 // bytes each
+	const feeds, most = 1000, 20 << 10 // bytes each; a stack has 8 KiB of it
 	inBubble(t, func(t *testing.T) {
 		ctx, leave := context.WithCancel(t.Context())
 		defer synctest.Wait()
