@@ -34,12 +34,16 @@ type Experiment struct {
 	Note string `json:"note,omitempty"`
 }
 
-// ttl is how long the experiment lives, 0 for ever.
-func (e *Experiment) ttl() time.Duration {
-	if e.TTL == nil {
-		return DefaultTTL
+// ends is when its time is over, from an instant on; zero is never.
+func (e *Experiment) ends(from time.Time) time.Time {
+	switch {
+	case e.TTL == nil:
+		return from.Add(DefaultTTL)
+	case *e.TTL <= 0:
+		return time.Time{}
+	default:
+		return from.Add(time.Duration(*e.TTL))
 	}
-	return time.Duration(*e.TTL)
 }
 
 // At reports whether the experiment is for a place.

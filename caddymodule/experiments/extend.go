@@ -7,6 +7,10 @@ import (
 	"time"
 )
 
+// WhyExtended tells a watcher of an experiment that it is not over, but has
+// another time.
+const WhyExtended = "extended"
+
 // Extends reports whether a merge patch of an experiment changes nothing but its
 // time and its note.
 func Extends(patch []byte) bool {
@@ -72,11 +76,10 @@ func (s *Store) commitExtended(l *Live) error {
 func (l *Live) extended(e *Experiment, data []byte) *Live {
 	same := *l.Experiment
 	same.TTL, same.Note = e.TTL, e.Note
-	next := &Live{Experiment: &same, JSON: compact(data), Started: l.Started, ended: l.ended, end: l.end, unload: l.unload}
-	if ttl := same.ttl(); ttl > 0 {
-		next.Ends = time.Now().Add(ttl)
+	return &Live{
+		Experiment: &same, JSON: compact(data), Started: l.Started, Ends: same.ends(time.Now()),
+		ended: l.ended, end: l.end, unload: l.unload,
 	}
-	return next
 }
 
 // goOn puts an experiment in the place of itself.

@@ -55,39 +55,6 @@ func (l *Live) At(at Place) bool {
 	return at.Transport == l.InTransport() && l.Experiment.At(at)
 }
 
-// Past is an experiment that is over. It can be started again from its JSON.
-type Past struct {
-	Name    string          `json:"name"`
-	JSON    json.RawMessage `json:"experiment"`
-	Started time.Time       `json:"started"`
-	Ended   time.Time       `json:"ended"`
-
-	// Why it is over: `expired`, `deleted`, `replaced` or `halted`.
-	Why  string `json:"why"`
-	Hits uint64 `json:"hits"`
-
-	// Points are the injection points that it was for in the end.
-	Points []string `json:"-"`
-}
-
-// Why an experiment is over.
-const (
-	WhyExpired  = "expired"
-	WhyDeleted  = "deleted"
-	WhyReplaced = "replaced"
-	WhyHalted   = "halted"
-)
-
-// WhyExtended tells a watcher of an experiment that it is not over, but has
-// another time.
-const WhyExtended = "extended"
-
-const (
-	pastFor     = time.Hour // how long an experiment that is over is remembered,
-	maxPast     = 1000      // how many of them
-	maxPastJSON = 1 << 20   // and how many bytes of their JSON
-)
-
 // Store has the experiments of the process.
 type Store struct {
 	sw     *Switch
@@ -148,10 +115,8 @@ func (s *Store) Put(e *Experiment, data []byte, when Condition) (live *Live, cre
 
 // prepare makes an experiment ready to begin now.
 func (s *Store) prepare(e *Experiment, data []byte) (*Live, error) {
-	live := &Live{Experiment: e, JSON: compact(data), Started: time.Now()}
-	if ttl := e.ttl(); ttl > 0 {
-		live.Ends = live.Started.Add(ttl)
-	}
+	now := time.Now()
+	live := &Live{Experiment: e, JSON: compact(data), Started: now, Ends: e.ends(now)}
 	var err error
 	live.unload, err = s.load(e)
 	return live, err
@@ -277,27 +242,9 @@ func (s *Store) finish(l *Live, why string) {
 	}
 	l.end()
 	l.Dismiss()
-	s.past = slices.Insert(s.past, 0, Past{
-		Name: l.Name, JSON: l.JSON, Started: l.Started, Ended: time.Now(), Why: why,
-		Hits: l.Stats().Hits, Points: AppliesTo(l, s.places()),
-	})
-	s.forget()
+	s.remember(l, why)
 	s.tell(l, why)
 	l.unload()
-}
-
-// forget drops what has been over for long, and what is too much; but the last one
-// may be of any size.
-func (s *Store) forget() {
-	size := 0
-	for i, p := range s.past {
-		size += len(p.JSON)
-		if i == maxPast || i > 0 && size > maxPastJSON || time.Since(p.Ended) > pastFor {
-			clear(s.past[i:])
-			s.past = s.past[:i]
-			return
-		}
-	}
 }
 
 func (s *Store) tell(l *Live, why string) {
@@ -327,14 +274,6 @@ func (s *Store) sorted() []*Live {
 	}
 	slices.SortFunc(all, func(a, b *Live) int { return strings.Compare(a.Name, b.Name) })
 	return all
-}
-
-// Past is what has been over for less than an hour, the last one first.
-func (s *Store) Past() []Past {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.forget()
-	return slices.Clone(s.past)
 }
 
 // Snapshot is the experiments as requests see them; nil when there are none.
