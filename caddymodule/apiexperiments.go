@@ -217,11 +217,8 @@ func (a *api) extend(w http.ResponseWriter, r *http.Request, body []byte, when e
 		return refuse(http.StatusBadRequest, "%v", err)
 	}
 	live, err := process.extend(e, body, when)
-	switch {
-	case errors.Is(err, experiments.ErrUnknown):
-		return noExperiment(r)
-	case err != nil:
-		return refuseChange(err)
+	if err != nil {
+		return refuseChangeOf(r, err)
 	}
 	return answerExperiment(w, http.StatusOK, live)
 }
@@ -286,13 +283,17 @@ func refuseChange(err error) error {
 	}
 }
 
-func (a *api) deleteExperiment(w http.ResponseWriter, r *http.Request) error {
-	err := process.remove(r.PathValue("name"), condition(r))
-	switch {
-	case errors.Is(err, experiments.ErrUnknown):
+// refuseChangeOf is that of an experiment, which may not be there.
+func refuseChangeOf(r *http.Request, err error) error {
+	if errors.Is(err, experiments.ErrUnknown) {
 		return noExperiment(r)
-	case err != nil:
-		return refuseChange(err)
+	}
+	return refuseChange(err)
+}
+
+func (a *api) deleteExperiment(w http.ResponseWriter, r *http.Request) error {
+	if err := process.remove(r.PathValue("name"), condition(r)); err != nil {
+		return refuseChangeOf(r, err)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

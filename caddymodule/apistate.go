@@ -205,11 +205,9 @@ func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
 	default:
 		return refuse(http.StatusNotFound, "no rule '%s'%s", name, atPoint(point))
 	}
-	if app := process.current(); app != nil && name == "" {
-		for _, p := range app.points.Points() {
-			if point == "" || p.Name == point {
-				p.Reset()
-			}
+	if name == "" {
+		for _, p := range process.findPoints(point) {
+			p.Reset()
 		}
 	}
 	for _, rule := range found {

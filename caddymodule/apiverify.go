@@ -197,16 +197,15 @@ func (v *verification) experiment() (e *experiments.Past, on bool) {
 // findTriggers are the triggers of that point which count under that name; empty
 // is any. Namesakes share their counters.
 func findTriggers(point, name string) []*Trigger {
-	app := process.current()
-	if app == nil || name != "" && name != triggerRule {
+	if name != "" && name != triggerRule {
 		return nil
 	}
 	type place struct{ point, source, name string }
 	var found []*Trigger
 	seen := make(map[place]bool)
-	for _, p := range app.points.Points() {
+	for _, p := range process.findPoints(point) {
 		h, ok := p.Tag.(*Handler)
-		if !ok || point != "" && p.Name != point {
+		if !ok {
 			continue
 		}
 		for _, t := range h.Triggers {

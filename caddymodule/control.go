@@ -129,19 +129,30 @@ func (c *control) running() (app *App, others bool) {
 	return c.apps[len(c.apps)-1], len(c.apps) > 1
 }
 
-// findRules are the configured rules of that name at that point; empty is any.
-func (c *control) findRules(point, name string) []*rules.Rule {
+// findPoints are the configured points of that name; empty is any.
+func (c *control) findPoints(name string) []*rules.Point {
 	app := c.current()
 	if app == nil {
 		return nil
 	}
+	var found []*rules.Point
+	for _, p := range app.points.Points() {
+		if name == "" || p.Name == name {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// findRules are the configured rules of that name at that point; empty is any.
+func (c *control) findRules(point, name string) []*rules.Rule {
 	type place struct{ point, rule string }
 	var found []*rules.Rule
 	seen := make(map[place]bool) // namesakes share their counters
-	for _, p := range app.points.Points() {
+	for _, p := range c.findPoints(point) {
 		for _, rule := range p.Rules {
 			at := place{p.Name, rule.Name}
-			if !seen[at] && (point == "" || p.Name == point) && (name == "" || rule.Name == name) {
+			if !seen[at] && (name == "" || rule.Name == name) {
 				seen[at] = true
 				found = append(found, rule)
 			}
@@ -205,11 +216,9 @@ func (c *control) placeOfExperiment(e *experiments.Experiment) (faults.Place, er
 // places are the injection points of the running configuration.
 func (c *control) places() []experiments.Place {
 	var all []experiments.Place
-	if app := c.current(); app != nil {
-		for _, p := range app.points.Points() {
-			if place := placeOf(p); !slices.Contains(all, place) {
-				all = append(all, place)
-			}
+	for _, p := range c.findPoints("") {
+		if place := placeOf(p); !slices.Contains(all, place) {
+			all = append(all, place)
 		}
 	}
 	return all
