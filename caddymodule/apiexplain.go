@@ -147,15 +147,19 @@ func (e *explainRequest) request() (func() *http.Request, error) {
 	return func() *http.Request { return e.build(target) }, nil
 }
 
-// checkHeader refuses header fields that no server would take.
+// checkHeader refuses header fields that no server would take. It does not show
+// their values: there may be a key in one.
 func (e *explainRequest) checkHeader() error {
 	for _, name := range slices.Sorted(maps.Keys(e.Header)) {
 		if !httpguts.ValidHeaderFieldName(name) {
+			if mayHoldKey(name) {
+				name = "..."
+			}
 			return refuse(http.StatusBadRequest, "header: '%s' is no name of a field", name)
 		}
 		for _, value := range e.Header[name] {
 			if !httpguts.ValidHeaderFieldValue(value) || strings.EqualFold(name, "Host") && !httpguts.ValidHostHeader(value) {
-				return refuse(http.StatusBadRequest, "header: '%s' is no value of %s", value, name)
+				return refuse(http.StatusBadRequest, "header: the value of %s has a character that cannot stand there", name)
 			}
 		}
 	}

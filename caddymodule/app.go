@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
@@ -50,7 +51,7 @@ type App struct {
 	events *caddyevents.App
 	logger *zap.Logger
 	points rules.Group
-	takers takers // of fields out of requests
+	fields sync.Map // *serverFields by *caddyhttp.Server
 }
 
 const (

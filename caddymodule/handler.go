@@ -54,10 +54,14 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 }
 
 // ServeHTTP injects the fault of the rule that fires, or hands the request on
-// as it is. Only where a rule of phase response may fire does it look at the
-// reply.
+// as it is, but without the fields of triggers. Only where a rule of phase
+// response may fire does it look at the reply.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	d, err := h.decide(r)
+	fields := h.fields.enter(r)
+	if fields {
+		defer h.fields.leave()
+	}
+	d, err := h.decide(r, fields)
 	if err != nil {
 		return err
 	}
@@ -73,29 +77,32 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return err
 }
 
-// decide finds what hits the request: what it asks for itself, or else an
-// experiment, or else a rule.
-func (h *Handler) decide(r *http.Request) (rules.Decision, error) {
-	halted, back := h.halted(), h.giveBack(r)
-	for i, t := range h.Triggers {
-		if !t.source.present(r) {
+// decide finds what hits the request, and takes out the fields of triggers, if it
+// has any.
+func (h *Handler) decide(r *http.Request, fields bool) (d rules.Decision, err error) {
+	if !h.halted() {
+		d, err = h.find(r, fields)
+	}
+	if fields {
+		h.fields.takeOutAll(r)
+	}
+	return d, err
+}
+
+// find finds what hits the request: what it asks for itself, or else an
+// experiment, or else a rule. The rules do not see the fields of the point's own
+// triggers.
+func (h *Handler) find(r *http.Request, fields bool) (rules.Decision, error) {
+	for _, t := range h.Triggers {
+		if len(t.hidden) > 0 && !fields || !t.source.present(r) {
 			continue
 		}
 		if ok, err := h.Matches(r); !ok || err != nil {
-			deleteFields(r, back)
 			return rules.Decision{}, err
 		}
-		if halted {
-			takeOutAll(h.Triggers[i:], r)
-			break
-		}
 		if d, done := h.obey(t, r); done {
-			takeOutAll(h.Triggers[i+1:], r)
 			return d, nil
 		}
-	}
-	if halted {
-		return rules.Decision{}, nil
 	}
 	return h.Decide(r, h.guests())
 }

@@ -23,6 +23,7 @@ type injector struct {
 	place    experiments.Place
 	app      *App
 	logger   *zap.Logger
+	fields   *serverFields
 	disclose string // name of the header field, "" for none
 	active   prometheus.Gauge
 	logged   bool // the server has an access log: Caddy's own making of a field for it is not cheap
@@ -45,7 +46,9 @@ func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error 
 	for _, rule := range point.Rules {
 		rule.Tag = newLabel(point.Name, rule, newRuleMetrics(point.Name, rule.Name, rule.KindNames()))
 	}
-	if srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+	srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	in.fields = in.app.fieldsOf(srv)
+	if ok {
 		srv.RegisterOnShutdown(process.releaseOnExit)
 		in.logged = srv.Logs != nil
 	}

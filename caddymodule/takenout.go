@@ -12,10 +12,121 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// takenOut is a header field of a trigger that a point has taken out of a
-// request: the upstream is not to see it, but the points on the way are. It
-// never changes, and it shows nothing to whoever writes the placeholder out, for
-// there may be a key in it.
+// serverFields are the header fields in which the triggers of a server stand.
+// Every point of the server takes all of them out of every request: a test tool
+// sends its fields to each path, and no upstream is to see a key.
+type serverFields struct {
+	mu     sync.Mutex // for add and join
+	set    atomic.Pointer[fieldSet]
+	inside atomic.Int64 // requests inside a point that had one of the fields
+}
+
+// A fieldSet never changes.
+type fieldSet struct {
+	names  []string
+	points int
+}
+
+func newServerFields() *serverFields {
+	f := new(serverFields)
+	f.set.Store(new(fieldSet))
+	return f
+}
+
+// fieldsOf returns the fields of a server, which grow while its points are
+// provisioned. Points without a server share theirs.
+func (a *App) fieldsOf(srv *caddyhttp.Server) *serverFields {
+	f, ok := a.fields.Load(srv)
+	if !ok {
+		f, _ = a.fields.LoadOrStore(srv, newServerFields())
+	}
+	return f.(*serverFields)
+}
+
+// join adds a point and the fields of its triggers.
+func (f *serverFields) join(triggers []*Trigger) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	old := f.set.Load()
+	names := slices.Clone(old.names)
+	for _, t := range triggers {
+		names = append(names, t.hidden...)
+	}
+	slices.Sort(names)
+	f.set.Store(&fieldSet{slices.Compact(names), old.points + 1})
+}
+
+// in reports whether a header has one of the fields.
+func (s *fieldSet) in(header http.Header) bool {
+	for _, name := range s.names {
+		if len(header[name]) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// enter gives a request what earlier points have taken out of it, and reports
+// whether it has any of the fields then. If so, the caller takes them out and
+// calls leave when the point is done with the request.
+func (f *serverFields) enter(r *http.Request) bool {
+	set := f.set.Load()
+	if len(set.names) == 0 {
+		return false
+	}
+	if f.inside.Load() > 0 && set.points > 1 {
+		giveBack(r)
+	}
+	if !set.in(r.Header) {
+		return false
+	}
+	f.inside.Add(1)
+	return true
+}
+
+func (f *serverFields) leave() { f.inside.Add(-1) }
+
+// takeOutAll takes all fields of the server out of a request.
+func (f *serverFields) takeOutAll(r *http.Request) { f.takeOut(r, f.set.Load().names) }
+
+// takeOut takes some of the fields out of a request, with all of their values.
+// It keeps them for later points, if there are any.
+func (f *serverFields) takeOut(r *http.Request, names []string) {
+	for _, name := range names {
+		values := r.Header[name]
+		if len(values) == 0 {
+			continue
+		}
+		delete(r.Header, name)
+		if f.set.Load().points > 1 {
+			repl := faults.Replacer(r)
+			repl.Set(takenOutKey, &takenOut{name, values, lastTakenOut(repl)})
+		}
+	}
+}
+
+// without returns r, or a copy of it if it has any of the fields: an attempt of a
+// proxy is still needed as it is for the next one.
+func (f *serverFields) without(r *http.Request) *http.Request {
+	set := f.set.Load()
+	if !set.in(r.Header) {
+		return r
+	}
+	r = r.WithContext(r.Context())
+	r.Header = r.Header.Clone()
+	deleteFields(r, set.names)
+	return r
+}
+
+func deleteFields(r *http.Request, names []string) {
+	for _, name := range names {
+		delete(r.Header, name)
+	}
+}
+
+// takenOut is a header field that a point has taken out of a request, for the
+// points further in. It never changes, and it shows nothing to whoever writes
+// the placeholder out, for there may be a key in it.
 type takenOut struct {
 	name   string
 	values []string
@@ -35,77 +146,16 @@ func lastTakenOut(repl *caddy.Replacer) *takenOut {
 	return last
 }
 
-// takeOut takes the fields of the trigger out of a request.
-func (t *Trigger) takeOut(r *http.Request) {
-	for _, name := range t.hidden {
-		values := r.Header[name]
-		if len(values) == 0 {
-			continue
-		}
-		delete(r.Header, name)
-		if t.contested() {
-			repl := faults.Replacer(r)
-			repl.Set(takenOutKey, &takenOut{name, values, lastTakenOut(repl)})
-		}
-	}
-}
-
-// takers counts the triggers of a configuration that take the same fields out.
-type takers struct {
-	mu     sync.Mutex
-	fields map[string]*atomic.Int32 // by the first of them
-}
-
-// add counts a trigger that takes these fields out and returns the count of them,
-// nil for no fields.
-func (t *takers) add(hidden []string) *atomic.Int32 {
-	if len(hidden) == 0 {
-		return nil
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.fields == nil {
-		t.fields = make(map[string]*atomic.Int32)
-	}
-	n := t.fields[hidden[0]]
-	if n == nil {
-		n = new(atomic.Int32)
-		t.fields[hidden[0]] = n
-	}
-	n.Add(1)
-	return n
-}
-
-// contested reports whether a request may come to a second point that takes the
-// fields out. Only there is it worth looking for what the first one has taken.
-func (t *Trigger) contested() bool { return t.takers != nil && t.takers.Load() > 1 }
-
-// takesOut reports whether a trigger of the point takes out the named field.
-func (h *Handler) takesOut(name string) bool {
-	return slices.ContainsFunc(h.Triggers, func(t *Trigger) bool { return slices.Contains(t.hidden, name) })
-}
-
-// giveBack gives a request the fields for the point's own triggers that points
-// before it have taken out, and tells their names. Matchers of the point see
-// them, too. What has been set since stays. A point of an error route is behind
-// those that have had them.
-func (h *Handler) giveBack(r *http.Request) (names []string) {
-	if !slices.ContainsFunc(h.Triggers, (*Trigger).contested) || r.Context().Value(caddyhttp.ErrorCtxKey) != nil {
-		return nil
+// giveBack gives a request the fields that earlier points have taken out. What
+// has been set since stays. A point of an error route gets nothing: the points
+// that led there have decided.
+func giveBack(r *http.Request) {
+	if r.Context().Value(caddyhttp.ErrorCtxKey) != nil {
+		return
 	}
 	for field := lastTakenOut(faults.Replacer(r)); field != nil; field = field.before {
-		if len(r.Header[field.name]) == 0 && h.takesOut(field.name) {
+		if len(r.Header[field.name]) == 0 {
 			r.Header[field.name] = field.values
-			names = append(names, field.name)
 		}
-	}
-	return names
-}
-
-// deleteFields takes back what giveBack has done to a request that is not for
-// the point.
-func deleteFields(r *http.Request, names []string) {
-	for _, name := range names {
-		delete(r.Header, name)
 	}
 }

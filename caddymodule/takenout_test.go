@@ -85,8 +85,8 @@ func TestTriggerReachesEveryPoint(t *testing.T) {
 	}
 }
 
-// What is set between two points counts for the second one, and a field that is
-// not that one's goes on to the upstream.
+// What is set between two points counts for the second one, and is taken out
+// there, also if it is the first one's field.
 func TestTriggerSetBetweenPoints(t *testing.T) {
 	set := func(r *http.Request) { r.Header.Set("X-Fault", "552") }
 	outer := load(t, `{"point": "outer", "triggers": [{"source": "header"}]}`, "")
@@ -95,8 +95,8 @@ func TestTriggerSetBetweenPoints(t *testing.T) {
 		t.Errorf("got %d, want what has been set, 552", status)
 	}
 	other := loadBeside(t, outer, `{"point": "other", "triggers": [{"source": "header", "name": "X-Other"}]}`)
-	if status, seen := askBoth(t, outer, other, set, "X-Fault", "delay 1ns"); status != 200 || seen.Get("X-Fault") != "552" {
-		t.Errorf("got %d, the upstream saw %v, want 200 and what has been set", status, seen)
+	if status, seen := askBoth(t, outer, other, set, "X-Fault", "delay 1ns"); status != 200 || len(seen) > 0 {
+		t.Errorf("got %d, the upstream saw %v, want 200 and nothing", status, seen)
 	}
 }
 
@@ -173,7 +173,7 @@ func BenchmarkTriggerAtPoint(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := h.decide(r); err != nil {
+				if _, err := h.decide(r, h.fields.enter(r)); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -85,12 +85,15 @@ func (t *Transport) loadInner(ctx caddy.Context) (any, error) {
 }
 
 // RoundTrip injects the fault of the rule that fires, or makes the attempt as it
-// is.
+// is, but without the fields of triggers.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	d, err := t.decide(r)
 	if err != nil {
 		closeBody(r)
 		return nil, err
+	}
+	if fromClient(r) {
+		r = t.fields.without(r)
 	}
 	resp, err := t.roundTrip(r, d)
 	if !t.within {

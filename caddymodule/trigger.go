@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -69,9 +68,8 @@ type Trigger struct {
 	Percent *float64 `json:"percent,omitempty"`
 
 	source source
-	hidden []string      // header fields that the upstream is not to see
-	takers *atomic.Int32 // how many take them out
-	key    []byte        // nil: none is asked for
+	hidden []string // header fields that no upstream is to see
+	key    []byte   // nil: none is asked for
 	parser lineParser
 }
 
@@ -82,7 +80,7 @@ const (
 )
 
 // provision prepares the trigger for an injection point.
-func (t *Trigger) provision(ctx caddy.Context, app *App, point *rules.Point) error {
+func (t *Trigger) provision(ctx caddy.Context, point *rules.Point) error {
 	if err := t.validate(); err != nil {
 		return err
 	}
@@ -90,7 +88,6 @@ func (t *Trigger) provision(ctx caddy.Context, app *App, point *rules.Point) err
 		return err
 	}
 	t.source, t.hidden = newSource(t, point.Name), hiddenFields(t)
-	t.takers = app.takers.add(t.hidden)
 	t.parser = newLineParser(ctx, point, t)
 	return nil
 }
@@ -114,10 +111,29 @@ func checkKey(key string) error {
 	switch {
 	case len(key) < minKey:
 		return fmt.Errorf("trigger key has %d bytes: want %d or more", len(key), minKey)
-	case strings.ContainsFunc(key, func(ch rune) bool { return ch <= ' ' || ch == 0x7f || strings.ContainsRune("\";`", ch) }):
+	case strings.ContainsFunc(key, notInKey):
 		return errors.New("trigger key has a space, quote, semicolon or control character")
 	}
 	return nil
+}
+
+// notInKey reports whether no key has the character.
+func notInKey(ch rune) bool { return ch <= ' ' || ch == 0x7f || strings.ContainsRune("\";`", ch) }
+
+// mayHoldKey reports whether there may be a key in a text from a client. A key
+// may stand anywhere in it, also where none belongs, and it may be that of
+// another point.
+func mayHoldKey(text string) bool {
+	return slices.ContainsFunc(strings.FieldsFunc(text, notInKey), func(word string) bool { return len(word) >= minKey })
+}
+
+// hideKeys returns err, which is about a text from a client, or an error that
+// shows nothing of the text if there may be a key in it.
+func hideKeys(text string, err error) error {
+	if err == nil || !mayHoldKey(text) {
+		return err
+	}
+	return errors.New("it cannot be read; why is not shown, since a word of 16 bytes or more may be a key: want a line such as 'delay 250ms; respond 503'")
 }
 
 // validate checks the settings by themselves.
@@ -182,16 +198,6 @@ func (t *Trigger) open(key string) bool {
 	return t.key == nil || subtle.ConstantTimeCompare(t.key, []byte(key)) == 1
 }
 
-// ask reads what the request asks for, and takes it out; nil is nothing.
-func (t *Trigger) ask(r *http.Request) (*asked, error) {
-	found, ok := t.source.read(r)
-	t.takeOut(r)
-	if !ok {
-		return nil, nil
-	}
-	return t.understand(found)
-}
-
 // understand reads what the trigger of a request asks for.
 func (t *Trigger) understand(found trigger) (*asked, error) {
 	switch {
@@ -201,16 +207,6 @@ func (t *Trigger) understand(found trigger) (*asked, error) {
 		return nil, errors.New("the key is missing or wrong")
 	}
 	return t.parser.parse(found.line)
-}
-
-// takeOutAll takes those triggers out of a request that nobody asks any more: the
-// upstream is not to see their keys.
-func takeOutAll(triggers []*Trigger, r *http.Request) {
-	for _, t := range triggers {
-		if t.source.present(r) {
-			t.takeOut(r)
-		}
-	}
 }
 
 // provisionTriggers prepares the triggers of the point. One that everybody may
@@ -223,7 +219,7 @@ func (h *Handler) provisionTriggers(ctx caddy.Context) error {
 		if slices.ContainsFunc(h.Triggers[:i], t.samePlace) {
 			return fmt.Errorf("trigger %s already specified", t.Source)
 		}
-		if err := t.provision(ctx, h.app, &h.Point); err != nil {
+		if err := t.provision(ctx, &h.Point); err != nil {
 			return err
 		}
 		if t.key == nil && !h.Limited() {
@@ -231,14 +227,25 @@ func (h *Handler) provisionTriggers(ctx caddy.Context) error {
 				zap.String("point", h.Point.Name), zap.String("trigger", t.Source))
 		}
 	}
+	h.fields.join(h.Triggers)
 	return nil
+}
+
+// ask reads what the request asks for by t, and takes that out; nil is nothing.
+func (h *Handler) ask(t *Trigger, r *http.Request) (*asked, error) {
+	found, ok := t.source.read(r)
+	h.fields.takeOut(r, t.hidden)
+	if !ok {
+		return nil, nil
+	}
+	return t.understand(found)
 }
 
 // obey decides on what the request asks for by t. It reports whether that is
 // the whole decision: a trigger that is refused or whose draw misses leaves the
 // request to the rules.
 func (h *Handler) obey(t *Trigger, r *http.Request) (d rules.Decision, done bool) {
-	asked, err := t.ask(r)
+	asked, err := h.ask(t, r)
 	switch {
 	case err != nil:
 		passedTotal.WithLabelValues(h.Point.Name, triggerRule, "trigger_refused").Inc()

@@ -8,7 +8,7 @@ import (
 )
 
 // explainTriggers tells for each trigger of the point that r has what would
-// become of it, with no draw and no count. It takes out what obey takes out.
+// become of it, with no draw and no count. It takes out what ask takes out.
 func (h *Handler) explainTriggers(r *http.Request) ([]rules.Verdict, error) {
 	var verdicts []rules.Verdict
 	for _, t := range h.Triggers {
@@ -40,7 +40,7 @@ func (t *Trigger) place() string {
 
 func (h *Handler) explainTrigger(t *Trigger, r *http.Request) (v rules.Verdict, ok bool, err error) {
 	found, ok, drawn := t.readWithoutDraws(r)
-	t.takeOut(r)
+	deleteFields(r, t.hidden)
 	if !ok {
 		return v, false, nil
 	}
@@ -57,8 +57,16 @@ func (h *Handler) explainTrigger(t *Trigger, r *http.Request) (v rules.Verdict, 
 	if drawn {
 		v.Gate, v.Why, v.Settles = "percent", "a draw for each part", false
 	}
-	v.Why = strings.TrimSuffix("it asks for '"+strings.Trim(found.line, "; ")+"'; "+v.Why, "; ")
+	v.Why = strings.TrimSuffix("it asks for "+shown(found.line)+"; "+v.Why, "; ")
 	return v, true, nil
+}
+
+// shown is a line to show, unless there may be a key in it.
+func shown(line string) string {
+	if mayHoldKey(line) {
+		return "a line that is not shown, since a word of 16 bytes or more may be a key"
+	}
+	return "'" + strings.Trim(line, "; ") + "'"
 }
 
 // readWithoutDraws reads everything that may come to pass, and whether that is

@@ -98,7 +98,7 @@ func (p *lineParser) read(line string) (*asked, error) {
 	statements, err := splitLine(line)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, hideKeys(line, err)
 	case len(statements) == 0:
 		return nil, errors.New("the line is empty")
 	case len(statements) > maxStatements:
@@ -108,21 +108,25 @@ func (p *lineParser) read(line string) (*asked, error) {
 	}
 	rule := newRuleParser(new(rules.Rule))
 	for _, s := range statements {
-		if err := p.readStatement(rule, s); err != nil {
+		if err := p.readStatement(rule, s, line[s.start:s.end]); err != nil {
 			return nil, err
 		}
 	}
-	return p.provision(rule)
+	asked, err := p.provision(rule)
+	return asked, hideKeys(line, err)
 }
 
-// readStatement reads a setting or a fault that a stranger may write.
-func (p *lineParser) readStatement(rule *ruleParser, s statement) error {
+// readStatement reads a setting or a fault that a stranger may write, from its
+// text.
+func (p *lineParser) readStatement(rule *ruleParser, s statement, text string) error {
 	s = s.writtenOut()
-	word := s.tokens[0].Text
-	if word != "percent" && word != "phase" && !slices.Contains(p.allow, word) {
-		return fmt.Errorf("'%s' is not allowed", word)
+	switch word := s.tokens[0].Text; {
+	case word == "key":
+		return errors.New("'key' is not allowed here: write it as the first statement, and only where the trigger has a key")
+	case word != "percent" && word != "phase" && !slices.Contains(p.allow, word):
+		return hideKeys(text, fmt.Errorf("'%s' is not allowed", word))
 	}
-	return s.parse(rule)
+	return hideKeys(text, s.parse(rule))
 }
 
 // provision bounds the faults and makes them ready.

@@ -120,8 +120,8 @@ func (s cookieSource) read(r *http.Request) (trigger, bool) {
 		return trigger{}, false
 	}
 	line, err := url.PathUnescape(cookie.Value)
-	if err != nil {
-		return trigger{err: err}, true
+	if err != nil { // whose text quotes the value
+		return trigger{err: errors.New("the cookie is not percent-encoded: each % needs two hexadecimal digits after it, and %25 is a % itself")}, true
 	}
 	return cutKey(line, s.keyed), true
 }
@@ -135,8 +135,8 @@ func (s baggageSource) present(r *http.Request) bool { return mentions(r.Header[
 func (s baggageSource) read(r *http.Request) (trigger, bool) {
 	list := strings.Join(r.Header["Baggage"], ",")
 	bag, err := baggage.Parse(list)
-	if err != nil {
-		return trigger{err: err}, s.hasMember(list)
+	if err != nil { // whose text quotes the value
+		return trigger{err: errors.New("the field Baggage is malformed: want members such as fault=delay%20250ms, percent-encoded, with a comma between them")}, s.hasMember(list)
 	}
 	for _, name := range []string{s.point, s.all} {
 		if member := bag.Member(name); member.Key() == name {
@@ -222,7 +222,7 @@ func (s envoySource) abort(h http.Header) (string, error) {
 		return s.statement(h, envoyAbortGRPC, envoyAbortPercent, "grpc %d", 16)
 	}
 	if value := h[envoyAbort][0]; value < "200" || len(value) != 3 {
-		return "", fmt.Errorf("bad %s '%s': want 200 to 599", envoyAbort, value)
+		return "", badEnvoy(envoyAbort, value, "200 to 599")
 	}
 	return s.statement(h, envoyAbort, envoyAbortPercent, "respond %d", 599)
 }
@@ -237,7 +237,7 @@ func (s envoySource) statement(h http.Header, name, percentName, format string, 
 	value := h[name][0]
 	number, err := strconv.ParseUint(value, 10, 63)
 	if err != nil || int64(number) > most || len(value) > 1 && value[0] == '0' {
-		return "", fmt.Errorf("bad %s '%s'", name, value)
+		return "", badEnvoy(name, value, "a whole number up to "+strconv.FormatInt(most, 10))
 	}
 	percent := s.percent
 	if len(h[percentName]) > 0 {
@@ -249,6 +249,13 @@ func (s envoySource) statement(h http.Header, name, percentName, format string, 
 		return "", nil
 	}
 	return fmt.Sprintf(format, number) + ";", nil
+}
+
+func badEnvoy(name, value, want string) error {
+	if mayHoldKey(value) {
+		return fmt.Errorf("bad %s: want %s", name, want)
+	}
+	return fmt.Errorf("bad %s '%s': want %s", name, value, want)
 }
 
 // Interface guards
