@@ -14,7 +14,12 @@ import (
 // loadBeside provisions a handler in the configuration of another one.
 func loadBeside(t testing.TB, other *Handler, config string) *Handler {
 	t.Helper()
-	mod, err := other.app.ctx.LoadModuleByID("http.handlers.fault", []byte(config))
+	return loadIn(t, other.app.ctx, config)
+}
+
+func loadIn(t testing.TB, ctx caddy.Context, config string) *Handler {
+	t.Helper()
+	mod, err := ctx.LoadModuleByID("http.handlers.fault", []byte(config))
 	if err != nil {
 		t.Fatalf("loading %s: %v", config, err)
 	}
@@ -49,6 +54,104 @@ func askBoth(t testing.TB, outer, inner *Handler, between func(*http.Request), f
 		t.Fatal(err)
 	}
 	return w.Code, seen
+}
+
+// loadOn provisions a handler on a server of the configuration of another one.
+func loadOn(t testing.TB, srv *caddyhttp.Server, other *Handler, config string) *Handler {
+	t.Helper()
+	return loadIn(t, other.app.ctx.WithValue(caddyhttp.ServerCtxKey, srv), config)
+}
+
+// Every point takes out the fields of all points of its server, and of no other
+// server: whether its matcher fits, has no triggers or fails, or all is halted.
+func TestEveryPointTakesOut(t *testing.T) {
+	fields := []string{"X-Fault", "551", "X-Fault", "key 0123456789abcdef; 551", "X-Second", "pass", "X-Elsewhere", "551", "X-Other", "stays"}
+	for _, name := range envoyFields {
+		fields = append(fields, name, "1")
+	}
+	points := []string{
+		`{"point": "plain"}`,
+		`{"point": "plain", "rules": [{"phase": "response", "faults": [{"fault": "respond", "status_code": 599}], "percent": 0}]}`,
+		`{"point": "left", "match": [{"path": ["/api/*"]}], "triggers": [{"source": "header"}]}`,
+		`{"point": "off", "rules": [{"match": [{"path": ["/api/*"]}], "faults": [{"fault": "close"}]}]}`,
+		`{"point": "fails", "match": [{"expression": "{http.request.header.X-None} / 0 == 1"}], "triggers": [{"source": "header"}]}`,
+	}
+	for _, app := range []string{`{}`, `{"halted": true}`, `{"dry_run": true}`} {
+		srv := new(caddyhttp.Server)
+		first := load(t, `{"point": "nowhere", "triggers": [{"source": "header", "name": "X-Elsewhere"}]}`, app)
+		loadOn(t, srv, first, `{"point": "second", "triggers": [{"source": "header", "name": "x-second"}, {"source": "header", "key": "0123456789abcdef"}, {"source": "cookie"}]}`)
+		loadOn(t, srv, first, `{"point": "envoys", "triggers": [{"source": "envoy"}]}`)
+		for _, point := range points {
+			h := loadOn(t, srv, first, point)
+			w := httptest.NewRecorder()
+			r := request(http.MethodGet, "/other", w)
+			for i := 0; i < len(fields); i += 2 {
+				r.Header.Add(fields[i], fields[i+1])
+			}
+			_ = h.ServeHTTP(w, r, caddyhttp.HandlerFunc(upstream))
+			if len(r.Header) != 2 || r.Header.Get("X-Elsewhere") != "551" || r.Header.Get("X-Other") != "stays" {
+				t.Errorf("%s %s: left in the request: %v", app, point, r.Header)
+			}
+		}
+	}
+}
+
+// Envoy's percentages alone ask for nothing and stay in front of the upstream.
+func TestEnvoyPercentagesAreTakenOut(t *testing.T) {
+	h := load(t, triggered(`{"source": "envoy"}`), "")
+	for _, name := range []string{envoyAbortPercent, envoyDelayPercent, envoyThroughputShare} {
+		if got := ask(h, name, "100"); got.status != 200 || len(got.upstream) > 0 {
+			t.Errorf("%s: got %d, the upstream saw %v", name, got.status, got.upstream)
+		}
+	}
+}
+
+// A rule on a field that is another point's trigger sees it at each point.
+func TestRulesSeeOtherPointsFields(t *testing.T) {
+	const point = `"rules": [{"match": [{"header": {"X-Fault": ["*"]}}], "faults": [{"fault": "respond", "status_code": 418}]}]}`
+	outer := load(t, `{"point": "outer", "halted": true, `+point, "")
+	inner := loadBeside(t, outer, `{"point": "inner", `+point)
+	loadBeside(t, outer, `{"point": "asks", "triggers": [{"source": "header"}]}`)
+	if status, _ := askBoth(t, outer, inner, nil, "X-Fault", "551"); status != 418 {
+		t.Errorf("got %d, want the rule of the inner point, 418", status)
+	}
+	if got := outer.fields.inside.Load(); got != 0 {
+		t.Errorf("%d requests are still counted", got)
+	}
+}
+
+// A transport takes the fields out of what it sends, and leaves the attempt as
+// it is for the next one.
+func TestTransportTakesOut(t *testing.T) {
+	h := load(t, triggered(`{"source": "header"}`), "")
+	mod, err := h.app.ctx.LoadModuleByID("http.reverse_proxy.transport.fault", []byte(`{}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	point := mod.(*Transport)
+	defer func() { _ = point.Cleanup() }()
+	var seen http.Header
+	point.inner = roundTripFunc(func(r *http.Request) (*http.Response, error) {
+		seen = r.Header
+		return upstreamReply(), nil
+	})
+	for _, tt := range []struct {
+		r    *http.Request
+		want string
+	}{
+		{request(http.MethodGet, "/", httptest.NewRecorder()), ""},
+		{httptest.NewRequest(http.MethodGet, "/", nil), "551"}, // a health check, with the header of the configuration
+	} {
+		tt.r.Header.Set("X-Fault", "551")
+		resp, err := point.RoundTrip(tt.r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if got := seen.Get("X-Fault"); got != tt.want || tt.r.Header.Get("X-Fault") != "551" {
+			t.Errorf("the upstream saw %q, want %q; left in the attempt: %v", got, tt.want, tt.r.Header)
+		}
+	}
 }
 
 // A trigger reaches every point on the way that has one, but not the upstream.
@@ -153,11 +256,14 @@ func TestTakenOutShowsNothing(t *testing.T) {
 func TestNoTriggerAllocatesNothing(t *testing.T) {
 	outer := load(t, `{"point": "outer", "triggers": [{"source": "header"}, {"source": "envoy"}]}`, "")
 	inner := loadBeside(t, outer, `{"point": "inner", "triggers": [{"source": "header"}, {"source": "envoy"}]}`)
+	plain := loadBeside(t, outer, `{"point": "plain"}`)
 	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
 	w := &discard{header: make(http.Header)}
 	r := request(http.MethodGet, "/", w)
-	if got := testing.AllocsPerRun(100, func() { _ = inner.ServeHTTP(w, r, next) }); got != 0 {
-		t.Errorf("got %v allocations, want 0", got)
+	for _, h := range []*Handler{inner, plain} {
+		if got := testing.AllocsPerRun(100, func() { _ = h.ServeHTTP(w, r, next) }); got != 0 {
+			t.Errorf("%s: got %v allocations, want 0", h.Point.Name, got)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -333,6 +335,69 @@ func TestTriggerRefusedIsSeen(t *testing.T) {
 	for _, line := range lines {
 		if text := fmt.Sprint(line.ContextMap()); strings.Contains(text, "0123456789") || strings.Contains(text, "wrong-wrong") {
 			t.Errorf("the log has a key in it: %s", text)
+		}
+	}
+}
+
+// Whatever is wrong with a trigger, and wherever a key stands in it, no log and
+// no explanation shows it.
+func TestTriggerShowsNoKey(t *testing.T) {
+	const key = "S3cr3t-S3cr3t-S3cr3t"
+	lines := []string{
+		"key " + key + "; 551", "key=" + key + "; 551", "Key " + key + "; 551", "key:" + key, key, key + "; 551", "551; key " + key, "551 " + key,
+		`"key ` + key + `"; 551`, "`" + key + "`; 551", "respond " + key, "delay " + key, "delay 1s " + key + "; 551", "percent " + key + "; 551", "phase " + key,
+		"delay percentiles p50=" + key, "truncate " + key, "grpc " + key, "grpc UNAVAILABLE {" + key + "}", "grpc UNAVAILABLE " + key, "error " + key, "smtp:" + key,
+		`respond "` + key, "\\" + key, "#" + key, "<<" + key, "551\t" + key, "551 {" + key + "}", "key " + key + "; key " + key + "; 551", "key " + key + "; " + key,
+		"551," + key, "{" + key, "551; } " + key, "delay 1s; 551; " + strings.Repeat(key+";", 9), strings.Repeat(key, 60), "throttle " + key + "/s", "header X " + key, "key\t" + key + ";551",
+	}
+	for _, keyed := range []string{``, `, "key": "` + key + `"`, `, "key": "another-key-another"`} {
+		synctest.Test(t, func(t *testing.T) {
+			n := startNode(t, triggered(`{"source": "header"`+keyed+`}, {"source": "cookie"`+keyed+`}, {"source": "baggage"`+keyed+`}, {"source": "envoy"}`), "")
+			logs := observe(n.Handler)
+			for _, line := range lines {
+				for name, value := range map[string]string{
+					"X-Fault":  line,
+					"Cookie":   "fault=" + strings.ReplaceAll(line, ";", "%3B") + "%zz",
+					"Baggage":  "fault=" + line + ";=",
+					envoyAbort: line, envoyDelay: line, envoyAbortGRPC: line, envoyThroughput: line, envoyDelayPercent: line,
+				} {
+					ask(n.Handler, name, value)
+					ask(n.Handler, name, strings.TrimSuffix(strings.TrimSuffix(value, "%zz"), ";="))
+					body, err := json.Marshal(explainRequest{URL: "/", Header: map[string]headerValues{name: {value}}})
+					if err != nil {
+						t.Fatal(err)
+					}
+					if w := n.do("POST", "/explain", string(body)); strings.Contains(w.Body.String(), key) {
+						t.Errorf("%s %q: explained as %s", name, value, w.Body)
+					}
+				}
+			}
+			if logs.FilterMessage("refused a trigger").Len() < len(lines) {
+				t.Errorf("%d lines about refused triggers, want some for each", logs.Len())
+			}
+			for _, line := range logs.All() {
+				if text := fmt.Sprint(line.Message, line.ContextMap()); strings.Contains(text, key) {
+					t.Errorf("the log has a key in it: %s", text)
+				}
+			}
+		})
+	}
+}
+
+// What is wrong with a line is told where no key can be in it.
+func TestTriggerReasons(t *testing.T) {
+	for line, want := range map[string]string{
+		"close; 551":                "behind 'close'",
+		"delay soon":                "'soon'",
+		"nonsense":                  "'nonsense' is not allowed",
+		"key 0123456789abcdef; 551": "'key' is not allowed here: write it as the first statement",
+		"respond 0123456789abcdef":  "it cannot be read; why is not shown",
+	} {
+		h := load(t, triggered(`{"source": "header"}`), "")
+		logs := observe(h)
+		ask(h, "X-Fault", line)
+		if text := fmt.Sprint(logs.All()[0].ContextMap()["error"]); !strings.Contains(text, want) {
+			t.Errorf("%s: got %s, want %s", line, text, want)
 		}
 	}
 }
