@@ -71,10 +71,7 @@ func (s *fieldSet) in(header http.Header) bool {
 // calls leave when the point is done with the request.
 func (f *serverFields) enter(r *http.Request) bool {
 	set := f.set.Load()
-	if len(set.names) == 0 {
-		return false
-	}
-	if f.inside.Load() > 0 && set.points > 1 {
+	if set.points > 1 && f.inside.Load() > 0 {
 		giveBack(r)
 	}
 	if !set.in(r.Header) {

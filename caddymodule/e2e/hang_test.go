@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -146,6 +147,100 @@ func TestHangUnreadBody(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// A countedUpload is a body without end that counts what has been taken of it.
+type countedUpload struct{ atomic.Int64 }
+
+func (u *countedUpload) Read(p []byte) (int, error) {
+	u.Add(int64(len(p)))
+	return len(p), nil
+}
+
+// wantStalled waits until nobody takes more of the upload, and checks that this
+// is soon: after what the fault reads, and what is in buffers and windows.
+func (u *countedUpload) wantStalled(t *testing.T) {
+	t.Helper()
+	const most = 64 << 20
+	for last := int64(-1); last != u.Load() || last == 0; {
+		if last = u.Load(); last > most {
+			t.Errorf("%d bytes of the upload are taken, and more", last)
+			return
+		}
+		<-time.After(200 * time.Millisecond)
+	}
+}
+
+// TestHangStallsUpload takes no more of an upload than a dead server would, or
+// little more.
+func TestHangStallsUpload(t *testing.T) {
+	everywhere(t, config{site: "fault {\nhang\n}\n" + accessLog}, func(t *testing.T, c *client) {
+		ctx, leave := context.WithCancel(t.Context())
+		defer leave()
+		upload, lines := new(countedUpload), len(c.access(t))
+		ended := make(chan error, 1)
+		go func() {
+			_, err := c.try(c.request(t, "POST", "/f", upload).WithContext(ctx))
+			ended <- err
+		}()
+		upload.wantStalled(t)
+		leave()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("got error %v, want a cancelled request", err)
+		}
+		if c.proto == h1 {
+			return // what the client closes stands after what nobody reads
+		}
+		eventually(t, func() error {
+			if len(c.access(t)) == lines {
+				return errors.New("the request is still held")
+			}
+			return nil
+		})
+	})
+}
+
+// TestHangStalledUploadClientLeaves releases a client that resets its connection
+// in the middle of an upload that stalls.
+func TestHangStalledUploadClientLeaves(t *testing.T) {
+	for _, fault := range []string{"hang", "hang {\nafter 1B\n}"} {
+		eachPhase(t, fault, func(t *testing.T, _, directive string) {
+			transports(t, config{site: directive + "respond 0123456789\n" + accessLog}, func(t *testing.T, s *site) {
+				conn := s.dial(t)
+				conn.send("POST /f HTTP/1.1\r\nHost: " + host + "\r\nContent-Length: 1000000000\r\n\r\n")
+				upload, sent := new(countedUpload), make(chan struct{})
+				go func() {
+					defer close(sent)
+					_, _ = io.Copy(conn.Conn, upload)
+				}()
+				upload.wantStalled(t)
+				if lines := s.access(t); len(lines) > 0 {
+					t.Errorf("the request is not held: %v", lines)
+				}
+				resetTCP(t, conn.Conn)
+				<-sent
+				s.wantAccess(t, func(line map[string]any) bool { return line["status"] != nil })
+			})
+		})
+	}
+}
+
+// resetTCP ends a connection by a RST.
+func resetTCP(t *testing.T, conn net.Conn) {
+	t.Helper()
+	if inner, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = inner.NetConn()
+	}
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		t.Fatalf("%T is no TCP connection", conn)
+	}
+	if err := tcp.SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	if err := tcp.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -45,13 +45,20 @@ func resetConn(w http.ResponseWriter) {
 		return
 	}
 	defer conn.Close()
+	if tcp := tcpConn(conn); tcp != nil {
+		_ = tcp.SetLinger(0)
+		_ = tcp.Close()
+	}
+}
+
+// tcpConn is the TCP connection inside of a hijacked one, nil if it shows none.
+func tcpConn(conn net.Conn) *net.TCPConn {
 	for inner := innermostConn(conn, 0); inner != nil; inner = netConn(inner) {
 		if tcp, ok := inner.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0)
-			_ = tcp.Close()
-			return
+			return tcp
 		}
 	}
+	return nil
 }
 
 // closeWrite ends the sending half of a connection, or of the outermost one

@@ -11,13 +11,23 @@ import (
 	"time"
 )
 
+// maxDropped is how much a fault reads and drops while it waits. It is enough to
+// come to the end of most requests, and little enough for a client to feel that
+// nobody takes its upload.
+const maxDropped = 1 << 20
+
+// lookEvery is how often a fault looks whether a client has left from which it
+// reads no more.
+const lookEvery = time.Second
+
 // A pause blocks until its time is over or ctx is done.
 type pause func(ctx context.Context)
 
 // dropInput pauses with a connection that is nobody else's. It reads and drops
-// all that comes on it, of a body and behind it, for only there it sees that the
-// client has left: the pause is then over. net/http itself looks no further than
-// the first byte behind a request. The buffer is small since many may pause.
+// what comes on it, of a body and after it, up to maxDropped, for only there it
+// sees that the client has left: the pause is then over. net/http itself looks no
+// further than the first byte after a request. The buffer is small since many may
+// pause.
 func dropInput(ctx context.Context, conn net.Conn, wait pause) {
 	if conn.SetReadDeadline(time.Time{}) != nil {
 		return
@@ -30,19 +40,49 @@ func dropInput(ctx context.Context, conn net.Conn, wait pause) {
 	go func() {
 		defer close(read)
 		defer left()
-		var err error
-		for buf := make([]byte, 1<<10); err == nil; {
-			_, err = conn.Read(buf)
+		buf := make([]byte, 1<<10)
+		for n := 0; n < maxDropped; {
+			m, err := conn.Read(buf)
+			if n += m; err != nil {
+				return
+			}
 		}
+		waitUntilGone(ctx, conn)
 	}()
 	wait(ctx)
+	left()
 	_ = conn.SetReadDeadline(time.Unix(1, 0))
 	<-read
 }
 
-// A droppedBody is the body of a request that is read and dropped while a fault
-// waits, where it cannot take the connection over: over HTTP/1 the leaving of a
-// client is noticed only behind the body.
+// waitUntilGone returns when the client of a connection that nobody reads is gone
+// or ctx is done. What the client closes stands behind what has not been read.
+// But an empty write, which sends nothing, fails as soon as the system knows of
+// the end: at once after a RST, otherwise by TCP's own timeouts and keep-alive.
+func waitUntilGone(ctx context.Context, conn net.Conn) {
+	tcp := tcpConn(conn)
+	if tcp == nil {
+		<-ctx.Done()
+		return
+	}
+	_ = tcp.SetWriteDeadline(time.Time{}) // one that is over would look like an end
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if _, err := tcp.Write(nil); err != nil {
+			return
+		}
+	}
+}
+
+// A droppedBody is the body of a request that is read and dropped, up to
+// maxDropped, while a fault waits, where it cannot take the connection over: over
+// HTTP/1 the leaving of a client is noticed only after the body.
 type droppedBody struct {
 	ctx  context.Context // of the request; also done when the client has left
 	stop func() (timedOut bool)
@@ -62,8 +102,9 @@ func dropBody(w http.ResponseWriter, r *http.Request) droppedBody {
 	go func() {
 		defer close(read)
 		var err error
-		for buf := make([]byte, 4<<10); err == nil && !enough.Load(); {
-			_, err = r.Body.Read(buf)
+		buf := make([]byte, 4<<10)
+		for n, m := 0, 0; err == nil && n < maxDropped && !enough.Load(); n += m {
+			m, err = r.Body.Read(buf)
 		}
 		late.Store(errors.Is(err, os.ErrDeadlineExceeded))
 		if meansLeft(r, err) {

@@ -34,11 +34,15 @@ func init() {
 // the connection live on. The access log of a client that left first has status
 // 499, or the status of the reply that had begun.
 //
-// While it waits, the fault reads what the client sends and drops it, for only
-// behind it the leaving of a client is noticed. Over HTTP/1 it has taken the
-// connection over for that: the server's timeouts and limits for a body do not
-// count, and a client that asks for `100 Continue` does not get even that; over
-// HTTP/2 and HTTP/3 it does.
+// While it waits, the fault reads what the client sends and drops it, but at most
+// 1 MiB: a larger upload stalls, as it does with a dead server. Over HTTP/1 the
+// leaving of a client is noticed only after what it has sent. One that leaves an
+// upload that stalls is noticed when TCP gives it up: at once if it resets the
+// connection, otherwise within minutes. Over HTTP/1 the fault has taken the
+// connection over: the server's timeouts and limits for a body do not count, and
+// a client that asks for `100 Continue` does not get even that; over HTTP/2 and
+// HTTP/3 it does. Over HTTP/2 a stalled upload takes its share of the
+// connection's flow control, and other uploads of the connection may stall too.
 //
 // In a transport the attempt gets no reply, behind the request's body; `after`
 // has no meaning there.
