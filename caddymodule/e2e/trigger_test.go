@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -125,6 +126,84 @@ handle_errors {
 		r.Header.Set("X-Envoy-Fault-Delay-Request", "1")
 		if got := c.do(t, r); got.StatusCode != 200 || got.Header["X-Seen-Envoy"] != nil {
 			t.Errorf("envoy: got %d, the upstream saw %v, want a delay at both points", got.StatusCode, got.Header["X-Seen-Envoy"])
+		}
+	})
+}
+
+// Every point keeps the fields of all points of its server from every upstream:
+// from requests that its own matcher leaves out, from those of another point's
+// block, and from those that only a transport sees. Cookies and baggage go on.
+func TestTriggerFieldsOfTheServer(t *testing.T) {
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		for name, values := range r.Header {
+			if strings.Contains(name, "Fault") || name == "Baggage" || name == "Cookie" {
+				w.Header().Add("X-Seen", name+"="+strings.Join(values, ","))
+			}
+		}
+	})
+	site := `handle /api/* {
+	fault /api/inner/* {
+		trigger header {
+			key 0123456789abcdef
+		}
+		trigger cookie
+		trigger baggage
+	}
+	` + up.proxy() + `
+}
+handle /admin/* {
+	fault /admin/inner/* {
+		trigger header X-Admin-Fault
+		trigger envoy
+	}
+	` + up.proxy() + `
+}
+handle /plain/* {
+	fault
+	` + up.proxy() + `
+}
+handle /transport/* {
+	reverse_proxy ` + up.addr + ` {
+		transport fault
+	}
+}
+handle /unseen/* {
+	request_header -X-Fault
+	` + up.proxy() + `
+}
+handle {
+	error 404
+}
+handle_errors {
+	fault /admin/*
+	` + up.proxy() + `
+}`
+	percent := "X-Envoy-Fault-Abort-Request-Percentage"
+	everywhere(t, config{site: site}, func(t *testing.T, c *client) {
+		ask := func(target string) *reply {
+			r := c.request(t, "GET", target, nil)
+			r.Header = http.Header{
+				"X-Fault": {"key 0123456789abcdef; 551", "552"}, "X-Admin-Fault": {"553"}, percent: {"100"},
+				"X-Envoy-Fault-Delay-Request": {"1"}, "Baggage": {"fault=pass"}, "Cookie": {"fault=pass"},
+			}
+			return c.do(t, r)
+		}
+		for _, target := range []string{"/api/other", "/api/inner/x", "/admin/other", "/plain/x", "/transport/x", "/sorry"} {
+			got := ask(target)
+			seen := got.Header["X-Seen"]
+			slices.Sort(seen)
+			if got.StatusCode != 200 && target != "/api/inner/x" {
+				t.Errorf("%s: got %d, want the upstream's reply", target, got.StatusCode)
+			}
+			if want := []string{"Baggage=fault=pass", "Cookie=fault=pass"}; got.StatusCode == 200 && !slices.Equal(seen, want) {
+				t.Errorf("%s: the upstream saw %v, want %v", target, seen, want)
+			}
+		}
+		if got := ask("/admin/inner/x"); got.StatusCode != 553 {
+			t.Errorf("/admin/inner/x: got %d, want 553", got.StatusCode)
+		}
+		if seen := strings.Join(ask("/unseen/x").Header["X-Seen"], " "); strings.Contains(seen, "X-Fault=") || !strings.Contains(seen, "X-Admin-Fault=") {
+			t.Errorf("/unseen/x: the upstream saw %s, want all but X-Fault", seen)
 		}
 	})
 }
