@@ -258,6 +258,8 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "POST", "/explain", `{"url": "/", "header": {"": "x"}}`, "header: '' is no name of a field"},
 		{400, "POST", "/explain", `{"url": "/", "header": {"X Fault": "1"}}`, "header: 'X Fault' is no name of a field"},
 		{400, "POST", "/explain", `{"url": "/", "header": {"A": ["1", "2\nB: 3"]}}`, `header: the value of A has a character that cannot stand there`},
+		{400, "POST", "/explain", `{"url": "/", "header": {"Host": ["a.test", "b.test"]}}`, "header: Host is there 2 times: give it once"},
+		{400, "POST", "/explain", `{"url": "/", "header": {"Host": "a.test", "host": "b.test"}}`, "header: Host is there 2 times: give it once"},
 		{400, "POST", "/explain", `{"url": "/", "header": {"host": "a b"}}`, "header: the value of host has a character that cannot stand there"},
 	} {
 		n.want(tt.status, tt.method, tt.path, tt.body, tt.text)
@@ -309,7 +311,10 @@ func TestAPIConditions(t *testing.T) {
 	n.want(412, "PUT", path, slow500, "by now of revision ", "If-Match", first)
 	n.want(412, "PATCH", path, `{"note": "x"}`, "by now of revision ", "If-Match", first)
 	n.want(412, "DELETE", path, "", "by now of revision ", "If-Match", first)
-	third := n.want(200, "PATCH", path, `{"note": "x"}`, "", "If-Match", `"0", `+second).Header().Get("ETag")
+	n.want(412, "PUT", path, slow500, "by now of revision ", "If-Match", "")
+	n.want(412, "DELETE", path, "", "by now of revision ", "If-Match", "", "If-Match", first)
+	n.want(412, "PUT", path, slow500, "there is an experiment 'a'", "If-None-Match", "", "If-None-Match", "*")
+	third := n.want(200, "PATCH", path, `{"note": "x"}`, "", "If-Match", "", "If-Match", `"0", `+second).Header().Get("ETag")
 	n.want(204, "DELETE", path, "", "", "If-Match", third)
 }
 
@@ -944,11 +949,16 @@ func TestJournalFeed(t *testing.T) {
 		r.Header.Set("Last-Event-ID", "1")
 		again, doneAgain := follow()
 		want(again, ": journal\n\n", "id: 2\nevent: done\n")
+		r.Header.Add("Last-Event-ID", "2")
+		r.Header["Accept"] = append([]string{"application/json"}, r.Header["Accept"]...)
+		all, doneAll := follow()
+		want(all, ": journal\n\n", "id: 1\nevent: done\n", "id: 2\nevent: done\n")
 		time.Sleep(keepAlive)
 		want(w, ": still here\n\n")
 		process.beginExit()
 		<-done
 		<-doneAgain
+		<-doneAll
 		late, doneLate := follow()
 		<-doneLate
 		if n := len(late.lines); n != 0 {

@@ -151,23 +151,23 @@ func answerExperiment(w http.ResponseWriter, status int, live *experiments.Live)
 }
 
 // condition is what If-Match and If-None-Match ask for (RFC 9110 section 13.1);
-// nil is nothing.
+// nil is nothing. A field that is there without a tag names no revision.
 func condition(r *http.Request) experiments.Condition {
-	match, none := strings.Join(r.Header.Values("If-Match"), ","), strings.Join(r.Header.Values("If-None-Match"), ",")
-	if match == "" && none == "" {
+	match, none := r.Header.Values("If-Match"), r.Header.Values("If-None-Match")
+	if match == nil && none == nil {
 		return nil
 	}
-	names := func(list string, live *experiments.Live) bool {
+	names := func(lines []string, live *experiments.Live) bool {
 		if live == nil {
 			return false
 		}
-		return slices.ContainsFunc(strings.Split(list, ","), func(tag string) bool {
+		return slices.ContainsFunc(strings.Split(strings.Join(lines, ","), ","), func(tag string) bool {
 			tag = strings.TrimSpace(tag)
 			return tag == "*" || tag == strconv.Quote(revision(live))
 		})
 	}
 	return func(live *experiments.Live) bool {
-		return (match == "" || names(match, live)) && (none == "" || !names(none, live))
+		return (match == nil || names(match, live)) && !names(none, live)
 	}
 }
 

@@ -150,6 +150,7 @@ func (e *explainRequest) request() (func() *http.Request, error) {
 // checkHeader refuses header fields that no server would take. It does not show
 // their values: there may be a key in one.
 func (e *explainRequest) checkHeader() error {
+	hosts := 0
 	for _, name := range slices.Sorted(maps.Keys(e.Header)) {
 		if !httpguts.ValidHeaderFieldName(name) {
 			if mayHoldKey(name) {
@@ -162,6 +163,12 @@ func (e *explainRequest) checkHeader() error {
 				return refuse(http.StatusBadRequest, "header: the value of %s has a character that cannot stand there", name)
 			}
 		}
+		if strings.EqualFold(name, "Host") {
+			hosts += len(e.Header[name])
+		}
+	}
+	if hosts > 1 {
+		return refuse(http.StatusBadRequest, "header: Host is there %d times: give it once", hosts)
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -29,7 +28,7 @@ func (a *api) getJournal(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer limit.stop()
-	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+	if mentions(r.Header["Accept"], "text/event-stream") {
 		w.Header().Set("Content-Type", "text/event-stream")
 		if r.Method == http.MethodHead {
 			return nil
@@ -89,8 +88,10 @@ const keepAlive = 15 * time.Second
 // done of these, and each second an event `skipped` with the number of the other
 // hits.
 func follow(w http.ResponseWriter, r *http.Request, q experiments.Query, limit *feedLimit) error {
-	if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 64); err == nil {
-		q.AfterSeq = last
+	if seen := r.Header.Values("Last-Event-ID"); len(seen) == 1 { // two may contradict each other: then all are sent
+		if last, err := strconv.ParseUint(seen[0], 10, 64); err == nil {
+			q.AfterSeq = last
+		}
 	}
 	feed, entries := process.journal.Follow(q)
 	defer feed.Close()

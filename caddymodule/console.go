@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,8 +37,8 @@ func init() {
 // It answers 403 unless the request is authenticated (by a directive before it,
 // such as `basic_auth` or `forward_auth` with `copy_headers`, that sets
 // `{http.auth.user.id}`, or by a client certificate that was verified), or comes
-// from this machine: over a loopback address, asking for one, and not by way of
-// a proxy.
+// from this machine: over a loopback address, asking for one, and without a
+// header field of a proxy.
 type Console struct {
 	// Serve everybody who can reach the address. Whoever can may break the
 	// traffic of all injection points; where the site has no host name, so may a
@@ -124,13 +125,22 @@ func apiRequest(r *http.Request, rest string) *http.Request {
 	return r
 }
 
+// judged are the header fields that decide what a console does. A request may
+// repeat one, but not contradict itself.
+var judged = []string{"Sec-Fetch-Site", "Sec-Fetch-Mode", "Origin", "Content-Type"}
+
 // check tells why the request is refused, if it is.
 func (c *Console) check(r *http.Request) *apiError {
-	switch {
-	case !c.Insecure && !authenticated(r) && !local(r):
-		return refuse(http.StatusForbidden, "the console is for those who are authenticated, or who ask from the machine itself over a loopback address: put basic_auth or the like before fault_console")
+	if !c.Insecure && !authenticated(r) && !local(r) {
+		return refuse(http.StatusForbidden, "the console is for those who are authenticated, or who ask from the machine itself over a loopback address and not by way of a proxy: put basic_auth or the like before fault_console")
+	}
+	for _, field := range judged {
+		if lines := r.Header[field]; slices.ContainsFunc(lines, func(line string) bool { return line != lines[0] }) {
+			return refuse(http.StatusForbidden, "the lines of %s contradict each other: send one", field)
+		}
+	}
+	switch site := r.Header.Get("Sec-Fetch-Site"); {
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
-		site := r.Header.Get("Sec-Fetch-Site")
 		if site == "" || site == "same-origin" || site == "none" || r.Header.Get("Sec-Fetch-Mode") == "navigate" {
 			return nil
 		}
@@ -138,7 +148,7 @@ func (c *Console) check(r *http.Request) *apiError {
 	case !sameOrigin(r):
 		return refuse(http.StatusForbidden, "only the console's own page may change anything: neither Sec-Fetch-Site nor Origin says that it asks")
 	}
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return refuse(http.StatusUnsupportedMediaType, "Content-Type: '%s' is not application/json", r.Header.Get("Content-Type"))
 	}
 	return nil
@@ -160,13 +170,36 @@ func local(r *http.Request) bool {
 	if !ok || !loopback(addr.String()) || !loopback(r.RemoteAddr) {
 		return false
 	}
-	for _, field := range []string{"Forwarded", "X-Forwarded-For", "Via"} {
-		if r.Header.Get(field) != "" {
+	for field := range r.Header {
+		if ofProxy(field) {
 			return false
 		}
 	}
 	host := (&url.URL{Host: r.Host}).Hostname()
 	return host == "localhost" || loopback(net.JoinHostPort(host, "0"))
+}
+
+// proxyFields are the header fields that only proxies write: whom they ask for,
+// or that they are there. The standard ones come first (RFC 7239, RFC 9110
+// section 7.6.3, RFC 8586), then those of proxies, content networks and tunnels
+// that may run beside Caddy. All fields that begin with [forwardedPrefix] belong
+// to them.
+var proxyFields = []string{
+	"Forwarded", "Via", "Cdn-Loop",
+	"X-Real-Ip", "X-Client-Ip", "Client-Ip", "X-Cluster-Client-Ip", "X-Proxyuser-Ip",
+	"X-Original-For", "X-Original-Host", "X-Original-Forwarded-For", "X-Remote-Ip", "X-Remote-Addr",
+	"X-Envoy-External-Address", "X-Haproxy-Client-Ip",
+	"True-Client-Ip", "Cf-Connecting-Ip", "Cf-Connecting-Ipv6", "Cf-Pseudo-Ipv4", "Cf-Ray", "Fastly-Client-Ip", "Fly-Client-Ip",
+	"X-Azure-Clientip", "X-Azure-Socketip", "X-Appengine-User-Ip",
+}
+
+// forwardedPrefix is what the names of most of them have in common.
+const forwardedPrefix = "X-Forwarded"
+
+// ofProxy reports whether a header field says that a proxy is in between, whatever
+// its value is: a stranger may send an empty line before that of the proxy.
+func ofProxy(field string) bool {
+	return strings.HasPrefix(field, forwardedPrefix) || slices.Contains(proxyFields, field)
 }
 
 func loopback(hostPort string) bool {

@@ -29,8 +29,8 @@ import (
 // Nothing in the line is expanded. `pass` means "leave me alone": no rule and
 // no experiment hits the request at this point.
 //
-// A line that is malformed, not allowed or over a bound injects nothing: the
-// request passes as if it had none; a debug line and the counter
+// A line that is malformed, not allowed, over a bound or there twice injects
+// nothing: the request passes as if it had none; a debug line and the counter
 // `caddy_fault_passed_total`, reason `trigger_refused`, say so.
 type Trigger struct {
 	// Where the line stands. `header`: a header field, which every point on the

@@ -88,7 +88,16 @@ func cutKey(line string, keyed bool) trigger {
 	return trigger{line: rest, key: strings.TrimSpace(key)}
 }
 
-// headerSource is a header field. Of a repeated one the first value counts.
+// repeated refuses a trigger that a request has more than once: a client, or a
+// proxy that adds one, must neither hide nor replace that of another.
+func repeated(name string, n int) error {
+	if n <= 1 {
+		return nil
+	}
+	return fmt.Errorf("%s is there %d times: send it once", name, n)
+}
+
+// headerSource is a header field.
 type headerSource struct {
 	name  string
 	keyed bool
@@ -97,7 +106,11 @@ type headerSource struct {
 func (s headerSource) present(r *http.Request) bool { return len(r.Header[s.name]) > 0 }
 
 func (s headerSource) read(r *http.Request) (trigger, bool) {
-	return cutKey(r.Header[s.name][0], s.keyed), true
+	lines := r.Header[s.name]
+	if err := repeated(s.name, len(lines)); err != nil {
+		return trigger{err: err}, true
+	}
+	return cutKey(lines[0], s.keyed), true
 }
 
 // mentions reports whether there is a name somewhere in the values of a header
@@ -115,11 +128,14 @@ type cookieSource struct {
 func (s cookieSource) present(r *http.Request) bool { return mentions(r.Header["Cookie"], s.name) }
 
 func (s cookieSource) read(r *http.Request) (trigger, bool) {
-	cookie, err := r.Cookie(s.name)
-	if err != nil {
+	cookies := r.CookiesNamed(s.name)
+	if len(cookies) == 0 {
 		return trigger{}, false
 	}
-	line, err := url.PathUnescape(cookie.Value)
+	if err := repeated("cookie "+s.name, len(cookies)); err != nil {
+		return trigger{err: err}, true
+	}
+	line, err := url.PathUnescape(cookies[0].Value)
 	if err != nil { // whose text quotes the value
 		return trigger{err: errors.New("the cookie is not percent-encoded: each % needs two hexadecimal digits after it, and %25 is a % itself")}, true
 	}
@@ -136,9 +152,13 @@ func (s baggageSource) read(r *http.Request) (trigger, bool) {
 	list := strings.Join(r.Header["Baggage"], ",")
 	bag, err := baggage.Parse(list)
 	if err != nil { // whose text quotes the value
-		return trigger{err: errors.New("the field Baggage is malformed: want members such as fault=delay%20250ms, percent-encoded, with a comma between them")}, s.hasMember(list)
+		malformed := errors.New("the field Baggage is malformed: want members such as fault=delay%20250ms, percent-encoded, with a comma between them")
+		return trigger{err: malformed}, s.members(list, s.all)+s.members(list, s.point) > 0
 	}
 	for _, name := range []string{s.point, s.all} {
+		if err := repeated("member "+name+" of Baggage", s.members(list, name)); err != nil {
+			return trigger{err: err}, true
+		}
 		if member := bag.Member(name); member.Key() == name {
 			return trigger{line: member.Value(), key: property(member, "key")}, true
 		}
@@ -146,28 +166,29 @@ func (s baggageSource) read(r *http.Request) (trigger, bool) {
 	return trigger{}, false
 }
 
-// hasMember reports whether one of the trigger's is in a list that is malformed.
-func (s baggageSource) hasMember(list string) bool {
+// members counts those of a name in a list that may be malformed.
+func (baggageSource) members(list, name string) (n int) {
 	for member := range strings.SplitSeq(list, ",") {
 		end := strings.IndexAny(member, "=;")
 		if end < 0 {
 			end = len(member)
 		}
-		if name := strings.TrimSpace(member[:end]); name == s.all || name == s.point {
-			return true
+		if strings.TrimSpace(member[:end]) == name {
+			n++
 		}
 	}
-	return false
+	return n
 }
 
+// property is the value of the member's property of that name, empty if there is
+// none or more than one.
 func property(member baggage.Member, name string) string {
-	for _, p := range member.Properties() {
-		if p.Key() == name {
-			value, _ := p.Value()
-			return value
-		}
+	properties := slices.DeleteFunc(member.Properties(), func(p baggage.Property) bool { return p.Key() != name })
+	if len(properties) != 1 {
+		return ""
 	}
-	return ""
+	value, _ := properties[0].Value()
+	return value
 }
 
 // envoySource is the header fields of Envoy's fault filter, which say by
@@ -205,6 +226,11 @@ func (s envoySource) present(r *http.Request) bool {
 
 func (s envoySource) read(r *http.Request) (trigger, bool) {
 	h := r.Header
+	for _, name := range envoyFields {
+		if err := repeated(name, len(h[name])); err != nil {
+			return trigger{err: err}, true
+		}
+	}
 	delay, delayErr := s.statement(h, envoyDelay, envoyDelayPercent, "delay %dms", 1<<31)
 	abort, abortErr := s.abort(h)
 	throughput, throughputErr := s.statement(h, envoyThroughput, envoyThroughputShare, "throttle %dKiB/s", 1<<31)

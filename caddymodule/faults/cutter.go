@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -68,7 +69,9 @@ func (c *cutter) begin(header http.Header, length int64) bool {
 
 // partial reports whether the head tells which parts of a whole the body has.
 func partial(header http.Header) bool {
-	return header.Get("Content-Range") != "" || strings.HasPrefix(header.Get("Content-Type"), "multipart/byteranges")
+	return len(header["Content-Range"]) > 0 || slices.ContainsFunc(header["Content-Type"], func(line string) bool {
+		return strings.HasPrefix(strings.ToLower(line), "multipart/byteranges")
+	})
 }
 
 // mend makes the head one of the shorter body.

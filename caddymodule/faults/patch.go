@@ -170,11 +170,11 @@ func (f *Patch) unfit(code int, contentType, encoding string) string {
 }
 
 // isJSON reports whether a Content-Type is one of JSON (RFC 8259, and RFC 6839
-// section 3.1 for the suffix).
+// section 3.1 for the suffix). Two types are none.
 func isJSON(contentType string) bool {
 	mediaType, _, _ := strings.Cut(strings.ToLower(contentType), ";")
 	mediaType = strings.TrimSpace(mediaType)
-	return mediaType == "application/json" || strings.HasSuffix(mediaType, "+json")
+	return mediaType == "application/json" || strings.HasSuffix(mediaType, "+json") && !strings.Contains(mediaType, ",")
 }
 
 // encodingOf is how a body is packed; "" is not at all.

@@ -68,6 +68,14 @@ func TestPatch(t *testing.T) {
 		object = `{"a": 1, "b": 1}`
 		want   = `{"a": 2, "b": 1}`
 	)
+	typed := func(types ...string) caddyhttp.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header()["Content-Type"] = types
+			w.Header().Set("Etag", `"v1"`)
+			_, err := io.WriteString(w, object)
+			return err
+		}
+	}
 	tests := []struct {
 		name, line string
 		next       caddyhttp.HandlerFunc
@@ -80,6 +88,8 @@ func TestPatch(t *testing.T) {
 		{"json in gzip", merge, answer(200, typ, packed(object), "Content-Encoding", "gzip"), 200, want, ""},
 		{"whole body", "patch {\n json `[]`\n}", answer(200, typ, object), 200, "[]", ""},
 		{"text", merge, answer(200, "text/plain", object), 200, object, passNotJSON},
+		{"two types", merge, typed(typ, "text/html"), 200, object, passNotJSON},
+		{"two types, JSON last", merge, typed("text/html", "application/vnd.a+json"), 200, object, passNotJSON},
 		{"no JSON", merge, answer(200, typ, `{"a": `), 200, `{"a": `, passNotJSON},
 		{"nothing", merge, answer(200, typ, ""), 200, "", passNotJSON},
 		{"no gzip", merge, answer(200, typ, object, "Content-Encoding", "gzip"), 200, object, passEncoded},

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
@@ -69,7 +70,7 @@ func (pw *patchWriter) begin(code int) {
 	length := pw.length()
 	pw.encoding = encodingOf(pw.Header())
 	needsWhole := pw.fault.JSON != nil || pw.encoding != ""
-	reason := pw.fault.unfit(code, pw.Header().Get("Content-Type"), pw.encoding)
+	reason := pw.fault.unfit(code, strings.Join(pw.Header()["Content-Type"], ", "), pw.encoding)
 	if reason == "" && needsWhole && length > pw.fault.maxSize() {
 		reason = passTooLarge
 	}

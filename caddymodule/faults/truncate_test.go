@@ -292,3 +292,23 @@ func FuzzPartOf(f *testing.F) {
 		}
 	})
 }
+
+// Each line of a field counts: a reply may be partial by the second one.
+func TestPartial(t *testing.T) {
+	tests := []struct {
+		header http.Header
+		want   bool
+	}{
+		{http.Header{}, false},
+		{http.Header{"Content-Type": {"text/plain"}}, false},
+		{http.Header{"Content-Range": {"bytes 0-4/9"}}, true},
+		{http.Header{"Content-Range": {"", "bytes 0-4/9"}}, true},
+		{http.Header{"Content-Type": {"Multipart/ByteRanges; boundary=x"}}, true},
+		{http.Header{"Content-Type": {"text/plain", "multipart/byteranges; boundary=x"}}, true},
+	}
+	for _, tt := range tests {
+		if got := partial(tt.header); got != tt.want {
+			t.Errorf("%v: got %t, want %t", tt.header, got, tt.want)
+		}
+	}
+}
