@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
@@ -36,7 +37,7 @@ type App struct {
 
 	// How many requests may be hit at a time, of all points together; more
 	// pass. Default: no bound.
-	MaxActive int64 `json:"max_active,omitempty"`
+	MaxActive int64 `json:"max_active,omitempty" zero:"default"`
 
 	// How many injected faults the journal remembers; 0 is none. Default: 1000.
 	Journal *int `json:"journal,omitempty"`
@@ -66,6 +67,12 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 		ID:  "fault",
 		New: func() caddy.Module { return new(App) },
 	}
+}
+
+// UnmarshalJSON reads the app and names what is null or a meaningless zero.
+func (a *App) UnmarshalJSON(data []byte) error {
+	type plain App
+	return experiments.DecodeConfig(data, (*plain)(a))
 }
 
 // Provision fills in the defaults. Before any server starts, it asks the

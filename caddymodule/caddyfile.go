@@ -225,6 +225,9 @@ func (a *App) unmarshalShare(d *caddyfile.Dispenser) (err error) {
 	a.Share = &Share{Group: args[0]}
 	if len(args) == 2 {
 		a.Share.Interval, err = parseDuration(d, "interval of share", args[1])
+		if err == nil && a.Share.Interval == 0 {
+			return d.Errf("bad interval of share '%s': want %s or more; leave it out for %s", args[1], minInterval, defaultInterval)
+		}
 	}
 	return err
 }

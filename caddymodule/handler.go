@@ -6,6 +6,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
@@ -42,6 +43,12 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 		ID:  "http.handlers.fault",
 		New: func() caddy.Module { return new(Handler) },
 	}
+}
+
+// UnmarshalJSON reads the point and names what is null or a meaningless zero.
+func (h *Handler) UnmarshalJSON(data []byte) error {
+	type plain Handler
+	return experiments.DecodeConfig(data, (*plain)(h))
 }
 
 // Provision loads the rules.

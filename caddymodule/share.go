@@ -25,7 +25,7 @@ type Share struct {
 	Group string `json:"group,omitempty"`
 
 	// How often a node looks for what the others have changed. Default: 1s.
-	Interval caddy.Duration `json:"interval,omitempty"`
+	Interval caddy.Duration `json:"interval,omitempty" zero:"default"`
 
 	member  *experiments.Member
 	storage certmagic.Storage

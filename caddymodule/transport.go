@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
@@ -55,6 +56,12 @@ func (Transport) CaddyModule() caddy.ModuleInfo {
 		ID:  transportNamespace + ".fault",
 		New: func() caddy.Module { return new(Transport) },
 	}
+}
+
+// UnmarshalJSON reads the point and names what is null or a meaningless zero.
+func (t *Transport) UnmarshalJSON(data []byte) error {
+	type plain Transport
+	return experiments.DecodeConfig(data, (*plain)(t))
 }
 
 // Provision loads the rules and the transport inside.

@@ -58,10 +58,10 @@ type Trigger struct {
 	Allow []string `json:"allow,omitempty"`
 
 	// How much time all faults of a line may add, together. Default: 30s.
-	MaxDelay caddy.Duration `json:"max_delay,omitempty"`
+	MaxDelay caddy.Duration `json:"max_delay,omitempty" zero:"default"`
 
 	// How many triggered requests are held at a time; more pass. Default: 100.
-	MaxActive int `json:"max_active,omitempty"`
+	MaxActive int `json:"max_active,omitempty" zero:"default"`
 
 	// The share of the triggers that is obeyed, in percent. A line can only
 	// lower it. Default: 100.

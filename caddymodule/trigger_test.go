@@ -245,6 +245,9 @@ func TestTriggerSources(t *testing.T) {
 		{`{"source": "envoy"}`, []string{"X-Envoy-Fault-Delay-Request", "1", "X-Envoy-Fault-Abort-Request", "503"}, 503, nil},
 		{`{"source": "envoy"}`, []string{"X-Envoy-Fault-Throughput-Response", "1", "X-Envoy-Fault-Abort-Request", "503"}, 503, nil},
 
+		{`{"source": "envoy"}`, []string{"X-Envoy-Fault-Delay-Request", "0", "X-Envoy-Fault-Abort-Request", "503"}, 503, nil},
+		{`{"source": "envoy"}`, []string{"X-Envoy-Fault-Delay-Request", "0", "X-Envoy-Fault-Throughput-Response", "0"}, 200, nil},
+
 		{`{"source": "header", "percent": 0}`, []string{"X-Fault", "percent 100; 551"}, 200, nil},
 		{`{"source": "header", "allow": ["reset"]}`, []string{"X-Fault", "551"}, 200, nil},
 		{`{"source": "header", "allow": ["respond"]}`, []string{"X-Fault", "551"}, 551, nil},

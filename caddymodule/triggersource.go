@@ -265,6 +265,9 @@ func (s envoySource) statement(h http.Header, name, percentName, format string, 
 	if err != nil || int64(number) > most || len(value) > 1 && value[0] == '0' {
 		return "", badEnvoy(name, value, "a whole number up to "+strconv.FormatInt(most, 10))
 	}
+	if number == 0 && name != envoyAbortGRPC {
+		return "", nil // no delay and no limit, as Envoy has it
+	}
 	percent := s.percent
 	if len(h[percentName]) > 0 {
 		if asked, err := strconv.ParseFloat(h[percentName][0], 64); err == nil && rules.ValidPercent(asked) == nil {

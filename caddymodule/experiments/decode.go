@@ -10,11 +10,13 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/caddyserver/caddy/v2"
 )
 
 // Decode reads JSON into what the pointer points to. It refuses unknown fields,
-// those that are there twice or in another case, and whatever comes behind the
-// value, and its errors name the field.
+// those that are there twice or in another case, nulls, zeros that would be taken
+// for a default, and whatever follows the value. Its errors name the field.
 func Decode(data []byte, into any) error {
 	if err := checkDepth(data); err != nil {
 		return fmt.Errorf("reading JSON: %w", err)
@@ -29,12 +31,28 @@ func Decode(data []byte, into any) error {
 	}
 	err := unique(data)
 	if err == nil {
-		err = checkCase("", data, reflect.TypeOf(into), "")
+		err = checkNulls(data)
+	}
+	if err == nil {
+		err = checker{}.value("", data, reflect.TypeOf(into), "")
 	}
 	if err != nil {
 		return fmt.Errorf("reading JSON: %w", err)
 	}
 	return nil
+}
+
+// DecodeConfig reads a part of Caddy's configuration as Caddy does, and refuses
+// nulls and zeros that would be taken for a default as well. Its errors name the
+// field.
+func DecodeConfig(data []byte, into any) error {
+	if err := caddy.StrictUnmarshalJSON(data, into); err != nil {
+		return err
+	}
+	if err := checkNulls(data); err != nil {
+		return err
+	}
+	return checker{anyCase: true}.value("", data, reflect.TypeOf(into), "")
 }
 
 // describe makes an error of package encoding/json name the field. A type that

@@ -2,10 +2,12 @@ package experiments
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -48,30 +50,60 @@ func Unique(data []byte) error {
 }
 
 func unique(data []byte) error {
-	pass := func(string, string) error { return nil }
-	return walk("", json.NewDecoder(bytes.NewReader(data)), pass, pass)
+	return walk("", json.NewDecoder(bytes.NewReader(data)), visitor{})
 }
 
-// walk reads a value. It calls name for each name of a member, with the place of
-// its object, and text for each text that is a value, with its own.
-func walk(field string, dec *json.Decoder, name, text func(field, what string) error) error {
+// mayBeNull is where a null means something: a header field that must not be
+// there, and whatever a patch does to the JSON of a reply. The transport inside
+// one of ours is Caddy's own.
+var mayBeNull = regexp.MustCompile(`(?i)(^|\.)(match|not)\[\d+\]\.header\.[^[]+$` +
+	`|(^|\.)match_response\.headers\.[^[]+$` +
+	`|\]\.json($|[.[])` +
+	`|^transport($|[.[])`)
+
+// checkNulls refuses a null that stands for a value. Package encoding/json takes
+// it for a zero, or for a field that is not there.
+func checkNulls(data []byte) error {
+	return walk("", json.NewDecoder(bytes.NewReader(data)), visitor{null: func(field string) error {
+		if mayBeNull.MatchString(field) {
+			return nil
+		}
+		return fmt.Errorf("%s: null is no value: leave it out, or write one", cmp.Or(field, "the JSON"))
+	}})
+}
+
+// A visitor is told of what stands in JSON; it need not look at everything.
+type visitor struct {
+	name func(field, name string) error // of a member, with the place of its object
+	text func(field, text string) error // that is a value, with its place
+	null func(field string) error       // with its place
+}
+
+// walk reads a value.
+func walk(field string, dec *json.Decoder, v visitor) error {
 	token, err := dec.Token()
 	if err != nil {
 		return err
 	}
 	switch token := token.(type) {
+	case nil:
+		if v.null != nil {
+			return v.null(field)
+		}
 	case string:
-		return text(field, token)
+		if v.text != nil {
+			return v.text(field, token)
+		}
 	case json.Delim:
 		seen := make(map[string]bool)
 		for i := 0; dec.More(); i++ {
 			within := fmt.Sprintf("%s[%d]", field, i)
 			if token == '{' {
-				if within, err = readName(field, dec, seen, name); err != nil {
+				if within, err = readName(field, dec, seen, v); err != nil {
 					return err
 				}
 			}
-			if err := walk(within, dec, name, text); err != nil {
+			if err := walk(within, dec, v); err != nil {
 				return err
 			}
 		}
@@ -81,7 +113,7 @@ func walk(field string, dec *json.Decoder, name, text func(field, what string) e
 }
 
 // readName reads the name of a member and tells where its value stands.
-func readName(field string, dec *json.Decoder, seen map[string]bool, check func(field, name string) error) (within string, err error) {
+func readName(field string, dec *json.Decoder, seen map[string]bool, v visitor) (within string, err error) {
 	token, err := dec.Token()
 	if err != nil {
 		return "", err
@@ -92,7 +124,10 @@ func readName(field string, dec *json.Decoder, seen map[string]bool, check func(
 		return "", fmt.Errorf("%s: it is there twice", within)
 	}
 	seen[name] = true
-	return within, check(field, name)
+	if v.name != nil {
+		err = v.name(field, name)
+	}
+	return within, err
 }
 
 // member is where a member of an object stands.
@@ -100,33 +135,39 @@ func member(field, name string) string { return strings.TrimPrefix(field+"."+nam
 
 var readsItself = reflect.TypeFor[json.Unmarshaler]()
 
-// checkCase refuses the name of a field that is not written as the field is.
-// Package encoding/json takes it in any case, but not who compares or patches
-// the JSON. It looks into the faults as well; matchers are Caddy's own, and the
-// names in maps, such as those of header fields, are free.
-func checkCase(field string, data []byte, t reflect.Type, tag reflect.StructTag) error {
+// A checker looks at JSON that has been read as a type. It looks into the faults
+// as well; matchers are Caddy's own, and the names in maps, such as those of
+// header fields, are free.
+type checker struct {
+	anyCase bool // names of fields may be written in any case
+}
+
+// value refuses the name of a field that is not written as the field is, and a
+// zero that package encoding/json cannot tell from a field that is not there. It
+// takes names in any case, too, but not who compares or patches the JSON.
+func (c checker) value(field string, data []byte, t reflect.Type, tag reflect.StructTag) error {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	switch {
 	case t == reflect.TypeFor[json.RawMessage]():
-		return checkModule(field, data, tag)
+		return c.module(field, data, tag)
 	case reflect.PointerTo(t).Implements(readsItself):
 		return nil
 	case t.Kind() == reflect.Struct:
-		return checkFields(field, data, t)
+		return c.fields(field, data, t)
 	case t.Kind() == reflect.Slice:
 		var items []json.RawMessage
 		_ = json.Unmarshal(data, &items) // it has been read as that type before
 		for i, item := range items {
-			if err := checkCase(fmt.Sprintf("%s[%d]", field, i), item, t.Elem(), tag); err != nil {
+			if err := c.value(fmt.Sprintf("%s[%d]", field, i), item, t.Elem(), tag); err != nil {
 				return err
 			}
 		}
 	case t.Kind() == reflect.Map:
 		items := membersOf(data)
 		for _, name := range slices.Sorted(maps.Keys(items)) {
-			if err := checkCase(member(field, name), items[name], t.Elem(), tag); err != nil {
+			if err := c.value(member(field, name), items[name], t.Elem(), tag); err != nil {
 				return err
 			}
 		}
@@ -134,9 +175,9 @@ func checkCase(field string, data []byte, t reflect.Type, tag reflect.StructTag)
 	return nil
 }
 
-// checkModule looks into a module that has its name in it. One that is not there
-// is not for here to tell.
-func checkModule(field string, data []byte, tag reflect.StructTag) error {
+// module looks into a module that has its name in it. One that is not there is
+// not for here to tell.
+func (c checker) module(field string, data []byte, tag reflect.StructTag) error {
 	opts, err := caddy.ParseStructTag(tag.Get("caddy"))
 	if err != nil || opts["inline_key"] == "" {
 		return nil
@@ -147,11 +188,11 @@ func checkModule(field string, data []byte, tag reflect.StructTag) error {
 	if err != nil {
 		return nil
 	}
-	return checkCase(field, data, reflect.TypeOf(info.New()), "")
+	return c.value(field, data, reflect.TypeOf(info.New()), "")
 }
 
-// checkFields looks at the fields of a struct.
-func checkFields(field string, data []byte, t reflect.Type) error {
+// fields looks at the fields of a struct.
+func (c checker) fields(field string, data []byte, t reflect.Type) error {
 	known := make(map[string]reflect.StructField)
 	for _, f := range reflect.VisibleFields(t) {
 		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
@@ -160,19 +201,45 @@ func checkFields(field string, data []byte, t reflect.Type) error {
 	}
 	members := membersOf(data)
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		if f, ok := known[name]; ok {
-			if err := checkCase(member(field, name), members[name], f.Type, f.Tag); err != nil {
-				return err
-			}
+		written, f := find(known, name)
+		within := member(field, name)
+		switch {
+		case written == "":
 			continue
+		case written != name && !c.anyCase:
+			return fmt.Errorf("%s: the field is written '%s'", within, written)
 		}
-		for other := range known {
-			if strings.EqualFold(name, other) {
-				return fmt.Errorf("%s: the field is written '%s'", member(field, name), other)
-			}
+		if err := checkZero(within, members[name], f); err != nil {
+			return err
+		}
+		if err := c.value(within, members[name], f.Type, f.Tag); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// find finds a field by its name in JSON, in any case if need be.
+func find(known map[string]reflect.StructField, name string) (written string, f reflect.StructField) {
+	if f, ok := known[name]; ok {
+		return name, f
+	}
+	for written, f := range known {
+		if strings.EqualFold(name, written) {
+			return written, f
+		}
+	}
+	return "", f
+}
+
+// checkZero refuses the zero of a field that has the tag `zero:"default"`: its
+// default is something else, and would be taken instead.
+func checkZero(field string, data []byte, f reflect.StructField) error {
+	value := reflect.New(f.Type)
+	if f.Tag.Get("zero") != "default" || json.Unmarshal(data, value.Interface()) != nil || !value.Elem().IsZero() {
+		return nil
+	}
+	return fmt.Errorf("bad %s %s: want more than 0; leave it out for the default", field, data)
 }
 
 // membersOf are the members of an object, none if it is something else.

@@ -13,7 +13,7 @@ import (
 // It reads the text itself, not a tree of it, and takes names in any case, as
 // package encoding/json does when it fills a struct.
 func checkWeak(data []byte) error {
-	return walk("", json.NewDecoder(bytes.NewReader(data)), checkName, checkText)
+	return walk("", json.NewDecoder(bytes.NewReader(data)), visitor{name: checkName, text: checkText})
 }
 
 // matcherSet is where the matchers of an experiment stand.

@@ -94,6 +94,17 @@ func durationParser(target *caddy.Duration) func(string) error {
 	}
 }
 
+// aboveZero stores a duration that is not zero, which means the default.
+func aboveZero(name string, target *caddy.Duration) func(string) error {
+	return func(arg string) error {
+		err := durationParser(target)(arg)
+		if err == nil && *target == 0 {
+			return fmt.Errorf("bad %s '%s': want more than 0; leave it out for the default", name, arg)
+		}
+		return err
+	}
+}
+
 func numberParser(name string, target *float64) func(string) error {
 	return func(arg string) error {
 		number, err := strconv.ParseFloat(arg, 64)

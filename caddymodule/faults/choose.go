@@ -34,13 +34,21 @@ type Choose struct {
 // Branch is one of the things that may happen.
 type Branch struct {
 	// The weight of the branch against those of the others. They need not sum
-	// up to anything; a branch of weight 0 is never taken.
-	Weight float64 `json:"weight"`
+	// up to anything; a branch of weight 0 is never taken. Required.
+	Weight *float64 `json:"weight,omitempty"`
 
 	// What goes wrong, in this order. Without faults the request passes.
 	FaultsRaw []json.RawMessage `json:"faults,omitempty" caddy:"namespace=http.faults inline_key=fault"`
 
 	chain Chain
+}
+
+// weight is the one that Validate has seen.
+func (b *Branch) weight() float64 {
+	if b.Weight == nil {
+		return 0
+	}
+	return *b.Weight
 }
 
 // CaddyModule returns the Caddy module information.
@@ -58,7 +66,7 @@ func (f *Choose) Provision(ctx caddy.Context) error {
 		if branch == nil {
 			return fmt.Errorf("branch %d of choose is null", i+1)
 		}
-		f.total += branch.Weight
+		f.total += branch.weight()
 		if len(branch.FaultsRaw) == 0 {
 			continue
 		}
@@ -76,11 +84,15 @@ func (f *Choose) Provision(ctx caddy.Context) error {
 // Validate checks the weights.
 func (f *Choose) Validate() error {
 	total := 0.0
-	for _, branch := range f.Branches {
-		if !(branch.Weight >= 0) || math.IsInf(branch.Weight, 0) { // not a number fails, too
-			return fmt.Errorf("bad weight '%v' of choose: want a number that is not negative", branch.Weight)
+	for i, branch := range f.Branches {
+		weight := branch.weight()
+		switch {
+		case branch.Weight == nil:
+			return fmt.Errorf("branch %d of choose has no weight: write one, such as \"weight\": 1; 0 is never taken", i+1)
+		case !(weight >= 0) || math.IsInf(weight, 0): // not a number fails, too
+			return fmt.Errorf("bad weight '%v' of choose: want a number that is not negative", weight)
 		}
-		total += branch.Weight
+		total += weight
 	}
 	switch {
 	case len(f.Branches) == 0:
@@ -96,7 +108,7 @@ func (f *Choose) Validate() error {
 // Terminal reports whether every branch that can be taken ends the request.
 func (f *Choose) Terminal() bool {
 	for _, branch := range f.Branches {
-		if branch.Weight > 0 && !branch.chain.Ends() {
+		if branch.weight() > 0 && !branch.chain.Ends() {
 			return false
 		}
 	}
@@ -132,7 +144,7 @@ func (f *Choose) Idle(n uint64, u float64) (idle bool, behind float64) {
 		return branch.chain.Idle(n, within)
 	}
 	for _, branch := range f.Branches {
-		if idle, _ := branch.chain.Idle(n, AnyDraw); branch.Weight > 0 && !idle {
+		if idle, _ := branch.chain.Idle(n, AnyDraw); branch.weight() > 0 && !idle {
 			return false, AnyDraw
 		}
 	}
@@ -152,13 +164,13 @@ func (f *Choose) take(r *http.Request) (*Branch, *http.Request) {
 func (f *Choose) pick(u float64) (*Branch, float64) {
 	at, last := u*f.total, 0
 	for i, branch := range f.Branches {
-		if branch.Weight == 0 {
+		if branch.weight() == 0 {
 			continue
 		}
-		if at < branch.Weight {
-			return branch, at / branch.Weight
+		if at < branch.weight() {
+			return branch, at / branch.weight()
 		}
-		at -= branch.Weight
+		at -= branch.weight()
 		last = i
 	}
 	return f.Branches[last], math.Nextafter(1, 0) // the sums were rounded
@@ -188,7 +200,7 @@ func (f *Choose) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		if err != nil {
 			return err
 		}
-		f.Branches = append(f.Branches, &Branch{Weight: weight, FaultsRaw: draft.JSON, chain: draft.Faults})
+		f.Branches = append(f.Branches, &Branch{Weight: &weight, FaultsRaw: draft.JSON, chain: draft.Faults})
 	}
 	return nil
 }

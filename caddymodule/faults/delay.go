@@ -75,7 +75,7 @@ type Delay struct {
 	AtLeast caddy.Duration `json:"at_least,omitempty"`
 
 	// No drawn wait is longer than this. Default: no limit.
-	AtMost caddy.Duration `json:"at_most,omitempty"`
+	AtMost caddy.Duration `json:"at_most,omitempty" zero:"default"`
 
 	// Ask the upstream at once and hold its reply back until the wait, counted
 	// from when the request came, is over: the reply takes the longer of the
@@ -214,7 +214,7 @@ func (f *Delay) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		case "at_least":
 			return durationArg(d, &f.AtLeast)
 		case "at_most":
-			return durationArg(d, &f.AtMost)
+			return parseArgs(d, d.RemainingArgs(), aboveZero("delay at_most", &f.AtMost))
 		case "hold":
 			f.Hold = true
 			return noArgs(d)

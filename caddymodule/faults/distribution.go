@@ -2,6 +2,7 @@ package faults
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -172,8 +173,15 @@ func (f *Delay) Validate() error {
 		return fmt.Errorf("bad delay median '0s': a lognormal delay needs one")
 	case used == "pareto" && (f.Shape == 0 || f.Scale == 0):
 		return fmt.Errorf("bad delay: pareto needs a scale and a shape above 0, not '%s' and '%v'", time.Duration(f.Scale), f.Shape)
+	case used == "" || f.longest() <= 0:
+		return errors.New(`bad delay: it waits for nothing; want a duration above 0, such as delay 250ms, or in JSON {"fault": "delay", "duration": "250ms"}`)
 	}
 	return f.validateLimits()
+}
+
+// longest is about the longest wait that the distribution draws.
+func (f *Delay) longest() time.Duration {
+	return max(f.distribution().quantile()(math.Nextafter(1, 0)), time.Duration(f.AtLeast))
 }
 
 func (f *Delay) wrongName(used string) error {

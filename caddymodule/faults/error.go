@@ -30,7 +30,7 @@ func init() {
 type Error struct {
 	// The status recommended to the error routes, as
 	// `{http.error.status_code}`. From 200 to 999, default 502.
-	StatusCode int `json:"status_code,omitempty"`
+	StatusCode int `json:"status_code,omitempty" zero:"default"`
 
 	// The message, for `{http.error.message}` and the error log. It may have
 	// placeholders. Default: the name of the status, such as `Bad Gateway`.

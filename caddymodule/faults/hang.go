@@ -49,7 +49,7 @@ func init() {
 type Hang struct {
 	// How long to send nothing. Default: as long as the client stays, or until
 	// a reload removes or changes the rule.
-	Duration caddy.Duration `json:"duration,omitempty"`
+	Duration caddy.Duration `json:"duration,omitempty" zero:"default"`
 
 	// How much of the reply to let through first: a size with its unit, such as
 	// `64KiB`, of the body, or a time from the head on, such as `5s`. With `0B`

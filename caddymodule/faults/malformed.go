@@ -39,7 +39,7 @@ func init() {
 type Malformed struct {
 	// The status, from 200 to 999 and not one that has no body (204, 205,
 	// 304). Default: 200.
-	StatusCode int `json:"status_code,omitempty"`
+	StatusCode int `json:"status_code,omitempty" zero:"default"`
 
 	line *StatusLine
 }

@@ -54,15 +54,15 @@ type Patch struct {
 
 	// The status to send, from 200 to 999 and not one that has no body (204,
 	// 205, 304). Default: the upstream's.
-	StatusCode int `json:"status_code,omitempty"`
+	StatusCode int `json:"status_code,omitempty" zero:"default"`
 
 	// How many bytes the body has at least: spaces are added at its end, which
 	// mean nothing in JSON. Default: 0, none are added.
-	Pad int64 `json:"pad,omitempty"`
+	Pad int64 `json:"pad,omitempty" zero:"default"`
 
 	// The largest body to hold in memory, in bytes, packed and unpacked.
 	// Default: 1048576.
-	MaxSize int64 `json:"max_size,omitempty"`
+	MaxSize int64 `json:"max_size,omitempty" zero:"default"`
 
 	fields fields
 	line   *StatusLine

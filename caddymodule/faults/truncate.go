@@ -49,7 +49,7 @@ type Truncate struct {
 	// with bytes or percent, what comes first counts. With `clean` the reply is
 	// then sent without Content-Length, which nobody can tell in time. Default:
 	// no limit.
-	After caddy.Duration `json:"after,omitempty"`
+	After caddy.Duration `json:"after,omitempty" zero:"default"`
 }
 
 // The ways in which a truncated reply ends.
@@ -174,7 +174,7 @@ func (f *Truncate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		if name != "after" {
 			return d.Errf("unrecognized option '%s' of truncate", name)
 		}
-		return durationArg(d, &f.After)
+		return parseArgs(d, d.RemainingArgs(), aboveZero("truncate after", &f.After))
 	})
 }
 
