@@ -274,7 +274,7 @@ func refuseChange(err error) error {
 	switch {
 	case errors.Is(err, experiments.ErrStorage):
 		return refuse(http.StatusServiceUnavailable, "%v", err)
-	case errors.Is(err, experiments.ErrHalted), errors.Is(err, experiments.ErrHaltedAgain), errors.Is(err, errNoPoints):
+	case errors.Is(err, experiments.ErrHalted), errors.Is(err, experiments.ErrHaltedAgain), errors.Is(err, experiments.ErrFull), errors.Is(err, errNoPoints):
 		return refuse(http.StatusConflict, "%v", err)
 	case errors.Is(err, experiments.ErrModified):
 		return refuse(http.StatusPreconditionFailed, "%v", err)

@@ -137,9 +137,12 @@ func (c *control) catchUp(ctx context.Context) error {
 	if group == nil {
 		return nil
 	}
-	group.Sync(ctx)
+	more := group.Sync(ctx)
 	if problem := group.State().Error; problem != "" {
 		return fmt.Errorf("%w: %s", experiments.ErrStorage, problem)
+	}
+	if more {
+		return experiments.ErrBehind
 	}
 	return ctx.Err()
 }

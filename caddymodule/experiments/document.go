@@ -2,218 +2,258 @@ package experiments
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
+	"maps"
 	"time"
 
-	"go.uber.org/zap"
+	"github.com/caddyserver/caddy/v2"
 )
+
+// maxObject bounds the document in bytes. A larger one is corrupt: reading it each
+// time costs too much.
+const maxObject = 8 << 20
 
 // document is the object that a group shares. Writers lock it, load it, change
 // it and store it, so that none loses the change of another.
 type document struct {
 	// Version counts the changes, so it is never 0.
-	Version     uint64            `json:"version"`
-	Switch      State             `json:"switch"`
-	Experiments map[string]record `json:"experiments"`
+	Version     uint64
+	Switch      State
+	Experiments map[string]record
+
+	// members are those of the object as it was read. Those of a newer version
+	// stay.
+	members map[string]json.RawMessage
 }
 
-// record is an experiment in the document.
-type record struct {
-	Experiment json.RawMessage `json:"experiment"`
-	Revision   uint64          `json:"revision"`
-	Started    time.Time       `json:"started"`
-	Ends       *time.Time      `json:"ends,omitempty"`
+// The members that a document has at least.
+const (
+	memberVersion     = "version"
+	memberSwitch      = "switch"
+	memberExperiments = "experiments"
+)
+
+func newDocument() *document {
+	return &document{Experiments: make(map[string]record), members: make(map[string]json.RawMessage)}
 }
 
-func (g *Group) key() string { return "fault/" + g.name + ".json" }
-
-// load reads the document. What is no document is left alone; without one, data
-// is nil.
-func (m *Member) load(ctx context.Context) (doc *document, data []byte, err error) {
-	data, err = m.storage.Load(ctx, m.key())
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return newDocument(), nil, nil
-	case err != nil:
-		return nil, nil, err
-	}
-	if doc, err = parse(data); err != nil {
-		return nil, nil, fmt.Errorf("%s is corrupt: %w", m.key(), err)
-	}
-	return doc, data, nil
-}
-
-func newDocument() *document { return &document{Experiments: make(map[string]record)} }
-
+// parse reads a document. When it fails, it returns the switch all the same, if
+// that can be read: a halt counts whatever the rest is.
 func parse(data []byte) (*document, error) {
 	doc := newDocument()
-	if err := json.Unmarshal(data, doc); err != nil {
-		return nil, err
+	err := doc.readMembers(data)
+	if raw, there := doc.members[memberSwitch]; there {
+		var problem error
+		if doc.Switch, problem = ParseState(raw); problem != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", memberSwitch, problem))
+		}
 	}
-	if doc.Version == 0 { // as of null or {}, which would resume and end everything
-		return nil, errors.New("it has no version")
+	if err != nil {
+		return doc, err
 	}
-	if doc.Experiments == nil { // it said null
+	raw := doc.members[memberVersion]
+	if json.Unmarshal(raw, &doc.Version) != nil || doc.Version == 0 { // as of null or {}, which would resume and end everything
+		return doc, fmt.Errorf("%s: want a whole number of 1 or more, not '%.40s'", memberVersion, raw)
+	}
+	if raw, there := doc.members[memberExperiments]; there {
+		if json.Unmarshal(raw, &doc.Experiments) != nil {
+			return doc, fmt.Errorf("%s: want an object, not '%.40s'", memberExperiments, raw)
+		}
+	}
+	if doc.Experiments == nil { // it says null
 		doc.Experiments = make(map[string]record)
 	}
 	return doc, nil
 }
 
-// errGone says that there is no document any more. Some storages say so as well
-// when they cannot be reached, so nothing is ended because of it.
-var errGone = errors.New("the shared object is gone")
-
-// pull loads the document and applies it if it has changed.
-func (m *Member) pull(ctx context.Context) (*document, error) {
-	doc, data, err := m.load(ctx)
-	switch {
-	case err != nil:
-		return nil, err
-	case data == nil && m.seen != nil:
-		return nil, errGone
-	case data == nil:
-		return m.recreate(), nil // a new group begins with what its first node has
-	case !m.joined || !bytes.Equal(data, m.seen):
-		if m.halted && !doc.Switch.Halted && doc.Version <= m.version {
-			// no resume, which counts on: a node that had lost the lock has stored
-			// what there was before the halt
-			state := m.sw.State()
-			doc.halt(state)
-			m.deliver(&state)
+// readMembers reads the members up to the first that cannot be read. Of an object
+// that is too large it reads no more than it needs to know of a halt.
+func (doc *document) readMembers(data []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
+		return errors.New("it is no JSON object")
+	}
+	for dec.More() {
+		token, err := dec.Token()
+		if err != nil {
+			return err
 		}
-		m.apply(doc)
-		m.saw(doc, data)
-		m.joined = true
-	}
-	return doc, nil
-}
-
-// saw remembers the document that this node is in step with.
-func (g *Group) saw(doc *document, data []byte) {
-	g.seen, g.version, g.halted = data, doc.Version, doc.Switch.Halted
-}
-
-// recreate makes the document anew: as this node has seen it last, which can be
-// more than it has. One that the configuration halts has no experiment, and one
-// that it could not load is missing. A new group begins with what there is.
-func (g *Group) recreate() *document {
-	if doc, err := parse(g.seen); err == nil {
-		return doc
-	}
-	doc := newDocument()
-	doc.Version = g.version
-	if g.halted {
-		doc.Switch = g.sw.State()
-	}
-	for _, live := range g.store.List() {
-		doc.Experiments[live.Name] = newRecord(live)
-	}
-	return doc
-}
-
-// apply makes this node like the document.
-func (m *Member) apply(doc *document) {
-	m.turn(doc)
-	for _, live := range m.store.List() {
-		if _, still := doc.Experiments[live.Name]; !still {
-			_ = m.store.Delete(live.Name, nil) // it may have expired meanwhile
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return err
+		}
+		name, _ := token.(string)
+		doc.members[name] = value
+		if name == memberSwitch && len(data) > maxObject {
+			break
 		}
 	}
-	if m.sw.Halted() {
-		return // by its configuration, or by itself from before the group
+	if len(data) > maxObject {
+		return fmt.Errorf("it has %d bytes, more than %d", len(data), maxObject)
 	}
-	for name, rec := range doc.Experiments {
-		live := m.store.Get(name)
-		if rec.over() || live != nil && (rec.is(live) || m.goOn(live, rec)) {
-			continue
-		}
-		if err := m.adopt(name, rec); err != nil && m.ignored[name] != rec.Revision {
-			m.ignored[name] = rec.Revision
-			m.logger.Error("ignoring a shared experiment", zap.String("experiment", name), zap.Error(err))
-		}
-	}
-}
-
-// turn makes the switch like the document. A halt of this node alone stays.
-func (m *Member) turn(doc *document) {
-	if doc.Switch.Halted || m.halted {
-		m.sw.Set(doc.Switch)
-	}
-}
-
-// adopt begins an experiment of another node.
-func (m *Member) adopt(name string, rec record) error {
-	e, err := Parse(name, rec.Experiment)
-	if err != nil {
+	if _, err := dec.Token(); err != nil {
 		return err
 	}
-	live, err := m.store.prepare(e, rec.Experiment)
-	if err != nil {
-		return err
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is more after the object")
 	}
-	if err := m.store.admit(name, nil); err != nil {
-		live.unload()
-		return err
-	}
-	live.take(rec)
-	m.store.commit(live)
 	return nil
 }
 
-// goOn extends an experiment as another node has done, if that is all that has
-// been done.
-func (m *Member) goOn(live *Live, rec record) bool {
-	if !rec.isExtended(live) {
-		return false
+// encode returns the object, with all that has been read and not changed.
+func (doc *document) encode() ([]byte, error) {
+	known := struct {
+		Version     uint64            `json:"version"`
+		Switch      any               `json:"switch"`
+		Experiments map[string]record `json:"experiments"`
+	}{doc.Version, doc.Switch, doc.Experiments}
+	if raw, there := doc.members[memberSwitch]; there {
+		known.Switch = raw
 	}
-	e, err := Parse(live.Name, rec.Experiment)
+	data, err := marshal(known)
+	others := maps.Clone(doc.members)
+	maps.DeleteFunc(others, func(name string, _ json.RawMessage) bool {
+		return name == memberVersion || name == memberSwitch || name == memberExperiments
+	})
+	if err == nil && len(others) > 0 {
+		var more []byte
+		more, err = marshal(others)
+		data = append(append(bytes.TrimSuffix(data, []byte("}")), ','), bytes.TrimPrefix(more, []byte("{"))...)
+	}
 	if err != nil {
-		return false
+		return nil, err
 	}
-	next := live.extended(e, rec.Experiment)
-	next.take(rec)
-	return m.store.commitExtended(next) == nil
+	var indented bytes.Buffer
+	err = json.Indent(&indented, data, "", "  ")
+	return indented.Bytes(), err
 }
 
-// take makes the times and the number of an experiment those of the record.
-func (l *Live) take(rec record) {
-	l.Revision, l.Started, l.Ends = rec.Revision, rec.Started, time.Time{}
-	if rec.Ends != nil {
-		l.Ends = *rec.Ends
+// marshal returns v as JSON. It leaves texts within it as they are written.
+func marshal(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), err
+}
+
+// next counts a change. The number after the largest is 1.
+func (doc *document) next() {
+	if doc.Version++; doc.Version == 0 {
+		doc.Version = 1
 	}
+}
+
+// newer reports whether a version comes after another, which may be shortly before
+// the largest number.
+func newer(version, than uint64) bool {
+	return int64(version-than) > 0 //nolint:gosec // the distance may be negative
+}
+
+// turn sets the switch.
+func (doc *document) turn(state State) {
+	doc.Switch = state
+	delete(doc.members, memberSwitch)
+}
+
+// halt stops all faults of the group, and ends its experiments.
+func (doc *document) halt(state State) {
+	doc.turn(state)
+	doc.Experiments = make(map[string]record)
+}
+
+// record is an experiment in the document. Its times are by the clock of the node
+// that has written them.
+type record struct {
+	Experiment json.RawMessage `json:"experiment"`
+	Revision   uint64          `json:"revision"`
+	Started    time.Time       `json:"started"`
+	Ends       *time.Time      `json:"ends,omitempty"`
+
+	raw json.RawMessage // as it was read, nil if it was not
+	err error           // why it cannot be understood
+}
+
+// UnmarshalJSON keeps a record that cannot be understood as it is: a newer version
+// may have written it.
+func (rec *record) UnmarshalJSON(data []byte) error {
+	type plain record
+	var read plain
+	err := json.Unmarshal(data, &read)
+	if err != nil {
+		read = plain{}
+	}
+	*rec = record(read)
+	rec.raw, rec.err = bytes.Clone(data), err
+	return nil
+}
+
+// MarshalJSON returns the record as it was read.
+func (rec record) MarshalJSON() ([]byte, error) {
+	if rec.raw != nil {
+		return rec.raw, nil
+	}
+	type plain record
+	return marshal(plain(rec))
 }
 
 func newRecord(l *Live) record {
-	rec := record{Experiment: l.JSON, Revision: l.Revision, Started: l.Started}
+	rec := record{Experiment: l.JSON, Revision: l.Revision, Started: l.stamp()}
 	if !l.Ends.IsZero() {
 		rec.Ends = &l.Ends
 	}
 	return rec
 }
 
+// extended returns the record of an experiment that has another time. Fields of a
+// newer version stay.
+func (rec record) extended(l *Live) record {
+	next := newRecord(l)
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(rec.raw, &fields) != nil || fields == nil {
+		return next
+	}
+	delete(fields, "ends")
+	data, err := marshal(next)
+	if err == nil {
+		err = json.Unmarshal(data, &fields)
+	}
+	if err == nil {
+		data, err = marshal(fields)
+	}
+	if err == nil {
+		next.raw = data
+	}
+	return next
+}
+
 // is reports whether the experiment is this one. One that is older than the
 // group has a number of this process alone.
 func (rec *record) is(l *Live) bool {
-	return l.Revision == rec.Revision && l.Started.Equal(rec.Started)
+	return l.Revision == rec.Revision && l.stamp().Equal(rec.Started)
 }
 
-func (rec *record) over() bool { return rec.Ends != nil && !rec.Ends.After(time.Now()) }
-
-// halt stops all faults of the group, and ends its experiments.
-func (doc *document) halt(state State) {
-	doc.Switch = state
-	doc.Experiments = make(map[string]record)
+// same reports whether the other record is of the same change.
+func (rec *record) same(other record) bool {
+	sameEnd := rec.Ends == other.Ends || rec.Ends != nil && other.Ends != nil && rec.Ends.Equal(*other.Ends)
+	return rec.Revision == other.Revision && rec.Started.Equal(other.Started) && sameEnd
 }
 
-// prune forgets what is over.
-func (doc *document) prune() {
-	for name, rec := range doc.Experiments {
-		if rec.over() {
-			delete(doc.Experiments, name)
-		}
+// life returns how long the experiment was to live when it was written. That is
+// its ttl, unless a newer version writes that in another way.
+func (rec *record) life() time.Duration {
+	var e struct {
+		TTL *caddy.Duration `json:"ttl"`
+	}
+	switch err := json.Unmarshal(rec.Experiment, &e); {
+	case err != nil || e.TTL != nil && *e.TTL <= 0:
+		return rec.Ends.Sub(rec.Started)
+	case e.TTL == nil:
+		return DefaultTTL
+	default:
+		return time.Duration(*e.TTL)
 	}
 }

@@ -36,7 +36,7 @@ func (s *Store) Extend(e *Experiment, data []byte, when Condition) (*Live, error
 		return nil, err
 	}
 	s.revision++
-	live := s.live[e.Name].extended(e, data)
+	live := s.live[e.Name].extended(e, data, s.now())
 	live.Revision = s.revision
 	s.goOn(live)
 	return live, nil
@@ -47,12 +47,15 @@ func (m *Member) Extend(e *Experiment, data []byte, when Condition) (live *Live,
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	err = m.exchange(func(doc *document) error {
+		if m.more {
+			return ErrBehind
+		}
 		if err := m.store.has(e.Name, when); err != nil {
 			return err
 		}
-		live = m.store.Get(e.Name).extended(e, data)
+		live = m.store.Get(e.Name).extended(e, data, m.store.now())
 		live.Revision = doc.Version + 1
-		doc.Experiments[e.Name] = newRecord(live)
+		doc.Experiments[e.Name] = doc.Experiments[e.Name].extended(live)
 		return nil
 	}, nil)
 	if err != nil {
@@ -72,12 +75,12 @@ func (s *Store) commitExtended(l *Live) error {
 	return nil
 }
 
-// extended is the experiment with the time and the note of e.
-func (l *Live) extended(e *Experiment, data []byte) *Live {
+// extended is the experiment with the time, from now on, and the note of e.
+func (l *Live) extended(e *Experiment, data []byte, now time.Time) *Live {
 	same := *l.Experiment
 	same.TTL, same.Note = e.TTL, e.Note
 	return &Live{
-		Experiment: &same, JSON: compact(data), Started: l.Started, Ends: same.ends(time.Now()),
+		Experiment: &same, JSON: compact(data), Started: l.Started, stamped: l.stamped, Ends: same.ends(now),
 		ended: l.ended, end: l.end, unload: l.unload,
 	}
 }
@@ -98,7 +101,7 @@ func (s *Store) goOn(l *Live) {
 // its note.
 func (rec *record) isExtended(l *Live) bool {
 	var mine, other map[string]json.RawMessage
-	if !l.Started.Equal(rec.Started) || json.Unmarshal(l.JSON, &mine) != nil || json.Unmarshal(compact(rec.Experiment), &other) != nil {
+	if !l.stamp().Equal(rec.Started) || json.Unmarshal(l.JSON, &mine) != nil || json.Unmarshal(compact(rec.Experiment), &other) != nil {
 		return false
 	}
 	dropTime(mine)

@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,6 +20,10 @@ type GroupState struct {
 	// Pending says that a halt of this node still has to reach the others.
 	Pending bool `json:"pending,omitempty"`
 
+	// Warnings say what needs attention while the node is in step: clocks that
+	// differ, and a corrupt object that this node has replaced.
+	Warnings []string `json:"warnings,omitempty"`
+
 	// PerNode is what is not shared.
 	PerNode []string `json:"per_node"`
 }
@@ -34,6 +39,11 @@ func (g *Group) State() GroupState {
 	}
 	if g.err != nil {
 		state.Error = g.err.Error()
+	}
+	for _, warning := range []string{g.skew, g.replaced} {
+		if warning != "" {
+			state.Warnings = append(state.Warnings, warning)
+		}
 	}
 	state.Pending = g.halt != nil
 	return state
@@ -54,4 +64,13 @@ func (m *Member) note(err error) {
 	if err == nil {
 		m.synced = time.Now()
 	}
+}
+
+// tellReplaced says that a change has replaced a corrupt object.
+func (m *Member) tellReplaced() {
+	m.status.Lock()
+	defer m.status.Unlock()
+	m.replaced = fmt.Sprintf("%s was corrupt and was replaced at %s: its old content is in %s",
+		m.key(), time.Now().UTC().Format(time.RFC3339), m.corruptKey())
+	m.logger.Warn(m.replaced, zap.String("group", m.name))
 }

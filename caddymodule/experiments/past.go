@@ -38,7 +38,7 @@ const (
 // remember notes an experiment that is over.
 func (s *Store) remember(l *Live, why string) {
 	s.past = slices.Insert(s.past, 0, Past{
-		Name: l.Name, JSON: l.JSON, Started: l.Started, Ended: time.Now(), Why: why,
+		Name: l.Name, JSON: l.JSON, Started: l.Started, Ended: s.now(), Why: why,
 		Hits: l.Stats().Hits, Points: AppliesTo(l, s.places()),
 	})
 	s.forget()
@@ -50,7 +50,7 @@ func (s *Store) forget() {
 	size := 0
 	for i, p := range s.past {
 		size += len(p.JSON)
-		if i == maxPast || i > 0 && size > maxPastJSON || time.Since(p.Ended) > pastFor {
+		if i == maxPast || i > 0 && size > maxPastJSON || s.now().Sub(p.Ended) > pastFor {
 			clear(s.past[i:])
 			s.past = s.past[:i]
 			return

@@ -2,9 +2,9 @@ package experiments
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -45,19 +45,22 @@ type Group struct {
 	mu      sync.Mutex // held over each exchange with the storage
 	seen    []byte     // the document as it was applied last
 	version uint64     // of it
+	looked  time.Time  // when it was loaded last
 	halted  bool       // whether it was halted
 	halt    *State     // that still has to be delivered; written under status, too
 	failed  bool       // the last change could not be stored
-	ignored map[string]uint64
+	known   map[string]*sight
 
-	status sync.Mutex
-	synced time.Time // the last exchange that went well
-	err    error     // of the last one
+	status   sync.Mutex
+	synced   time.Time // the last exchange that went well
+	err      error     // of the last one
+	skew     string    // how far the clocks differ
+	replaced string    // the last corrupt object
 }
 
 // NewGroup joins the store and the switch to a group.
 func NewGroup(name string, sw *Switch, store *Store) *Group {
-	return &Group{name: name, sw: sw, store: store, ignored: make(map[string]uint64)}
+	return &Group{name: name, sw: sw, store: store, known: make(map[string]*sight)}
 }
 
 // Name is the name of the group.
@@ -69,11 +72,14 @@ type Member struct {
 	storage Storage
 	logger  *zap.Logger
 	joined  bool // the document has been applied for this configuration
+	more    bool // its time was up before that
+	full    bool // the last experiment had no room
+	ignored map[string]*sight
 }
 
 // Member makes the group reachable for a configuration.
 func (g *Group) Member(storage Storage, logger *zap.Logger) *Member {
-	return &Member{Group: g, storage: Bound(storage), logger: logger}
+	return &Member{Group: g, storage: Bound(storage), logger: logger, ignored: make(map[string]*sight)}
 }
 
 // Join says, when the process joins the group, whether it is halted because the
@@ -92,8 +98,15 @@ func (m *Member) Restore(ctx context.Context) error {
 	defer cancel()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	doc, data, err := m.load(ctx)
-	if err == nil && data != nil {
+	data, err := m.storage.Load(ctx, m.key())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	doc, err := m.read(data)
+	if err == nil {
 		m.turn(doc)
 		m.halted = doc.Switch.Halted
 	}
@@ -104,10 +117,13 @@ func (m *Member) Restore(ctx context.Context) error {
 // looked.
 func (m *Member) Follow(ctx context.Context, interval time.Duration, behind func()) {
 	for {
-		m.Sync(ctx)
+		more := m.Sync(ctx)
 		behind()
 		// some jitter, lest all nodes ask at once
 		pause := interval - time.Duration(rand.Int64N(int64(interval)/10+1)) //nolint:gosec // chance, not secrecy
+		if more {
+			pause = 0
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -116,15 +132,19 @@ func (m *Member) Follow(ctx context.Context, interval time.Duration, behind func
 	}
 }
 
-// Sync takes over what the others have changed, and delivers a halt that is due.
-func (m *Member) Sync(ctx context.Context) {
+// Sync takes over what the others have changed, and delivers a halt that is due. It
+// reports whether there is more to take over: it takes a while only, so that the
+// next call meets a halt that has come meanwhile.
+func (m *Member) Sync(ctx context.Context) (more bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	bound, cancel := context.WithTimeout(ctx, StorageTime)
 	defer cancel()
+	m.more = false
 	if err := m.sync(bound); err == nil || ctx.Err() == nil { // else it has been told to stop
 		m.note(err)
 	}
+	return m.more
 }
 
 func (m *Member) sync(ctx context.Context) error {
@@ -135,19 +155,17 @@ func (m *Member) sync(ctx context.Context) error {
 		}
 		return err
 	}
-	_, err := m.pull(ctx)
+	err := m.pull(ctx)
 	switch {
 	case errors.Is(err, errGone):
-		return m.change(ctx, noChange)
+		return m.change(ctx, nil)
 	case err == nil && m.failed: // some storages can be read but not locked or written to
 		try, cancel := context.WithTimeout(ctx, tryTime)
 		defer cancel()
-		return m.change(try, noChange)
+		return m.change(try, nil)
 	}
 	return err
 }
-
-func noChange(*document) error { return nil }
 
 // Halt stops the faults of this node at once, and of the others as soon as the
 // storage can be reached. An error says that it cannot be at the moment.
@@ -185,10 +203,10 @@ func (m *Member) Resume(state State) error {
 		return fmt.Errorf("%w: a halt still has to be delivered", ErrStorage)
 	}
 	err := m.exchange(func(doc *document) error {
-		if m.halt != nil || doc.Switch.Halted && !sameTime(doc.Switch.Since, known.Since) {
+		if m.halt != nil || doc.Switch.Halted && !known.isHalt(doc.Switch) {
 			return ErrHaltedAgain
 		}
-		doc.Switch = state
+		doc.turn(state)
 		return nil
 	}, nil)
 	if err == nil {
@@ -198,8 +216,6 @@ func (m *Member) Resume(state State) error {
 	return err
 }
 
-func sameTime(a, b *time.Time) bool { return a != nil && b != nil && a.Equal(*b) }
-
 // Put begins an experiment on all nodes.
 func (m *Member) Put(e *Experiment, data []byte, when Condition) (live *Live, created bool, err error) {
 	if live, err = m.store.prepare(e, data); err != nil {
@@ -208,9 +224,16 @@ func (m *Member) Put(e *Experiment, data []byte, when Condition) (live *Live, cr
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	err = m.exchange(func(doc *document) error {
+		if m.more {
+			return ErrBehind
+		}
 		if err := m.store.admit(e.Name, when); err != nil {
 			return err
 		}
+		if _, there := doc.Experiments[e.Name]; !there && len(doc.Experiments) >= MaxExperiments {
+			return errFull(len(doc.Experiments))
+		}
+		live.begins(m.store.now()) // the others take it for the time of the change
 		live.Revision = doc.Version + 1
 		doc.Experiments[e.Name] = newRecord(live)
 		return nil
@@ -223,97 +246,24 @@ func (m *Member) Put(e *Experiment, data []byte, when Condition) (live *Live, cr
 	return live, created, nil
 }
 
-// Delete ends an experiment on all nodes.
+// Delete ends an experiment on all nodes. Without a condition, it can be one that
+// this node could not load.
 func (m *Member) Delete(name string, when Condition) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	err := m.exchange(func(doc *document) error {
-		if err := m.store.has(name, when); err != nil {
+		if m.more && when != nil {
+			return ErrBehind
+		}
+		err := m.store.has(name, when)
+		if _, there := doc.Experiments[name]; err != nil && !(there && when == nil) {
 			return err
 		}
 		delete(doc.Experiments, name)
 		return nil
 	}, nil)
 	if err == nil {
-		err = m.store.Delete(name, nil)
+		_ = m.store.Delete(name, nil) // it may not be here, or may have expired meanwhile
 	}
 	return err
-}
-
-// exchange makes a change for somebody who waits for it. When the storage cannot
-// be used, it calls otherwise.
-func (m *Member) exchange(change func(*document) error, otherwise func()) error {
-	ctx, cancel := context.WithTimeout(context.Background(), StorageTime)
-	defer cancel()
-	err := m.change(ctx, change)
-	if refused := (refusedError{}); errors.As(err, &refused) {
-		if !m.failed { // it did not get as far as to be stored
-			m.note(nil)
-		}
-		return refused.error
-	}
-	m.note(err)
-	if err != nil {
-		if otherwise != nil {
-			otherwise()
-		}
-		return fmt.Errorf("%w: %w", ErrStorage, err)
-	}
-	return nil
-}
-
-// refusedError is a change that was not wanted once the document was known.
-type refusedError struct{ error }
-
-// change takes over the document, changes it and stores it, under its lock.
-func (m *Member) change(ctx context.Context, change func(*document) error) error {
-	err := m.lock(ctx)
-	if err == nil {
-		err = m.changeLocked(ctx, change)
-		m.unlock(ctx)
-	}
-	if refused := (refusedError{}); !errors.As(err, &refused) {
-		m.failed = err != nil
-	}
-	return err
-}
-
-func (m *Member) lock(ctx context.Context) error {
-	err := m.storage.Lock(ctx, m.key())
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("waiting for the lock of %s: %w", m.key(), err)
-	}
-	return err
-}
-
-func (m *Member) unlock(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), StorageTime)
-	defer cancel()
-	if err := m.storage.Unlock(ctx, m.key()); err != nil {
-		m.logger.Warn("unlocking the shared experiments", zap.Error(err))
-	}
-}
-
-func (m *Member) changeLocked(ctx context.Context, change func(*document) error) error {
-	doc, err := m.pull(ctx)
-	if errors.Is(err, errGone) { // the lock shows that the storage can be reached
-		doc, err = m.recreate(), nil
-	}
-	if err != nil {
-		return err
-	}
-	if err := change(doc); err != nil {
-		return refusedError{err}
-	}
-	doc.Version++
-	doc.prune()
-	data, err := json.MarshalIndent(doc, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := m.storage.Store(ctx, m.key(), data); err != nil {
-		return err
-	}
-	m.saw(doc, data)
-	return nil
 }

@@ -370,30 +370,6 @@ func TestShareUnlockFails(t *testing.T) {
 	}
 }
 
-// What is no document is reported and left alone.
-func TestShareCorrupt(t *testing.T) {
-	for _, corrupt := range []string{`{"version": 7, "experim`, ``, `null`, `{}`, `{"experiments": {}}`, `{"version": 0}`, `[]`} {
-		storage := new(memory)
-		a, b := newNode(t, storage), newNode(t, storage)
-		must(t, a.put("one", "", nil))
-		must(t, storage.Store(t.Context(), object, []byte(corrupt)))
-		a.want(a.step(), "one")
-		a.inStep("corrupt", false)
-		if err := a.put("two", "", nil); !errors.Is(err, ErrStorage) {
-			t.Errorf("%s: put: got %v, want %v", corrupt, err, ErrStorage)
-		}
-		if err := a.Restore(t.Context()); err == nil {
-			t.Errorf("%s: restoring from it should fail", corrupt)
-		}
-		b.bench.sw.Set(halted("api"))
-		b.Join(true)
-		b.want(b.step(), "HALTED")
-		if got, _ := storage.Load(t.Context(), object); string(got) != corrupt {
-			t.Errorf("%s has become %s", corrupt, got)
-		}
-	}
-}
-
 // An object that has vanished ends nothing: it is made anew.
 func TestShareGone(t *testing.T) {
 	storage := new(memory)
@@ -433,8 +409,7 @@ func TestShareGoneWhereSomeAreMissing(t *testing.T) {
 	storage.objects.Delete(object)
 	b.want(b.step(), "HALTED")
 	a.want(a.step(), "one")
-	doc, _, err := a.load(t.Context())
-	must(t, err)
+	doc := a.document()
 	if _, there := doc.Experiments["foreign"]; !there {
 		t.Errorf("the object has %v, want the experiment that no node here knows, too", doc.Experiments)
 	}
@@ -483,13 +458,22 @@ func TestShareIgnores(t *testing.T) {
 	b.inStep("", false)
 }
 
+// document is what the nodes share.
+func (n *node) document() *document {
+	n.t.Helper()
+	data, err := n.storage.Load(n.t.Context(), object)
+	must(n.t, err)
+	doc, err := parse(data)
+	must(n.t, err)
+	return doc
+}
+
 // edit changes the document behind the nodes' backs.
 func (n *node) edit(change func(*document)) {
 	n.t.Helper()
-	doc, _, err := n.load(n.t.Context())
-	must(n.t, err)
+	doc := n.document()
 	change(doc)
-	data, err := json.Marshal(doc)
+	data, err := doc.encode()
 	must(n.t, err)
 	must(n.t, n.storage.Store(n.t.Context(), object, data))
 }
@@ -514,8 +498,8 @@ func TestShareFollow(t *testing.T) {
 		late := newNode(t, storage)
 		late.want(late.step())
 		must(t, a.put("next", "", nil))
-		if doc, _, err := a.load(t.Context()); err != nil || len(doc.Experiments) != 1 {
-			t.Errorf("the document has %v, %v, want what is on only", doc, err)
+		if doc := a.document(); len(doc.Experiments) != 1 {
+			t.Errorf("the document has %v, want what is on only", doc)
 		}
 		stop()
 		synctest.Wait()
@@ -663,8 +647,8 @@ func TestShareHaltOutlastsLateStore(t *testing.T) {
 		a.want(a.step(), "HALTED")
 		b.want(b.step(), "HALTED")
 		a.inStep("", false)
-		if doc, _, err := a.load(t.Context()); err != nil || !doc.Switch.Halted {
-			t.Errorf("the document is %+v, %v, want it halted", doc, err)
+		if doc := a.document(); !doc.Switch.Halted {
+			t.Errorf("the document is %+v, want it halted", doc)
 		}
 		must(t, a.Resume(resumed()))
 		b.want(b.step())

@@ -18,7 +18,15 @@ var (
 	ErrHalted   = errors.New("faults are halted: resume first")
 	ErrUnknown  = errors.New("no such experiment")
 	ErrModified = errors.New("precondition failed")
+	ErrFull     = errors.New("there is no room for another experiment")
 )
+
+// MaxExperiments is how many experiments there can be at a time.
+const MaxExperiments = 1000
+
+func errFull(n int) error {
+	return fmt.Errorf("%w: there are %d, the most are %d: end one first, as with 'caddy fault rm <name>'", ErrFull, n, MaxExperiments)
+}
 
 // Loader makes the rule of an experiment ready, and tells how to undo that.
 type Loader func(e *Experiment) (unload func(), err error)
@@ -35,6 +43,8 @@ type Live struct {
 
 	Started time.Time
 	Ends    time.Time // zero: never
+
+	stamped time.Time // Started by the clock of the node that has put it; zero: by ours
 
 	// Labels is for the use of those who count its hits, by point.
 	Labels sync.Map
@@ -60,6 +70,7 @@ type Store struct {
 	sw     *Switch
 	load   Loader
 	places func() []Place
+	now    func() time.Time // the clock of this node
 
 	mu       sync.Mutex
 	live     map[string]*Live
@@ -76,7 +87,8 @@ type Store struct {
 // Its revisions begin with the time, so that one of an earlier process is none of
 // this one.
 func NewStore(sw *Switch, load Loader, places func() []Place) *Store {
-	s := &Store{sw: sw, load: load, places: places, live: make(map[string]*Live), revision: uint64(time.Now().UnixMilli())}
+	s := &Store{sw: sw, load: load, places: places, now: time.Now, live: make(map[string]*Live)}
+	s.revision = uint64(s.now().UnixMilli()) //nolint:gosec // it is positive
 	sw.Watch(func(state State) {
 		if state.Halted {
 			s.endAll()
@@ -115,11 +127,22 @@ func (s *Store) Put(e *Experiment, data []byte, when Condition) (live *Live, cre
 
 // prepare makes an experiment ready to begin now.
 func (s *Store) prepare(e *Experiment, data []byte) (*Live, error) {
-	now := time.Now()
-	live := &Live{Experiment: e, JSON: compact(data), Started: now, Ends: e.ends(now)}
+	live := &Live{Experiment: e, JSON: compact(data)}
+	live.begins(s.now())
 	var err error
 	live.unload, err = s.load(e)
 	return live, err
+}
+
+// begins makes now the time from which the experiment lives.
+func (l *Live) begins(now time.Time) { l.Started, l.Ends = now, l.ends(now) }
+
+// stamp returns when it started, by the clock of the node that has put it.
+func (l *Live) stamp() time.Time {
+	if l.stamped.IsZero() {
+		return l.Started
+	}
+	return l.stamped
 }
 
 // admit reports why an experiment of that name must not begin; nil: it may.
@@ -135,6 +158,8 @@ func (s *Store) admitLocked(name string, when Condition) error {
 		return ErrHalted
 	case when != nil && !when(s.live[name]):
 		return modified(name, s.live[name])
+	case s.live[name] == nil && len(s.live) >= MaxExperiments:
+		return errFull(len(s.live))
 	}
 	return nil
 }
@@ -194,7 +219,7 @@ func (s *Store) begin(l *Live) (created bool) {
 // wind sets the timer of an experiment that has an end.
 func (s *Store) wind(l *Live) {
 	if !l.Ends.IsZero() {
-		l.timer = time.AfterFunc(time.Until(l.Ends), func() { s.expire(l) })
+		l.timer = time.AfterFunc(l.Ends.Sub(s.now()), func() { s.expire(l) })
 	}
 }
 

@@ -2,6 +2,8 @@ package experiments
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +30,37 @@ type State struct {
 	// Why says what halted it, such as `api` or `halt_when`.
 	Why string `json:"why,omitempty"`
 }
+
+// ParseState reads a state. A time or a reason that it cannot read is left out: a
+// halt counts without them.
+func ParseState(data []byte) (State, error) {
+	var fields struct {
+		Halted json.RawMessage `json:"halted"`
+		Since  json.RawMessage `json:"since"`
+		Why    json.RawMessage `json:"why"`
+	}
+	var state State
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return state, fmt.Errorf("want an object, not '%.40s'", data)
+	}
+	if len(fields.Halted) > 0 && json.Unmarshal(fields.Halted, &state.Halted) != nil {
+		return state, fmt.Errorf("halted: want true or false, not '%.40s'", fields.Halted)
+	}
+	if json.Unmarshal(fields.Since, &state.Since) != nil {
+		state.Since = nil
+	}
+	if json.Unmarshal(fields.Why, &state.Why) != nil {
+		state.Why = ""
+	}
+	return state, nil
+}
+
+// isHalt reports whether both states are the same halt.
+func (s State) isHalt(other State) bool {
+	return s.Halted && other.Halted && sameTime(s.Since, other.Since)
+}
+
+func sameTime(a, b *time.Time) bool { return a == b || a != nil && b != nil && a.Equal(*b) }
 
 // lease is the time between two turns of the switch.
 type lease struct {

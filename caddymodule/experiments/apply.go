@@ -1,0 +1,206 @@
+package experiments
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// sliceTime is how long a node takes over experiments before it looks for a halt
+// again.
+const sliceTime = 500 * time.Millisecond
+
+func (g *Group) key() string { return "fault/" + g.name + ".json" }
+
+// corruptKey is where the old content of an object is kept that was replaced. It
+// stands in a folder, so that no group can be called as it.
+func (g *Group) corruptKey() string { return "fault/corrupt/" + g.name + ".json" }
+
+// corruptError is an object that is no document.
+type corruptError struct {
+	error
+	data []byte
+}
+
+// errGone says that there is no document any more. Some storages say so as well
+// when they cannot be reached, so nothing is ended because of it.
+var errGone = errors.New("the shared object is gone")
+
+// ErrBehind says that a change cannot be judged before all experiments of the group
+// are here.
+var ErrBehind = fmt.Errorf("%w: this node still takes over the experiments of the group: try again", ErrStorage)
+
+// read reads the document. One that is corrupt still halts.
+func (m *Member) read(data []byte) (*document, error) {
+	doc, err := parse(data)
+	if err == nil {
+		return doc, nil
+	}
+	if doc.Switch.Halted {
+		m.turn(doc)
+		m.halted, m.joined = true, false
+	}
+	return nil, &corruptError{fmt.Errorf("%s is corrupt: %w; a halt, a resume or another change replaces it and keeps a copy as %s",
+		m.key(), err, m.corruptKey()), data}
+}
+
+// pull loads the document and applies it if it has changed. It leaves alone what is
+// no document.
+func (m *Member) pull(ctx context.Context) error {
+	looking := m.store.now()
+	m.more = false
+	data, err := m.storage.Load(ctx, m.key())
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && m.seen != nil:
+		return errGone
+	case errors.Is(err, fs.ErrNotExist): // a new group
+	case err != nil:
+		return err
+	case !m.joined || !bytes.Equal(data, m.seen):
+		doc, err := m.read(data)
+		if err != nil {
+			return err
+		}
+		if m.halted && !doc.Switch.Halted && !newer(doc.Version, m.version) {
+			// no resume, which counts on: a node that had lost the lock has stored
+			// what there was before the halt
+			state := m.sw.State()
+			doc.halt(state)
+			m.deliver(&state)
+		}
+		m.see(doc)
+		m.joined = m.apply(doc)
+		m.more = !m.joined
+		m.saw(doc, data)
+	}
+	m.looked = looking
+	return nil
+}
+
+// saw remembers the document that this node is in step with.
+func (g *Group) saw(doc *document, data []byte) {
+	g.seen, g.version, g.halted = data, doc.Version, doc.Switch.Halted
+}
+
+// last returns the document as this node has seen it last, which can be more than
+// it has. One that the configuration halts has no experiment, and one that it could
+// not load is missing. A new group begins with what there is.
+func (g *Group) last() *document {
+	doc, err := parse(g.seen)
+	if err != nil {
+		doc = newDocument()
+		doc.Version = g.version
+		for _, live := range g.store.List() {
+			doc.Experiments[live.Name] = newRecord(live)
+		}
+	}
+	if g.halted && !doc.Switch.Halted {
+		doc.halt(g.sw.State())
+	}
+	return doc
+}
+
+// apply makes this node like the document. It reports whether it is; else its time
+// was up, and the next look goes on.
+func (m *Member) apply(doc *document) bool {
+	m.turn(doc)
+	for _, live := range m.store.List() {
+		if _, still := doc.Experiments[live.Name]; !still {
+			_ = m.store.Delete(live.Name, nil) // it may have expired meanwhile
+		}
+	}
+	began := time.Now()
+	for _, name := range slices.Sorted(maps.Keys(doc.Experiments)) {
+		live, seen := m.store.Get(name), m.known[name]
+		switch {
+		case m.sw.Halted():
+			return true // by its configuration, by itself from before the group, or just now
+		case m.ignored[name] == seen || seen.over(m.store.now()):
+			continue
+		case live != nil && (seen.is(live) || m.goOn(live, seen)):
+			continue
+		case time.Since(began) > sliceTime:
+			return false
+		}
+		if err := m.adopt(name, seen); err != nil && !m.ignore(name, seen, err) {
+			return true
+		}
+	}
+	return true
+}
+
+// ignore tells why an experiment is left out, once. It reports whether others can
+// be tried.
+func (m *Member) ignore(name string, seen *sight, err error) bool {
+	if errors.Is(err, ErrHalted) {
+		return false
+	}
+	full := errors.Is(err, ErrFull)
+	if !full || !m.full {
+		m.logger.Error("ignoring a shared experiment", zap.String("experiment", name), zap.Error(err))
+	}
+	if m.full = full; !full {
+		m.ignored[name] = seen
+	}
+	return !full
+}
+
+// turn makes the switch like the document. A halt of this node alone stays.
+func (m *Member) turn(doc *document) {
+	if doc.Switch.Halted || m.halted {
+		m.sw.Set(doc.Switch)
+	}
+}
+
+// adopt begins an experiment of another node.
+func (m *Member) adopt(name string, seen *sight) error {
+	if seen.err != nil {
+		return seen.err
+	}
+	e, err := Parse(name, seen.Experiment)
+	if err != nil {
+		return err
+	}
+	live, err := m.store.prepare(e, seen.Experiment)
+	if err != nil {
+		return err
+	}
+	if err := m.store.admit(name, nil); err != nil {
+		live.unload()
+		return err
+	}
+	live.take(seen)
+	m.store.commit(live)
+	return nil
+}
+
+// goOn extends an experiment as another node has done, if that is all that has
+// been done.
+func (m *Member) goOn(live *Live, seen *sight) bool {
+	if !seen.isExtended(live) {
+		return false
+	}
+	e, err := Parse(live.Name, seen.Experiment)
+	if err != nil {
+		return false
+	}
+	next := live.extended(e, seen.Experiment, m.store.now())
+	next.take(seen)
+	return m.store.commitExtended(next) == nil
+}
+
+// take makes the times and the number of an experiment those of the record, by the
+// clock of this node.
+func (l *Live) take(seen *sight) {
+	if !l.stamp().Equal(seen.Started) {
+		l.Started, l.stamped = seen.Started.Add(-seen.skew), seen.Started
+	}
+	l.Revision, l.Ends = seen.Revision, seen.ends
+}
