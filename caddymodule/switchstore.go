@@ -65,10 +65,10 @@ func (c *control) load(ctx caddy.Context) {
 	if err != nil {
 		ctx.Logger().Warn("this Caddy has no ID of its own; its switch is kept by the name of the host", zap.String("key", key), zap.Error(err))
 	}
-	kept := new(keptSwitch)
+	var kept *keptSwitch
 	data, err := loadSwitch(ctx, ctx.Storage(), key)
 	if err == nil {
-		err = json.Unmarshal(data, kept)
+		kept, err = parseSwitch(data)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -79,6 +79,19 @@ func (c *control) load(ctx caddy.Context) {
 		c.kept.Store(kept)
 		c.sw.Set(kept.State)
 	}
+}
+
+// parseSwitch reads what the storage has. A halt counts, whatever the rest says.
+func parseSwitch(data []byte) (*keptSwitch, error) {
+	state, err := experiments.ParseState(data)
+	kept := &keptSwitch{State: state}
+	var with struct {
+		Group string `json:"group"`
+	}
+	if json.Unmarshal(data, &with) == nil {
+		kept.Group = with.Group
+	}
+	return kept, err
 }
 
 // loadSwitch reads the switch. A start must not hang with the storage.

@@ -63,3 +63,45 @@ func TestSwitchStorageHangs(t *testing.T) {
 		}
 	})
 }
+
+// A halt that the storage has counts, whatever else is wrong with it, and can be
+// left.
+func TestSwitchKeptOddly(t *testing.T) {
+	key, err := switchKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := startNode(t, shop, "")
+	for object, halted := range map[string]bool{
+		`{"halted": true}`:                                     true,
+		`{"halted": true, "since": null}`:                      true,
+		`{"halted": true, "since": ""}`:                        true,
+		`{"halted": true, "since": "yesterday"}`:               true,
+		`{"halted": true, "since": 7, "why": [], "group": {}}`: true,
+		`{"halted": "yes"}`:                                    false, // the log says that it cannot be read
+		`{"halted": false, "since": "yesterday"}`:              false,
+		`null`: false,
+		``:     false,
+		`{"halted": true, "since": "2026-01-02T03:04:05Z", "group": 1}`: true,
+	} {
+		if err := n.app.ctx.Storage().Store(t.Context(), key, []byte(object)); err != nil {
+			t.Fatal(err)
+		}
+		before := process
+		process = newControl()
+		process.enter(n.app)
+		process.restore(n.app.ctx)
+		if process.sw.Halted() != halted {
+			t.Errorf("%s: halted: %v", object, !halted)
+		}
+		n.want(200, "POST", "/resume", "", `"halted": false`)
+		next := newControl()
+		next.restore(n.app.ctx)
+		if next.sw.Halted() {
+			t.Errorf("%s: the next process is halted after a resume", object)
+		}
+		next.beginExit()
+		process.beginExit()
+		process = before
+	}
+}
