@@ -68,8 +68,19 @@ func switchText(s experiments.State) string {
 	return printable(text)
 }
 
-// shareText says how the sharing goes, in a line; empty when there is none.
+// shareText says how the sharing goes, in a line, and a line for each warning; empty
+// when there is none.
 func shareText(g *experiments.GroupState) string {
+	text := stepText(g)
+	if g != nil {
+		for _, warning := range g.Warnings {
+			text += printable("warning: "+warning) + "\n"
+		}
+	}
+	return text
+}
+
+func stepText(g *experiments.GroupState) string {
 	switch {
 	case g == nil:
 		return ""

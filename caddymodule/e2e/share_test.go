@@ -264,23 +264,107 @@ func testGroup(t *testing.T, s sharedStorage) {
 			}
 			return nil
 		})
-	})
-
-	t.Run("corrupt object", func(t *testing.T) {
-		good := s.raw(t, nil)
-		s.store(t, []byte("no JSON"))
-		nodes[0].find(t, `"error":"[^"]*(corrupt)`)
-		nodes[0].want(t, 503, "PUT", "experiments/more", teapot)
-		if got := s.raw(t, nil); string(got) != "no JSON" {
-			t.Errorf("the corrupt object has been replaced by %s", got)
-		}
-		s.store(t, good)
 		eventually(t, func() error {
-			if got, answer := nodes[0].call(t, "PUT", "experiments/more", teapot); got != 201 {
-				return fmt.Errorf("PUT: got %d %v, want 201", got, answer)
+			for i, n := range nodes {
+				if _, state := n.call(t, "GET", "", ""); state["halted"] != false {
+					return fmt.Errorf("node %d is still halted", i)
+				}
 			}
 			return nil
 		})
+	})
+
+	t.Run("corrupt object", func(t *testing.T) {
+		s.store(t, []byte("no JSON"))
+		nodes[0].find(t, `"error":"[^"]*(corrupt)`)
+		if got := s.raw(t, nil); string(got) != "no JSON" {
+			t.Errorf("the corrupt object has been replaced by %s", got)
+		}
+		nodes[0].want(t, 201, "PUT", "experiments/more", teapot)
+		nodes[0].find(t, `"msg":"[^"]*was corrupt and was replaced[^"]*(fault/corrupt/staging.json)"`)
+		state := nodes[0].want(t, 200, "GET", "", "")
+		if share, _ := state["share"].(map[string]any); share["error"] != nil || !strings.Contains(fmt.Sprint(share["warnings"]), "fault/corrupt/staging.json") {
+			t.Errorf("got %v, want a warning", share)
+		}
+		allAnswer(t, nodes, 418)
+	})
+
+	t.Run("halt without a time", func(t *testing.T) {
+		var doc map[string]any
+		if err := json.Unmarshal(s.raw(t, nil), &doc); err != nil {
+			t.Fatal(err)
+		}
+		doc["switch"], doc["experiments"] = map[string]any{"halted": true, "since": "yesterday"}, nil
+		s.store(t, encode(t, doc))
+		allAnswer(t, nodes, 200)
+		eventually(t, func() error {
+			if got, answer := nodes[1].call(t, "POST", "resume", ""); got != 200 {
+				return fmt.Errorf("resume: got %d %v, want 200", got, answer)
+			}
+			return nil
+		})
+		eventually(t, func() error {
+			if got, answer := nodes[0].call(t, "PUT", "experiments/more", teapot); got != 201 {
+				return fmt.Errorf("PUT after resume: got %d %v, want 201", got, answer)
+			}
+			return nil
+		})
+		allAnswer(t, nodes, 418)
+	})
+
+	t.Run("another clock", func(t *testing.T) {
+		var doc map[string]any
+		if err := json.Unmarshal(s.raw(t, nil), &doc); err != nil {
+			t.Fatal(err)
+		}
+		version := doc["version"].(float64) + 1
+		now := time.Now().Add(-time.Hour) // of the one that writes it
+		doc["version"] = version
+		doc["experiments"].(map[string]any)["slow"] = map[string]any{
+			"revision": version, "started": now, "ends": now.Add(10 * time.Minute), "experiment": json.RawMessage(teapot),
+		}
+		s.store(t, encode(t, doc))
+		for i, n := range nodes {
+			eventually(t, func() error {
+				got, answer := n.call(t, "GET", "experiments/slow", "")
+				if left, _ := answer["time_left"].(float64); got != 200 || left < 500 || left > 600 {
+					return fmt.Errorf("node %d: got %d %v, want it to have ten minutes", i, got, answer)
+				}
+				return nil
+			})
+			n.find(t, `"msg":"experiment 'slow' comes from a node whose clock is about 1h0m[^"]* (behind) the clock`)
+		}
+		nodes[2].want(t, 204, "DELETE", "experiments/slow", "")
+	})
+
+	t.Run("halt among many", func(t *testing.T) {
+		var doc map[string]any
+		if err := json.Unmarshal(s.raw(t, nil), &doc); err != nil {
+			t.Fatal(err)
+		}
+		doc["version"] = doc["version"].(float64) + 1
+		for i := range 6000 {
+			doc["experiments"].(map[string]any)[fmt.Sprint("many", i)] = map[string]any{
+				"revision": doc["version"], "started": time.Now(), "ends": time.Now().Add(10 * time.Minute), "experiment": json.RawMessage(teapot),
+			}
+		}
+		s.store(t, encode(t, doc))
+		nodes[0].find(t, `"msg":"experiment started","experiment":"(many1)"`) // it has begun to take them over
+		nodes[1].want(t, 200, "POST", "halt", "")
+		allAnswer(t, nodes, 200) // how fast is held where time is not the machine's
+		eventually(t, func() error {
+			if got, answer := nodes[1].call(t, "POST", "resume", ""); got != 200 {
+				return fmt.Errorf("resume: got %d %v, want 200", got, answer)
+			}
+			return nil
+		})
+		eventually(t, func() error {
+			if got, answer := nodes[0].call(t, "PUT", "experiments/more", teapot); got != 201 {
+				return fmt.Errorf("PUT after resume: got %d %v, want 201", got, answer)
+			}
+			return nil
+		})
+		allAnswer(t, nodes, 418)
 	})
 
 	t.Run("bad experiment", func(t *testing.T) {
@@ -293,15 +377,20 @@ func testGroup(t *testing.T, s sharedStorage) {
 			"revision":   1e6,
 			"experiment": map[string]any{"points": []string{"p1"}, "faults": []any{map[string]any{"fault": "respond", "status_code": 418, "body_file": "/etc/passwd"}}},
 		}
-		data, err := json.Marshal(doc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.store(t, data)
+		s.store(t, encode(t, doc))
 		nodes[1].find(t, `"msg":"(ignoring a shared experiment)"`)
 		nodes[1].want(t, 404, "GET", "experiments/bad", "")
 		nodes[1].want(t, 200, "GET", "experiments/more", "")
 	})
+}
+
+func encode(t *testing.T, doc map[string]any) []byte {
+	t.Helper()
+	data, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 // TestShareFiles shares a folder.
