@@ -256,44 +256,48 @@ func (n *node) editRaw(before, now string) {
 
 // There is a most of experiments, and of bytes.
 func TestShareIsBounded(t *testing.T) {
-	storage := new(memory)
-	a, b := newNode(t, storage), newNode(t, storage)
-	must(t, a.put("first", "", nil))
-	a.edit(func(doc *document) {
-		for i := range MaxExperiments {
-			doc.Experiments[fmt.Sprint("e", i)] = record{Experiment: json.RawMessage(`{"points": ["*"], ` + closing + `}`), Revision: 1, Started: time.Now()}
+	synctest.Test(t, func(t *testing.T) {
+		storage := new(memory)
+		a, b := newNode(t, storage), newNode(t, storage)
+		must(t, a.put("first", "", nil))
+		a.edit(func(doc *document) { addMany(doc, MaxExperiments) })
+		for range 2 {
+			b.Sync(t.Context())
+			if got := len(b.List()); got != MaxExperiments {
+				t.Errorf("%d experiments, want %d", got, MaxExperiments)
+			}
+			b.edit(func(doc *document) { doc.next() })
 		}
-	})
-	for range 2 {
-		for b.Sync(t.Context()) {
+		if got := b.logs.FilterMessageSnippet("ignoring").Len(); got != 1 {
+			t.Errorf("%d lines tell of it, want 1", got)
 		}
-		if got := len(b.List()); got != MaxExperiments {
-			t.Errorf("%d experiments, want %d", got, MaxExperiments)
+		for name, err := range map[string]error{"put": b.put("more", "", nil), "put alone": alone(b.bench)} {
+			if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "caddy fault rm") {
+				t.Errorf("%s: got %v, want %v", name, err, ErrFull)
+			}
 		}
-		b.edit(func(doc *document) { doc.next() })
-	}
-	if got := b.logs.FilterMessageSnippet("ignoring").Len(); got != 1 {
-		t.Errorf("%d lines tell of it, want 1", got)
-	}
-	for name, err := range map[string]error{"put": b.put("more", "", nil), "put alone": alone(b.bench)} {
-		if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "caddy fault rm") {
-			t.Errorf("%s: got %v, want %v", name, err, ErrFull)
-		}
-	}
-	b.inStep("", false)
-	must(t, b.put("e1", "", nil)) // in the place of another
-	must(t, b.Member.Halt(halted("api")))
-	must(t, b.Resume(resumed()))
+		b.inStep("", false)
+		must(t, b.put("e1", "", nil)) // in the place of another
+		must(t, b.Member.Halt(halted("api")))
+		must(t, b.Resume(resumed()))
 
-	var err error
-	for i := 0; i < 20 && err == nil; i++ {
-		err = b.put(fmt.Sprint("large", i), `"note": "`+strings.Repeat("x", 1<<20)+`", `, nil)
+		b.edit(func(doc *document) {
+			doc.members["later"] = json.RawMessage(`"` + strings.Repeat("x", maxObject-1<<10) + `"`)
+		})
+		err := b.put("large", `"note": "`+strings.Repeat("x", 1<<10)+`", `, nil)
+		if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "bytes") {
+			t.Errorf("got %v, want %v", err, ErrFull)
+		}
+		b.inStep("", false)
+		must(t, b.put("small", "", nil))
+	})
+}
+
+// addMany adds so many experiments to a document.
+func addMany(doc *document, n int) {
+	for i := range n {
+		doc.Experiments[fmt.Sprint("e", i)] = record{Experiment: json.RawMessage(`{"points": ["*"], ` + closing + `}`), Revision: 2, Started: time.Now()}
 	}
-	if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "bytes") {
-		t.Errorf("got %v, want %v", err, ErrFull)
-	}
-	b.inStep("", false)
-	must(t, b.put("small", "", nil))
 }
 
 func alone(b *bench) error {
@@ -309,11 +313,7 @@ func TestShareHaltWhileAdopting(t *testing.T) {
 		storage := new(memory)
 		a, b := newNode(t, storage), newNode(t, storage)
 		must(t, a.put("first", "", nil))
-		a.edit(func(doc *document) {
-			for i := range 6000 {
-				doc.Experiments[fmt.Sprint("e", i)] = record{Experiment: json.RawMessage(`{"points": ["*"], ` + closing + `}`), Revision: 2, Started: time.Now()}
-			}
-		})
+		a.edit(func(doc *document) { addMany(doc, 500) })
 		load, loaded := b.bench.Store.load, 0
 		b.bench.Store.load = func(e *Experiment) (func(), error) {
 			if loaded++; loaded == 20 {
