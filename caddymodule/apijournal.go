@@ -1,11 +1,14 @@
 package caddymodule
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
+	"io"
+	"iter"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -29,18 +32,50 @@ func (a *api) getJournal(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer limit.stop()
 	if mentions(r.Header["Accept"], "text/event-stream") {
-		w.Header().Set("Content-Type", "text/event-stream")
 		if r.Method == http.MethodHead {
+			w.Header().Set("Content-Type", "text/event-stream")
 			return nil
 		}
 		return follow(w, r, q, limit)
 	}
-	return answer(w, http.StatusOK, journalView{process.journal.Entries(q)})
+	w.Header().Set("Content-Type", "application/json")
+	_ = writeEntries(w, process.journal.Entries(q)) // the client may have left
+	return nil
 }
 
-type journalView struct {
-	// Entries are the injected faults, the oldest first.
-	Entries []experiments.Entry `json:"entries"`
+// journalPiece is how much of a journal is written at a time.
+const journalPiece = 32 << 10
+
+// writeEntries writes the JSON that encode makes of an object with a list of
+// entries, the oldest first. They may be very many, so it keeps only a piece of
+// the text, and lets requests go first after each.
+func writeEntries(w io.Writer, entries iter.Seq[experiments.Entry]) error {
+	const indent = "  "
+	var e experiments.Entry
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent(indent+indent, indent)
+	text.WriteString("{\n" + indent + `"entries": [`)
+	before, end := "\n"+indent+indent, ""
+	for e = range entries {
+		text.WriteString(before)
+		if err := enc.Encode(&e); err != nil {
+			return err
+		}
+		text.Truncate(text.Len() - 1) // the end of the line
+		before, end = ",\n"+indent+indent, "\n"+indent
+		if text.Len() < journalPiece {
+			continue
+		}
+		if _, err := text.WriteTo(w); err != nil {
+			return err
+		}
+		runtime.Gosched()
+	}
+	text.WriteString(end + "]\n}\n")
+	_, err := text.WriteTo(w)
+	return err
 }
 
 // journalQuery reads the parameters rule, point, since and limit.
@@ -74,184 +109,9 @@ func since(params url.Values) (time.Time, error) {
 // emptyJournal forgets the entries, and sets no counter back.
 func (a *api) emptyJournal(w http.ResponseWriter, _ *http.Request) error {
 	process.journal.Empty()
+	process.counts.Send()
 	w.WriteHeader(http.StatusNoContent)
 	return nil
-}
-
-// keepAlive is how often a silent feed sends a comment, so that proxies do not
-// take it for dead.
-const keepAlive = 15 * time.Second
-
-// follow sends each entry as an event: `hit` when it begins, `done` when the
-// request is over. A client that comes back says by Last-Event-ID what it has.
-// With the parameter `rate` it gets at most so many hits a second, all that are
-// done of these, and each second an event `skipped` with the number of the other
-// hits.
-func follow(w http.ResponseWriter, r *http.Request, q experiments.Query, limit *feedLimit) error {
-	if seen := r.Header.Values("Last-Event-ID"); len(seen) == 1 { // two may contradict each other: then all are sent
-		if last, err := strconv.ParseUint(seen[0], 10, 64); err == nil {
-			q.AfterSeq = last
-		}
-	}
-	feed, entries := process.journal.Follow(q)
-	defer feed.Close()
-	ended := serverEnd(r)
-	out := &feedWriter{w, http.NewResponseController(w), ended}
-	defer out.within(feedPatience) // for what the server itself has to send
-	limit.began(entries)
-	if sendKnown(out, entries) != nil {
-		return nil // the client has left or does not read, or the server ends
-	}
-	ticker := time.NewTicker(keepAlive)
-	defer ticker.Stop()
-	for {
-		if out.flush() != nil {
-			return nil
-		}
-		var err error
-		select {
-		case e, open := <-feed.Entries:
-			if !open {
-				return nil // too slow; the client comes back with the last ID
-			}
-			if limit.take(e) {
-				err = sendEvent(out, e)
-			}
-		case <-limit.tick:
-			if skipped := limit.next(); skipped > 0 {
-				_, err = fmt.Fprintf(out, "event: skipped\ndata: %d\n\n", skipped) //nolint:gosec // an event stream is no HTML
-			}
-		case <-ticker.C:
-			_, err = fmt.Fprint(out, ": still here\n\n")
-		case <-r.Context().Done():
-			return nil
-		case <-ended.Done():
-			return nil
-		case <-process.exit.Done():
-			return nil
-		}
-		if err != nil {
-			return nil //nolint:nilerr // as above
-		}
-	}
-}
-
-// sendKnown sends the entries that are there when a feed begins, which may be
-// very many.
-func sendKnown(w http.ResponseWriter, entries []experiments.Entry) error {
-	if _, err := fmt.Fprint(w, ": journal\n\n"); err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if err := sendEvent(w, &e); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// feedPatience is how long a client may take for a piece of its feed.
-const feedPatience = 2 * time.Second
-
-// A feedWriter gives every Write its own time, and takes none when the server or
-// the process ends: a client that reads nothing, or slowly, must not hold up
-// that end.
-type feedWriter struct {
-	http.ResponseWriter
-	rc    *http.ResponseController
-	ended context.Context
-}
-
-func (w *feedWriter) Write(p []byte) (int, error) {
-	select {
-	case <-w.ended.Done():
-		return 0, http.ErrServerClosed
-	case <-process.exit.Done():
-		return 0, http.ErrServerClosed
-	default:
-		w.within(feedPatience)
-		return w.ResponseWriter.Write(p)
-	}
-}
-
-// flush sends what has been written. Until the next Write the deadline is far:
-// over HTTP/2 one that passes ends the reply, even while nothing is written.
-func (w *feedWriter) flush() error {
-	w.within(feedPatience)
-	defer w.within(2 * keepAlive)
-	return w.rc.Flush()
-}
-
-func (w *feedWriter) within(d time.Duration) {
-	_ = w.rc.SetWriteDeadline(time.Now().Add(d)) // a writer that knows none, such as a recorder, does not wait either
-}
-
-// feedLimit bounds how many hits a feed tells in a second.
-type feedLimit struct {
-	rate    int                 // 0: any number
-	sent    int                 // in this second
-	open    map[uint64]struct{} // told of, and not done
-	skipped int
-	tick    <-chan time.Time
-	stop    func()
-}
-
-func newFeedLimit(text string) (*feedLimit, error) {
-	if text == "" {
-		return &feedLimit{stop: func() {}}, nil
-	}
-	rate, err := strconv.Atoi(text)
-	if err != nil || rate < 1 {
-		return nil, refuse(http.StatusBadRequest, "rate: '%s' is no number above 0", text)
-	}
-	ticker := time.NewTicker(time.Second)
-	return &feedLimit{rate: rate, open: make(map[uint64]struct{}), tick: ticker.C, stop: ticker.Stop}, nil
-}
-
-// began notes hits that the feed begins with.
-func (l *feedLimit) began(entries []experiments.Entry) {
-	for _, e := range entries {
-		if l.rate > 0 && !e.Done {
-			l.open[e.Seq] = struct{}{}
-		}
-	}
-}
-
-// take reports whether one more event may be sent.
-func (l *feedLimit) take(e *experiments.Entry) bool {
-	switch _, open := l.open[e.Seq]; {
-	case l.rate == 0:
-		return true
-	case e.Done:
-		delete(l.open, e.Seq)
-		return open
-	case l.sent >= l.rate:
-		l.skipped++
-		return false
-	}
-	l.sent++
-	l.open[e.Seq] = struct{}{}
-	return true
-}
-
-// next begins a second and tells how many were left out in the last one.
-func (l *feedLimit) next() (skipped int) {
-	skipped = l.skipped
-	l.sent, l.skipped = 0, 0
-	return skipped
-}
-
-func sendEvent(w http.ResponseWriter, e *experiments.Entry) error {
-	data, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
-	name := "hit"
-	if e.Done {
-		name = "done"
-	}
-	_, err = fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", e.Seq, name, data) //nolint:gosec // an event stream is no HTML
-	return err
 }
 
 // serverEnds has a context for each server that has feeds, done when it shuts

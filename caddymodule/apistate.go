@@ -219,6 +219,7 @@ func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
 	for _, trigger := range triggers {
 		trigger.parser.brought.Reset()
 	}
+	process.counts.Send()
 	return answer(w, http.StatusOK, resetView{n})
 }
 

@@ -36,12 +36,13 @@ type verification struct {
 	point, rule     string
 	atLeast, atMost int
 	since           time.Time
+	sinceThen       *experiments.Counter // of the journal
 	limit           time.Duration
 }
 
 const (
 	maxVerifyWait = 10 * time.Minute      // how long a verification waits at most
-	verifyEvery   = 25 * time.Millisecond // and how often it counts meanwhile
+	verifyEvery   = 25 * time.Millisecond // and how often it counts meanwhile at most
 )
 
 func newVerification(params url.Values) (v verification, err error) {
@@ -117,11 +118,12 @@ func (v *verification) wanted() string {
 // to count. A server that ends, as one does for a reload, can tell neither.
 func (v *verification) wait(r *http.Request) (int, error) {
 	deadline := time.Now().Add(v.limit)
-	ticker := time.NewTicker(verifyEvery)
-	defer ticker.Stop()
+	over := time.NewTimer(v.limit)
+	defer over.Stop()
 	ended := serverEnd(r)
 	for {
 		last := !time.Now().Before(deadline)
+		changed := process.counts.Next() // before it counts, so as to miss none
 		count, all, err := v.count()
 		if err != nil {
 			return 0, err
@@ -130,7 +132,9 @@ func (v *verification) wait(r *http.Request) (int, error) {
 			return count, err
 		}
 		select {
-		case <-ticker.C:
+		case <-changed:
+			continue
+		case <-over.C:
 			continue
 		case <-r.Context().Done():
 		case <-ended.Done():
@@ -165,8 +169,7 @@ func (v *verification) count() (count int, all bool, err error) {
 	for _, t := range findTriggers(v.point, v.rule) {
 		count, known = count+int(t.hits()), true
 	}
-	e, on := v.experiment()
-	if e != nil && (on || !known) && (v.point == "" || slices.Contains(e.Points, v.point)) {
+	if e := v.experiment(known); e != nil && (v.point == "" || slices.Contains(e.Points, v.point)) {
 		count, known = count+int(e.Hits), true
 		err = v.checkPoint(e.Points)
 	}
@@ -176,22 +179,24 @@ func (v *verification) count() (count int, all bool, err error) {
 	case err != nil || v.since.IsZero():
 		return count, true, err
 	}
-	count, all = process.journal.Count(experiments.Query{Rule: v.rule, Point: v.point, Since: v.since})
+	if v.sinceThen == nil {
+		v.sinceThen = process.journal.Counter(experiments.Query{Rule: v.rule, Point: v.point, Since: v.since})
+	}
+	count, all = v.sinceThen.Count()
 	return count, all, nil
 }
 
-// experiment is what the one of that name has done that is on, or else the last
-// one that is over; nil if there is none.
-func (v *verification) experiment() (e *experiments.Past, on bool) {
+// experiment returns what the one of that name has done that is on, or else, if
+// nothing else is known by the name, the last one that has ended; nil if there is
+// none.
+func (v *verification) experiment(known bool) *experiments.Past {
 	if live := process.store.Get(v.rule); live != nil {
-		return &experiments.Past{Hits: live.Stats().Hits, Points: appliesTo(live)}, true
+		return &experiments.Past{Hits: live.Stats().Hits, Points: appliesTo(live)}
 	}
-	all := process.store.Past()
-	last := slices.IndexFunc(all, func(past experiments.Past) bool { return past.Name == v.rule })
-	if last < 0 {
-		return nil, false
+	if known {
+		return nil
 	}
-	return &all[last], false
+	return process.store.LastPast(v.rule)
 }
 
 // findTriggers are the triggers of that point which count under that name; empty

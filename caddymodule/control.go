@@ -28,7 +28,8 @@ type control struct {
 	store   *experiments.Store
 	journal *experiments.Journal
 	series  *experimentSeries
-	active  atomic.Int64 // requests that are hit just now
+	counts  experiments.Broadcast // to those who wait for a count to change
+	active  atomic.Int64          // requests that are hit just now
 
 	restored sync.Once                  // the switch, from the storage
 	saving   switchSaver                // the switch, to the storage
@@ -47,6 +48,7 @@ func newControl() *control {
 		journal: experiments.NewJournal(defaultJournal),
 		groups:  make(map[string]*experiments.Group),
 		series:  newExperimentSeries(),
+		counts:  experiments.Broadcast{Every: verifyEvery},
 	}
 	c.kept.Store(new(keptSwitch))
 	c.exit, c.beginExit = context.WithCancel(context.Background())
@@ -71,6 +73,7 @@ func (c *control) releaseOnExit() {
 
 // enter makes the app of a configuration that has begun to run the current one.
 func (c *control) enter(a *App) {
+	defer c.counts.Send()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.apps = append(c.apps, a)
@@ -78,6 +81,7 @@ func (c *control) enter(a *App) {
 
 // leave takes out one that has ceased to, or that has been given up.
 func (c *control) leave(a *App) {
+	defer c.counts.Send()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.apps = slices.DeleteFunc(c.apps, func(other *App) bool { return other == a })
@@ -93,6 +97,7 @@ func (c *control) settle() {
 		c.settleSwitch(false)
 	default:
 		c.journal.Resize(app.journalSize())
+		c.counts.Send()
 		c.settleSwitch(app.Halted)
 		app.Share.start()
 	}
@@ -238,6 +243,7 @@ func (c *control) switched(state experiments.State) {
 
 // experimentChanged tells of an experiment that begins, or of one that is over.
 func (c *control) experimentChanged(live *experiments.Live, why string) {
+	defer c.counts.Send()
 	switch why {
 	case "":
 		c.announce("experiment started", "fault_experiment_started", zap.String("experiment", live.Name), zap.String("note", live.Note))

@@ -300,10 +300,10 @@ func TestAppJournal(t *testing.T) {
 	for range 3 {
 		n.hit("/gone")
 	}
-	if got := len(process.journal.Entries(experiments.Query{})); got != 2 {
+	if got := len(slices.Collect(process.journal.Entries(experiments.Query{}))); got != 2 {
 		t.Errorf("%d entries, want 2", got)
 	}
-	e := process.journal.Entries(experiments.Query{Limit: 1})[0]
+	e := slices.Collect(process.journal.Entries(experiments.Query{Limit: 1}))[0]
 	if e.Seq != 3 || e.Point != "shop" || e.Rule != "gone" || e.Kind != "respond" || e.Method != "GET" || e.Host != "example.com" || e.Path != "/gone" || !e.Done {
 		t.Errorf("got %+v", e)
 	}
@@ -311,13 +311,13 @@ func TestAppJournal(t *testing.T) {
 	if err := next.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if got := len(process.journal.Entries(experiments.Query{})); got != 2 {
+	if got := len(slices.Collect(process.journal.Entries(experiments.Query{}))); got != 2 {
 		t.Errorf("%d entries, want 2 while the next configuration may be given up", got)
 	}
 	if err := n.app.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if got := len(process.journal.Entries(experiments.Query{})); got != 0 {
+	if got := len(slices.Collect(process.journal.Entries(experiments.Query{}))); got != 0 {
 		t.Errorf("%d entries, want none", got)
 	}
 	if err := next.Stop(); err != nil {
@@ -636,7 +636,7 @@ func TestTrace(t *testing.T) {
 	for _, kv := range s.attributes {
 		got = append(got, string(kv.Key)+"="+kv.Value.AsString())
 	}
-	e := process.journal.Entries(experiments.Query{})[0]
+	e := slices.Collect(process.journal.Entries(experiments.Query{}))[0]
 	want := []string{"fault.point=shop", "fault.rule=gone", "fault.kind=respond", "fault.id=" + e.ID.String()}
 	if !slices.Equal(got, want) || !strings.HasPrefix(e.Trace, "01000") {
 		t.Errorf("got %q and the trace %q in the journal, want %q", got, e.Trace, want)

@@ -1,12 +1,14 @@
 package caddymodule
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,12 +34,12 @@ func TestFeedRate(t *testing.T) {
 			known := process.journal.Add(&experiments.Entry{Rule: "r"})
 			go newAPI(nil).ServeHTTP(w, feedRequest(ctx, tt.query))
 			synctest.Wait()
-			var running []uint64
+			var running []*experiments.Record
 			for range 5 {
 				running = append(running, process.journal.Add(&experiments.Entry{Rule: "r"}))
 			}
-			for _, seq := range append(running, known) {
-				process.journal.Finish(seq, time.Second, 1)
+			for _, rec := range append(running, known) {
+				process.journal.Finish(rec, time.Second, 1)
 			}
 			time.Sleep(time.Second + time.Millisecond)
 			for range 2 {
@@ -193,4 +195,50 @@ func feedRequest(ctx context.Context, query string) *http.Request {
 	r := httptest.NewRequestWithContext(ctx, "GET", "/fault/journal"+query, nil)
 	r.Header.Set("Accept", "text/event-stream")
 	return r
+}
+
+// journalList is the reply that lists the journal.
+type journalList struct {
+	Entries []experiments.Entry `json:"entries"`
+}
+
+// The journal is written piece by piece, in the form of all other replies.
+func TestJournalText(t *testing.T) {
+	for _, n := range []int{0, 1, 2, 500} {
+		j := experiments.NewJournal(1000)
+		for i := range n {
+			rec := j.Add(&experiments.Entry{Rule: "r", Path: "/<&>\u2028" + strings.Repeat("a", i), Time: time.Unix(int64(i), 5)})
+			if i%2 == 0 {
+				j.Finish(rec, time.Second, i)
+			}
+		}
+		var got, want bytes.Buffer
+		if err := writeEntries(&got, j.Entries(experiments.Query{})); err != nil {
+			t.Fatal(err)
+		}
+		if err := encode(&want, journalList{append([]experiments.Entry{}, slices.Collect(j.Entries(experiments.Query{}))...)}); err != nil {
+			t.Fatal(err)
+		}
+		if got.String() != want.String() {
+			t.Errorf("got\n%s\nwant\n%s", &got, &want)
+		}
+	}
+}
+
+// Above the cap a feed is refused, and told what to do.
+func TestFeedCap(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		for range experiments.MaxFeeds {
+			feed, _, err := process.journal.Follow(experiments.Query{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer feed.Close()
+		}
+		w := httptest.NewRecorder()
+		newAPI(nil).ServeHTTP(w, feedRequest(t.Context(), ""))
+		if body := w.Body.String(); w.Code != 503 || !strings.Contains(body, "1000 feeds are open") || w.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("got %d %s", w.Code, body)
+		}
+	})
 }

@@ -90,6 +90,16 @@ func (in *injector) over(rule *rules.Rule) bool {
 // dry run is only told of; the hit is taken back when the rule is over, and above
 // max_active of the app. If it reports true, the caller calls letGo in the end.
 func (in *injector) allow(r *http.Request, d *rules.Decision) bool {
+	if !in.lets(r, d) {
+		process.counts.Send() // a dry run has counted, and what was taken back no longer does
+		return false
+	}
+	in.active.Inc()
+	return true
+}
+
+// lets is allow without what is left to do after it.
+func (in *injector) lets(r *http.Request, d *rules.Decision) bool {
 	if in.over(d.Rule) {
 		d.TakeBack()
 		in.passed(d.Rule, rules.ReasonOff)
@@ -115,7 +125,6 @@ func (in *injector) allow(r *http.Request, d *rules.Decision) bool {
 		in.passed(d.Rule, rules.ReasonOverflow)
 		return false
 	}
-	in.active.Inc()
 	return true
 }
 
@@ -140,7 +149,7 @@ func (in *injector) ended(rule *rules.Rule) (ctx context.Context, cancel context
 
 // finish completes the entry of the journal.
 func (in *injector) finish(inj *injection, size int) {
-	process.journal.Finish(inj.seq, time.Since(inj.began), size)
+	process.journal.Finish(inj.record, time.Since(inj.began), size)
 }
 
 // enter makes the entry of the journal for an injection.
@@ -157,5 +166,6 @@ func (in *injector) enter(r *http.Request, inj *injection, span trace.SpanContex
 		UpstreamStatus: inj.upstream,
 	}
 	entry.Take(r)
-	inj.seq = process.journal.Add(entry)
+	inj.record = process.journal.Add(entry)
+	process.counts.Send()
 }

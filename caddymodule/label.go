@@ -57,7 +57,7 @@ type injection struct {
 
 	upstream int // status of the reply on which the rule fired
 	began    time.Time
-	seq      uint64 // in the journal
+	record   *experiments.Record
 }
 
 // String is the ID of the hit, written out only when somebody wants to read it.

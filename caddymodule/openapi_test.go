@@ -119,7 +119,7 @@ var described = map[string]reflect.Type{
 	"ExplainedPoint":  reflect.TypeFor[explainPoint](),
 	"Explanation":     reflect.TypeFor[explainView](),
 	"Fault":           reflect.TypeFor[struct{ Fault string }](), // and what the kind has
-	"Journal":         reflect.TypeFor[journalView](),
+	"Journal":         reflect.TypeFor[journalList](),
 	"Kinds":           reflect.TypeFor[kindList](),
 	"Line":            reflect.TypeFor[lineView](),
 	"LineRefusal":     reflect.TypeFor[lineRefusal](),

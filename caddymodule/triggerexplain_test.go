@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -59,7 +60,7 @@ func TestExplainTrigger(t *testing.T) {
 	if got := testutil.ToFloat64(passedTotal.WithLabelValues("in", triggerRule, "trigger_refused")); got != 0 {
 		t.Errorf("%v refused triggers were counted", got)
 	}
-	if got := process.journal.Entries(experiments.Query{}); len(got) != 0 {
+	if got := slices.Collect(process.journal.Entries(experiments.Query{})); len(got) != 0 {
 		t.Errorf("the journal has %v", got)
 	}
 }

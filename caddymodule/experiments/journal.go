@@ -2,10 +2,13 @@ package experiments
 
 import (
 	"fmt"
+	"iter"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 )
@@ -99,104 +102,176 @@ func cut(text string, most int) string {
 	return text[:end] + "…"
 }
 
-// Journal remembers the last injected faults, and tells of new ones.
-type Journal struct {
-	mu      sync.Mutex
-	ring    []Entry
-	seq     uint64    // of the last entry
-	first   uint64    // the oldest that has not been emptied
-	lost    time.Time // of the latest entry that is not there any more
-	readers map[*Feed]struct{}
+// Record is an entry as the journal has it. Nobody changes it once it is there,
+// except that [Journal.Finish] completes it, so that it is read without a lock.
+type Record struct {
+	entry Entry         // as the hit began
+	ended atomic.Uint64 // the number of the event of its end; 0: the request goes on
+	took  time.Duration // known when it has ended
+	bytes int
 }
 
-// NewJournal is a journal of so many entries.
+// at returns the entry as it was after an event.
+func (rec *Record) at(event uint64) Entry {
+	e := rec.entry
+	if ended := rec.ended.Load(); ended > 0 && ended <= event {
+		e.Done, e.Duration, e.Bytes = true, rec.took.Seconds(), rec.bytes
+	}
+	return e
+}
+
+// ring has the last records, each at the place of its number.
+type ring []atomic.Pointer[Record]
+
+func (g ring) at(seq uint64) *atomic.Pointer[Record] { return &g[seq%uint64(len(g))] }
+
+// get returns the record of that number, or nil if it has been pushed out.
+func (g ring) get(seq uint64) *Record {
+	if rec := g.at(seq).Load(); rec != nil && rec.entry.Seq == seq {
+		return rec
+	}
+	return nil
+}
+
+// Journal remembers the last injected faults, and feeds its readers with new
+// ones. Each hit takes its lock, so nobody looks at records under it: readers
+// take a [view].
+type Journal struct {
+	news Broadcast // to the feeds
+
+	mu     sync.Mutex
+	ring   *ring // replaced when it is resized or emptied
+	spare  []Record
+	seq    uint64    // of the last record
+	first  uint64    // the oldest that has not been emptied
+	latest time.Time // of all records
+	lost   time.Time // of the latest record that is not there any more
+	events uint64    // the number of the last one
+	feeds  int
+	log    *log // nil: no feed is open
+}
+
+// NewJournal returns a journal of that many entries.
 func NewJournal(size int) *Journal {
-	return &Journal{ring: make([]Entry, size), first: 1, readers: make(map[*Feed]struct{})}
+	fresh := make(ring, size)
+	return &Journal{ring: &fresh, first: 1, news: Broadcast{Every: feedEvery}}
 }
 
 // Resize changes the number of entries; the last ones stay.
 func (j *Journal) Resize(size int) {
+	fresh := make(ring, size)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if size == len(j.ring) {
+	if size == len(*j.ring) {
 		return
 	}
-	ring := make([]Entry, size)
-	for seq := j.oldest(); seq <= j.seq; seq++ {
-		if e := j.at(seq); j.seq-seq < uint64(size) {
-			ring[seq%uint64(size)] = *e
+	before, oldest := j.ring, j.oldest()
+	j.ring, j.first = &fresh, oldest
+	for seq := oldest; seq <= j.seq; seq++ {
+		if rec := before.get(seq); seq >= j.oldest() {
+			fresh.at(seq).Store(rec)
 		} else {
-			j.lose(e)
+			j.lose(rec.entry.Time)
 		}
 	}
-	j.ring = ring
+	j.first = j.oldest()
 }
 
-// Add enters a hit and returns its number, for Finish.
-func (j *Journal) Add(e *Entry) (seq uint64) {
+// Empty forgets the entries. It resets no counter, and feeds still learn how the
+// requests end that go on.
+func (j *Journal) Empty() {
+	j.mu.Lock()
+	size := len(*j.ring)
+	j.mu.Unlock()
+	fresh := make(ring, size)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if size != len(*j.ring) { // resized meanwhile
+		fresh = make(ring, len(*j.ring))
+	}
+	j.lose(j.latest)
+	j.ring, j.spare, j.first = &fresh, nil, j.seq+1
+}
+
+// Add enters a hit and returns its record, for Finish.
+func (j *Journal) Add(e *Entry) *Record {
+	defer j.news.Send()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.seq++
-	e.Seq = j.seq
-	if len(j.ring) > 0 {
-		j.lose(j.at(e.Seq))
-		*j.at(e.Seq) = *e
-	} else {
-		j.lose(e)
+	rec := j.blank()
+	rec.entry = *e
+	rec.entry.Seq = j.seq
+	if e.Time.After(j.latest) {
+		j.latest = e.Time
 	}
-	j.tell(e)
-	return e.Seq
+	if len(*j.ring) == 0 {
+		j.lose(e.Time)
+	} else if before := j.ring.at(j.seq).Swap(rec); before != nil {
+		j.lose(before.entry.Time)
+	}
+	j.tell(rec, false)
+	return rec
 }
 
-// lose notes that an entry is not there any more. They may have come in another
+// slab is how many records are allocated at once: they fill 8 KiB.
+const slab = 36
+
+// blank returns a new record.
+func (j *Journal) blank() *Record {
+	if len(j.spare) == 0 {
+		j.spare = make([]Record, slab)
+	}
+	rec := &j.spare[0]
+	j.spare = j.spare[1:]
+	return rec
+}
+
+// lose notes that an entry is not there any more. Entries may come in another
 // order than by their times.
-func (j *Journal) lose(e *Entry) {
-	if e.Time.After(j.lost) {
-		j.lost = e.Time
+func (j *Journal) lose(at time.Time) {
+	if at.After(j.lost) {
+		j.lost = at
 	}
 }
 
-// Finish completes an entry when its request is over.
-func (j *Journal) Finish(seq uint64, took time.Duration, bytes int) {
+// Finish completes a record when its request has ended.
+func (j *Journal) Finish(rec *Record, took time.Duration, bytes int) {
+	defer j.news.Send()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if len(j.ring) == 0 {
+	if rec.ended.Load() > 0 {
 		return
 	}
-	e := j.at(seq)
-	if e.Seq != seq {
-		return // pushed out
-	}
-	e.Done, e.Duration, e.Bytes = true, took.Seconds(), bytes
-	j.tell(e)
-	if seq < j.first {
-		*e = Entry{} // emptied meanwhile
-	}
+	rec.took, rec.bytes = took, bytes
+	j.tell(rec, true)
 }
 
-// at is the place of an entry.
-func (j *Journal) at(seq uint64) *Entry { return &j.ring[seq%uint64(len(j.ring))] }
-
-// oldest is the number of the oldest entry that there is.
+// oldest returns the number of the oldest entry.
 func (j *Journal) oldest() uint64 {
-	if size := uint64(len(j.ring)); j.seq >= size {
+	if size := uint64(len(*j.ring)); j.seq >= size {
 		return max(j.first, j.seq-size+1)
 	}
 	return j.first
 }
 
-// Empty forgets the entries. It resets no counter. Those whose requests go on
-// are only hidden: a reader has yet to be told how they end.
-func (j *Journal) Empty() {
+// view is the journal at an instant. The lock has been released, so that hits
+// may push out what it can still name.
+type view struct {
+	*ring
+	oldest, last uint64 // numbers of records
+	event        uint64
+	lost         time.Time
+}
+
+func (j *Journal) view() view {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for i := range j.ring {
-		j.lose(&j.ring[i])
-		if j.ring[i].Done {
-			j.ring[i] = Entry{}
-		}
-	}
-	j.first = j.seq + 1
+	return j.viewLocked()
+}
+
+func (j *Journal) viewLocked() view {
+	return view{ring: j.ring, oldest: j.oldest(), last: j.seq, event: j.events, lost: j.lost}
 }
 
 // Query selects entries.
@@ -205,7 +280,7 @@ type Query struct {
 	Point    string    // "" for all
 	AfterSeq uint64    // only later ones
 	Since    time.Time // only these and later ones
-	Limit    int       // the last so many; 0 for all
+	Limit    int       // the last n; 0 for all
 }
 
 func (q *Query) wants(e *Entry) bool {
@@ -213,93 +288,30 @@ func (q *Query) wants(e *Entry) bool {
 		e.Seq > q.AfterSeq && !e.Time.Before(q.Since)
 }
 
-// Entries are those that q selects, the oldest first.
-func (j *Journal) Entries(q Query) []Entry {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.entries(q)
+// Entries returns those that q selects, the oldest first, as they are now.
+func (j *Journal) Entries(q Query) iter.Seq[Entry] {
+	v := j.view()
+	return v.entries(q)
 }
 
-// Count is how many entries q selects, and whether those are all of the process
-// since then. A journal of no size never knows.
-func (j *Journal) Count(q Query) (n int, all bool) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return len(j.entries(q)), len(j.ring) > 0 && j.lost.Before(q.Since)
-}
-
-func (j *Journal) entries(q Query) []Entry {
-	found := []Entry{}
-	for seq := j.oldest(); seq <= j.seq && len(j.ring) > 0; seq++ {
-		if e := j.at(seq); q.wants(e) {
-			found = append(found, *e)
+// entries finds the records at once, from the last one back, and reads them one
+// by one.
+func (v *view) entries(q Query) iter.Seq[Entry] {
+	var found []*Record
+	for seq := v.last; seq >= max(v.oldest, q.AfterSeq+1); seq-- {
+		if rec := v.get(seq); rec != nil && q.wants(&rec.entry) {
+			found = append(found, rec)
+			if len(found) == q.Limit {
+				break
+			}
 		}
 	}
-	if q.Limit > 0 && len(found) > q.Limit {
-		found = found[len(found)-q.Limit:]
-	}
-	return found
-}
-
-// feedSize is how many entries a reader may lag behind.
-const feedSize = 256
-
-// Feed is the live entries for one reader.
-type Feed struct {
-	// Entries has each entry twice, as it begins and when it is done, for all
-	// readers the same, which must not change it. It is closed when the reader
-	// is too slow.
-	Entries <-chan *Entry
-
-	journal *Journal
-	send    chan *Entry
-	query   Query
-}
-
-// Follow begins a feed of the entries that q selects. The entries that are there
-// already come back as well.
-func (j *Journal) Follow(q Query) (*Feed, []Entry) {
-	send := make(chan *Entry, feedSize)
-	f := &Feed{Entries: send, journal: j, send: send, query: q}
-	f.query.AfterSeq = 0 // what comes is later; and one known as begun may be done now
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if q.AfterSeq > j.seq {
-		f.query.AfterSeq, q.AfterSeq = 0, 0 // the reader has it from a process before this one
-	}
-	j.readers[f] = struct{}{}
-	return f, j.entries(q)
-}
-
-// tell sends an entry to the readers, who must not hold up a request.
-func (j *Journal) tell(e *Entry) {
-	if len(j.readers) == 0 {
-		return
-	}
-	sent := *e // the one in the ring will change
-	for f := range j.readers {
-		if !f.query.wants(&sent) {
-			continue
-		}
-		select {
-		case f.send <- &sent:
-		default:
-			j.drop(f)
+	event := v.event
+	return func(yield func(Entry) bool) {
+		for _, rec := range slices.Backward(found) {
+			if !yield(rec.at(event)) {
+				return
+			}
 		}
 	}
-}
-
-// drop ends a feed.
-func (j *Journal) drop(f *Feed) {
-	if _, ok := j.readers[f]; ok {
-		delete(j.readers, f)
-		close(f.send)
-	}
-}
-
-// Close ends the feed.
-func (f *Feed) Close() {
-	f.journal.mu.Lock()
-	defer f.journal.mu.Unlock()
-	f.journal.drop(f)
 }

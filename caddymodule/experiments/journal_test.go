@@ -3,6 +3,7 @@ package experiments
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -11,12 +12,13 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // seqs are the numbers of the entries.
-func seqs(entries []Entry) string {
+func seqs(entries iter.Seq[Entry]) string {
 	var numbers []string
-	for _, e := range entries {
+	for e := range entries {
 		numbers = append(numbers, fmt.Sprint(e.Seq))
 	}
 	return strings.Join(numbers, " ")
@@ -32,9 +34,10 @@ func wantSeqs(t *testing.T, j *Journal, q Query, want string) {
 func TestJournal(t *testing.T) {
 	j := NewJournal(4)
 	wantSeqs(t, j, Query{}, "")
+	var records []*Record
 	start := time.Now()
 	for i, rule := range []string{"a", "b", "a", "b", "a", "b"} {
-		j.Add(&Entry{Rule: rule, Point: fmt.Sprint("p", i/3), Time: start.Add(time.Duration(i) * time.Second)})
+		records = append(records, j.Add(&Entry{Rule: rule, Point: fmt.Sprint("p", i/3), Time: start.Add(time.Duration(i) * time.Second)}))
 	}
 	wantSeqs(t, j, Query{}, "3 4 5 6")
 	wantSeqs(t, j, Query{Rule: "a"}, "3 5")
@@ -44,13 +47,21 @@ func TestJournal(t *testing.T) {
 	wantSeqs(t, j, Query{Since: start.Add(4 * time.Second)}, "5 6")
 	wantSeqs(t, j, Query{AfterSeq: 4}, "5 6")
 
-	j.Finish(2, time.Second, 10) // pushed out
-	j.Finish(5, 1500*time.Millisecond, 54)
-	if e := j.Entries(Query{AfterSeq: 4})[0]; !e.Done || e.Duration != 1.5 || e.Bytes != 54 {
+	before := j.Entries(Query{AfterSeq: 4})
+	j.Finish(records[1], time.Second, 10) // pushed out
+	j.Finish(records[4], 1500*time.Millisecond, 54)
+	j.Finish(records[4], time.Second, 1) // a second time is no harm
+	if e := slices.Collect(j.Entries(Query{AfterSeq: 4}))[0]; !e.Done || e.Duration != 1.5 || e.Bytes != 54 {
 		t.Errorf("got %+v", e)
+	}
+	if e := slices.Collect(before)[0]; e.Done || e.Duration != 0 || e.Bytes != 0 {
+		t.Errorf("got %+v, want it as it was when it was asked for", e)
 	}
 	j.Empty()
 	wantSeqs(t, j, Query{}, "")
+	if got := seqs(before); got != "5 6" {
+		t.Errorf("got %q, want what was there when it was asked for", got)
+	}
 	j.Add(&Entry{})
 	wantSeqs(t, j, Query{}, "7")
 }
@@ -98,7 +109,7 @@ func TestJournalKeepsNoLine(t *testing.T) {
 	const entries, line = 50, 1 << 20
 	for _, size := range []int{entries, 0} {
 		j := NewJournal(size)
-		feed, _ := j.Follow(Query{})
+		feed, _ := follow(t, j, Query{})
 		before := heap()
 		for range entries {
 			text := "GET /path?" + strings.Repeat("a", line)
@@ -113,8 +124,8 @@ func TestJournalKeepsNoLine(t *testing.T) {
 	}
 }
 
-// An emptied journal has let go of its entries; a request that goes on still
-// ends for the readers.
+// An emptied journal has released its entries; a request that goes on still ends
+// for the readers.
 func TestJournalEmptyFrees(t *testing.T) {
 	const size = 5000
 	j := NewJournal(size)
@@ -127,17 +138,34 @@ func TestJournalEmptyFrees(t *testing.T) {
 	if freed := full - heap(); freed < size*maxText*9/10 {
 		t.Errorf("%d bytes have been freed, want those of %d paths of %d bytes", freed, size, maxText)
 	}
-	feed, known := j.Follow(Query{})
+	feed, known := follow(t, j, Query{})
 	defer feed.Close()
 	j.Finish(running, time.Second, 1)
-	if e := <-feed.Entries; e.Seq != running || !e.Done || len(known) != 0 {
-		t.Errorf("got %+v, and %d entries before", e, len(known))
+	wantEvents(t, feed, fmt.Sprint(running.entry.Seq, " done"))
+	if known != "" {
+		t.Errorf("got entries %q before", known)
 	}
-	if e := j.at(running); *e != (Entry{}) {
-		t.Errorf("%+v is still there", e)
-	}
-	j.Finish(running, time.Second, 1)
 	wantSeqs(t, j, Query{}, "")
+}
+
+// A journal takes memory for what is in it. The bound is that of a ring of
+// entries, which it was once, and of what the allocator adds.
+func TestJournalMemory(t *testing.T) {
+	const size = 20_000
+	before := heap()
+	j := NewJournal(size)
+	if empty := heap() - before; empty > 10*size {
+		t.Errorf("an empty journal of %d takes %d bytes", size, empty)
+	}
+	for range 3 * size {
+		j.Finish(j.Add(&Entry{}), time.Second, 1)
+	}
+	each := (heap() - before) / size
+	t.Logf("%d bytes an entry of %d", each, unsafe.Sizeof(Entry{}))
+	if most := int(unsafe.Sizeof(Entry{})) + 48; each > most {
+		t.Errorf("%d bytes an entry, want at most %d", each, most)
+	}
+	runtime.KeepAlive(j)
 }
 
 // heap is the memory in use.
@@ -155,7 +183,7 @@ func TestJournalCount(t *testing.T) {
 	j := NewJournal(3)
 	want := func(since, n int, complete bool) {
 		t.Helper()
-		if got, all := j.Count(Query{Rule: "a", Since: at(since)}); got != n || all != complete {
+		if got, all := j.Counter(Query{Rule: "a", Since: at(since)}).Count(); got != n || all != complete {
 			t.Errorf("since %d: got %d entries, all of them: %v, want %d, %v", since, got, all, n, complete)
 		}
 	}
@@ -187,75 +215,6 @@ func TestJournalCount(t *testing.T) {
 	want(9, 0, true)
 }
 
-func TestJournalFollow(t *testing.T) {
-	j := NewJournal(10)
-	first := j.Add(&Entry{Rule: "a"})
-	j.Add(&Entry{Rule: "b"})
-	feed, known := j.Follow(Query{Rule: "a", AfterSeq: first})
-	if got := seqs(known); got != "" {
-		t.Errorf("got known entries %q, want none", got)
-	}
-	j.Finish(first, time.Second, 1) // it had only begun for the reader
-	j.Add(&Entry{Rule: "b"})
-	j.Add(&Entry{Rule: "a"})
-	for _, want := range []struct {
-		seq  uint64
-		done bool
-	}{{1, true}, {4, false}} {
-		if e := <-feed.Entries; e.Seq != want.seq || e.Done != want.done {
-			t.Errorf("got entry %d done %v, want %d done %v", e.Seq, e.Done, want.seq, want.done)
-		}
-	}
-	feed.Close()
-	feed.Close() // a second time is no harm
-	if _, open := <-feed.Entries; open {
-		t.Error("the feed is still open")
-	}
-	j.Add(&Entry{Rule: "a"})
-}
-
-// A reader that has followed the process before gets everything.
-func TestJournalFollowAfterRestart(t *testing.T) {
-	j := NewJournal(10)
-	j.Add(&Entry{})
-	feed, known := j.Follow(Query{AfterSeq: 5000})
-	defer feed.Close()
-	if got := seqs(known); got != "1" {
-		t.Errorf("got known entries %q, want 1", got)
-	}
-	j.Add(&Entry{})
-	if e := <-feed.Entries; e.Seq != 2 {
-		t.Errorf("got entry %d, want 2", e.Seq)
-	}
-}
-
-// A reader that is too slow is dropped; requests and the other readers go on.
-func TestJournalSlowReader(t *testing.T) {
-	j := NewJournal(10)
-	slow, _ := j.Follow(Query{})
-	quick, _ := j.Follow(Query{})
-	for range feedSize + 1 {
-		j.Add(&Entry{})
-		<-quick.Entries
-	}
-	if n := len(slow.Entries); n != feedSize {
-		t.Errorf("%d entries wait, want %d", n, feedSize)
-	}
-	last := uint64(0)
-	for e := range slow.Entries { // ends, for it is closed
-		last = e.Seq
-	}
-	if last != feedSize {
-		t.Errorf("the last entry was %d, want %d", last, feedSize)
-	}
-	j.Add(&Entry{})
-	if e := <-quick.Entries; e.Seq != feedSize+2 {
-		t.Errorf("got entry %d", e.Seq)
-	}
-	quick.Close()
-	slow.Close()
-}
-
 func TestEntryJSON(t *testing.T) {
 	text, err := json.Marshal(Entry{Seq: 1, ID: 0xab, Rule: "a"})
 	if err != nil || !strings.Contains(string(text), `"id":"00000000000000ab"`) || strings.Contains(string(text), "upstream_status") {
@@ -269,12 +228,22 @@ func TestJournalConcurrently(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 4 {
 		wg.Go(func() {
+			counter := j.Counter(Query{})
 			for n := range 300 {
-				feed, _ := j.Follow(Query{})
-				j.Finish(j.Add(&Entry{}), 0, 0)
-				if entries := j.Entries(Query{}); !slices.IsSortedFunc(entries, func(a, b Entry) int { return int(a.Seq) - int(b.Seq) }) {
-					t.Errorf("out of order: %s", seqs(entries))
+				feed, _, err := j.Follow(Query{})
+				if err != nil {
+					t.Error(err)
+					return
 				}
+				j.Finish(j.Add(&Entry{}), 0, 0)
+				entries := slices.Collect(j.Entries(Query{}))
+				if !slices.IsSortedFunc(entries, func(a, b Entry) int { return int(a.Seq) - int(b.Seq) }) {
+					t.Errorf("out of order: %v", entries)
+				}
+				if _, err := feed.Next(); err != nil {
+					t.Error(err)
+				}
+				counter.Count()
 				if n%50 == i {
 					j.Resize(8 + i)
 					j.Empty()

@@ -65,3 +65,17 @@ func (s *Store) Past() []Past {
 	s.forget()
 	return slices.Clone(s.past)
 }
+
+// LastPast returns the last experiment of that name that has been over for less
+// than an hour; nil if there is none.
+func (s *Store) LastPast(name string) *Past {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget()
+	last := slices.IndexFunc(s.past, func(past Past) bool { return past.Name == name })
+	if last < 0 {
+		return nil
+	}
+	past := s.past[last]
+	return &past
+}
