@@ -46,9 +46,13 @@ func (a *api) getJournal(w http.ResponseWriter, r *http.Request) error {
 // journalPiece is how much of a journal is written at a time.
 const journalPiece = 32 << 10
 
+// journalTurn is for the one who encodes a piece: many who read a whole journal
+// must not keep all processors from requests.
+var journalTurn sync.Mutex
+
 // writeEntries writes the JSON that encode makes of an object with a list of
 // entries, the oldest first. They may be very many, so it keeps only a piece of
-// the text, and lets requests go first after each.
+// the text.
 func writeEntries(w io.Writer, entries iter.Seq[experiments.Entry]) error {
 	const indent = "  "
 	var e experiments.Entry
@@ -58,6 +62,8 @@ func writeEntries(w io.Writer, entries iter.Seq[experiments.Entry]) error {
 	enc.SetIndent(indent+indent, indent)
 	text.WriteString("{\n" + indent + `"entries": [`)
 	before, end := "\n"+indent+indent, ""
+	journalTurn.Lock()
+	defer journalTurn.Unlock()
 	for e = range entries {
 		text.WriteString(before)
 		if err := enc.Encode(&e); err != nil {
@@ -68,13 +74,20 @@ func writeEntries(w io.Writer, entries iter.Seq[experiments.Entry]) error {
 		if text.Len() < journalPiece {
 			continue
 		}
-		if _, err := text.WriteTo(w); err != nil {
+		if err := writePiece(w, &text); err != nil {
 			return err
 		}
-		runtime.Gosched()
 	}
 	text.WriteString(end + "]\n}\n")
+	return writePiece(w, &text)
+}
+
+// writePiece writes the text while others have their turn.
+func writePiece(w io.Writer, text *bytes.Buffer) error {
+	journalTurn.Unlock()
+	defer journalTurn.Lock()
 	_, err := text.WriteTo(w)
+	runtime.Gosched()
 	return err
 }
 
