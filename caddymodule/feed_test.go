@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -241,4 +242,57 @@ func TestFeedCap(t *testing.T) {
 			t.Errorf("got %d %s", w.Code, body)
 		}
 	})
+}
+
+// sampled notes when it is written to and flushed.
+type sampled struct {
+	header  http.Header
+	late    time.Duration // the longest way of a hit
+	hits    int
+	flushes int
+}
+
+func (s *sampled) Header() http.Header { return s.header }
+func (s *sampled) WriteHeader(int)     {}
+func (s *sampled) Flush()              { s.flushes++ }
+func (s *sampled) Write(p []byte) (int, error) {
+	if _, data, ok := bytes.Cut(p, []byte("event: hit\ndata: ")); ok {
+		var e experiments.Entry
+		if err := json.Unmarshal(data, &e); err != nil {
+			return 0, err
+		}
+		s.hits++
+		s.late = max(s.late, time.Since(e.Time))
+	}
+	return len(p), nil
+}
+
+// A feed is not woken for each hit, and yet tells of it within 100 ms.
+func TestFeedTellsTogether(t *testing.T) {
+	const hits, every = 400, 5 * time.Millisecond // two seconds
+	for _, tt := range []struct {
+		query string
+		hits  int
+	}{{"", hits}, {"?rate=10", 20}} {
+		inBubble(t, func(t *testing.T) {
+			ctx, leave := context.WithCancel(t.Context())
+			w := &sampled{header: make(http.Header)}
+			go newAPI(nil).ServeHTTP(w, feedRequest(ctx, tt.query))
+			synctest.Wait()
+			time.Sleep(time.Microsecond) // the hits are between the seconds of the feed
+			for range hits {
+				hitJournal()
+				time.Sleep(every)
+			}
+			time.Sleep(time.Second - 2*time.Microsecond)
+			leave()
+			synctest.Wait()
+			if w.hits != tt.hits || w.late > 100*time.Millisecond {
+				t.Errorf("%q: got %d hits, at most %v late, want %d", tt.query, w.hits, w.late, tt.hits)
+			}
+			if most := 2000/80 + 5; w.flushes > most {
+				t.Errorf("%q: flushed %d times for %d hits in two seconds, want at most %d", tt.query, w.flushes, hits, most)
+			}
+		})
+	}
 }

@@ -39,10 +39,8 @@ func (rl *Rule) SwitchOff(off bool) { rl.counters.off.Store(off) }
 func (rl *Rule) Reset() { rl.counters.reset() }
 
 func (c *counters) reset() {
+	fresh := newKeys(c.keys) // to delete a million keys takes long, and hits wait for the lock
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hits, c.all = 0, tally{}
-	if c.byKey != nil {
-		c.byKey.Purge()
-	}
+	c.hits, c.all, c.byKey = 0, tally{}, fresh
 }

@@ -53,19 +53,23 @@ type counters struct {
 	off    atomic.Bool  // switched off while running
 	active atomic.Int64 // requests held
 
+	keys int // how many it keeps; 0: all requests are counted together
+
 	mu    sync.Mutex
 	hits  uint64 // of all keys
 	all   tally
-	byKey *simplelru.LRU[string, *tally] // instead of all; nil without per
+	byKey *simplelru.LRU[string, *tally] // instead of all; nil without keys
 }
 
 // newCounters is for as many keys at once; 0 counts all requests together.
 func newCounters(since time.Time, keys int) *counters {
-	c := &counters{since: since, gone: make(chan struct{})}
-	if keys > 0 {
-		c.byKey, _ = simplelru.NewLRU[string, *tally](keys, nil) // it refuses sizes below 1 only
-	}
-	return c
+	return &counters{since: since, gone: make(chan struct{}), keys: keys, byKey: newKeys(keys)}
+}
+
+// newKeys has none of that many keys.
+func newKeys(keys int) *simplelru.LRU[string, *tally] {
+	lru, _ := simplelru.NewLRU[string, *tally](keys, nil) // it refuses sizes below 1 only, and is nil then
+	return lru
 }
 
 // Destruct is called when the last point has let go of the rule.
