@@ -12,6 +12,7 @@ import (
 //
 // The zero value wakes for each piece of news.
 type Broadcast struct {
+	// Every is the interval.
 	Every time.Duration
 
 	awaited atomic.Bool // somebody waits, and no wake is on its way

@@ -132,7 +132,7 @@ func (f *Feed) Next() (*Event, error) {
 			return e, nil
 		}
 	}
-	return nil, nil //nolint:nilnil // there is none, which is no error
+	return nil, nil
 }
 
 // Close ends the feed.
