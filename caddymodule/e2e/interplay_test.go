@@ -226,15 +226,6 @@ func TestHandleErrors(t *testing.T) {
 	})
 }
 
-// TestTemplates never runs an injected body.
-func TestTemplates(t *testing.T) {
-	up := serve(t, echo)
-	directives := "templates\nfault /f {\nrespond 551 `{{\"run\"}}` {\ncontent_type text/html\n}\n}\n" + up.proxy()
-	overEach(t, config{site: directives}, func(t *testing.T, c *client) {
-		wantReply(t, c.get(t, "/f"), 551, `{{"run"}}`)
-	})
-}
-
 // TestMatchers picks requests by other things than their path.
 func TestMatchers(t *testing.T) {
 	up := serve(t, echo)

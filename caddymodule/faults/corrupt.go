@@ -53,9 +53,14 @@ func (*Corrupt) Untrusted(*Limits) error { return nil }
 
 // ServeHTTP calls next with a writer that garbles.
 func (f *Corrupt) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	shield, err := newShield(w)
+	if err != nil {
+		return err
+	}
 	return serveShaped(w, r, next, &garbler{
-		width: 100 / f.Percent,
-		rand:  HitFrom(r.Context()).Rand(),
+		width:  100 / f.Percent,
+		rand:   HitFrom(r.Context()).Rand(),
+		shield: shield,
 	})
 }
 
@@ -64,12 +69,13 @@ func (f *Corrupt) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // one byte in each. So the number of changed bytes is right also for a small
 // body, and they stand in no order.
 type garbler struct {
-	width float64 // of a stratum
-	rand  *rand.Rand
-	seen  int64   // bytes of the body so far
-	next  int64   // the byte to change
-	count float64 // strata that are done
-	buf   []byte
+	width  float64 // of a stratum
+	rand   *rand.Rand
+	shield shield
+	seen   int64   // bytes of the body so far
+	next   int64   // the byte to change
+	count  float64 // strata that are done
+	buf    []byte
 }
 
 // maxGarbled is how much of a body is copied at a time, to be changed.
@@ -77,6 +83,7 @@ const maxGarbled = 32 << 10
 
 // begin finds the first byte. It is within the body.
 func (g *garbler) begin(header http.Header, length int64) bool {
+	g.shield.raise() // by chance the text becomes an action, which nobody wrote
 	dropValidators(header)
 	width := g.width
 	if length > 0 {

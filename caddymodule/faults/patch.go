@@ -116,10 +116,18 @@ func (f *Patch) Validate() error {
 
 // ServeHTTP calls next with a writer that changes its reply.
 func (f *Patch) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	var shield shield
+	if f.changesText() {
+		var err error
+		if shield, err = newShield(w); err != nil {
+			return err
+		}
+	}
 	pw := &patchWriter{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		fault:                 f,
 		r:                     r,
+		shield:                shield,
 	}
 	defer pw.breakOff()
 	if err := next.ServeHTTP(pw, r); err != nil {
@@ -146,6 +154,9 @@ func (f *Patch) newCode(code int) int {
 }
 
 func (f *Patch) changesBody() bool { return f.JSON != nil || f.Pad > 0 }
+
+// changesText reports whether the body changes, or what it is taken for.
+func (f *Patch) changesText() bool { return f.changesBody() || f.Headers.sets("Content-Type") }
 
 // Why a reply passes unchanged.
 const (

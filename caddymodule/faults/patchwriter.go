@@ -21,9 +21,10 @@ import (
 type patchWriter struct {
 	caddyhttp.ResponseWriterWrapper // towards the client
 
-	fault *Patch
-	r     *http.Request
-	state patchState
+	fault  *Patch
+	r      *http.Request
+	shield shield // of a text that changes
+	state  patchState
 
 	code     int         // of the held reply
 	encoding string      // of its body
@@ -119,6 +120,7 @@ func dropOldBody(header http.Header) {
 // send sends the head, changed as configured.
 func (pw *patchWriter) send(code int) {
 	pw.state = patchStreams
+	pw.shield.raise()
 	pw.fault.fields.apply(pw.Header(), Replacer(pw.r))
 	pw.fault.line.Arm(pw.r)
 	pw.ResponseWriter.WriteHeader(pw.fault.newCode(code))

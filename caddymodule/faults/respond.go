@@ -195,6 +195,9 @@ func (f *Respond) Untrusted(*Limits) error {
 
 // ServeHTTP writes the reply.
 func (f *Respond) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if err := raiseShield(w); err != nil {
+		return err
+	}
 	h := w.Header()
 	repl, body := f.compose(h, r)
 	if f.Close && r.ProtoMajor < 3 { // HTTP/3 clients refuse a reply with that field

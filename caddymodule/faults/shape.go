@@ -130,7 +130,7 @@ func (sw *shapeWriter) WriteHeader(code int) {
 		sw.wroteHead = true
 		sw.upgraded = code == http.StatusSwitchingProtocols
 		if sw.r.Method != http.MethodHead && code != http.StatusNoContent && code != http.StatusNotModified {
-			sw.shaped = sw.shaper.begin(sw.Header(), sw.length())
+			sw.shaped = !sw.out.ended() && sw.shaper.begin(sw.Header(), sw.length())
 		}
 	}
 	sw.ResponseWriter.WriteHeader(code)

@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// page is an upstream whose pages are templates of the site.
+func page(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	if strings.HasSuffix(r.URL.Path, "/json") {
+		h.Set("Content-Type", "application/json")
+	}
+	h.Set("Etag", `"v1"`)
+	_, _ = io.WriteString(w, `{"a": "{{len "four"}} <<len "four">>"}`)
+}
+
+// The page as the upstream sends it, and by each kind of delimiters.
+const (
+	pageRaw    = `{"a": "{{len "four"}} <<len "four">>"}`
+	pageBraces = `{"a": "4 <<len "four">>"}`
+	pageAngles = `{"a": "{{len "four"}} 4"}`
+)
+
+// eachTemplates runs a test with the templates directive, with the delimiters of
+// its own and others.
+func eachTemplates(t *testing.T, test func(t *testing.T, directive, executed string)) {
+	t.Run("braces", func(t *testing.T) {
+		test(t, "templates {\nmime text/html text/plain application/json\n}\n", pageBraces)
+	})
+	t.Run("angles", func(t *testing.T) {
+		test(t, "templates {\nmime text/html text/plain application/json\nbetween << >>\n}\n", pageAngles)
+	})
+}
+
+// TestTemplates never executes the text of a fault, wherever it comes from. A
+// reply that only comes late, or is cut, is executed as it is without a fault.
+func TestTemplates(t *testing.T) {
+	up := serve(t, page)
+	eachTemplates(t, func(t *testing.T, directive, executed string) {
+		site := "encode\nheader >X-Late yes\n" + directive
+		handle := func(path, point string) {
+			site += fmt.Sprintf("handle %s {\n%s\n%s\n}\n", path, point, up.proxy())
+		}
+		for _, phase := range phases {
+			handle("/"+phase+"/html", "fault {\nphase "+phase+"\nrespond 551 `{http.request.header.Y}"+pageRaw+"` {\ncontent_type text/html\n}\n}")
+			handle("/"+phase+"/json", "fault {\nphase "+phase+"\nrespond 551 `"+pageRaw+"`\n}")
+			handle("/"+phase+"/pad", "fault {\nphase "+phase+"\npatch {\npad 50B\n}\n}")
+			handle("/"+phase+"/typed", "fault {\nphase "+phase+"\npatch {\nheader Content-Type text/plain\n}\n}")
+			handle("/"+phase+"/corrupt", "fault {\nphase "+phase+"\ncorrupt 1%\n}")
+			handle("/"+phase+"/delay", "fault {\nphase "+phase+"\ndelay 1ms\n}")
+			handle("/"+phase+"/clean", "fault {\nphase "+phase+"\ntruncate "+fmt.Sprint(len(pageRaw)-1)+"B clean\n}")
+			handle("/"+phase+"/status", "fault {\nphase "+phase+"\npatch {\nstatus 551\n}\n}")
+			handle("/"+phase+"/passes/json", "fault {\nphase "+phase+"\npatch {\njson `{}`\n}\n}")
+			handle("/"+phase+"/both", "fault {\nphase "+phase+"\npatch {\npad 50B\n}\n}\nroute {\nfault {\nphase response\nrespond 551 `"+pageRaw+"`\n}\n")
+			site = strings.TrimSuffix(site, "}\n") + "}\n}\n"
+		}
+		everywhere(t, config{site: site + up.proxy()}, func(t *testing.T, c *client) {
+			get := func(path string, status int) *reply {
+				t.Helper()
+				r := c.request(t, "GET", path, nil)
+				r.Header.Set("Y", pageRaw)
+				got := c.do(t, r)
+				if got.StatusCode != status || got.Header.Get("X-Late") != "yes" {
+					t.Errorf("%s: got %d, header %v, want %d", path, got.StatusCode, got.Header, status)
+				}
+				return got
+			}
+			want := func(path string, status int, contentType, body string) {
+				t.Helper()
+				if got := get(path, status); got.body != body || got.Header.Get("Content-Type") != contentType {
+					t.Errorf("%s: got %q %q, want %q %q", path, got.Header.Get("Content-Type"), got.body, contentType, body)
+				}
+			}
+			const html = "text/html; charset=utf-8"
+			escaped := strings.NewReplacer(`"`, "&#34;", "<", "&lt;", ">", "&gt;").Replace(pageRaw)
+			for _, phase := range phases {
+				want("/"+phase+"/html", 551, "text/html", escaped+pageRaw)
+				want("/"+phase+"/json", 551, "text/plain; charset=utf-8", pageRaw)
+				want("/"+phase+"/pad", 200, html, pageRaw+strings.Repeat(" ", 50-len(pageRaw)))
+				want("/"+phase+"/typed", 200, "text/plain", pageRaw)
+				want("/"+phase+"/both", 551, "text/plain; charset=utf-8", pageRaw+strings.Repeat(" ", 50-len(pageRaw)))
+				if got := get("/"+phase+"/corrupt", 200); differences(got.body, []byte(pageRaw)) != 1 {
+					t.Errorf("corrupt: got %q, want %q but for a byte", got.body, pageRaw)
+				}
+				want("/"+phase+"/delay", 200, html, executed)
+				want("/"+phase+"/clean", 200, html, strings.TrimSuffix(executed, "}"))
+				want("/"+phase+"/status", 551, html, executed)
+				want("/"+phase+"/passes/json", 200, "application/json", executed)
+			}
+			want("/plain", 200, html, executed)
+		})
+	})
+}
+
+// TestTemplatesExperiment never executes the text of an experiment.
+func TestTemplatesExperiment(t *testing.T) {
+	eachTemplates(t, func(t *testing.T, directive, _ string) {
+		overEach(t, config{admin: true, site: directive + "handle {\nfault\nrespond none\n}"}, func(t *testing.T, c *client) {
+			c.wantAdmin(t, 201, "PUT", "/experiments/strange",
+				`{"points": ["*"], "ttl": "1m", "faults": [{"fault": "respond", "status_code": 418, "body": "{{env \"PATH\"}}<<env \"PATH\">>{http.request.header.Y}", "content_type": "text/plain"}]}`, "")
+			r := c.request(t, "GET", "/", nil)
+			r.Header.Set("Y", pageRaw)
+			wantReply(t, c.do(t, r), 418, `{{env "PATH"}}<<env "PATH">>`+pageRaw)
+			c.wantAdmin(t, 204, "DELETE", "/experiments/strange", "", "")
+		})
+	})
+}
+
+// TestTemplatesBetween lets other directives stand between templates and the
+// fault: each does its work on the reply, and the text is not executed.
+func TestTemplatesBetween(t *testing.T) {
+	for name, tt := range map[string]struct {
+		between     string
+		status      int
+		contentType string
+	}{
+		"header":         {"header >Content-Type text/html", 551, "text/html"},
+		"encode":         {"encode {\nmatch status 551\nminimum_length 1\n}", 551, "text/plain; charset=utf-8"},
+		"replace_status": {"intercept {\nreplace_status 403\n}", 403, "text/plain; charset=utf-8"},
+		"intercept":      {"intercept {\n@other status 418\nhandle_response @other {\nrespond no\n}\n}", 551, "text/plain; charset=utf-8"},
+		"no response":    {"intercept {\nhandle_response {\nheader X-Seen yes\n}\n}", 551, "text/plain; charset=utf-8"},
+		"templates":      {"templates {\nbetween << >>\n}", 551, "text/plain; charset=utf-8"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			site := "route {\ntemplates\n" + tt.between + "\nfault {\nrespond 551 `" + pageRaw + " text`{\ncontent_type \"text/plain; charset=utf-8\"\n}\n}\n}"
+			overEach(t, config{site: site}, func(t *testing.T, c *client) {
+				r := c.request(t, "GET", "/", nil)
+				if name == "encode" {
+					r.Header.Set("Accept-Encoding", "gzip")
+				}
+				got := c.do(t, r)
+				if name == "encode" {
+					got.body = gunzip(t, got.body)
+				}
+				if got.StatusCode != tt.status || got.Header.Get("Content-Type") != tt.contentType || got.body != pageRaw+" text" {
+					t.Errorf("got %d %q %q, want %d %q, not executed", got.StatusCode, got.Header.Get("Content-Type"), got.body, tt.status, tt.contentType)
+				}
+			})
+		})
+	}
+}
+
+// TestTemplatesOfEverything fails the request where templates executes each reply
+// whatever its type, and cannot be kept from it.
+func TestTemplatesOfEverything(t *testing.T) {
+	site := "route {\ntemplates {\nmime \"\"\n}\nfault {\nrespond 551 `" + pageRaw + "`\n}\n}"
+	overEach(t, config{site: site}, func(t *testing.T, c *client) {
+		wantReply(t, c.get(t, "/"), 500, "")
+		if !strings.Contains(c.caddyLog(t), "the templates directive would execute the text of a fault") {
+			t.Error("the log does not say why")
+		}
+	})
+}
