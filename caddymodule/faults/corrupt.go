@@ -20,8 +20,9 @@ func init() {
 //
 // What the client sees is the same over HTTP/1.1, HTTP/2 and HTTP/3: a reply that
 // is whole and as long as before, with garbled content. What validates the
-// content is gone from the header (ETag, Content-MD5, Digest, Content-Digest,
-// Repr-Digest), so that only a client that looks at the content can tell. Events
+// content is gone from the header (ETag, Last-Modified, Content-MD5, Digest,
+// Content-Digest, Repr-Digest), so that only a client that looks at the content can
+// tell; `Cache-Control: no-store` keeps the reply out of caches. Events
 // of a stream are garbled in the same way, and so are the frames of a WebSocket,
 // their heads included, which ends most of them soon. Trailers stay.
 //
@@ -85,6 +86,7 @@ const maxGarbled = 32 << 10
 func (g *garbler) begin(header http.Header, length int64) bool {
 	g.shield.raise() // by chance the text becomes an action, which nobody wrote
 	dropValidators(header)
+	uncache(header)
 	width := g.width
 	if length > 0 {
 		width = min(width, float64(length))

@@ -32,6 +32,7 @@ type cutter struct {
 	limit  int64 // how much of it passes, -1 for all
 	sent   int64
 	mended bool // the head promises no more than limit
+	closes bool // over HTTP/1.0, where the end of the connection may be that of the body
 
 	mu    sync.Mutex
 	cut   bool // the reply is to end here
@@ -58,6 +59,9 @@ func (c *cutter) begin(header http.Header, length int64) bool {
 			return false
 		}
 		c.mend(header)
+	}
+	if c.f.End == endClean || c.closes && length < 0 { // no cache can tell that it is incomplete (RFC 9111 section 3.3)
+		uncache(header)
 	}
 	if c.f.After > 0 {
 		c.mu.Lock()

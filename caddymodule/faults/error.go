@@ -25,7 +25,7 @@ func init() {
 // goes to the error routes.
 //
 // What the client sees is the same over every protocol: what the error routes
-// make of it. Over HTTP/1.1 a status that Go has no phrase for carries its
+// make of it, with `Cache-Control: no-store` unless they set that field. Over HTTP/1.1 a status that Go has no phrase for carries its
 // phrase where the site has the listener wrapper `fault`.
 type Error struct {
 	// The status recommended to the error routes, as
@@ -85,6 +85,7 @@ func (f *Error) Untrusted(*Limits) error {
 func (f *Error) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	f.line.Arm(r) // for whoever writes the status in the end
 	closeIfExpected(w, r)
+	uncache(w.Header()) // unless the error routes know better
 	return f.handlerError(r)
 }
 

@@ -124,6 +124,7 @@ func (f *GRPC) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, 
 
 // writeTo sets the fields of the reply.
 func (f *GRPC) writeTo(h http.Header, r *http.Request) {
+	uncache(h)
 	h.Set("Content-Type", "application/grpc")
 	h.Set("Grpc-Status", strconv.Itoa(int(f.Code)))
 	if message := f.message.fill(Replacer(r)); message != "" {

@@ -84,13 +84,26 @@ func ValidFieldName(name string) error {
 
 // sets reports whether ops decides the named field.
 func (ops *HeaderOps) sets(name string) bool {
+	return ops.replaces(name) || ops != nil && hasField(ops.Add, name)
+}
+
+// replaces reports whether ops leaves nothing of what the named field was.
+func (ops *HeaderOps) replaces(name string) bool {
 	if ops == nil {
 		return false
 	}
 	same := func(other string) bool { return strings.EqualFold(other, name) }
-	return slices.ContainsFunc(ops.Delete, same) ||
-		slices.ContainsFunc(slices.Collect(maps.Keys(ops.Set)), same) ||
-		slices.ContainsFunc(slices.Collect(maps.Keys(ops.Add)), same)
+	return slices.ContainsFunc(ops.Delete, same) || hasField(ops.Set, name)
+}
+
+// hasField reports whether a header has the named field, however it is written.
+func hasField(header http.Header, name string) bool {
+	for other := range header {
+		if strings.EqualFold(other, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // fields are changes to a reply's header, ready to be applied.

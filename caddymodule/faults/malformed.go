@@ -95,6 +95,7 @@ func (f *Malformed) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhtt
 	f.line.Arm(r)
 	closeIfExpected(w, r)
 	h := w.Header()
+	uncache(h)
 	h.Set("Content-Type", "application/json") // for clients that look at it before they read on
 	h.Del("Content-Length")
 	if !r.ProtoAtLeast(1, 1) {
@@ -118,7 +119,9 @@ func (f *Malformed) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhtt
 // RoundTrip replies with a body that cannot be read.
 func (f *Malformed) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
 	code, _ := status.Find("", f.StatusCode)
-	resp := newHead(r, f.StatusCode, code.Name, http.Header{"Content-Type": {"application/json"}})
+	header := http.Header{"Content-Type": {"application/json"}}
+	uncache(header)
+	resp := newHead(r, f.StatusCode, code.Name, header)
 	resp.ContentLength = -1
 	if r.Method != http.MethodHead {
 		resp.Body = io.NopCloser(failingReader{errBrokenChunk})

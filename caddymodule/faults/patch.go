@@ -29,7 +29,8 @@ func init() {
 // and valid reply that is not quite the one it should be. Its Content-Length is
 // true. Where the body changes, the fields that vouched for the old one are
 // gone (ETag, Last-Modified, Content-Digest and the like), and a body that came
-// in gzip is sent plain, which the encode directive may pack again. Over
+// in gzip is sent plain, which the encode directive may pack again. No cache keeps
+// the reply: it has `Cache-Control: no-store` unless `headers` sets the field. Over
 // HTTP/1.1 a status that Go has no phrase for carries its own where the site
 // has the listener wrapper `fault`.
 //

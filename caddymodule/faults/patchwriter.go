@@ -112,7 +112,7 @@ func (pw *patchWriter) setLength(length int64) {
 // dropOldBody takes out of a header what describes the body before the change.
 func dropOldBody(header http.Header) {
 	dropValidators(header)
-	for _, name := range []string{"Accept-Ranges", "Content-Encoding", "Content-Length", "Last-Modified"} {
+	for _, name := range []string{"Accept-Ranges", "Content-Encoding", "Content-Length"} {
 		header.Del(name)
 	}
 }
@@ -121,6 +121,7 @@ func dropOldBody(header http.Header) {
 func (pw *patchWriter) send(code int) {
 	pw.state = patchStreams
 	pw.shield.raise()
+	uncache(pw.Header())
 	pw.fault.fields.apply(pw.Header(), Replacer(pw.r))
 	pw.fault.line.Arm(pw.r)
 	pw.ResponseWriter.WriteHeader(pw.fault.newCode(code))

@@ -25,7 +25,8 @@ func init() {
 //
 // What the client sees: that reply. The reason phrase exists on HTTP/1.1 only;
 // there it is sent exactly, with the connection kept. In phase response the
-// upstream's header fields stay, but for those that describe its body.
+// upstream's header fields stay, but for those that describe its body and those
+// that let caches keep it.
 //
 // The texts may have any placeholder of Caddy and these:
 //
@@ -120,6 +121,9 @@ func (f *Respond) Provision(caddy.Context) error {
 			f.fields.setField(base.name, base.value)
 		}
 	}
+	if !f.Headers.replaces("Cache-Control") { // as uncache does
+		f.fields.setField("Cache-Control", noStore)
+	}
 	f.static = f.fields.static && f.reason.static() && f.content[0].body.static()
 	return nil
 }
@@ -135,9 +139,6 @@ func (f *Respond) baseFields() []nameValue {
 	}
 	if retry := f.code.RetryAfter(); retry > 0 && !f.ownBody() {
 		base = append(base, nameValue{"Retry-After", strconv.Itoa(retry)})
-	}
-	if f.code.Storable() {
-		base = append(base, nameValue{"Cache-Control", "no-store"})
 	}
 	return base
 }
@@ -186,25 +187,24 @@ func (f *Respond) Untrusted(*Limits) error {
 	if !reflect.DeepEqual(*f, Respond{StatusCode: f.StatusCode, Family: f.Family}) {
 		return errors.New("respond takes a status in a trigger, and nothing else")
 	}
-	f.Headers = &HeaderOps{Set: http.Header{
-		"Cache-Control":          {"no-store"},
-		"X-Content-Type-Options": {"nosniff"},
-	}}
+	f.Headers = &HeaderOps{Set: http.Header{"X-Content-Type-Options": {"nosniff"}}}
 	return nil
 }
 
 // ServeHTTP writes the reply.
 func (f *Respond) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	if err := raiseShield(w); err != nil {
+	shield, holds, err := lookOut(w)
+	if err != nil {
 		return err
 	}
+	shield.raise()
 	h := w.Header()
 	repl, body := f.compose(h, r)
 	if f.Close && r.ProtoMajor < 3 { // HTTP/3 clients refuse a reply with that field
 		h.Set("Connection", "close")
 	}
 	closeIfExpected(w, r)
-	if len(body) >= autoLength || len(body) > 0 && holdsReply(w) {
+	if len(body) >= autoLength || len(body) > 0 && holds {
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	return f.send(w, r, f.statusLine(r, repl), body)
@@ -234,6 +234,7 @@ func (f *Respond) compose(h http.Header, r *http.Request) (repl *caddy.Replacer,
 		h.Add("Vary", "Accept")
 	}
 	body = c.bytes(repl)
+	dropExpiry(h)
 	f.fields.apply(h, repl)
 	return repl, body
 }

@@ -254,14 +254,6 @@ func (c *shapedConn) Close() error {
 // NetConn is the connection inside.
 func (c *shapedConn) NetConn() net.Conn { return c.Conn }
 
-// dropValidators takes the fields out of a header that hold only for the very
-// bytes that the body had.
-func dropValidators(header http.Header) {
-	for _, name := range []string{"Etag", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest"} {
-		header.Del(name)
-	}
-}
-
 // errCut is what the sender of a reply is told when the reply has ended early.
 var errCut = errors.New("the reply has been cut off by a fault")
 

@@ -30,19 +30,28 @@ var errUnshielded = errors.New("the templates directive would execute the text o
 // newShield finds the recorders of templates on the way to the client. It
 // returns an error if it cannot keep one of them from executing the reply.
 func newShield(w http.ResponseWriter) (shield, error) {
-	var s shield
+	s, _, err := lookOut(w)
+	return s, err
+}
+
+// lookOut is newShield and holdsReply on one way.
+func lookOut(w http.ResponseWriter) (s shield, holds bool, err error) {
 	for ; w != nil; w = Unwrap(w) {
-		recorder, ok := w.(caddyhttp.ResponseRecorder)
-		if !ok || recorder.Buffer() == nil || !recorderOfTemplates().is(recorder) {
-			continue
+		switch on := w.(type) {
+		case Holder:
+			holds = holds || on.HoldsReply()
+		case caddyhttp.ResponseRecorder:
+			if on.Buffer() == nil || !recorderOfTemplates().is(on) {
+				continue
+			}
+			u := insertUnexecuted(on)
+			if u == nil || !u.works(on) {
+				return nil, false, caddyhttp.Error(http.StatusInternalServerError, errUnshielded)
+			}
+			s = append(s, u)
 		}
-		u := insertUnexecuted(recorder)
-		if u == nil || !u.works(recorder) {
-			return nil, caddyhttp.Error(http.StatusInternalServerError, errUnshielded)
-		}
-		s = append(s, u)
 	}
-	return s, nil
+	return s, holds, nil
 }
 
 // raise keeps the reply from being executed. The head must be still to come.
@@ -50,13 +59,6 @@ func (s shield) raise() {
 	for _, u := range s {
 		u.raised = true
 	}
-}
-
-// raiseShield is newShield and raise.
-func raiseShield(w http.ResponseWriter) error {
-	s, err := newShield(w)
-	s.raise()
-	return err
 }
 
 // unexecuted is the writer inside of a recorder of templates.

@@ -26,7 +26,8 @@ func init() {
 // and HTTP/3 this stream is reset, with INTERNAL_ERROR and H3_INTERNAL_ERROR;
 // the other streams live on. With the end `clean` the reply is whole, only
 // shorter: its Content-Length is mended and what validates the old body (ETag,
-// Digest) is gone; over every protocol nothing looks broken. A part of a whole
+// Last-Modified, Digest) is gone and `Cache-Control: no-store` keeps it out of
+// caches; over every protocol nothing looks broken. A part of a whole
 // (206) passes unchanged then and is counted as partial.
 //
 // An event stream is cut in the same way, at the byte or the time, with all
@@ -99,7 +100,7 @@ func (f *Truncate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 // cut calls next and ends its reply early; where the reply ends it pauses, if
 // there is a pause, before the client is told.
 func (f *Truncate) cut(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, pause pause) (err error) {
-	c, upstream := &cutter{f: f, pause: pause}, r
+	c, upstream := &cutter{f: f, pause: pause, closes: !r.ProtoAtLeast(1, 1)}, r
 	if pause != nil && r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody {
 		lent := LendBody(r)
 		upstream = r.WithContext(r.Context())

@@ -109,15 +109,3 @@ func (c Code) Sendable() bool {
 func (c Code) Slug() string {
 	return strings.ReplaceAll(strings.ToLower(c.Name), " ", "_")
 }
-
-// Storable reports whether caches may store a reply with this status although no
-// header allows it, because the status is heuristically cacheable (RFC 9110
-// section 15.1, and RFC 7725 section 3 for 451). A fault sent with such a status
-// needs a Cache-Control: no-store, or it outlives the experiment.
-func (c Code) Storable() bool {
-	switch c.Code {
-	case 200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 451, 501:
-		return true
-	}
-	return false
-}

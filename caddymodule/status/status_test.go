@@ -185,17 +185,6 @@ func TestSlug(t *testing.T) {
 	}
 }
 
-func TestStorable(t *testing.T) {
-	t.Parallel()
-	// RFC 9110 section 15.1, and 451 from RFC 7725 section 3.
-	want := codesIn("200 203-204 206 300-301 308 404-405 410 414 451 501")
-	for code := range 1100 {
-		if got := (Code{Code: code}).Storable(); got != want[code] {
-			t.Errorf("Storable of %d = %t, want %t", code, got, want[code])
-		}
-	}
-}
-
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
 		"551", "smtp:450", "sip:486", "299", "99", "1000", "0551", "", ":", "smtp:", ":551",
