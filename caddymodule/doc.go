@@ -12,6 +12,7 @@
 // A request to /mail/ then gets
 //
 //	HTTP/1.1 551 User Not Local
+//	Cache-Control: no-store
 //	Content-Type: application/json
 //
 //	{"error": "server_error", "message": "User Not Local"}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -41,8 +42,9 @@ type Transport struct {
 	TransportRaw json.RawMessage `json:"transport,omitempty" caddy:"namespace=http.reverse_proxy.transport inline_key=protocol"`
 
 	injector
-	inner  http.RoundTripper
-	within bool // another one, which counts the errors of the upstream
+	inner    http.RoundTripper
+	within   bool                 // another one, which counts the errors of the upstream
+	executed func() executedTypes // found at the first hit: the routes come after their handlers
 }
 
 const (
@@ -70,6 +72,8 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 		t.Point.Name = rules.DefaultTransport
 	}
 	t.Place = faults.InTransport
+	srv, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	t.executed = sync.OnceValue(func() executedTypes { return findExecutedTypes(srv) })
 	if err := t.provisionPoint(ctx, &t.Point); err != nil {
 		return err
 	}
@@ -189,8 +193,12 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, next roundTripFunc
 	defer cancel()
 	inj, r := t.newInjection(r, &d, time.Now(), ended.Done())
 	defer t.finish(inj, 0)
-	resp, err := attempt(d.Rule.Faults, r, next, drop)
+	replaced := false
+	resp, err := attempt(d.Rule.Faults, r, next, func() { replaced = true; drop() })
 	if err == nil {
+		if replaced {
+			t.executed().keepFrom(resp)
+		}
 		inj.discloseIn(resp.Header, t.disclose)
 	}
 	return resp, err

@@ -368,7 +368,7 @@ func (got rawReply) want551(t *testing.T) {
 	if got.body != body551 {
 		t.Errorf("body: got %q, want %q", got.body, body551)
 	}
-	want := []string{"Content-Type: application/json", "Date: *", "Content-Length: 54"}
+	want := []string{"Cache-Control: no-store", "Content-Type: application/json", "Date: *", "Content-Length: 54"}
 	var lines []string
 	for _, line := range strings.Split(strings.TrimSuffix(got.head, "\r\n\r\n"), "\r\n")[1:] {
 		name, _, _ := strings.Cut(line, ":")

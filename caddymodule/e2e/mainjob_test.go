@@ -34,7 +34,7 @@ func TestMainJobBytes(t *testing.T) {
 		got := s.dial(t).roundTrip(get("/mail/inbox")).withoutAltSvc()
 		got.want551(t)
 		want := line551 +
-			"Content-Type: application/json\r\nServer: Caddy\r\nDate: *\r\nContent-Length: 54\r\n\r\n"
+			"Cache-Control: no-store\r\nContent-Type: application/json\r\nServer: Caddy\r\nDate: *\r\nContent-Length: 54\r\n\r\n"
 		if got.head != want {
 			t.Errorf("head: got %q, want %q", got.head, want)
 		}

@@ -85,7 +85,7 @@ func TestReplacedBytes(t *testing.T) {
 		conn := s.dial(t)
 		for _, page := range []string{"/text", "/grpc", "/trailer", "/chunked", "/large"} {
 			got := conn.roundTrip(get(page)).withoutAltSvc()
-			want := line551 + "Content-Type: application/json\r\nDate: *\r\nSet-Cookie: session=1\r\n" +
+			want := line551 + "Cache-Control: no-store\r\nContent-Type: application/json\r\nDate: *\r\nSet-Cookie: session=1\r\n" +
 				"Via: 1.1 Caddy\r\nX-Upstream: zoo\r\nContent-Length: 54\r\n\r\n" // the upstream's own Date, in its place
 			if got.head != want || got.body != body551 {
 				t.Errorf("%s: got %q %q, want %q", page, got.head, got.body, want)

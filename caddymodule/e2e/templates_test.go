@@ -156,3 +156,38 @@ func TestTemplatesOfEverything(t *testing.T) {
 		}
 	})
 }
+
+// TestTemplatesAttempt never executes the reply of a fault in a transport, which
+// the proxy passes on. Where the type cannot hide it, the body goes.
+func TestTemplatesAttempt(t *testing.T) {
+	up := serve(t, page)
+	for name, tt := range map[string]struct{ templates, body string }{
+		"defaults":   {"templates", pageRaw},
+		"angles":     {"templates {\nbetween << >>\n}", pageRaw},
+		"all types":  {"templates {\nmime /\n}", ""},
+		"error page": {"handle_errors {\ntemplates\n}", pageRaw},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proxy := "reverse_proxy " + up.addr + " {\ntransport fault {\nrespond 418 `" + pageRaw + "`\n}\n}"
+			site := "handle /f {\n" + proxy + "\n}\nroute /route {\n" + tt.templates + "\nhandle {\n" + proxy + "\n}\n}\n" + tt.templates
+			if strings.HasPrefix(tt.templates, "handle_errors") {
+				site = tt.templates + "\nhandle /* {\n" + proxy + "\n}\n"
+			}
+			overEach(t, config{site: site}, func(t *testing.T, c *client) {
+				for _, path := range []string{"/f", "/route"} {
+					got := c.get(t, path)
+					wantReply(t, got, 418, tt.body)
+					if contentType := got.Header.Get("Content-Type"); !strings.EqualFold(contentType, "text/plain; charset=utf-8") {
+						t.Errorf("%s: got Content-Type %q", path, contentType)
+					}
+				}
+			})
+		})
+	}
+	proxy := "reverse_proxy " + up.addr + " {\ntransport fault {\nphase response\nrespond 418 text\n}\n}"
+	overEach(t, config{site: proxy}, func(t *testing.T, c *client) {
+		if got := c.get(t, "/"); got.Header.Get("Content-Type") != "text/plain; charset=utf-8" {
+			t.Errorf("without templates: got Content-Type %q", got.Header.Get("Content-Type"))
+		}
+	})
+}
