@@ -91,16 +91,21 @@ func (e executedTypes) executes(contentType string) bool {
 	return slices.ContainsFunc(e, func(executed string) bool { return strings.Contains(contentType, executed) })
 }
 
-// keepFrom keeps the reply of a fault from being executed. A media type in capitals
+// includeField is what httpInclude of templates puts into its requests. It executes
+// the reply whatever its type.
+const includeField = "Caddy-Templates-Include"
+
+// keepFrom keeps the reply of a fault to r from being executed. A media type in capitals
 // is the same one (RFC 9110 section 8.3.1), and templates does not know it. A reply
 // that would be executed in any case loses its body.
-func (e executedTypes) keepFrom(resp *http.Response) {
+func (e executedTypes) keepFrom(r *http.Request, resp *http.Response) {
 	contentType := resp.Header.Get("Content-Type")
-	if !e.executes(contentType) {
+	included := len(e) > 0 && r.Header[includeField] != nil
+	if !included && !e.executes(contentType) {
 		return
 	}
 	mediaType, _, _ := strings.Cut(contentType, ";")
-	if capitals := strings.ToUpper(mediaType) + contentType[len(mediaType):]; !e.executes(capitals) {
+	if capitals := strings.ToUpper(mediaType) + contentType[len(mediaType):]; !included && !e.executes(capitals) {
 		resp.Header.Set("Content-Type", capitals)
 		return
 	}

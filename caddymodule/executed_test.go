@@ -54,7 +54,7 @@ func TestKeepFrom(t *testing.T) {
 			Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}, "Content-Length": {"4"}}, ContentLength: 4,
 			Body: http.MaxBytesReader(nil, http.NoBody, 4),
 		}
-		tt.types.keepFrom(resp)
+		tt.types.keepFrom(new(http.Request), resp)
 		if got := resp.Header.Get("Content-Type"); got != tt.contentType {
 			t.Errorf("%q: got type %q, want %q", tt.types, got, tt.contentType)
 		}

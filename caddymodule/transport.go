@@ -197,7 +197,7 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, next roundTripFunc
 	resp, err := attempt(d.Rule.Faults, r, next, func() { replaced = true; drop() })
 	if err == nil {
 		if replaced {
-			t.executed().keepFrom(resp)
+			t.executed().keepFrom(r, resp)
 		}
 		inj.discloseIn(resp.Header, t.disclose)
 	}

@@ -191,3 +191,29 @@ func TestTemplatesAttempt(t *testing.T) {
 		}
 	})
 }
+
+// TestTemplatesInclude never executes the text of a fault that a page includes by
+// httpInclude, which executes what it gets whatever the type.
+func TestTemplatesInclude(t *testing.T) {
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		if r.URL.Path == "/plain" {
+			_, _ = io.WriteString(w, `{{len "four"}}`)
+			return
+		}
+		_, _ = io.WriteString(w, `page {{httpInclude (placeholder "http.request.uri.query")}}`)
+	})
+	site := "templates\n"
+	for path, fault := range map[string]string{"/respond": "respond 200 " + `{{len "xxxxx"}}`, "/pad": "patch {\npad 50B\n}", "/corrupt": "corrupt 1%", "/delay": "delay 1ms"} {
+		site += "handle " + path + " {\nfault {\n" + strings.ReplaceAll(fault, `{{len "xxxxx"}}`, "`{{len \"xxxxx\"}}`") + "\n}\nrewrite /plain\n" + up.proxy() + "\n}\n"
+	}
+	site += "handle /attempt {\nreverse_proxy " + up.addr + " {\ntransport fault {\nrespond 200 `{{len \"xxxxx\"}}`\n}\n}\n}\n"
+	overEach(t, config{site: site + up.proxy()}, func(t *testing.T, c *client) {
+		for _, path := range []string{"/respond", "/pad", "/corrupt"} {
+			wantReply(t, c.get(t, "/page?"+path), 500, "")
+		}
+		wantReply(t, c.get(t, "/page?/attempt"), 200, "page ")
+		wantReply(t, c.get(t, "/page?/plain"), 200, "page 4")
+		wantReply(t, c.get(t, "/page?/delay"), 200, "page 4")
+	})
+}

@@ -28,7 +28,7 @@ type shield []*unexecuted
 var errUnshielded = errors.New("the templates directive would execute the text of a fault, and cannot be kept from it")
 
 // newShield finds the recorders of templates on the way to the client. It
-// returns an error if it cannot keep one of them from executing the reply.
+// returns an error if it cannot keep templates from executing the reply.
 func newShield(w http.ResponseWriter) (shield, error) {
 	s, _, err := lookOut(w)
 	return s, err
@@ -36,7 +36,9 @@ func newShield(w http.ResponseWriter) (shield, error) {
 
 // lookOut is newShield and holdsReply on one way.
 func lookOut(w http.ResponseWriter) (s shield, holds bool, err error) {
+	last := w
 	for ; w != nil; w = Unwrap(w) {
+		last = w
 		switch on := w.(type) {
 		case Holder:
 			holds = holds || on.HoldsReply()
@@ -50,6 +52,9 @@ func lookOut(w http.ResponseWriter) (s shield, holds bool, err error) {
 			}
 			s = append(s, u)
 		}
+	}
+	if recorderOfTemplates().includes(last) {
+		return nil, false, caddyhttp.Error(http.StatusInternalServerError, errUnshielded)
 	}
 	return s, holds, nil
 }
@@ -140,6 +145,7 @@ func (u *unexecuted) WriteHeader(code int) {
 // known, each that buffers may be one.
 type recorderKind struct {
 	known   bool
+	pkg     string // of the directive
 	typ     reflect.Type
 	decides string  // the function that reads the header to decide
 	buffers uintptr // the code that decides
@@ -152,8 +158,19 @@ var recorderOfTemplates = sync.OnceValue(func() recorderKind {
 	if err != nil {
 		return recorderKind{known: true}
 	}
-	return tryRecorder(info.New())
+	directive := info.New()
+	kind := tryRecorder(directive)
+	kind.pkg = packageOf(directive)
+	return kind
 })
+
+func packageOf(v any) string {
+	t := reflect.TypeOf(v)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.PkgPath()
+}
 
 // tryRecorder lets the directive make a recorder, looks at it, and fails before
 // there is something to execute.
@@ -201,6 +218,13 @@ func (k recorderKind) is(recorder caddyhttp.ResponseRecorder) bool {
 		return true
 	}
 	return reflect.TypeOf(recorder) == k.typ && reflect.ValueOf(recorder).Elem().FieldByName("shouldBuffer").Pointer() == k.buffers
+}
+
+// includes reports whether the reply goes to a writer of the directive itself, by
+// which httpInclude takes a reply into a page. It executes that whatever its type,
+// so there the fault fails.
+func (k recorderKind) includes(last http.ResponseWriter) bool {
+	return k.pkg != "" && packageOf(last) == k.pkg
 }
 
 // askers is a writer that notes who reads its header.

@@ -16,7 +16,7 @@ import (
 // others. If this fails, Caddy has changed it: see learnRecorder.
 func TestRecorderOfTemplates(t *testing.T) {
 	kind := recorderOfTemplates()
-	if !kind.known || kind.decides == "" {
+	if !kind.known || kind.decides == "" || kind.pkg == "" {
 		t.Fatalf("got %+v: the recorder of templates is not known any more", kind)
 	}
 	var mine caddyhttp.ResponseRecorder
