@@ -123,7 +123,7 @@ func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	defer h.letGo()
 	ended, cancel := h.ended(d.Rule)
 	defer cancel()
-	inj, r := h.newInjection(r, &d, startTime(r.Context()), ended.Done())
+	inj, r := h.newInjection(r, &d, startTime, ended.Done())
 	inj.discloseIn(w.Header(), h.disclose)
 	defer func() { h.finish(inj, recordedSize(w)) }()
 	return d.Rule.Faults.ServeHTTP(w, r, next)

@@ -64,13 +64,13 @@ type injection struct {
 func (inj *injection) String() string { return inj.id.String() }
 
 // newInjection tells everybody but the client of a hit and returns it, with the
-// request that takes it to the faults, if they ask for it. They count from start
-// and have to end with ended.
-func (in *injector) newInjection(r *http.Request, d *rules.Decision, start time.Time, ended <-chan struct{}) (*injection, *http.Request) {
+// request that takes it to the faults, if they ask for it. They count from start,
+// which is not cheap to find, and have to end with ended.
+func (in *injector) newInjection(r *http.Request, d *rules.Decision, start func(context.Context) time.Time, ended <-chan struct{}) (*injection, *http.Request) {
 	l := in.labelOf(d.Rule)
 	inj := &injection{
 		Hit: faults.Hit{
-			N: d.N, U: d.U, Start: start,
+			N: d.N, U: d.U,
 			Ended: ended, Removed: d.Rule.Removed(), Passed: l.passed, Delayed: l.delayed,
 		},
 		label:    l,
@@ -97,6 +97,7 @@ func (in *injector) newInjection(r *http.Request, d *rules.Decision, start time.
 	if d.Rule.Faults.Fixed() {
 		return inj, r
 	}
+	inj.Start = start(r.Context())
 	return inj, r.WithContext(faults.WithHit(r.Context(), &inj.Hit))
 }
 

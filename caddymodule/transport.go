@@ -191,7 +191,7 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, next roundTripFunc
 	defer t.letGo()
 	ended, cancel := t.ended(d.Rule)
 	defer cancel()
-	inj, r := t.newInjection(r, &d, time.Now(), ended.Done())
+	inj, r := t.newInjection(r, &d, attemptTime, ended.Done())
 	defer t.finish(inj, 0)
 	replaced := false
 	resp, err := attempt(d.Rule.Faults, r, next, func() { replaced = true; drop() })
@@ -203,6 +203,9 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, next roundTripFunc
 	}
 	return resp, err
 }
+
+// attemptTime is when an attempt begins.
+func attemptTime(context.Context) time.Time { return time.Now() }
 
 // attempt runs a chain of faults with next behind it, or else drop.
 func attempt(chain faults.Chain, r *http.Request, next roundTripFunc, drop func()) (*http.Response, error) {

@@ -193,7 +193,7 @@ func (f *Respond) Untrusted(*Limits) error {
 
 // ServeHTTP writes the reply.
 func (f *Respond) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	shield, holds, err := lookOut(w)
+	shield, holds, err := lookOut(w, f.StatusCode)
 	if err != nil {
 		return err
 	}

@@ -30,12 +30,12 @@ var errUnshielded = errors.New("the templates directive would execute the text o
 // newShield finds the recorders of templates on the way to the client. It
 // returns an error if it cannot keep templates from executing the reply.
 func newShield(w http.ResponseWriter) (shield, error) {
-	s, _, err := lookOut(w)
+	s, _, err := lookOut(w, http.StatusOK)
 	return s, err
 }
 
-// lookOut is newShield and holdsReply on one way.
-func lookOut(w http.ResponseWriter) (s shield, holds bool, err error) {
+// lookOut is newShield and holdsReply on one way, for a reply with this status.
+func lookOut(w http.ResponseWriter, code int) (s shield, holds bool, err error) {
 	last := w
 	for ; w != nil; w = Unwrap(w) {
 		last = w
@@ -53,7 +53,7 @@ func lookOut(w http.ResponseWriter) (s shield, holds bool, err error) {
 			s = append(s, u)
 		}
 	}
-	if recorderOfTemplates().includes(last) {
+	if code < http.StatusBadRequest && recorderOfTemplates().includes(last) {
 		return nil, false, caddyhttp.Error(http.StatusInternalServerError, errUnshielded)
 	}
 	return s, holds, nil
@@ -222,7 +222,7 @@ func (k recorderKind) is(recorder caddyhttp.ResponseRecorder) bool {
 
 // includes reports whether the reply goes to a writer of the directive itself, by
 // which httpInclude takes a reply into a page. It executes that whatever its type,
-// so there the fault fails.
+// unless the status is one of an error. So there the fault fails.
 func (k recorderKind) includes(last http.ResponseWriter) bool {
 	return k.pkg != "" && packageOf(last) == k.pkg
 }
