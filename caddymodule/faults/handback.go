@@ -42,7 +42,7 @@ func (s *StatusLine) HandBack(w http.ResponseWriter, r *http.Request, body []byt
 	if s == nil || s.code < 200 || r.ProtoMajor != 1 || srv == nil || holdsReply(w) || recordsReply(w) {
 		return false, nil
 	}
-	x := exchange{line: s, srv: srv, r: r, body: body, limits: writeTimeouts(srv, r)}
+	x := exchange{line: s, srv: srv, r: r, method: sentMethod(r), body: body, limits: writeTimeouts(srv, r)}
 	if x.limits.over() {
 		return false, nil
 	}
@@ -106,6 +106,7 @@ type exchange struct {
 	line   *StatusLine
 	srv    *http.Server
 	r      *http.Request
+	method string // that the client sent
 	body   []byte
 	close  bool // the reply is the last on its connection
 	limits writeLimits
@@ -135,7 +136,7 @@ func (x *exchange) finish(w http.ResponseWriter, conn net.Conn, brw *bufio.ReadW
 	if x.close {
 		afterHandler(x.r.Context(), func() { linger(conn) })
 	} else {
-		afterHandler(x.r.Context(), newNextRequest(x.srv, conn, brw.Reader, x.r.TLS).serve)
+		afterHandler(x.r.Context(), newNextRequest(x, conn, brw.Reader).serve)
 	}
 	return nil
 }
@@ -162,7 +163,16 @@ func (x *exchange) write(conn net.Conn, header http.Header, body []byte) error {
 
 // lastRequest reports whether the request allows none after it.
 func lastRequest(r *http.Request) bool {
-	return expectsContinue(r) || r.Close || saysClose(r.Header)
+	return expectsContinue(r) || r.Close
+}
+
+// sentMethod is the method that the client sent: Caddy's rewrite can set another,
+// and the framing of the reply does not depend on that.
+func sentMethod(r *http.Request) string {
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		return original.Method
+	}
+	return r.Method
 }
 
 // expectsContinue reports whether the client may hold its body back until it is

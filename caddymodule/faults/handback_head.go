@@ -59,12 +59,12 @@ func (x *exchange) contentLength(header http.Header, skip map[string]bool) strin
 	}
 	if set := header["Content-Length"]; len(set) == 1 {
 		n, err := strconv.ParseUint(set[0], 10, 63)
-		if err == nil && (n == uint64(len(x.allowedBody())) || x.r.Method == http.MethodHead) {
+		if err == nil && (n == uint64(len(x.allowedBody())) || x.method == http.MethodHead) {
 			return ""
 		}
 	}
 	skip["Content-Length"] = true
-	if x.r.Method == http.MethodHead && len(x.allowedBody()) == 0 {
+	if x.method == http.MethodHead && len(x.allowedBody()) == 0 {
 		return "" // nothing is known about the body of a GET
 	}
 	return strconv.Itoa(len(x.allowedBody()))
@@ -110,7 +110,7 @@ func (x *exchange) allowedBody() []byte {
 
 // wireBody is the body that is sent.
 func (x *exchange) wireBody() []byte {
-	if x.r.Method == http.MethodHead {
+	if x.method == http.MethodHead {
 		return nil
 	}
 	return x.allowedBody()

@@ -61,6 +61,10 @@ func dial(t testing.TB, addr string) *client {
 	}
 	t.Cleanup(func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	return newClient(t, conn)
+}
+
+func newClient(t testing.TB, conn net.Conn) *client {
 	c := &client{t: t, conn: conn}
 	c.read = bufio.NewReader(io.TeeReader(conn, &c.raw))
 	return c
@@ -751,24 +755,6 @@ func TestHandBackConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-// The timeouts of the server hold between handed-back requests.
-func TestHandBackIdleTimeout(t *testing.T) {
-	line := NewStatusLine(551, "User Not Local")
-	for next, want := range map[string]time.Duration{"": time.Hour, "GET /": time.Minute} {
-		synctest.Test(t, func(t *testing.T) {
-			c := serveOne(t, &http.Server{Handler: handBack(t, line, mailBody), IdleTimeout: time.Hour, ReadHeaderTimeout: time.Minute})
-			c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-			c.want551("GET")
-			began := time.Now()
-			c.send("%s", next)
-			c.wantEOF()
-			if d := time.Since(began); d != want {
-				t.Errorf("behind %q: closed after %v, want %v", next, d, want)
-			}
-		})
-	}
 }
 
 // Request.TLS is there on every request of a connection.

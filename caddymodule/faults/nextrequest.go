@@ -8,9 +8,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // A nextRequest is the listener through which a connection goes back to its
@@ -19,19 +20,23 @@ import (
 // when the server shuts down; served at once it would count as new, for which
 // Shutdown waits five seconds, and would be idle for ReadHeaderTimeout instead of
 // IdleTimeout.
+//
+// The client must not notice: whatever it sends next, whole or in pieces, gets the
+// bytes that the server would send on a connection that was never taken.
 type nextRequest struct {
-	srv   *http.Server
-	conn  net.Conn
-	ahead []byte               // what has been read of the next request
-	tls   *tls.ConnectionState // of the request before; nil without TLS
-	gone  atomic.Bool          // accepted or closed
+	srv    *http.Server
+	conn   net.Conn
+	ahead  []byte               // what has been read of the next request
+	tls    *tls.ConnectionState // of the request before; nil without TLS
+	posted bool                 // the request before was a POST
+	gone   atomic.Bool          // accepted or closed
 }
 
 // newNextRequest takes back what net/http has read ahead, which is the
 // beginning of the next request of a client that does not wait.
-func newNextRequest(srv *http.Server, conn net.Conn, read *bufio.Reader, state *tls.ConnectionState) *nextRequest {
+func newNextRequest(x *exchange, conn net.Conn, read *bufio.Reader) *nextRequest {
 	ahead, _ := read.Peek(read.Buffered())
-	l := &nextRequest{srv: srv, conn: conn, ahead: bytes.Clone(ahead), tls: state}
+	l := &nextRequest{srv: x.srv, conn: conn, ahead: bytes.Clone(ahead), tls: x.r.TLS, posted: x.method == http.MethodPost}
 	if again, ok := conn.(interface{ split() (net.Conn, []byte) }); ok {
 		inner, rest := again.split() // or each request would add a layer
 		l.conn, l.ahead = inner, append(l.ahead, rest...)
@@ -56,22 +61,29 @@ func (l *nextRequest) Accept() (net.Conn, error) {
 		_ = l.Close()
 		return nil, net.ErrClosed // no temporary error, which Serve would retry
 	}
-	return rejoin(l.conn, l.ahead, l.tls), nil
+	return rejoin(&rejoinedConn{Conn: l.conn, ahead: l.ahead}, l.tls), nil
 }
 
-// await reads the head of the next request.
+// await reads as far as net/http has to for its reply: the head of the next
+// request, or what cannot become one. It waits for the first bytes as net/http
+// does, and returns an error where net/http would close without a reply. All later
+// errors are for net/http, which has a reply to some and gets them again.
 func (l *nextRequest) await() error {
-	if len(l.ahead) == 0 {
-		if err := l.read(l.deadline(l.srv.IdleTimeout)); err != nil {
-			return err
-		}
+	_ = l.conn.SetReadDeadline(l.deadline(l.srv.IdleTimeout)) // what fails here fails in Read
+	head := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(l.ahead), aheadReader{l}), maxAhead)
+	first, err := head.Peek(4)
+	if err != nil {
+		return err
 	}
-	for until := l.deadline(l.srv.ReadHeaderTimeout); !ready(l.ahead); {
-		if err := l.read(until); err != nil {
-			return err
-		}
+	_ = l.conn.SetReadDeadline(l.deadline(l.srv.ReadHeaderTimeout))
+	skip := 0
+	if l.posted { // old clients send a line end after the body (RFC 9112 section 2.2)
+		skip = len(first) - len(bytes.TrimLeft(first, "\r\n"))
 	}
-	return l.conn.SetReadDeadline(time.Time{})
+	_, _ = head.Discard(skip)
+	_, _ = http.ReadRequest(head)
+	l.ahead = l.ahead[skip:]
+	return nil
 }
 
 // deadline is when a timeout of the server ends that begins now, as net/http has
@@ -86,27 +98,19 @@ func (l *nextRequest) deadline(timeout time.Duration) time.Time {
 	return time.Now().Add(timeout)
 }
 
-// read reads more of the next request.
-func (l *nextRequest) read(until time.Time) error {
-	if err := l.conn.SetReadDeadline(until); err != nil {
-		return err
-	}
-	size := len(l.ahead)
-	buf := slices.Grow(l.ahead, 1024)
-	n, err := io.ReadAtLeast(l.conn, buf[size:cap(buf)], 1)
-	l.ahead = buf[:size+n]
-	return err
-}
-
 // maxAhead is how much of a head is read ahead, as much as net/http reads at once.
 const maxAhead = 4 << 10
 
-// ready reports whether the server can take what has been read: a whole head,
-// what is none, for which it has a reply, or the beginning of a long one.
-func ready(ahead []byte) bool {
-	line, _, whole := bytes.Cut(ahead, []byte("\n"))
-	return whole && !bytes.Contains(line, []byte(" HTTP/")) ||
-		bytes.Contains(ahead, []byte("\n\r\n")) || bytes.Contains(ahead, []byte("\n\n")) || len(ahead) >= maxAhead
+// An aheadReader reads more of the next request and keeps it.
+type aheadReader struct{ *nextRequest }
+
+func (l aheadReader) Read(p []byte) (n int, err error) {
+	if len(l.ahead) >= maxAhead {
+		return 0, io.EOF // net/http reads the rest
+	}
+	n, err = l.conn.Read(p)
+	l.ahead = append(l.ahead, p[:n]...)
+	return n, err
 }
 
 // Close closes the connection unless the server has it.
@@ -131,6 +135,7 @@ func (noListener) Addr() net.Addr            { return &net.TCPAddr{} }
 type rejoinedConn struct {
 	net.Conn
 	ahead []byte
+	begun bool // net/http reads a request
 }
 
 // A rejoinedCopyConn can take a file by sendfile, as the connection in it.
@@ -147,18 +152,26 @@ type rejoinedTLSConn struct {
 	state *tls.ConnectionState
 }
 
-func rejoin(conn net.Conn, ahead []byte, state *tls.ConnectionState) net.Conn {
-	c := &rejoinedConn{Conn: conn, ahead: ahead}
+func rejoin(c *rejoinedConn, state *tls.ConnectionState) net.Conn {
 	if state != nil {
 		return rejoinedTLSConn{c, state}
 	}
-	if files, ok := conn.(io.ReaderFrom); ok {
+	if files, ok := c.Conn.(io.ReaderFrom); ok {
 		return rejoinedCopyConn{c, files}
 	}
 	return c
 }
 
+// Read reads from the connection. On a new one net/http looks for the preface of
+// HTTP/2 before anything else, in reads no longer than that. This one is not new:
+// such reads find nothing, neither a preface nor a reason to wait for one.
 func (c *rejoinedConn) Read(p []byte) (int, error) {
+	if !c.begun {
+		if len(p) <= len(http2.ClientPreface) {
+			return 0, nil
+		}
+		c.begun = true
+	}
 	if len(c.ahead) == 0 {
 		return c.Conn.Read(p)
 	}
@@ -167,6 +180,14 @@ func (c *rejoinedConn) Read(p []byte) (int, error) {
 		c.ahead = nil // frees it
 	}
 	return n, nil
+}
+
+// SetReadDeadline sets the deadline, but not for the head: its time has begun.
+func (c *rejoinedConn) SetReadDeadline(t time.Time) error {
+	if !c.begun {
+		return nil
+	}
+	return c.Conn.SetReadDeadline(t)
 }
 
 // split returns the connection and what is still in front of it.
