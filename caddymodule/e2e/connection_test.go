@@ -143,13 +143,14 @@ func TestChunkedRequestBody(t *testing.T) {
 	})
 }
 
-// TestHead gets the head of GET's reply and no body.
+// TestHead gets the head of GET's reply and no body, also where the site makes a GET
+// of it.
 func TestHead(t *testing.T) {
 	up := serve(t, echo)
 	long := strings.Repeat("x", 5000)
-	directives := "fault /f 551\nfault /long {\nrespond 551 " + long + "\n}\n" + up.proxy()
+	directives := "method /made-get GET\nfault /f 551\nfault /made-get 551\nfault /long {\nrespond 551 " + long + "\n}\n" + up.proxy()
 	transports(t, config{site: directives}, func(t *testing.T, s *site) {
-		for _, path := range []string{"/f", "/long"} {
+		for _, path := range []string{"/f", "/long", "/made-get"} {
 			conn := s.dial(t)
 			want := conn.roundTrip(get(path))
 			got := conn.roundTrip(request("HEAD", path, ""))
