@@ -3,6 +3,7 @@ module github.com/caddyfault/caddyfault
 go 1.26.0
 
 require (
+	connectrpc.com/connect v1.21.1
 	github.com/caddyserver/caddy/v2 v2.11.9
 	github.com/gorilla/websocket v1.5.1
 	github.com/hashicorp/golang-lru/v2 v2.0.7

@@ -16,7 +16,7 @@ var bodyFields = []string{
 }
 
 // bodyPrefixes are the beginnings of more of them.
-var bodyPrefixes = []string{"Grpc-", "Sec-Websocket-", http.TrailerPrefix}
+var bodyPrefixes = []string{"Grpc-", "Connect-Content-", "Sec-Websocket-", http.TrailerPrefix}
 
 // setAside takes the fields that describe the body out of a header.
 func setAside(header http.Header) http.Header {

@@ -16,19 +16,29 @@ func init() {
 	caddy.RegisterModule(GRPC{})
 }
 
-// GRPC answers a gRPC call with an error status, as a reply of trailers only:
-// HTTP status 200, the gRPC status in the header, no body.
+// GRPC answers a gRPC call with an error status, in the form of the protocol that
+// the request speaks.
 //
-// What the client sees: a call that has failed with this code and message,
-// such as `Unavailable`, over HTTP/2 and HTTP/3. Over HTTP/1.1, which gRPC does
-// not use, it is the same head with an empty body.
+// What the client sees: a call that has failed with this code and message, such as
+// `Unavailable`, over HTTP/1.1, HTTP/2 and HTTP/3.
+//
+// Request | Reply
+// --------|------
+// gRPC (`application/grpc`) | HTTP 200 with `Grpc-Status` and `Grpc-Message` in the header, no body
+// gRPC-Web (`application/grpc-web`) | HTTP 200 with the trailers in the body, in base64 for `application/grpc-web-text`
+// Connect, a stream (`application/connect+proto`, `+json`) | HTTP 200 with the message that ends the stream
+// Connect, unary (`application/proto`, `Connect-Protocol-Version: 1`, GET with `?connect=v1`) | The HTTP status of the code, such as 503, and the error as JSON
+// Any other | As for gRPC
+//
+// The reply has the media type of the request, such as `application/grpc-web+proto`;
+// Connect's unary errors are `application/json`.
 type GRPC struct {
 	// The gRPC status: a number from 1 to 16 or its name, such as 14 or
 	// `UNAVAILABLE`. Required.
 	Code GRPCCode `json:"code,omitempty"`
 
-	// The message for the caller. It may have placeholders; what cannot stand
-	// in a header field is percent-encoded, as the gRPC protocol has it.
+	// The message for the caller. It may have placeholders. For gRPC and gRPC-Web
+	// all but printable ASCII is percent-encoded, as their protocols have it.
 	// Default: none.
 	Message string `json:"message,omitempty"`
 
@@ -109,27 +119,23 @@ func (f *GRPC) Untrusted(*Limits) error { return untrustedText("message", f.Mess
 
 // ServeHTTP writes the reply.
 func (f *GRPC) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	f.writeTo(w.Header(), r)
+	code, body := f.reply(w.Header(), r)
 	closeIfExpected(w, r)
-	w.WriteHeader(http.StatusOK)
+	if len(body) > 0 {
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	w.WriteHeader(code)
+	if len(body) > 0 {
+		_, _ = w.Write(body) // a client that has gone needs no error
+	}
 	return nil
 }
 
 // RoundTrip replies in the upstream's place.
 func (f *GRPC) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
 	header := make(http.Header)
-	f.writeTo(header, r)
-	return newHead(r, http.StatusOK, http.StatusText(http.StatusOK), header), nil
-}
-
-// writeTo sets the fields of the reply.
-func (f *GRPC) writeTo(h http.Header, r *http.Request) {
-	uncache(h)
-	h.Set("Content-Type", "application/grpc")
-	h.Set("Grpc-Status", strconv.Itoa(int(f.Code)))
-	if message := f.message.fill(Replacer(r)); message != "" {
-		h.Set("Grpc-Message", percentEncode(message))
-	}
+	code, body := f.reply(header, r)
+	return newResponse(r, code, http.StatusText(code), header, body), nil
 }
 
 // percentEncode makes a Grpc-Message: all but printable ASCII is encoded, and
