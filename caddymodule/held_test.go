@@ -46,6 +46,7 @@ func TestReplacedHeader(t *testing.T) {
 		"Content-Length", "Transfer-Encoding", "Trailer", "Content-Encoding", "Content-Range", "Accept-Ranges", "Etag",
 		"Last-Modified", "Content-Disposition", "Content-Language", "Content-Location", "Content-Md5", "Digest",
 		"Content-Digest", "Repr-Digest", "Grpc-Status", "Grpc-Message", "Upgrade", "Connection", "Sec-Websocket-Accept",
+		"Connect-Content-Encoding",
 	}
 	resp, body, err := get(t, h, "/", func(w http.ResponseWriter, _ *http.Request) error {
 		for _, name := range gone {
