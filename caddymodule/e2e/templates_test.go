@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -49,6 +50,7 @@ func TestTemplates(t *testing.T) {
 		for _, phase := range phases {
 			handle("/"+phase+"/html", "fault {\nphase "+phase+"\nrespond 551 `{http.request.header.Y}"+pageRaw+"` {\ncontent_type text/html\n}\n}")
 			handle("/"+phase+"/json", "fault {\nphase "+phase+"\nrespond 551 `"+pageRaw+"`\n}")
+			handle("/"+phase+"/grpc", "fault {\nphase "+phase+"\ngrpc 16 {http.request.header.Y}\n}")
 			handle("/"+phase+"/pad", "fault {\nphase "+phase+"\npatch {\npad 50B\n}\n}")
 			handle("/"+phase+"/typed", "fault {\nphase "+phase+"\npatch {\nheader Content-Type text/plain\n}\n}")
 			handle("/"+phase+"/corrupt", "fault {\nphase "+phase+"\ncorrupt 1%\n}")
@@ -64,6 +66,7 @@ func TestTemplates(t *testing.T) {
 				t.Helper()
 				r := c.request(t, "GET", path, nil)
 				r.Header.Set("Y", pageRaw)
+				r.Header.Set("Connect-Protocol-Version", "1") // grpc then replies with JSON
 				got := c.do(t, r)
 				if got.StatusCode != status || got.Header.Get("X-Late") != "yes" {
 					t.Errorf("%s: got %d, header %v, want %d", path, got.StatusCode, got.Header, status)
@@ -77,10 +80,12 @@ func TestTemplates(t *testing.T) {
 				}
 			}
 			const html = "text/html; charset=utf-8"
+			encoded, _ := json.Marshal(pageRaw)
 			escaped := strings.NewReplacer(`"`, "&#34;", "<", "&lt;", ">", "&gt;").Replace(pageRaw)
 			for _, phase := range phases {
 				want("/"+phase+"/html", 551, "text/html", escaped+pageRaw)
 				want("/"+phase+"/json", 551, "text/plain; charset=utf-8", pageRaw)
+				want("/"+phase+"/grpc", 401, "application/json", `{"code":"unauthenticated","message":`+string(encoded)+`}`)
 				want("/"+phase+"/pad", 200, html, pageRaw+strings.Repeat(" ", 50-len(pageRaw)))
 				want("/"+phase+"/typed", 200, "text/plain", pageRaw)
 				want("/"+phase+"/both", 551, "text/plain; charset=utf-8", pageRaw+strings.Repeat(" ", 50-len(pageRaw)))

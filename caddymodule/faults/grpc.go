@@ -120,6 +120,11 @@ func (f *GRPC) Untrusted(*Limits) error { return untrustedText("message", f.Mess
 // ServeHTTP writes the reply.
 func (f *GRPC) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	code, body := f.reply(w.Header(), r)
+	shield, _, err := lookOut(w, code)
+	if err != nil {
+		return err
+	}
+	shield.raise() // the message may be a stranger's
 	closeIfExpected(w, r)
 	if len(body) > 0 {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
