@@ -743,7 +743,8 @@ func TestAPIExplainAsServed(t *testing.T) {
 	n.want(200, "POST", "/explain", `{"url": "/x"}`, `"fires": true`)
 }
 
-// What a matcher cannot tell is said at its point; the others have their answers.
+// A matcher that fails is no match: of the point, or of the rule, which says so.
+// The others have their answers.
 func TestAPIExplainErrors(t *testing.T) {
 	const number = `[{"expression": "int({http.request.header.X-Number}) > 1"}]`
 	n := startNode(t, `{"point": "gate", "match": `+number+`, "triggers": [{"source": "header"}]}`, "")
@@ -754,8 +755,8 @@ func TestAPIExplainErrors(t *testing.T) {
 	n.beside(`{"point": "last", "rules": [{"name": "here", "match": [{"client_ip": {"ranges": ["127.0.0.1"]}}, {"remote_ip": {"ranges": ["127.0.0.1"]}}], "faults": [{"fault": "close"}]}]}`)
 	for _, tt := range []struct{ header, want string }{
 		{`"X-Number": "2"`, "gate true; rules true before failing behind; last true here; "},
-		{`"X-Number": "no"`, "gate false (number); rules true before (rule 'failing': number); last true here; "},
-		{`"X-Number": "no", "X-Fault": "551"`, "gate false (number); rules true before (rule 'failing': number); last true here; "},
+		{`"X-Number": "no"`, "gate false (fails); rules true before failing (fails) behind; last true here; "},
+		{`"X-Number": "no", "X-Fault": "551"`, "gate false (fails); rules true before failing (fails) behind; last true here; "},
 	} {
 		w := n.want(200, "POST", "/explain", `{"url": "https://a.test/", "header": {`+tt.header+`}}`, "")
 		var view explainView
@@ -763,15 +764,18 @@ func TestAPIExplainErrors(t *testing.T) {
 			t.Fatalf("%v: %s", err, w.Body)
 		}
 		var got strings.Builder
+		fails := func(text string) {
+			if strings.HasPrefix(text, "the matcher 'expression' fails, which is no match: type conversion error") {
+				got.WriteString(" (fails)")
+			}
+		}
 		for _, p := range view.Points {
 			fmt.Fprint(&got, p.Point, " ", p.Match)
 			for _, v := range p.Rules {
 				got.WriteString(" " + v.Rule)
+				fails(v.Why)
 			}
-			if p.Error != "" {
-				rule, _, _ := strings.Cut(p.Error, "type conversion error")
-				fmt.Fprintf(&got, " (%snumber)", rule)
-			}
+			fails(p.Error)
 			got.WriteString("; ")
 		}
 		if got.String() != tt.want {

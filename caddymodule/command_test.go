@@ -178,12 +178,20 @@ api    -     passes   match  the point is not for this request
 }
 
 func TestCommandExplainError(t *testing.T) {
-	_, address := adminEndpoint(t, `{"point": "api", "rules": [
-		{"name": "first", "percent": 0, "faults": [{"fault": "close"}]},
-		{"name": "number", "match": [{"expression": "int({http.request.header.X}) > 1"}], "faults": [{"fault": "close"}]}]}`)
-	got := caddyFault(t, "explain", "/", "-H", "X: no", "--address", address)
-	if got.err != nil || !strings.Contains(got.stdout, "\napi    first  passes   percent  its share is 0 percent just now\napi    -      fails    match    rule 'number': ") {
-		t.Errorf("got %+v", got)
+	const number = `"match": [{"expression": "int({http.request.header.X}) > 1"}]`
+	const why = "passes   match    the matcher 'expression' fails, which is no match: "
+	for _, tt := range []struct{ config, want string }{
+		{`{"point": "api", "rules": [
+			{"name": "first", "percent": 0, "faults": [{"fault": "close"}]},
+			{"name": "number", ` + number + `, "faults": [{"fault": "close"}]}]}`,
+			"\napi    first   passes   percent  its share is 0 percent just now\napi    number  " + why},
+		{`{"point": "api", ` + number + `, "rules": [{"faults": [{"fault": "close"}]}]}`, "\napi    -     " + strings.Replace(why, "match    ", "match  ", 1)},
+	} {
+		_, address := adminEndpoint(t, tt.config)
+		got := caddyFault(t, "explain", "/", "-H", "X: no", "--address", address)
+		if got.err != nil || !strings.Contains(got.stdout, tt.want) {
+			t.Errorf("got %+v, want %q", got, tt.want)
+		}
 	}
 }
 

@@ -50,6 +50,7 @@ func printExplanation(out io.Writer, v *explainView) error {
 	for _, p := range v.Points {
 		switch {
 		case p.Error != "":
+			t.row(p.Point, "", "passes", "match", p.Error)
 		case !p.Match:
 			t.row(p.Point, "", "passes", "match", "the point is not for this request")
 		case len(p.Rules) == 0:
@@ -57,9 +58,6 @@ func printExplanation(out io.Writer, v *explainView) error {
 		}
 		for _, rule := range p.Rules {
 			t.row(p.Point, ruleText(&rule), verdictText(&rule), rule.Gate, rule.Why)
-		}
-		if p.Error != "" {
-			t.row(p.Point, "", "fails", "match", p.Error)
 		}
 	}
 	return t.Flush()

@@ -63,15 +63,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 // ServeHTTP injects the fault of the rule that fires, or hands the request on
 // as it is, but without the fields of triggers. Only where a rule of phase
 // response may fire does it look at the reply.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (err error) {
 	fields := h.fields.enter(r)
 	if fields {
 		defer h.fields.leave()
 	}
-	d, err := h.decide(r, fields)
-	if err != nil {
-		return err
-	}
+	d := h.decide(r, fields)
 	switch {
 	case d.Rule != nil:
 		err = h.inject(w, r, behind(d.Rule.Faults, r, next), d)
@@ -86,29 +83,29 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // decide finds what hits the request, and takes out the fields of triggers, if it
 // has any.
-func (h *Handler) decide(r *http.Request, fields bool) (d rules.Decision, err error) {
+func (h *Handler) decide(r *http.Request, fields bool) (d rules.Decision) {
 	if !h.halted() {
-		d, err = h.find(r, fields)
+		d = h.find(r, fields)
 	}
 	if fields {
 		h.fields.takeOutAll(r)
 	}
-	return d, err
+	return d
 }
 
 // find finds what hits the request: what it asks for itself, or else an
 // experiment, or else a rule. The rules do not see the fields of the point's own
 // triggers.
-func (h *Handler) find(r *http.Request, fields bool) (rules.Decision, error) {
+func (h *Handler) find(r *http.Request, fields bool) rules.Decision {
 	for _, t := range h.Triggers {
 		if len(t.hidden) > 0 && !fields || !t.source.present(r) {
 			continue
 		}
-		if ok, err := h.Matches(r); !ok || err != nil {
-			return rules.Decision{}, err
+		if !h.Matches(r) {
+			return rules.Decision{}
 		}
 		if d, done := h.obey(t, r); done {
-			return d, nil
+			return d
 		}
 	}
 	return h.Decide(r, h.guests())

@@ -289,10 +289,31 @@ func TestPercentCounted(t *testing.T) {
 	}
 }
 
-func TestMatcherErrorIsReturned(t *testing.T) {
-	h := load(t, `{"rules": [{"match": [{"expression": "{http.request.header.X-N} / 0 == 1"}], "faults": [{"fault": "close"}]}]}`, "")
-	if _, _, err := get(t, h, "/", upstream); err == nil {
-		t.Error("the error of a matcher is lost")
+// failing is a matcher that fails for every request.
+const failing = `"match": [{"expression": "{http.request.header.X-N} / 0 == 1"}]`
+
+// A matcher that fails is no match, and is counted: that of a rule, and that of
+// the point, with and without a trigger.
+func TestMatcherErrorsCounted(t *testing.T) {
+	const rules = `"rules": [{"faults": [{"fault": "close"}]}]`
+	for _, tt := range []struct{ config, rule string }{
+		{`{"point": "merr", "rules": [{` + failing + `, "faults": [{"fault": "close"}]}]}`, "rule1"},
+		{`{"point": "merr", "rules": [{` + failing + `, "phase": "response", "faults": [{"fault": "close"}]}]}`, "rule1"},
+		{`{"point": "merr", ` + failing + `, ` + rules + `}`, ""},
+		{`{"point": "merr", ` + failing + `, "triggers": [{"source": "header"}], ` + rules + `}`, ""},
+	} {
+		t.Run(tt.config, func(t *testing.T) {
+			h := load(t, tt.config, "")
+			grows(t, passedTotal.WithLabelValues("merr", tt.rule, "match_error"), 2)
+			for range 2 {
+				w := httptest.NewRecorder()
+				r := request(http.MethodGet, "/", w)
+				r.Header.Set("X-Fault", "551")
+				if err := h.ServeHTTP(w, r, caddyhttp.HandlerFunc(upstream)); err != nil || w.Code != http.StatusOK {
+					t.Errorf("got %d, %v, want the upstream's reply", w.Code, err)
+				}
+			}
+		})
 	}
 }
 

@@ -74,8 +74,13 @@ func (in *injector) labelOf(rule *rules.Rule) *label {
 	return rule.Tag.(*label)
 }
 
-// passed counts a request that a rule let pass.
+// passed counts a request that a rule let pass; without one, a request that the
+// point itself let pass.
 func (in *injector) passed(rule *rules.Rule, reason rules.Reason) {
+	if rule == nil {
+		passedTotal.WithLabelValues(in.place.Point, "", reason.String()).Inc()
+		return
+	}
 	in.labelOf(rule).metrics.passed[reason].Inc()
 }
 

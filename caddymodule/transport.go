@@ -98,11 +98,7 @@ func (t *Transport) loadInner(ctx caddy.Context) (any, error) {
 // RoundTrip injects the fault of the rule that fires, or makes the attempt as it
 // is, but without the fields of triggers.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	d, err := t.decide(r)
-	if err != nil {
-		closeBody(r)
-		return nil, err
-	}
+	d := t.decide(r)
 	if fromClient(r) {
 		r = t.fields.without(r)
 	}
@@ -133,9 +129,9 @@ func fromClient(r *http.Request) bool {
 }
 
 // decide finds the rule that hits the attempt.
-func (t *Transport) decide(r *http.Request) (rules.Decision, error) {
+func (t *Transport) decide(r *http.Request) rules.Decision {
 	if t.halted() {
-		return rules.Decision{}, nil
+		return rules.Decision{}
 	}
 	if fromClient(r) {
 		return t.Decide(r, t.guests())
@@ -224,7 +220,7 @@ type roundTripFunc func(*http.Request) (*http.Response, error)
 
 func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// closeBody does what each transport has to do, also when it fails.
+// closeBody does what each transport has to do, also when it makes no attempt.
 func closeBody(r *http.Request) {
 	if r.Body != nil {
 		_ = r.Body.Close()

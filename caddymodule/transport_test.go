@@ -292,13 +292,18 @@ func TestTransportKeysAreOfTheClient(t *testing.T) {
 	}
 }
 
-func TestTransportClosesBodyOnMatcherErrors(t *testing.T) {
-	tr := loadTransport(t, `{"point": "terr", "match": [{"expression": "{http.request.header.X-N} / 0 == 1"}], "rules": [{"faults": [{"fault": "refuse"}]}]}`)
-	body := newWatchedBody("x")
-	r := request(http.MethodPost, "/", nil)
-	r.Body = body
-	if resp, err := tr.RoundTrip(r); err == nil || resp != nil || !body.closed {
-		t.Errorf("got %v, %v, body closed: %v", resp, err, body.closed)
+// A matcher that fails is no match: the attempt is made, and so is a health
+// check.
+func TestTransportMatcherErrors(t *testing.T) {
+	tr := loadTransport(t, `{"point": "terr", "rules": [{`+failing+`, "health_checks": true, "faults": [{"fault": "refuse"}]}]}`)
+	grows(t, passedTotal.WithLabelValues("terr", "rule1", "match_error"), 2)
+	check := httptest.NewRequest(http.MethodGet, "/", nil)
+	for _, r := range []*http.Request{request(http.MethodPost, "/", nil), check} {
+		resp, err := tr.RoundTrip(r)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("got %v, %v, want the upstream's reply", resp, err)
+		}
+		_ = resp.Body.Close()
 	}
 }
 

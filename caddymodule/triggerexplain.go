@@ -9,25 +9,21 @@ import (
 
 // explainTriggers tells for each trigger of the point that r has what would
 // become of it, with no draw and no count. It takes out what ask takes out.
-func (h *Handler) explainTriggers(r *http.Request) ([]rules.Verdict, error) {
+func (h *Handler) explainTriggers(r *http.Request) []rules.Verdict {
 	var verdicts []rules.Verdict
 	for _, t := range h.Triggers {
 		if !t.source.present(r) {
 			continue
 		}
-		if ok, err := h.Matches(r); !ok || err != nil {
-			return nil, err
+		if h.Excludes(r) {
+			return nil
 		}
-		v, ok, err := h.explainTrigger(t, r)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
+		if v, ok := h.explainTrigger(t, r); ok {
 			v.Rule, v.Trigger = triggerRule, t.place()
 			verdicts = append(verdicts, v)
 		}
 	}
-	return verdicts, nil
+	return verdicts
 }
 
 // place is where the trigger stands, in words.
@@ -38,27 +34,27 @@ func (t *Trigger) place() string {
 	return t.Source + " " + t.name()
 }
 
-func (h *Handler) explainTrigger(t *Trigger, r *http.Request) (v rules.Verdict, ok bool, err error) {
+func (h *Handler) explainTrigger(t *Trigger, r *http.Request) (v rules.Verdict, ok bool) {
 	found, ok, drawn := t.readWithoutDraws(r)
 	deleteFields(r, t.hidden)
 	if !ok {
-		return v, false, nil
+		return v, false
 	}
 	asked, err := t.understand(found)
 	switch {
 	case err != nil:
-		return rules.Verdict{Gate: "trigger", Why: "refused: " + err.Error()}, true, nil
+		return rules.Verdict{Gate: "trigger", Why: "refused: " + err.Error()}, true
 	case asked.pass:
-		return rules.Verdict{Gate: "trigger", Why: "it asks to be left alone: no rule and no experiment is asked", Settles: true}, true, nil
+		return rules.Verdict{Gate: "trigger", Why: "it asks to be left alone: no rule and no experiment is asked", Settles: true}, true
 	}
-	if v, err = h.ExplainBrought(r, asked.rule); err != nil || !v.Fires {
-		return v, true, err
+	if v = h.ExplainBrought(r, asked.rule); !v.Fires {
+		return v, true
 	}
 	if drawn {
 		v.Gate, v.Why, v.Settles = "percent", "a draw for each part", false
 	}
 	v.Why = strings.TrimSuffix("it asks for "+shown(found.line)+"; "+v.Why, "; ")
-	return v, true, nil
+	return v, true
 }
 
 // shown is a line to show, unless there may be a key in it.

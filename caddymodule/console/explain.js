@@ -49,10 +49,10 @@ function shown({ halted, points }) {
   return parts.length > 0 ? parts : [el("p", { class: "quiet" }, "The running configuration has no injection point.")];
 }
 
-// atPoint is what would happen at a point. What comes behind an error is not
-// known.
+// atPoint is what would happen at a point. Where a matcher of the point fails,
+// the request does not come to it.
 function atPoint({ match, rules, error }) {
-  if (error) return [...(rules.length > 0 ? [verdicts(rules)] : []), el("p", { class: "answer wrong" }, error)];
+  if (error) return [el("p", { class: "answer wrong" }, error)];
   return [match ? verdicts(rules) : el("p", { class: "quiet" }, "The request is not for this point.")];
 }
 

@@ -40,7 +40,7 @@ func (b *Brought) Rule(name string, chain faults.Chain, phase string, percent fl
 }
 
 // ExplainBrought tells what would become of a rule that r has brought.
-func (p *Point) ExplainBrought(r *http.Request, rule *Rule) (Verdict, error) {
+func (p *Point) ExplainBrought(r *http.Request, rule *Rule) Verdict {
 	return rule.explain(r, time.Now(), 0)
 }
 

@@ -68,57 +68,42 @@ func (d *Decision) Spares() bool {
 
 // Decide finds the rule that fires for r, if any: first of the guests, then of
 // the point's own rules. A request that matches no rule consumes no draw.
-func (p *Point) Decide(r *http.Request, guests *Guests) (Decision, error) {
+func (p *Point) Decide(r *http.Request, guests *Guests) Decision {
 	return p.decide(r, walk{point: p}, guests)
 }
 
 // DecideHealthCheck does the same for r as an active health check of a proxy.
-func (p *Point) DecideHealthCheck(r *http.Request) (Decision, error) {
+func (p *Point) DecideHealthCheck(r *http.Request) Decision {
 	return p.decide(r, walk{point: p, check: true}, nil)
 }
 
-func (p *Point) decide(r *http.Request, w walk, guests *Guests) (Decision, error) {
-	if len(p.ordered) == 0 && guests == nil {
-		return Decision{}, nil
-	}
-	if ok, err := p.Matches(r); !ok || err != nil {
-		return Decision{}, err
+func (p *Point) decide(r *http.Request, w walk, guests *Guests) Decision {
+	if len(p.ordered) == 0 && guests == nil || !p.Matches(r) {
+		return Decision{}
 	}
 	var space room
 	found := p.index.find(r, space[:0])
 	n := len(found)
 	found = guests.find(r, found)
 	if len(found) == 0 {
-		return Decision{}, nil
+		return Decision{}
 	}
 	own, came := found[:n], found[n:]
 	for _, late := range [...]bool{false, true} {
-		done, err := w.askGuests(guests, came, late, r)
-		if !done && err == nil {
-			done, err = w.askOwn(own, late, r)
-		}
-		if err != nil {
-			return Decision{}, err
-		}
-		if done {
+		if w.askGuests(guests, came, late, r) || w.askOwn(own, late, r) {
 			break
 		}
 	}
-	return w.decision(), nil
+	return w.decision()
 }
 
 // askOwn lets those of the point's own rules of a phase that are in q decide,
 // by the draw that they share.
-func (w *walk) askOwn(q queue, late bool, r *http.Request) (done bool, err error) {
+func (w *walk) askOwn(q queue, late bool, r *http.Request) (done bool) {
 	end := w.point.end(late)
 	for i, found := q.next(end); found; i, found = q.next(end) {
 		rule := w.point.ordered[i]
-		if w.check && !rule.HealthChecks {
-			continue
-		}
-		if ok, err := rule.matches(r); err != nil {
-			return false, err
-		} else if !ok {
+		if w.check && !rule.HealthChecks || !w.point.matches(rule, rule.matchers, r) {
 			continue
 		}
 		if !w.begun {
@@ -129,10 +114,10 @@ func (w *walk) askOwn(q queue, late bool, r *http.Request) (done bool, err error
 			}
 		}
 		if w.ask(rule, r) {
-			return true, nil
+			return true
 		}
 	}
-	return false, nil
+	return false
 }
 
 // walk goes along the shares of the rules that match a request. It depends on

@@ -58,20 +58,16 @@ func Settle(verdicts []Verdict) {
 
 // Explain tells for each guest and each rule of the point, in the order in which
 // they are asked, whether it would hit r. It takes no draw and counts nothing.
-// The error is that of a matcher; what comes before it has its verdicts.
+// The error is that of a matcher of the point, to which r does not come then.
 func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, verdicts []Verdict, err error) {
-	no, err := refusal(p.matchers, r)
-	if err != nil || no != "" {
+	if no, err := refusal(p.matchers, r); no != "" {
 		return false, nil, err
 	}
 	now := time.Now()
 	sum := 0.0
 	for _, late := range [...]bool{false, true} {
 		for _, g := range guests.turns(late) {
-			v, err := g.explain(r, now, 0)
-			if err != nil {
-				return true, verdicts, err
-			}
+			v := g.explain(r, now, 0)
 			v.Experiment = true
 			if g.DryRun {
 				v.OnlyTell()
@@ -79,10 +75,7 @@ func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, verdicts
 			verdicts = append(verdicts, v)
 		}
 		for _, rule := range p.turns(late) {
-			v, err := rule.explain(r, now, sum)
-			if err != nil {
-				return true, verdicts, err
-			}
+			v := rule.explain(r, now, sum)
 			if v.Gate != "match" && (v.Fires || v.Gate == gatePass || rule.percent < 100) {
 				sum = min(100, sum+rule.percent)
 			}
@@ -93,6 +86,12 @@ func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, verdicts
 		}
 	}
 	return true, verdicts, nil
+}
+
+// Excludes reports whether r does not come to the point. It counts nothing.
+func (p *Point) Excludes(r *http.Request) bool {
+	no, _ := refusal(p.matchers, r)
+	return no != ""
 }
 
 // OnlyTell makes the verdict that of a dry run.
@@ -123,18 +122,14 @@ func (p *Point) turns(late bool) []*Rule {
 }
 
 // explain is the verdict of one rule, whose share begins at sum.
-func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (Verdict, error) {
+func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) Verdict {
 	v := Verdict{Rule: rl.Name}
-	no, err := refusal(rl.matchers, r)
-	if err != nil {
-		return v, fmt.Errorf("rule '%s': %w", rl.Name, err)
-	}
-	if no != "" {
+	if no, _ := refusal(rl.matchers, r); no != "" {
 		v.Gate, v.Why = "match", no
-		return v, nil
+		return v
 	}
 	if v.Gate, v.Why = rl.shut(r, now); v.Gate != "" {
-		return v, nil
+		return v
 	}
 	share := max(0, min(rl.percent, 100-sum)) * rl.schedule.part(now)
 	switch {
@@ -155,7 +150,7 @@ func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (Verdict, e
 			v.Fires, v.Gate, v.Why = false, gatePass, fmt.Sprintf("hit %d is one that its faults let pass", next)
 		}
 	}
-	return v, nil
+	return v
 }
 
 // gatePass is the gate of a hit for which the rule does nothing. It takes its
@@ -226,43 +221,43 @@ func (c *counters) peek(key string) *tally {
 	return new(tally)
 }
 
-// refusal is what in the matchers says no to r, empty when they say yes.
-func refusal(sets caddyhttp.MatcherSets, r *http.Request) (string, error) {
+// refusal is what in the matchers says no to r, empty when they say yes. The
+// error is that of a matcher that says no because it fails.
+func refusal(sets caddyhttp.MatcherSets, r *http.Request) (why string, failed error) {
 	no := ""
 	for _, set := range sets {
 		name, err := refusalOf(set, r)
-		if err != nil {
-			return "", err
-		}
 		if name == "" {
 			return "", nil
 		}
+		if err != nil {
+			failed = fmt.Errorf("the matcher '%s' fails, which is no match: %w", name, err)
+		}
 		no = name
 	}
-	switch len(sets) {
-	case 0:
+	switch {
+	case failed != nil:
+		return failed.Error(), failed
+	case len(sets) == 0:
 		return "", nil
-	case 1:
+	case len(sets) == 1:
 		return fmt.Sprintf("the matcher '%s' says no", no), nil
 	default:
 		return fmt.Sprintf("none of its %d sets of matchers holds", len(sets)), nil
 	}
 }
 
-// refusalOf is the name of the matcher of a set that says no.
+// refusalOf is the name of the matcher of a set that says no, or fails.
 func refusalOf(set caddyhttp.MatcherSet, r *http.Request) (string, error) {
 	for _, m := range set {
 		ok, err := ask(m, r)
-		if err != nil {
-			return "", err
-		}
-		if ok {
+		if ok && err == nil {
 			continue
 		}
 		if mod, is := m.(caddy.Module); is {
-			return mod.CaddyModule().ID.Name(), nil
+			return mod.CaddyModule().ID.Name(), err
 		}
-		return fmt.Sprintf("%T", m), nil
+		return fmt.Sprintf("%T", m), err
 	}
 	return "", nil
 }

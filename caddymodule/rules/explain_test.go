@@ -120,8 +120,17 @@ func TestExplainMatchers(t *testing.T) {
 		}
 	}
 	p = mustLoad(t, `{"rules": [{"match": [{"expression": "{http.request.header.X-N} / 0 == 1"}], `+closing+`}]}`)
-	if _, _, err := p.Explain(request("/"), nil); err == nil || !strings.Contains(err.Error(), "rule 'rule1'") {
-		t.Errorf("got error %v, want that of the matcher", err)
+	const want = "the matcher 'expression' fails, which is no match: "
+	if _, all, err := p.Explain(request("/"), nil); err != nil || len(all) != 1 || all[0].Gate != "match" || !strings.HasPrefix(all[0].Why, want) {
+		t.Errorf("got %+v, %v, want %q and the error", all, err, want)
+	}
+	p = mustLoad(t, `{`+failing+`, "rules": [{`+closing+`}]}`)
+	passed := passes(p)
+	if matches, all, err := p.Explain(request("/"), nil); matches || all != nil || err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %t, %+v, %v, want that the point's matcher fails", matches, all, err)
+	}
+	if len(passed) > 0 {
+		t.Errorf("explaining counts %v", passed)
 	}
 }
 

@@ -80,23 +80,21 @@ func (g *Guests) end(late bool) int {
 
 // askGuests lets those guests of a phase that are in q decide, each by a draw of
 // its own.
-func (w *walk) askGuests(guests *Guests, q queue, late bool, r *http.Request) (done bool, err error) {
+func (w *walk) askGuests(guests *Guests, q queue, late bool, r *http.Request) (done bool) {
 	end := guests.end(late)
 	for i, found := q.next(end); found; i, found = q.next(end) {
 		g := guests.ordered[i]
-		if ok, err := g.matches(r); err != nil {
-			return false, err
-		} else if !ok || g.once && !first(r, g.Rule) {
+		if !w.point.matches(g.Rule, g.matchers, r) || g.once && !first(r, g.Rule) {
 			continue
 		}
 		if w.now.IsZero() && guests.clock != nil {
 			w.now = guests.clock()
 		}
 		if w.askAlone(g.Rule, r, rand.Float64()) { //nolint:gosec // chance, not secrecy
-			return true, nil
+			return true
 		}
 	}
-	return false, nil
+	return false
 }
 
 // askAlone asks a rule that shares its draw with no other.

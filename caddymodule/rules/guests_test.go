@@ -2,6 +2,7 @@ package rules
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -34,10 +35,7 @@ func invite(rules ...*Rule) *Guests {
 // the reply of the upstream.
 func winner(t testing.TB, p *Point, guests *Guests, r *http.Request, status int) string {
 	t.Helper()
-	d, err := p.Decide(r, guests)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := p.Decide(r, guests)
 	if d.Rule == nil && d.Later != nil {
 		d = d.Later.Decide(status, make(http.Header))
 	}
@@ -173,9 +171,18 @@ func TestGuestsTime(t *testing.T) {
 	})
 }
 
+// A guest whose matcher fails does not match, and those behind it are asked.
 func TestGuestsMatcherError(t *testing.T) {
-	guests := invite(guestRule(t, `{"name": "a", "match": [{"expression": "{http.request.header.X-N} / 0 == 1"}], `+closing+`}`))
-	if _, err := mustLoad(t, `{}`).Decide(request("/"), guests); err == nil {
-		t.Error("the error of a guest's matcher is lost")
+	guests := invite(
+		guestRule(t, `{"name": "a", `+failing+`, `+closing+`}`),
+		guestRule(t, `{"name": "b", `+failing+`, "phase": "response", `+closing+`}`),
+		guestRule(t, `{"name": "c", "percent": 0, `+closing+`}`))
+	p := mustLoad(t, `{"rules": [{"name": "own", `+closing+`}]}`)
+	passed := passes(p)
+	if got := winner(t, p, guests, request("/"), 200); got != "own" {
+		t.Errorf("got %q, want the rule behind the guests that fail", got)
+	}
+	if got, want := fmt.Sprint(passed), "map[a match_error:1 c percent:1]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }

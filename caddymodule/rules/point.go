@@ -63,9 +63,11 @@ type Point struct {
 	// Place is where the faults of the rules run.
 	Place faults.Place `json:"-"`
 
-	// Passed is told of requests that matched a rule and were not hit by it.
+	// Passed is told of requests that matched a rule and were not hit by it. The
+	// rule is nil where a matcher of the point itself failed.
 	Passed func(*Rule, Reason) `json:"-"`
 
+	logger   *zap.Logger
 	matchers caddyhttp.MatcherSets
 	gate     index // of the matchers
 	sticky   keyText
@@ -98,6 +100,7 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 	if err != nil {
 		return err
 	}
+	p.logger = ctx.Logger()
 	p.Match = p.MatcherSetsRaw
 	if p.matchers, err = loadMatchers(ctx, p, p.MatcherSetsRaw); err != nil {
 		return err
@@ -120,7 +123,7 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 		return err
 	}
 	p.clock = newClock(p.Rules)
-	p.warnOfUnreachable(ctx.Logger())
+	p.warnOfUnreachable()
 	return nil
 }
 
@@ -148,17 +151,17 @@ func (p *Point) end(late bool) int {
 
 // warnOfUnreachable tells of rules that come behind others which take every
 // request.
-func (p *Point) warnOfUnreachable(logger *zap.Logger) {
+func (p *Point) warnOfUnreachable() {
 	sum, last := 0.0, ""
 	for _, rule := range p.ordered {
 		if sum >= 100 {
-			logger.Warn("rule can never fire: the rules before it take every request",
+			p.logger.Warn("rule can never fire: the rules before it take every request",
 				zap.String("point", p.Name), zap.String("rule", rule.Name), zap.String("behind", last))
 			continue
 		}
 		if rule.takesItsShare() {
 			if sum += rule.percent; sum > 100 {
-				logger.Warn("rule is cut short: the shares of the rules sum up to more than 100 percent",
+				p.logger.Warn("rule is cut short: the shares of the rules sum up to more than 100 percent",
 					zap.String("point", p.Name), zap.String("rule", rule.Name), zap.Float64("sum", sum))
 			}
 			last = rule.Name
@@ -169,14 +172,35 @@ func (p *Point) warnOfUnreachable(logger *zap.Logger) {
 // Limited reports whether the point is for some requests only.
 func (p *Point) Limited() bool { return len(p.matchers) > 0 }
 
-// Matches reports whether r comes to the point.
-func (p *Point) Matches(r *http.Request) (bool, error) {
+// Matches reports whether r comes to the point. Where a matcher fails it does
+// not.
+func (p *Point) Matches(r *http.Request) bool {
 	if len(p.matchers) == 0 {
-		return true, nil
+		return true
 	}
 	var space room
 	if len(p.gate.find(r, space[:0])) == 0 {
-		return false, nil
+		return false
 	}
-	return p.matchers.AnyMatchWithError(r)
+	return p.matches(nil, p.matchers, r)
+}
+
+// matches reports whether r satisfies the matchers of a rule, or with nil those
+// of the point. It counts a matcher that fails.
+func (p *Point) matches(rule *Rule, sets caddyhttp.MatcherSets, r *http.Request) bool {
+	ok, err := anyMatches(sets, r)
+	if err != nil {
+		p.failed(rule, err)
+	}
+	return ok
+}
+
+// failed counts a request of which a matcher cannot say whether it matches.
+func (p *Point) failed(rule *Rule, err error) {
+	name := ""
+	if rule != nil {
+		name = rule.Name
+	}
+	p.logger.Debug("matcher failed, which is no match", zap.String("point", p.Name), zap.String("rule", name), zap.Error(err))
+	p.Passed(rule, ReasonMatchError)
 }

@@ -1,6 +1,7 @@
 package rules
 
-// Reason is why a request that matched a rule was not hit by it.
+// Reason is why a request that matched a rule was not hit by it, or why nobody
+// can say whether it matched.
 type Reason int
 
 // The reasons.
@@ -24,6 +25,9 @@ const (
 	// ReasonDryRun says that the rule only tells what it would have done.
 	ReasonDryRun
 
+	// ReasonMatchError says that a matcher failed, which is no match.
+	ReasonMatchError
+
 	// ReasonPass says that the faults of the rule let this request pass, as a
 	// sequence does behind its last step.
 	ReasonPass
@@ -31,13 +35,14 @@ const (
 
 // reasonNames are the reasons in metrics and logs.
 var reasonNames = [...]string{
-	ReasonPercent:  "percent",
-	ReasonOff:      "off",
-	ReasonCount:    "count",
-	ReasonTime:     "time",
-	ReasonOverflow: "overflow",
-	ReasonDryRun:   "dry_run",
-	ReasonPass:     "pass",
+	ReasonPercent:    "percent",
+	ReasonOff:        "off",
+	ReasonCount:      "count",
+	ReasonTime:       "time",
+	ReasonOverflow:   "overflow",
+	ReasonDryRun:     "dry_run",
+	ReasonMatchError: "match_error",
+	ReasonPass:       "pass",
 }
 
 // Reasons are all of them.

@@ -208,12 +208,19 @@ func (rl *Rule) takesItsShare() bool {
 	return len(rl.matchers) == 0 && rl.MatchResponse == nil && (rl.percent < 100 || !pauses)
 }
 
-// matches reports whether the rule is for r.
-func (rl *Rule) matches(r *http.Request) (bool, error) {
-	if len(rl.matchers) == 0 {
-		return true, nil
+// anyMatches reports whether r satisfies one of the sets, or there are none. A
+// set with a matcher that fails does not match; its error is for whoever counts.
+func anyMatches(sets caddyhttp.MatcherSets, r *http.Request) (ok bool, failed error) {
+	for _, set := range sets {
+		ok, err := set.MatchWithError(r)
+		switch {
+		case err != nil:
+			failed = err
+		case ok:
+			return true, nil
+		}
 	}
-	return rl.matchers.AnyMatchWithError(r)
+	return len(sets) == 0, failed
 }
 
 // matchesResponse reports whether the rule is for a reply with this head.

@@ -56,10 +56,7 @@ func request(target string, header ...string) *http.Request {
 // name is the rule that fires for r.
 func name(t testing.TB, p *Point, r *http.Request) string {
 	t.Helper()
-	d, err := p.Decide(r, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := p.Decide(r, nil)
 	if d.Rule == nil {
 		return ""
 	}
@@ -167,26 +164,39 @@ func TestDecideMatchers(t *testing.T) {
 	}
 }
 
-func TestDecideReturnsMatcherErrors(t *testing.T) {
-	for _, config := range []string{
-		`{"rules": [{"match": [{"expression": "{http.request.header.X-N} / 0 == 1"}], ` + closing + `}]}`,
-		`{"match": [{"expression": "{http.request.header.X-N} / 0 == 1"}], "rules": [{` + closing + `}]}`,
-	} {
-		p := mustLoad(t, config)
-		if d, err := p.Decide(request("/"), nil); err == nil {
-			t.Errorf("%s: got %+v and no error", config, d)
-		}
+// failing is a matcher that fails for every request.
+const failing = `"match": [{"expression": "{http.request.header.X-N} / 0 == 1"}]`
+
+// A matcher that fails is no match, and is counted: the others are asked.
+func TestMatcherErrors(t *testing.T) {
+	const or = `"match": [{"expression": "{http.request.header.X-N} / 0 == 1"}, {"path": ["/a"]}]`
+	tests := []struct{ name, config, want, passed string }{
+		{"rule", `{"rules": [{` + failing + `, ` + closing + `}]}`, "", "rule1 match_error"},
+		{"the next rule", `{"rules": [{` + failing + `, ` + closing + `}, {` + closing + `}]}`, "rule2", "rule1 match_error"},
+		{"phase response", `{"rules": [{"phase": "response", ` + failing + `, ` + closing + `}]}`, "", "rule1 match_error"},
+		{"behind not", `{"rules": [{"match": [{"not": [{"expression": "{http.request.header.X-N} / 0 == 1"}]}], ` + closing + `}]}`, "", "rule1 match_error"},
+		{"another set matches", `{"rules": [{` + or + `, ` + closing + `}]}`, "rule1", ""},
+		{"point", `{` + failing + `, "rules": [{` + closing + `}]}`, "", "the point match_error"},
+		{"another set of the point matches", `{` + or + `, "rules": [{` + closing + `}]}`, "rule1", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := mustLoad(t, tt.config)
+			passed := passes(p)
+			if got := name(t, p, request("/a")); got != tt.want {
+				t.Errorf("got rule %q, want %q", got, tt.want)
+			}
+			if want := len(tt.passed) > 0; len(passed) > 1 || (passed[tt.passed] == 1) != want {
+				t.Errorf("passed %v, want %q", passed, tt.passed)
+			}
+		})
 	}
 }
 
 func TestHitNumbers(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{`+closing+`}]}`)
 	for want := uint64(1); want <= 3; want++ {
-		d, err := p.Decide(request("/"), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d.N != want {
+		if d := p.Decide(request("/"), nil); d.N != want {
 			t.Errorf("got hit %d, want %d", d.N, want)
 		}
 	}
@@ -213,10 +223,7 @@ func TestPhaseResponse(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d, err := p.Decide(tt.r, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
+			d := p.Decide(tt.r, nil)
 			if d.Rule != nil {
 				t.Fatalf("rule %s fires before the reply is there", d.Rule.Name)
 			}
@@ -276,9 +283,9 @@ func TestDryRun(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{"dry_run": true, `+closing+`}]}`)
 	var passed []Reason
 	p.Passed = func(_ *Rule, reason Reason) { passed = append(passed, reason) }
-	d, err := p.Decide(request("/"), nil)
-	if err != nil || d.Rule == nil || d.N != 1 {
-		t.Errorf("got %+v, %v, want the rule's first hit", d, err)
+	d := p.Decide(request("/"), nil)
+	if d.Rule == nil || d.N != 1 {
+		t.Errorf("got %+v, want the rule's first hit", d)
 	}
 	if !slices.Equal(passed, []Reason{ReasonDryRun}) {
 		t.Errorf("got reasons %v, want dry_run", passed)
