@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -41,6 +42,11 @@ type App struct {
 
 	// How many injected faults the journal remembers; 0 is none. Default: 1000.
 	Journal *int `json:"journal,omitempty"`
+
+	// Matchers of modules that are not Caddy's own and that experiments may use:
+	// their names, without `http.matchers.`. An experiment reads the request and
+	// nothing else, and only the module knows what it reads. Default: none.
+	ExperimentMatchers []string `json:"experiment_matchers,omitempty"`
 
 	// Share experiments and the switch with other nodes.
 	Share *Share `json:"share,omitempty"`
@@ -113,6 +119,14 @@ func (a *App) Validate() error {
 		return fmt.Errorf("bad max_active '%d': negative", a.MaxActive)
 	case a.Journal != nil && (*a.Journal < 0 || *a.Journal > maxJournal):
 		return fmt.Errorf("bad journal '%d': want 0 to %d", *a.Journal, maxJournal)
+	}
+	for i, name := range a.ExperimentMatchers {
+		if err := experiments.CheckNamed(name); err != nil {
+			return fmt.Errorf("experiment_matchers: %w", err)
+		}
+		if slices.Contains(a.ExperimentMatchers[:i], name) {
+			return fmt.Errorf("experiment_matchers: '%s' is there twice", name)
+		}
 	}
 	return errors.Join(a.Share.validate(), a.HaltWhen.validate())
 }

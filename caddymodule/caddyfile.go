@@ -160,6 +160,8 @@ func routeName(h httpcaddyfile.Helper) string {
 //	    journal    <number>
 //	    halt_when  <number> <window>
 //	    share      <group> [<interval>]
+//
+//	    experiment_matchers <name>...
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	d.Next() // consume option
@@ -212,6 +214,11 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
 		return a.unmarshalShare(d)
 	case "halt_when":
 		return a.unmarshalHaltWhen(d)
+	case "experiment_matchers":
+		if a.ExperimentMatchers = d.RemainingArgs(); len(a.ExperimentMatchers) == 0 {
+			return d.Err("experiment_matchers needs the names of modules, such as experiment_matchers maxmind_geolocation")
+		}
+		return nil
 	default:
 		return d.Errf("unrecognized option '%s' of fault", word)
 	}

@@ -178,6 +178,9 @@ func (c *control) loadExperiment(e *experiments.Experiment) (unload func(), err 
 	if app == nil {
 		return nil, errNoPoints
 	}
+	if err := experiments.CheckMatchers(e.MatcherSetsRaw, app.ExperimentMatchers); err != nil {
+		return nil, err
+	}
 	parent := app.ctx
 	parent.Context = context.WithoutCancel(parent.Context)
 	if e.Place, err = c.placeOfExperiment(e); err != nil {

@@ -1,0 +1,78 @@
+package experiments
+
+import "cel.dev/cel-go/common/ast"
+
+// loops are the macros that evaluate their arguments for each part of a value,
+// and leave the parts no longer than they are.
+var loops = map[string]bool{"all": true, "exists": true, "exists_one": true, "existsOne": true, "filter": true, "sortBy": true}
+
+// growers are the functions whose result can be longer than what they are given
+// by a factor. One within another multiplies the factors.
+var growers = map[string]bool{"cel.bind": true, "flatten": true, "format": true, "join": true, "map": true, "replace": true, "strings.quote": true}
+
+// unbounded are the functions that cost more than the length of what they are
+// given, and what to write instead.
+var unbounded = map[string]string{
+	"distinct":    "compare the parts with texts",
+	"lists.range": "write the list out",
+}
+
+// bound refuses a call that costs more than its bound, and returns what its
+// arguments stand in.
+func (w *celWalk) bound(name string, call ast.CallExpr, in scope) (scope, error) {
+	if instead, ok := unbounded[name]; ok {
+		return in, w.refuse("%s() has no bound in an experiment: %s", name, instead)
+	}
+	if err := w.search(name, call.Args()); err != nil {
+		return in, err
+	}
+	isLoop := loops[name] && call.IsMemberFunction()
+	if !isLoop && (!growers[name] || shortens(name, call.Args())) {
+		return in, nil
+	}
+	if in.grower != "" {
+		return in, w.refuse("%s() in %s() costs more than its bound: write one of them, or several matchers", name, in.grower)
+	}
+	in.grower = name
+	if isLoop || name == "map" {
+		in.looped = in.looped || !writtenOut(call.Target())
+	}
+	return in, nil
+}
+
+// search looks at a function that costs the product of a text and of what it
+// looks for in it: a client must not choose both.
+func (w *celWalk) search(name string, args []ast.Expr) error {
+	var sought ast.Expr
+	switch {
+	case len(args) == 0:
+		return nil
+	case name == "matches":
+		sought = args[len(args)-1] // matches(text, pattern) is text.matches(pattern)
+	case name == "indexOf" || name == "lastIndexOf":
+		sought = args[0]
+	default:
+		return nil
+	}
+	text, ok := literal(sought)
+	if !ok {
+		return w.refuse("what %s() looks for is not a text in one piece: write it out, or use contains()", name)
+	}
+	if name == "matches" {
+		return w.pattern(w.field+": matches()", text)
+	}
+	return nil
+}
+
+// writtenOut reports whether a list or map is as long as the expression says.
+func writtenOut(e ast.Expr) bool { return e.Kind() == ast.ListKind || e.Kind() == ast.MapKind }
+
+// shortens reports whether a call of replace cannot make a text longer.
+func shortens(name string, args []ast.Expr) bool {
+	if name != "replace" || len(args) < 2 {
+		return false
+	}
+	before, isText := literal(args[0])
+	after, isTextToo := literal(args[1])
+	return isText && isTextToo && before != "" && len(after) <= len(before)
+}
