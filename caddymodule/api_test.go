@@ -16,23 +16,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 )
-
-func init() { caddy.RegisterModule(panicking{}) }
-
-// panicking is a matcher that fails badly when it is loaded.
-type panicking struct{}
-
-func (panicking) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "http.matchers.panics", New: func() caddy.Module { return new(panicking) }}
-}
-
-func (panicking) Provision(caddy.Context) error { panic("no") }
-
-func (panicking) Match(*http.Request) bool { return false }
 
 // node is a running configuration with one handler, and its API.
 type node struct {
@@ -219,7 +205,6 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "PUT", "/experiments/b", `{"points": ["*"]}`, "faults: "},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "start": "soon", ` + faults, "bad start 'soon'"},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "faults": [{"fault": "explode"}]}`, "explode"},
-		{400, "PUT", "/experiments/b", `{"points": ["*"], "match": [{"panics": {}}], "faults": [{"fault": "close"}]}`, "a module panicked while it was loaded"},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "match": [{"header_regexp": {"X": null}}], "faults": [{"fault": "close"}]}`, "match[0].header_regexp.X: null is no value"},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "faults": [{"fault": "respond", "status": 1}]}`, "status"},
 		{400, "PUT", "/experiments/b", `{"match": [{"colour": "red"}], ` + faults, "colour"},

@@ -51,6 +51,9 @@ func (a *api) readLine(w http.ResponseWriter, r *http.Request) error {
 	if at, ok := errors.AsType[*statementError](err); ok {
 		return answer(w, http.StatusBadRequest, at.refusal(asked.Line))
 	}
+	if err == nil {
+		err = process.checkMatchers(rule.MatcherSetsRaw)
+	}
 	if err != nil {
 		return refuse(http.StatusBadRequest, "%v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -178,7 +179,7 @@ func (c *control) loadExperiment(e *experiments.Experiment) (unload func(), err 
 	if app == nil {
 		return nil, errNoPoints
 	}
-	if err := experiments.CheckMatchers(e.MatcherSetsRaw, app.ExperimentMatchers); err != nil {
+	if err := c.checkMatchers(e.MatcherSetsRaw); err != nil {
 		return nil, err
 	}
 	parent := app.ctx
@@ -196,6 +197,16 @@ func (c *control) loadExperiment(e *experiments.Experiment) (unload func(), err 
 		}
 	}()
 	return cancel, rules.LoadGuest(ctx, &e.Rule)
+}
+
+// checkMatchers refuses the matchers that an experiment may not have in the
+// running configuration.
+func (c *control) checkMatchers(sets caddyhttp.RawMatcherSets) error {
+	var named []string
+	if app := c.current(); app != nil {
+		named = app.ExperimentMatchers
+	}
+	return experiments.CheckMatchers(sets, named)
 }
 
 // placeOfExperiment is where its faults run: not all kinds have a meaning at a
