@@ -16,7 +16,6 @@ import (
 	"testing/synctest"
 	"time"
 
-
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 )
 

@@ -105,7 +105,8 @@ type celWalk struct {
 // scope is what an expression stands in.
 type scope struct {
 	grower string // a call whose cost multiplies that of what it contains, "" for none
-	looped bool   // done once for each part of a value of the request
+	loop   bool   // done once for each part of something
+	looped bool   // which may be a value of the request
 }
 
 func (w *celWalk) refuse(format string, args ...any) error {
@@ -176,9 +177,9 @@ func (w *celWalk) call(call ast.CallExpr, in scope) error {
 		return err
 	}
 	if call.IsMemberFunction() {
-		outside := scope{grower: within.grower, looped: in.looped}
-		if loops[name] {
-			outside = in // what it is done for is evaluated once
+		outside := in // what a loop goes through is evaluated once
+		if !loops[name] {
+			outside.grower = within.grower
 		}
 		if err := w.expr(call.Target(), outside); err != nil {
 			return err
@@ -221,8 +222,8 @@ func (w *celWalk) matcherCall(name string, args []ast.Expr, in scope) error {
 	if known := caddyMatchers[name]; known.refused {
 		return w.refuse("%s(): %s", name, known.why)
 	}
-	if in.looped {
-		return w.refuse("%s() would be asked for each part of a value of the request: ask it once, outside", name)
+	if in.loop {
+		return w.refuse("%s() would be asked again and again in %s(): ask it once, outside", name, in.grower)
 	}
 	last := ""
 	for _, arg := range args {

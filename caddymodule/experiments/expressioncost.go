@@ -23,7 +23,7 @@ func (w *celWalk) bound(name string, call ast.CallExpr, in scope) (scope, error)
 	if instead, ok := unbounded[name]; ok {
 		return in, w.refuse("%s() has no bound in an experiment: %s", name, instead)
 	}
-	if err := w.search(name, call.Args()); err != nil {
+	if err := w.search(name, call.Args(), in); err != nil {
 		return in, err
 	}
 	isLoop := loops[name] && call.IsMemberFunction()
@@ -35,14 +35,14 @@ func (w *celWalk) bound(name string, call ast.CallExpr, in scope) (scope, error)
 	}
 	in.grower = name
 	if isLoop || name == "map" {
-		in.looped = in.looped || !writtenOut(call.Target())
+		in.loop, in.looped = true, in.looped || !writtenOut(call.Target())
 	}
 	return in, nil
 }
 
 // search looks at a function that costs the product of a text and of what it
 // looks for in it: a client must not choose both.
-func (w *celWalk) search(name string, args []ast.Expr) error {
+func (w *celWalk) search(name string, args []ast.Expr, in scope) error {
 	var sought ast.Expr
 	switch {
 	case len(args) == 0:
@@ -58,10 +58,13 @@ func (w *celWalk) search(name string, args []ast.Expr) error {
 	if !ok {
 		return w.refuse("what %s() looks for is not a text in one piece: write it out, or use contains()", name)
 	}
-	if name == "matches" {
-		return w.pattern(w.field+": matches()", text)
+	switch {
+	case name != "matches":
+		return nil
+	case in.loop:
+		return w.refuse("matches() would be asked again and again in %s(): ask it once, outside", in.grower)
 	}
-	return nil
+	return w.pattern(w.field+": matches()", text)
 }
 
 // writtenOut reports whether a list or map is as long as the expression says.

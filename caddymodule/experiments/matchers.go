@@ -49,7 +49,7 @@ const matcherNamespace = "http.matchers."
 const (
 	maxExpression   = 4 << 10 // bytes
 	maxPattern      = 1 << 10 // bytes
-	maxInstructions = 10_000  // of the program that a pattern becomes
+	maxInstructions = 2_500   // of the program that a pattern becomes
 	maxCompiled     = 32      // expressions and patterns of one experiment
 )
 
@@ -181,9 +181,9 @@ func (c *matcherCheck) pattern(field, text string) error {
 
 // instructions is about how many instructions a regular expression becomes.
 func instructions(re *syntax.Regexp) int {
-	n := 1 + len(re.Rune)
-	if re.Op == syntax.OpCharClass {
-		n = 1
+	n := 1
+	if re.Op == syntax.OpLiteral {
+		n = len(re.Rune)
 	}
 	for _, sub := range re.Sub {
 		n += instructions(sub)

@@ -112,7 +112,7 @@ func TestMatchersRefused(t *testing.T) {
 		{"vars_regexp too long", `[{"not": [{"vars_regexp": {"{http.request.uri}": {"pattern": "` + text(1025) + `"}}}]}]`, "match[0].not[0].vars_regexp.{http.request.uri}.pattern: "},
 		{"url_pattern too long", `[{"url_pattern": {"pattern": "/` + text(1024) + `"}}]`, "match[0].url_pattern.pattern: "},
 		{"its base too long", `[{"url_pattern": {"pattern": "/a", "base_url": "https://` + text(1024) + `"}}]`, "match[0].url_pattern.base_url: "},
-		{"repetitions", `[{"path_regexp": {"pattern": "` + strings.Repeat(`.{0,1000}`, 12) + `"}}]`, "match[0].path_regexp.pattern: the repetitions of the pattern make"},
+		{"repetitions", `[{"path_regexp": {"pattern": "` + strings.Repeat(`.{0,1000}`, 2) + `"}}]`, "match[0].path_regexp.pattern: the repetitions of the pattern make"},
 		{"repetitions of repetitions", `[{"path_regexp": {"pattern": "((a{10}){10}){10}((a{10}){10}){10}` + strings.Repeat(`a{1000}`, 9) + `"}}]`, "the repetitions of the pattern make"},
 		{"bomb", `[{"path_regexp": {"pattern": "(a{1000}){1000}"}}]`, "match[0].path_regexp.pattern: error parsing regexp: invalid repeat count"},
 		{"bad pattern", `[{"path_regexp": {"pattern": "("}}]`, "match[0].path_regexp.pattern: error parsing regexp: missing closing )"},
@@ -132,7 +132,7 @@ func TestMatchersAllowed(t *testing.T) {
 	for _, match := range []string{
 		`[]`, `[{"path": ["/a", "/{http.request.host}/*"]}]`, `[{"not": [{"path": ["/a"]}, {"not": [{"method": ["GET"]}]}]}]`,
 		`[{"path_regexp": {"pattern": "^/[a-z]{2}/.{1,255}$"}}]`, `[{"header_regexp": {"X": {"name": "n", "pattern": "` + strings.Repeat("a", 1024) + `"}}}]`,
-		`[{"path_regexp": {"pattern": "` + strings.Repeat(`.{0,1000}`, 4) + `"}}]`,
+		`[{"path_regexp": {"pattern": "^(a|b).{0,1000}$"}}]`,
 		`[{"url_pattern": {"pattern": "/books/:id"}}]`, `[{"query": {"file": ["x"]}}]`, `[{"nobody_knows": {}}]`,
 	} {
 		if err := check(match); err != nil {
