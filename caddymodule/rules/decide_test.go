@@ -182,7 +182,7 @@ func BenchmarkDecide(b *testing.B) {
 			r := request("http://example.com:8080/other", "X-User", "anna")
 			b.ReportAllocs()
 			for b.Loop() {
-				p.Decide(r, nil)
+				_ = p.Decide(r, nil)
 			}
 		})
 	}
