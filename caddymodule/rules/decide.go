@@ -69,16 +69,19 @@ func (d *Decision) Spares() bool {
 // Decide finds the rule that fires for r, if any: first of the guests, then of
 // the point's own rules. A request that matches no rule consumes no draw.
 func (p *Point) Decide(r *http.Request, guests *Guests) Decision {
-	return p.decide(r, walk{point: p}, guests)
+	if len(p.ordered) == 0 && guests == nil {
+		return Decision{}
+	}
+	return p.decide(r, guests, false)
 }
 
 // DecideHealthCheck does the same for r as an active health check of a proxy.
 func (p *Point) DecideHealthCheck(r *http.Request) Decision {
-	return p.decide(r, walk{point: p, check: true}, nil)
+	return p.decide(r, nil, true)
 }
 
-func (p *Point) decide(r *http.Request, w walk, guests *Guests) Decision {
-	if len(p.ordered) == 0 && guests == nil || !p.Matches(r) {
+func (p *Point) decide(r *http.Request, guests *Guests, check bool) Decision {
+	if !p.Matches(r) {
 		return Decision{}
 	}
 	var space room
@@ -89,6 +92,7 @@ func (p *Point) decide(r *http.Request, w walk, guests *Guests) Decision {
 		return Decision{}
 	}
 	own, came := found[:n], found[n:]
+	w := walk{point: p, check: check}
 	for _, late := range [...]bool{false, true} {
 		if w.askGuests(guests, came, late, r) || w.askOwn(own, late, r) {
 			break

@@ -188,6 +188,11 @@ func (p *Point) Matches(r *http.Request) bool {
 // matches reports whether r satisfies the matchers of a rule, or with nil those
 // of the point. It counts a matcher that fails.
 func (p *Point) matches(rule *Rule, sets caddyhttp.MatcherSets, r *http.Request) bool {
+	return len(sets) == 0 || p.anyMatches(rule, sets, r)
+}
+
+// anyMatches is matches for a rule that has matchers.
+func (p *Point) anyMatches(rule *Rule, sets caddyhttp.MatcherSets, r *http.Request) bool {
 	ok, err := anyMatches(sets, r)
 	if err != nil {
 		p.failed(rule, err)
