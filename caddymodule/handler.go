@@ -63,12 +63,18 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 // ServeHTTP injects the fault of the rule that fires, or hands the request on
 // as it is, but without the fields of triggers. Only where a rule of phase
 // response may fire does it look at the reply.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (err error) {
-	fields := h.fields.enter(r)
-	if fields {
-		defer h.fields.leave()
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if !h.fields.enter(r) {
+		return h.serve(w, r, next, h.decide(r, false))
 	}
-	d := h.decide(r, fields)
+	defer h.fields.leave()
+	d := h.decide(r, true)
+	h.fields.takeOutAll(r)
+	return h.serve(w, r, next, d)
+}
+
+// serve does with the request what has been decided.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d rules.Decision) (err error) {
 	switch {
 	case d.Rule != nil:
 		err = h.inject(w, r, behind(d.Rule.Faults, r, next), d)
@@ -81,22 +87,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return err
 }
 
-// decide finds what hits the request, and takes out the fields of triggers, if it
-// has any.
-func (h *Handler) decide(r *http.Request, fields bool) (d rules.Decision) {
-	if !h.halted() {
-		d = h.find(r, fields)
-	}
-	if fields {
-		h.fields.takeOutAll(r)
-	}
-	return d
-}
-
-// find finds what hits the request: what it asks for itself, or else an
+// decide finds what hits the request: what it asks for itself, or else an
 // experiment, or else a rule. The rules do not see the fields of the point's own
-// triggers.
-func (h *Handler) find(r *http.Request, fields bool) rules.Decision {
+// triggers. Without any field of a trigger, only cookies and baggage can ask.
+func (h *Handler) decide(r *http.Request, fields bool) rules.Decision {
+	if h.halted() {
+		return rules.Decision{}
+	}
 	for _, t := range h.Triggers {
 		if len(t.hidden) > 0 && !fields || !t.source.present(r) {
 			continue
