@@ -63,12 +63,19 @@ func (c *cutter) begin(header http.Header, length int64) bool {
 	if c.f.End == endClean || c.closes && length < 0 { // no cache can tell that it is incomplete (RFC 9111 section 3.3)
 		uncache(header)
 	}
-	if c.f.After > 0 {
-		c.mu.Lock()
-		c.timer = time.AfterFunc(time.Duration(c.f.After), c.expire)
-		c.mu.Unlock()
-	}
 	return true
+}
+
+// headSent starts the time of the reply. It must not run out before: a fault
+// further out may abort the request when it sees the head, and that panic is not
+// one of a sender that has been cut.
+func (c *cutter) headSent() {
+	if c.f.After == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.timer = time.AfterFunc(time.Duration(c.f.After), c.expire)
 }
 
 // partial reports whether the head tells which parts of a whole the body has.
@@ -173,8 +180,12 @@ func (c *cutter) settle() bool {
 	return c.cut
 }
 
-// finish ends a reply that has been cut, when its sender has given up.
+// finish ends a reply that has been cut, when its sender has given up. If a fault
+// further out has cut it as well, that one decides how it ends.
 func (c *cutter) finish(w http.ResponseWriter, r *http.Request) error {
+	if hasCut(w, func(*cutter) bool { return true }) {
+		panic(http.ErrAbortHandler)
+	}
 	if c.conn != nil {
 		c.finishConn(r)
 		return nil
@@ -230,6 +241,14 @@ func (c *cutter) hijacked(conn net.Conn) {
 	}
 }
 
+// takenOver notes that a fault further in has taken the connection over: it ends
+// the reply, and there is nothing left to cut.
+func (c *cutter) takenOver() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over, c.cut = true, false
+}
+
 // closeConn closes that connection for its user, who does so after the cut as
 // well.
 func (c *cutter) closeConn(conn net.Conn) error {
@@ -266,9 +285,14 @@ func (c *cutter) finishConn(r *http.Request) {
 // CutShort reports whether a fault has ended the reply on the way through w
 // before its sender has. A sender that gives up then has nothing to abort.
 func CutShort(w http.ResponseWriter) bool {
+	return hasCut(w, func(c *cutter) bool { return c.f.End == endClean })
+}
+
+// hasCut reports whether such a cutter has cut the reply on the way through w.
+func hasCut(w http.ResponseWriter, such func(*cutter) bool) bool {
 	for ; w != nil; w = Unwrap(w) {
 		if sw, ok := w.(*shapeWriter); ok {
-			if c, ok := sw.shaper.(*cutter); ok && c.f.End == endClean && c.isCut() {
+			if c, ok := sw.shaper.(*cutter); ok && such(c) && c.isCut() {
 				return true
 			}
 		}

@@ -126,7 +126,8 @@ func (sw *shapeWriter) WriteHeader(code int) {
 		sw.ResponseWriter.WriteHeader(code)
 		return
 	}
-	if !sw.wroteHead {
+	first := !sw.wroteHead
+	if first {
 		sw.wroteHead = true
 		sw.upgraded = code == http.StatusSwitchingProtocols
 		if sw.r.Method != http.MethodHead && code != http.StatusNoContent && code != http.StatusNotModified {
@@ -134,6 +135,9 @@ func (sw *shapeWriter) WriteHeader(code int) {
 		}
 	}
 	sw.ResponseWriter.WriteHeader(code)
+	if c, ok := sw.shaper.(interface{ headSent() }); ok && first && sw.shaped {
+		c.headSent()
+	}
 }
 
 // length is what the head says of the body's length, -1 if nothing.
@@ -184,8 +188,14 @@ func (sw *shapeWriter) HoldsReply() bool { return !sw.wroteHead }
 // Hijack hands over the connection; an upgraded one stays shaped.
 func (sw *shapeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, brw, err := http.NewResponseController(sw.ResponseWriter).Hijack()
-	if err != nil || !sw.shaped || !sw.upgraded {
+	if err != nil || !sw.shaped {
 		return conn, brw, err
+	}
+	if !sw.upgraded {
+		if c, ok := sw.shaper.(interface{ takenOver() }); ok {
+			c.takenOver()
+		}
+		return conn, brw, nil
 	}
 	shaped := &shapedConn{Conn: conn, shaper: sw.shaper, out: sw.out, cancel: sw.cancel}
 	shaped.out.Writer, shaped.out.flush = conn, func() error { return nil }
