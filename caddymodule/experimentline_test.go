@@ -53,6 +53,7 @@ func TestParseExperimentRefuses(t *testing.T) {
 		{"sequence {", "", "no blocks"},
 		{"close; times 1; times 2", "", "times already specified"},
 		{"close; delay 1s", "", "comes behind 'close'"},
+		{"truncate 5B; reset", "", "fault 'truncate' can have no effect: after it, 'reset' lets no reply through; remove it"},
 		{"max_keys 5; close", "", "max_keys"},
 		{"close", "@api", "matcher '@api': unrecognized matcher name: @api"},
 		{"close", "nope x", "matcher 'nope x': getting matcher module 'nope'"},

@@ -115,6 +115,7 @@ func TestTriggerLine(t *testing.T) {
 		{"truncate 2MiB", 200, 0},
 		{"garbage 2MiB", 200, 0},
 		{"reset; 551", 200, 0},
+		{"truncate 5B; reset", 200, 0},
 		{"percent 101; 551", 200, 0},
 		{"percent -1; 551", 200, 0},
 		{"percent 50; percent 50; 551", 200, 0},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"strconv"
@@ -430,4 +431,54 @@ func TestTriples(t *testing.T) {
 	s := start(t, config{admin: true, global: "fault {\njournal 100000\n}", site: "fault {\n" + rules.String() + "}\n" + up.proxy() + "\n" + accessLog})
 	s.wantAdmin(t, 204, "DELETE", "/journal", "", "")
 	all(t, meetings, askOnWire(t, s), s.client(t, h1))
+}
+
+// TestUseless looks for a fault that makes no difference in each chain of two
+// that does not load, whatever the upstream says.
+func TestUseless(t *testing.T) {
+	refused := 0
+	for _, a := range pieces() {
+		for _, b := range pieces() {
+			if a.ends || loads([]piece{a, b}) {
+				continue
+			}
+			refused++
+			useless := idleBefore(a, b) || sameReplies([]piece{a, b}, []piece{a})
+			for _, one := range a.of {
+				useless = useless || idleBefore(one, b)
+			}
+			if !useless {
+				t.Errorf("%s; %s: does not load, although both make a difference", oneLine(a.text), oneLine(b.text))
+			}
+		}
+	}
+	if refused == 0 {
+		t.Error("every chain loads")
+	}
+}
+
+// idleBefore reports whether a changes nothing of what b lets through.
+func idleBefore(a, b piece) bool { return !a.ends && sameReplies([]piece{a, b}, []piece{b}) }
+
+// sameReplies reports whether two chains make the same of every reply.
+func sameReplies(a, b []piece) bool {
+	for _, from := range []seen{
+		fromUpstream,
+		{status: 200, body: pairsBody, length: -1, json: true},
+		{status: 200, body: "{}", length: 2, json: true},
+		{status: 404, body: "not found", length: -1},
+		{status: 204},
+	} {
+		got, want := make(map[seen]bool), make(map[seen]bool)
+		for _, s := range through(a, from) {
+			got[s] = true
+		}
+		for _, s := range through(b, from) {
+			want[s] = true
+		}
+		if !maps.Equal(got, want) {
+			return false
+		}
+	}
+	return true
 }

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 )
 
@@ -25,38 +27,44 @@ type piece struct {
 	text string
 	ends bool // never asks for a reply
 	turn func(seen) []seen
+	of   []piece // those that the fault chooses from
 }
 
 // pieces are all kinds of fault, with their forms that differ.
 func pieces() []piece {
 	ours := seen{status: 551, body: body551, length: len(body551), json: true}
-	cutAt7, cleanAt7 := cutting(7, -1, "close"), cutting(7, -1, "clean")
+	closes := piece{"close", "close", true, always(seen{none: true}), nil}
+	responds := piece{"respond", "respond 551", true, always(ours), nil}
+	breaks := piece{"malformed", "malformed 503", true, always(seen{status: 503, length: -1, cut: true, json: true}), nil}
+	garbles := piece{"corrupt", "corrupt 100%", false, garble, nil}
+	cuts := piece{"truncate", "truncate 7B", false, cutting(7, -1, "close"), nil}
+	shortens := piece{"truncate", "truncate 7B clean", false, cutting(7, -1, "clean"), nil}
 	return []piece{
-		{"respond", "respond 551", true, always(ours)},
-		{"error", "error 599", true, always(seen{past: true, status: 599})},
-		{"grpc", "grpc 14", true, always(seen{status: 200, length: -1})},
-		{"close", "close", true, always(seen{none: true})},
-		{"reset", "reset", true, always(seen{none: true})},
-		{"garbage", "garbage 16B", true, always(seen{none: true})},
-		{"hang", "hang 2ms", true, always(seen{none: true})},
-		{"malformed", "malformed 503", true, always(seen{status: 503, length: -1, cut: true, json: true})},
-		{"delay", "delay 1ms", false, same},
-		{"delay", "delay 1ms {\nhold\n}", false, same},
-		{"hang", "hang 2ms {\nafter 5B\n}", false, cutting(5, -1, "close")},
-		{"truncate", "truncate 5B", false, cutting(5, -1, "close")},
-		{"truncate", "truncate 0B", false, cutting(0, -1, "close")},
-		{"truncate", "truncate 9B reset", false, cutting(9, -1, "reset")},
-		{"truncate", "truncate 50% clean", false, cutting(-1, 50, "clean")},
-		{"truncate", "truncate 5B clean", false, cutting(5, -1, "clean")},
-		{"truncate", "truncate {\nafter 1ns\n}", false, loosen},
-		{"throttle", "throttle 1GiB/s", false, same},
-		{"dribble", "dribble 2 1ms", false, same},
-		{"corrupt", "corrupt 100%", false, garble},
-		{"patch", "patch {\njson `\"patched\"`\n}", false, patchJSON},
-		{"patch", "patch {\npad 400B\nstatus 299\n}", false, pad},
-		{"choose", "choose {\n1 truncate 7B\n1 corrupt 100%\n}", false, either(cutAt7, garble)},
-		{"choose", "choose {\n1 close\n1 respond 551\n}", true, either(always(seen{none: true}), always(ours))},
-		{"sequence", "sequence loop {\ntruncate 7B clean\nmalformed 503\n}", false, either(cleanAt7, always(seen{status: 503, length: -1, cut: true, json: true}))},
+		responds,
+		{"error", "error 599", true, always(seen{past: true, status: 599}), nil},
+		{"grpc", "grpc 14", true, always(seen{status: 200, length: -1}), nil},
+		closes,
+		{"reset", "reset", true, always(seen{none: true}), nil},
+		{"garbage", "garbage 16B", true, always(seen{none: true}), nil},
+		{"hang", "hang 2ms", true, always(seen{none: true}), nil},
+		breaks,
+		{"delay", "delay 1ms", false, same, nil},
+		{"delay", "delay 1ms {\nhold\n}", false, same, nil},
+		{"hang", "hang 2ms {\nafter 5B\n}", false, cutting(5, -1, "close"), nil},
+		{"truncate", "truncate 5B", false, cutting(5, -1, "close"), nil},
+		{"truncate", "truncate 0B", false, cutting(0, -1, "close"), nil},
+		{"truncate", "truncate 9B reset", false, cutting(9, -1, "reset"), nil},
+		{"truncate", "truncate 50% clean", false, cutting(-1, 50, "clean"), nil},
+		{"truncate", "truncate 5B clean", false, cutting(5, -1, "clean"), nil},
+		{"truncate", "truncate {\nafter 1ns\n}", false, loosen, nil},
+		{"throttle", "throttle 1GiB/s", false, same, nil},
+		{"dribble", "dribble 2 1ms", false, same, nil},
+		garbles,
+		{"patch", "patch {\njson `\"patched\"`\n}", false, patchJSON, nil},
+		{"patch", "patch {\npad 400B\nstatus 299\n}", false, pad, nil},
+		oneOf("choose {\n1 %s\n1 %s\n}", cuts, garbles),
+		oneOf("choose {\n1 %s\n1 %s\n}", closes, responds),
+		oneOf("sequence loop {\n%s\n%s\n}", shortens, breaks),
 	}
 }
 
@@ -64,8 +72,11 @@ func always(s seen) func(seen) []seen { return func(seen) []seen { return []seen
 
 func same(s seen) []seen { return []seen{s} }
 
-func either(a, b func(seen) []seen) func(seen) []seen {
-	return func(s seen) []seen { return append(a(s), b(s)...) }
+// oneOf is a fault that runs the one or the other.
+func oneOf(form string, a, b piece) piece {
+	kind, _, _ := strings.Cut(form, " ")
+	turn := func(s seen) []seen { return append(a.turn(s), b.turn(s)...) }
+	return piece{kind, fmt.Sprintf(form, a.text, b.text), a.ends && b.ends, turn, []piece{a, b}}
 }
 
 // shapeable reports whether there is a body, or the beginning of one.
@@ -81,18 +92,18 @@ func cutting(size, percent int, end string) func(seen) []seen {
 			}
 			at = s.length * percent / 100
 		}
-		if s.none || s.past || at > len(s.body) || s.length >= 0 && s.length <= at || s.body == "" && !(s.length > 0) {
+		if s.none || s.past || s.length >= 0 && s.length <= at {
 			return same(s)
 		}
-		if at == len(s.body) && s.length < 0 {
-			return same(s) // nobody knows of more
+		if end == "clean" && s.length >= 0 {
+			s.length = at
+		}
+		if at > len(s.body) || at == len(s.body) && s.length < 0 {
+			return same(s) // it is over before, or nobody knows of more
 		}
 		s.body = s.body[:at]
 		s.cut = end != "clean"
 		s.reset = end == "reset"
-		if end == "clean" && s.length >= 0 {
-			s.length = at
-		}
 		return []seen{s}
 	}
 }
@@ -109,7 +120,7 @@ func garble(s seen) []seen {
 
 // patchJSON puts another body in the place of one that is whole and JSON.
 func patchJSON(s seen) []seen {
-	if !s.shapeable() || !s.json || s.cut || s.garbled || s.loose || s.body[0] != '{' || !strings.HasSuffix(strings.TrimSpace(s.body), "}") {
+	if !s.shapeable() || !s.json || s.cut || s.garbled || s.loose || !json.Valid([]byte(s.body)) {
 		return same(s)
 	}
 	s.body = `"patched"`

@@ -50,12 +50,16 @@ func behindChain(next caddyhttp.Handler) caddyhttp.Handler {
 }
 
 // Append returns the chain with one more fault at its end. It refuses one that
-// nothing could reach.
+// nothing could reach, and one after which another can have no effect.
 func (c Chain) Append(f Fault) (Chain, error) {
 	if n := len(c); n > 0 && Ends(c[n-1]) {
 		return c, fmt.Errorf("fault '%s' comes behind '%s', which ends the request", Kind(f), Kind(c[n-1]))
 	}
-	return append(c, f), nil
+	c = append(c, f)
+	if _, err := c.reply(anyReply()); err != nil {
+		return c[:len(c)-1], err
+	}
+	return c, nil
 }
 
 // Ends reports whether the chain never calls next.

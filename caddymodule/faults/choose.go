@@ -115,6 +115,22 @@ func (f *Choose) Terminal() bool {
 	return true
 }
 
+// reply asks all branches that can be taken.
+func (f *Choose) reply(next reply) (reply, error) {
+	most := reply{size: noHead, from: f}
+	for _, branch := range f.Branches {
+		if branch.Weight == 0 {
+			continue
+		}
+		r, err := branch.chain.reply(next.forBranch())
+		if err != nil {
+			return r, err
+		}
+		most = most.larger(r)
+	}
+	return most, nil
+}
+
 // ServeHTTP runs the branch that the draw of the rule falls on.
 func (f *Choose) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	branch, r := f.take(r)

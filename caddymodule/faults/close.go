@@ -37,6 +37,9 @@ func (Close) CaddyModule() caddy.ModuleInfo {
 // Terminal reports that nothing comes after a close.
 func (Close) Terminal() bool { return true }
 
+// reply says that no reply passes.
+func (f Close) reply(reply) (reply, error) { return reply{size: noHead, from: f}, nil }
+
 // Untrusted allows it to everybody.
 func (Close) Untrusted(*Limits) error { return nil }
 

@@ -52,6 +52,9 @@ func (f *Corrupt) Validate() error {
 // Untrusted allows it to everybody.
 func (*Corrupt) Untrusted(*Limits) error { return nil }
 
+// reply needs a body.
+func (*Corrupt) reply(next reply) (reply, error) { return next, next.need(1) }
+
 // ServeHTTP calls next with a writer that garbles.
 func (f *Corrupt) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	shield, err := newShield(w)

@@ -124,6 +124,9 @@ func (f *Delay) Untrusted(l *Limits) error {
 	return f.Validate()
 }
 
+// reply says that any reply may wait.
+func (*Delay) reply(next reply) (reply, error) { return next, nil }
+
 // bounded reports whether there is a longest wait.
 func (f *Delay) bounded() bool {
 	return f.AtMost > 0 || f.Duration > 0 || f.Max > 0 || len(f.Percentiles) > 0

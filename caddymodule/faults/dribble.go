@@ -60,6 +60,9 @@ func (f *Dribble) Validate() error {
 // Untrusted takes the duration.
 func (f *Dribble) Untrusted(l *Limits) error { return l.take(time.Duration(f.Duration)) }
 
+// reply needs a body.
+func (*Dribble) reply(next reply) (reply, error) { return next, next.need(1) }
+
 // ServeHTTP calls next with a writer that dribbles.
 func (f *Dribble) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	d := &dribbler{f: f, hit: HitFrom(r.Context())}

@@ -73,6 +73,9 @@ func (f *Error) Validate() error {
 // Terminal reports that nothing comes after an error.
 func (*Error) Terminal() bool { return true }
 
+// reply says that no reply passes: the error routes write it past the chain.
+func (f *Error) reply(reply) (reply, error) { return reply{size: noHead, from: f}, nil }
+
 // Untrusted allows a status only: what becomes of a message is up to the site.
 func (f *Error) Untrusted(*Limits) error {
 	if f.Message != "" {

@@ -13,6 +13,7 @@
 // its golden files, testdata/adapt/kind_<name>*.caddyfiletest. The parser, the
 // handler, the metrics and the conformance test find it by the registry. A kind
 // that has a meaning for one attempt of a proxy is a [RoundTripper] as well.
+// One that needs a reply, or lets none through, is a replier.
 //
 // What a kind promises, in both phases (see [Fault]), is held by the
 // conformance test of package caddymodule.

@@ -65,6 +65,9 @@ func (f *Garbage) Validate() error {
 // Terminal reports that nothing comes after garbage.
 func (*Garbage) Terminal() bool { return true }
 
+// reply says that no reply passes.
+func (f *Garbage) reply(reply) (reply, error) { return reply{size: noHead, from: f}, nil }
+
 // Untrusted allows it to everybody: its size is bounded anyway.
 func (*Garbage) Untrusted(*Limits) error { return nil }
 

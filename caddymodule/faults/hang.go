@@ -110,6 +110,19 @@ func (f *Hang) first() (*Truncate, error) {
 // Terminal reports whether there is no reply at all.
 func (f *Hang) Terminal() bool { return f.After == "" }
 
+// reply is that of what cuts the reply, or none at all.
+func (f *Hang) reply(next reply) (reply, error) {
+	first, err := f.first()
+	if first == nil {
+		return reply{size: noHead, from: f}, err
+	}
+	r, err := first.reply(next)
+	if r.from == first {
+		r.from = f
+	}
+	return r, err
+}
+
 // Untrusted takes the duration, or all the time there is.
 func (f *Hang) Untrusted(l *Limits) error {
 	if f.Duration > 0 {

@@ -84,6 +84,9 @@ func withBody(kind string, code int) error {
 // Terminal reports that nothing comes after a malformed reply.
 func (*Malformed) Terminal() bool { return true }
 
+// reply says that there is a head and no body.
+func (f *Malformed) reply(reply) (reply, error) { return reply{size: noBody, from: f}, nil }
+
 // brokenLength is what a reply to HTTP/1.0 declares and does not have.
 const brokenLength = "1024"
 

@@ -115,6 +115,17 @@ func (f *Patch) Validate() error {
 	return f.Headers.validate()
 }
 
+// reply needs a body for json alone, a head for the rest.
+func (f *Patch) reply(next reply) (reply, error) {
+	switch {
+	case f.Headers == nil && f.StatusCode == 0 && f.Pad == 0:
+		return anyReply(), next.need(1)
+	case f.changesBody() && next.size > noHead:
+		return anyReply(), nil
+	}
+	return next, next.need(noBody)
+}
+
 // ServeHTTP calls next with a writer that changes its reply.
 func (f *Patch) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	var shield shield

@@ -37,6 +37,9 @@ func (Reset) CaddyModule() caddy.ModuleInfo {
 // Terminal reports that nothing comes after a reset.
 func (Reset) Terminal() bool { return true }
 
+// reply says that no reply passes.
+func (f Reset) reply(reply) (reply, error) { return reply{size: noHead, from: f}, nil }
+
 // Untrusted allows it to everybody.
 func (Reset) Untrusted(*Limits) error { return nil }
 

@@ -178,6 +178,17 @@ func (f *Respond) Validate() error {
 // Terminal reports that nothing comes after a reply.
 func (*Respond) Terminal() bool { return true }
 
+// reply bounds the body where the configuration tells its size.
+func (f *Respond) reply(reply) (reply, error) {
+	switch {
+	case !(status.Code{Code: f.StatusCode}).BodyAllowed(), f.Body != nil && *f.Body == "":
+		return reply{size: noBody, from: f}, nil
+	case f.Body == nil || !newText(*f.Body, escapeNone).static():
+		return anyReply(), nil
+	}
+	return reply{size: int64(len(*f.Body)), from: f}, nil
+}
+
 // Fixed reports that a reply is the same for every hit.
 func (*Respond) Fixed() bool { return true }
 

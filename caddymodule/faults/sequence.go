@@ -79,6 +79,22 @@ func (f *Sequence) Terminal() bool {
 	return f.Loop
 }
 
+// reply asks all steps.
+func (f *Sequence) reply(next reply) (reply, error) {
+	most := reply{size: noHead, from: f}
+	if !f.Loop {
+		most = next
+	}
+	for _, step := range f.steps {
+		r, err := step.reply(next.forBranch())
+		if err != nil {
+			return r, err
+		}
+		most = most.larger(r)
+	}
+	return most, nil
+}
+
 // ServeHTTP runs the step of this hit.
 func (f *Sequence) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	return f.step(HitFrom(r.Context()).N).ServeHTTP(w, r, next)

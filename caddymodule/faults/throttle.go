@@ -78,6 +78,14 @@ func (f *Throttle) Untrusted(l *Limits) error {
 	return untrustedSize(&f.After)
 }
 
+// reply needs a body longer than what passes at full speed, unless the request is slow.
+func (f *Throttle) reply(next reply) (reply, error) {
+	if f.Direction == directionRequest || f.Direction == directionBoth {
+		return next, nil
+	}
+	return next, next.need(max(1, f.After))
+}
+
 // ServeHTTP calls next with a slow request body, a slow writer, or both.
 func (f *Throttle) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	t := &throttler{}

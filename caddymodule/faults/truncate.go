@@ -92,6 +92,25 @@ func (f *Truncate) Validate() error {
 // Untrusted bounds the size.
 func (f *Truncate) Untrusted(*Limits) error { return untrustedSize(f.Bytes) }
 
+// reply takes a cut at the byte itself for one that can have an effect: of two at
+// the same byte the outer one ends a body of known length, the inner one others.
+func (f *Truncate) reply(next reply) (reply, error) {
+	size, hard := int64(0), f.Bytes != nil && f.End != endClean // a clean cut lets a part of a whole pass
+	switch {
+	case f.After > 0, f.End == endClean && next.cut:
+		size = noBody // it may be a long time going on without a body; and its head may tell of a longer one
+	case f.Bytes != nil:
+		size = *f.Bytes
+	}
+	if err := next.need(size); err != nil || !hard || next.size <= *f.Bytes {
+		return next, err
+	}
+	if next.cut && !next.branch {
+		return next, &uselessError{Kind(next.from), fmt.Errorf("before it, a cut at %d bytes ends the reply", *f.Bytes)}
+	}
+	return reply{size: *f.Bytes, from: f, cut: f.After == 0}, nil
+}
+
 // ServeHTTP calls next and ends its reply early.
 func (f *Truncate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	return f.cut(w, r, next, nil)

@@ -104,6 +104,10 @@ func TestRefused(t *testing.T) {
 		{"unknown matcher of the point", `{"match": [{"colour": "red"}]}`, "loading matchers: "},
 		{"bad fault", `{"rules": [{"faults": [{"fault": "respond"}]}]}`, "respond needs a status"},
 		{"terminal not last", `{"rules": [{"faults": [{"fault": "close"}, {"fault": "delay", "duration": "1s"}]}]}`, "fault 'delay' comes behind 'close', which ends the request"},
+		{
+			"fault without effect", `{"rules": [{"faults": [{"fault": "hang", "after": "1s"}, {"fault": "close"}]}]}`,
+			"fault 'hang' can have no effect: after it, 'close' lets no reply through; remove it",
+		},
 		{"duplicate names", `{"rules": [{"name": "rule2", ` + closing + `}, {` + closing + `}]}`, "rule 'rule2' is there twice at point 'fault'"},
 	}
 	for _, tt := range tests {
