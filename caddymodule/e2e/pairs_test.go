@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,12 +21,16 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// pairsBody is what the upstream says in these tests.
-var pairsBody = `{"text": "` + strings.Repeat("0123456789", 29) + `"}`
+// meetingBody is what the upstream says in these tests.
+var meetingBody = `{"text": "` + strings.Repeat("0123456789", 29) + `"}`
 
-var fromUpstream = seen{status: 200, body: pairsBody, length: len(pairsBody), json: true}
+// The replies of the upstream.
+var (
+	sizedReply   = seen{status: 200, body: meetingBody, length: len(meetingBody), json: true}
+	chunkedReply = seen{status: 200, body: meetingBody, length: -1, json: true}
+)
 
-func pairsUpstream(w http.ResponseWriter, r *http.Request) {
+func meetingPlace(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	if r.URL.Path == "/alive" {
 		_, _ = io.WriteString(w, "alive")
@@ -35,7 +40,7 @@ func pairsUpstream(w http.ResponseWriter, r *http.Request) {
 	if r.URL.RawQuery == "chunked" {
 		_ = http.NewResponseController(w).Flush()
 	}
-	_, _ = io.WriteString(w, pairsBody)
+	_, _ = io.WriteString(w, meetingBody)
 }
 
 // observed is what a client got.
@@ -48,7 +53,7 @@ type observed struct {
 }
 
 // loads reports whether the faults can stand in one rule.
-func loads(chain []piece) bool {
+func loads(chain ...piece) bool {
 	var draft faults.Draft
 	for _, p := range chain {
 		if draft.Unmarshal(caddyfile.NewTestDispenser(p.text)) != nil {
@@ -58,32 +63,54 @@ func loads(chain []piece) bool {
 	return true
 }
 
-// A meeting is one request at which some faults meet.
-type meeting struct {
-	path, method, query string
-	name                string
-	may                 []seen
-	hits                map[string]bool // by rule; false: maybe
-	never               []string        // rules that must not hit
+func nameOf(chain ...piece) string {
+	var names []string
+	for _, p := range chain {
+		names = append(names, oneLine(p.text))
+	}
+	return strings.Join(names, "; ")
 }
 
-// all requests are sent, several at once.
-func all(t *testing.T, meetings []meeting, ask func(m meeting) (observed, error), c *client) {
+// A meeting is one request at which some faults meet.
+type meeting struct {
+	method, path, query string
+
+	name string   // for messages: the faults
+	may  []seen   // what the client may get
+	hits []turnOf // of the rules that it may hit, the outermost first
+}
+
+// A turnOf is how often a rule hits a request: once, never or perhaps.
+type turnOf struct {
+	rule  string
+	least int
+	most  int
+}
+
+func (m meeting) String() string { return m.method + " " + m.name }
+
+// key is what the journal knows a request by.
+func (m meeting) key() string { return m.method + " " + m.path }
+
+// meet sends all requests, several at once, and compares what comes of them with
+// what may, and with what the point tells of it.
+func meet(t *testing.T, meetings []meeting, ask func(m meeting) (observed, error), c *client) {
 	t.Helper()
+	c.wantAdmin(t, 204, "DELETE", "/journal", "", "")
 	before := injectedByRule(t)
 	got := make([]observed, len(meetings))
-	var wg sync.WaitGroup
 	next := make(chan int)
+	var wg sync.WaitGroup
 	for range 64 {
 		wg.Go(func() {
 			for i := range next {
-				m := meetings[i]
-				o, err := ask(m)
-				got[i] = o
+				o, err := ask(meetings[i])
 				if err != nil {
-					t.Errorf("%s %s: %v", m.method, m.name, err)
+					t.Errorf("%s: %v", meetings[i], err)
+					continue
 				}
-				check(t, m, o, c.proto)
+				got[i] = o
+				meetings[i].check(t, o, c.proto)
 			}
 		})
 	}
@@ -101,76 +128,86 @@ func all(t *testing.T, meetings []meeting, ask func(m meeting) (observed, error)
 	}
 }
 
-func check(t *testing.T, m meeting, o observed, proto protocol) {
-	explained := false
-	for _, s := range m.may {
-		explained = explained || s.explains(o, proto)
-	}
-	if !explained {
-		t.Errorf("%s %s: got %+v, want one of %v", m.method, m.name, o, m.may)
+// check compares a reply with those there may be, and its header with the rules
+// that hit.
+func (m meeting) check(t *testing.T, o observed, proto protocol) {
+	explained := func(s seen) bool { return s.explains(o, proto) }
+	if !slices.ContainsFunc(m.may, explained) {
+		t.Errorf("%s: got %+v, want one of %+v", m, o, m.may)
 	}
 	if !o.head {
 		return
 	}
-	for rule, surely := range m.hits {
-		if told := strings.Contains(strings.Join(o.rules, " ")+" ", rule+" "); surely && !told {
-			t.Errorf("%s %s: X-Fault-Injected: got %q, want %s", m.method, m.name, o.rules, rule)
-		}
-	}
-	for _, rule := range m.never {
-		if strings.Contains(strings.Join(o.rules, " ")+" ", rule+" ") {
-			t.Errorf("%s %s: X-Fault-Injected: got %q, want no %s", m.method, m.name, o.rules, rule)
+	for _, hit := range m.hits {
+		if n := o.told(hit.rule); n < hit.least || n > hit.most {
+			t.Errorf("%s: X-Fault-Injected is %q, which has %s %d times, want %d to %d", m, o.rules, hit.rule, n, hit.least, hit.most)
 		}
 	}
 }
 
-// checkTold compares what the metrics and the journal tell with what the client
-// saw.
-func checkTold(t *testing.T, meetings []meeting, got []observed, before map[string]float64, c *client) {
-	t.Helper()
-	type entry struct {
-		Rule, Method, Path string
-		Done               bool
-		Bytes              int
+// told is how often the header field names a rule.
+func (o observed) told(rule string) (n int) {
+	for _, name := range o.rules {
+		if name == rule {
+			n++
+		}
 	}
-	var journal struct{ Entries []entry }
+	return n
+}
+
+// A hitEntry is an entry of the journal.
+type hitEntry struct {
+	Rule, Method, Path string
+	Done               bool
+	Bytes              int
+}
+
+// journal is what it has of each request, when all are over.
+func (s *site) journal(t *testing.T) map[string][]hitEntry {
+	t.Helper()
+	told := make(map[string][]hitEntry)
 	eventually(t, func() error {
-		journal.Entries = nil
-		_, text := c.admin(t, "GET", "/journal?limit=100000", "")
+		clear(told)
+		var journal struct{ Entries []hitEntry }
+		_, text := s.admin(t, "GET", "/journal", "")
 		if err := json.Unmarshal([]byte(text), &journal); err != nil {
 			return err
 		}
 		for _, e := range journal.Entries {
 			if !e.Done {
-				return fmt.Errorf("not done: %+v", e)
+				return fmt.Errorf("not over: %+v", e)
 			}
+			told[e.Method+" "+e.Path] = append(told[e.Method+" "+e.Path], e)
 		}
 		return nil
 	})
-	told := make(map[string]map[string]int)
-	for _, e := range journal.Entries {
-		key := e.Method + " " + e.Path
-		if told[key] == nil {
-			told[key] = make(map[string]int)
-		}
-		told[key][e.Rule]++
-	}
-	perRule := make(map[string]int)
+	return told
+}
+
+// checkTold compares what the metrics and the journal tell with what the clients
+// saw.
+func checkTold(t *testing.T, meetings []meeting, got []observed, before map[string]float64, c *client) {
+	t.Helper()
+	told, perRule := c.journal(t), make(map[string]int)
 	for i, m := range meetings {
-		in := told[m.method+" "+m.path]
-		for rule, surely := range m.hits {
-			if n := in[rule]; n > 1 || surely && n != 1 {
-				t.Errorf("%s %s: %d hits of %s in the journal, want 1", m.method, m.name, n, rule)
+		outermost := true
+		for _, hit := range m.hits {
+			n := 0
+			for _, e := range told[m.key()] {
+				if e.Rule != hit.rule {
+					continue
+				}
+				n++
+				// a patch further out may change the size after an inner point is done
+				if got[i].whole && outermost && e.Bytes != len(got[i].body) {
+					t.Errorf("%s: the journal tells of %d bytes at %s, want %d", m, e.Bytes, e.Rule, len(got[i].body))
+				}
 			}
-			if n := in[rule]; n == 0 && strings.Contains(strings.Join(got[i].rules, " ")+" ", rule+" ") {
-				t.Errorf("%s %s: %s is disclosed and not in the journal", m.method, m.name, rule)
+			if n < hit.least || n > hit.most || got[i].head && n != got[i].told(hit.rule) {
+				t.Errorf("%s: the journal has %d hits of %s, want %d to %d, as the header has: %q", m, n, hit.rule, hit.least, hit.most, got[i].rules)
 			}
-			perRule[rule] += in[rule]
-		}
-		for _, rule := range m.never {
-			if in[rule] > 0 {
-				t.Errorf("%s %s: %s is in the journal", m.method, m.name, rule)
-			}
+			outermost = outermost && n == 0
+			perRule[hit.rule] += n
 		}
 	}
 	for rule, n := range injectedByRule(t) {
@@ -180,7 +217,7 @@ func checkTold(t *testing.T, meetings []meeting, got []observed, before map[stri
 	}
 }
 
-// injectedByRule are the counts of one point after another, by rule.
+// injectedByRule are the counts of the hits so far, by rule.
 func injectedByRule(t *testing.T) map[string]float64 {
 	t.Helper()
 	ctx := caddy.ActiveContext()
@@ -204,37 +241,34 @@ func injectedByRule(t *testing.T) map[string]float64 {
 	return counts
 }
 
-// askClient sends the requests by an HTTP client.
-func askClient(t *testing.T, c *client) func(m meeting) (observed, error) {
+// askOnStream sends requests by an HTTP client.
+func (c *client) askOnStream(t *testing.T) func(m meeting) (observed, error) {
 	return func(m meeting) (o observed, err error) {
-		r, err := http.NewRequestWithContext(t.Context(), m.method, c.url(m.path+m.query), requestBody(m))
+		var body io.Reader
+		if m.method == http.MethodPost {
+			body = strings.NewReader("hello")
+		}
+		r, err := http.NewRequestWithContext(t.Context(), m.method, c.url(m.path+m.query), body)
 		if err != nil {
 			return o, err
 		}
 		got, err := c.try(r)
-		if err != nil {
-			if !streamEnded(err) {
-				return o, err
-			}
+		switch {
+		case streamEnded(err):
 			return o, nil
-		}
-		if got.bodyErr != nil && !streamEnded(got.bodyErr) {
+		case err != nil:
+			return o, err
+		case got.bodyErr != nil && !streamEnded(got.bodyErr):
 			return o, got.bodyErr
 		}
 		return observed{true, got.StatusCode, got.body, got.bodyErr == nil, got.Header.Values("X-Fault-Injected")}, nil
 	}
 }
 
-func requestBody(m meeting) io.Reader {
-	if m.method == http.MethodPost {
-		return strings.NewReader("hello")
-	}
-	return nil
-}
-
-// askOnWire sends each request on a connection of its own, and another one behind it:
-// that is answered, or the connection has ended.
-func askOnWire(t *testing.T, s *site) func(m meeting) (observed, error) {
+// askOnWire sends each request on a connection of its own, and another one after
+// it: that is answered, or the connection has ended. No request may hang, and
+// nothing may follow a reply.
+func (s *site) askOnWire(t *testing.T) func(m meeting) (observed, error) {
 	return func(m meeting) (o observed, err error) {
 		conn, err := s.dialTCP("http/1.1")
 		if err != nil {
@@ -242,8 +276,7 @@ func askOnWire(t *testing.T, s *site) func(m meeting) (observed, error) {
 		}
 		defer conn.Close()
 		_ = conn.SetDeadline(time.Now().Add(patience))
-		c := newRawConn(t, conn)
-		body := ""
+		c, body := newRawConn(t, conn), ""
 		if m.method == http.MethodPost {
 			body = "hello"
 		}
@@ -254,33 +287,48 @@ func askOnWire(t *testing.T, s *site) func(m meeting) (observed, error) {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return o, err
 		}
-		if strings.HasPrefix(got.head, "HTTP/1.1 ") && strings.HasSuffix(got.head, "\r\n\r\n") {
-			o = observed{head: true, body: got.body, whole: err == nil, rules: headerOf(got.head).Values("X-Fault-Injected")}
-			o.status, _ = strconv.Atoi(got.head[9:12])
-			if s.wrapper && strings.HasPrefix(got.head, "HTTP/1.1 551 ") && !strings.HasPrefix(got.head, line551) {
-				return o, fmt.Errorf("status line of %.60q", got.head)
-			}
-		} else if strings.Contains(got.head, "HTTP/") {
-			return o, fmt.Errorf("half a head: %.100q", got.head)
+		whole := err == nil
+		if o, err = s.observe(got, whole); err != nil {
+			return o, err
 		}
-		if err != nil {
-			if rest, _ := io.ReadAll(c.in); strings.Contains(string(rest), "HTTP/") {
-				return o, fmt.Errorf("after the end of the reply: %.100q", rest)
-			}
-			return o, nil
-		}
-		_, _ = io.WriteString(conn, get("/alive")) // it may have been closed
-		switch next, err := c.readReply(http.MethodGet); {
-		case errors.Is(err, os.ErrDeadlineExceeded), err == nil && next.body != "alive", err != nil && next.head != "":
-			return o, fmt.Errorf("next request on the connection: got %.200q, error %v", next, err)
-		}
-		return o, nil
+		return o, c.checkNext(whole)
 	}
 }
 
-var pairPhases = []string{"request", "response"}
+// observe tells what a client got of a reply. Half a head is none that a client
+// can use, and no fault sends one.
+func (s *site) observe(got rawReply, whole bool) (o observed, err error) {
+	switch {
+	case s.wrapper && strings.HasPrefix(got.head, "HTTP/1.1 551 ") && !strings.HasPrefix(got.head, line551):
+		return o, fmt.Errorf("status line of %.60q", got.head)
+	case strings.HasPrefix(got.head, "HTTP/1.1 ") && strings.HasSuffix(got.head, "\r\n\r\n"):
+		o = observed{head: true, body: got.body, whole: whole, rules: headerOf(got.head).Values("X-Fault-Injected")}
+		o.status, err = strconv.Atoi(got.head[9:12])
+	case strings.Contains(got.head, "HTTP/"):
+		err = fmt.Errorf("half a head: %.100q", got.head)
+	}
+	return o, err
+}
 
-// rule is one rule at a point of the tests.
+// checkNext wants nothing more on a connection than the reply to another request,
+// if the one before was whole.
+func (c *rawConn) checkNext(whole bool) error {
+	if !whole {
+		rest, err := io.ReadAll(c.in)
+		if strings.Contains(string(rest), "HTTP/") || errors.Is(err, os.ErrDeadlineExceeded) {
+			return fmt.Errorf("after a broken reply: %.100q, error %v", rest, err)
+		}
+		return nil
+	}
+	_, _ = io.WriteString(c, get("/alive")) // the connection may have been closed
+	next, err := c.readReply(http.MethodGet)
+	if errors.Is(err, os.ErrDeadlineExceeded) || err == nil && next.body != "alive" || err != nil && next.head != "" {
+		return fmt.Errorf("next request on the connection: got %.200q, error %v", next, err)
+	}
+	return nil
+}
+
+// rule is one rule at a point of the tests, whose names all begin with meet.
 func rule(name, path, phase string, chain ...piece) string {
 	text := "rule " + name + " {\nmatch path " + path + "\nphase " + phase + "\n"
 	for _, p := range chain {
@@ -289,26 +337,25 @@ func rule(name, path, phase string, chain ...piece) string {
 	return text + "}\n"
 }
 
-// pairsOfOneRule are all pairs of faults that one rule may have, as the rules of a
-// point and the requests for them.
+// pairsOfOneRule are all pairs of faults that one rule may have: the rules of a
+// point, and the requests for them.
 func pairsOfOneRule() (rules string, meetings []meeting) {
-	for _, phase := range pairPhases {
+	for _, phase := range phases {
 		for i, a := range pieces() {
 			for j, b := range pieces() {
-				if !loads([]piece{a, b}) {
+				if !loads(a, b) {
 					continue
 				}
 				name := fmt.Sprintf("meet-%s-%d-%d", phase, i, j)
 				rules += rule(name, "/one/"+name, phase, a, b)
 				m := meeting{
-					path: "/one/" + name, method: http.MethodGet,
-					name: fmt.Sprintf("one rule, phase %s: %s; %s", phase, oneLine(a.text), oneLine(b.text)),
-					may:  through([]piece{a, b}, fromUpstream),
-					hits: map[string]bool{name: true},
+					method: http.MethodGet, path: "/one/" + name,
+					name: "one rule, phase " + phase + ": " + nameOf(a, b),
+					may:  through(sizedReply, a, b),
+					hits: []turnOf{{name, 1, 1}},
 				}
 				meetings = append(meetings, m)
-				m.method, m.query = http.MethodPost, "?chunked"
-				m.may = through([]piece{a, b}, seen{status: 200, body: pairsBody, length: -1, json: true})
+				m.method, m.query, m.may = http.MethodPost, "?chunked", through(chunkedReply, a, b)
 				meetings = append(meetings, m)
 			}
 		}
@@ -318,50 +365,21 @@ func pairsOfOneRule() (rules string, meetings []meeting) {
 
 // pairsOfTwoPoints are all pairs of faults at two points.
 func pairsOfTwoPoints() (outer, inner string, meetings []meeting) {
-	for _, phase := range pairPhases {
+	outerName := func(phase string, i int) string { return fmt.Sprintf("meet-outer-%s-%d", phase, i) }
+	innerName := func(phase string, i int) string { return fmt.Sprintf("meet-inner-%s-%d", phase, i) }
+	for _, phase := range phases {
 		for i, p := range pieces() {
-			outer += rule(fmt.Sprintf("meet-outer-%s-%d", phase, i), fmt.Sprintf("/two/%s/%d/*", phase, i), phase, p)
-			inner += rule(fmt.Sprintf("meet-inner-%s-%d", phase, i), fmt.Sprintf("/two/*/*/%s/%d", phase, i), phase, p)
+			outer += rule(outerName(phase, i), fmt.Sprintf("/two/%s/%d/*", phase, i), phase, p)
+			inner += rule(innerName(phase, i), fmt.Sprintf("/two/*/*/%s/%d", phase, i), phase, p)
 		}
 	}
-	for _, outerPhase := range pairPhases {
+	for _, outerPhase := range phases {
 		for i, a := range pieces() {
-			for _, innerPhase := range pairPhases {
+			for _, innerPhase := range phases {
 				for j, b := range pieces() {
-					m := meeting{
-						path:   fmt.Sprintf("/two/%s/%d/%s/%d", outerPhase, i, innerPhase, j),
-						method: http.MethodGet,
-						name:   fmt.Sprintf("outer, phase %s: %s; inner, phase %s: %s", outerPhase, oneLine(a.text), innerPhase, oneLine(b.text)),
-						hits:   make(map[string]bool),
-					}
-					outerRule, innerRule := fmt.Sprintf("meet-outer-%s-%d", outerPhase, i), fmt.Sprintf("meet-inner-%s-%d", innerPhase, j)
-					m.hits[innerRule] = a.kind != "sequence"
-					m.hits[outerRule] = true
-					if outerPhase == "request" {
-						m.may = through([]piece{a, b}, fromUpstream)
-						if a.ends {
-							delete(m.hits, innerRule)
-							m.never = []string{innerRule}
-						}
-					} else {
-						m.may = nil
-						none := 0
-						replies := through([]piece{b}, fromUpstream)
-						for _, s := range replies {
-							if s.none {
-								none++
-								m.may = append(m.may, s)
-								continue
-							}
-							m.may = append(m.may, a.turn(s)...)
-						}
-						m.hits[outerRule] = none == 0
-						m.hits[innerRule] = true
-						if none == len(replies) {
-							delete(m.hits, outerRule)
-							m.never = []string{outerRule}
-						}
-					}
+					m := atTwoPoints(outerPhase, outerName(outerPhase, i), a, innerName(innerPhase, j), b)
+					m.method, m.path = http.MethodGet, fmt.Sprintf("/two/%s/%d/%s/%d", outerPhase, i, innerPhase, j)
+					m.name = fmt.Sprintf("two points, phases %s and %s: %s", outerPhase, innerPhase, nameOf(a, b))
 					meetings = append(meetings, m)
 				}
 			}
@@ -370,14 +388,41 @@ func pairsOfTwoPoints() (outer, inner string, meetings []meeting) {
 	return outer, inner, meetings
 }
 
+// atTwoPoints tells what may come of a at the outer point and b at the inner one.
+func atTwoPoints(phase, outerRule string, a piece, innerRule string, b piece) (m meeting) {
+	outer, inner := turnOf{outerRule, 1, 1}, turnOf{innerRule, 1, 1}
+	if phase == "request" {
+		m.may = through(sizedReply, a, b)
+		if a.mayEnd() {
+			inner.least = 0
+		}
+		if a.ends {
+			inner.most = 0
+		}
+	} else {
+		outer.most = 0
+		for _, s := range through(sizedReply, b) { // a fault of phase response needs one
+			if s.none {
+				outer.least = 0
+				m.may = append(m.may, s)
+				continue
+			}
+			outer.most = 1
+			m.may = append(m.may, through(s, a)...)
+		}
+	}
+	m.hits = []turnOf{outer, inner}
+	return m
+}
+
 // TestPairs has every kind of fault meet every other one, in one rule and at two
 // points.
 func TestPairs(t *testing.T) {
-	up := serve(t, pairsUpstream)
+	up := serve(t, meetingPlace)
 	rules, meetings := pairsOfOneRule()
-	outer, inner, two := pairsOfTwoPoints()
-	meetings = append(meetings, two...)
-	directives := "fault {\npoint one\n" + rules + "}\nfault {\npoint outer\n" + outer + "}\nfault {\npoint inner\n" + inner + "}\n" + up.proxy() + "\n" + accessLog
+	outer, inner, more := pairsOfTwoPoints()
+	meetings = append(meetings, more...)
+	directives := "fault {\n" + rules + "}\nfault {\npoint outer\n" + outer + "}\nfault {\npoint inner\n" + inner + "}\n" + up.proxy() + "\n" + accessLog
 	for _, way := range []struct {
 		name         string
 		tls, wrapper bool
@@ -389,15 +434,13 @@ func TestPairs(t *testing.T) {
 		{"HTTP/3", true, false, h3},
 	} {
 		t.Run(way.name, func(t *testing.T) {
-			s := start(t, config{tls: way.tls, wrapper: way.wrapper, admin: true, global: "fault {\njournal 100000\n}", site: directives})
-			s.wantAdmin(t, 204, "DELETE", "/journal", "", "")
-			c := s.client(t, way.proto)
+			c := start(t, config{tls: way.tls, wrapper: way.wrapper, admin: true, global: longJournal, site: directives}).client(t, way.proto)
 			if way.proto == h1 {
-				all(t, meetings, askOnWire(t, s), c)
+				meet(t, meetings, c.askOnWire(t), c)
 				return
 			}
-			wantReply(t, c.get(t, "/alive"), 200, "alive") // the one connection is open
-			all(t, meetings, askClient(t, c), c)
+			wantReply(t, c.get(t, "/alive"), 200, "alive") // opens the one connection
+			meet(t, meetings, c.askOnStream(t), c)
 			if dials := c.dials.get(); dials != 1 {
 				t.Errorf("connections opened: got %d, want 1", dials)
 			}
@@ -405,32 +448,32 @@ func TestPairs(t *testing.T) {
 	}
 }
 
+const longJournal = "fault {\njournal 100000\n}"
+
 // TestTriples has three kinds meet in one rule.
 func TestTriples(t *testing.T) {
-	up := serve(t, pairsUpstream)
+	up := serve(t, meetingPlace)
 	var rules strings.Builder
 	var meetings []meeting
 	for i, a := range pieces() {
 		for j, b := range pieces() {
 			for k, c := range pieces() {
-				chain := []piece{a, b, c}
-				if !loads(chain) {
+				if !loads(a, b, c) {
 					continue
 				}
 				name := fmt.Sprintf("meet-%d-%d-%d", i, j, k)
-				rules.WriteString(rule(name, "/"+name, "request", chain...))
+				rules.WriteString(rule(name, "/"+name, "request", a, b, c))
 				meetings = append(meetings, meeting{
-					path: "/" + name, method: http.MethodGet,
-					name: oneLine(a.text) + "; " + oneLine(b.text) + "; " + oneLine(c.text),
-					may:  through(chain, fromUpstream),
-					hits: map[string]bool{name: true},
+					method: http.MethodGet, path: "/" + name,
+					name: nameOf(a, b, c),
+					may:  through(sizedReply, a, b, c),
+					hits: []turnOf{{name, 1, 1}},
 				})
 			}
 		}
 	}
-	s := start(t, config{admin: true, global: "fault {\njournal 100000\n}", site: "fault {\n" + rules.String() + "}\n" + up.proxy() + "\n" + accessLog})
-	s.wantAdmin(t, 204, "DELETE", "/journal", "", "")
-	all(t, meetings, askOnWire(t, s), s.client(t, h1))
+	c := start(t, config{admin: true, global: longJournal, site: "fault {\n" + rules.String() + "}\n" + up.proxy() + "\n" + accessLog}).client(t, h1)
+	meet(t, meetings, c.askOnWire(t), c)
 }
 
 // TestUseless looks for a fault that makes no difference in each chain of two
@@ -439,7 +482,7 @@ func TestUseless(t *testing.T) {
 	refused := 0
 	for _, a := range pieces() {
 		for _, b := range pieces() {
-			if a.ends || loads([]piece{a, b}) {
+			if a.ends || loads(a, b) {
 				continue
 			}
 			refused++
@@ -448,7 +491,7 @@ func TestUseless(t *testing.T) {
 				useless = useless || idleBefore(one, b)
 			}
 			if !useless {
-				t.Errorf("%s; %s: does not load, although both make a difference", oneLine(a.text), oneLine(b.text))
+				t.Errorf("%s: does not load, although both make a difference", nameOf(a, b))
 			}
 		}
 	}
@@ -463,17 +506,17 @@ func idleBefore(a, b piece) bool { return !a.ends && sameReplies([]piece{a, b}, 
 // sameReplies reports whether two chains make the same of every reply.
 func sameReplies(a, b []piece) bool {
 	for _, from := range []seen{
-		fromUpstream,
-		{status: 200, body: pairsBody, length: -1, json: true},
+		sizedReply,
+		chunkedReply,
 		{status: 200, body: "{}", length: 2, json: true},
 		{status: 404, body: "not found", length: -1},
 		{status: 204},
 	} {
 		got, want := make(map[seen]bool), make(map[seen]bool)
-		for _, s := range through(a, from) {
+		for _, s := range through(from, a...) {
 			got[s] = true
 		}
-		for _, s := range through(b, from) {
+		for _, s := range through(from, b...) {
 			want[s] = true
 		}
 		if !maps.Equal(got, want) {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +15,7 @@ type seen struct {
 	body    string
 	length  int  // what Content-Length says, -1 for nothing
 	cut     bool // the reply breaks off after the body
-	reset   bool // by a RST, which may overtake all of it
+	reset   bool // by a RST, which may overtake all of it, as the end of a stream of HTTP/3 may
 	json    bool // says that it is JSON
 	garbled bool // of the body only the size is known
 	loose   bool // the reply may break off earlier, at any byte
@@ -66,6 +67,11 @@ func pieces() []piece {
 		oneOf("choose {\n1 %s\n1 %s\n}", closes, responds),
 		oneOf("sequence loop {\n%s\n%s\n}", shortens, breaks),
 	}
+}
+
+// mayEnd reports whether the fault may not ask for a reply.
+func (p piece) mayEnd() bool {
+	return p.ends || slices.ContainsFunc(p.of, piece.mayEnd)
 }
 
 func always(s seen) func(seen) []seen { return func(seen) []seen { return []seen{s} } }
@@ -145,7 +151,7 @@ func pad(s seen) []seen {
 
 // through is what a chain may make of a reply: the last fault is the first to
 // see it.
-func through(chain []piece, from seen) []seen {
+func through(from seen, chain ...piece) []seen {
 	all := []seen{from}
 	for i := len(chain) - 1; i >= 0; i-- {
 		var turned []seen
@@ -168,7 +174,7 @@ func (s seen) explains(o observed, proto protocol) bool {
 		return false
 	case s.loose:
 		return len(o.body) <= len(s.body)
-	case s.reset && !o.whole && len(o.body) < len(s.body):
+	case s.cut && (s.reset || proto == h3) && !o.whole && len(o.body) < len(s.body):
 		return s.garbled || strings.HasPrefix(s.body, o.body)
 	}
 	return o.whole == !s.cut && len(o.body) == len(s.body) && (s.garbled || o.body == s.body)
