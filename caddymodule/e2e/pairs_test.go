@@ -78,6 +78,8 @@ type meeting struct {
 	name string   // for messages: the faults
 	may  []seen   // what the client may get
 	hits []turnOf // of the rules that it may hit, the outermost first
+
+	silent string // the rule of a transport, which tells the client nothing of an attempt that fails, nor counts bytes
 }
 
 // A turnOf is how often a rule hits a request: once, never or perhaps.
@@ -139,6 +141,9 @@ func (m meeting) check(t *testing.T, o observed, proto protocol) {
 		return
 	}
 	for _, hit := range m.hits {
+		if hit.rule == m.silent {
+			continue
+		}
 		if n := o.told(hit.rule); n < hit.least || n > hit.most {
 			t.Errorf("%s: X-Fault-Injected is %q, which has %s %d times, want %d to %d", m, o.rules, hit.rule, n, hit.least, hit.most)
 		}
@@ -199,11 +204,11 @@ func checkTold(t *testing.T, meetings []meeting, got []observed, before map[stri
 				}
 				n++
 				// a patch further out may change the size after an inner point is done
-				if got[i].whole && outermost && e.Bytes != len(got[i].body) {
+				if got[i].whole && outermost && hit.rule != m.silent && e.Bytes != len(got[i].body) {
 					t.Errorf("%s: the journal tells of %d bytes at %s, want %d", m, e.Bytes, e.Rule, len(got[i].body))
 				}
 			}
-			if n < hit.least || n > hit.most || got[i].head && n != got[i].told(hit.rule) {
+			if n < hit.least || n > hit.most || got[i].head && hit.rule != m.silent && n != got[i].told(hit.rule) {
 				t.Errorf("%s: the journal has %d hits of %s, want %d to %d, as the header has: %q", m, n, hit.rule, hit.least, hit.most, got[i].rules)
 			}
 			outermost = outermost && n == 0
@@ -418,6 +423,12 @@ func atTwoPoints(phase, outerRule string, a piece, innerRule string, b piece) (m
 // TestPairs has every kind of fault meet every other one, in one rule and at two
 // points.
 func TestPairs(t *testing.T) {
+	for _, kind := range faults.Kinds() {
+		of := func(p piece) bool { return strings.HasPrefix(p.text+" ", kind+" ") }
+		if !slices.ContainsFunc(append(pieces(), attempts()...), of) {
+			t.Errorf("%s meets nobody", kind)
+		}
+	}
 	up := serve(t, meetingPlace)
 	rules, meetings := pairsOfOneRule()
 	outer, inner, more := pairsOfTwoPoints()
@@ -446,6 +457,50 @@ func TestPairs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPairsOfAttempts has the kinds for a transport meet one another in one rule,
+// and those of a point in front of the proxy.
+func TestPairsOfAttempts(t *testing.T) {
+	up := serve(t, meetingPlace)
+	outer, rules := "", ""
+	var meetings []meeting
+	for _, phase := range phases {
+		for i, a := range attempts() {
+			name := fmt.Sprintf("meet-attempt-%s-%d", phase, i)
+			rules += rule(name, fmt.Sprintf("/two/*/*/%s/%d", phase, i), phase, a)
+			for j, b := range attempts() {
+				if !loads(a, b) {
+					continue
+				}
+				pair := fmt.Sprintf("meet-attempt-%s-%d-%d", phase, i, j)
+				rules += rule(pair, "/one/"+pair, phase, a, b)
+				meetings = append(meetings, meeting{
+					method: http.MethodGet, path: "/one/" + pair,
+					name:   "transport, phase " + phase + ": " + nameOf(a, b),
+					may:    through(sizedReply, a, b),
+					hits:   []turnOf{{pair, 1, 1}},
+					silent: pair,
+				})
+			}
+			for _, outerPhase := range phases {
+				for j, b := range pieces() {
+					outerName := fmt.Sprintf("meet-outer-%s-%d", outerPhase, j)
+					m := atTwoPoints(outerPhase, outerName, b, name, a)
+					m.method, m.path = http.MethodGet, fmt.Sprintf("/two/%s/%d/%s/%d", outerPhase, j, phase, i)
+					m.name = fmt.Sprintf("phases %s and, in a transport, %s: %s", outerPhase, phase, nameOf(b, a))
+					m.silent = name
+					meetings = append(meetings, m)
+				}
+			}
+		}
+		for j, b := range pieces() {
+			outer += rule(fmt.Sprintf("meet-outer-%s-%d", phase, j), fmt.Sprintf("/two/%s/%d/*", phase, j), phase, b)
+		}
+	}
+	site := "fault {\npoint outer\n" + outer + "}\n" + proxied(up.addr, "", rules) + accessLog
+	c := start(t, config{admin: true, global: longJournal, site: site}).client(t, h1)
+	meet(t, meetings, c.askOnWire(t), c)
 }
 
 const longJournal = "fault {\njournal 100000\n}"

@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 )
@@ -24,7 +25,6 @@ type seen struct {
 // A piece is one fault in a chain: how it is written, and what the grammar says
 // that it makes of a reply. It returns all replies that there may be.
 type piece struct {
-	kind string
 	text string
 	ends bool // never asks for a reply
 	turn func(seen) []seen
@@ -34,38 +34,63 @@ type piece struct {
 // pieces are all kinds of fault, with their forms that differ.
 func pieces() []piece {
 	ours := seen{status: 551, body: body551, length: len(body551), json: true}
-	closes := piece{"close", "close", true, always(seen{none: true}), nil}
-	responds := piece{"respond", "respond 551", true, always(ours), nil}
-	breaks := piece{"malformed", "malformed 503", true, always(seen{status: 503, length: -1, cut: true, json: true}), nil}
-	garbles := piece{"corrupt", "corrupt 100%", false, garble, nil}
-	cuts := piece{"truncate", "truncate 7B", false, cutting(7, -1, "close"), nil}
-	shortens := piece{"truncate", "truncate 7B clean", false, cutting(7, -1, "clean"), nil}
+	closes := piece{"close", true, always(seen{none: true}), nil}
+	responds := piece{"respond 551", true, always(ours), nil}
+	breaks := piece{"malformed 503", true, always(seen{status: 503, length: -1, cut: true, json: true}), nil}
+	garbles := piece{"corrupt 100%", false, garble, nil}
+	cuts := piece{"truncate 7B", false, cutting(7, -1, "close"), nil}
+	shortens := piece{"truncate 7B clean", false, cutting(7, -1, "clean"), nil}
 	return []piece{
 		responds,
-		{"error", "error 599", true, always(seen{past: true, status: 599}), nil},
-		{"grpc", "grpc 14", true, always(seen{status: 200, length: -1}), nil},
+		{"error 599", true, always(seen{past: true, status: 599}), nil},
+		{"grpc 14", true, always(seen{status: 200, length: -1}), nil},
 		closes,
-		{"reset", "reset", true, always(seen{none: true}), nil},
-		{"garbage", "garbage 16B", true, always(seen{none: true}), nil},
-		{"hang", "hang 2ms", true, always(seen{none: true}), nil},
+		{"reset", true, always(seen{none: true}), nil},
+		{"garbage 16B", true, always(seen{none: true}), nil},
+		{"hang 2ms", true, always(seen{none: true}), nil},
 		breaks,
-		{"delay", "delay 1ms", false, same, nil},
-		{"delay", "delay 1ms {\nhold\n}", false, same, nil},
-		{"hang", "hang 2ms {\nafter 5B\n}", false, cutting(5, -1, "close"), nil},
-		{"truncate", "truncate 5B", false, cutting(5, -1, "close"), nil},
-		{"truncate", "truncate 0B", false, cutting(0, -1, "close"), nil},
-		{"truncate", "truncate 9B reset", false, cutting(9, -1, "reset"), nil},
-		{"truncate", "truncate 50% clean", false, cutting(-1, 50, "clean"), nil},
-		{"truncate", "truncate 5B clean", false, cutting(5, -1, "clean"), nil},
-		{"truncate", "truncate {\nafter 1ns\n}", false, loosen, nil},
-		{"throttle", "throttle 1GiB/s", false, same, nil},
-		{"dribble", "dribble 2 1ms", false, same, nil},
+		{"delay 1ms", false, same, nil},
+		{"delay 1ms {\nhold\n}", false, same, nil},
+		{"hang 2ms {\nafter 5B\n}", false, cutting(5, -1, "close"), nil},
+		{"truncate 5B", false, cutting(5, -1, "close"), nil},
+		{"truncate 0B", false, cutting(0, -1, "close"), nil},
+		{"truncate 9B reset", false, cutting(9, -1, "reset"), nil},
+		{"truncate 50% clean", false, cutting(-1, 50, "clean"), nil},
+		{"truncate 5B clean", false, cutting(5, -1, "clean"), nil},
+		{"truncate {\nafter 1ns\n}", false, loosen, nil},
+		{"throttle 1GiB/s", false, same, nil},
+		{"dribble 2 1ms", false, same, nil},
 		garbles,
-		{"patch", "patch {\njson `\"patched\"`\n}", false, patchJSON, nil},
-		{"patch", "patch {\npad 400B\nstatus 299\n}", false, pad, nil},
+		{"patch {\njson `\"patched\"`\n}", false, patchJSON, nil},
+		{"patch {\npad 400B\nstatus 299\n}", false, pad, nil},
 		oneOf("choose {\n1 %s\n1 %s\n}", cuts, garbles),
 		oneOf("choose {\n1 %s\n1 %s\n}", closes, responds),
 		oneOf("sequence loop {\n%s\n%s\n}", shortens, breaks),
+	}
+}
+
+// attempts are the kinds of fault that have a meaning between a proxy and its
+// upstream. An attempt that fails is an error of the proxy.
+func attempts() []piece {
+	fails := always(seen{past: true, status: http.StatusBadGateway})
+	ours := seen{status: 551, body: body551, length: len(body551), json: true}
+	closes := piece{"close", true, fails, nil}
+	responds := piece{"respond 551", true, always(ours), nil}
+	waits := piece{"delay 1ms", false, same, nil}
+	return []piece{
+		responds,
+		closes,
+		waits,
+		{"delay 1ms {\nhold\n}", false, same, nil},
+		{"error 599", true, always(seen{past: true, status: 599}), nil},
+		{"grpc 14", true, always(seen{status: 200, length: -1}), nil},
+		{"reset", true, fails, nil},
+		{"refuse", true, fails, nil},
+		{"garbage 16B", true, fails, nil},
+		{"hang 2ms", true, fails, nil},
+		{"malformed 503", true, always(seen{status: 503, length: -1, cut: true, json: true}), nil},
+		oneOf("choose {\n1 %s\n1 %s\n}", waits, responds),
+		oneOf("sequence loop {\n%s\n%s\n}", waits, closes),
 	}
 }
 
@@ -80,9 +105,8 @@ func same(s seen) []seen { return []seen{s} }
 
 // oneOf is a fault that runs the one or the other.
 func oneOf(form string, a, b piece) piece {
-	kind, _, _ := strings.Cut(form, " ")
 	turn := func(s seen) []seen { return append(a.turn(s), b.turn(s)...) }
-	return piece{kind, fmt.Sprintf(form, a.text, b.text), a.ends && b.ends, turn, []piece{a, b}}
+	return piece{fmt.Sprintf(form, a.text, b.text), a.ends && b.ends, turn, []piece{a, b}}
 }
 
 // shapeable reports whether there is a body, or the beginning of one.

@@ -234,6 +234,7 @@ func (pw *patchWriter) breakOff() {
 	if pw.state == patchHolds && pw.r.Context().Err() == nil {
 		_ = pw.unhold() // the sender has failed already
 		pw.sendLate()
+		_ = pw.FlushError() // the server drops what it has of a reply whose handler panics
 	}
 }
 
