@@ -250,6 +250,7 @@ const passWord = "pass"
 // Interface guards
 var (
 	_ Fault                 = (*Choose)(nil)
+	_ replier               = (*Choose)(nil)
 	_ RoundTripper          = (*Choose)(nil)
 	_ Terminal              = (*Choose)(nil)
 	_ Placed                = (*Choose)(nil)

@@ -69,6 +69,7 @@ func (*Close) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Close)(nil)
+	_ replier               = (*Close)(nil)
 	_ RoundTripper          = (*Close)(nil)
 	_ Terminal              = (*Close)(nil)
 	_ Untrusted             = (*Close)(nil)

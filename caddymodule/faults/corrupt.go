@@ -156,6 +156,7 @@ func (f *Corrupt) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Corrupt)(nil)
+	_ replier               = (*Corrupt)(nil)
 	_ caddy.Validator       = (*Corrupt)(nil)
 	_ Untrusted             = (*Corrupt)(nil)
 	_ caddyfile.Unmarshaler = (*Corrupt)(nil)

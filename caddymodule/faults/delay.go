@@ -230,6 +230,7 @@ func (f *Delay) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Delay)(nil)
+	_ replier               = (*Delay)(nil)
 	_ RoundTripper          = (*Delay)(nil)
 	_ caddy.Provisioner     = (*Delay)(nil)
 	_ caddy.Validator       = (*Delay)(nil)

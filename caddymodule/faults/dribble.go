@@ -162,6 +162,7 @@ func (f *Dribble) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Dribble)(nil)
+	_ replier               = (*Dribble)(nil)
 	_ caddy.Validator       = (*Dribble)(nil)
 	_ Untrusted             = (*Dribble)(nil)
 	_ caddyfile.Unmarshaler = (*Dribble)(nil)

@@ -130,6 +130,7 @@ func (f *Error) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Error)(nil)
+	_ replier               = (*Error)(nil)
 	_ RoundTripper          = (*Error)(nil)
 	_ Terminal              = (*Error)(nil)
 	_ caddy.Provisioner     = (*Error)(nil)

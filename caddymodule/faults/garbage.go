@@ -162,6 +162,7 @@ func (f *Garbage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Garbage)(nil)
+	_ replier               = (*Garbage)(nil)
 	_ RoundTripper          = (*Garbage)(nil)
 	_ Terminal              = (*Garbage)(nil)
 	_ caddy.Validator       = (*Garbage)(nil)

@@ -233,6 +233,7 @@ func (f *Hang) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Hang)(nil)
+	_ replier               = (*Hang)(nil)
 	_ RoundTripper          = (*Hang)(nil)
 	_ Terminal              = (*Hang)(nil)
 	_ Placed                = (*Hang)(nil)

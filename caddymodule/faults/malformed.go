@@ -166,6 +166,7 @@ func (f *Malformed) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Malformed)(nil)
+	_ replier               = (*Malformed)(nil)
 	_ RoundTripper          = (*Malformed)(nil)
 	_ Terminal              = (*Malformed)(nil)
 	_ caddy.Provisioner     = (*Malformed)(nil)

@@ -311,6 +311,7 @@ func atLeastOneByte(name string, target *int64) func(string) error {
 // Interface guards
 var (
 	_ Fault                 = (*Patch)(nil)
+	_ replier               = (*Patch)(nil)
 	_ caddy.Provisioner     = (*Patch)(nil)
 	_ caddy.Validator       = (*Patch)(nil)
 	_ caddyfile.Unmarshaler = (*Patch)(nil)

@@ -92,9 +92,3 @@ type uselessError struct {
 func (e *uselessError) Error() string {
 	return fmt.Sprintf("fault '%s' can have no effect: %v; remove it", e.kind, e.reason)
 }
-
-// Interface guards
-var _ = []replier{
-	Close{}, Reset{}, (*Garbage)(nil), (*Error)(nil), (*Respond)(nil), (*Malformed)(nil), (*Hang)(nil), (*Delay)(nil),
-	(*Truncate)(nil), (*Throttle)(nil), (*Dribble)(nil), (*Corrupt)(nil), (*Patch)(nil), (*Choose)(nil), (*Sequence)(nil),
-}

@@ -69,6 +69,7 @@ func (*Reset) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Reset)(nil)
+	_ replier               = (*Reset)(nil)
 	_ RoundTripper          = (*Reset)(nil)
 	_ Terminal              = (*Reset)(nil)
 	_ Untrusted             = (*Reset)(nil)

@@ -338,6 +338,7 @@ func (f *Respond) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 // Interface guards
 var (
 	_ Fault                 = (*Respond)(nil)
+	_ replier               = (*Respond)(nil)
 	_ RoundTripper          = (*Respond)(nil)
 	_ Terminal              = (*Respond)(nil)
 	_ Fixed                 = (*Respond)(nil)

@@ -190,6 +190,7 @@ func (f *Sequence) unmarshalLine(d *caddyfile.Dispenser) (Draft, error) {
 // Interface guards
 var (
 	_ Fault                 = (*Sequence)(nil)
+	_ replier               = (*Sequence)(nil)
 	_ RoundTripper          = (*Sequence)(nil)
 	_ Terminal              = (*Sequence)(nil)
 	_ Placed                = (*Sequence)(nil)

@@ -216,6 +216,7 @@ func (f *Throttle) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 // Interface guards
 var (
 	_ Fault                 = (*Throttle)(nil)
+	_ replier               = (*Throttle)(nil)
 	_ caddy.Validator       = (*Throttle)(nil)
 	_ Untrusted             = (*Throttle)(nil)
 	_ caddyfile.Unmarshaler = (*Throttle)(nil)

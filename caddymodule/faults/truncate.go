@@ -215,6 +215,7 @@ func (f *Truncate) parseLimit(arg string) error {
 // Interface guards
 var (
 	_ Fault                 = (*Truncate)(nil)
+	_ replier               = (*Truncate)(nil)
 	_ caddy.Validator       = (*Truncate)(nil)
 	_ Untrusted             = (*Truncate)(nil)
 	_ caddyfile.Unmarshaler = (*Truncate)(nil)
