@@ -184,6 +184,9 @@ func (c *cutter) settle() bool {
 // further out has cut it as well, that one decides how it ends.
 func (c *cutter) finish(w http.ResponseWriter, r *http.Request) error {
 	if hasCut(w, func(*cutter) bool { return true }) {
+		if c.conn != nil {
+			_ = c.conn.Close() // by way of that one
+		}
 		panic(http.ErrAbortHandler)
 	}
 	if c.conn != nil {
