@@ -131,7 +131,7 @@ func TestPatchPasses(t *testing.T) {
 // the same rule or of another point, breaks off before it is whole: nothing can
 // be patched then.
 func TestPatchCut(t *testing.T) {
-	const patch = "patch {\njson `{}`\n}"
+	const patch = "patch {\njson `{}`\nheader X-Patched yes\n}" // with json alone it would be refused in front of malformed
 	for _, tt := range []struct {
 		fault, body string
 		status      int
