@@ -119,7 +119,7 @@ func (f *Choose) Terminal() bool {
 func (f *Choose) reply(next reply) (reply, error) {
 	most := reply{size: noHead, from: f}
 	for _, branch := range f.Branches {
-		if branch.Weight == 0 {
+		if branch.weight() == 0 {
 			continue
 		}
 		r, err := branch.chain.reply(next.forBranch())
