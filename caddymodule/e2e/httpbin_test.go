@@ -3,9 +3,11 @@ package e2e
 import (
 	"compress/zlib"
 	"io"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mccutchen/go-httpbin/v2/httpbin"
 )
@@ -65,12 +67,25 @@ func (c *client) httpbin(t *testing.T, page, host string) string {
 	case method == "HEAD" && c.proto == h3: // quic-go adds one, or not, as the writes fall
 		got.Header.Del("Content-Length")
 	}
+	if isNow(got.Header) {
+		got.Header.Set("Last-Modified", "now")
+	}
 	var text strings.Builder
 	text.WriteString(got.Proto + " " + got.Status + "\r\n")
 	_ = got.Header.Write(&text)
 	text.WriteString("\r\n" + got.body + "\r\n")
 	_ = got.Trailer.Write(&text)
 	return strings.ReplaceAll(changing.ReplaceAllString(text.String(), ""), host, "host")
+}
+
+// isNow reports whether a reply says that it has just been modified, as /cache does.
+func isNow(header http.Header) bool {
+	modified, err := http.ParseTime(header.Get("Last-Modified"))
+	if err != nil {
+		return false
+	}
+	date, err := http.ParseTime(header.Get("Date"))
+	return err == nil && date.Sub(modified).Abs() <= time.Second
 }
 
 func unpack(t *testing.T, encoding, packed string) string {
