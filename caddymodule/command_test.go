@@ -181,10 +181,12 @@ func TestCommandExplainError(t *testing.T) {
 	const number = `"match": [{"expression": "int({http.request.header.X}) > 1"}]`
 	const why = "passes   match    the matcher 'expression' fails, which is no match: "
 	for _, tt := range []struct{ config, want string }{
-		{`{"point": "api", "rules": [
+		{
+			`{"point": "api", "rules": [
 			{"name": "first", "percent": 0, "faults": [{"fault": "close"}]},
 			{"name": "number", ` + number + `, "faults": [{"fault": "close"}]}]}`,
-			"\napi    first   passes   percent  its share is 0 percent just now\napi    number  " + why},
+			"\napi    first   passes   percent  its share is 0 percent just now\napi    number  " + why,
+		},
 		{`{"point": "api", ` + number + `, "rules": [{"faults": [{"fault": "close"}]}]}`, "\napi    -     " + strings.Replace(why, "match    ", "match  ", 1)},
 	} {
 		_, address := adminEndpoint(t, tt.config)

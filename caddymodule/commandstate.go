@@ -71,13 +71,14 @@ func switchText(s experiments.State) string {
 // shareText says how the sharing goes, in a line, and a line for each warning; empty
 // when there is none.
 func shareText(g *experiments.GroupState) string {
-	text := stepText(g)
+	var text strings.Builder
+	text.WriteString(stepText(g))
 	if g != nil {
 		for _, warning := range g.Warnings {
-			text += printable("warning: "+warning) + "\n"
+			text.WriteString(printable("warning: "+warning) + "\n")
 		}
 	}
-	return text
+	return text.String()
 }
 
 func stepText(g *experiments.GroupState) string {

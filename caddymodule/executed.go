@@ -78,7 +78,7 @@ func (e *executedTypes) addHandler(handler caddyhttp.MiddlewareHandler) {
 // may execute all.
 func typesOf(directive reflect.Value) []string {
 	if field := directive.FieldByName("MIMETypes"); field.IsValid() {
-		if types, ok := field.Interface().([]string); ok {
+		if types, ok := reflect.TypeAssert[[]string](field); ok {
 			return types
 		}
 	}

@@ -177,10 +177,10 @@ func pad(s seen) []seen {
 // see it.
 func through(from seen, chain ...piece) []seen {
 	all := []seen{from}
-	for i := len(chain) - 1; i >= 0; i-- {
+	for _, p := range slices.Backward(chain) {
 		var turned []seen
 		for _, s := range all {
-			turned = append(turned, chain[i].turn(s)...)
+			turned = append(turned, p.turn(s)...)
 		}
 		all = turned
 	}

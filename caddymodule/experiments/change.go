@@ -72,7 +72,8 @@ func (m *Member) unlock(ctx context.Context) {
 func (m *Member) changeLocked(ctx context.Context, change func(*document) error) error {
 	err := m.pull(ctx)
 	corrupt, isCorrupt := errors.AsType[*corruptError](err)
-	if err != nil && !errors.Is(err, errGone) && !(isCorrupt && change != nil) {
+	replaces := errors.Is(err, errGone) || isCorrupt && change != nil
+	if err != nil && !replaces {
 		return err
 	}
 	doc := m.last()

@@ -44,9 +44,12 @@ func TestShareClocks(t *testing.T) {
 		ahead time.Duration
 		text  string
 	}{
-		{-time.Hour, "1h0m1s behind"}, {time.Hour, "59m59s ahead"}, // by what there is to know
-		{-365 * 24 * time.Hour, "8760h0m1s behind"}, {365 * 24 * time.Hour, "8759h59m59s ahead"},
-		{3 * time.Second, ""}, {-3 * time.Second, ""}, // the clocks are taken for the same
+		{-time.Hour, "1h0m1s behind"},
+		{time.Hour, "59m59s ahead"}, // by what there is to know
+		{-365 * 24 * time.Hour, "8760h0m1s behind"},
+		{365 * 24 * time.Hour, "8759h59m59s ahead"},
+		{3 * time.Second, ""},
+		{-3 * time.Second, ""}, // the clocks are taken for the same
 	} {
 		t.Run(tt.ahead.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

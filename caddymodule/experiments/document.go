@@ -150,7 +150,7 @@ func (doc *document) next() {
 // newer reports whether a version comes after another, which may be shortly before
 // the largest number.
 func newer(version, than uint64) bool {
-	return int64(version-than) > 0 //nolint:gosec // the distance may be negative
+	return int64(version-than) > 0 // the distance may be negative
 }
 
 // turn sets the switch.

@@ -255,8 +255,8 @@ func (m *Member) Delete(name string, when Condition) error {
 		if m.more && when != nil {
 			return ErrBehind
 		}
-		err := m.store.has(name, when)
-		if _, there := doc.Experiments[name]; err != nil && !(there && when == nil) {
+		_, there := doc.Experiments[name]
+		if err := m.store.has(name, when); err != nil && (!there || when != nil) {
 			return err
 		}
 		delete(doc.Experiments, name)

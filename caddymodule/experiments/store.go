@@ -88,7 +88,7 @@ type Store struct {
 // this one.
 func NewStore(sw *Switch, load Loader, places func() []Place) *Store {
 	s := &Store{sw: sw, load: load, places: places, now: time.Now, live: make(map[string]*Live)}
-	s.revision = uint64(s.now().UnixMilli()) //nolint:gosec // it is positive
+	s.revision = uint64(s.now().UnixMilli())
 	sw.Watch(func(state State) {
 		if state.Halted {
 			s.endAll()

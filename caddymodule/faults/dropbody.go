@@ -103,8 +103,10 @@ func dropBody(w http.ResponseWriter, r *http.Request) droppedBody {
 		defer close(read)
 		var err error
 		buf := make([]byte, 4<<10)
-		for n, m := 0, 0; err == nil && n < maxDropped && !enough.Load(); n += m {
-			m, err = r.Body.Read(buf)
+		for n := 0; err == nil && n < maxDropped && !enough.Load(); {
+			var size int
+			size, err = r.Body.Read(buf)
+			n += size
 		}
 		late.Store(errors.Is(err, os.ErrDeadlineExceeded))
 		if meansLeft(r, err) {

@@ -86,12 +86,13 @@ func (f *GRPC) reply(h http.Header, r *http.Request) (status int, body []byte) {
 		return http.StatusOK, envelope(connectEnd, f.connectJSON(`{"error":%s}`, message))
 	case connectUnary:
 		return connectStatus[f.Code], f.connectJSON("%s", message)
+	default: // grpcTrailersOnly
+		h.Set("Grpc-Status", strconv.Itoa(int(f.Code)))
+		if message != "" {
+			h.Set("Grpc-Message", percentEncode(message))
+		}
+		return http.StatusOK, nil
 	}
-	h.Set("Grpc-Status", strconv.Itoa(int(f.Code)))
-	if message != "" {
-		h.Set("Grpc-Message", percentEncode(message))
-	}
-	return http.StatusOK, nil
 }
 
 // The first byte of an envelope that ends a stream.
@@ -103,7 +104,7 @@ const (
 // envelope puts a message into the frame that gRPC and Connect have for it: a byte
 // of flags, its length, and itself.
 func envelope(flags byte, message []byte) []byte {
-	frame := binary.BigEndian.AppendUint32([]byte{flags}, uint32(len(message))) //nolint:gosec // a configured text with a few fields
+	frame := binary.BigEndian.AppendUint32([]byte{flags}, uint32(len(message)))
 	return append(frame, message...)
 }
 

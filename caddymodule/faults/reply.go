@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // A reply is the most that a fault can get of the reply of what comes after it in
@@ -65,8 +66,8 @@ func (r reply) larger(other reply) reply {
 // reply is what comes through the whole chain. It refuses a fault that can never
 // have an effect.
 func (c Chain) reply(next reply) (reply, error) {
-	for i := len(c) - 1; i >= 0; i-- {
-		f, ok := c[i].(replier)
+	for _, fault := range slices.Backward(c) {
+		f, ok := fault.(replier)
 		if !ok {
 			next = anyReply()
 			continue
@@ -78,7 +79,7 @@ func (c Chain) reply(next reply) (reply, error) {
 		if _, found := errors.AsType[*uselessError](err); found { // in a chain inside of f, say
 			return next, err
 		}
-		return next, &uselessError{Kind(c[i]), err}
+		return next, &uselessError{Kind(fault), err}
 	}
 	return next, nil
 }

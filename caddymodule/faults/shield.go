@@ -100,7 +100,7 @@ func writerInside(recorder http.ResponseWriter) *caddyhttp.ResponseWriterWrapper
 	if !field.IsValid() || !field.CanInterface() {
 		return nil
 	}
-	inside, _ := field.Interface().(*caddyhttp.ResponseWriterWrapper)
+	inside, _ := reflect.TypeAssert[*caddyhttp.ResponseWriterWrapper](field)
 	return inside
 }
 

@@ -64,7 +64,7 @@ func headerAfter(f Fault, r *http.Request, fields ...string) (header http.Header
 		header.Set(fields[i], fields[i+1])
 	}
 	defer func() {
-		if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
+		if p := recover(); p != nil && p != http.ErrAbortHandler {
 			panic(p)
 		}
 	}()
