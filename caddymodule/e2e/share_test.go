@@ -498,9 +498,11 @@ func (s *redisServer) stop(t *testing.T) {
 	s.cmd = nil
 }
 
-func (s *redisServer) cli(args ...string) ([]byte, error) {
-	return exec.Command("redis-cli", append([]string{"-p", s.port}, args...)...).Output() //nolint:noctx // it answers at once
+func (s *redisServer) command(args ...string) *exec.Cmd {
+	return exec.Command("redis-cli", append([]string{"-p", s.port}, args...)...) //nolint:noctx // it answers at once
 }
+
+func (s *redisServer) cli(args ...string) ([]byte, error) { return s.command(args...).Output() }
 
 // storedValue is how the storage module keeps an object.
 type storedValue struct {
@@ -532,7 +534,9 @@ func (s *redisServer) setObject(t *testing.T, data []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := s.cli("SET", redisKey, string(value)); err != nil {
+	set := s.command("-x", "SET", redisKey)
+	set.Stdin = bytes.NewReader(value) // it may be longer than an argument can be
+	if out, err := set.Output(); err != nil || !bytes.Contains(out, []byte("OK")) {
 		t.Fatalf("%v: %s", err, out)
 	}
 }
