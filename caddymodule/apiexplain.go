@@ -108,7 +108,7 @@ func explainAt(p *rules.Point, r *http.Request) explainPoint {
 	if h, ok := p.Tag.(*Handler); ok {
 		at.Rules = append(at.Rules, h.explainTriggers(r)...)
 	}
-	match, verdicts, err := p.Explain(r, process.store.Snapshot().Guests(placeOf(p)))
+	match, verdicts, err := p.Explain(r, process.store.Snapshot().Guests(experiments.PlaceOf(p)))
 	at.Match = match || len(at.Rules) > 0
 	at.Rules = append(at.Rules, verdicts...)
 	rules.Settle(at.Rules)

@@ -49,7 +49,7 @@ func (a *api) readLine(w http.ResponseWriter, r *http.Request) error {
 	}
 	rule, err := parseLine(asked.Line)
 	if at, ok := errors.AsType[*statementError](err); ok {
-		return answer(w, http.StatusBadRequest, at.refusal(asked.Line))
+		return answer(w, http.StatusBadRequest, newLineRefusal(at, asked.Line))
 	}
 	if err == nil {
 		err = process.checkMatchers(rule.MatcherSetsRaw)
@@ -60,8 +60,8 @@ func (a *api) readLine(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, http.StatusOK, lineView{rule})
 }
 
-// refusal finds the word that the error quotes, or else the statement.
-func (e *statementError) refusal(line string) lineRefusal {
+// newLineRefusal finds the word that the error quotes, or else the statement.
+func newLineRefusal(e *statementError, line string) lineRefusal {
 	no := lineRefusal{Error: e.Error(), Start: e.start, End: e.end}
 	text := line[e.start:e.end]
 	for quoted := range strings.SplitSeq(no.Error, "'") {

@@ -7,8 +7,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/certmagic"
-	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
@@ -109,25 +107,6 @@ func newPointView(p *rules.Point) pointView {
 		view.Rules = append(view.Rules, ruleView{Name: rule.Name, Stats: rule.Stats(), Passed: l.metrics.passedCounts(), Line: formatLine(rule.Source), Rule: rule.Source})
 	}
 	return view
-}
-
-// passedCounts are the counts that are not 0.
-func (m *ruleMetrics) passedCounts() map[string]uint64 {
-	counts := make(map[string]uint64)
-	for reason, counter := range m.passed {
-		if n := counterValue(counter); n > 0 {
-			counts[rules.Reason(reason).String()] = n
-		}
-	}
-	return counts
-}
-
-func counterValue(c prometheus.Counter) uint64 {
-	var m dto.Metric
-	if err := c.Write(&m); err != nil {
-		return 0
-	}
-	return uint64(m.GetCounter().GetValue())
 }
 
 // halt stops all faults. When it answers, this node injects none any more.

@@ -236,7 +236,7 @@ func (c *control) placeOfExperiment(e *experiments.Experiment) (faults.Place, er
 func (c *control) places() []experiments.Place {
 	var all []experiments.Place
 	for _, p := range c.findPoints("") {
-		if place := placeOf(p); !slices.Contains(all, place) {
+		if place := experiments.PlaceOf(p); !slices.Contains(all, place) {
 			all = append(all, place)
 		}
 	}

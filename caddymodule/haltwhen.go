@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
 // HaltWhen halts all faults when more answers of upstreams than `errors` within
@@ -53,57 +51,8 @@ func (hw *HaltWhen) validate() error {
 	return nil
 }
 
-// The values that reverse_proxy and halt_when leave in a request's replacer.
-const (
-	upstreamStatusKey = "http.reverse_proxy.status_code"
-	errorSeenKey      = "http.fault.upstream_error"
-)
-
-// see looks at a request that is over.
-func (hw *HaltWhen) see(r *http.Request, err error) {
-	if hw == nil {
-		return
-	}
-	repl := faults.Replacer(r)
-	status := 0
-	if value, ok := repl.Get(upstreamStatusKey); ok {
-		status, _ = value.(int)
-	}
-	if err != nil {
-		status = statusOf(err)
-	}
-	if status < http.StatusInternalServerError {
-		return
-	}
-	if _, seen := repl.Get(errorSeenKey); !seen { // by a point further in
-		hw.count(repl)
-	}
-}
-
-// seeAttempt looks at an attempt that is over. It counts by itself, whatever
-// becomes of the request. A client that has left is no error of the upstream.
-func (hw *HaltWhen) seeAttempt(r *http.Request, resp *http.Response, err error) {
-	status := 0
-	switch {
-	case hw == nil:
-		return
-	case err == nil:
-		status = resp.StatusCode
-	case r.Context().Err() == nil:
-		status = statusOf(err)
-	}
-	if status >= http.StatusInternalServerError && fromClient(r) {
-		hw.count(faults.Replacer(r))
-	}
-}
-
-// count counts an error, unless any point has injected something into its
-// request.
-func (hw *HaltWhen) count(repl *caddy.Replacer) {
-	if lastInjection(repl) != nil {
-		return
-	}
-	repl.Set(errorSeenKey, true)
+// count notes an error of an upstream, and halts when there are too many.
+func (hw *HaltWhen) count() {
 	if hw.add(process.sw.Ended(), time.Now()) && !process.sw.Halted() {
 		go hw.halt() // the storage may be slow
 	}

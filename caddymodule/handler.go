@@ -83,7 +83,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	default:
 		err = next.ServeHTTP(w, r)
 	}
-	h.app.HaltWhen.see(r, err)
+	h.seeReply(r, err)
 	return err
 }
 

@@ -144,14 +144,6 @@ func (hw *heldWriter) withoutHead(err error) error {
 	})
 }
 
-// statusOf is the status that Caddy's server answers an error with.
-func statusOf(err error) int {
-	if he, ok := errors.AsType[caddyhttp.HandlerError](err); ok && he.StatusCode != 0 {
-		return he.StatusCode
-	}
-	return http.StatusInternalServerError
-}
-
 // WriteHeader decides on the final head and passes interim ones through, which
 // may come from a goroutine of the upstream's transport.
 func (hw *heldWriter) WriteHeader(code int) {

@@ -13,7 +13,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -42,7 +41,7 @@ func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error 
 	if err := point.Provision(ctx, &in.app.points); err != nil {
 		return err
 	}
-	in.place, in.active = placeOf(point), activeRequests.WithLabelValues(point.Name)
+	in.place, in.active = experiments.PlaceOf(point), activeRequests.WithLabelValues(point.Name)
 	for _, rule := range point.Rules {
 		rule.Tag = newLabel(point.Name, rule, newRuleMetrics(point.Name, rule.Name, rule.KindNames()))
 	}
@@ -53,11 +52,6 @@ func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error 
 		in.logged = srv.Logs != nil
 	}
 	return nil
-}
-
-// placeOf is where a point stands, for experiments.
-func placeOf(point *rules.Point) experiments.Place {
-	return experiments.Place{Point: point.Name, Transport: point.Place == faults.InTransport}
 }
 
 // halted reports whether nothing is to be injected.

@@ -41,6 +41,16 @@ func newLabel(point string, rule *rules.Rule, metrics ruleMetrics) *label {
 	return l
 }
 
+// experimentLabel is the label of an experiment at a point.
+func experimentLabel(point string, live *experiments.Live) *label {
+	if known, ok := live.Labels.Load(point); ok {
+		return known.(*label)
+	}
+	fresh := newLabel(point, &live.Rule, process.series.metrics(point, live))
+	known, _ := live.Labels.LoadOrStore(point, fresh)
+	return known.(*label)
+}
+
 func (l *label) zapFields() []zap.Field {
 	return []zap.Field{zap.String("point", l.point), zap.String("rule", l.rule), zap.String("kind", l.kind)}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
@@ -68,4 +69,23 @@ func newRuleMetrics(point, rule, kind string) ruleMetrics {
 		m.passed = append(m.passed, passedTotal.WithLabelValues(point, rule, reason.String()))
 	}
 	return m
+}
+
+// passedCounts are the counts that are not 0.
+func (m *ruleMetrics) passedCounts() map[string]uint64 {
+	counts := make(map[string]uint64)
+	for reason, counter := range m.passed {
+		if n := counterValue(counter); n > 0 {
+			counts[rules.Reason(reason).String()] = n
+		}
+	}
+	return counts
+}
+
+func counterValue(c prometheus.Counter) uint64 {
+	var m dto.Metric
+	if err := c.Write(&m); err != nil {
+		return 0
+	}
+	return uint64(m.GetCounter().GetValue())
 }

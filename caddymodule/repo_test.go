@@ -29,7 +29,7 @@ var arrows = []arrow{
 	{folder: "cmd/build"},
 	{folder: "cmd/caddy", mayImport: []string{"caddymodule"}},
 	{folder: "caddymodule", mayImport: []string{"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/status", "caddymodule/console"}},
-	{folder: "caddymodule/experiments", mayImport: []string{"caddymodule/rules"}},
+	{folder: "caddymodule/experiments", mayImport: []string{"caddymodule/rules", "caddymodule/faults"}},
 	{folder: "caddymodule/rules", mayImport: []string{"caddymodule/faults"}},
 	{folder: "caddymodule/faults", mayImport: []string{"caddymodule/status"}},
 	{folder: "caddymodule/status", stdlibOnly: true},

@@ -104,7 +104,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp, err := t.roundTrip(r, d)
 	if !t.within {
-		t.app.HaltWhen.seeAttempt(r, resp, err)
+		t.seeAttempt(r, resp, err)
 	}
 	return resp, err
 }

@@ -3,6 +3,7 @@ package experiments
 import (
 	"sync"
 
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -17,6 +18,11 @@ type Snapshot struct {
 type Place struct {
 	Point     string
 	Transport bool
+}
+
+// PlaceOf returns where a configured point stands.
+func PlaceOf(point *rules.Point) Place {
+	return Place{Point: point.Name, Transport: point.Place == faults.InTransport}
 }
 
 // AppliesTo is the names of those places that an experiment is for.

@@ -9,16 +9,6 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 )
 
-// experimentLabel is the label of an experiment at a point.
-func experimentLabel(point string, live *experiments.Live) *label {
-	if known, ok := live.Labels.Load(point); ok {
-		return known.(*label)
-	}
-	fresh := newLabel(point, &live.Rule, process.series.metrics(point, live))
-	known, _ := live.Labels.LoadOrStore(point, fresh)
-	return known.(*label)
-}
-
 const (
 	maxSeries  = 100              // names of experiments in metrics at a time
 	maxKinds   = 10               // chains of kinds that one name may have had
