@@ -36,8 +36,9 @@ func (AdminAPI) CaddyModule() caddy.ModuleInfo {
 // Provision prepares the routes. It comes before the apps, and is not undone
 // when the configuration fails to load: nothing of it may be kept.
 func (a *AdminAPI) Provision(ctx caddy.Context) error {
-	process.restore(ctx) // the switch can be asked also where no configuration has faults
-	a.api = newAPI(ctx.Storage())
+	ctl := controlOf(ctx)
+	ctl.restore(ctx) // the switch can be asked also where no configuration has faults
+	a.api = newAPI(ctl, ctx.Storage())
 	return nil
 }
 
@@ -86,13 +87,15 @@ var routes = []route{
 	{"GET", "/openapi.json", (*api).getOpenAPI, nil},
 }
 
-// api is the operations. It has no state but the storage: that of the process
-// is asked each time.
-type api struct{ storage certmagic.Storage }
+// api is the operations. It has no state of its own.
+type api struct {
+	ctl     *control
+	storage certmagic.Storage // where no configuration has faults
+}
 
 // newAPI is the handler of all routes.
-func newAPI(storage certmagic.Storage) http.Handler {
-	a := &api{storage: storage}
+func newAPI(ctl *control, storage certmagic.Storage) http.Handler {
+	a := &api{ctl: ctl, storage: storage}
 	mux := http.NewServeMux()
 	methods := make(map[string][]string)
 	for i := range routes {

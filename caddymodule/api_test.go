@@ -30,20 +30,17 @@ type node struct {
 // before a bubble ends.
 func startNode(t testing.TB, handler, app string) *node {
 	t.Helper()
-	before := process
-	process = newControl()
 	h := load(t, handler, app)
 	if err := h.app.Start(); err != nil {
 		t.Fatal(err)
 	}
-	n := &node{Handler: h, t: t, api: newAPI(h.app.ctx.Storage())}
+	n := &node{Handler: h, t: t, api: newAPI(h.ctl, h.app.ctx.Storage())}
 	t.Cleanup(func() {
-		process.sw.Set(experiments.State{Halted: true}) // ends the experiments
-		process.beginExit()
+		n.ctl.sw.Set(experiments.State{Halted: true}) // ends the experiments
+		n.ctl.beginExit()
 		if err := h.app.Stop(); err != nil {
 			t.Error(err)
 		}
-		process = before
 	})
 	return n
 }
@@ -346,7 +343,7 @@ func TestAPIExtend(t *testing.T) {
 		}
 		n.want(404, "PATCH", "/experiments/none", `{"ttl": "1m"}`, "no experiment 'none'")
 		n.want(400, "PATCH", "/experiments/once", `{"ttl": "-1m"}`, "is negative")
-		process.beginExit()
+		n.ctl.beginExit()
 	})
 }
 
@@ -418,8 +415,8 @@ func TestAPIHaltedByConfiguration(t *testing.T) {
 // the next process, too.
 func TestSwitchFromBeforeTheGroup(t *testing.T) {
 	n := startNode(t, shop, `{"share": {"group": "g"}}`)
-	process.sw.Set(newState(true, whyAPI))
-	if err := process.save(t.Context(), n.app.ctx.Storage()); err != nil {
+	n.ctl.sw.Set(newState(true, whyAPI))
+	if err := n.ctl.save(t.Context(), n.app.ctx.Storage()); err != nil {
 		t.Fatal(err)
 	}
 	n.want(200, "POST", "/resume", "", `"halted": false`)
@@ -438,7 +435,7 @@ func TestSwitchOfGroupIsKept(t *testing.T) {
 		n := startNode(t, shop, `{"share": {"group": "g"}}`)
 		storage := n.app.ctx.Storage()
 		sw := experiments.NewSwitch(t.Context())
-		other := experiments.NewGroup("g", sw, experiments.NewStore(sw, nil, process.places)).Member(storage, n.logger)
+		other := experiments.NewGroup("g", sw, experiments.NewStore(sw, nil, n.ctl.places)).Member(storage, n.logger)
 		check := func(what string, halted bool) {
 			t.Helper()
 			next := newControl()
@@ -467,16 +464,14 @@ func TestSwitchOfGroupIsKept(t *testing.T) {
 		n.app.Share.stop()
 		turn(other.Resume, false)
 		check("resumed elsewhere while away", true)
-		before := process
-		process = newControl()
-		process.restore(n.app.ctx)
-		new(Share{Group: "g"}).provision(n.app)
-		if process.sw.Halted() {
+		next := newControl()
+		next.restore(n.app.ctx)
+		new(Share{Group: "g"}).provision(&App{ctx: n.app.ctx, ctl: next, logger: n.logger})
+		if next.sw.Halted() {
 			t.Error("the next process with the group is halted")
 		}
-		process.beginExit()
-		process = before
-		process.beginExit()
+		next.beginExit()
+		n.ctl.beginExit()
 		time.Sleep(time.Minute) // Caddy's storage is slow to notice that a lock has been released
 	})
 }
@@ -488,7 +483,7 @@ func TestPatchOfGroup(t *testing.T) {
 		synctest.Wait() // it has looked
 		storage := n.app.ctx.Storage()
 		sw := experiments.NewSwitch(t.Context())
-		other := experiments.NewGroup("g", sw, experiments.NewStore(sw, process.loadExperiment, process.places)).Member(storage, n.logger)
+		other := experiments.NewGroup("g", sw, experiments.NewStore(sw, n.ctl.loadExperiment, n.ctl.places)).Member(storage, n.logger)
 		for _, status := range []int{551, 552} { // a new one, and another in its place
 			data := fmt.Sprintf(`{"points": ["*"], "faults": [{"fault": "respond", "status_code": %d}]}`, status)
 			e, err := experiments.Parse("tea", []byte(data))
@@ -506,7 +501,7 @@ func TestPatchOfGroup(t *testing.T) {
 		}
 		n.want(503, "PATCH", "/experiments/none", `{}`, "the shared storage cannot be used: fault/g.json is corrupt")
 		n.app.Share.stop()
-		process.beginExit()
+		n.ctl.beginExit()
 		time.Sleep(time.Minute) // Caddy's storage is slow to notice that a lock has been released
 	})
 }
@@ -518,12 +513,12 @@ func TestSwitchWhenJoiningAgain(t *testing.T) {
 		n := startNode(t, shop, "")
 		storage := n.app.ctx.Storage()
 		sw := experiments.NewSwitch(t.Context())
-		other := experiments.NewGroup("g", sw, experiments.NewStore(sw, nil, process.places)).Member(storage, n.logger)
+		other := experiments.NewGroup("g", sw, experiments.NewStore(sw, nil, n.ctl.places)).Member(storage, n.logger)
 		if err := other.Halt(newState(true, whyAPI)); err != nil {
 			t.Fatal(err)
 		}
-		process.group("g").Member(storage, n.logger).Sync(t.Context())
-		if !process.sw.Halted() {
+		n.ctl.group("g").Member(storage, n.logger).Sync(t.Context())
+		if !n.ctl.sw.Halted() {
 			t.Fatal("not halted with the group")
 		}
 		if err := other.Resume(newState(false, whyAPI)); err != nil {
@@ -531,8 +526,8 @@ func TestSwitchWhenJoiningAgain(t *testing.T) {
 		}
 		n.want(200, "POST", "/resume", "", "")
 		n.want(200, "POST", "/halt", "", "")
-		process.group("g").Member(storage, n.logger).Sync(t.Context())
-		if !process.sw.Halted() {
+		n.ctl.group("g").Member(storage, n.logger).Sync(t.Context())
+		if !n.ctl.sw.Halted() {
 			t.Error("the group has taken a halt back that was not its own")
 		}
 		time.Sleep(time.Minute) // Caddy's storage is slow to notice that a lock has been released
@@ -558,7 +553,7 @@ func TestSwitchIsKept(t *testing.T) {
 	wg.Wait()
 	next := newControl()
 	next.restore(n.app.ctx)
-	if got, want := next.sw.Halted(), process.sw.Halted(); got != want {
+	if got, want := next.sw.Halted(), n.ctl.sw.Halted(); got != want {
 		t.Errorf("after turns at once the next process is halted: %v, this one: %v", got, want)
 	}
 	next.beginExit()
@@ -578,7 +573,7 @@ func TestSwitchOfGroupSwitch(t *testing.T) {
 	if err != nil || !slices.Contains(keys, "fault/switch.json") {
 		t.Errorf("the storage has %q, %v", keys, err)
 	}
-	if state := process.shared().State(); state.Error != "" {
+	if state := n.ctl.shared().State(); state.Error != "" {
 		t.Errorf("out of step: %s", state.Error)
 	}
 }
@@ -790,7 +785,7 @@ func TestVerifyWaits(t *testing.T) {
 		}
 		n.want(200, "GET", "/verify?rule=gone&exactly=1&since=5500ms", "", "")
 		synctest.Wait()
-		process.beginExit()
+		n.ctl.beginExit()
 	})
 }
 
@@ -821,7 +816,7 @@ func TestVerifyWaitCutShort(t *testing.T) {
 				if w.Code != tt.status || strings.Contains(w.Body.String(), "count") {
 					t.Errorf("got %d %s, want %d without a count", w.Code, w.Body, tt.status)
 				}
-				process.beginExit()
+				n.ctl.beginExit()
 			})
 		})
 	}
@@ -858,7 +853,7 @@ func TestBegunWhileServerEnds(t *testing.T) {
 				if _, kept := serverEnds.Load(srv); kept {
 					t.Error("the server is kept")
 				}
-				process.beginExit()
+				n.ctl.beginExit()
 			})
 		})
 	}
@@ -896,7 +891,7 @@ func TestVerifyBeyondTheJournal(t *testing.T) {
 		n.want(204, "DELETE", "/journal", "", "")
 		n.want(409, "GET", "/verify?rule=gone&exactly=0&since=5m", "", far)
 		n.want(200, "GET", "/verify?rule=gone&exactly=0&since=500ms", "", "")
-		process.beginExit()
+		n.ctl.beginExit()
 	})
 }
 
@@ -959,7 +954,7 @@ func TestJournalFeed(t *testing.T) {
 		want(all, ": journal\n\n", "id: 1\nevent: done\n", "id: 2\nevent: done\n")
 		time.Sleep(keepAlive)
 		want(w, ": still here\n\n")
-		process.beginExit()
+		n.ctl.beginExit()
 		<-done
 		<-doneAgain
 		<-doneAll
@@ -998,10 +993,9 @@ func TestStateShowsNoKey(t *testing.T) {
 
 // Without injection points there is nothing to change, and no panic.
 func TestAPIWithoutPoints(t *testing.T) {
-	defer func(before *control) { process = before }(process)
-	process = newControl()
-	defer process.beginExit()
-	n := &node{t: t, api: newAPI(nil)}
+	ctl := newControl()
+	defer ctl.beginExit()
+	n := &node{t: t, api: newAPI(ctl, nil)}
 	n.want(200, "GET", "/", "", `"points": []`)
 	n.want(200, "GET", "/experiments?ended", "", `"ended": []`)
 	n.want(409, "PUT", "/experiments/a", slow500, "no injection point")

@@ -52,12 +52,12 @@ type pastView struct {
 	Line string `json:"line"`
 }
 
-func newExperimentView(l *experiments.Live) experimentView {
+func (a *api) newExperimentView(l *experiments.Live) experimentView {
 	view := experimentView{
 		Name:       l.Name,
 		Revision:   revision(l),
 		Started:    l.Started.UTC(),
-		AppliesTo:  appliesTo(l),
+		AppliesTo:  a.appliesTo(l),
 		Stats:      l.Stats(),
 		Line:       formatLine(l.JSON),
 		Experiment: l.JSON,
@@ -71,21 +71,21 @@ func newExperimentView(l *experiments.Live) experimentView {
 
 // findExperiments are the live experiments of that name at that point; empty is
 // any.
-func findExperiments(point, name string) []*experiments.Live {
-	return slices.DeleteFunc(process.store.List(), func(live *experiments.Live) bool {
-		return name != "" && live.Name != name || point != "" && !slices.Contains(appliesTo(live), point)
+func (a *api) findExperiments(point, name string) []*experiments.Live {
+	return slices.DeleteFunc(a.ctl.store.List(), func(live *experiments.Live) bool {
+		return name != "" && live.Name != name || point != "" && !slices.Contains(a.appliesTo(live), point)
 	})
 }
 
-func appliesTo(e interface{ At(experiments.Place) bool }) []string {
-	return experiments.AppliesTo(e, process.places())
+func (a *api) appliesTo(e interface{ At(experiments.Place) bool }) []string {
+	return experiments.AppliesTo(e, a.ctl.places())
 }
 
-func listViews() []experimentView {
-	all := process.store.List()
+func (a *api) listViews() []experimentView {
+	all := a.ctl.store.List()
 	views := make([]experimentView, 0, len(all))
 	for _, live := range all {
-		views = append(views, newExperimentView(live))
+		views = append(views, a.newExperimentView(live))
 	}
 	return views
 }
@@ -98,14 +98,14 @@ func (a *api) listExperiments(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if ended {
-		past := process.store.Past()
+		past := a.ctl.store.Past()
 		views := make([]pastView, len(past))
 		for i, p := range past {
 			views[i] = pastView{Past: p, Line: formatLine(p.JSON)}
 		}
 		return answer(w, http.StatusOK, endedList{views})
 	}
-	return answer(w, http.StatusOK, experimentList{listViews()})
+	return answer(w, http.StatusOK, experimentList{a.listViews()})
 }
 
 // endedParam is a flag: it needs no value.
@@ -133,19 +133,19 @@ type endedList struct {
 }
 
 func (a *api) getExperiment(w http.ResponseWriter, r *http.Request) error {
-	live := process.store.Get(r.PathValue("name"))
+	live := a.ctl.store.Get(r.PathValue("name"))
 	if live == nil {
 		return noExperiment(r)
 	}
-	return answerExperiment(w, http.StatusOK, live)
+	return a.answerExperiment(w, http.StatusOK, live)
 }
 
 func noExperiment(r *http.Request) error {
 	return refuse(http.StatusNotFound, "no experiment '%s'", r.PathValue("name"))
 }
 
-func answerExperiment(w http.ResponseWriter, status int, live *experiments.Live) error {
-	view := newExperimentView(live)
+func (a *api) answerExperiment(w http.ResponseWriter, status int, live *experiments.Live) error {
+	view := a.newExperimentView(live)
 	w.Header().Set("ETag", view.etag())
 	return answer(w, status, view)
 }
@@ -187,8 +187,8 @@ func (a *api) patchExperiment(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	behind := process.catchUp(r.Context())
-	live := process.store.Get(r.PathValue("name"))
+	behind := a.ctl.catchUp(r.Context())
+	live := a.ctl.store.Get(r.PathValue("name"))
 	switch {
 	case live == nil && behind != nil:
 		return refuseChange(behind)
@@ -216,11 +216,11 @@ func (a *api) extend(w http.ResponseWriter, r *http.Request, body []byte, when e
 	if err != nil {
 		return refuse(http.StatusBadRequest, "%v", err)
 	}
-	live, err := process.extend(e, body, when)
+	live, err := a.ctl.extend(e, body, when)
 	if err != nil {
 		return refuseChangeOf(r, err)
 	}
-	return answerExperiment(w, http.StatusOK, live)
+	return a.answerExperiment(w, http.StatusOK, live)
 }
 
 func (a *api) begin(w http.ResponseWriter, r *http.Request, body []byte, when experiments.Condition) error {
@@ -228,10 +228,10 @@ func (a *api) begin(w http.ResponseWriter, r *http.Request, body []byte, when ex
 	if err != nil {
 		return refuse(http.StatusBadRequest, "%v", err)
 	}
-	if err := checkPlaces(e); err != nil {
+	if err := a.checkPlaces(e); err != nil {
 		return err
 	}
-	live, created, err := process.put(e, body, when)
+	live, created, err := a.ctl.put(e, body, when)
 	if err != nil {
 		return refuseChange(err)
 	}
@@ -240,21 +240,21 @@ func (a *api) begin(w http.ResponseWriter, r *http.Request, body []byte, when ex
 		status = http.StatusCreated
 		w.Header().Set("Location", apiPrefix+"/experiments/"+live.Name)
 	}
-	return answerExperiment(w, status, live)
+	return a.answerExperiment(w, status, live)
 }
 
 // checkPlaces wants the points of an experiment to be there, and no rule of its
 // name at any of them: counters and the journal could not tell the two apart.
-func checkPlaces(e *experiments.Experiment) error {
-	known := process.places()
+func (a *api) checkPlaces(e *experiments.Experiment) error {
+	known := a.ctl.places()
 	for _, name := range e.Points {
 		there := func(place experiments.Place) bool { return place.Point == name }
 		if name != experiments.Everywhere && !slices.ContainsFunc(known, there) {
 			return refuse(http.StatusNotFound, "no injection point '%s'; there are: %s", name, cmp.Or(strings.Join(pointNames(known), ", "), "none"))
 		}
 	}
-	for _, name := range appliesTo(e) {
-		if len(process.findRules(name, e.Name)) > 0 {
+	for _, name := range a.appliesTo(e) {
+		if len(a.ctl.findRules(name, e.Name)) > 0 {
 			return refuse(http.StatusConflict, "the injection point '%s' has a rule '%s': choose another name", name, e.Name)
 		}
 	}
@@ -292,7 +292,7 @@ func refuseChangeOf(r *http.Request, err error) error {
 }
 
 func (a *api) deleteExperiment(w http.ResponseWriter, r *http.Request) error {
-	if err := process.remove(r.PathValue("name"), condition(r)); err != nil {
+	if err := a.ctl.remove(r.PathValue("name"), condition(r)); err != nil {
 		return refuseChangeOf(r, err)
 	}
 	w.WriteHeader(http.StatusNoContent)

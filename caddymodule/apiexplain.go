@@ -85,13 +85,13 @@ func (a *api) explain(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return refuse(http.StatusBadRequest, "%v", err)
 	}
-	view := explainView{Halted: process.sw.Halted(), Points: []explainPoint{}}
-	app := process.current()
+	view := explainView{Halted: a.ctl.sw.Halted(), Points: []explainPoint{}}
+	app := a.ctl.current()
 	if app == nil {
 		return answer(w, http.StatusOK, view)
 	}
 	for _, p := range app.points.Points() {
-		at := explainAt(p, request())
+		at := a.explainAt(p, request())
 		for i := range at.Rules {
 			if app.DryRun {
 				at.Rules[i].OnlyTell()
@@ -103,12 +103,12 @@ func (a *api) explain(w http.ResponseWriter, r *http.Request) error {
 }
 
 // explainAt tells what would become of r at a point.
-func explainAt(p *rules.Point, r *http.Request) explainPoint {
+func (a *api) explainAt(p *rules.Point, r *http.Request) explainPoint {
 	at := explainPoint{Point: p.Name, Rules: []rules.Verdict{}}
 	if h, ok := p.Tag.(*Handler); ok {
 		at.Rules = append(at.Rules, h.explainTriggers(r)...)
 	}
-	match, verdicts, err := p.Explain(r, process.store.Snapshot().Guests(experiments.PlaceOf(p)))
+	match, verdicts, err := p.Explain(r, a.ctl.store.Snapshot().Guests(experiments.PlaceOf(p)))
 	at.Match = match || len(at.Rules) > 0
 	at.Rules = append(at.Rules, verdicts...)
 	rules.Settle(at.Rules)

@@ -22,20 +22,20 @@ const keepAlive = 15 * time.Second
 // With the parameter `rate` it gets at most so many hits a second, all that are
 // done of these, and each second an event `skipped` with the number of the other
 // hits.
-func follow(w http.ResponseWriter, r *http.Request, q experiments.Query, limit *feedLimit) error {
+func (a *api) follow(w http.ResponseWriter, r *http.Request, q experiments.Query, limit *feedLimit) error {
 	if seen := r.Header.Values("Last-Event-ID"); len(seen) == 1 { // two may contradict each other: then all are sent
 		if last, err := strconv.ParseUint(seen[0], 10, 64); err == nil {
 			q.AfterSeq = last
 		}
 	}
-	feed, known, err := process.journal.Follow(q)
+	feed, known, err := a.ctl.journal.Follow(q)
 	if err != nil {
 		return refuse(http.StatusServiceUnavailable, "%d feeds are open, which is the most there may be: close one, such as a console that nobody looks at, or ask for the journal again and again without 'Accept: text/event-stream': GET /fault/journal?since=10s", experiments.MaxFeeds)
 	}
 	defer feed.Close()
 	ended := serverEnd(r)
 	w.Header().Set("Content-Type", "text/event-stream")
-	out := &feedWriter{ResponseWriter: w, rc: http.NewResponseController(w), ended: ended}
+	out := &feedWriter{ResponseWriter: w, rc: http.NewResponseController(w), ended: ended, exit: a.ctl.exit}
 	defer out.within(feedPatience) // for what the server itself has to send
 	if sendKnown(out, known, limit) != nil {
 		return nil // the client has left or does not read, or the server ends
@@ -60,7 +60,7 @@ func follow(w http.ResponseWriter, r *http.Request, q experiments.Query, limit *
 			return nil
 		case <-ended.Done():
 			return nil
-		case <-process.exit.Done():
+		case <-a.ctl.exit.Done():
 			return nil
 		}
 		if err != nil {
@@ -114,8 +114,9 @@ const feedPiece = 8 << 10
 type feedWriter struct {
 	http.ResponseWriter
 	rc    *http.ResponseController
-	ended context.Context
-	piece int // bytes of the one begun; 0: nothing has been written since the flush
+	ended context.Context // of the server
+	exit  context.Context // of the process
+	piece int             // bytes of the one begun; 0: nothing has been written since the flush
 }
 
 func (w *feedWriter) Write(p []byte) (int, error) {
@@ -123,7 +124,7 @@ func (w *feedWriter) Write(p []byte) (int, error) {
 		select {
 		case <-w.ended.Done():
 			return 0, http.ErrServerClosed
-		case <-process.exit.Done():
+		case <-w.exit.Done():
 			return 0, http.ErrServerClosed
 		default:
 			w.within(feedPatience)

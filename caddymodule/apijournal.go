@@ -36,10 +36,10 @@ func (a *api) getJournal(w http.ResponseWriter, r *http.Request) error {
 			w.Header().Set("Content-Type", "text/event-stream")
 			return nil
 		}
-		return follow(w, r, q, limit)
+		return a.follow(w, r, q, limit)
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = writeEntries(w, process.journal.Entries(q)) // the client may have left
+	_ = writeEntries(w, a.ctl.journal.Entries(q)) // the client may have left
 	return nil
 }
 
@@ -121,8 +121,8 @@ func since(params url.Values) (time.Time, error) {
 
 // emptyJournal forgets the entries, and sets no counter back.
 func (a *api) emptyJournal(w http.ResponseWriter, _ *http.Request) error {
-	process.journal.Empty()
-	process.counts.Send()
+	a.ctl.journal.Empty()
+	a.ctl.counts.Send()
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

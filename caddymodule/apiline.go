@@ -52,7 +52,7 @@ func (a *api) readLine(w http.ResponseWriter, r *http.Request) error {
 		return answer(w, http.StatusBadRequest, newLineRefusal(at, asked.Line))
 	}
 	if err == nil {
-		err = process.checkMatchers(rule.MatcherSetsRaw)
+		err = a.ctl.checkMatchers(rule.MatcherSetsRaw)
 	}
 	if err != nil {
 		return refuse(http.StatusBadRequest, "%v", err)

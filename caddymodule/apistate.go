@@ -63,21 +63,21 @@ type ruleView struct {
 }
 
 func (a *api) getState(w http.ResponseWriter, _ *http.Request) error {
-	return answer(w, http.StatusOK, newStateView())
+	return answer(w, http.StatusOK, a.newStateView())
 }
 
-func newStateView() stateView {
+func (a *api) newStateView() stateView {
 	view := stateView{
-		State:       process.sw.State(),
-		Active:      process.active.Load(),
+		State:       a.ctl.sw.State(),
+		Active:      a.ctl.active.Load(),
 		Points:      []pointView{},
-		Experiments: listViews(),
+		Experiments: a.listViews(),
 	}
-	if group := process.shared(); group != nil {
+	if group := a.ctl.shared(); group != nil {
 		state := group.State()
 		view.Share = &state
 	}
-	app := process.current()
+	app := a.ctl.current()
 	if app == nil {
 		return view
 	}
@@ -111,19 +111,19 @@ func newPointView(p *rules.Point) pointView {
 
 // halt stops all faults. When it answers, this node injects none any more.
 func (a *api) halt(w http.ResponseWriter, _ *http.Request) error {
-	return answerTurn(w, process.halt(whyAPI, a.storageNow()))
+	return a.answerTurn(w, a.ctl.halt(whyAPI, a.storageNow()))
 }
 
 // resume re-arms the rules and triggers.
 func (a *api) resume(w http.ResponseWriter, _ *http.Request) error {
-	if app := process.current(); app != nil && app.Halted {
+	if app := a.ctl.current(); app != nil && app.Halted {
 		return refuse(http.StatusConflict, "%v", errConfigured)
 	}
-	err := process.resume(whyAPI, a.storageNow())
-	if err != nil && process.sw.Halted() {
+	err := a.ctl.resume(whyAPI, a.storageNow())
+	if err != nil && a.ctl.sw.Halted() {
 		return refuseChange(err)
 	}
-	return answerTurn(w, err)
+	return a.answerTurn(w, err)
 }
 
 // turnView is the answer to a turn of the switch.
@@ -135,8 +135,8 @@ type turnView struct {
 	Warning string `json:"warning,omitempty"`
 }
 
-func answerTurn(w http.ResponseWriter, err error) error {
-	view := turnView{State: process.sw.State()}
+func (a *api) answerTurn(w http.ResponseWriter, err error) error {
+	view := turnView{State: a.ctl.sw.State()}
 	if err != nil {
 		view.Warning = "done here, but not stored: " + err.Error()
 	}
@@ -155,7 +155,7 @@ func (a *api) switchRuleOn(w http.ResponseWriter, r *http.Request) error {
 // it.
 func (a *api) switchRule(w http.ResponseWriter, r *http.Request, off bool) error {
 	point, name := r.PathValue("point"), r.PathValue("rule")
-	found := process.findRules(point, name)
+	found := a.ctl.findRules(point, name)
 	if len(found) == 0 {
 		return refuse(http.StatusNotFound, "no rule '%s' at an injection point '%s'", name, point)
 	}
@@ -175,7 +175,7 @@ type switchedRule struct {
 // reset sets counters back to the start.
 func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
 	point, name := r.URL.Query().Get("point"), r.URL.Query().Get("rule")
-	found, live, triggers := process.findRules(point, name), findExperiments(point, name), findTriggers(point, name)
+	found, live, triggers := a.ctl.findRules(point, name), a.findExperiments(point, name), findTriggers(a.ctl, point, name)
 	n := len(found) + len(live) + len(triggers)
 	switch {
 	case n > 0 || point == "" && name == "":
@@ -185,7 +185,7 @@ func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
 		return refuse(http.StatusNotFound, "no rule '%s'%s", name, atPoint(point))
 	}
 	if name == "" {
-		for _, p := range process.findPoints(point) {
+		for _, p := range a.ctl.findPoints(point) {
 			p.Reset()
 		}
 	}
@@ -198,7 +198,7 @@ func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
 	for _, trigger := range triggers {
 		trigger.parser.brought.Reset()
 	}
-	process.counts.Send()
+	a.ctl.counts.Send()
 	return answer(w, http.StatusOK, resetView{n})
 }
 
@@ -210,7 +210,7 @@ type resetView struct {
 
 // storageNow is the storage of the running configuration.
 func (a *api) storageNow() certmagic.Storage {
-	if app := process.current(); app != nil {
+	if app := a.ctl.current(); app != nil {
 		return app.ctx.Storage()
 	}
 	return a.storage

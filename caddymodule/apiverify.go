@@ -20,7 +20,7 @@ type verifyView struct {
 
 // verify asserts how often a rule has hit.
 func (a *api) verify(w http.ResponseWriter, r *http.Request) error {
-	v, err := newVerification(r.URL.Query())
+	v, err := a.newVerification(r.URL.Query())
 	if err != nil {
 		return err
 	}
@@ -33,6 +33,7 @@ func (a *api) verify(w http.ResponseWriter, r *http.Request) error {
 
 // verification is an assertion; a bound of -1 is none.
 type verification struct {
+	*api
 	point, rule     string
 	atLeast, atMost int
 	since           time.Time
@@ -45,8 +46,8 @@ const (
 	verifyEvery   = 25 * time.Millisecond // and how often it counts meanwhile at most
 )
 
-func newVerification(params url.Values) (v verification, err error) {
-	v = verification{point: params.Get("point"), rule: params.Get("rule"), atLeast: -1, atMost: -1}
+func (a *api) newVerification(params url.Values) (v verification, err error) {
+	v = verification{api: a, point: params.Get("point"), rule: params.Get("rule"), atLeast: -1, atMost: -1}
 	if v.rule == "" {
 		return v, refuse(http.StatusBadRequest, "rule: say which")
 	}
@@ -123,7 +124,7 @@ func (v *verification) wait(r *http.Request) (int, error) {
 	ended := serverEnd(r)
 	for {
 		last := !time.Now().Before(deadline)
-		changed := process.counts.Next() // before it counts, so as to miss none
+		changed := v.ctl.counts.Next() // before it counts, so as to miss none
 		count, all, err := v.count()
 		if err != nil {
 			return 0, err
@@ -163,10 +164,10 @@ func (v *verification) check(count int, all bool) error {
 // instant the journal is counted, which need not have all of the hits.
 func (v *verification) count() (count int, all bool, err error) {
 	known := false
-	for _, rule := range process.findRules(v.point, v.rule) {
+	for _, rule := range v.ctl.findRules(v.point, v.rule) {
 		count, known = count+int(rule.Stats().Hits), true
 	}
-	for _, t := range findTriggers(v.point, v.rule) {
+	for _, t := range findTriggers(v.ctl, v.point, v.rule) {
 		count, known = count+int(t.hits()), true
 	}
 	if e := v.experiment(known); e != nil && (v.point == "" || slices.Contains(e.Points, v.point)) {
@@ -180,7 +181,7 @@ func (v *verification) count() (count int, all bool, err error) {
 		return count, true, err
 	}
 	if v.sinceThen == nil {
-		v.sinceThen = process.journal.Counter(experiments.Query{Rule: v.rule, Point: v.point, Since: v.since})
+		v.sinceThen = v.ctl.journal.Counter(experiments.Query{Rule: v.rule, Point: v.point, Since: v.since})
 	}
 	count, all = v.sinceThen.Count()
 	return count, all, nil
@@ -190,25 +191,25 @@ func (v *verification) count() (count int, all bool, err error) {
 // nothing else is known by the name, the last one that has ended; nil if there is
 // none.
 func (v *verification) experiment(known bool) *experiments.Past {
-	if live := process.store.Get(v.rule); live != nil {
-		return &experiments.Past{Hits: live.Stats().Hits, Points: appliesTo(live)}
+	if live := v.ctl.store.Get(v.rule); live != nil {
+		return &experiments.Past{Hits: live.Stats().Hits, Points: v.appliesTo(live)}
 	}
 	if known {
 		return nil
 	}
-	return process.store.LastPast(v.rule)
+	return v.ctl.store.LastPast(v.rule)
 }
 
 // findTriggers are the triggers of that point which count under that name; empty
 // is any. Namesakes share their counters.
-func findTriggers(point, name string) []*Trigger {
+func findTriggers(ctl *control, point, name string) []*Trigger {
 	if name != "" && name != triggerRule {
 		return nil
 	}
 	type place struct{ point, source, name string }
 	var found []*Trigger
 	seen := make(map[place]bool)
-	for _, p := range process.findPoints(point) {
+	for _, p := range ctl.findPoints(point) {
 		h, ok := p.Tag.(*Handler)
 		if !ok {
 			continue

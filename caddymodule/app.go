@@ -55,6 +55,7 @@ type App struct {
 	HaltWhen *HaltWhen `json:"halt_when,omitempty"`
 
 	ctx    caddy.Context
+	ctl    *control
 	events *caddyevents.App
 	logger *zap.Logger
 	points rules.Group
@@ -84,7 +85,7 @@ func (a *App) UnmarshalJSON(data []byte) error {
 // Provision fills in the defaults. Before any server starts, it asks the
 // storage whether the switch was halted when the process before this one ended.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.ctx, a.logger = ctx, ctx.Logger()
+	a.ctx, a.ctl, a.logger = ctx, controlOf(ctx), ctx.Logger()
 	if a.Disclose == "" {
 		a.Disclose = defaultDisclose
 	}
@@ -102,7 +103,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.HaltWhen != nil {
 		a.HaltWhen.provision(a)
 	}
-	process.restore(ctx)
+	a.ctl.restore(ctx)
 	a.Share.provision(a)
 	return nil
 }
@@ -133,8 +134,8 @@ func (a *App) Validate() error {
 
 // Start makes this the current configuration. It may still be given up.
 func (a *App) Start() error {
-	process.enter(a)
-	process.settle()
+	a.ctl.enter(a)
+	a.ctl.settle()
 	return nil
 }
 
@@ -150,8 +151,8 @@ func (a *App) discloseField() string {
 // before if this one has been given up.
 func (a *App) Stop() error {
 	a.Share.stop()
-	process.leave(a)
-	process.settle()
+	a.ctl.leave(a)
+	a.ctl.settle()
 	return nil
 }
 

@@ -23,18 +23,9 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 )
 
-// newProcess gives the test a control of its own.
-func newProcess(t *testing.T) {
-	t.Helper()
-	before := process
-	process = newControl()
-	t.Cleanup(func() { process = before })
-}
-
 // adminEndpoint is the admin API of a Caddy with that injection point.
 func adminEndpoint(t *testing.T, point string) (h *Handler, address string) {
 	t.Helper()
-	newProcess(t)
 	h = load(t, point, "")
 	if err := h.app.Start(); err != nil {
 		t.Fatal(err)
@@ -44,7 +35,7 @@ func adminEndpoint(t *testing.T, point string) (h *Handler, address string) {
 			t.Error(err)
 		}
 	})
-	return h, listen(t, newAPI(h.app.ctx.Storage()))
+	return h, listen(t, newAPI(h.ctl, h.app.ctx.Storage()))
 }
 
 // listen serves a handler and returns its address.
@@ -229,7 +220,7 @@ func TestCommandVerify(t *testing.T) {
 			t.Errorf("%s: got %+v, want %+v", tt.args, got, tt)
 		}
 	}
-	process.journal.Empty()
+	h.ctl.journal.Empty()
 	got := caddyFault(t, "verify", "--rule", "gone", "--exactly", "0", "--since", "1h", "--address", address)
 	if got.err == nil || got.err.Error() != "the journal does not reach back that far" {
 		t.Errorf("with an empty journal: got %+v, want an error of its own", got)
@@ -282,7 +273,7 @@ func errorOf(text string) error {
 }
 
 func TestCommandRun(t *testing.T) {
-	_, address := adminEndpoint(t, twoRules)
+	h, address := adminEndpoint(t, twoRules)
 	run := func(args ...string) printed {
 		return caddyFault(t, append([]string{"run", "--address", address, "--name", "late"}, args...)...)
 	}
@@ -297,7 +288,7 @@ late        delay   api     0     no end     why`+"\uFFFD"+`not
 	if got := run("--point", "api", "503"); got.err == nil || !strings.Contains(got.err.Error(), "there is an experiment 'late' already") {
 		t.Errorf("the same name again: got %+v", got)
 	}
-	if live := process.store.Get("late"); live == nil || live.Note == "" {
+	if live := h.ctl.store.Get("late"); live == nil || live.Note == "" {
 		t.Error("the experiment has been replaced")
 	}
 	if got := caddyFault(t, "rm", "late", "--address", address); got.err != nil || got.stdout != "experiment 'late' is over\n" {
@@ -344,14 +335,13 @@ func TestCommandFullDisk(t *testing.T) {
 			t.Errorf("%q: got error %v and %q", args, err, stderr.String())
 		}
 	}
-	if left := process.store.List(); len(left) != 0 {
+	if left := h.ctl.store.List(); len(left) != 0 {
 		t.Errorf("an experiment is left: %s", left[0].JSON)
 	}
 }
 
 // An experiment that nothing can meet begins, but not without a word.
 func TestCommandRunNowhere(t *testing.T) {
-	newProcess(t)
 	tr := loadTransport(t, `{"point": "up"}`)
 	if err := tr.app.Start(); err != nil {
 		t.Fatal(err)
@@ -361,7 +351,7 @@ func TestCommandRunNowhere(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	address := listen(t, newAPI(tr.app.ctx.Storage()))
+	address := listen(t, newAPI(tr.ctl, tr.app.ctx.Storage()))
 	const warning = "Warning: experiment 'all' is at no point of the running configuration: nothing is injected\n"
 	for _, tt := range []struct {
 		args           []string
@@ -375,12 +365,12 @@ func TestCommandRunNowhere(t *testing.T) {
 		if got.stdout != tt.stdout || got.stderr != tt.stderr {
 			t.Errorf("%q: got %+v, want %q and %q", tt.args, got, tt.stdout, tt.stderr)
 		}
-		_ = process.remove("all", nil) // unless its command has
+		_ = tr.ctl.remove("all", nil) // unless its command has
 	}
 }
 
 func TestCommandRunRefuses(t *testing.T) {
-	_, address := adminEndpoint(t, twoRules)
+	h, address := adminEndpoint(t, twoRules)
 	tests := []struct {
 		args []string
 		want string
@@ -402,7 +392,7 @@ func TestCommandRunRefuses(t *testing.T) {
 		if got.err == nil || !strings.Contains(got.err.Error(), tt.want) {
 			t.Errorf("%q: got error %v, want %q", tt.args, got.err, tt.want)
 		}
-		if left := process.store.List(); len(left) != 0 {
+		if left := h.ctl.store.List(); len(left) != 0 {
 			t.Fatalf("%q: an experiment is left: %s", tt.args, left[0].JSON)
 		}
 	}
@@ -511,12 +501,12 @@ func TestCommandRunUnanswered(t *testing.T) {
 				if _, _, err := s.start(e, nil); !unanswered(err) {
 					t.Errorf("got %v, want no answer", err)
 				}
-				if left := len(process.store.List()); left != tt.left || stderr.String() != tt.warning {
+				if left := len(n.ctl.store.List()); left != tt.left || stderr.String() != tt.warning {
 					t.Errorf("got %d experiments and %q, want %d and %q", left, stderr.String(), tt.left, tt.warning)
 				}
 				close(release)
-				process.sw.Set(experiments.State{Halted: true})
-				process.beginExit()
+				n.ctl.sw.Set(experiments.State{Halted: true})
+				n.ctl.beginExit()
 			})
 		})
 	}
@@ -553,11 +543,11 @@ func TestCommandRunSignalBefore(t *testing.T) {
 				if took := time.Since(asked); sig != os.Interrupt || codeOf(sig) != 130 || took != tt.want {
 					t.Errorf("got signal %v after %v, want an interrupt after %v", sig, took, tt.want)
 				}
-				if left := len(process.store.List()); left != tt.left || (view != nil) != (left > 0) || stderr.Len() > 0 {
+				if left := len(n.ctl.store.List()); left != tt.left || (view != nil) != (left > 0) || stderr.Len() > 0 {
 					t.Errorf("got %d experiments, view %v and %q, want %d", left, view, stderr.String(), tt.left)
 				}
-				process.sw.Set(experiments.State{Halted: true})
-				process.beginExit()
+				n.ctl.sw.Set(experiments.State{Halted: true})
+				n.ctl.beginExit()
 			})
 		})
 	}
@@ -568,16 +558,16 @@ func TestCommandRunSignalBefore(t *testing.T) {
 func TestCommandRunEnd(t *testing.T) {
 	tests := []struct {
 		name      string
-		meanwhile func()
+		meanwhile func(*control)
 		warning   string
 		left      int
 	}{
-		{"alone", func() {}, "", 0},
-		{"deleted", func() { _ = process.store.Delete("x", nil) }, "Warning: experiment 'x' was over before the command\n", 0},
-		{"replaced", func() {
+		{"alone", func(*control) {}, "", 0},
+		{"deleted", func(ctl *control) { _ = ctl.store.Delete("x", nil) }, "Warning: experiment 'x' was over before the command\n", 0},
+		{"replaced", func(ctl *control) {
 			other, err := experiments.Parse("x", []byte(`{"points": ["api"], "faults": [{"fault": "close"}]}`))
 			if err == nil {
-				_, _, err = process.store.Put(other, []byte(`{}`), nil)
+				_, _, err = ctl.store.Put(other, []byte(`{}`), nil)
 			}
 			if err != nil {
 				t.Error(err)
@@ -586,7 +576,7 @@ func TestCommandRunEnd(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, address := adminEndpoint(t, twoRules)
+			h, address := adminEndpoint(t, twoRules)
 			var stderr bytes.Buffer
 			client, err := newAdminClient(address)
 			if err != nil {
@@ -597,9 +587,9 @@ func TestCommandRunEnd(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tt.meanwhile()
+			tt.meanwhile(h.ctl)
 			s.end(view)
-			if left := len(process.store.List()); left != tt.left || stderr.String() != tt.warning {
+			if left := len(h.ctl.store.List()); left != tt.left || stderr.String() != tt.warning {
 				t.Errorf("got %d experiments and %q, want %d and %q", left, stderr.String(), tt.left, tt.warning)
 			}
 		})

@@ -64,7 +64,7 @@ func (c *Console) Provision(ctx caddy.Context) error {
 	if _, err := ctx.App("fault"); err != nil {
 		return err
 	}
-	c.api = newAPI(ctx.Storage())
+	c.api = newAPI(controlOf(ctx), ctx.Storage())
 	c.ended, c.end = context.WithCancel(context.Background())
 	if srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		srv.RegisterOnShutdown(c.end)

@@ -87,12 +87,12 @@ func TestConsoleWho(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for _, path := range []string{"/", "/app.js", "/fault/"} {
-			got := serveConsole(t, &Console{api: newAPI(nil)}, tt.change(consoleRequest("GET", path, "")))
+			got := serveConsole(t, &Console{api: newAPI(newControl(), nil)}, tt.change(consoleRequest("GET", path, "")))
 			if got.StatusCode != tt.want {
 				t.Errorf("%s: %s: got %d, want %d", tt.name, path, got.StatusCode, tt.want)
 			}
 		}
-		insecure := serveConsole(t, &Console{Insecure: true, api: newAPI(nil)}, tt.change(consoleRequest("GET", "/", "")))
+		insecure := serveConsole(t, &Console{Insecure: true, api: newAPI(newControl(), nil)}, tt.change(consoleRequest("GET", "/", "")))
 		if insecure.StatusCode != 200 {
 			t.Errorf("%s: insecure: got %d, want 200", tt.name, insecure.StatusCode)
 		}
@@ -120,7 +120,7 @@ func TestConsoleChangesNeedProof(t *testing.T) {
 		for _, insecure := range []bool{false, true} {
 			r := consoleRequest("POST", "/fault/line", `{"line": "close"}`)
 			r.Header = tt.header
-			got := serveConsole(t, &Console{Insecure: insecure, api: newAPI(nil)}, r)
+			got := serveConsole(t, &Console{Insecure: insecure, api: newAPI(newControl(), nil)}, r)
 			if got.StatusCode != tt.want {
 				t.Errorf("%s, insecure %t: got %d, want %d", tt.name, insecure, got.StatusCode, tt.want)
 			}
@@ -134,7 +134,7 @@ func TestConsoleReadByAnotherSite(t *testing.T) {
 		r := consoleRequest("GET", "/fault/", "")
 		r.Header.Set("Sec-Fetch-Site", "cross-site")
 		r.Header.Set("Sec-Fetch-Mode", mode)
-		if got := serveConsole(t, &Console{api: newAPI(nil)}, r); got.StatusCode != want {
+		if got := serveConsole(t, &Console{api: newAPI(newControl(), nil)}, r); got.StatusCode != want {
 			t.Errorf("%s: got %d, want %d", mode, got.StatusCode, want)
 		}
 	}
@@ -165,7 +165,7 @@ func TestConsolePaths(t *testing.T) {
 		{"GET", "/console/fault/nothing", 404, "application/json", ""},
 	}
 	for _, tt := range tests {
-		got := serveConsole(t, &Console{api: newAPI(nil)}, consoleRequest(tt.method, tt.path, ""))
+		got := serveConsole(t, &Console{api: newAPI(newControl(), nil)}, consoleRequest(tt.method, tt.path, ""))
 		if got.StatusCode != tt.status || tt.contentType != "" && got.Header.Get("Content-Type") != tt.contentType || got.Header.Get("Location") != tt.location {
 			t.Errorf("%s %s: got %d, type %q, location %q, want %d, %q, %q", tt.method, tt.path,
 				got.StatusCode, got.Header.Get("Content-Type"), got.Header.Get("Location"), tt.status, tt.contentType, tt.location)
@@ -203,7 +203,7 @@ func TestReadLine(t *testing.T) {
 	}
 	for _, tt := range tests {
 		w := httptest.NewRecorder()
-		newAPI(nil).ServeHTTP(w, httptest.NewRequest("POST", "/fault/line", strings.NewReader(tt.body)))
+		newAPI(newControl(), nil).ServeHTTP(w, httptest.NewRequest("POST", "/fault/line", strings.NewReader(tt.body)))
 		var got, want map[string]any
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 			t.Fatal(err)

@@ -63,6 +63,17 @@ func newControl() *control {
 // process is the control of this process.
 var process = newControl()
 
+// controlKey is where a context may have another control, for tests.
+type controlKey struct{}
+
+// controlOf returns the control of what is provisioned in ctx.
+func controlOf(ctx context.Context) *control {
+	if own, ok := ctx.Value(controlKey{}).(*control); ok {
+		return own
+	}
+	return process
+}
+
 // releaseOnExit is called whenever a server shuts down, which it does for every
 // new configuration, too. Caddy's grace period has no end by default, so a held
 // request would keep the process alive.

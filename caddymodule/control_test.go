@@ -78,7 +78,7 @@ func TestLetGo(t *testing.T) {
 							t.Errorf("got %d %q, want %d", got.status, got.body, kind.status)
 						}
 						synctest.Wait()
-						process.beginExit()
+						n.ctl.beginExit()
 					})
 				})
 			}
@@ -92,7 +92,7 @@ func TestHaltBeforeTheReply(t *testing.T) {
 	for _, path := range []string{"/halt", "/experiments/a"} {
 		n := startNode(t, `{"point": "late", "rules": [{"name": "own", "phase": "response", "match": [{"path": ["/own"]}], "faults": [{"fault": "respond", "status_code": 551}]}]}`, "")
 		n.put("a", `{"match": [{"path": ["/exp"]}], "phase": "response", "faults": [{"fault": "respond", "status_code": 552}]}`)
-		live := process.store.Get("a")
+		live := n.ctl.store.Get("a")
 		reply := func(w http.ResponseWriter, r *http.Request) error {
 			if path == "/halt" {
 				n.do("POST", path, "")
@@ -213,7 +213,7 @@ func TestExperimentWherePointMoves(t *testing.T) {
 	n := startNode(t, `{"point": "here"}`, "")
 	n.put("a", `{"points": ["here"], "faults": [{"fault": "throttle", "bytes_per_second": 1}]}`)
 	for _, transport := range []bool{false, true} {
-		guests := process.store.Snapshot().Guests(experiments.Place{Point: "here", Transport: transport})
+		guests := n.ctl.store.Snapshot().Guests(experiments.Place{Point: "here", Transport: transport})
 		if there := guests != nil; there == transport {
 			t.Errorf("transport %v: the experiment is there: %v", transport, there)
 		}
@@ -247,7 +247,7 @@ func TestAppMaxActive(t *testing.T) {
 			t.Errorf("took %v, want two minutes: those that passed took nothing", took)
 		}
 		n.want(200, "GET", "/", "", `"active": 0`)
-		process.beginExit()
+		n.ctl.beginExit()
 	})
 }
 
@@ -275,7 +275,7 @@ func TestAppMaxActiveHoldsNothing(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		process.beginExit()
+		n.ctl.beginExit()
 	})
 }
 
@@ -300,24 +300,24 @@ func TestAppJournal(t *testing.T) {
 	for range 3 {
 		n.hit("/gone")
 	}
-	if got := len(slices.Collect(process.journal.Entries(experiments.Query{}))); got != 2 {
+	if got := len(slices.Collect(n.ctl.journal.Entries(experiments.Query{}))); got != 2 {
 		t.Errorf("%d entries, want 2", got)
 	}
-	e := slices.Collect(process.journal.Entries(experiments.Query{Limit: 1}))[0]
+	e := slices.Collect(n.ctl.journal.Entries(experiments.Query{Limit: 1}))[0]
 	if e.Seq != 3 || e.Point != "shop" || e.Rule != "gone" || e.Kind != "respond" || e.Method != "GET" || e.Host != "example.com" || e.Path != "/gone" || !e.Done {
 		t.Errorf("got %+v", e)
 	}
-	next := &App{Journal: new(int)} // a configuration without a journal
+	next := &App{Journal: new(int), ctl: n.ctl} // a configuration without a journal
 	if err := next.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if got := len(slices.Collect(process.journal.Entries(experiments.Query{}))); got != 2 {
+	if got := len(slices.Collect(n.ctl.journal.Entries(experiments.Query{}))); got != 2 {
 		t.Errorf("%d entries, want 2 while the next configuration may be given up", got)
 	}
 	if err := n.app.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if got := len(slices.Collect(process.journal.Entries(experiments.Query{}))); got != 0 {
+	if got := len(slices.Collect(n.ctl.journal.Entries(experiments.Query{}))); got != 0 {
 		t.Errorf("%d entries, want none", got)
 	}
 	if err := next.Stop(); err != nil {
@@ -362,7 +362,7 @@ func TestHaltWhen(t *testing.T) {
 					`{"halt_when": {"errors": 2, "window": "1m"}}`)
 				inner := n.beside(`{"point": "inner"}`)
 				for i := range 3 {
-					if process.sw.Halted() {
+					if n.ctl.sw.Halted() {
 						t.Fatalf("halted after %d errors", i)
 					}
 					_, _, _ = get(t, n.Handler, tt.path, func(w http.ResponseWriter, r *http.Request) error {
@@ -370,7 +370,7 @@ func TestHaltWhen(t *testing.T) {
 					})
 					time.Sleep(tt.pause)
 				}
-				if got := process.sw.State(); got.Halted != tt.halts || tt.halts && got.Why != whyErrors {
+				if got := n.ctl.sw.State(); got.Halted != tt.halts || tt.halts && got.Why != whyErrors {
 					t.Errorf("got %+v, want halted: %v", got, tt.halts)
 				}
 				synctest.Wait()
@@ -380,7 +380,7 @@ func TestHaltWhen(t *testing.T) {
 					t.Errorf("the next process is halted: %v", got)
 				}
 				next.beginExit()
-				process.beginExit()
+				n.ctl.beginExit()
 			})
 		})
 	}
@@ -408,19 +408,19 @@ func TestHaltWhenOnce(t *testing.T) {
 			}
 			close(proceed)
 			synctest.Wait()
-			if got := logs.FilterMessage(halting).Len(); got != halts || !process.sw.Halted() {
-				t.Errorf("%d halts, want %d; halted: %v", got, halts, process.sw.Halted())
+			if got := logs.FilterMessage(halting).Len(); got != halts || !n.ctl.sw.Halted() {
+				t.Errorf("%d halts, want %d; halted: %v", got, halts, n.ctl.sw.Halted())
 			}
 			n.want(200, "POST", "/resume", "", "")
 			_, _, _ = get(t, n.Handler, "/", func(http.ResponseWriter, *http.Request) error {
 				return caddyhttp.Error(502, errors.New("dial failed"))
 			})
 			synctest.Wait()
-			if process.sw.Halted() {
+			if n.ctl.sw.Halted() {
 				t.Error("halted by errors of before the resume")
 			}
 		}
-		process.beginExit()
+		n.ctl.beginExit()
 	})
 }
 
@@ -501,7 +501,7 @@ func TestHaltWhenInTransport(t *testing.T) {
 					return nil
 				}
 				for i := range 3 {
-					if process.sw.Halted() {
+					if n.ctl.sw.Halted() {
 						t.Fatalf("halted after %d errors", i)
 					}
 					if tt.behind {
@@ -511,10 +511,10 @@ func TestHaltWhenInTransport(t *testing.T) {
 					}
 					synctest.Wait()
 				}
-				if got := process.sw.State(); got.Halted != tt.halts {
+				if got := n.ctl.sw.State(); got.Halted != tt.halts {
 					t.Errorf("got %+v, want halted: %v", got, tt.halts)
 				}
-				process.beginExit()
+				n.ctl.beginExit()
 			})
 		})
 	}
@@ -578,7 +578,7 @@ func TestExperimentSeries(t *testing.T) {
 			n.put(path[1:], respond(path))
 			n.hit(path)
 		}
-		if got := len(process.series.known); got != maxSeries {
+		if got := len(n.ctl.series.known); got != maxSeries {
 			t.Errorf("%d names, want %d", got, maxSeries)
 		}
 		if !has("many99") || has("many100") {
@@ -587,10 +587,10 @@ func TestExperimentSeries(t *testing.T) {
 		n.want(200, "POST", "/halt", "", "")
 		time.Sleep(keepSeries)
 		synctest.Wait()
-		if len(process.series.known) != 0 || has("many99") {
+		if len(n.ctl.series.known) != 0 || has("many99") {
 			t.Error("the series stay")
 		}
-		process.beginExit()
+		n.ctl.beginExit()
 	})
 }
 
@@ -607,7 +607,7 @@ func TestExperimentKinds(t *testing.T) {
 			n.hit("/a")
 			n.want(204, "DELETE", "/experiments/a", "", "")
 		}
-		process.beginExit()
+		n.ctl.beginExit()
 	})
 }
 
@@ -636,7 +636,7 @@ func TestTrace(t *testing.T) {
 	for _, kv := range s.attributes {
 		got = append(got, string(kv.Key)+"="+kv.Value.AsString())
 	}
-	e := slices.Collect(process.journal.Entries(experiments.Query{}))[0]
+	e := slices.Collect(n.ctl.journal.Entries(experiments.Query{}))[0]
 	want := []string{"fault.point=shop", "fault.rule=gone", "fault.kind=respond", "fault.id=" + e.ID.String()}
 	if !slices.Equal(got, want) || !strings.HasPrefix(e.Trace, "01000") {
 		t.Errorf("got %q and the trace %q in the journal, want %q", got, e.Trace, want)
@@ -679,8 +679,12 @@ func TestConfigurationGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := startNode(t, `{"point": "held"}`, "")
 		n.put("a", `{"points": ["held"], "faults": [{"fault": "close"}]}`)
-		process.journal.Add(&experiments.Entry{Rule: "a"})
-		other := load(t, `{"point": "other"}`, `{"halted": true, "journal": 0}`).app
+		n.ctl.journal.Add(&experiments.Entry{Rule: "a"})
+		ctx, err := provision(t, n.ctl, `{"halted": true, "journal": 0}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := loadIn(t, ctx, `{"point": "other"}`).app
 		if err := other.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -696,18 +700,25 @@ func TestConfigurationGivenUp(t *testing.T) {
 
 // A halt by the configuration goes with it; one by somebody stays.
 func TestConfiguredHalt(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		app := func(halted bool) *App { return load(t, `{}`, fmt.Sprintf(`{"halted": %v}`, halted)).app }
+	synctest.Test(t, func(t *testing.T) {
+		ctl := newControl()
+		app := func(halted bool) *App {
+			ctx, err := provision(t, ctl, fmt.Sprintf(`{"halted": %v}`, halted))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return loadIn(t, ctx, `{}`).app
+		}
 		halted, plain := app(true), app(false)
 		become := func(running ...*App) bool {
-			process.apps = running
-			process.settle()
-			return process.sw.Halted()
+			ctl.apps = running
+			ctl.settle()
+			return ctl.sw.Halted()
 		}
 		if become(plain) || become(plain, halted) || !become(halted) || !become(halted, plain) || become(plain) || !become(halted) || become() {
 			t.Error("the switch does not follow the configuration")
 		}
-		process.sw.Set(newState(true, whyAPI))
+		ctl.sw.Set(newState(true, whyAPI))
 		if !become(plain) || !become(halted) || !become(plain) {
 			t.Error("a halt by the API has ended with a configuration")
 		}

@@ -29,22 +29,23 @@ func TestFeedRate(t *testing.T) {
 		{"?rate=2", 4, 3, 1, "data: 3\n"}, // done: the one before, and two of the first five
 		{"", 7, 6, 0, ""},
 	} {
-		inBubble(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctl := newControl()
 			ctx, leave := context.WithCancel(t.Context())
 			w := httptest.NewRecorder()
-			known := process.journal.Add(&experiments.Entry{Rule: "r"})
-			go newAPI(nil).ServeHTTP(w, feedRequest(ctx, tt.query))
+			known := ctl.journal.Add(&experiments.Entry{Rule: "r"})
+			go newAPI(ctl, nil).ServeHTTP(w, feedRequest(ctx, tt.query))
 			synctest.Wait()
 			var running []*experiments.Record
 			for range 5 {
-				running = append(running, process.journal.Add(&experiments.Entry{Rule: "r"}))
+				running = append(running, ctl.journal.Add(&experiments.Entry{Rule: "r"}))
 			}
 			for _, rec := range append(running, known) {
-				process.journal.Finish(rec, time.Second, 1)
+				ctl.journal.Finish(rec, time.Second, 1)
 			}
 			time.Sleep(time.Second + time.Millisecond)
 			for range 2 {
-				process.journal.Add(&experiments.Entry{Rule: "r"})
+				ctl.journal.Add(&experiments.Entry{Rule: "r"})
 			}
 			synctest.Wait()
 			leave()
@@ -60,7 +61,7 @@ func TestFeedRate(t *testing.T) {
 		})
 	}
 	w := httptest.NewRecorder()
-	newAPI(nil).ServeHTTP(w, feedRequest(t.Context(), "?rate=0"))
+	newAPI(newControl(), nil).ServeHTTP(w, feedRequest(t.Context(), "?rate=0"))
 	if w.Code != 400 {
 		t.Errorf("rate=0: got %d, want 400", w.Code)
 	}
@@ -69,11 +70,12 @@ func TestFeedRate(t *testing.T) {
 // A feed that waits costs a goroutine and little memory.
 func TestFeedMemory(t *testing.T) {
 	const feeds, most = 1000, 20 << 10 // bytes each; a stack has 8 KiB of it
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctl := newControl()
 		ctx, leave := context.WithCancel(t.Context())
 		defer synctest.Wait()
 		defer leave()
-		api := newAPI(nil)
+		api := newAPI(ctl, nil)
 		before, goroutines := memory(), runtime.NumGoroutine()
 		for range feeds {
 			go api.ServeHTTP(httptest.NewRecorder(), feedRequest(ctx, "?rate=100"))
@@ -105,16 +107,17 @@ func TestFeedDoesNotHoldServer(t *testing.T) {
 		{"new, reads slowly", 0, 100, slowly},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T) {
-				defer process.beginExit()
-				process.journal.Resize(tt.known)
+			synctest.Test(t, func(t *testing.T) {
+				ctl := newControl()
+				defer ctl.beginExit()
+				ctl.journal.Resize(tt.known)
 				hits := func(n int) {
 					for range n {
-						process.journal.Add(&experiments.Entry{Rule: "r", Path: strings.Repeat("a", 100)})
+						ctl.journal.Add(&experiments.Entry{Rule: "r", Path: strings.Repeat("a", 100)})
 					}
 				}
 				hits(tt.known)
-				srv := &http.Server{Handler: newAPI(nil)}
+				srv := &http.Server{Handler: newAPI(ctl, nil)}
 				client, leave := dialPipe(srv)
 				var reader sync.WaitGroup
 				defer reader.Wait()
@@ -228,16 +231,17 @@ func TestJournalText(t *testing.T) {
 
 // Above the cap a feed is refused, and told what to do.
 func TestFeedCap(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctl := newControl()
 		for range experiments.MaxFeeds {
-			feed, _, err := process.journal.Follow(experiments.Query{})
+			feed, _, err := ctl.journal.Follow(experiments.Query{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer feed.Close()
 		}
 		w := httptest.NewRecorder()
-		newAPI(nil).ServeHTTP(w, feedRequest(t.Context(), ""))
+		newAPI(ctl, nil).ServeHTTP(w, feedRequest(t.Context(), ""))
 		if body := w.Body.String(); w.Code != 503 || !strings.Contains(body, "1000 feeds are open") || w.Header().Get("Content-Type") != "application/json" {
 			t.Errorf("got %d %s", w.Code, body)
 		}
@@ -274,14 +278,15 @@ func TestFeedTellsTogether(t *testing.T) {
 		query string
 		hits  int
 	}{{"", hits}, {"?rate=10", 20}} {
-		inBubble(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctl := newControl()
 			ctx, leave := context.WithCancel(t.Context())
 			w := &sampled{header: make(http.Header)}
-			go newAPI(nil).ServeHTTP(w, feedRequest(ctx, tt.query))
+			go newAPI(ctl, nil).ServeHTTP(w, feedRequest(ctx, tt.query))
 			synctest.Wait()
 			time.Sleep(time.Microsecond) // the hits are between the seconds of the feed
 			for range hits {
-				hitJournal()
+				hitJournal(ctl)
 				time.Sleep(every)
 			}
 			time.Sleep(time.Second - 2*time.Microsecond)

@@ -98,13 +98,13 @@ func TestExperimentsReadTheRequest(t *testing.T) {
 		if err := n.app.ctx.Storage().Store(t.Context(), "fault/g.json", []byte(shared)); err != nil {
 			t.Fatal(err)
 		}
-		if err := process.catchUp(t.Context()); err != nil {
+		if err := n.ctl.catchUp(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		n.want(200, "GET", "/experiments/good", "", `"good"`)
 		n.want(404, "GET", "/experiments/bad", "", "no experiment 'bad'")
 		n.app.Share.stop()
-		process.beginExit()
+		n.ctl.beginExit()
 		time.Sleep(time.Minute) // Caddy's storage is slow to notice that a lock has been released
 	})
 }

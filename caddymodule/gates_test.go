@@ -22,7 +22,7 @@ func wantPassed(t *testing.T, h *Handler, reason string, want float64) {
 func TestMaxActive(t *testing.T) {
 	for _, phase := range []string{"request", "response"} {
 		t.Run(phase, func(t *testing.T) {
-			inBubble(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				h := load(t, `{"rules": [{"phase": "`+phase+`", "max_active": 2, "faults": [{"fault": "delay", "duration": "1m"}]}]}`, "")
 				wantPassed(t, h, "overflow", 3)
 				start := time.Now()
@@ -149,7 +149,7 @@ func TestSequenceOverAReload(t *testing.T) {
 // them, too.
 func TestRuleActive(t *testing.T) {
 	for _, phase := range []string{"request", "response"} {
-		inBubble(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			h := load(t, `{"rules": [{"phase": "`+phase+`", "faults": [{"fault": "delay", "duration": "1m"}]}]}`, "")
 			var held sync.WaitGroup
 			for range 3 {

@@ -53,7 +53,7 @@ func (hw *HaltWhen) validate() error {
 
 // count notes an error of an upstream, and halts when there are too many.
 func (hw *HaltWhen) count() {
-	if hw.add(process.sw.Ended(), time.Now()) && !process.sw.Halted() {
+	if hw.add(hw.app.ctl.sw.Ended(), time.Now()) && !hw.app.ctl.sw.Halted() {
 		go hw.halt() // the storage may be slow
 	}
 }
@@ -61,7 +61,7 @@ func (hw *HaltWhen) count() {
 func (hw *HaltWhen) halt() {
 	hw.app.logger.Warn("halting all faults: the upstreams' own errors pile up",
 		zap.Int("errors", hw.Errors), zap.Duration("window", time.Duration(hw.Window)))
-	if err := process.halt(whyErrors, hw.app.ctx.Storage()); err != nil {
+	if err := hw.app.ctl.halt(whyErrors, hw.app.ctx.Storage()); err != nil {
 		hw.app.logger.Error("the halt could not be stored", zap.Error(err))
 	}
 }

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -35,15 +36,7 @@ func load(t testing.TB, config, app string) *Handler {
 
 func tryLoad(t testing.TB, config, app string) (*Handler, error) {
 	t.Helper()
-	storage, err := json.Marshal(map[string]string{"module": "file_system", "root": t.TempDir()})
-	if err != nil {
-		return nil, err
-	}
-	cfg := &caddy.Config{Admin: &caddy.AdminConfig{Disabled: true}, StorageRaw: storage, AppsRaw: caddy.ModuleMap{}}
-	if app != "" {
-		cfg.AppsRaw["fault"] = []byte(app)
-	}
-	ctx, err := caddy.ProvisionContext(cfg)
+	ctx, err := provision(t, newControl(), app)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +51,27 @@ func tryLoad(t testing.TB, config, app string) (*Handler, error) {
 		}
 	})
 	return h, nil
+}
+
+// provision returns the context of a configuration with this app, and with a
+// control of its own. What the control holds ends with the test.
+func provision(t testing.TB, ctl *control, app string) (caddy.Context, error) {
+	t.Helper()
+	t.Cleanup(ctl.beginExit)
+	storage, err := json.Marshal(map[string]string{"module": "file_system", "root": t.TempDir()})
+	if err != nil {
+		return caddy.Context{}, err
+	}
+	cfg := &caddy.Config{Admin: &caddy.AdminConfig{Disabled: true}, StorageRaw: storage, AppsRaw: caddy.ModuleMap{}}
+	ctx, err := caddy.ProvisionContext(cfg)
+	if err != nil {
+		return caddy.Context{}, err
+	}
+	if app != "" { // Caddy loads it when somebody asks for it, in a context that has the control
+		cfg.AppsRaw["fault"] = []byte(app)
+	}
+	ctx.Context = context.WithValue(ctx.Context, controlKey{}, ctl)
+	return ctx, nil
 }
 
 // request is one as Caddy's server hands it to a handler; over HTTP/2, where a

@@ -27,17 +27,6 @@ const (
 	body551    = `{"error": "server_error", "message": "User Not Local"}`
 )
 
-// inBubble runs a test on a fake clock. The channel on which every wait listens
-// for the process's exit must be of the bubble, or its time stands still.
-func inBubble(t *testing.T, test func(*testing.T)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		defer func(before *control) { process = before }(process)
-		process = newControl()
-		test(t)
-	})
-}
-
 // What describes the upstream's body must not stand on another one; the rest
 // of its header stays.
 func TestReplacedHeader(t *testing.T) {
@@ -78,7 +67,6 @@ func TestReplacedHeader(t *testing.T) {
 
 // A fault that calls next gets the upstream's reply as it was.
 func TestHeldReplyPasses(t *testing.T) {
-	h := load(t, onResponse(`{"fault": "delay", "duration": "1h"}, {"fault": "delay", "duration": "1h"}`), "")
 	tests := []struct {
 		name     string
 		upstream caddyhttp.HandlerFunc
@@ -114,7 +102,8 @@ func TestHeldReplyPasses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := load(t, onResponse(`{"fault": "delay", "duration": "1h"}, {"fault": "delay", "duration": "1h"}`), "")
 				start := time.Now()
 				resp, body, err := get(t, h, "/", tt.upstream)
 				if err != nil || resp.StatusCode != tt.status || body != tt.body {
@@ -219,8 +208,8 @@ func TestReplacedBodyIsCut(t *testing.T) {
 
 // An upstream that sends nothing more cannot keep a replaced reply waiting.
 func TestReplacedBodyIsCutInTime(t *testing.T) {
-	h := load(t, onResponse(respond551), "")
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := load(t, onResponse(respond551), "")
 		start := time.Now()
 		resp, _, err := get(t, h, "/", func(w http.ResponseWriter, r *http.Request) error {
 			w.WriteHeader(200)
@@ -288,8 +277,8 @@ func TestErrorCountsAsReply(t *testing.T) {
 
 // A delayed error is still an error.
 func TestDelayedError(t *testing.T) {
-	h := load(t, onResponse(`{"fault": "delay", "duration": "1h"}`), "")
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := load(t, onResponse(`{"fault": "delay", "duration": "1h"}`), "")
 		want := caddyhttp.Error(502, errors.New("dial"))
 		start := time.Now()
 		_, _, err := get(t, h, "/", func(http.ResponseWriter, *http.Request) error { return want })
@@ -380,8 +369,8 @@ func TestHeldHijackFails(t *testing.T) {
 
 // Leaving while the held reply is delayed ends the request.
 func TestHeldClientLeaves(t *testing.T) {
-	h := load(t, onResponse(`{"fault": "delay", "duration": "1h"}`), "")
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := load(t, onResponse(`{"fault": "delay", "duration": "1h"}`), "")
 		ctx, leave := context.WithTimeout(t.Context(), time.Second)
 		defer leave()
 		w := httptest.NewRecorder()

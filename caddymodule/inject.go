@@ -21,6 +21,7 @@ import (
 type injector struct {
 	place    experiments.Place
 	app      *App
+	ctl      *control
 	logger   *zap.Logger
 	fields   *serverFields
 	disclose string // name of the header field, "" for none
@@ -36,6 +37,7 @@ func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error 
 		return fmt.Errorf("getting fault app: %w", err)
 	}
 	in.app, in.logger = mod.(*App), ctx.Logger()
+	in.ctl = in.app.ctl
 	in.disclose = in.app.discloseField()
 	point.Passed = in.passed
 	if err := point.Provision(ctx, &in.app.points); err != nil {
@@ -48,22 +50,22 @@ func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error 
 	srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	in.fields = in.app.fieldsOf(srv)
 	if ok {
-		srv.RegisterOnShutdown(process.releaseOnExit)
+		srv.RegisterOnShutdown(in.ctl.releaseOnExit)
 		in.logged = srv.Logs != nil
 	}
 	return nil
 }
 
 // halted reports whether nothing is to be injected.
-func (in *injector) halted() bool { return in.app.Halted || process.sw.Halted() }
+func (in *injector) halted() bool { return in.app.Halted || in.ctl.sw.Halted() }
 
 // guests are the experiments at this point.
-func (in *injector) guests() *rules.Guests { return process.store.Snapshot().Guests(in.place) }
+func (in *injector) guests() *rules.Guests { return in.ctl.store.Snapshot().Guests(in.place) }
 
 // labelOf is the label of a rule at this point.
 func (in *injector) labelOf(rule *rules.Rule) *label {
 	if live, ok := rule.Tag.(*experiments.Live); ok {
-		return experimentLabel(in.place.Point, live)
+		return in.experimentLabel(live)
 	}
 	return rule.Tag.(*label)
 }
@@ -90,7 +92,7 @@ func (in *injector) over(rule *rules.Rule) bool {
 // max_active of the app. If it reports true, the caller calls letGo in the end.
 func (in *injector) allow(r *http.Request, d *rules.Decision) bool {
 	if !in.lets(r, d) {
-		process.counts.Send() // a dry run has counted, and what was taken back no longer does
+		in.ctl.counts.Send() // a dry run has counted, and what was taken back no longer does
 		return false
 	}
 	in.active.Inc()
@@ -117,9 +119,9 @@ func (in *injector) lets(r *http.Request, d *rules.Decision) bool {
 		in.debug("would have injected a fault", r, in.labelOf(d.Rule), nil)
 		return false
 	}
-	active := process.active.Add(1)
+	active := in.ctl.active.Add(1)
 	if in.app.MaxActive > 0 && active > in.app.MaxActive {
-		process.active.Add(-1)
+		in.ctl.active.Add(-1)
 		d.TakeBack()
 		in.passed(d.Rule, rules.ReasonOverflow)
 		return false
@@ -129,14 +131,14 @@ func (in *injector) lets(r *http.Request, d *rules.Decision) bool {
 
 // letGo ends the hit of a request.
 func (in *injector) letGo() {
-	process.active.Add(-1)
+	in.ctl.active.Add(-1)
 	in.active.Dec()
 }
 
 // ended is done when the faults of a hit must let go of the request. The caller
 // calls cancel in the end.
 func (in *injector) ended(rule *rules.Rule) (ctx context.Context, cancel context.CancelFunc) {
-	ctx = process.sw.Ended()
+	ctx = in.ctl.sw.Ended()
 	if live, ok := rule.Tag.(*experiments.Live); ok {
 		ctx = live.Ended()
 	}
@@ -148,7 +150,7 @@ func (in *injector) ended(rule *rules.Rule) (ctx context.Context, cancel context
 
 // finish completes the entry of the journal.
 func (in *injector) finish(inj *injection, size int) {
-	process.journal.Finish(inj.record, time.Since(inj.began), size)
+	in.ctl.journal.Finish(inj.record, time.Since(inj.began), size)
 }
 
 // enter makes the entry of the journal for an injection.
@@ -165,6 +167,6 @@ func (in *injector) enter(r *http.Request, inj *injection, span trace.SpanContex
 		UpstreamStatus: inj.upstream,
 	}
 	entry.Take(r)
-	inj.record = process.journal.Add(entry)
-	process.counts.Send()
+	inj.record = in.ctl.journal.Add(entry)
+	in.ctl.counts.Send()
 }

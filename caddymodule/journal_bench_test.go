@@ -14,10 +14,10 @@ import (
 
 // BenchmarkJournalHit is what a hit costs in a full journal of 100,000.
 func BenchmarkJournalHit(b *testing.B) {
-	benchNode(b)
+	n := benchNode(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		hitJournal()
+		hitJournal(n.ctl)
 	}
 }
 
@@ -65,7 +65,7 @@ func BenchmarkJournalWatched(b *testing.B) {
 					}
 				})
 			}
-			benchPaced(b)
+			benchPaced(b, n)
 		})
 	}
 }
@@ -80,12 +80,12 @@ func benchNode(b *testing.B) *node {
 	b.Helper()
 	n := startNode(b, shop, `{"journal": 100000}`)
 	for range maxJournal {
-		hitJournal()
+		hitJournal(n.ctl)
 	}
 	return n
 }
 
-func benchPaced(b *testing.B) {
+func benchPaced(b *testing.B, n *node) {
 	b.Helper()
 	var took []time.Duration
 	tick := time.NewTicker(time.Millisecond)
@@ -93,7 +93,7 @@ func benchPaced(b *testing.B) {
 	for b.Loop() {
 		<-tick.C
 		began := time.Now()
-		hitJournal()
+		hitJournal(n.ctl)
 		took = append(took, time.Since(began))
 	}
 	slices.Sort(took)
@@ -103,8 +103,8 @@ func benchPaced(b *testing.B) {
 }
 
 // hitJournal is what a hit does with the journal.
-func hitJournal() {
-	rec := process.journal.Add(&experiments.Entry{Time: time.Now(), Point: "shop", Rule: "gone", Kind: "respond", Method: "GET", Host: "shop.example.com", Path: "/gone"})
-	process.counts.Send()
-	process.journal.Finish(rec, time.Millisecond, 1)
+func hitJournal(ctl *control) {
+	rec := ctl.journal.Add(&experiments.Entry{Time: time.Now(), Point: "shop", Rule: "gone", Kind: "respond", Method: "GET", Host: "shop.example.com", Path: "/gone"})
+	ctl.counts.Send()
+	ctl.journal.Finish(rec, time.Millisecond, 1)
 }

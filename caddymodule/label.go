@@ -41,12 +41,13 @@ func newLabel(point string, rule *rules.Rule, metrics ruleMetrics) *label {
 	return l
 }
 
-// experimentLabel is the label of an experiment at a point.
-func experimentLabel(point string, live *experiments.Live) *label {
+// experimentLabel is the label of an experiment at this point.
+func (in *injector) experimentLabel(live *experiments.Live) *label {
+	point := in.place.Point
 	if known, ok := live.Labels.Load(point); ok {
 		return known.(*label)
 	}
-	fresh := newLabel(point, &live.Rule, process.series.metrics(point, live))
+	fresh := newLabel(point, &live.Rule, in.ctl.series.metrics(point, live))
 	known, _ := live.Labels.LoadOrStore(point, fresh)
 	return known.(*label)
 }

@@ -27,6 +27,7 @@ type Share struct {
 	// How often a node looks for what the others have changed. Default: 1s.
 	Interval caddy.Duration `json:"interval,omitempty" zero:"default"`
 
+	ctl     *control
 	member  *experiments.Member
 	storage certmagic.Storage
 	logger  *zap.Logger
@@ -59,9 +60,9 @@ func (s *Share) provision(a *App) {
 	if s == nil {
 		return
 	}
-	s.storage, s.logger, s.kept = a.ctx.Storage(), a.logger, true
-	s.member = process.group(s.Group).Member(s.storage, a.logger)
-	if process.current() != nil {
+	s.ctl, s.storage, s.logger, s.kept = a.ctl, a.ctx.Storage(), a.logger, true
+	s.member = a.ctl.group(s.Group).Member(s.storage, a.logger)
+	if a.ctl.current() != nil {
 		return
 	}
 	if err := s.member.Restore(a.ctx); err != nil {
@@ -84,7 +85,7 @@ func (s *Share) start() {
 // keep keeps the switch as the group has made it. It tells of a storage that does
 // not take it, once.
 func (s *Share) keep(ctx context.Context) {
-	err := process.follow(ctx, s.storage)
+	err := s.ctl.follow(ctx, s.storage)
 	if err != nil && s.kept && ctx.Err() == nil {
 		s.logger.Error("cannot keep the switch in the storage; a restart without the group would not know of it", zap.Error(err))
 	}

@@ -28,7 +28,7 @@ func TestExperimentsAreBounded(t *testing.T) {
 		name := fmt.Sprint("e", i)
 		e, err := experiments.Parse(name, []byte(experiment))
 		if err == nil {
-			_, _, err = process.put(e, []byte(experiment), nil)
+			_, _, err = n.ctl.put(e, []byte(experiment), nil)
 		}
 		if err != nil {
 			t.Fatal(err)

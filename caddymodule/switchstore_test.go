@@ -87,21 +87,20 @@ func TestSwitchKeptOddly(t *testing.T) {
 		if err := n.app.ctx.Storage().Store(t.Context(), key, []byte(object)); err != nil {
 			t.Fatal(err)
 		}
-		before := process
-		process = newControl()
-		process.enter(n.app)
-		process.restore(n.app.ctx)
-		if process.sw.Halted() != halted {
+		ctl := newControl()
+		ctl.enter(n.app)
+		ctl.restore(n.app.ctx)
+		if ctl.sw.Halted() != halted {
 			t.Errorf("%s: halted: %v", object, !halted)
 		}
-		n.want(200, "POST", "/resume", "", `"halted": false`)
+		restarted := &node{t: t, api: newAPI(ctl, n.app.ctx.Storage())}
+		restarted.want(200, "POST", "/resume", "", `"halted": false`)
 		next := newControl()
 		next.restore(n.app.ctx)
 		if next.sw.Halted() {
 			t.Errorf("%s: the next process is halted after a resume", object)
 		}
 		next.beginExit()
-		process.beginExit()
-		process = before
+		ctl.beginExit()
 	}
 }

@@ -36,7 +36,7 @@ func loadTransport(t testing.TB, config string) *Transport {
 
 func tryLoadTransport(t testing.TB, config string) (*Transport, error) {
 	t.Helper()
-	ctx, err := caddy.ProvisionContext(&caddy.Config{Admin: &caddy.AdminConfig{Disabled: true}})
+	ctx, err := provision(t, newControl(), "")
 	if err != nil {
 		return nil, err
 	}

@@ -133,7 +133,7 @@ func TestTriggerLine(t *testing.T) {
 		{strings.Repeat("delay 1ms;", 9), 200, 0},
 		{"551" + strings.Repeat(" ", 1<<10), 200, 0},
 	}
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		h := load(t, triggered(`{"source": "header"}`), "")
 		for _, tt := range tests {
 			got := ask(h, "X-Fault", tt.line)
@@ -151,7 +151,7 @@ func TestTriggerLine(t *testing.T) {
 // at once then.
 func TestTriggerBoundsEveryWait(t *testing.T) {
 	const maxDelay = 3 * time.Second
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		h := load(t, triggered(`{"source": "header", "max_delay": "3s"}`), "")
 		for _, line := range []string{"throttle 1B/s", "delay pareto 1s 1", "delay lognormal 1s 9", "delay normal 1s 1h", "hang"} {
 			longest := time.Duration(0)
@@ -257,7 +257,7 @@ func TestTriggerSources(t *testing.T) {
 		{`{"source": "header"}, {"source": "header", "name": "X-Other"` + keyed + `}`, []string{"X-Fault", "delay 1ns", "X-Other", "key " + key + "; 551"}, 200, nil},
 		{`{"source": "header"}, {"source": "envoy"}`, []string{"X-Fault", "pass", "X-Envoy-Fault-Abort-Request", "503"}, 200, nil},
 	}
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		for _, tt := range tests {
 			got := ask(load(t, triggered(tt.trigger), ""), tt.fields...)
 			if got.status != tt.status {
@@ -272,7 +272,7 @@ func TestTriggerSources(t *testing.T) {
 
 // Envoy's gRPC abort and throughput.
 func TestTriggerEnvoyKinds(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		h := load(t, triggered(`{"source": "envoy", "max_delay": "2s"}`), "")
 		if got := ask(h, "X-Envoy-Fault-Abort-Grpc-Request", "14"); got.header.Get("Grpc-Status") != "14" {
 			t.Errorf("grpc: got %+v, want status 14", got)
@@ -321,7 +321,7 @@ func TestTriggerWithinMatcher(t *testing.T) {
 }
 
 func TestTriggerMaxActive(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		h := load(t, triggered(`{"source": "header", "max_active": 2}`), "")
 		grows(t, passedTotal.WithLabelValues("trig", "trigger", "overflow"), 1)
 		statuses := make(chan int, 3)
@@ -477,7 +477,7 @@ func FuzzTrigger(f *testing.F) {
 	}
 	const maxDelay = 3 * time.Second
 	f.Fuzz(func(t *testing.T, line string) {
-		inBubble(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			for _, source := range []string{sourceHeader, sourceCookie, sourceBaggage, sourceEnvoy} {
 				h := load(t, triggered(fmt.Sprintf(`{"source": %q, "max_delay": %d}`, source, maxDelay)), "")
 				got := ask(h, "X-Fault", line, "Cookie", "fault="+line, "Baggage", "fault="+line,

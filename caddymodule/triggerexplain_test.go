@@ -60,7 +60,7 @@ func TestExplainTrigger(t *testing.T) {
 	if got := testutil.ToFloat64(passedTotal.WithLabelValues("in", triggerRule, "trigger_refused")); got != 0 {
 		t.Errorf("%v refused triggers were counted", got)
 	}
-	if got := slices.Collect(process.journal.Entries(experiments.Query{})); len(got) != 0 {
+	if got := slices.Collect(n.ctl.journal.Entries(experiments.Query{})); len(got) != 0 {
 		t.Errorf("the journal has %v", got)
 	}
 }
@@ -100,6 +100,6 @@ func TestExplainHeldTrigger(t *testing.T) {
 		n.want(200, "POST", "/explain", `{"url": "/", "header": {"X-Fault": "551"}}`, `"gate": "max_active"`)
 		n.want(200, "POST", "/halt", "", "")
 		synctest.Wait()
-		process.beginExit()
+		n.ctl.beginExit()
 	})
 }

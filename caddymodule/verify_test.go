@@ -42,7 +42,7 @@ func TestVerifyWoken(t *testing.T) {
 					t.Errorf("answered after %v, want %v", took, after)
 				}
 				synctest.Wait()
-				process.beginExit()
+				n.ctl.beginExit()
 			})
 		})
 	}
@@ -60,6 +60,6 @@ func TestVerifyCountsOn(t *testing.T) {
 		}()
 		n.want(200, "GET", "/verify?rule=gone&at_least=5&since=1m&wait=10s", "", `"count": 5`)
 		n.want(409, "GET", "/verify?rule=gone&at_least=5&since=1m", "", "the journal does not reach")
-		process.beginExit()
+		n.ctl.beginExit()
 	})
 }
