@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/mergepatch"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -204,7 +204,7 @@ func (a *api) patchExperiment(w http.ResponseWriter, r *http.Request) error {
 	unchanged := func(now *experiments.Live) bool {
 		return now != nil && now.Revision == seen && (asked == nil || asked(now))
 	}
-	changed := faults.MergePatch(live.JSON, body)
+	changed := mergepatch.Apply(live.JSON, body)
 	if experiments.Extends(body) {
 		return a.extend(w, r, changed, unchanged)
 	}

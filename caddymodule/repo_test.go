@@ -28,10 +28,11 @@ type arrow struct {
 var arrows = []arrow{
 	{folder: "cmd/build"},
 	{folder: "cmd/caddy", mayImport: []string{"caddymodule"}},
-	{folder: "caddymodule", mayImport: []string{"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/status", "caddymodule/console"}},
+	{folder: "caddymodule", mayImport: []string{"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/internal/mergepatch", "caddymodule/status", "caddymodule/console"}},
 	{folder: "caddymodule/experiments", mayImport: []string{"caddymodule/rules", "caddymodule/faults"}},
 	{folder: "caddymodule/rules", mayImport: []string{"caddymodule/faults"}},
-	{folder: "caddymodule/faults", mayImport: []string{"caddymodule/status"}},
+	{folder: "caddymodule/faults", mayImport: []string{"caddymodule/internal/mergepatch", "caddymodule/status"}},
+	{folder: "caddymodule/internal/mergepatch", stdlibOnly: true},
 	{folder: "caddymodule/status", stdlibOnly: true},
 	{folder: "caddymodule/console", stdlibOnly: true},
 	{folder: "caddymodule/e2e"},

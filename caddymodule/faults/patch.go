@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/mergepatch"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
@@ -227,7 +228,7 @@ func (f *Patch) newBody(old []byte, encoding string) (body []byte, reason string
 	case !json.Valid(old):
 		return nil, passNotJSON
 	}
-	return MergePatch(old, f.JSON), ""
+	return mergepatch.Apply(old, f.JSON), ""
 }
 
 // gunzip unpacks no more than one byte above limit, however much there is.

@@ -1,4 +1,6 @@
-package faults
+// Package mergepatch applies JSON merge patches (RFC 7396). What a patch does not
+// name stays as it was written, byte for byte. It knows nothing of faults.
+package mergepatch
 
 import (
 	"bytes"
@@ -6,14 +8,14 @@ import (
 	"slices"
 )
 
-// MergePatch applies a merge patch to a document, both of them valid JSON, by
-// the algorithm of RFC 7396 section 2. What the patch does not name stays as it
-// was written, byte for byte; new members come last, in the patch's order.
+// Apply applies a merge patch to a document, both of them valid JSON, by the
+// algorithm of RFC 7396 section 2. What the patch does not name stays as it was
+// written, byte for byte; new members come last, in the patch's order.
 //
 // No library does that. github.com/evanphx/json-patch takes nulls out of arrays,
 // where they are values, and adds members in random order; others read the
 // document into a map, which loses the order and the digits of numbers.
-func MergePatch(document, patch []byte) []byte {
+func Apply(document, patch []byte) []byte {
 	changes, ok := parseObject(patch)
 	if !ok {
 		return bytes.TrimSpace(patch)
@@ -92,7 +94,7 @@ func (o *object) change(c member) {
 		if m := &o.members[i]; removed {
 			m.value = nil
 		} else {
-			m.value = MergePatch(m.value, c.value)
+			m.value = Apply(m.value, c.value)
 		}
 	}
 	switch {
@@ -114,7 +116,7 @@ func (o *object) add(c member) {
 	o.members = append(o.members, member{
 		name:  c.name,
 		lead:  slices.Concat(indent, bytes.TrimLeft(c.lead, " \t\r\n")),
-		value: MergePatch(nil, c.value), // which leaves out what it would remove
+		value: Apply(nil, c.value), // which leaves out what it would remove
 	})
 }
 

@@ -1,4 +1,4 @@
-package faults
+package mergepatch
 
 import (
 	"encoding/json"
@@ -45,7 +45,7 @@ func TestMergePatch(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := MergePatch([]byte(tt.document), []byte(tt.patch)); string(got) != tt.want {
+			if got := Apply([]byte(tt.document), []byte(tt.patch)); string(got) != tt.want {
 				t.Errorf("%s with %s: got %s, want %s", tt.document, tt.patch, got, tt.want)
 			}
 		})
@@ -61,7 +61,7 @@ func TestMergePatchOfMany(t *testing.T) {
 	}
 	text := "{" + patch.String()[1:] + "}"
 	start := time.Now()
-	if got := MergePatch([]byte("{}"), []byte(text)); string(got) != text {
+	if got := Apply([]byte("{}"), []byte(text)); string(got) != text {
 		t.Errorf("got %d bytes, want the patch's %d", len(got), len(text))
 	}
 	if took := time.Since(start); took > 10*time.Second {
@@ -119,7 +119,7 @@ func FuzzMergePatch(f *testing.F) {
 			t.Skip()
 		}
 		var got any
-		text := MergePatch(document, patch)
+		text := Apply(document, patch)
 		if err := json.Unmarshal(text, &got); err != nil {
 			t.Fatalf("%q with %q: got %q: %v", document, patch, text, err)
 		}
@@ -129,7 +129,7 @@ func FuzzMergePatch(f *testing.F) {
 		if _, ok := target.(map[string]any); !ok {
 			return
 		}
-		if same := MergePatch(document, []byte("{}")); string(same) != string(document) {
+		if same := Apply(document, []byte("{}")); string(same) != string(document) {
 			t.Fatalf("%q with {}: got %q", document, same)
 		}
 	})
