@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/mergepatch"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -197,8 +198,8 @@ func (a *api) patchExperiment(w http.ResponseWriter, r *http.Request) error {
 	case !json.Valid(body):
 		return refuse(http.StatusBadRequest, "the patch is no JSON")
 	}
-	if experiments.Unique(body) != nil { // nor can it be decoded, which names the field
-		return refuse(http.StatusBadRequest, "the patch: %v", experiments.Decode(body, new(experiments.Experiment)))
+	if strictjson.Unique(body) != nil { // nor can it be decoded, which names the field
+		return refuse(http.StatusBadRequest, "the patch: %v", strictjson.Decode(body, new(experiments.Experiment)))
 	}
 	asked, seen := condition(r), live.Revision
 	unchanged := func(now *experiments.Live) bool {

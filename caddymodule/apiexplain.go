@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -78,7 +79,7 @@ func (a *api) explain(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var asked explainRequest
-	if err := experiments.Decode(body, &asked); err != nil {
+	if err := strictjson.Decode(body, &asked); err != nil {
 		return refuse(http.StatusBadRequest, "%v", err)
 	}
 	request, err := asked.request()

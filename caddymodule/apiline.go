@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -44,7 +44,7 @@ func (a *api) readLine(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var asked lineRequest
-	if err := experiments.Decode(body, &asked); err != nil {
+	if err := strictjson.Decode(body, &asked); err != nil {
 		return refuse(http.StatusBadRequest, "%v", err)
 	}
 	rule, err := parseLine(asked.Line)

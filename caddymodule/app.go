@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -79,7 +80,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // UnmarshalJSON reads the app and names what is null or a meaningless zero.
 func (a *App) UnmarshalJSON(data []byte) error {
 	type plain App
-	return experiments.DecodeConfig(data, (*plain)(a))
+	return strictjson.DecodeConfig(data, (*plain)(a))
 }
 
 // Provision fills in the defaults. Before any server starts, it asks the

@@ -6,8 +6,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -48,7 +48,7 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 // UnmarshalJSON reads the point and names what is null or a meaningless zero.
 func (h *Handler) UnmarshalJSON(data []byte) error {
 	type plain Handler
-	return experiments.DecodeConfig(data, (*plain)(h))
+	return strictjson.DecodeConfig(data, (*plain)(h))
 }
 
 // Provision loads the rules.

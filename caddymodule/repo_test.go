@@ -28,15 +28,19 @@ type arrow struct {
 var arrows = []arrow{
 	{folder: "cmd/build"},
 	{folder: "cmd/caddy", mayImport: []string{"caddymodule"}},
-	{folder: "caddymodule", mayImport: []string{"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/internal/mergepatch", "caddymodule/status", "caddymodule/console"}},
-	{folder: "caddymodule/experiments", mayImport: []string{"caddymodule/rules", "caddymodule/faults"}},
+	{folder: "caddymodule", mayImport: []string{
+		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/console", "caddymodule/status",
+		"caddymodule/internal/mergepatch", "caddymodule/internal/strictjson",
+	}},
+	{folder: "caddymodule/experiments", mayImport: []string{"caddymodule/rules", "caddymodule/faults", "caddymodule/internal/strictjson"}},
 	{folder: "caddymodule/rules", mayImport: []string{"caddymodule/faults"}},
-	{folder: "caddymodule/faults", mayImport: []string{"caddymodule/internal/mergepatch", "caddymodule/status"}},
-	{folder: "caddymodule/internal/mergepatch", stdlibOnly: true},
+	{folder: "caddymodule/faults", mayImport: []string{"caddymodule/status", "caddymodule/internal/mergepatch"}},
 	{folder: "caddymodule/status", stdlibOnly: true},
 	{folder: "caddymodule/console", stdlibOnly: true},
-	{folder: "caddymodule/e2e"},
+	{folder: "caddymodule/internal/mergepatch", stdlibOnly: true},
+	{folder: "caddymodule/internal/strictjson"},
 	{folder: "caddymodule/internal/leak"}, // of tests only
+	{folder: "caddymodule/e2e"},
 }
 
 // TestImports holds the arrows between the packages.

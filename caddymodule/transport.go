@@ -13,8 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
-	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -63,7 +63,7 @@ func (Transport) CaddyModule() caddy.ModuleInfo {
 // UnmarshalJSON reads the point and names what is null or a meaningless zero.
 func (t *Transport) UnmarshalJSON(data []byte) error {
 	type plain Transport
-	return experiments.DecodeConfig(data, (*plain)(t))
+	return strictjson.DecodeConfig(data, (*plain)(t))
 }
 
 // Provision loads the rules and the transport inside.

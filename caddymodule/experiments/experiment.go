@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -62,7 +63,7 @@ func (e *Experiment) onePoint() bool { return !e.everywhere() && len(e.Points) =
 // loading it. Unknown fields are refused.
 func Parse(name string, data []byte) (*Experiment, error) {
 	e := new(Experiment)
-	if err := Decode(data, e); err != nil {
+	if err := strictjson.Decode(data, e); err != nil {
 		return nil, err
 	}
 	if e.Name == "" {

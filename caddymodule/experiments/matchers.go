@@ -10,6 +10,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 )
 
 // caddyMatcher says whether an experiment may use a matcher, and why.
@@ -152,7 +154,7 @@ func (c *matcherCheck) patterns(field string, raw json.RawMessage) error {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(m)) {
-		within := member(field, name)
+		within := strictjson.Member(field, name)
 		if m[name] == nil {
 			return fmt.Errorf(`%s: it is null; want a pattern, such as {"pattern": "^a"}`, within)
 		}

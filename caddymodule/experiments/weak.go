@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 )
 
 // checkWeak refuses what only a configuration may have, wherever it stands in
@@ -14,12 +16,12 @@ import (
 // package encoding/json does when it fills a struct. Of matchers there is more
 // to check, see [CheckMatchers].
 func checkWeak(data []byte) error {
-	return walk("", json.NewDecoder(bytes.NewReader(data)), visitor{name: checkName, text: checkPlaceholders})
+	return strictjson.Walk("", json.NewDecoder(bytes.NewReader(data)), strictjson.Visitor{Name: checkName, Text: checkPlaceholders})
 }
 
 // checkName looks at the name of a member of the object at that place.
 func checkName(field, name string) error {
-	within := member(field, name)
+	within := strictjson.Member(field, name)
 	if strings.EqualFold(name, "body_file") {
 		return fmt.Errorf("%s: an experiment reads no files: write the text as body", within)
 	}

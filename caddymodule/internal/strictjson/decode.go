@@ -1,4 +1,7 @@
-package experiments
+// Package strictjson reads JSON that people write, and refuses what package
+// encoding/json takes silently. Its errors name the field. It knows the struct
+// tags of Caddy's modules, and nothing of faults.
+package strictjson
 
 import (
 	"bytes"

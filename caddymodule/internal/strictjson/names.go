@@ -1,4 +1,4 @@
-package experiments
+package strictjson
 
 import (
 	"bytes"
@@ -50,7 +50,7 @@ func Unique(data []byte) error {
 }
 
 func unique(data []byte) error {
-	return walk("", json.NewDecoder(bytes.NewReader(data)), visitor{})
+	return Walk("", json.NewDecoder(bytes.NewReader(data)), Visitor{})
 }
 
 // mayBeNull is where a null means something: a header field that must not be
@@ -64,7 +64,7 @@ var mayBeNull = regexp.MustCompile(`(?i)(^|\.)(match|not)\[\d+\]\.header\.[^[]+$
 // checkNulls refuses a null that stands for a value. Package encoding/json takes
 // it for a zero, or for a field that is not there.
 func checkNulls(data []byte) error {
-	return walk("", json.NewDecoder(bytes.NewReader(data)), visitor{null: func(field string) error {
+	return Walk("", json.NewDecoder(bytes.NewReader(data)), Visitor{null: func(field string) error {
 		if mayBeNull.MatchString(field) {
 			return nil
 		}
@@ -72,15 +72,15 @@ func checkNulls(data []byte) error {
 	}})
 }
 
-// A visitor is told of what stands in JSON; it need not look at everything.
-type visitor struct {
-	name func(field, name string) error // of a member, with the place of its object
-	text func(field, text string) error // that is a value, with its place
+// A Visitor is told of what stands in JSON; it need not look at everything.
+type Visitor struct {
+	Name func(field, name string) error // of a member, with the place of its object
+	Text func(field, text string) error // that is a value, with its place
 	null func(field string) error       // with its place
 }
 
-// walk reads a value.
-func walk(field string, dec *json.Decoder, v visitor) error {
+// Walk reads a value.
+func Walk(field string, dec *json.Decoder, v Visitor) error {
 	token, err := dec.Token()
 	if err != nil {
 		return err
@@ -91,8 +91,8 @@ func walk(field string, dec *json.Decoder, v visitor) error {
 			return v.null(field)
 		}
 	case string:
-		if v.text != nil {
-			return v.text(field, token)
+		if v.Text != nil {
+			return v.Text(field, token)
 		}
 	case json.Delim:
 		seen := make(map[string]bool)
@@ -103,7 +103,7 @@ func walk(field string, dec *json.Decoder, v visitor) error {
 					return err
 				}
 			}
-			if err := walk(within, dec, v); err != nil {
+			if err := Walk(within, dec, v); err != nil {
 				return err
 			}
 		}
@@ -113,25 +113,25 @@ func walk(field string, dec *json.Decoder, v visitor) error {
 }
 
 // readName reads the name of a member and tells where its value stands.
-func readName(field string, dec *json.Decoder, seen map[string]bool, v visitor) (within string, err error) {
+func readName(field string, dec *json.Decoder, seen map[string]bool, v Visitor) (within string, err error) {
 	token, err := dec.Token()
 	if err != nil {
 		return "", err
 	}
 	name := token.(string)
-	within = member(field, name)
+	within = Member(field, name)
 	if seen[name] {
 		return "", fmt.Errorf("%s: it is there twice", within)
 	}
 	seen[name] = true
-	if v.name != nil {
-		err = v.name(field, name)
+	if v.Name != nil {
+		err = v.Name(field, name)
 	}
 	return within, err
 }
 
-// member is where a member of an object stands.
-func member(field, name string) string { return strings.TrimPrefix(field+"."+name, ".") }
+// Member is where a member of an object stands.
+func Member(field, name string) string { return strings.TrimPrefix(field+"."+name, ".") }
 
 var readsItself = reflect.TypeFor[json.Unmarshaler]()
 
@@ -167,7 +167,7 @@ func (c checker) value(field string, data []byte, t reflect.Type, tag reflect.St
 	case t.Kind() == reflect.Map:
 		items := membersOf(data)
 		for _, name := range slices.Sorted(maps.Keys(items)) {
-			if err := c.value(member(field, name), items[name], t.Elem(), tag); err != nil {
+			if err := c.value(Member(field, name), items[name], t.Elem(), tag); err != nil {
 				return err
 			}
 		}
@@ -202,7 +202,7 @@ func (c checker) fields(field string, data []byte, t reflect.Type) error {
 	members := membersOf(data)
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		written, f := find(known, name)
-		within := member(field, name)
+		within := Member(field, name)
 		switch {
 		case written == "":
 			continue
