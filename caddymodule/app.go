@@ -12,8 +12,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -112,7 +112,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 // Validate checks the settings.
 func (a *App) Validate() error {
 	if a.Disclose != "" {
-		if err := faults.ValidFieldName(a.Disclose); err != nil {
+		if err := text.ValidFieldName(a.Disclose); err != nil {
 			return fmt.Errorf("disclose: %w; want a field of your own, or off", err)
 		}
 	}

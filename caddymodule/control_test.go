@@ -25,7 +25,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
 // What is held lets go at once when its experiment ends, and when all faults
@@ -329,7 +329,7 @@ func TestAppJournal(t *testing.T) {
 func TestHaltWhen(t *testing.T) {
 	failing := func(status int) caddyhttp.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) error {
-			faults.Replacer(r).Set(upstreamStatusKey, status)
+			text.Replacer(r).Set(upstreamStatusKey, status)
 			w.WriteHeader(status)
 			return nil
 		}
@@ -497,7 +497,7 @@ func TestHaltWhenInTransport(t *testing.T) {
 					if err != nil {
 						return caddyhttp.Error(http.StatusBadGateway, err)
 					}
-					faults.Replacer(r).Set(upstreamStatusKey, resp.StatusCode)
+					text.Replacer(r).Set(upstreamStatusKey, resp.StatusCode)
 					return nil
 				}
 				for i := range 3 {

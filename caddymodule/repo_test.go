@@ -30,15 +30,16 @@ var arrows = []arrow{
 	{folder: "cmd/caddy", mayImport: []string{"caddymodule"}},
 	{folder: "caddymodule", mayImport: []string{
 		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/console", "caddymodule/status",
-		"caddymodule/internal/mergepatch", "caddymodule/internal/strictjson",
+		"caddymodule/internal/mergepatch", "caddymodule/internal/strictjson", "caddymodule/internal/text",
 	}},
 	{folder: "caddymodule/experiments", mayImport: []string{"caddymodule/rules", "caddymodule/faults", "caddymodule/internal/strictjson"}},
-	{folder: "caddymodule/rules", mayImport: []string{"caddymodule/faults"}},
-	{folder: "caddymodule/faults", mayImport: []string{"caddymodule/status", "caddymodule/internal/mergepatch"}},
+	{folder: "caddymodule/rules", mayImport: []string{"caddymodule/faults", "caddymodule/internal/text"}},
+	{folder: "caddymodule/faults", mayImport: []string{"caddymodule/status", "caddymodule/internal/mergepatch", "caddymodule/internal/text"}},
 	{folder: "caddymodule/status", stdlibOnly: true},
 	{folder: "caddymodule/console", stdlibOnly: true},
 	{folder: "caddymodule/internal/mergepatch", stdlibOnly: true},
 	{folder: "caddymodule/internal/strictjson"},
+	{folder: "caddymodule/internal/text"},
 	{folder: "caddymodule/internal/leak"}, // of tests only
 	{folder: "caddymodule/e2e"},
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
 // serverFields are the header fields in which the triggers of a server stand.
@@ -96,7 +96,7 @@ func (f *serverFields) takeOut(r *http.Request, names []string) {
 		}
 		delete(r.Header, name)
 		if f.set.Load().points > 1 {
-			repl := faults.Replacer(r)
+			repl := text.Replacer(r)
 			repl.Set(takenOutKey, &takenOut{name, values, lastTakenOut(repl)})
 		}
 	}
@@ -150,7 +150,7 @@ func giveBack(r *http.Request) {
 	if r.Context().Value(caddyhttp.ErrorCtxKey) != nil {
 		return
 	}
-	for field := lastTakenOut(faults.Replacer(r)); field != nil; field = field.before {
+	for field := lastTakenOut(text.Replacer(r)); field != nil; field = field.before {
 		if len(r.Header[field.name]) == 0 {
 			r.Header[field.name] = field.values
 		}

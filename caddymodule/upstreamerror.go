@@ -7,7 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
 // The placeholders that reverse_proxy and a point leave in a request's replacer.
@@ -22,7 +22,7 @@ func (in *injector) seeReply(r *http.Request, err error) {
 	if in.app.HaltWhen == nil {
 		return
 	}
-	repl := faults.Replacer(r)
+	repl := text.Replacer(r)
 	status := 0
 	if value, ok := repl.Get(upstreamStatusKey); ok {
 		status, _ = value.(int)
@@ -52,7 +52,7 @@ func (in *injector) seeAttempt(r *http.Request, resp *http.Response, err error) 
 		status = statusOf(err)
 	}
 	if status >= http.StatusInternalServerError && fromClient(r) {
-		in.countError(faults.Replacer(r))
+		in.countError(text.Replacer(r))
 	}
 }
 

@@ -12,34 +12,35 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
 // content is one body that a reply may have.
 type content struct {
 	contentType string
-	body        text
+	body        text.Text
 	prebuilt    []byte // the body when it has no placeholder
 }
 
-func newContent(contentType string, body text) content {
+func newContent(contentType string, body text.Text) content {
 	c := content{contentType: contentType, body: body}
-	if body.static() {
-		c.prebuilt = []byte(body.raw)
+	if body.Static() {
+		c.prebuilt = []byte(body.Raw)
 	}
 	return c
 }
 
 // bytes is the body for one request.
 func (c *content) bytes(repl *caddy.Replacer) []byte {
-	if c.body.static() {
+	if c.body.Static() {
 		return c.prebuilt
 	}
-	return []byte(c.body.fill(repl))
+	return []byte(c.body.Fill(repl))
 }
 
 // fixed is a text that is sent as it is, whatever braces it has.
-func fixed(raw string) text { return text{raw: raw} }
+func fixed(raw string) text.Text { return text.Text{Raw: raw} }
 
 // format is a form of the catalogue's body.
 type format struct {
@@ -73,7 +74,7 @@ func (f *Respond) validateBody() error {
 		return fmt.Errorf("format '%s' is for the catalogue's body, not for one of your own", f.Format)
 	case f.Format != "" && f.ContentType != "":
 		return fmt.Errorf("format '%s' decides the type, so content_type '%s' cannot stand beside it", f.Format, f.ContentType)
-	case placeholder.MatchString(f.BodyFile):
+	case text.Placeholder.MatchString(f.BodyFile):
 		return fmt.Errorf("bad body_file '%s': it is read when the configuration loads, so it takes no placeholder", f.BodyFile)
 	}
 	if (status.Code{Code: f.StatusCode}).BodyAllowed() {
@@ -113,7 +114,7 @@ func (f *Respond) provisionContent() error {
 	case f.BodyFile != "":
 		return f.readBodyFile()
 	case f.Body != nil:
-		f.content = []content{newContent(f.ownType(*f.Body), newText(*f.Body, bodyEscaper(f.ContentType, *f.Body)))}
+		f.content = []content{newContent(f.ownType(*f.Body), text.New(*f.Body, text.BodyEscaper(f.ContentType, *f.Body)))}
 		return nil
 	}
 	for _, form := range f.formats() {
@@ -163,7 +164,7 @@ func (f *Respond) ownType(body string) string {
 		return f.ContentType
 	case body == "":
 		return ""
-	case looksLikeJSON(body):
+	case text.LooksLikeJSON(body):
 		return "application/json"
 	default:
 		return "text/plain; charset=utf-8"

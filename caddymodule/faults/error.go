@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
@@ -36,7 +37,7 @@ type Error struct {
 	// placeholders. Default: the name of the status, such as `Bad Gateway`.
 	Message string `json:"message,omitempty"`
 
-	message text
+	message text.Text
 	line    *StatusLine
 }
 
@@ -57,7 +58,7 @@ func (f *Error) Provision(caddy.Context) error {
 	if f.Message == "" {
 		f.Message = code.Name
 	}
-	f.message = newText(f.Message, escapeNone)
+	f.message = text.New(f.Message, text.EscapeNone)
 	f.line = NewStatusLine(f.StatusCode, code.Name)
 	return nil
 }
@@ -101,7 +102,7 @@ func (f *Error) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response,
 }
 
 func (f *Error) handlerError(r *http.Request) error {
-	return caddyhttp.Error(f.StatusCode, errors.New(f.message.fill(Replacer(r))))
+	return caddyhttp.Error(f.StatusCode, errors.New(f.message.Fill(text.Replacer(r))))
 }
 
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:

@@ -10,6 +10,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
 func init() {
@@ -42,7 +44,7 @@ type GRPC struct {
 	// Default: none.
 	Message string `json:"message,omitempty"`
 
-	message text
+	message text.Text
 }
 
 // GRPCCode is a gRPC status code. In JSON it may be its number or its name.
@@ -99,7 +101,7 @@ func (GRPC) CaddyModule() caddy.ModuleInfo {
 
 // Provision prepares the message.
 func (f *GRPC) Provision(caddy.Context) error {
-	f.message = newText(f.Message, escapeNone)
+	f.message = text.New(f.Message, text.EscapeNone)
 	return nil
 }
 

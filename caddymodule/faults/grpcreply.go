@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
 // A grpcForm is a way to tell the client of a call that it has failed.
@@ -72,7 +74,7 @@ func acceptedWebText(accept []string) string {
 
 // reply sets the fields of the reply to r, and returns its HTTP status and body.
 func (f *GRPC) reply(h http.Header, r *http.Request) (status int, body []byte) {
-	message := f.message.fill(Replacer(r))
+	message := f.message.Fill(text.Replacer(r))
 	form, contentType := grpcFormOf(r)
 	uncache(h)
 	h.Set("Content-Type", contentType)

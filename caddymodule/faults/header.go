@@ -10,6 +10,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
 // HeaderOps changes the header fields of a reply: it deletes, then sets, then
@@ -30,26 +32,20 @@ type HeaderOps struct {
 	Add http.Header `json:"add,omitempty"`
 }
 
-// framing are the fields that belong to the connection or to the server.
-var framing = []string{
-	"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection",
-	"Trailer", "Transfer-Encoding", "Upgrade",
-}
-
 // validate checks names and values.
 func (ops *HeaderOps) validate() error {
 	if ops == nil {
 		return nil
 	}
 	for _, name := range ops.Delete {
-		if err := ValidFieldName(name); err != nil {
+		if err := text.ValidFieldName(name); err != nil {
 			return err
 		}
 	}
 	for _, fields := range []http.Header{ops.Set, ops.Add} {
 		seen := make(map[string]string)
 		for _, name := range slices.Sorted(maps.Keys(fields)) {
-			if err := ValidFieldName(name); err != nil {
+			if err := text.ValidFieldName(name); err != nil {
 				return err
 			}
 			canonical := http.CanonicalHeaderKey(name)
@@ -66,18 +62,6 @@ func (ops *HeaderOps) validate() error {
 				}
 			}
 		}
-	}
-	return nil
-}
-
-// ValidFieldName checks the name of a header field that is to be set in replies:
-// none that frames the message.
-func ValidFieldName(name string) error {
-	if !httpguts.ValidHeaderFieldName(name) {
-		return fmt.Errorf("bad header name '%s'", name)
-	}
-	if canonical := http.CanonicalHeaderKey(name); slices.Contains(framing, canonical) {
-		return fmt.Errorf("header '%s' frames the message and cannot be changed here", canonical)
 	}
 	return nil
 }
@@ -116,7 +100,7 @@ type fields struct {
 
 type field struct {
 	name  string
-	value text
+	value text.Text
 }
 
 // prepare makes changes out of the configured ones.
@@ -154,8 +138,8 @@ func (fs *fields) addField(name, value string) {
 }
 
 func (fs *fields) field(name, value string) field {
-	t := newText(value, cleanField)
-	fs.static = fs.static && t.static()
+	t := text.New(value, cleanField)
+	fs.static = fs.static && t.Static()
 	return field{http.CanonicalHeaderKey(name), t}
 }
 
@@ -167,11 +151,11 @@ func (fs *fields) apply(h http.Header, repl *caddy.Replacer) {
 	}
 	values := make([]string, len(fs.set))
 	for i := range fs.set {
-		values[i] = fs.set[i].value.fill(repl)
+		values[i] = fs.set[i].value.Fill(repl)
 		h[fs.set[i].name] = values[i : i+1 : i+1]
 	}
 	for i := range fs.added {
-		h[fs.added[i].name] = append(h[fs.added[i].name], fs.added[i].value.fill(repl))
+		h[fs.added[i].name] = append(h[fs.added[i].name], fs.added[i].value.Fill(repl))
 	}
 }
 

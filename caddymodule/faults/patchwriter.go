@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
@@ -122,7 +123,7 @@ func (pw *patchWriter) send(code int) {
 	pw.state = patchStreams
 	pw.shield.raise()
 	uncache(pw.Header())
-	pw.fault.fields.apply(pw.Header(), Replacer(pw.r))
+	pw.fault.fields.apply(pw.Header(), text.Replacer(pw.r))
 	pw.fault.line.Arm(pw.r)
 	pw.ResponseWriter.WriteHeader(pw.fault.newCode(code))
 }

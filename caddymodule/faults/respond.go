@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
@@ -81,7 +82,7 @@ type Respond struct {
 	Close bool `json:"close,omitempty"`
 
 	code    status.Code
-	reason  text
+	reason  text.Text
 	line    *StatusLine // of a reason without placeholders
 	fields  fields
 	content []content // what Accept chooses from; mostly one
@@ -102,15 +103,15 @@ func (f *Respond) Provision(caddy.Context) error {
 		return err
 	}
 	code, known := status.Find(f.Family, f.StatusCode)
-	f.code, f.reason = code, newText(code.Name, cleanField)
+	f.code, f.reason = code, text.New(code.Name, cleanField)
 	if f.Reason != nil {
-		f.reason = newText(*f.Reason, cleanField)
-		if !known && f.reason.static() && *f.Reason != "" {
+		f.reason = text.New(*f.Reason, cleanField)
+		if !known && f.reason.Static() && *f.Reason != "" {
 			f.code.Name = *f.Reason // the best name there is for it
 		}
 	}
-	if f.reason.static() {
-		f.line = NewStatusLine(f.StatusCode, f.reason.raw)
+	if f.reason.Static() {
+		f.line = NewStatusLine(f.StatusCode, f.reason.Raw)
 	}
 	if err := f.provisionContent(); err != nil {
 		return err
@@ -124,7 +125,7 @@ func (f *Respond) Provision(caddy.Context) error {
 	if !f.Headers.replaces("Cache-Control") { // as uncache does
 		f.fields.setField("Cache-Control", noStore)
 	}
-	f.static = f.fields.static && f.reason.static() && f.content[0].body.static()
+	f.static = f.fields.static && f.reason.Static() && f.content[0].body.Static()
 	return nil
 }
 
@@ -183,7 +184,7 @@ func (f *Respond) reply(reply) (reply, error) {
 	switch {
 	case !(status.Code{Code: f.StatusCode}).BodyAllowed(), f.Body != nil && *f.Body == "":
 		return reply{size: noBody, from: f}, nil
-	case f.Body == nil || !newText(*f.Body, escapeNone).static():
+	case f.Body == nil || !text.New(*f.Body, text.EscapeNone).Static():
 		return anyReply(), nil
 	}
 	return reply{size: int64(len(*f.Body)), from: f}, nil
@@ -226,14 +227,14 @@ func (f *Respond) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 func (f *Respond) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
 	header := make(http.Header)
 	repl, body := f.compose(header, r)
-	return newResponse(r, f.StatusCode, f.reason.fill(repl), header, body), nil
+	return newResponse(r, f.StatusCode, f.reason.Fill(repl), header, body), nil
 }
 
 // compose sets the fields of the reply and returns its body. The replacer is
 // for the reason phrase, nil if no text has a placeholder.
 func (f *Respond) compose(h http.Header, r *http.Request) (repl *caddy.Replacer, body []byte) {
 	if !f.static {
-		repl = Replacer(r)
+		repl = text.Replacer(r)
 		repl.Set("http.fault.status_code", f.StatusCode)
 		repl.Set("http.fault.status_text", f.code.Name)
 		repl.Set("http.fault.slug", f.code.Slug())
@@ -272,10 +273,10 @@ func (f *Respond) send(w http.ResponseWriter, r *http.Request, line *StatusLine,
 
 // statusLine is the line to ask for, nil where net/http's own will do.
 func (f *Respond) statusLine(r *http.Request, repl *caddy.Replacer) *StatusLine {
-	if r.ProtoMajor != 1 || f.reason.static() {
+	if r.ProtoMajor != 1 || f.reason.Static() {
 		return f.line
 	}
-	return NewStatusLine(f.StatusCode, f.reason.fill(repl))
+	return NewStatusLine(f.StatusCode, f.reason.Fill(repl))
 }
 
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:

@@ -9,7 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
 func TestRespond(t *testing.T) {
@@ -255,3 +258,12 @@ type discard struct{ header http.Header }
 func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) WriteHeader(int)             {}
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// What a placeholder puts into a header field or the reason phrase stays one line.
+func TestFieldText(t *testing.T) {
+	repl := caddy.NewReplacer()
+	repl.Set("evil", "\"\\\r\n<b>&\x00é")
+	if got, want := text.New("{evil}", cleanField).Fill(repl), "\"\\  <b>& é"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

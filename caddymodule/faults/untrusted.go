@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
 // Untrusted is implemented by the kinds that a request may ask for in its own
@@ -59,7 +61,7 @@ func untrustedSize(size *int64) error {
 
 // untrustedText refuses what would be expanded.
 func untrustedText(name, value string) error {
-	if !newText(value, escapeNone).static() {
+	if !text.New(value, text.EscapeNone).Static() {
 		return fmt.Errorf("%s '%s' has a placeholder", name, value)
 	}
 	return nil

@@ -8,7 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
 // A guest is a rule that no point has: it comes while Caddy runs, is stronger
@@ -113,7 +113,7 @@ const decided = "http.fault.decided"
 // first reports whether the guest has not been decided for r yet, and notes
 // that it has.
 func first(r *http.Request, rule *Rule) bool {
-	repl := faults.Replacer(r)
+	repl := text.Replacer(r)
 	value, _ := repl.Get(decided)
 	known, _ := value.([]*Rule)
 	if slices.Contains(known, rule) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
 // keyText is a text with placeholders that gives each request its key.
@@ -40,6 +41,6 @@ func (k *keyText) of(r *http.Request) string {
 	case k.header != "":
 		return strings.Join(r.Header[k.header], ",")
 	default:
-		return faults.Replacer(r).ReplaceAll(k.text, "")
+		return text.Replacer(r).ReplaceAll(k.text, "")
 	}
 }
