@@ -11,6 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 )
 
 func init() {
@@ -204,7 +206,7 @@ func (f *Choose) pick(u float64) (*Branch, float64) {
 //	}
 func (f *Choose) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
-	if err := noArgs(d); err != nil {
+	if err := args.None(d); err != nil {
 		return err
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -228,7 +230,7 @@ func unmarshalStep(d *caddyfile.Dispenser) (Draft, error) {
 	word := d.Val()
 	if d.NextArg() {
 		if d.Val() == passWord {
-			return draft, noArgs(d)
+			return draft, args.None(d)
 		}
 		err := draft.Unmarshal(d.NewFromNextSegment())
 		return draft, err

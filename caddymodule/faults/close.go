@@ -7,6 +7,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 )
 
 func init() {
@@ -63,7 +65,7 @@ func (Close) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, er
 //
 //	close
 func (*Close) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return wordOnly(d)
+	return args.WordOnly(d)
 }
 
 // Interface guards

@@ -9,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 )
 
 func init() {
@@ -135,17 +137,17 @@ func place(x float64) int64 { return int64(min(x, 1<<62)) }
 //	corrupt <percent>%
 func (f *Corrupt) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
-	args := d.RemainingArgs()
-	if err := noBlock(d); err != nil {
+	words := d.RemainingArgs()
+	if err := args.NoBlock(d); err != nil {
 		return err
 	}
 	switch {
-	case len(args) == 0:
+	case len(words) == 0:
 		return d.WrapErr(errors.New("corrupt needs a percentage, such as 1%"))
-	case len(args) > 1:
-		return d.Errf("unexpected argument '%s'", args[1])
+	case len(words) > 1:
+		return d.Errf("unexpected argument '%s'", words[1])
 	}
-	percent, err := parsePercent(args[0])
+	percent, err := args.ParsePercent(words[0])
 	if err != nil {
 		return d.WrapErr(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 )
 
 func init() {
@@ -212,15 +214,15 @@ func (f *Delay) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err := f.unmarshalDistribution(d); err != nil {
 		return err
 	}
-	return options(d, "", func(name string) error {
+	return args.Options(d, "", func(name string) error {
 		switch name {
 		case "at_least":
-			return durationArg(d, &f.AtLeast)
+			return args.Duration(d, &f.AtLeast)
 		case "at_most":
-			return parseArgs(d, d.RemainingArgs(), aboveZero("delay at_most", &f.AtMost))
+			return args.Parse(d, d.RemainingArgs(), args.AboveZero("delay at_most", &f.AtMost))
 		case "hold":
 			f.Hold = true
-			return noArgs(d)
+			return args.None(d)
 		default:
 			return d.Errf("unrecognized option '%s' of delay", name)
 		}

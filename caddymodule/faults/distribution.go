@@ -14,6 +14,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 )
 
 // quantile is the wait that a share of u of all requests does not exceed. A
@@ -258,32 +260,32 @@ func (f *Delay) validateLimits() error {
 
 // unmarshalDistribution parses what stands behind the kind.
 func (f *Delay) unmarshalDistribution(d *caddyfile.Dispenser) error {
-	args := d.RemainingArgs()
-	if len(args) == 0 {
+	words := d.RemainingArgs()
+	if len(words) == 0 {
 		return d.ArgErr()
 	}
-	switch args[0] {
+	switch words[0] {
 	case "normal":
-		return parseArgs(d, args[1:], durationParser(&f.Mean), durationParser(&f.Deviation))
+		return args.Parse(d, words[1:], args.DurationParser(&f.Mean), args.DurationParser(&f.Deviation))
 	case "lognormal":
-		return parseArgs(d, args[1:], durationParser(&f.Median), numberParser("sigma", &f.Sigma))
+		return args.Parse(d, words[1:], args.DurationParser(&f.Median), args.NumberParser("sigma", &f.Sigma))
 	case "pareto":
-		return parseArgs(d, args[1:], durationParser(&f.Scale), numberParser("shape", &f.Shape))
+		return args.Parse(d, words[1:], args.DurationParser(&f.Scale), args.NumberParser("shape", &f.Shape))
 	case percentilesName:
-		return f.unmarshalPercentiles(d, args[1:])
+		return f.unmarshalPercentiles(d, words[1:])
 	}
-	if len(args) == 1 {
-		return parseArgs(d, args, durationParser(&f.Duration))
+	if len(words) == 1 {
+		return args.Parse(d, words, args.DurationParser(&f.Duration))
 	}
-	return parseArgs(d, args, durationParser(&f.Min), durationParser(&f.Max))
+	return args.Parse(d, words, args.DurationParser(&f.Min), args.DurationParser(&f.Max))
 }
 
-func (f *Delay) unmarshalPercentiles(d *caddyfile.Dispenser, args []string) error {
-	if len(args) == 0 {
+func (f *Delay) unmarshalPercentiles(d *caddyfile.Dispenser, words []string) error {
+	if len(words) == 0 {
 		return d.ArgErr()
 	}
-	f.Percentiles = make(map[string]caddy.Duration, len(args))
-	for _, arg := range args {
+	f.Percentiles = make(map[string]caddy.Duration, len(words))
+	for _, arg := range words {
 		name, value, found := strings.Cut(arg, "=")
 		if !found {
 			return d.Errf("bad percentile '%s': want p<n>=<duration>, such as p99=2s", arg)
@@ -292,7 +294,7 @@ func (f *Delay) unmarshalPercentiles(d *caddyfile.Dispenser, args []string) erro
 			return d.Errf("percentile '%s' already specified", name)
 		}
 		var wait caddy.Duration
-		if err := durationParser(&wait)(value); err != nil {
+		if err := args.DurationParser(&wait)(value); err != nil {
 			return d.WrapErr(err)
 		}
 		f.Percentiles[name] = wait

@@ -12,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 )
 
 func init() {
@@ -138,25 +140,25 @@ func share(whole, i, n uint64) uint64 {
 //	dribble <chunks> <duration>
 func (f *Dribble) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
-	args := d.RemainingArgs()
-	if err := noBlock(d); err != nil {
+	words := d.RemainingArgs()
+	if err := args.NoBlock(d); err != nil {
 		return err
 	}
 	switch {
-	case len(args) < 2:
+	case len(words) < 2:
 		return d.WrapErr(errors.New("dribble needs a number of chunks and a duration, such as 10 5s"))
-	case len(args) > 2:
-		return d.Errf("unexpected argument '%s'", args[2])
+	case len(words) > 2:
+		return d.Errf("unexpected argument '%s'", words[2])
 	}
-	chunks, err := strconv.Atoi(args[0])
+	chunks, err := strconv.Atoi(words[0])
 	switch {
 	case errors.Is(err, strconv.ErrRange), chunks > math.MaxInt32:
-		return d.Errf("bad chunks '%s': too large", args[0])
+		return d.Errf("bad chunks '%s': too large", words[0])
 	case err != nil:
-		return d.Errf("bad chunks '%s': want a whole number, such as 10", args[0])
+		return d.Errf("bad chunks '%s': want a whole number, such as 10", words[0])
 	}
 	f.Chunks = chunks
-	return parseArgs(d, args[1:], durationParser(&f.Duration))
+	return args.Parse(d, words[1:], args.DurationParser(&f.Duration))
 }
 
 // Interface guards

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
@@ -110,11 +111,11 @@ func (f *Error) handlerError(r *http.Request) error {
 //	error [<status>] [<message>]
 func (f *Error) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
-	args := d.RemainingArgs()
-	if len(args) > 2 {
+	words := d.RemainingArgs()
+	if len(words) > 2 {
 		return d.ArgErr()
 	}
-	code, message, err := statusAndText(args)
+	code, message, err := statusAndText(words)
 	if err != nil {
 		return d.WrapErr(err)
 	}
@@ -125,7 +126,7 @@ func (f *Error) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if message != nil {
 		f.Message = *message
 	}
-	return noBlock(d)
+	return args.NoBlock(d)
 }
 
 // Interface guards

@@ -11,6 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 )
 
 func init() {
@@ -147,7 +149,7 @@ var errGarbage = errors.New("malformed HTTP response")
 func (f *Garbage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
 	if d.NextArg() {
-		size, err := parseSize(d.Val())
+		size, err := args.ParseSize(d.Val())
 		if err != nil {
 			return d.WrapErr(err)
 		}
@@ -156,7 +158,7 @@ func (f *Garbage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("unexpected argument '%s'", d.Val())
 	}
-	return noBlock(d)
+	return args.NoBlock(d)
 }
 
 // Interface guards

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
@@ -164,19 +165,19 @@ func percentEncode(message string) string {
 //	grpc <code>|<NAME> [<message>]
 func (f *GRPC) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
-	args := d.RemainingArgs()
-	if len(args) < 1 || len(args) > 2 {
+	words := d.RemainingArgs()
+	if len(words) < 1 || len(words) > 2 {
 		return d.ArgErr()
 	}
-	code, err := parseGRPCCode(args[0])
+	code, err := parseGRPCCode(words[0])
 	if err != nil {
 		return d.WrapErr(err)
 	}
 	f.Code = code
-	if len(args) == 2 {
-		f.Message = args[1]
+	if len(words) == 2 {
+		f.Message = words[1]
 	}
-	return noBlock(d)
+	return args.NoBlock(d)
 }
 
 // Interface guards

@@ -12,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 )
 
 func init() {
@@ -89,7 +91,7 @@ func (f *Hang) first() (*Truncate, error) {
 		return nil, nil
 	}
 	if strings.HasSuffix(strings.ToLower(f.After), "b") {
-		size, err := parseSize(f.After)
+		size, err := args.ParseSize(f.After)
 		if err != nil {
 			return nil, fmt.Errorf("bad hang after: %w", err)
 		}
@@ -213,20 +215,20 @@ func (f *Hang) hold(ctx context.Context, began time.Time) error {
 // A size has a unit, such as 64B or 10KiB; `5m` is five minutes.
 func (f *Hang) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
-	args := d.RemainingArgs()
-	if len(args) > 0 {
-		if err := parseArgs(d, args, durationParser(&f.Duration)); err != nil {
+	words := d.RemainingArgs()
+	if len(words) > 0 {
+		if err := args.Parse(d, words, args.DurationParser(&f.Duration)); err != nil {
 			return err
 		}
 		if f.Duration == 0 {
-			return d.Errf("bad hang duration '%s': want more than nothing, or no duration to hang as long as the client stays", args[0])
+			return d.Errf("bad hang duration '%s': want more than nothing, or no duration to hang as long as the client stays", words[0])
 		}
 	}
-	return options(d, "", func(name string) error {
+	return args.Options(d, "", func(name string) error {
 		if name != "after" {
 			return d.Errf("unrecognized option '%s' of hang", name)
 		}
-		return oneArg(d, &f.After)
+		return args.One(d, &f.After)
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/mergepatch"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
@@ -256,14 +257,14 @@ func (f *Patch) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("unexpected argument '%s': the settings of patch stand in a block", d.Val())
 	}
-	return options(d, "header", func(name string) error { return f.unmarshalOption(d, name) })
+	return args.Options(d, "header", func(name string) error { return f.unmarshalOption(d, name) })
 }
 
 func (f *Patch) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	switch name {
 	case "json":
 		var patch string
-		err := oneArg(d, &patch)
+		err := args.One(d, &patch)
 		f.JSON = json.RawMessage(patch)
 		return err
 	case "header":
@@ -272,11 +273,11 @@ func (f *Patch) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		}
 		return f.Headers.UnmarshalCaddyfile(d)
 	case "status":
-		return parseArgs(d, d.RemainingArgs(), f.parseStatus)
+		return args.Parse(d, d.RemainingArgs(), f.parseStatus)
 	case "pad":
-		return parseArgs(d, d.RemainingArgs(), atLeastOneByte(name, &f.Pad))
+		return args.Parse(d, d.RemainingArgs(), atLeastOneByte(name, &f.Pad))
 	case "max_size":
-		return parseArgs(d, d.RemainingArgs(), atLeastOneByte(name, &f.MaxSize))
+		return args.Parse(d, d.RemainingArgs(), atLeastOneByte(name, &f.MaxSize))
 	default:
 		return d.Errf("unrecognized option '%s' of patch", name)
 	}
@@ -297,7 +298,7 @@ func (f *Patch) parseStatus(arg string) error {
 // atLeastOneByte stores a size that is not zero, which means the default.
 func atLeastOneByte(name string, target *int64) func(string) error {
 	return func(arg string) error {
-		size, err := parseSize(arg)
+		size, err := args.ParseSize(arg)
 		switch {
 		case err != nil:
 			return fmt.Errorf("bad patch %s: %w", name, err)

@@ -11,6 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 )
 
 func init() {
@@ -65,7 +67,7 @@ func (Refuse) ServeHTTP(http.ResponseWriter, *http.Request, caddyhttp.Handler) e
 //
 //	refuse
 func (*Refuse) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return wordOnly(d)
+	return args.WordOnly(d)
 }
 
 // Interface guards

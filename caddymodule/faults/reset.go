@@ -9,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 )
 
 func init() {
@@ -63,7 +65,7 @@ var errReset = &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("rea
 //
 //	reset
 func (*Reset) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return wordOnly(d)
+	return args.WordOnly(d)
 }
 
 // Interface guards

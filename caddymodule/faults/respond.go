@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
@@ -294,35 +295,35 @@ func (f *Respond) statusLine(r *http.Request, repl *caddy.Replacer) *StatusLine 
 // As with Caddy's respond directive the body may also come first.
 func (f *Respond) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
-	args := d.RemainingArgs()
-	if len(args) > 2 {
-		return d.Errf("unexpected argument '%s' behind status and body", args[2])
+	words := d.RemainingArgs()
+	if len(words) > 2 {
+		return d.Errf("unexpected argument '%s' behind status and body", words[2])
 	}
-	code, body, err := statusAndText(args)
+	code, body, err := statusAndText(words)
 	if err != nil {
 		return d.WrapErr(err)
 	}
 	f.Family, f.StatusCode, f.Body = code.family, code.code, body
-	return options(d, "header", func(name string) error { return f.unmarshalOption(d, name) })
+	return args.Options(d, "header", func(name string) error { return f.unmarshalOption(d, name) })
 }
 
 func (f *Respond) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	switch name {
 	case "reason":
 		f.Reason = new(string)
-		return textArg(d, f.Reason)
+		return args.Text(d, f.Reason)
 	case "body":
 		if f.Body != nil {
 			return d.Err("body already specified")
 		}
 		f.Body = new(string)
-		return textArg(d, f.Body)
+		return args.Text(d, f.Body)
 	case "body_file":
-		return oneArg(d, &f.BodyFile)
+		return args.One(d, &f.BodyFile)
 	case "content_type":
-		return oneArg(d, &f.ContentType)
+		return args.One(d, &f.ContentType)
 	case "format":
-		return oneArg(d, &f.Format)
+		return args.One(d, &f.Format)
 	case "header":
 		if f.Headers == nil {
 			f.Headers = new(HeaderOps)
@@ -330,7 +331,7 @@ func (f *Respond) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		return f.Headers.UnmarshalCaddyfile(d)
 	case "close":
 		f.Close = true
-		return noArgs(d)
+		return args.None(d)
 	default:
 		return d.Errf("unrecognized option '%s' of respond", name)
 	}

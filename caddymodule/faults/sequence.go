@@ -9,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 )
 
 func init() {
@@ -156,7 +158,7 @@ func (f *Sequence) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.Errf("bad mode '%s' of sequence: want once or loop", d.Val())
 		}
 	}
-	if err := noArgs(d); err != nil {
+	if err := args.None(d); err != nil {
 		return err
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -177,7 +179,7 @@ func (f *Sequence) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (f *Sequence) unmarshalLine(d *caddyfile.Dispenser) (Draft, error) {
 	switch d.Val() {
 	case passWord:
-		return Draft{}, noArgs(d)
+		return Draft{}, args.None(d)
 	case "step":
 		return unmarshalStep(d)
 	default:

@@ -9,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 )
 
 func init() {
@@ -175,24 +177,24 @@ func (b *slowBody) Read(p []byte) (int, error) { return slowRead(b.pace, b.out, 
 // slow instead of the reply's.
 func (f *Throttle) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
-	args := d.RemainingArgs()
+	words := d.RemainingArgs()
 	switch {
-	case len(args) > 1:
-		return d.Errf("unexpected argument '%s'", args[1])
-	case len(args) == 1:
-		rate, err := parseRate(args[0])
+	case len(words) > 1:
+		return d.Errf("unexpected argument '%s'", words[1])
+	case len(words) == 1:
+		rate, err := args.ParseRate(words[0])
 		if err == nil && rate == 0 {
-			err = fmt.Errorf("bad rate '%s': want more than 0", args[0])
+			err = fmt.Errorf("bad rate '%s': want more than 0", words[0])
 		}
 		if err != nil {
 			return d.WrapErr(err)
 		}
 		f.BytesPerSecond = rate
 	}
-	if err := options(d, "", func(name string) error { return f.unmarshalOption(d, name) }); err != nil {
+	if err := args.Options(d, "", func(name string) error { return f.unmarshalOption(d, name) }); err != nil {
 		return err
 	}
-	if len(args) == 0 {
+	if len(words) == 0 {
 		return d.WrapErr(errors.New("throttle needs a rate such as 64KiB/s"))
 	}
 	return nil
@@ -201,13 +203,13 @@ func (f *Throttle) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (f *Throttle) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	switch name {
 	case "after":
-		return parseArgs(d, d.RemainingArgs(), sizeParser(&f.After))
+		return args.Parse(d, d.RemainingArgs(), args.SizeParser(&f.After))
 	case directionRequest, directionBoth:
 		if f.Direction != "" {
 			return d.Errf("throttle has both '%s' and '%s'", f.Direction, name)
 		}
 		f.Direction = name
-		return noArgs(d)
+		return args.None(d)
 	default:
 		return d.Errf("unrecognized option '%s' of throttle", name)
 	}

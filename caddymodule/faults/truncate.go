@@ -10,6 +10,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 )
 
 func init() {
@@ -173,28 +175,28 @@ func partOf(length int64, percent float64) int64 {
 // with `after` is needed.
 func (f *Truncate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
-	args := d.RemainingArgs()
-	if len(args) > 0 && !isEnd(args[0]) {
-		if err := f.parseLimit(args[0]); err != nil {
+	words := d.RemainingArgs()
+	if len(words) > 0 && !isEnd(words[0]) {
+		if err := f.parseLimit(words[0]); err != nil {
 			return d.WrapErr(err)
 		}
-		if len(args) > 1 && strings.ContainsAny(args[1][:min(1, len(args[1]))], "0123456789") {
-			return d.Errf("truncate has both '%s' and '%s'", args[0], args[1])
+		if len(words) > 1 && strings.ContainsAny(words[1][:min(1, len(words[1]))], "0123456789") {
+			return d.Errf("truncate has both '%s' and '%s'", words[0], words[1])
 		}
-		args = args[1:]
+		words = words[1:]
 	}
-	if len(args) > 0 {
-		f.End = args[0]
-		args = args[1:]
+	if len(words) > 0 {
+		f.End = words[0]
+		words = words[1:]
 	}
-	if len(args) > 0 {
-		return d.Errf("unexpected argument '%s'", args[0])
+	if len(words) > 0 {
+		return d.Errf("unexpected argument '%s'", words[0])
 	}
-	return options(d, "", func(name string) error {
+	return args.Options(d, "", func(name string) error {
 		if name != "after" {
 			return d.Errf("unrecognized option '%s' of truncate", name)
 		}
-		return parseArgs(d, d.RemainingArgs(), aboveZero("truncate after", &f.After))
+		return args.Parse(d, d.RemainingArgs(), args.AboveZero("truncate after", &f.After))
 	})
 }
 
@@ -203,11 +205,11 @@ func isEnd(word string) bool { return word == endClose || word == endReset || wo
 // parseLimit reads a size or a percentage.
 func (f *Truncate) parseLimit(arg string) error {
 	if strings.HasSuffix(arg, "%") {
-		percent, err := parsePercent(arg)
+		percent, err := args.ParsePercent(arg)
 		f.Percent = &percent
 		return err
 	}
-	size, err := parseSize(arg)
+	size, err := args.ParseSize(arg)
 	f.Bytes = &size
 	return err
 }

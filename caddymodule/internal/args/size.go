@@ -1,4 +1,4 @@
-package faults
+package args
 
 import (
 	"fmt"
@@ -9,9 +9,9 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// parseSize reads a size in bytes. The unit is asked for: a bare number may be
+// ParseSize reads a size in bytes. The unit is asked for: a bare number may be
 // meant in anything, and `5m` is a duration.
-func parseSize(arg string) (int64, error) {
+func ParseSize(arg string) (int64, error) {
 	number := strings.TrimRight(arg, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 	unit := arg[len(number):]
 	if _, err := strconv.ParseFloat(number, 64); err != nil || strings.Contains(number, "_") {
@@ -33,29 +33,29 @@ func parseSize(arg string) (int64, error) {
 	return int64(size), nil
 }
 
-// sizeParser stores a size.
-func sizeParser(target *int64) func(string) error {
+// SizeParser stores a size.
+func SizeParser(target *int64) func(string) error {
 	return func(arg string) (err error) {
-		*target, err = parseSize(arg)
+		*target, err = ParseSize(arg)
 		return err
 	}
 }
 
-// parseRate reads a size per second.
-func parseRate(arg string) (int64, error) {
+// ParseRate reads a size per second.
+func ParseRate(arg string) (int64, error) {
 	size, ok := strings.CutSuffix(arg, "/s")
 	if !ok {
 		return 0, fmt.Errorf("bad rate '%s': want a size per second, such as 64KiB/s", arg)
 	}
-	rate, err := parseSize(size)
+	rate, err := ParseSize(size)
 	if err != nil {
 		return 0, fmt.Errorf("bad rate '%s': %w", arg, err)
 	}
 	return rate, nil
 }
 
-// parsePercent reads a number with a percent sign.
-func parsePercent(arg string) (float64, error) {
+// ParsePercent reads a number with a percent sign.
+func ParsePercent(arg string) (float64, error) {
 	number, ok := strings.CutSuffix(arg, "%")
 	percent, err := strconv.ParseFloat(number, 64)
 	if !ok || err != nil {

@@ -1,4 +1,4 @@
-package faults
+package args
 
 import (
 	"strings"
@@ -9,7 +9,7 @@ func TestParseSize(t *testing.T) {
 	for arg, want := range map[string]int64{
 		"0B": 0, "1B": 1, "10KiB": 10240, "10kb": 10000, "1.5MiB": 1572864, "1MB": 1e6, "8000PiB": 8000 << 50,
 	} {
-		if got, err := parseSize(arg); err != nil || got != want {
+		if got, err := ParseSize(arg); err != nil || got != want {
 			t.Errorf("%s: got %d, error %v, want %d", arg, got, err, want)
 		}
 	}
@@ -18,7 +18,7 @@ func TestParseSize(t *testing.T) {
 		"ten": "want one such as", "-1B": "negative", "8EiB": "too large", "999999999EB": "too large", "1e3B": "want one such as",
 		"1_0B": "want one such as", "10xb": "want one such as", "nanB": "want one such as", "{env.X}": "want one such as",
 	} {
-		if got, err := parseSize(arg); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "'"+arg+"'") {
+		if got, err := ParseSize(arg); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "'"+arg+"'") {
 			t.Errorf("%s: got %d, error %v, want %q", arg, got, err, want)
 		}
 	}
