@@ -16,7 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 // getJournal lists the last injected faults, or follows them live for a client
@@ -159,7 +159,7 @@ func serverEnd(r *http.Request) context.Context {
 		cancel()
 	}
 	srv.RegisterOnShutdown(end)
-	if faults.ShutsDown(srv) { // it may have told everybody already
+	if wire.ShutsDown(srv) { // it may have told everybody already
 		end()
 	}
 	return fresh

@@ -6,9 +6,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 func init() {
@@ -126,7 +126,7 @@ func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.
 // recordedSize is the size of the reply's body where Caddy records it, for the
 // access log or for metrics.
 func recordedSize(w http.ResponseWriter) (size int) {
-	for ; w != nil; w = faults.Unwrap(w) {
+	for ; w != nil; w = wire.Unwrap(w) {
 		if recorder, ok := w.(caddyhttp.ResponseRecorder); ok {
 			size = recorder.Size()
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 // hold asks the upstream and lets a rule of phase response fire on the head of
@@ -148,7 +149,7 @@ func (hw *heldWriter) withoutHead(err error) error {
 // may come from a goroutine of the upstream's transport.
 func (hw *heldWriter) WriteHeader(code int) {
 	switch {
-	case faults.Interim(code):
+	case wire.Interim(code):
 		hw.ResponseWriter.WriteHeader(code)
 	case hw.replaced:
 	case hw.out != nil:
@@ -272,5 +273,5 @@ var (
 	_ http.ResponseWriter = (*heldWriter)(nil)
 	_ io.ReaderFrom       = (*heldWriter)(nil)
 	_ http.Hijacker       = (*heldWriter)(nil)
-	_ faults.Holder       = (*heldWriter)(nil)
+	_ wire.Holder         = (*heldWriter)(nil)
 )

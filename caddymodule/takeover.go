@@ -4,7 +4,7 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 // A loan is the body of a request that an upstream reads while faults of phase
@@ -23,7 +23,7 @@ func lendBody(w http.ResponseWriter, r *http.Request) loan {
 	if r.ContentLength == 0 || r.Body == nil {
 		return loan{r.Body, r.Body, w, func() {}}
 	}
-	original, lent := r.Body, faults.LendBody(r)
+	original, lent := r.Body, wire.LendBody(r)
 	if r.ProtoMajor == 1 {
 		return loan{lent, lent.Rest(), lent.TakeOver(w), func() {}}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 func init() {
@@ -50,7 +51,7 @@ func (Close) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handl
 	if r.ProtoMajor == 1 {
 		// a socket that is closed with unread bytes in it answers with a
 		// RST, which would make this the other fault
-		closeInOrder(w, r)
+		wire.CloseInOrder(w, r)
 	}
 	panic(http.ErrAbortHandler)
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 const (
@@ -24,7 +26,7 @@ const (
 // A cutter is the shaper of one truncated reply.
 type cutter struct {
 	f      *Truncate
-	pause  pause // between the place of the cut and the end; nil for none
+	pause  wire.Pause // between the place of the cut and the end; nil for none
 	out    *outlet
 	cancel context.CancelFunc // makes the sender stop
 
@@ -208,9 +210,9 @@ func (c *cutter) finish(w http.ResponseWriter, r *http.Request) error {
 	case c.f.End == endClean:
 		return nil
 	case r.ProtoMajor == 1 && c.f.End == endReset:
-		resetConn(w)
+		wire.ResetConn(w)
 	case r.ProtoMajor == 1:
-		closeInOrder(w, r)
+		wire.CloseInOrder(w, r)
 	case r.ProtoMajor == 3:
 		_ = c.out.hit.Wait(r.Context(), quicGrace)
 	}
@@ -226,8 +228,8 @@ func (c *cutter) wait(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.ProtoMajor == 1 {
 		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-			dropInput(r.Context(), conn, c.pause)
-			lingerAfter(conn, r)
+			wire.DropInput(r.Context(), conn, c.pause)
+			wire.LingerAfter(conn, r)
 			panic(http.ErrAbortHandler)
 		}
 	}
@@ -270,7 +272,7 @@ func (c *cutter) endConn(conn net.Conn) error {
 	case c.pause != nil:
 		return conn.SetDeadline(time.Unix(1, 0))
 	case c.f.End == endReset:
-		resetConn(hijackable{conn})
+		wire.ResetConn(wire.Hijackable{Conn: conn})
 		return nil
 	default:
 		return conn.Close()
@@ -281,7 +283,7 @@ func (c *cutter) endConn(conn net.Conn) error {
 func (c *cutter) finishConn(r *http.Request) {
 	if c.pause != nil {
 		defer c.conn.Close()
-		dropInput(r.Context(), c.conn, c.pause)
+		wire.DropInput(r.Context(), c.conn, c.pause)
 	}
 }
 
@@ -293,7 +295,7 @@ func CutShort(w http.ResponseWriter) bool {
 
 // hasCut reports whether such a cutter has cut the reply on the way through w.
 func hasCut(w http.ResponseWriter, such func(*cutter) bool) bool {
-	for ; w != nil; w = Unwrap(w) {
+	for ; w != nil; w = wire.Unwrap(w) {
 		if sw, ok := w.(*shapeWriter); ok {
 			if c, ok := sw.shaper.(*cutter); ok && such(c) && c.isCut() {
 				return true

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 func init() {
@@ -39,7 +40,7 @@ type Error struct {
 	Message string `json:"message,omitempty"`
 
 	message text.Text
-	line    *StatusLine
+	line    *wire.StatusLine
 }
 
 // CaddyModule returns the Caddy module information.
@@ -60,7 +61,7 @@ func (f *Error) Provision(caddy.Context) error {
 		f.Message = code.Name
 	}
 	f.message = text.New(f.Message, text.EscapeNone)
-	f.line = NewStatusLine(f.StatusCode, code.Name)
+	f.line = wire.NewStatusLine(f.StatusCode, code.Name)
 	return nil
 }
 
@@ -89,7 +90,7 @@ func (f *Error) Untrusted(*Limits) error {
 // ServeHTTP returns the error.
 func (f *Error) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	f.line.Arm(r) // for whoever writes the status in the end
-	closeIfExpected(w, r)
+	wire.CloseIfExpected(w, r)
 	uncache(w.Header()) // unless the error routes know better
 	return f.handlerError(r)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 func init() {
@@ -87,7 +88,7 @@ func (f *Garbage) send(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	defer lingerAfter(conn, r)
+	defer wire.LingerAfter(conn, r)
 	hit := HitFrom(r.Context())
 	done := make(chan struct{})
 	defer close(done)
@@ -102,9 +103,9 @@ func (f *Garbage) send(w http.ResponseWriter, r *http.Request) {
 	if f.Bytes != nil {
 		size = *f.Bytes
 	}
-	var limits writeLimits
+	var limits wire.WriteLimits
 	if srv, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok {
-		limits = writeTimeouts(srv, r)
+		limits = wire.WriteTimeouts(srv, r)
 	}
 	writeNoise(conn, hit.Rand(), size, limits)
 }
@@ -113,7 +114,7 @@ func (f *Garbage) send(w http.ResponseWriter, r *http.Request) {
 const noisePiece = 4 << 10
 
 // writeNoise sends random bytes in pieces, until somebody has had enough.
-func writeNoise(conn net.Conn, random *rand.Rand, size int64, limits writeLimits) {
+func writeNoise(conn net.Conn, random *rand.Rand, size int64, limits wire.WriteLimits) {
 	buf := make([]byte, min(size, noisePiece)+8) // room for the last number
 	for first := true; size > 0; first = false {
 		piece := buf[:min(size, noisePiece)]
@@ -123,7 +124,7 @@ func writeNoise(conn net.Conn, random *rand.Rand, size int64, limits writeLimits
 		if first {
 			piece[0] |= 0x80 // no ASCII: neither HTTP/ nor an empty line before it
 		}
-		if conn.SetWriteDeadline(limits.next()) != nil {
+		if conn.SetWriteDeadline(limits.Next()) != nil {
 			return
 		}
 		if _, err := conn.Write(piece); err != nil {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 // noiseOf is what a hit sends over HTTP/1.
@@ -21,7 +23,7 @@ func noiseOf(t *testing.T, line string, hit *Hit) []byte {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		got := endingOf(f, hijackable{inside}, r.WithContext(WithHit(t.Context(), hit)), notCalled(t))
+		got := endingOf(f, wire.Hijackable{Conn: inside}, r.WithContext(WithHit(t.Context(), hit)), notCalled(t))
 		if !got.aborted {
 			t.Errorf("got %+v, want an abort", got)
 		}
@@ -81,7 +83,7 @@ func TestGarbageEnded(t *testing.T) {
 	r := request(http.MethodGet)
 	r = r.WithContext(WithHit(t.Context(), &Hit{Ended: ended}))
 	done := make(chan ending)
-	go func() { done <- endingOf(f, hijackable{inside}, r, notCalled(t)) }()
+	go func() { done <- endingOf(f, wire.Hijackable{Conn: inside}, r, notCalled(t)) }()
 	if _, err := io.ReadFull(client, make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}

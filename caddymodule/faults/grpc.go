@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 func init() {
@@ -128,7 +129,7 @@ func (f *GRPC) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Han
 		return err
 	}
 	shield.raise() // the message may be a stranger's
-	closeIfExpected(w, r)
+	wire.CloseIfExpected(w, r)
 	if len(body) > 0 {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 func init() {
@@ -146,9 +147,9 @@ func (f *Hang) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 			return f.holdConn(conn, r, began)
 		}
 	}
-	body := dropBody(w, r)
-	err := f.hold(body.ctx, began)
-	if timedOut := body.stop(); err != nil && !timedOut {
+	body := wire.DropBody(w, r)
+	err := f.hold(body.Ctx, began)
+	if timedOut := body.Stop(); err != nil && !timedOut {
 		return caddyhttp.Error(statusClientClosed, err)
 	}
 	panic(http.ErrAbortHandler)
@@ -157,9 +158,9 @@ func (f *Hang) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 // holdConn holds a request whose connection has been taken over. A delay further
 // out that holds the reply may have waited for that: its time counts.
 func (f *Hang) holdConn(conn net.Conn, r *http.Request, began time.Time) (err error) {
-	conn = innermostConn(conn, 0)
-	dropInput(r.Context(), conn, func(ctx context.Context) { err = f.hold(ctx, began) })
-	lingerAfter(conn, r)
+	conn = wire.InnermostConn(conn, 0)
+	wire.DropInput(r.Context(), conn, func(ctx context.Context) { err = f.hold(ctx, began) })
+	wire.LingerAfter(conn, r)
 	if err != nil {
 		return caddyhttp.Error(statusClientClosed, err)
 	}

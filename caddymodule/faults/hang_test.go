@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 func TestHang(t *testing.T) {
@@ -68,13 +70,13 @@ func TestHang(t *testing.T) {
 // slowHijacker hands its connection over late, as a delay does that holds the
 // reply.
 type slowHijacker struct {
-	hijackable
+	wire.Hijackable
 	late time.Duration
 }
 
 func (s slowHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	time.Sleep(s.late)
-	return s.hijackable.Hijack()
+	return s.Hijackable.Hijack()
 }
 
 // Over HTTP/1 it takes the connection over and looks there for the client, but
@@ -112,7 +114,7 @@ func TestHangTakesOver(t *testing.T) {
 				if tt.cancelled {
 					cancel()
 				}
-				got := endingOf(f, slowHijacker{hijackable{conn}, tt.late}, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil), notCalled(t))
+				got := endingOf(f, slowHijacker{wire.Hijackable{Conn: conn}, tt.late}, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil), notCalled(t))
 				he, _ := errors.AsType[caddyhttp.HandlerError](got.err)
 				if got.took != tt.took || he.StatusCode != tt.status || got.aborted != (tt.status == 0) {
 					t.Errorf("got %+v, want status %d after %v", got, tt.status, tt.took)

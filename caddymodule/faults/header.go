@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 // HeaderOps changes the header fields of a reply: it deletes, then sets, then
@@ -138,7 +139,7 @@ func (fs *fields) addField(name, value string) {
 }
 
 func (fs *fields) field(name, value string) field {
-	t := text.New(value, cleanField)
+	t := text.New(value, wire.CleanField)
 	fs.static = fs.static && t.Static()
 	return field{http.CanonicalHeaderKey(name), t}
 }

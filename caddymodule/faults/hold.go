@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 // serveHeld calls next and lets nothing of the reply out before the wait,
@@ -82,7 +84,7 @@ func (hw *holdWriter) release() error {
 
 // WriteHeader lets interim heads through and holds the final one.
 func (hw *holdWriter) WriteHeader(code int) {
-	if Interim(code) || hw.release() == nil {
+	if wire.Interim(code) || hw.release() == nil {
 		hw.ResponseWriter.WriteHeader(code)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 // letOut sends what is held on the way to the client of a reply that is about
@@ -16,7 +18,7 @@ import (
 func letOut(w http.ResponseWriter, bodySent bool) error {
 	var recorded *bytes.Buffer
 	flushed := w
-	for outer := w; outer != nil; outer = Unwrap(outer) {
+	for outer := w; outer != nil; outer = wire.Unwrap(outer) {
 		switch held := outer.(type) {
 		case *patchWriter:
 			held.breakOff()
@@ -29,7 +31,7 @@ func letOut(w http.ResponseWriter, bodySent bool) error {
 				_ = held.WriteResponse() // what is wrong shows in the flush
 				recorded = buf
 			}
-			flushed = Unwrap(outer) // it keeps flushes, too
+			flushed = wire.Unwrap(outer) // it keeps flushes, too
 		case io.Closer:
 			if !bodySent {
 				_ = held.Close()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 func init() {
@@ -42,7 +43,7 @@ type Malformed struct {
 	// 304). Default: 200.
 	StatusCode int `json:"status_code,omitempty" zero:"default"`
 
-	line *StatusLine
+	line *wire.StatusLine
 }
 
 // CaddyModule returns the Caddy module information.
@@ -59,7 +60,7 @@ func (f *Malformed) Provision(caddy.Context) error {
 		f.StatusCode = http.StatusOK
 	}
 	code, _ := status.Find("", f.StatusCode)
-	f.line = NewStatusLine(f.StatusCode, code.Name)
+	f.line = wire.NewStatusLine(f.StatusCode, code.Name)
 	return nil
 }
 
@@ -97,7 +98,7 @@ func (*Malformed) Untrusted(*Limits) error { return nil }
 // ServeHTTP writes the head and breaks off.
 func (f *Malformed) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	f.line.Arm(r)
-	closeIfExpected(w, r)
+	wire.CloseIfExpected(w, r)
 	h := w.Header()
 	uncache(h)
 	h.Set("Content-Type", "application/json") // for clients that look at it before they read on
@@ -114,7 +115,7 @@ func (f *Malformed) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhtt
 			if r.Method != http.MethodHead {
 				_, _ = io.WriteString(conn, brokenChunk)
 			}
-			lingerAfter(conn, r)
+			wire.LingerAfter(conn, r)
 		}
 	}
 	panic(http.ErrAbortHandler)

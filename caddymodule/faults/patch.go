@@ -18,6 +18,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/mergepatch"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 func init() {
@@ -68,7 +69,7 @@ type Patch struct {
 	MaxSize int64 `json:"max_size,omitempty" zero:"default"`
 
 	fields fields
-	line   *StatusLine
+	line   *wire.StatusLine
 	logger *zap.Logger
 }
 
@@ -88,7 +89,7 @@ func (f *Patch) Provision(ctx caddy.Context) error {
 	f.fields = f.Headers.prepare()
 	if f.StatusCode != 0 {
 		code, _ := status.Find("", f.StatusCode)
-		f.line = NewStatusLine(f.StatusCode, code.Name)
+		f.line = wire.NewStatusLine(f.StatusCode, code.Name)
 	}
 	return nil
 }

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 // answer is an upstream that replies with a body of a type; fields are more of
@@ -230,7 +232,7 @@ func TestPatchClientLeaves(t *testing.T) {
 	f := parse(t, new(Patch), "patch {\n json `{}`\n}")
 	err := f.ServeHTTP(w, request(http.MethodGet).WithContext(ctx), caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		defer leave()
-		if !holdsReply(w) {
+		if !wire.HoldsReply(w) {
 			t.Error("a reply may go past the writer before the head")
 		}
 		return answer(200, "application/json", `{"a": 1}`)(w, r)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 // A patchWriter changes one reply on its way. It keeps the reply until it is
@@ -49,7 +50,7 @@ const (
 // the upstream's transport and touches no state.
 func (pw *patchWriter) WriteHeader(code int) {
 	switch {
-	case Interim(code):
+	case wire.Interim(code):
 		pw.ResponseWriter.WriteHeader(code)
 	case pw.state == patchBegins:
 		pw.begin(code)
@@ -291,5 +292,5 @@ var (
 	_ http.ResponseWriter = (*patchWriter)(nil)
 	_ io.ReaderFrom       = (*patchWriter)(nil)
 	_ http.Hijacker       = (*patchWriter)(nil)
-	_ Holder              = (*patchWriter)(nil)
+	_ wire.Holder         = (*patchWriter)(nil)
 )

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 func init() {
@@ -48,7 +49,7 @@ func (Reset) Untrusted(*Limits) error { return nil }
 // ServeHTTP resets the connection, or over HTTP/2 and 3 the stream.
 func (Reset) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if r.ProtoMajor == 1 {
-		resetConn(w)
+		wire.ResetConn(w)
 	}
 	panic(http.ErrAbortHandler)
 }

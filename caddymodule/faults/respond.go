@@ -15,6 +15,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 func init() {
@@ -84,7 +85,7 @@ type Respond struct {
 
 	code    status.Code
 	reason  text.Text
-	line    *StatusLine // of a reason without placeholders
+	line    *wire.StatusLine // of a reason without placeholders
 	fields  fields
 	content []content // what Accept chooses from; mostly one
 	static  bool      // no text has a placeholder
@@ -104,15 +105,15 @@ func (f *Respond) Provision(caddy.Context) error {
 		return err
 	}
 	code, known := status.Find(f.Family, f.StatusCode)
-	f.code, f.reason = code, text.New(code.Name, cleanField)
+	f.code, f.reason = code, text.New(code.Name, wire.CleanField)
 	if f.Reason != nil {
-		f.reason = text.New(*f.Reason, cleanField)
+		f.reason = text.New(*f.Reason, wire.CleanField)
 		if !known && f.reason.Static() && *f.Reason != "" {
 			f.code.Name = *f.Reason // the best name there is for it
 		}
 	}
 	if f.reason.Static() {
-		f.line = NewStatusLine(f.StatusCode, f.reason.Raw)
+		f.line = wire.NewStatusLine(f.StatusCode, f.reason.Raw)
 	}
 	if err := f.provisionContent(); err != nil {
 		return err
@@ -161,7 +162,7 @@ func (f *Respond) Validate() error {
 		}
 	}
 	if f.Reason != nil {
-		if err := validReason(*f.Reason); err != nil {
+		if err := wire.ValidReason(*f.Reason); err != nil {
 			return fmt.Errorf("bad reason %q: %w", *f.Reason, err)
 		}
 	}
@@ -216,7 +217,7 @@ func (f *Respond) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	if f.Close && r.ProtoMajor < 3 { // HTTP/3 clients refuse a reply with that field
 		h.Set("Connection", "close")
 	}
-	closeIfExpected(w, r)
+	wire.CloseIfExpected(w, r)
 	if len(body) >= autoLength || len(body) > 0 && holds {
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
@@ -259,7 +260,7 @@ func (f *Respond) compose(h http.Header, r *http.Request) (repl *caddy.Replacer,
 const autoLength = 2048
 
 // send writes the reply, with its reason phrase on HTTP/1.
-func (f *Respond) send(w http.ResponseWriter, r *http.Request, line *StatusLine, body []byte) error {
+func (f *Respond) send(w http.ResponseWriter, r *http.Request, line *wire.StatusLine, body []byte) error {
 	if line != nil && !line.Arm(r) {
 		if done, err := line.HandBack(w, r, body); done {
 			return err
@@ -273,11 +274,11 @@ func (f *Respond) send(w http.ResponseWriter, r *http.Request, line *StatusLine,
 }
 
 // statusLine is the line to ask for, nil where net/http's own will do.
-func (f *Respond) statusLine(r *http.Request, repl *caddy.Replacer) *StatusLine {
+func (f *Respond) statusLine(r *http.Request, repl *caddy.Replacer) *wire.StatusLine {
 	if r.ProtoMajor != 1 || f.reason.Static() {
 		return f.line
 	}
-	return NewStatusLine(f.StatusCode, f.reason.Fill(repl))
+	return wire.NewStatusLine(f.StatusCode, f.reason.Fill(repl))
 }
 
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 // noLength is the reason of a reply that passed because it does not say how
@@ -122,7 +124,7 @@ func serveShaped(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler,
 // WriteHeader shows the final head to the shaper. An interim one may come from
 // a goroutine of the upstream's transport and touches no state.
 func (sw *shapeWriter) WriteHeader(code int) {
-	if Interim(code) {
+	if wire.Interim(code) {
 		sw.ResponseWriter.WriteHeader(code)
 		return
 	}
@@ -272,6 +274,6 @@ var (
 	_ http.ResponseWriter = (*shapeWriter)(nil)
 	_ io.ReaderFrom       = (*shapeWriter)(nil)
 	_ http.Hijacker       = (*shapeWriter)(nil)
-	_ Holder              = (*shapeWriter)(nil)
+	_ wire.Holder         = (*shapeWriter)(nil)
 	_ net.Conn            = (*shapedConn)(nil)
 )

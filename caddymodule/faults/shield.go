@@ -9,6 +9,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 // TemplatesID is the module that executes replies as templates.
@@ -37,10 +39,10 @@ func newShield(w http.ResponseWriter) (shield, error) {
 // lookOut is newShield and holdsReply on one way, for a reply with this status.
 func lookOut(w http.ResponseWriter, code int) (s shield, holds bool, err error) {
 	last := w
-	for ; w != nil; w = Unwrap(w) {
+	for ; w != nil; w = wire.Unwrap(w) {
 		last = w
 		switch on := w.(type) {
-		case Holder:
+		case wire.Holder:
 			holds = holds || on.HoldsReply()
 		case caddyhttp.ResponseRecorder:
 			if on.Buffer() == nil || !recorderOfTemplates().is(on) {
@@ -184,7 +186,7 @@ func tryRecorder(directive caddy.Module) (kind recorderKind) {
 		kind = learnRecorder(w)
 		return looked
 	}
-	if err := handler.ServeHTTP(hijackable{}, new(http.Request), caddyhttp.HandlerFunc(look)); !errors.Is(err, looked) {
+	if err := handler.ServeHTTP(wire.Hijackable{}, new(http.Request), caddyhttp.HandlerFunc(look)); !errors.Is(err, looked) {
 		return recorderKind{}
 	}
 	return kind
@@ -229,7 +231,7 @@ func (k recorderKind) includes(last http.ResponseWriter) bool {
 
 // askers is a writer that notes who reads its header.
 type askers struct {
-	hijackable
+	wire.Hijackable
 	last string
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 func init() {
@@ -120,10 +121,10 @@ func (f *Truncate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 
 // cut calls next and ends its reply early; where the reply ends it pauses, if
 // there is a pause, before the client is told.
-func (f *Truncate) cut(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, pause pause) (err error) {
+func (f *Truncate) cut(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, pause wire.Pause) (err error) {
 	c, upstream := &cutter{f: f, pause: pause, closes: !r.ProtoAtLeast(1, 1)}, r
 	if pause != nil && r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody {
-		lent := LendBody(r)
+		lent := wire.LendBody(r)
 		upstream = r.WithContext(r.Context())
 		upstream.Body = lent
 		w = lent.TakeOver(w)

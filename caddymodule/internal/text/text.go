@@ -108,6 +108,7 @@ func LooksLikeJSON(body string) bool {
 	return loc[0] != 0 // else the brace is the placeholder's own
 }
 
+// EscapeNone returns s as it is.
 func EscapeNone(s string) string { return s }
 
 // escapeJSON makes s the inside of a JSON string.

@@ -1,4 +1,4 @@
-package faults
+package wire
 
 import (
 	"bytes"
@@ -81,18 +81,18 @@ func TestReason(t *testing.T) {
 		{"ok\x1b[31m", "ok [31m", "0x1b at offset 2"},
 	}
 	for _, tt := range tests {
-		err := validReason(tt.reason)
+		err := ValidReason(tt.reason)
 		if (err == nil) != (tt.bad == "") || err != nil && !strings.Contains(err.Error(), tt.bad) {
 			t.Errorf("validReason(%q) = %v, want %q", tt.reason, err, tt.bad)
 		}
-		if got := cleanField(tt.reason); got != tt.clean {
+		if got := CleanField(tt.reason); got != tt.clean {
 			t.Errorf("cleanField(%q) = %q, want %q", tt.reason, got, tt.clean)
 		}
-		if err := validReason(cleanField(tt.reason)); err != nil {
+		if err := ValidReason(CleanField(tt.reason)); err != nil {
 			t.Errorf("cleaned reason is refused: %v", err)
 		}
 	}
-	if n := testing.AllocsPerRun(100, func() { cleanField("User Not Local, as ever") }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { CleanField("User Not Local, as ever") }); n != 0 {
 		t.Errorf("cleanField of a clean text allocates %v times", n)
 	}
 }

@@ -1,4 +1,4 @@
-package faults
+package wire
 
 import (
 	"bytes"
@@ -126,7 +126,7 @@ func sameReply(handsBack bool) http.HandlerFunc {
 	line := &StatusLine{code: 551, from: native, to: native}
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Request", fmt.Sprintf("%s %.100s %s", r.Method, r.RequestURI, r.Proto))
-		closeIfExpected(w, r)
+		CloseIfExpected(w, r)
 		if handsBack {
 			if done, _ := line.HandBack(w, r, []byte(mailBody)); done {
 				return

@@ -1,4 +1,4 @@
-package faults
+package wire
 
 import (
 	"bufio"
@@ -802,38 +802,5 @@ func BenchmarkHandBack(b *testing.B) {
 				c.reply("GET")
 			}
 		})
-	}
-}
-
-// A client that expects to be told to go on may hold back its body for good:
-// every fault that answers must let it go.
-func TestExpectedReplyCloses(t *testing.T) {
-	kinds := []Fault{
-		parse(t, new(Respond), "respond 551"),
-		parse(t, new(Respond), "respond 404"),
-		parse(t, new(Error), "error"),
-		parse(t, new(GRPC), "grpc UNAVAILABLE"),
-	}
-	for _, f := range kinds {
-		for _, tt := range []struct {
-			major, minor int
-			length       int64
-			want         string
-		}{
-			{1, 1, 5, "close"},
-			{1, 1, -1, "close"},
-			{1, 1, 0, ""},
-			{1, 0, 5, ""}, // which knows no 100
-			{2, 0, 5, ""},
-			{3, 0, 5, ""},
-		} {
-			r := request(http.MethodPost, "Expect", "100-Continue")
-			r.ProtoMajor, r.ProtoMinor, r.ContentLength = tt.major, tt.minor, tt.length
-			w := httptest.NewRecorder()
-			_ = f.ServeHTTP(w, r, notCalled(t))
-			if got := w.Header().Get("Connection"); got != tt.want {
-				t.Errorf("%s, HTTP/%d.%d, body of %d bytes: got Connection %q, want %q", Kind(f), tt.major, tt.minor, tt.length, got, tt.want)
-			}
-		}
 	}
 }

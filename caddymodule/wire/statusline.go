@@ -1,4 +1,4 @@
-package faults
+package wire
 
 import (
 	"bytes"
@@ -43,9 +43,9 @@ func NewStatusLine(code int, reason string) *StatusLine {
 	}
 }
 
-// validReason reports why reason cannot be a reason phrase. RFC 9112 section 4
+// ValidReason reports why reason cannot be a reason phrase. RFC 9112 section 4
 // allows tab, space, visible ASCII and bytes from 0x80; an empty one is valid.
-func validReason(reason string) error {
+func ValidReason(reason string) error {
 	for i := range len(reason) {
 		if !reasonByte(reason[i]) {
 			return fmt.Errorf("byte 0x%02x at offset %d cannot stand in a status line", reason[i], i)
@@ -54,10 +54,10 @@ func validReason(reason string) error {
 	return nil
 }
 
-// cleanField returns a text for the status line or a header field, known only
+// CleanField returns a text for the status line or a header field, known only
 // when the request is there, with a space for each byte that cannot stand in
 // either: the rule for both is the same (RFC 9110 section 5.5).
-func cleanField(text string) string {
+func CleanField(text string) string {
 	if !strings.ContainsFunc(text, func(c rune) bool { return c < 0x80 && !reasonByte(byte(c)) }) {
 		return text
 	}

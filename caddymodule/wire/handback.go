@@ -1,4 +1,4 @@
-package faults
+package wire
 
 import (
 	"bufio"
@@ -39,10 +39,10 @@ const (
 // it, or after the server's write timeout. The reply is to be written the ordinary way then.
 func (s *StatusLine) HandBack(w http.ResponseWriter, r *http.Request, body []byte) (done bool, err error) {
 	srv, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
-	if s == nil || s.code < 200 || r.ProtoMajor != 1 || srv == nil || holdsReply(w) || recordsReply(w) {
+	if s == nil || s.code < 200 || r.ProtoMajor != 1 || srv == nil || HoldsReply(w) || recordsReply(w) {
 		return false, nil
 	}
-	x := exchange{line: s, srv: srv, r: r, method: sentMethod(r), body: body, limits: writeTimeouts(srv, r)}
+	x := exchange{line: s, srv: srv, r: r, method: sentMethod(r), body: body, limits: WriteTimeouts(srv, r)}
 	if x.limits.over() {
 		return false, nil
 	}
@@ -79,8 +79,8 @@ type Holder interface {
 	HoldsReply() bool
 }
 
-// holdsReply reports whether there is such a writer on the way to the client.
-func holdsReply(w http.ResponseWriter) bool {
+// HoldsReply reports whether there is such a writer on the way to the client.
+func HoldsReply(w http.ResponseWriter) bool {
 	for ; w != nil; w = Unwrap(w) {
 		if h, ok := w.(Holder); ok && h.HoldsReply() {
 			return true
@@ -109,7 +109,7 @@ type exchange struct {
 	method string // that the client sent
 	body   []byte
 	close  bool // the reply is the last on its connection
-	limits writeLimits
+	limits WriteLimits
 }
 
 // finish writes the reply to the hijacked connection and settles what becomes
@@ -127,7 +127,7 @@ func (x *exchange) finish(w http.ResponseWriter, conn net.Conn, brw *bufio.ReadW
 	x.close = x.close || saysClose(w.Header()) || ShutsDown(x.srv)
 
 	body := x.wireBody()
-	conn = innermostConn(conn, int64(len(body)))
+	conn = InnermostConn(conn, int64(len(body)))
 	if err := x.write(conn, w.Header(), body); err != nil {
 		return fmt.Errorf("writing reply: %w", err)
 	}
@@ -149,7 +149,7 @@ func (x *exchange) write(conn net.Conn, header http.Header, body []byte) error {
 	first := min(len(body), max(0, maxPiece-buf.Len()))
 	buf.Write(body[:first])
 	for piece, rest := buf.Bytes(), body[first:]; len(piece) > 0; {
-		if err := conn.SetWriteDeadline(x.limits.next()); err != nil {
+		if err := conn.SetWriteDeadline(x.limits.Next()); err != nil {
 			return err
 		}
 		if _, err := conn.Write(piece); err != nil {
@@ -184,11 +184,11 @@ func expectsContinue(r *http.Request) bool {
 		httpguts.HeaderValuesContainsToken(r.Header["Expect"], "100-continue")
 }
 
-// closeIfExpected asks the server to close the connection behind the reply when
+// CloseIfExpected asks the server to close the connection behind the reply when
 // the client expects to be told to go on, and so to reply before the body has come.
 // The client is told to close, too: net/http closes only when the body has come or
 // Caddy's idle timeout for it is over.
-func closeIfExpected(w http.ResponseWriter, r *http.Request) {
+func CloseIfExpected(w http.ResponseWriter, r *http.Request) {
 	if expectsContinue(r) {
 		w.Header().Set("Connection", "close")
 	}
@@ -232,14 +232,15 @@ func originalBody(r *http.Request) (io.Reader, bool) {
 	return r.Body, fmt.Sprintf("%T", r.Body) == "*http.body"
 }
 
-// writeLimits are the server's timeouts for writing a reply; zero is none.
-type writeLimits struct {
+// WriteLimits are the server's timeouts for writing a reply; zero is none.
+type WriteLimits struct {
 	idle time.Duration // for one piece
 	hard time.Time     // for the whole reply
 }
 
-func writeTimeouts(srv *http.Server, r *http.Request) writeLimits {
-	var l writeLimits
+// WriteTimeouts returns the limits of a reply to r.
+func WriteTimeouts(srv *http.Server, r *http.Request) WriteLimits {
+	var l WriteLimits
 	if _, writer := caddyhttp.IdleTimeoutsFromContext(r.Context()); writer != nil {
 		l.idle = writer.Deadline.Timeout
 	}
@@ -253,10 +254,10 @@ func writeTimeouts(srv *http.Server, r *http.Request) writeLimits {
 	return l
 }
 
-func (l writeLimits) over() bool { return !l.hard.IsZero() && !time.Now().Before(l.hard) }
+func (l WriteLimits) over() bool { return !l.hard.IsZero() && !time.Now().Before(l.hard) }
 
-// next is the deadline for the next piece.
-func (l writeLimits) next() time.Time {
+// Next is the deadline for the next piece.
+func (l WriteLimits) Next() time.Time {
 	if l.idle == 0 {
 		return l.hard
 	}

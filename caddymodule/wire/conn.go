@@ -1,4 +1,4 @@
-package faults
+package wire
 
 import (
 	"bufio"
@@ -18,28 +18,28 @@ import (
 // the reply (RFC 9112 section 9.6).
 const lingerTime = 500 * time.Millisecond
 
-// closeInOrder ends an HTTP/1 connection by a FIN. A socket that is closed with
+// CloseInOrder ends an HTTP/1 connection by a FIN. A socket that is closed with
 // unread bytes in it, of a body or of the next requests, sends a RST instead, so
 // it is read on for a while.
-func closeInOrder(w http.ResponseWriter, r *http.Request) {
+func CloseInOrder(w http.ResponseWriter, r *http.Request) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return
 	}
-	lingerAfter(conn, r)
+	LingerAfter(conn, r)
 }
 
-// lingerAfter ends a hijacked HTTP/1 connection by a FIN when the handler has
+// LingerAfter ends a hijacked HTTP/1 connection by a FIN when the handler has
 // returned; what the client still sends would make it a RST.
-func lingerAfter(conn net.Conn, r *http.Request) {
-	conn = innermostConn(conn, 0)
+func LingerAfter(conn net.Conn, r *http.Request) {
+	conn = InnermostConn(conn, 0)
 	afterHandler(r.Context(), func() { linger(conn) })
 }
 
-// resetConn ends an HTTP/1 connection by a RST: a TCP socket that is closed
+// ResetConn ends an HTTP/1 connection by a RST: a TCP socket that is closed
 // without lingering forgets what it has to send. TLS gets no time to say
 // goodbye.
-func resetConn(w http.ResponseWriter) {
+func ResetConn(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return
@@ -53,7 +53,7 @@ func resetConn(w http.ResponseWriter) {
 
 // tcpConn is the TCP connection inside of a hijacked one, nil if it shows none.
 func tcpConn(conn net.Conn) *net.TCPConn {
-	for inner := innermostConn(conn, 0); inner != nil; inner = netConn(inner) {
+	for inner := InnermostConn(conn, 0); inner != nil; inner = netConn(inner) {
 		if tcp, ok := inner.(*net.TCPConn); ok {
 			return tcp
 		}
@@ -90,14 +90,14 @@ func netConn(conn net.Conn) net.Conn {
 	return nil
 }
 
-// innermostConn returns the connection that net/http had, from the one that Hijack
+// InnermostConn returns the connection that net/http had, from the one that Hijack
 // gave. The recorders in between add size to what they have counted.
 //
 // Caddy's recorders put a connection of their own around a hijacked one, and
 // give no access to the one inside. But they copy to it from a reader, and
 // io.Copy hands the destination to a reader that is an io.WriterTo; what that
 // says it has written is what the recorder counts.
-func innermostConn(conn net.Conn, size int64) net.Conn {
+func InnermostConn(conn net.Conn, size int64) net.Conn {
 	for reflect.TypeOf(conn) == recorderConn() {
 		inside := connFinder{size: size}
 		_, _ = conn.(io.ReaderFrom).ReadFrom(&inside)
@@ -129,7 +129,7 @@ var recorderConn = sync.OnceValue(func() reflect.Type {
 	inside, other := net.Pipe()
 	defer inside.Close()
 	defer other.Close()
-	recorder := caddyhttp.NewResponseRecorder(hijackable{inside}, nil, nil)
+	recorder := caddyhttp.NewResponseRecorder(Hijackable{Conn: inside}, nil, nil)
 	outside, _, err := http.NewResponseController(recorder).Hijack()
 	if err != nil {
 		return nil
@@ -144,14 +144,21 @@ var recorderConn = sync.OnceValue(func() reflect.Type {
 	return reflect.TypeOf(outside)
 })
 
-// hijackable is a writer that has nothing but a connection.
-type hijackable struct{ conn net.Conn }
+// Hijackable is a writer that has nothing but a connection.
+type Hijackable struct{ Conn net.Conn }
 
-func (hijackable) Header() http.Header         { return nil }
-func (hijackable) Write(p []byte) (int, error) { return len(p), nil }
-func (hijackable) WriteHeader(int)             {}
-func (h hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return h.conn, bufio.NewReadWriter(bufio.NewReader(h.conn), bufio.NewWriter(h.conn)), nil
+// Header returns nil.
+func (Hijackable) Header() http.Header { return nil }
+
+// Write drops p.
+func (Hijackable) Write(p []byte) (int, error) { return len(p), nil }
+
+// WriteHeader does nothing.
+func (Hijackable) WriteHeader(int) {}
+
+// Hijack returns the connection.
+func (h Hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return h.Conn, bufio.NewReadWriter(bufio.NewReader(h.Conn), bufio.NewWriter(h.Conn)), nil
 }
 
 // afterHandler runs f in a goroutine of its own when the handler has returned,

@@ -1,4 +1,4 @@
-package faults
+package wire
 
 import (
 	"context"
@@ -20,15 +20,15 @@ const maxDropped = 1 << 20
 // reads no more.
 const lookEvery = time.Second
 
-// A pause blocks until its time is over or ctx is done.
-type pause func(ctx context.Context)
+// A Pause blocks until its time is over or ctx is done.
+type Pause func(ctx context.Context)
 
-// dropInput pauses with a connection that is nobody else's. It reads and drops
+// DropInput pauses with a connection that is nobody else's. It reads and drops
 // what comes on it, of a body and after it, up to maxDropped, for only there it
 // sees that the client has left: the pause is then over. net/http itself looks no
 // further than the first byte after a request. The buffer is small since many may
 // pause.
-func dropInput(ctx context.Context, conn net.Conn, wait pause) {
+func DropInput(ctx context.Context, conn net.Conn, wait Pause) {
 	if conn.SetReadDeadline(time.Time{}) != nil {
 		return
 	}
@@ -80,21 +80,21 @@ func waitUntilGone(ctx context.Context, conn net.Conn) {
 	}
 }
 
-// A droppedBody is the body of a request that is read and dropped, up to
+// A DroppedBody is the body of a request that is read and dropped, up to
 // maxDropped, while a fault waits, where it cannot take the connection over: over
 // HTTP/1 the leaving of a client is noticed only after the body.
-type droppedBody struct {
-	ctx  context.Context // of the request; also done when the client has left
-	stop func() (timedOut bool)
+type DroppedBody struct {
+	Ctx  context.Context // of the request; also done when the client has left
+	Stop func() (timedOut bool)
 }
 
-// dropBody begins to read the body of r. The caller calls stop before it
+// DropBody begins to read the body of r. The caller calls stop before it
 // returns, for what is below the handler does not expect another reader; it
 // returns when nobody reads any more, and tells whether the server's own timeout
 // has ended the request, which over HTTP/1 it does.
-func dropBody(w http.ResponseWriter, r *http.Request) droppedBody {
+func DropBody(w http.ResponseWriter, r *http.Request) DroppedBody {
 	if r.Body == nil || r.Body == http.NoBody {
-		return droppedBody{r.Context(), func() bool { return false }}
+		return DroppedBody{r.Context(), func() bool { return false }}
 	}
 	ctx, left := context.WithCancel(r.Context())
 	read := make(chan struct{})
@@ -113,7 +113,7 @@ func dropBody(w http.ResponseWriter, r *http.Request) droppedBody {
 			left()
 		}
 	}()
-	return droppedBody{ctx, func() bool {
+	return DroppedBody{ctx, func() bool {
 		defer left()
 		over := r.Context().Err() != nil // net/http ends the request when it cannot read on
 		enough.Store(true)               // what has come already may be throttled on its way
