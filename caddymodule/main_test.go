@@ -5,6 +5,8 @@ import (
 	"os"
 	"testing"
 
+	_ "github.com/caddyserver/caddy/v2/modules/standard" // the directives and matchers that stand beside ours
+
 	"github.com/caddyfault/caddyfault/caddymodule/internal/leak"
 )
 

@@ -1,4 +1,4 @@
-package caddymodule
+package wire
 
 import (
 	"bufio"
@@ -29,8 +29,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
-
-	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 const mailReply = `{"error": "server_error", "message": "User Not Local"}`
@@ -70,7 +68,7 @@ func (h wireHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		r.Body, r.ContentLength = http.NoBody, 0
 	}
 	code := 551
-	line := wire.NewStatusLine(code, "User Not Local")
+	line := NewStatusLine(code, "User Not Local")
 	switch h.Way {
 	case "wrapper":
 		if armed := line.Arm(r); armed != (r.ProtoMajor == 1) {
@@ -722,7 +720,7 @@ func TestFaultConnTypes(t *testing.T) {
 
 // A wrapper in front of TLS sees no head and must not promise one.
 func TestFaultConnInFrontOfTLS(t *testing.T) {
-	line := wire.NewStatusLine(551, "User Not Local")
+	line := NewStatusLine(551, "User Not Local")
 	for _, tt := range []struct {
 		inner           net.Conn
 		encrypted, want bool
@@ -731,7 +729,7 @@ func TestFaultConnInFrontOfTLS(t *testing.T) {
 		{&net.TCPConn{}, true, false},
 		{tls.Server(&net.TCPConn{}, nil), true, true},
 	} {
-		addr := wrapConn(t, tt.inner).LocalAddr().(wire.LineWriter)
+		addr := wrapConn(t, tt.inner).LocalAddr().(LineWriter)
 		if got := addr.WriteLine(line, tt.encrypted); got != tt.want {
 			t.Errorf("%T, encrypted %t: WriteLine() = %t", tt.inner, tt.encrypted, got)
 		}
@@ -757,7 +755,7 @@ func TestFaultConnWrites(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			inner := &scriptedConn{}
 			c := wrapConn(t, inner)
-			c.LocalAddr().(wire.LineWriter).WriteLine(wire.NewStatusLine(551, "User Not Local"), false)
+			c.LocalAddr().(LineWriter).WriteLine(NewStatusLine(551, "User Not Local"), false)
 			for _, text := range tt.in {
 				if n, err := c.Write([]byte(text)); n != len(text) || err != nil {
 					t.Errorf("Write(%q) = %d, %v", text, n, err)
@@ -777,7 +775,7 @@ func TestFaultConnUnarmedAllocatesNothing(t *testing.T) {
 		t.Errorf("an unarmed Write allocates %v times", n)
 	}
 	r := httptest.NewRequest("GET", "/", nil)
-	if n := testing.AllocsPerRun(100, func() { wire.NewStatusLine(503, "Service Unavailable").Arm(r) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { NewStatusLine(503, "Service Unavailable").Arm(r) }); n != 0 {
 		t.Errorf("arming nothing allocates %v times", n)
 	}
 }
@@ -794,7 +792,7 @@ func FuzzRewrite(f *testing.F) {
 	f.Add([]byte("HTTP/1.0 503 Service Unavailable\r\n\r\n"), "", 503, 5, 10)
 	f.Add([]byte{0, 0, 18, 4, 0, 0, 0, 0, 0}, "h2", 200, 3, 3)
 	f.Fuzz(func(t *testing.T, stream []byte, reason string, code, first, second int) {
-		line := wire.NewStatusLine(code, reason)
+		line := NewStatusLine(code, reason)
 		if code < 200 || code > 999 || line == nil || strings.ContainsAny(reason, "\r\n") {
 			t.Skip()
 		}
@@ -802,7 +800,7 @@ func FuzzRewrite(f *testing.F) {
 		b := min(max(second, a), len(stream))
 		inner := &scriptedConn{}
 		c := wrapConn(t, inner)
-		c.LocalAddr().(wire.LineWriter).WriteLine(line, false)
+		c.LocalAddr().(LineWriter).WriteLine(line, false)
 		armed := true
 		for i, piece := range [][]byte{stream[:a], stream[a:b], stream[b:]} {
 			before := bytes.Clone(piece)
@@ -811,7 +809,7 @@ func FuzzRewrite(f *testing.F) {
 				t.Fatalf("Write(%q) = %d, %v, left %q", before, n, err, piece)
 			}
 			want := before
-			if armed && wire.FinalHead(before) {
+			if armed && FinalHead(before) {
 				armed = false
 				want = withLine(before, code, reason)
 			}
@@ -838,8 +836,8 @@ func withLine(head []byte, code int, reason string) []byte {
 func BenchmarkFaultConnWrite(b *testing.B) {
 	p := []byte("HTTP/1.1 551 status code 551\r\nContent-Type: application/json\r\nContent-Length: 54\r\n\r\n" + mailReply)
 	c := wrapConn(b, nullConn{})
-	line := wire.NewStatusLine(551, "User Not Local")
-	addr := c.LocalAddr().(wire.LineWriter)
+	line := NewStatusLine(551, "User Not Local")
+	addr := c.LocalAddr().(LineWriter)
 	b.Run("unarmed", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

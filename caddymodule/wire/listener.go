@@ -1,4 +1,4 @@
-package caddymodule
+package wire
 
 import (
 	"crypto/tls"
@@ -9,8 +9,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-
-	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 func init() {
@@ -78,7 +76,7 @@ func (l faultListener) Accept() (net.Conn, error) {
 type faultConn struct {
 	net.Conn
 	addr faultAddr
-	line atomic.Pointer[wire.StatusLine] // for the next final head; mostly nil
+	line atomic.Pointer[StatusLine] // for the next final head; mostly nil
 }
 
 // Write writes p. net/http sends everything before it begins a head, so that a
@@ -86,7 +84,7 @@ type faultConn struct {
 // in it, since net/http cuts only at 4 KiB.
 func (c *faultConn) Write(p []byte) (int, error) {
 	line := c.line.Load()
-	if line == nil || !wire.FinalHead(p) {
+	if line == nil || !FinalHead(p) {
 		return c.Conn.Write(p)
 	}
 	c.line.Store(nil) // one reply has one final head, whatever its status is
@@ -123,7 +121,7 @@ func (a *faultAddr) NetConn() net.Conn { return a.conn.Conn }
 
 // WriteLine arms the connection, see faults.LineWriter. A wrapper that was put
 // in front of TLS sees no head and cannot.
-func (a *faultAddr) WriteLine(line *wire.StatusLine, encrypted bool) bool {
+func (a *faultAddr) WriteLine(line *StatusLine, encrypted bool) bool {
 	if _, decrypts := a.conn.Conn.(connectionStater); encrypted && !decrypts {
 		return false
 	}
@@ -184,7 +182,7 @@ func looksLikeHTTP(first [5]byte) bool {
 var (
 	_ caddy.ListenerWrapper = (*ListenerWrapper)(nil)
 	_ caddyfile.Unmarshaler = (*ListenerWrapper)(nil)
-	_ wire.LineWriter       = (*faultAddr)(nil)
+	_ LineWriter            = (*faultAddr)(nil)
 	_ io.ReaderFrom         = (*faultCopyConn)(nil)
 	_ connectionStater      = (*faultTLSConn)(nil)
 )
