@@ -9,8 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
+	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
 func init() {
@@ -98,7 +98,7 @@ func (p *directiveParser) parseStatus() error {
 		return nil
 	}
 	word := p.Val()
-	if !faults.IsStatus(word) {
+	if !status.LooksLike(word) {
 		return p.Errf("unexpected argument '%s': want a status such as 551 or smtp:551; other faults are lines of a block", word)
 	}
 	status := p.Token().Clone()

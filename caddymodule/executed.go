@@ -8,9 +8,10 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
+
+// templatesID is the module that executes replies as templates.
+const templatesID = "http.handlers.templates"
 
 // executedTypes are the media types that the templates directives of a server
 // execute. A transport has no hold of the writer that its reply goes to, so it
@@ -48,7 +49,7 @@ func (e *executedTypes) addHandler(handler caddyhttp.MiddlewareHandler) {
 	if v.Kind() != reflect.Struct {
 		return
 	}
-	if module, ok := handler.(caddy.Module); ok && module.CaddyModule().ID == faults.TemplatesID {
+	if module, ok := handler.(caddy.Module); ok && module.CaddyModule().ID == templatesID {
 		*e = append(*e, typesOf(v)...)
 	}
 	for i := range v.NumField() {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
@@ -103,7 +102,7 @@ func (hw *heldWriter) serve(next caddyhttp.Handler, r *http.Request) error {
 // server; the client has its reply by then.
 func (hw *heldWriter) askUpstream(next caddyhttp.Handler, r *http.Request) error {
 	defer func() {
-		if !hw.replaced && (hw.out == nil || !faults.CutShort(hw.out)) {
+		if !hw.replaced && (hw.out == nil || !wire.CutShort(hw.out)) {
 			return
 		}
 		if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does

@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
 // A statement is one part of a rule in the one-line grammar, which is a rule's
@@ -125,7 +125,7 @@ func checkWordBegin(rest string) error {
 
 // writtenOut is the statement in full: a bare status is the fault respond.
 func (s statement) writtenOut() statement {
-	if len(s.tokens) == 1 && faults.IsStatus(s.tokens[0].Text) {
+	if len(s.tokens) == 1 && status.LooksLike(s.tokens[0].Text) {
 		respond := s.tokens[0].Clone()
 		respond.Text = "respond"
 		s.tokens = []caddyfile.Token{respond, s.tokens[0]}

@@ -56,7 +56,7 @@ func (c Chain) Append(f Fault) (Chain, error) {
 		return c, fmt.Errorf("fault '%s' comes behind '%s', which ends the request", Kind(f), Kind(c[n-1]))
 	}
 	c = append(c, f)
-	if _, err := c.reply(anyReply()); err != nil {
+	if _, err := c.Reply(anyReply()); err != nil {
 		return c[:len(c)-1], err
 	}
 	return c, nil

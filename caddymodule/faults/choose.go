@@ -117,14 +117,14 @@ func (f *Choose) Terminal() bool {
 	return true
 }
 
-// reply asks all branches that can be taken.
-func (f *Choose) reply(next reply) (reply, error) {
-	most := reply{size: noHead, from: f}
+// Reply asks all branches that can be taken.
+func (f *Choose) Reply(next Reply) (Reply, error) {
+	most := Reply{size: noHead, from: f}
 	for _, branch := range f.Branches {
 		if branch.weight() == 0 {
 			continue
 		}
-		r, err := branch.chain.reply(next.forBranch())
+		r, err := branch.chain.Reply(next.forBranch())
 		if err != nil {
 			return r, err
 		}
@@ -252,7 +252,7 @@ const passWord = "pass"
 // Interface guards
 var (
 	_ Fault                 = (*Choose)(nil)
-	_ replier               = (*Choose)(nil)
+	_ Replier               = (*Choose)(nil)
 	_ RoundTripper          = (*Choose)(nil)
 	_ Terminal              = (*Choose)(nil)
 	_ Placed                = (*Choose)(nil)

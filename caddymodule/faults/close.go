@@ -40,8 +40,8 @@ func (Close) CaddyModule() caddy.ModuleInfo {
 // Terminal reports that nothing comes after a close.
 func (Close) Terminal() bool { return true }
 
-// reply says that no reply passes.
-func (f Close) reply(reply) (reply, error) { return reply{size: noHead, from: f}, nil }
+// Reply says that no reply passes.
+func (f Close) Reply(Reply) (Reply, error) { return Reply{size: noHead, from: f}, nil }
 
 // Untrusted allows it to everybody.
 func (Close) Untrusted(*Limits) error { return nil }
@@ -72,7 +72,7 @@ func (*Close) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Close)(nil)
-	_ replier               = (*Close)(nil)
+	_ Replier               = (*Close)(nil)
 	_ RoundTripper          = (*Close)(nil)
 	_ Terminal              = (*Close)(nil)
 	_ Untrusted             = (*Close)(nil)

@@ -54,8 +54,8 @@ func (f *Corrupt) Validate() error {
 // Untrusted allows it to everybody.
 func (*Corrupt) Untrusted(*Limits) error { return nil }
 
-// reply needs a body.
-func (*Corrupt) reply(next reply) (reply, error) { return next, next.need(1) }
+// Reply needs a body.
+func (*Corrupt) Reply(next Reply) (Reply, error) { return next, next.need(1) }
 
 // ServeHTTP calls next with a writer that garbles.
 func (f *Corrupt) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
@@ -158,7 +158,7 @@ func (f *Corrupt) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Corrupt)(nil)
-	_ replier               = (*Corrupt)(nil)
+	_ Replier               = (*Corrupt)(nil)
 	_ caddy.Validator       = (*Corrupt)(nil)
 	_ Untrusted             = (*Corrupt)(nil)
 	_ caddyfile.Unmarshaler = (*Corrupt)(nil)

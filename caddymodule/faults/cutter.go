@@ -287,12 +287,6 @@ func (c *cutter) finishConn(r *http.Request) {
 	}
 }
 
-// CutShort reports whether a fault has ended the reply on the way through w
-// before its sender has. A sender that gives up then has nothing to abort.
-func CutShort(w http.ResponseWriter) bool {
-	return hasCut(w, func(c *cutter) bool { return c.f.End == endClean })
-}
-
 // hasCut reports whether such a cutter has cut the reply on the way through w.
 func hasCut(w http.ResponseWriter, such func(*cutter) bool) bool {
 	for ; w != nil; w = wire.Unwrap(w) {

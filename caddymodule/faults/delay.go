@@ -126,8 +126,8 @@ func (f *Delay) Untrusted(l *Limits) error {
 	return f.Validate()
 }
 
-// reply says that any reply may wait.
-func (*Delay) reply(next reply) (reply, error) { return next, nil }
+// Reply says that any reply may wait.
+func (*Delay) Reply(next Reply) (Reply, error) { return next, nil }
 
 // bounded reports whether there is a longest wait.
 func (f *Delay) bounded() bool {
@@ -149,7 +149,7 @@ func (f *Delay) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		return err
 	}
 	markDelay(w.Header(), waited)
-	if hasEnded(hit) {
+	if hit.HasEnded() {
 		next = behindChain(next)
 	}
 	return next.ServeHTTP(w, r)
@@ -170,7 +170,7 @@ func (f *Delay) RoundTrip(r *http.Request, next http.RoundTripper) (*http.Respon
 	if err != nil {
 		return nil, err
 	}
-	if hasEnded(hit) {
+	if hit.HasEnded() {
 		next = behindAttempt(next)
 	}
 	resp, err := next.RoundTrip(r)
@@ -232,7 +232,7 @@ func (f *Delay) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Delay)(nil)
-	_ replier               = (*Delay)(nil)
+	_ Replier               = (*Delay)(nil)
 	_ RoundTripper          = (*Delay)(nil)
 	_ caddy.Provisioner     = (*Delay)(nil)
 	_ caddy.Validator       = (*Delay)(nil)

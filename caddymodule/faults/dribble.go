@@ -62,8 +62,8 @@ func (f *Dribble) Validate() error {
 // Untrusted takes the duration.
 func (f *Dribble) Untrusted(l *Limits) error { return l.take(time.Duration(f.Duration)) }
 
-// reply needs a body.
-func (*Dribble) reply(next reply) (reply, error) { return next, next.need(1) }
+// Reply needs a body.
+func (*Dribble) Reply(next Reply) (Reply, error) { return next, next.need(1) }
 
 // ServeHTTP calls next with a writer that dribbles.
 func (f *Dribble) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
@@ -164,7 +164,7 @@ func (f *Dribble) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Dribble)(nil)
-	_ replier               = (*Dribble)(nil)
+	_ Replier               = (*Dribble)(nil)
 	_ caddy.Validator       = (*Dribble)(nil)
 	_ Untrusted             = (*Dribble)(nil)
 	_ caddyfile.Unmarshaler = (*Dribble)(nil)

@@ -76,8 +76,8 @@ func (f *Error) Validate() error {
 // Terminal reports that nothing comes after an error.
 func (*Error) Terminal() bool { return true }
 
-// reply says that no reply passes: the error routes write it past the chain.
-func (f *Error) reply(reply) (reply, error) { return reply{size: noHead, from: f}, nil }
+// Reply says that no reply passes: the error routes write it past the chain.
+func (f *Error) Reply(Reply) (Reply, error) { return Reply{size: noHead, from: f}, nil }
 
 // Untrusted allows a status only: what becomes of a message is up to the site.
 func (f *Error) Untrusted(*Limits) error {
@@ -133,7 +133,7 @@ func (f *Error) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Error)(nil)
-	_ replier               = (*Error)(nil)
+	_ Replier               = (*Error)(nil)
 	_ RoundTripper          = (*Error)(nil)
 	_ Terminal              = (*Error)(nil)
 	_ caddy.Provisioner     = (*Error)(nil)

@@ -13,7 +13,7 @@
 // its golden files, testdata/adapt/kind_<name>*.caddyfiletest. The parser, the
 // handler, the metrics and the conformance test find it by the registry. A kind
 // that has a meaning for one attempt of a proxy is a [RoundTripper] as well.
-// One that needs a reply, or lets none through, is a replier.
+// One that needs a reply, or lets none through, is a Replier.
 //
 // What a kind promises, in both phases (see [Fault]), is held by the
 // conformance test of package caddymodule.
@@ -167,6 +167,17 @@ func (h *Hit) Wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// HasEnded reports whether the fault must release what it holds: nothing more is
+// to go wrong.
+func (h *Hit) HasEnded() bool {
+	select {
+	case <-h.Ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // delay waits as Wait does, and tells the metrics and the caller how long that
 // was: d itself, unless the fault has ended before.
 func (h *Hit) delay(ctx context.Context, d time.Duration) (waited time.Duration, err error) {
@@ -174,7 +185,7 @@ func (h *Hit) delay(ctx context.Context, d time.Duration) (waited time.Duration,
 	if err := h.Wait(ctx, d); err != nil {
 		return 0, err
 	}
-	if waited = d; hasEnded(h) {
+	if waited = d; h.HasEnded() {
 		waited = min(d, time.Since(began))
 	}
 	h.delayed(waited)

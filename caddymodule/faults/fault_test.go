@@ -113,7 +113,7 @@ func TestChain(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			log = nil
-			err := tt.chain.ServeHTTP(httptest.NewRecorder(), request(http.MethodGet), caddyhttp.HandlerFunc(
+			err := tt.chain.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), caddyhttp.HandlerFunc(
 				func(http.ResponseWriter, *http.Request) error {
 					log = append(log, "next")
 					return nil

@@ -68,8 +68,8 @@ func (f *Garbage) Validate() error {
 // Terminal reports that nothing comes after garbage.
 func (*Garbage) Terminal() bool { return true }
 
-// reply says that no reply passes.
-func (f *Garbage) reply(reply) (reply, error) { return reply{size: noHead, from: f}, nil }
+// Reply says that no reply passes.
+func (f *Garbage) Reply(Reply) (Reply, error) { return Reply{size: noHead, from: f}, nil }
 
 // Untrusted allows it to everybody: its size is bounded anyway.
 func (*Garbage) Untrusted(*Limits) error { return nil }
@@ -165,7 +165,7 @@ func (f *Garbage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Garbage)(nil)
-	_ replier               = (*Garbage)(nil)
+	_ Replier               = (*Garbage)(nil)
 	_ RoundTripper          = (*Garbage)(nil)
 	_ Terminal              = (*Garbage)(nil)
 	_ caddy.Validator       = (*Garbage)(nil)

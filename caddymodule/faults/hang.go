@@ -113,13 +113,13 @@ func (f *Hang) first() (*Truncate, error) {
 // Terminal reports whether there is no reply at all.
 func (f *Hang) Terminal() bool { return f.After == "" }
 
-// reply is that of what cuts the reply, or none at all.
-func (f *Hang) reply(next reply) (reply, error) {
+// Reply is that of what cuts the reply, or none at all.
+func (f *Hang) Reply(next Reply) (Reply, error) {
 	first, err := f.first()
 	if first == nil {
-		return reply{size: noHead, from: f}, err
+		return Reply{size: noHead, from: f}, err
 	}
-	r, err := first.reply(next)
+	r, err := first.Reply(next)
 	if r.from == first {
 		r.from = f
 	}
@@ -236,7 +236,7 @@ func (f *Hang) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Hang)(nil)
-	_ replier               = (*Hang)(nil)
+	_ Replier               = (*Hang)(nil)
 	_ RoundTripper          = (*Hang)(nil)
 	_ Terminal              = (*Hang)(nil)
 	_ Placed                = (*Hang)(nil)

@@ -86,8 +86,8 @@ func withBody(kind string, code int) error {
 // Terminal reports that nothing comes after a malformed reply.
 func (*Malformed) Terminal() bool { return true }
 
-// reply says that there is a head and no body.
-func (f *Malformed) reply(reply) (reply, error) { return reply{size: noBody, from: f}, nil }
+// Reply says that there is a head and no body.
+func (f *Malformed) Reply(Reply) (Reply, error) { return Reply{size: noBody, from: f}, nil }
 
 // brokenLength is what a reply to HTTP/1.0 declares and does not have.
 const brokenLength = "1024"
@@ -168,7 +168,7 @@ func (f *Malformed) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Malformed)(nil)
-	_ replier               = (*Malformed)(nil)
+	_ Replier               = (*Malformed)(nil)
 	_ RoundTripper          = (*Malformed)(nil)
 	_ Terminal              = (*Malformed)(nil)
 	_ caddy.Provisioner     = (*Malformed)(nil)

@@ -118,8 +118,8 @@ func (f *Patch) Validate() error {
 	return f.Headers.validate()
 }
 
-// reply needs a body for json alone, a head for the rest.
-func (f *Patch) reply(next reply) (reply, error) {
+// Reply needs a body for json alone, a head for the rest.
+func (f *Patch) Reply(next Reply) (Reply, error) {
 	switch {
 	case f.Headers == nil && f.StatusCode == 0 && f.Pad == 0:
 		return anyReply(), next.need(1)
@@ -314,7 +314,7 @@ func atLeastOneByte(name string, target *int64) func(string) error {
 // Interface guards
 var (
 	_ Fault                 = (*Patch)(nil)
-	_ replier               = (*Patch)(nil)
+	_ Replier               = (*Patch)(nil)
 	_ caddy.Provisioner     = (*Patch)(nil)
 	_ caddy.Validator       = (*Patch)(nil)
 	_ caddyfile.Unmarshaler = (*Patch)(nil)

@@ -59,7 +59,7 @@ func (pw *patchWriter) WriteHeader(code int) {
 
 // begin decides by the head what becomes of the reply.
 func (pw *patchWriter) begin(code int) {
-	if code == http.StatusSwitchingProtocols || hasEnded(HitFrom(pw.r.Context())) {
+	if code == http.StatusSwitchingProtocols || HitFrom(pw.r.Context()).HasEnded() {
 		pw.pass(code)
 		return
 	}
@@ -243,7 +243,7 @@ func (pw *patchWriter) breakOff() {
 // sendHeld sends the held reply with its new body, if it can have one. After a
 // halt it is sent as it is.
 func (pw *patchWriter) sendHeld() {
-	if hasEnded(HitFrom(pw.r.Context())) {
+	if HitFrom(pw.r.Context()).HasEnded() {
 		_ = pw.unhold()
 		return
 	}

@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// A reply is the most that a fault can get of the reply of what comes after it in
+// A Reply is the most that a fault can get of the reply of what comes after it in
 // its chain.
-type reply struct {
+type Reply struct {
 	size   int64 // the greatest number of bytes in the body, or noHead or noBody
 	from   Fault // to which fault that is due; nil: no bound is known
 	cut    bool  // from breaks a longer body off there, and does nothing else
@@ -23,20 +23,20 @@ const (
 )
 
 // anyReply is the reply of an upstream.
-func anyReply() reply { return reply{size: math.MaxInt64} }
+func anyReply() Reply { return Reply{size: math.MaxInt64} }
 
-// A replier is a kind that knows how much of a reply it lets through. What is
+// A Replier is a kind that knows how much of a reply it lets through. What is
 // known at load is what a chain is checked by: a fault that can never have an
 // effect is a mistake.
-type replier interface {
-	// reply returns the most that the fault, as configured, hands on of the
+type Replier interface {
+	// Reply returns the most that the fault, as configured, hands on of the
 	// reply that comes after it. An error says that the fault can do nothing to
 	// such a reply, and why. It must not need Provision.
-	reply(next reply) (reply, error)
+	Reply(next Reply) (Reply, error)
 }
 
 // need refuses a reply that has fewer bytes than that.
-func (r reply) need(size int64) error {
+func (r Reply) need(size int64) error {
 	switch {
 	case r.size >= size:
 		return nil
@@ -50,36 +50,36 @@ func (r reply) need(size int64) error {
 
 // forBranch is the reply for a fault that does not always run. It makes nothing
 // after it useless, for that has its effect at other times.
-func (r reply) forBranch() reply {
+func (r Reply) forBranch() Reply {
 	r.branch = true
 	return r
 }
 
 // larger is the reply that may have more.
-func (r reply) larger(other reply) reply {
+func (r Reply) larger(other Reply) Reply {
 	if other.size > r.size {
 		return other
 	}
 	return r
 }
 
-// reply is what comes through the whole chain. It refuses a fault that can never
+// Reply is what comes through the whole chain. It refuses a fault that can never
 // have an effect.
-func (c Chain) reply(next reply) (reply, error) {
+func (c Chain) Reply(next Reply) (Reply, error) {
 	for _, fault := range slices.Backward(c) {
-		f, ok := fault.(replier)
+		f, ok := fault.(Replier)
 		if !ok {
 			next = anyReply()
 			continue
 		}
 		var err error
-		if next, err = f.reply(next); err == nil {
+		if next, err = f.Reply(next); err == nil {
 			continue
 		}
 		if _, found := errors.AsType[*uselessError](err); found { // in a chain inside of f, say
 			return next, err
 		}
-		return next, &uselessError{Kind(fault), err}
+		return next, Useless(fault, err)
 	}
 	return next, nil
 }
@@ -89,6 +89,9 @@ type uselessError struct {
 	kind   string
 	reason error
 }
+
+// Useless returns the refusal of a fault that can never have an effect.
+func Useless(f Fault, reason error) error { return &uselessError{Kind(f), reason} }
 
 func (e *uselessError) Error() string {
 	return fmt.Sprintf("fault '%s' can have no effect: %v; remove it", e.kind, e.reason)

@@ -40,8 +40,8 @@ func (Reset) CaddyModule() caddy.ModuleInfo {
 // Terminal reports that nothing comes after a reset.
 func (Reset) Terminal() bool { return true }
 
-// reply says that no reply passes.
-func (f Reset) reply(reply) (reply, error) { return reply{size: noHead, from: f}, nil }
+// Reply says that no reply passes.
+func (f Reset) Reply(Reply) (Reply, error) { return Reply{size: noHead, from: f}, nil }
 
 // Untrusted allows it to everybody.
 func (Reset) Untrusted(*Limits) error { return nil }
@@ -72,7 +72,7 @@ func (*Reset) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Fault                 = (*Reset)(nil)
-	_ replier               = (*Reset)(nil)
+	_ Replier               = (*Reset)(nil)
 	_ RoundTripper          = (*Reset)(nil)
 	_ Terminal              = (*Reset)(nil)
 	_ Untrusted             = (*Reset)(nil)

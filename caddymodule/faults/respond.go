@@ -181,15 +181,15 @@ func (f *Respond) Validate() error {
 // Terminal reports that nothing comes after a reply.
 func (*Respond) Terminal() bool { return true }
 
-// reply bounds the body where the configuration tells its size.
-func (f *Respond) reply(reply) (reply, error) {
+// Reply bounds the body where the configuration tells its size.
+func (f *Respond) Reply(Reply) (Reply, error) {
 	switch {
 	case !(status.Code{Code: f.StatusCode}).BodyAllowed(), f.Body != nil && *f.Body == "":
-		return reply{size: noBody, from: f}, nil
+		return Reply{size: noBody, from: f}, nil
 	case f.Body == nil || !text.New(*f.Body, text.EscapeNone).Static():
 		return anyReply(), nil
 	}
-	return reply{size: int64(len(*f.Body)), from: f}, nil
+	return Reply{size: int64(len(*f.Body)), from: f}, nil
 }
 
 // Fixed reports that a reply is the same for every hit.
@@ -341,7 +341,7 @@ func (f *Respond) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 // Interface guards
 var (
 	_ Fault                 = (*Respond)(nil)
-	_ replier               = (*Respond)(nil)
+	_ Replier               = (*Respond)(nil)
 	_ RoundTripper          = (*Respond)(nil)
 	_ Terminal              = (*Respond)(nil)
 	_ Fixed                 = (*Respond)(nil)

@@ -81,14 +81,14 @@ func (f *Sequence) Terminal() bool {
 	return f.Loop
 }
 
-// reply asks all steps.
-func (f *Sequence) reply(next reply) (reply, error) {
-	most := reply{size: noHead, from: f}
+// Reply asks all steps.
+func (f *Sequence) Reply(next Reply) (Reply, error) {
+	most := Reply{size: noHead, from: f}
 	if !f.Loop {
 		most = next
 	}
 	for _, step := range f.steps {
-		r, err := step.reply(next.forBranch())
+		r, err := step.Reply(next.forBranch())
 		if err != nil {
 			return r, err
 		}
@@ -192,7 +192,7 @@ func (f *Sequence) unmarshalLine(d *caddyfile.Dispenser) (Draft, error) {
 // Interface guards
 var (
 	_ Fault                 = (*Sequence)(nil)
-	_ replier               = (*Sequence)(nil)
+	_ Replier               = (*Sequence)(nil)
 	_ RoundTripper          = (*Sequence)(nil)
 	_ Terminal              = (*Sequence)(nil)
 	_ Placed                = (*Sequence)(nil)

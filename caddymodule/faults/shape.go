@@ -52,16 +52,7 @@ type outlet struct {
 func (o *outlet) wait(d time.Duration) error { return o.hit.Wait(o.ctx, d) }
 
 // ended reports whether the rest is to go out as if there were no fault.
-func (o *outlet) ended() bool { return hasEnded(o.hit) }
-
-func hasEnded(hit *Hit) bool {
-	select {
-	case <-hit.Ended:
-		return true
-	default:
-		return false
-	}
-}
+func (o *outlet) ended() bool { return o.hit.HasEnded() }
 
 // send writes p and does not let it linger in a buffer.
 func (o *outlet) send(p []byte) (int, error) {
@@ -97,7 +88,7 @@ type shapeWriter struct {
 }
 
 // newShapeWriter wraps w for one reply to r; the caller calls cancel when the
-// reply is over.
+// Reply is over.
 func newShapeWriter(w http.ResponseWriter, r *http.Request, s shaper) *shapeWriter {
 	ctx, cancel := context.WithCancel(r.Context())
 	return &shapeWriter{
@@ -186,6 +177,12 @@ func (sw *shapeWriter) FlushError() error {
 // HoldsReply reports whether the head is still to come, so that nobody writes a
 // reply past the shaper.
 func (sw *shapeWriter) HoldsReply() bool { return !sw.wroteHead }
+
+// CutsShort reports whether the shaper has ended the reply in good order.
+func (sw *shapeWriter) CutsShort() bool {
+	c, ok := sw.shaper.(*cutter)
+	return ok && c.f.End == endClean && c.isCut()
+}
 
 // Hijack hands over the connection; an upgraded one stays shaped.
 func (sw *shapeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {

@@ -13,8 +13,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
-// TemplatesID is the module that executes replies as templates.
-const TemplatesID = "http.handlers.templates"
+// templatesID is the module that executes replies as templates.
+const templatesID = "http.handlers.templates"
 
 // A shield keeps the text of a fault from the templates directive. The text may
 // be a stranger's, and no delimiter or escape is safe, for a site chooses its own.
@@ -156,7 +156,7 @@ type recorderKind struct {
 // recorderOfTemplates is found out by a trial, for nothing of it has a public
 // name. A Caddy without templates has none.
 var recorderOfTemplates = sync.OnceValue(func() recorderKind {
-	info, err := caddy.GetModule(TemplatesID)
+	info, err := caddy.GetModule(templatesID)
 	if err != nil {
 		return recorderKind{known: true}
 	}

@@ -96,7 +96,7 @@ func TestShieldFails(t *testing.T) {
 
 type notDirective struct{}
 
-func (notDirective) CaddyModule() caddy.ModuleInfo { return caddy.ModuleInfo{ID: TemplatesID} }
+func (notDirective) CaddyModule() caddy.ModuleInfo { return caddy.ModuleInfo{ID: templatesID} }
 
 // No templates, no cost.
 func TestShieldAllocs(t *testing.T) {

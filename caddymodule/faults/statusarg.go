@@ -2,7 +2,6 @@ package faults
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -22,14 +21,8 @@ func (s statusArg) String() string {
 	return s.family + ":" + strconv.Itoa(s.code)
 }
 
-var looksLikeStatus = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9]*:)?[0-9]+$`).MatchString
-
-// IsStatus reports whether a word is meant as a status, `551` or `smtp:450`,
-// right or wrong.
-func IsStatus(word string) bool { return looksLikeStatus(word) }
-
 func parseStatus(arg string) (statusArg, error) {
-	if !looksLikeStatus(arg) {
+	if !status.LooksLike(arg) {
 		return statusArg{}, fmt.Errorf("bad status '%s': want a code such as 503, or family:code such as smtp:450", arg)
 	}
 	family, digits, written := strings.Cut(arg, ":")
@@ -55,12 +48,12 @@ func statusAndText(args []string) (statusArg, *string, error) {
 	case 0:
 		return statusArg{}, nil, nil
 	case 1:
-		if !looksLikeStatus(args[0]) {
+		if !status.LooksLike(args[0]) {
 			return statusArg{}, &args[0], nil
 		}
 	default:
 		text = &args[1]
-		if !looksLikeStatus(args[0]) && looksLikeStatus(args[1]) {
+		if !status.LooksLike(args[0]) && status.LooksLike(args[1]) {
 			args = []string{args[1], args[0]}
 			text = &args[1]
 		}

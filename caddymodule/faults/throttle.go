@@ -80,8 +80,8 @@ func (f *Throttle) Untrusted(l *Limits) error {
 	return untrustedSize(&f.After)
 }
 
-// reply needs a body longer than what passes at full speed, unless the request is slow.
-func (f *Throttle) reply(next reply) (reply, error) {
+// Reply needs a body longer than what passes at full speed, unless the request is slow.
+func (f *Throttle) Reply(next Reply) (Reply, error) {
 	if f.Direction == directionRequest || f.Direction == directionBoth {
 		return next, nil
 	}
@@ -218,7 +218,7 @@ func (f *Throttle) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 // Interface guards
 var (
 	_ Fault                 = (*Throttle)(nil)
-	_ replier               = (*Throttle)(nil)
+	_ Replier               = (*Throttle)(nil)
 	_ caddy.Validator       = (*Throttle)(nil)
 	_ Untrusted             = (*Throttle)(nil)
 	_ caddyfile.Unmarshaler = (*Throttle)(nil)

@@ -95,9 +95,9 @@ func (f *Truncate) Validate() error {
 // Untrusted bounds the size.
 func (f *Truncate) Untrusted(*Limits) error { return untrustedSize(f.Bytes) }
 
-// reply takes a cut at the byte itself for one that can have an effect: of two at
+// Reply takes a cut at the byte itself for one that can have an effect: of two at
 // the same byte the outer one ends a body of known length, the inner one others.
-func (f *Truncate) reply(next reply) (reply, error) {
+func (f *Truncate) Reply(next Reply) (Reply, error) {
 	size, hard := int64(0), f.Bytes != nil && f.End != endClean // a clean cut lets a part of a whole pass
 	switch {
 	case f.After > 0, f.End == endClean && next.cut:
@@ -109,9 +109,9 @@ func (f *Truncate) reply(next reply) (reply, error) {
 		return next, err
 	}
 	if next.cut && !next.branch {
-		return next, &uselessError{Kind(next.from), fmt.Errorf("before it, a cut at %d bytes ends the reply", *f.Bytes)}
+		return next, Useless(next.from, fmt.Errorf("before it, a cut at %d bytes ends the reply", *f.Bytes))
 	}
-	return reply{size: *f.Bytes, from: f, cut: f.After == 0}, nil
+	return Reply{size: *f.Bytes, from: f, cut: f.After == 0}, nil
 }
 
 // ServeHTTP calls next and ends its reply early.
@@ -218,7 +218,7 @@ func (f *Truncate) parseLimit(arg string) error {
 // Interface guards
 var (
 	_ Fault                 = (*Truncate)(nil)
-	_ replier               = (*Truncate)(nil)
+	_ Replier               = (*Truncate)(nil)
 	_ caddy.Validator       = (*Truncate)(nil)
 	_ Untrusted             = (*Truncate)(nil)
 	_ caddyfile.Unmarshaler = (*Truncate)(nil)

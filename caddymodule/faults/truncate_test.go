@@ -49,9 +49,7 @@ type shapedReply struct {
 // runShaped runs a fault that shapes replies, or a chain, over HTTP/2.
 func runShaped(f caddyhttp.MiddlewareHandler, r *http.Request, next caddyhttp.HandlerFunc) (got shapedReply) {
 	hit := &Hit{N: 1, U: 0.5, Start: time.Now(), Passed: func(reason string) { got.passed = reason }}
-	if outer, ok := r.Context().Value(hitKey{}).(*Hit); ok {
-		hit.Ended = outer.Ended
-	}
+	hit.Ended = HitFrom(r.Context()).Ended
 	r = r.WithContext(WithHit(r.Context(), hit))
 	r.ProtoMajor, r.ProtoMinor = 2, 0
 	got.ResponseRecorder = httptest.NewRecorder()

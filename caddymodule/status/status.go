@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -34,6 +35,12 @@ type Code struct {
 	// Empty for a code that is not in the catalogue.
 	Source string `json:"source"`
 }
+
+var looksLike = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9]*:)?[0-9]+$`).MatchString
+
+// LooksLike reports whether a word is meant as a status, `551` or `smtp:450`,
+// right or wrong.
+func LooksLike(word string) bool { return looksLike(word) }
 
 // Parse reads a status code as people write it: a bare code ("551") or a family
 // and a code ("smtp:450").

@@ -89,6 +89,24 @@ func HoldsReply(w http.ResponseWriter) bool {
 	return false
 }
 
+// A Shortener is a response writer that may end the reply, in good order, before
+// its sender has.
+type Shortener interface {
+	// CutsShort reports whether the reply has ended.
+	CutsShort() bool
+}
+
+// CutShort reports whether a reply has ended on the way to the client before its
+// sender has. A sender that gives up then has nothing to abort.
+func CutShort(w http.ResponseWriter) bool {
+	for ; w != nil; w = Unwrap(w) {
+		if s, ok := w.(Shortener); ok && s.CutsShort() {
+			return true
+		}
+	}
+	return false
+}
+
 // recordsReply reports whether somebody on the way to the client keeps replies, to
 // send others in their place, as the directive intercept does. Without a buffer a
 // recorder only counts.
