@@ -112,12 +112,12 @@ func checkDocumented(t *testing.T, info caddy.ModuleInfo) {
 	t.Helper()
 	typ := reflect.TypeOf(info.New()).Elem()
 	notTest := func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }
-	packages, err := parser.ParseDir(token.NewFileSet(), "faults", notTest, parser.ParseComments) //nolint:staticcheck // one folder, no build tags
+	packages, err := parser.ParseDir(token.NewFileSet(), "kinds", notTest, parser.ParseComments) //nolint:staticcheck // one folder, no build tags
 	if err != nil {
 		t.Fatal(err)
 	}
 	documented, grammar := false, false
-	ast.Inspect(packages["faults"], func(n ast.Node) bool {
+	ast.Inspect(packages["kinds"], func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.GenDecl:
 			for _, spec := range n.Specs {

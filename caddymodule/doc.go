@@ -23,7 +23,7 @@
 // what the request asks for itself (a [Trigger]), then asks package rules which
 // rule fires: first of the experiments that package experiments has, then of its
 // own. It labels the request (header, log, metrics, journal: all in one place)
-// and runs the rule's chain of faults, each of them a module of package faults,
+// and runs the rule's chain of faults, each of them a module of package kinds,
 // with the rest of the site as the next handler.
 //
 // In phase request that is all; the response writer is not touched. In phase

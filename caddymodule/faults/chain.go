@@ -36,10 +36,10 @@ func (l link) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	return l.rest.ServeHTTP(w, r, l.next)
 }
 
-// behindChain is what the chain calls behind its last fault, found from what one
+// AfterChain is what the chain calls behind its last fault, found from what one
 // of its faults has as next: for a fault that has ended while it waited, so that
 // nothing more goes wrong. A chain may stand in another one.
-func behindChain(next caddyhttp.Handler) caddyhttp.Handler {
+func AfterChain(next caddyhttp.Handler) caddyhttp.Handler {
 	for {
 		l, ok := next.(link)
 		if !ok {
@@ -56,7 +56,7 @@ func (c Chain) Append(f Fault) (Chain, error) {
 		return c, fmt.Errorf("fault '%s' comes behind '%s', which ends the request", Kind(f), Kind(c[n-1]))
 	}
 	c = append(c, f)
-	if _, err := c.Reply(anyReply()); err != nil {
+	if _, err := c.Reply(AnyReply()); err != nil {
 		return c[:len(c)-1], err
 	}
 	return c, nil

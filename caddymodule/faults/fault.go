@@ -1,22 +1,16 @@
-// Package faults is what can go wrong with a request: one file for each kind
-// of fault, and the contract that all of them keep.
+// Package faults is the contract of a kind of fault: what one is, what it may know
+// of the decision that called it, and how the faults of a rule run one after the
+// other. It knows none of the kinds, which are in package kinds or in modules of
+// others.
 //
 // A kind is a Caddy module in the namespace http.faults and an ordinary
-// caddyhttp.MiddlewareHandler. It does its damage and calls next, or it ends
-// the request and does not. When and to whom it happens is decided outside,
-// once, by package rules; nobody asks a kind what it is.
+// caddyhttp.MiddlewareHandler. It does its damage and calls next, or it ends the
+// request and does not. Package rules decides, once, when and to whom that
+// happens. Nobody asks a kind what it is.
 //
-// # Adding a kind
-//
-// Write one file: registration, a struct whose field comments are its manual,
-// Validate, UnmarshalCaddyfile, ServeHTTP, guards. Add its test beside it and
-// its golden files, testdata/adapt/kind_<name>*.caddyfiletest. The parser, the
-// handler, the metrics and the conformance test find it by the registry. A kind
-// that has a meaning for one attempt of a proxy is a [RoundTripper] as well.
-// One that needs a reply, or lets none through, is a Replier.
-//
-// What a kind promises, in both phases (see [Fault]), is held by the
-// conformance test of package caddymodule.
+// A kind that has a meaning for one attempt of a proxy is a [RoundTripper] as well.
+// One that needs a reply, or lets none through, is a [Replier]. One that a stranger
+// may ask for is [Untrusted].
 package faults
 
 import (
@@ -163,7 +157,7 @@ func (h *Hit) Wait(ctx context.Context, d time.Duration) error {
 	case <-h.Ended:
 		return nil
 	case <-ctx.Done():
-		return caddyhttp.Error(statusClientClosed, ctx.Err())
+		return caddyhttp.Error(StatusClientClosed, ctx.Err())
 	}
 }
 
@@ -178,9 +172,9 @@ func (h *Hit) HasEnded() bool {
 	}
 }
 
-// delay waits as Wait does, and tells the metrics and the caller how long that
+// Delay waits as Wait does, and tells the metrics and the caller how long that
 // was: d itself, unless the fault has ended before.
-func (h *Hit) delay(ctx context.Context, d time.Duration) (waited time.Duration, err error) {
+func (h *Hit) Delay(ctx context.Context, d time.Duration) (waited time.Duration, err error) {
 	began := time.Now()
 	if err := h.Wait(ctx, d); err != nil {
 		return 0, err
@@ -192,7 +186,8 @@ func (h *Hit) delay(ctx context.Context, d time.Duration) (waited time.Duration,
 	return waited, nil
 }
 
-const statusClientClosed = 499
+// StatusClientClosed is the de facto status of a request whose client has left.
+const StatusClientClosed = 499
 
 type hitKey struct{}
 

@@ -10,20 +10,31 @@ import (
 // A Reply is the most that a fault can get of the reply of what comes after it in
 // its chain.
 type Reply struct {
-	size   int64 // the greatest number of bytes in the body, or noHead or noBody
-	from   Fault // to which fault that is due; nil: no bound is known
-	cut    bool  // from breaks a longer body off there, and does nothing else
-	branch bool  // it comes to others as well
+	// Size is the greatest number of bytes in the body, or [NoBody] or [NoHead].
+	Size int64
+
+	// From is the fault that bounds it; nil: no bound is known.
+	From Fault
+
+	// Cut says that From breaks a longer body off there, and does nothing else.
+	Cut bool
+
+	// Branch says that From comes to other faults as well.
+	Branch bool
 }
 
 // Less than a body of any size.
 const (
-	noBody int64 = -1
-	noHead int64 = -2 // no reply passes the fault; an error counts as none, for the error routes reply past it
+	// NoBody is a reply with a head only.
+	NoBody int64 = -1
+
+	// NoHead is no reply at all. An error counts as none: the error routes reply
+	// past the chain.
+	NoHead int64 = -2
 )
 
-// anyReply is the reply of an upstream.
-func anyReply() Reply { return Reply{size: math.MaxInt64} }
+// AnyReply is the reply of an upstream.
+func AnyReply() Reply { return Reply{Size: math.MaxInt64} }
 
 // A Replier is a kind that knows how much of a reply it lets through. What is
 // known at load is what a chain is checked by: a fault that can never have an
@@ -35,29 +46,29 @@ type Replier interface {
 	Reply(next Reply) (Reply, error)
 }
 
-// need refuses a reply that has fewer bytes than that.
-func (r Reply) need(size int64) error {
+// Need refuses a reply that has fewer bytes than that.
+func (r Reply) Need(size int64) error {
 	switch {
-	case r.size >= size:
+	case r.Size >= size:
 		return nil
-	case r.size == noHead:
-		return fmt.Errorf("after it, '%s' lets no reply through", Kind(r.from))
-	case r.size <= 0:
-		return fmt.Errorf("after it, '%s' lets no body through", Kind(r.from))
+	case r.Size == NoHead:
+		return fmt.Errorf("after it, '%s' lets no reply through", Kind(r.From))
+	case r.Size <= 0:
+		return fmt.Errorf("after it, '%s' lets no body through", Kind(r.From))
 	}
-	return fmt.Errorf("after it, '%s' lets at most %d bytes of a body through", Kind(r.from), r.size)
+	return fmt.Errorf("after it, '%s' lets at most %d bytes of a body through", Kind(r.From), r.Size)
 }
 
-// forBranch is the reply for a fault that does not always run. It makes nothing
+// ForBranch is the reply for a fault that does not always run. It makes nothing
 // after it useless, for that has its effect at other times.
-func (r Reply) forBranch() Reply {
-	r.branch = true
+func (r Reply) ForBranch() Reply {
+	r.Branch = true
 	return r
 }
 
-// larger is the reply that may have more.
-func (r Reply) larger(other Reply) Reply {
-	if other.size > r.size {
+// Larger is the reply that may have more.
+func (r Reply) Larger(other Reply) Reply {
+	if other.Size > r.Size {
 		return other
 	}
 	return r
@@ -69,7 +80,7 @@ func (c Chain) Reply(next Reply) (Reply, error) {
 	for _, fault := range slices.Backward(c) {
 		f, ok := fault.(Replier)
 		if !ok {
-			next = anyReply()
+			next = AnyReply()
 			continue
 		}
 		var err error

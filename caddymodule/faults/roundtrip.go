@@ -1,13 +1,8 @@
 package faults
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"net/http"
-	"strconv"
-
-	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
 // RoundTripper is implemented by the kinds that have a meaning for one attempt
@@ -43,7 +38,7 @@ type Placed interface {
 // Check refuses a fault that has no meaning in the place.
 func (p Place) Check(f Fault) error {
 	if _, ok := f.(RoundTripper); !ok && p == InTransport {
-		return noMeaning(Kind(f))
+		return NoMeaning(Kind(f))
 	}
 	if placed, ok := f.(Placed); ok {
 		return placed.CheckPlace(p)
@@ -51,8 +46,8 @@ func (p Place) Check(f Fault) error {
 	return nil
 }
 
-// noMeaning is the refusal of a fault by a transport.
-func noMeaning(what string) error {
+// NoMeaning is the refusal of a fault by a transport.
+func NoMeaning(what string) error {
 	return fmt.Errorf("%s has no meaning in a transport: write it into a fault directive, which stands in front of the proxy", what)
 }
 
@@ -88,9 +83,9 @@ func (l attemptLink) RoundTrip(r *http.Request) (*http.Response, error) {
 	return l.rest.RoundTrip(r, l.next)
 }
 
-// behindAttempt is what the chain calls behind its last fault, as behindChain
+// AfterAttempt is what the chain calls behind its last fault, as behindChain
 // finds it.
-func behindAttempt(next http.RoundTripper) http.RoundTripper {
+func AfterAttempt(next http.RoundTripper) http.RoundTripper {
 	for {
 		l, ok := next.(attemptLink)
 		if !ok {
@@ -99,61 +94,6 @@ func behindAttempt(next http.RoundTripper) http.RoundTripper {
 		next = l.next
 	}
 }
-
-// newResponse is a whole reply, as a transport returns it.
-func newResponse(r *http.Request, code int, reason string, header http.Header, body []byte) *http.Response {
-	resp := newHead(r, code, reason, header)
-	if !(status.Code{Code: code}).BodyAllowed() {
-		return resp
-	}
-	resp.ContentLength = int64(len(body))
-	if len(body) > 0 {
-		header.Set("Content-Length", strconv.Itoa(len(body)))
-	}
-	if r.Method != http.MethodHead {
-		resp.Body = io.NopCloser(bytes.NewReader(body))
-	}
-	return resp
-}
-
-// newHead is a reply without a body.
-func newHead(r *http.Request, code int, reason string, header http.Header) *http.Response {
-	return &http.Response{
-		Status:     strconv.Itoa(code) + " " + reason,
-		StatusCode: code,
-		Proto:      "HTTP/1.1",
-		ProtoMajor: 1,
-		ProtoMinor: 1,
-		Header:     header,
-		Body:       http.NoBody,
-		Request:    r,
-	}
-}
-
-// failSent fails an attempt as an upstream does that has got the whole request:
-// its body is read before, so that it cannot be sent again unless the proxy has
-// kept it.
-func failSent(r *http.Request, failure error) error {
-	if err := readBody(r); err != nil {
-		return err
-	}
-	return injected(failure)
-}
-
-// readBody reads and drops the body of a request. It takes as long as the
-// client does to send it.
-func readBody(r *http.Request) error {
-	if r.Body == nil {
-		return nil
-	}
-	if _, err := io.Copy(io.Discard, r.Body); err != nil {
-		return fmt.Errorf("reading the request's body: %w", err)
-	}
-	return r.Context().Err()
-}
-
-// injected tells the error of a fault from a real one in the logs.
-func injected(err error) error { return fmt.Errorf("injected fault: %w", err) }
 
 // Interface guards
 var _ http.RoundTripper = attemptLink{}

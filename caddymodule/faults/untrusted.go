@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
 // Untrusted is implemented by the kinds that a request may ask for in its own
@@ -30,11 +28,8 @@ type Limits struct {
 	OpenEnded bool
 }
 
-// maxUntrustedSize bounds every size in a trigger.
-const maxUntrustedSize = 1 << 20
-
-// take uses up time.
-func (l *Limits) take(d time.Duration) error {
+// Take uses up time.
+func (l *Limits) Take(d time.Duration) error {
 	if d > l.Time {
 		return fmt.Errorf("'%s' is more than the '%s' that are left of max_delay", d, l.Time)
 	}
@@ -42,27 +37,11 @@ func (l *Limits) take(d time.Duration) error {
 	return nil
 }
 
-// takeRest uses up all the time there is.
-func (l *Limits) takeRest() (time.Duration, error) {
+// TakeRest uses up all the time there is.
+func (l *Limits) TakeRest() (time.Duration, error) {
 	rest := l.Time
 	if l.Time = 0; rest <= 0 {
 		return 0, errors.New("nothing is left of max_delay")
 	}
 	return rest, nil
-}
-
-// untrustedSize checks a size; nil is the kind's own.
-func untrustedSize(size *int64) error {
-	if size != nil && *size > maxUntrustedSize {
-		return fmt.Errorf("size '%d' is more than the %d bytes of a trigger", *size, int64(maxUntrustedSize))
-	}
-	return nil
-}
-
-// untrustedText refuses what would be expanded.
-func untrustedText(name, value string) error {
-	if !text.New(value, text.EscapeNone).Static() {
-		return fmt.Errorf("%s '%s' has a placeholder", name, value)
-	}
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/leak"
+	_ "github.com/caddyfault/caddyfault/caddymodule/kinds" // the faults of the tests
 )
 
 // TestMain checks that no goroutine is left behind.

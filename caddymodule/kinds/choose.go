@@ -1,0 +1,264 @@
+package kinds
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+)
+
+func init() {
+	caddy.RegisterModule(Choose{})
+}
+
+// Choose runs one of several branches, drawn by their weights. It uses the draw
+// of the rule: with `sticky` a key always gets the same branch, and a seed
+// repeats the branches, too.
+//
+// What the client sees, over every protocol, is what the branch does. A branch
+// that passes lets the request go on untouched, counted as passed, not as
+// injected.
+type Choose struct {
+	// The branches. Required.
+	Branches []*Branch `json:"branches,omitempty"`
+
+	total float64
+}
+
+// Branch is one of the things that may happen.
+type Branch struct {
+	// The weight of the branch against those of the others. They need not sum
+	// up to anything; a branch of weight 0 is never taken. Required.
+	Weight *float64 `json:"weight,omitempty"`
+
+	// What goes wrong, in this order. Without faults the request passes.
+	FaultsRaw []json.RawMessage `json:"faults,omitempty" caddy:"namespace=http.faults inline_key=fault"`
+
+	chain faults.Chain
+}
+
+// weight is the one that Validate has seen.
+func (b *Branch) weight() float64 {
+	if b.Weight == nil {
+		return 0
+	}
+	return *b.Weight
+}
+
+// CaddyModule returns the Caddy module information.
+func (Choose) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  faults.Namespace + ".choose",
+		New: func() caddy.Module { return new(Choose) },
+	}
+}
+
+// Provision loads the branches.
+func (f *Choose) Provision(ctx caddy.Context) error {
+	f.total = 0
+	for i, branch := range f.Branches {
+		if branch == nil {
+			return fmt.Errorf("branch %d of choose is null", i+1)
+		}
+		f.total += branch.weight()
+		if len(branch.FaultsRaw) == 0 {
+			continue
+		}
+		mods, err := ctx.LoadModule(branch, "FaultsRaw")
+		if err != nil {
+			return fmt.Errorf("loading branch %d of choose: %w", i+1, err)
+		}
+		if branch.chain, err = faults.NewChain(mods); err != nil {
+			return fmt.Errorf("branch %d of choose: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// Validate checks the weights.
+func (f *Choose) Validate() error {
+	total := 0.0
+	for i, branch := range f.Branches {
+		weight := branch.weight()
+		switch {
+		case branch.Weight == nil:
+			return fmt.Errorf("branch %d of choose has no weight: write one, such as \"weight\": 1; 0 is never taken", i+1)
+		case !(weight >= 0) || math.IsInf(weight, 0): // not a number fails, too
+			return fmt.Errorf("bad weight '%v' of choose: want a number that is not negative", weight)
+		}
+		total += weight
+	}
+	switch {
+	case len(f.Branches) == 0:
+		return errors.New("choose has nothing to choose from: write a block of lines with a weight and a fault")
+	case math.IsInf(total, 0):
+		return errors.New("bad weights of choose: their sum is more than a number can hold")
+	case total == 0:
+		return errors.New("bad weights of choose: all are 0, so nothing could ever be chosen")
+	}
+	return nil
+}
+
+// Terminal reports whether every branch that can be taken ends the request.
+func (f *Choose) Terminal() bool {
+	for _, branch := range f.Branches {
+		if branch.weight() > 0 && !branch.chain.Ends() {
+			return false
+		}
+	}
+	return true
+}
+
+// Reply asks all branches that can be taken.
+func (f *Choose) Reply(next faults.Reply) (faults.Reply, error) {
+	most := faults.Reply{Size: faults.NoHead, From: f}
+	for _, branch := range f.Branches {
+		if branch.weight() == 0 {
+			continue
+		}
+		r, err := branch.chain.Reply(next.ForBranch())
+		if err != nil {
+			return r, err
+		}
+		most = most.Larger(r)
+	}
+	return most, nil
+}
+
+// ServeHTTP runs the branch that the draw of the rule falls on.
+func (f *Choose) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	branch, r := f.take(r)
+	return branch.chain.ServeHTTP(w, r, next)
+}
+
+// RoundTrip runs the branch that the draw of the rule falls on.
+func (f *Choose) RoundTrip(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+	branch, r := f.take(r)
+	return branch.chain.RoundTrip(r, next)
+}
+
+// CheckPlace asks all branches.
+func (f *Choose) CheckPlace(p faults.Place) error {
+	for _, branch := range f.Branches {
+		if err := branch.chain.CheckPlace(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Idle reports whether the draw falls on a branch that passes.
+func (f *Choose) Idle(n uint64, u float64) (idle bool, behind float64) {
+	if u != faults.AnyDraw {
+		branch, within := f.pick(u)
+		return branch.chain.Idle(n, within)
+	}
+	for _, branch := range f.Branches {
+		if idle, _ := branch.chain.Idle(n, faults.AnyDraw); branch.weight() > 0 && !idle {
+			return false, faults.AnyDraw
+		}
+	}
+	return true, faults.AnyDraw
+}
+
+// take finds the branch of this hit, and makes the request for it.
+func (f *Choose) take(r *http.Request) (*Branch, *http.Request) {
+	hit := *faults.HitFrom(r.Context())
+	branch, u := f.pick(hit.U)
+	hit.U = u // uniform again, for what the branch, or a choose behind this one, may have to choose
+	return branch, r.WithContext(faults.WithHit(r.Context(), &hit))
+}
+
+// pick finds the branch at a place in [0,1), and where that lies within the
+// branch's share.
+func (f *Choose) pick(u float64) (*Branch, float64) {
+	at, last := u*f.total, 0
+	for i, branch := range f.Branches {
+		if branch.weight() == 0 {
+			continue
+		}
+		if at < branch.weight() {
+			return branch, at / branch.weight()
+		}
+		at -= branch.weight()
+		last = i
+	}
+	return f.Branches[last], math.Nextafter(1, 0) // the sums were rounded
+}
+
+// UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
+//
+//	choose {
+//	    <weight> <fault>
+//	    <weight> pass
+//	    <weight> {
+//	        <fault>
+//	        ...
+//	    }
+//	}
+func (f *Choose) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume kind
+	if err := args.None(d); err != nil {
+		return err
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		weight, err := strconv.ParseFloat(d.Val(), 64)
+		if err != nil {
+			return d.Errf("bad weight '%s' of choose: want a number", d.Val())
+		}
+		draft, err := unmarshalStep(d)
+		if err != nil {
+			return err
+		}
+		f.Branches = append(f.Branches, &Branch{Weight: &weight, FaultsRaw: draft.JSON, chain: draft.Faults})
+	}
+	return nil
+}
+
+// unmarshalStep parses what follows a word: a fault on the same line, pass, or
+// a block of faults.
+func unmarshalStep(d *caddyfile.Dispenser) (faults.Draft, error) {
+	var draft faults.Draft
+	word := d.Val()
+	if d.NextArg() {
+		if d.Val() == passWord {
+			return draft, args.None(d)
+		}
+		err := draft.Unmarshal(d.NewFromNextSegment())
+		return draft, err
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := draft.Unmarshal(d.NewFromNextSegment()); err != nil {
+			return draft, err
+		}
+	}
+	if len(draft.Faults) == 0 {
+		return draft, d.Errf("nothing to do behind '%s': want a fault, pass or a block of faults", word)
+	}
+	return draft, nil
+}
+
+// passWord stands for no fault at all.
+const passWord = "pass"
+
+// Interface guards
+var (
+	_ faults.Fault          = (*Choose)(nil)
+	_ faults.Replier        = (*Choose)(nil)
+	_ faults.RoundTripper   = (*Choose)(nil)
+	_ faults.Terminal       = (*Choose)(nil)
+	_ faults.Placed         = (*Choose)(nil)
+	_ faults.Idle           = (*Choose)(nil)
+	_ caddy.Provisioner     = (*Choose)(nil)
+	_ caddy.Validator       = (*Choose)(nil)
+	_ caddyfile.Unmarshaler = (*Choose)(nil)
+)

@@ -1,0 +1,82 @@
+package kinds
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+)
+
+// The faults of a rule work in the order written, the first one next to the
+// client: each shapes what those after it have made of the reply.
+func TestCompose(t *testing.T) {
+	const whole, half = 256 << 10, 128 << 10
+	delay := parse(t, new(Delay), "delay 1s")
+	throttle := parse(t, new(Throttle), "throttle 64KiB/s")
+	truncate := parse(t, new(Truncate), "truncate 50%")
+	shorten := parse(t, new(Truncate), "truncate 50% clean")
+	for _, tt := range []struct {
+		name    string
+		chain   faults.Chain
+		aborted bool
+		took    time.Duration
+	}{
+		{"delay, throttle, truncate", faults.Chain{delay, throttle, truncate}, true, 3 * time.Second},
+		{"throttle, shorten", faults.Chain{throttle, shorten}, false, 2 * time.Second},
+		{"shorten what is throttled", faults.Chain{shorten, throttle}, false, 4 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				got := runShaped(tt.chain, request(http.MethodGet), sized(strings.Repeat("x", whole), 32<<10))
+				if got.Body.Len() != half || got.aborted != tt.aborted || got.err != nil {
+					t.Errorf("got %d bytes, aborted %v, error %v, want %d, aborted %v", got.Body.Len(), got.aborted, got.err, half, tt.aborted)
+				}
+				if off := (time.Since(start) - tt.took).Abs(); off > time.Millisecond {
+					t.Errorf("took %v, want %v", time.Since(start), tt.took)
+				}
+			})
+		})
+	}
+}
+
+// What shapes the reply leaves it alone when the rule has ended before there is
+// one.
+func TestComposeEnded(t *testing.T) {
+	for _, shaper := range []faults.Fault{
+		parse(t, new(Patch), "patch {\nstatus 418\nheader X-Patched yes\n}"),
+		parse(t, new(Truncate), "truncate 50% clean"),
+		parse(t, new(Corrupt), "corrupt 100%"),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ended := make(chan struct{})
+			time.AfterFunc(time.Second, func() { close(ended) })
+			r := request(http.MethodGet)
+			r = r.WithContext(faults.WithHit(r.Context(), &faults.Hit{N: 1, Ended: ended}))
+			got := runShaped(faults.Chain{shaper, parse(t, new(Delay), "delay 1h")}, r, sized("untouched", 3))
+			if got.Code != 200 || got.Body.String() != "untouched" || got.Header().Get("X-Patched") != "" {
+				t.Errorf("%s: got %d %q %v", faults.Kind(shaper), got.Code, got.Body, got.Header())
+			}
+		})
+	}
+}
+
+// A reply of ours says how long it is to the faults that have to know.
+func TestComposeRespond(t *testing.T) {
+	respond := parse(t, new(Respond), "respond 551")
+	for want, shaper := range map[string]faults.Fault{
+		"27": parse(t, new(Truncate), "truncate 50% clean"),
+		"54": parse(t, new(Dribble), "dribble 3 1s"),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			got := runShaped(faults.Chain{shaper, respond}, request(http.MethodGet), nil)
+			if got.Header().Get("Content-Length") != want || strconv.Itoa(got.Body.Len()) != want || got.passed != "" {
+				t.Errorf("%s: got %d bytes, header %v, passed %q, want %s bytes", faults.Kind(shaper), got.Body.Len(), got.Header(), got.passed, want)
+			}
+		})
+	}
+}

@@ -1,0 +1,166 @@
+package kinds
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+)
+
+func init() {
+	caddy.RegisterModule(Corrupt{})
+}
+
+// Corrupt changes some bytes of the body, each to another value, scattered over
+// it by chance. At least one byte of a body with a Content-Length is changed.
+//
+// What the client sees is the same over HTTP/1.1, HTTP/2 and HTTP/3: a reply that
+// is whole and as long as before, with garbled content. What validates the
+// content is gone from the header (ETag, Last-Modified, Content-MD5, Digest,
+// Content-Digest, Repr-Digest), so that only a client that looks at the content can
+// tell; `Cache-Control: no-store` keeps the reply out of caches. Events
+// of a stream are garbled in the same way, and so are the frames of a WebSocket,
+// their heads included, which ends most of them soon. Trailers stay.
+//
+// With `seed` or `sticky` the same reply is garbled in the same places again.
+type Corrupt struct {
+	// How many bytes are changed, in percent of the body, above 0 and up to 100.
+	// Required.
+	Percent float64 `json:"percent,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (Corrupt) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  faults.Namespace + ".corrupt",
+		New: func() caddy.Module { return new(Corrupt) },
+	}
+}
+
+// Validate checks the configured fields.
+func (f *Corrupt) Validate() error {
+	if !(f.Percent > 0 && f.Percent <= 100) {
+		return fmt.Errorf("bad corrupt percent '%v': want above 0, up to 100", f.Percent)
+	}
+	return nil
+}
+
+// Untrusted allows it to everybody.
+func (*Corrupt) Untrusted(*faults.Limits) error { return nil }
+
+// Reply needs a body.
+func (*Corrupt) Reply(next faults.Reply) (faults.Reply, error) { return next, next.Need(1) }
+
+// ServeHTTP calls next with a writer that garbles.
+func (f *Corrupt) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	shield, err := newShield(w)
+	if err != nil {
+		return err
+	}
+	return serveShaped(w, r, next, &garbler{
+		width:  100 / f.Percent,
+		rand:   faults.HitFrom(r.Context()).Rand(),
+		shield: shield,
+	})
+}
+
+// A garbler is the shaper of one corrupted reply. It divides the body into
+// strata, each as wide as there are bytes to one that is changed, and changes
+// one byte in each. So the number of changed bytes is right also for a small
+// body, and they stand in no order.
+type garbler struct {
+	width  float64 // of a stratum
+	rand   *rand.Rand
+	shield shield
+	seen   int64   // bytes of the body so far
+	next   int64   // the byte to change
+	count  float64 // strata that are done
+	buf    []byte
+}
+
+// maxGarbled is how much of a body is copied at a time, to be changed.
+const maxGarbled = 32 << 10
+
+// begin finds the first byte. It is within the body.
+func (g *garbler) begin(header http.Header, length int64) bool {
+	g.shield.raise() // by chance the text becomes an action, which nobody wrote
+	dropValidators(header)
+	uncache(header)
+	width := g.width
+	if length > 0 {
+		width = min(width, float64(length))
+	}
+	g.next, g.count = place(g.rand.Float64()*width), 1
+	return true
+}
+
+// write sends a garbled copy of p, which belongs to the sender.
+func (g *garbler) write(o *outlet, p []byte) (written int, err error) {
+	if g.buf == nil {
+		g.buf = make([]byte, 0, min(len(p), maxGarbled))
+	}
+	for len(p) > 0 && !o.ended() {
+		size := min(len(p), maxGarbled)
+		g.buf = append(g.buf[:0], p[:size]...)
+		g.garble(g.buf)
+		n, err := o.Write(g.buf)
+		if written += n; err != nil {
+			return written, err
+		}
+		p = p[size:]
+	}
+	return o.rest(written, p)
+}
+
+// garble changes the bytes whose turn it is.
+func (g *garbler) garble(p []byte) {
+	end := g.seen + int64(len(p))
+	for g.next < end {
+		p[g.next-g.seen] ^= byte(1 + g.rand.IntN(255))
+		g.next = max(g.next+1, place((g.count+g.rand.Float64())*g.width))
+		g.count++
+	}
+	g.seen = end
+}
+
+// place is the byte at x, which for a tiny percentage is behind every body.
+func place(x float64) int64 { return int64(min(x, 1<<62)) }
+
+// UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
+//
+//	corrupt <percent>%
+func (f *Corrupt) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume kind
+	words := d.RemainingArgs()
+	if err := args.NoBlock(d); err != nil {
+		return err
+	}
+	switch {
+	case len(words) == 0:
+		return d.WrapErr(errors.New("corrupt needs a percentage, such as 1%"))
+	case len(words) > 1:
+		return d.Errf("unexpected argument '%s'", words[1])
+	}
+	percent, err := args.ParsePercent(words[0])
+	if err != nil {
+		return d.WrapErr(err)
+	}
+	f.Percent = percent
+	return nil
+}
+
+// Interface guards
+var (
+	_ faults.Fault          = (*Corrupt)(nil)
+	_ faults.Replier        = (*Corrupt)(nil)
+	_ caddy.Validator       = (*Corrupt)(nil)
+	_ faults.Untrusted      = (*Corrupt)(nil)
+	_ caddyfile.Unmarshaler = (*Corrupt)(nil)
+)

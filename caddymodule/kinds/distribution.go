@@ -1,0 +1,303 @@
+package kinds
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+)
+
+// quantile is the wait that a share of u of all requests does not exceed. A
+// distribution is drawn from by its quantile at a random place.
+type quantile func(u float64) time.Duration
+
+// A distribution is one way to describe a wait.
+type distribution struct {
+	name      string
+	durations []namedDuration // its fields that are durations
+	numbers   []namedNumber   // and its others
+	quantile  func() quantile
+}
+
+type namedDuration struct {
+	name  string
+	value *caddy.Duration
+}
+
+type namedNumber struct {
+	name  string
+	value *float64
+}
+
+// used reports whether one of the distribution's fields is set.
+func (d *distribution) used() bool {
+	return slices.ContainsFunc(d.durations, func(f namedDuration) bool { return *f.value != 0 }) ||
+		slices.ContainsFunc(d.numbers, func(f namedNumber) bool { return *f.value != 0 })
+}
+
+const percentilesName = "percentiles"
+
+// distributions are all that f can be, the one with no field set first.
+func (f *Delay) distributions() []distribution {
+	return []distribution{
+		{"fixed", []namedDuration{{"duration", &f.Duration}}, nil, f.fixed},
+		{"uniform", []namedDuration{{"min", &f.Min}, {"max", &f.Max}}, nil, f.uniform},
+		{"normal", []namedDuration{{"mean", &f.Mean}, {"deviation", &f.Deviation}}, nil, f.normal},
+		{"lognormal", []namedDuration{{"median", &f.Median}}, []namedNumber{{"sigma", &f.Sigma}}, f.lognormal},
+		{"pareto", []namedDuration{{"scale", &f.Scale}}, []namedNumber{{"shape", &f.Shape}}, f.pareto},
+		{percentilesName, nil, nil, f.percentiles},
+	}
+}
+
+// distribution is the one that f describes.
+func (f *Delay) distribution() distribution {
+	all := f.distributions()
+	for _, d := range all {
+		if d.name == f.Distribution || d.used() || d.name == percentilesName && len(f.Percentiles) > 0 {
+			return d
+		}
+	}
+	return all[0]
+}
+
+// Form is the name of the distribution, where it is written.
+func (f *Delay) Form() string {
+	switch name := f.distribution().name; name {
+	case "fixed", "uniform":
+		return ""
+	default:
+		return name
+	}
+}
+
+func (f *Delay) fixed() quantile {
+	return func(float64) time.Duration { return time.Duration(f.Duration) }
+}
+
+func (f *Delay) uniform() quantile {
+	return func(u float64) time.Duration { return nanoseconds(float64(f.Min) + u*float64(f.Max-f.Min)) }
+}
+
+func (f *Delay) normal() quantile {
+	return func(u float64) time.Duration {
+		return nanoseconds(float64(f.Mean) + float64(f.Deviation)*standardNormal(u))
+	}
+}
+
+func (f *Delay) lognormal() quantile {
+	return func(u float64) time.Duration {
+		return nanoseconds(float64(f.Median) * math.Exp(f.Sigma*standardNormal(u)))
+	}
+}
+
+func (f *Delay) pareto() quantile {
+	return func(u float64) time.Duration { return nanoseconds(float64(f.Scale) * math.Pow(1-u, -1/f.Shape)) }
+}
+
+// standardNormal is the quantile of the standard normal distribution.
+func standardNormal(u float64) float64 { return math.Sqrt2 * math.Erfinv(2*u-1) }
+
+// nanoseconds is a computed wait: never negative, and never more than a
+// duration can hold, whatever the tail of the distribution says.
+func nanoseconds(ns float64) time.Duration {
+	return time.Duration(math.Max(0, math.Min(ns, math.MaxInt64/2)))
+}
+
+// percentile is one given point of a distribution.
+type percentile struct {
+	share float64 // of the requests, 0 to 1
+	wait  float64 // nanoseconds
+}
+
+func (f *Delay) percentiles() quantile {
+	points := append(make([]percentile, 0, 1+len(f.Percentiles)), percentile{0, 0})
+	for name, wait := range f.Percentiles {
+		share, _ := parsePercentile(name) // Validate has seen it
+		points = append(points, percentile{share, float64(wait)})
+	}
+	slices.SortFunc(points[1:], func(a, b percentile) int { return cmp.Compare(a.share, b.share) })
+	return func(u float64) time.Duration {
+		i := sort.Search(len(points), func(i int) bool { return points[i].share > u })
+		if i == len(points) {
+			return nanoseconds(points[i-1].wait)
+		}
+		from, to := points[i-1], points[i]
+		return nanoseconds(from.wait + (u-from.share)/(to.share-from.share)*(to.wait-from.wait))
+	}
+}
+
+// parsePercentile makes a share of a name such as p99.9.
+func parsePercentile(name string) (float64, error) {
+	digits, ok := strings.CutPrefix(name, "p")
+	percent, err := strconv.ParseFloat(digits, 64)
+	if !ok || err != nil || !(percent >= 0 && percent <= 100) {
+		return 0, fmt.Errorf("bad percentile '%s': want p0 to p100, such as p99.9", name)
+	}
+	return percent / 100, nil
+}
+
+// Validate checks that there is one distribution and that it is one.
+func (f *Delay) Validate() error {
+	used := ""
+	for _, d := range f.distributions() {
+		if err := d.validate(); err != nil {
+			return err
+		}
+		if !d.used() && (d.name != percentilesName || len(f.Percentiles) == 0) {
+			continue
+		}
+		if used != "" {
+			return fmt.Errorf("delay has fields of two distributions, %s and %s", used, d.name)
+		}
+		used = d.name
+	}
+	if f.Distribution != "" && used != f.Distribution {
+		return f.wrongName(used)
+	}
+	if err := f.validatePercentiles(); err != nil {
+		return err
+	}
+	switch {
+	case f.Min > f.Max:
+		return fmt.Errorf("bad delay: min '%s' is above max '%s'", time.Duration(f.Min), time.Duration(f.Max))
+	case used == "lognormal" && f.Median == 0:
+		return fmt.Errorf("bad delay median '0s': a lognormal delay needs one")
+	case used == "pareto" && (f.Shape == 0 || f.Scale == 0):
+		return fmt.Errorf("bad delay: pareto needs a scale and a shape above 0, not '%s' and '%v'", time.Duration(f.Scale), f.Shape)
+	case used == "" || f.longest() <= 0:
+		return errors.New(`bad delay: it waits for nothing; want a duration above 0, such as delay 250ms, or in JSON {"fault": "delay", "duration": "250ms"}`)
+	}
+	return f.validateLimits()
+}
+
+// longest is about the longest wait that the distribution draws.
+func (f *Delay) longest() time.Duration {
+	return max(f.distribution().quantile()(math.Nextafter(1, 0)), time.Duration(f.AtLeast))
+}
+
+func (f *Delay) wrongName(used string) error {
+	if !slices.ContainsFunc(f.distributions(), func(d distribution) bool { return d.name == f.Distribution }) {
+		return fmt.Errorf("bad distribution '%s': want fixed, uniform, normal, lognormal, pareto or percentiles", f.Distribution)
+	}
+	if used == "" {
+		return fmt.Errorf("distribution '%s' needs its fields", f.Distribution)
+	}
+	return fmt.Errorf("distribution '%s' has the fields of %s", f.Distribution, used)
+}
+
+func (d *distribution) validate() error {
+	for _, field := range d.durations {
+		if *field.value < 0 {
+			return fmt.Errorf("bad delay %s '%s': negative", field.name, time.Duration(*field.value))
+		}
+	}
+	for _, field := range d.numbers {
+		if !(*field.value >= 0) || math.IsInf(*field.value, 0) { // not a number fails, too
+			return fmt.Errorf("bad delay %s '%v': want a number that is not negative", field.name, *field.value)
+		}
+	}
+	return nil
+}
+
+// validatePercentiles wants waits that grow with their percentiles.
+func (f *Delay) validatePercentiles() error {
+	shares := make(map[float64]string, len(f.Percentiles))
+	for _, name := range slices.Sorted(maps.Keys(f.Percentiles)) {
+		share, err := parsePercentile(name)
+		if err != nil {
+			return err
+		}
+		if other, ok := shares[share]; ok {
+			return fmt.Errorf("percentiles '%s' and '%s' are the same", other, name)
+		}
+		shares[share] = name
+	}
+	lower := ""
+	for _, share := range slices.Sorted(maps.Keys(shares)) {
+		name := shares[share]
+		if wait := f.Percentiles[name]; wait < f.Percentiles[lower] || wait < 0 {
+			return fmt.Errorf("percentile '%s' of '%s' is below %s", name, time.Duration(wait), describe(lower, f.Percentiles))
+		}
+		lower = name
+	}
+	return nil
+}
+
+func describe(lower string, percentiles map[string]caddy.Duration) string {
+	if lower == "" {
+		return "zero"
+	}
+	return fmt.Sprintf("'%s' of '%s'", lower, time.Duration(percentiles[lower]))
+}
+
+// validateLimits wants limits that leave something of the distribution.
+func (f *Delay) validateLimits() error {
+	least, most := time.Duration(f.AtLeast), time.Duration(f.AtMost)
+	median := f.distribution().quantile()(0.5)
+	switch {
+	case least < 0:
+		return fmt.Errorf("bad delay at_least '%s': negative", least)
+	case most < 0:
+		return fmt.Errorf("bad delay at_most '%s': negative", most)
+	case most > 0 && most < least:
+		return fmt.Errorf("bad delay: at_most '%s' is below at_least '%s'", most, least)
+	case most > 0 && most < median:
+		return fmt.Errorf("bad delay: at_most '%s' is below the median '%s', so most requests would wait just that", most, median)
+	}
+	return nil
+}
+
+// unmarshalDistribution parses what stands behind the kind.
+func (f *Delay) unmarshalDistribution(d *caddyfile.Dispenser) error {
+	words := d.RemainingArgs()
+	if len(words) == 0 {
+		return d.ArgErr()
+	}
+	switch words[0] {
+	case "normal":
+		return args.Parse(d, words[1:], args.DurationParser(&f.Mean), args.DurationParser(&f.Deviation))
+	case "lognormal":
+		return args.Parse(d, words[1:], args.DurationParser(&f.Median), args.NumberParser("sigma", &f.Sigma))
+	case "pareto":
+		return args.Parse(d, words[1:], args.DurationParser(&f.Scale), args.NumberParser("shape", &f.Shape))
+	case percentilesName:
+		return f.unmarshalPercentiles(d, words[1:])
+	}
+	if len(words) == 1 {
+		return args.Parse(d, words, args.DurationParser(&f.Duration))
+	}
+	return args.Parse(d, words, args.DurationParser(&f.Min), args.DurationParser(&f.Max))
+}
+
+func (f *Delay) unmarshalPercentiles(d *caddyfile.Dispenser, words []string) error {
+	if len(words) == 0 {
+		return d.ArgErr()
+	}
+	f.Percentiles = make(map[string]caddy.Duration, len(words))
+	for _, arg := range words {
+		name, value, found := strings.Cut(arg, "=")
+		if !found {
+			return d.Errf("bad percentile '%s': want p<n>=<duration>, such as p99=2s", arg)
+		}
+		if _, ok := f.Percentiles[name]; ok {
+			return d.Errf("percentile '%s' already specified", name)
+		}
+		var wait caddy.Duration
+		if err := args.DurationParser(&wait)(value); err != nil {
+			return d.WrapErr(err)
+		}
+		f.Percentiles[name] = wait
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package kinds
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+)
+
+func init() {
+	caddy.RegisterModule(Dribble{})
+}
+
+// Dribble sends the body in pieces of the same size, spread evenly over a time:
+// the first after one part of it, the last at its end.
+//
+// What the client sees is the same over HTTP/1.1, HTTP/2 and HTTP/3: the head at
+// once, with its Content-Length, then piece by piece the whole body, and no
+// pause after the last one. A body of fewer bytes than pieces comes byte by
+// byte. The head of a reply without Content-Type goes out without one, before
+// there is a body to guess it from. Nothing is kept back in memory: the upstream
+// has to wait.
+//
+// A reply without a Content-Length cannot be divided and passes unchanged; that
+// is so for event streams and WebSockets. HEAD has nothing to dribble.
+type Dribble struct {
+	// How many pieces. Required.
+	Chunks int `json:"chunks,omitempty"`
+
+	// How long the whole body takes, if the upstream is not slower. Required.
+	Duration caddy.Duration `json:"duration,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (Dribble) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  faults.Namespace + ".dribble",
+		New: func() caddy.Module { return new(Dribble) },
+	}
+}
+
+// Validate checks the configured fields.
+func (f *Dribble) Validate() error {
+	if f.Chunks < 1 {
+		return fmt.Errorf("bad dribble chunks '%d': want 1 or more", f.Chunks)
+	}
+	if f.Duration <= 0 {
+		return fmt.Errorf("bad dribble duration '%s': want more than 0", time.Duration(f.Duration))
+	}
+	return nil
+}
+
+// Untrusted takes the duration.
+func (f *Dribble) Untrusted(l *faults.Limits) error { return l.Take(time.Duration(f.Duration)) }
+
+// Reply needs a body.
+func (*Dribble) Reply(next faults.Reply) (faults.Reply, error) { return next, next.Need(1) }
+
+// ServeHTTP calls next with a writer that dribbles.
+func (f *Dribble) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	d := &dribbler{f: f, hit: faults.HitFrom(r.Context())}
+	return serveShaped(w, r, next, d)
+}
+
+// A dribbler is the shaper of one reply that dribbles.
+type dribbler struct {
+	f      *Dribble
+	hit    *faults.Hit
+	start  time.Time
+	length uint64 // of the body
+	chunks uint64
+	sent   uint64
+	chunk  uint64 // the piece that is being sent, the first is 1
+	end    uint64 // where it ends
+}
+
+// begin divides the body.
+func (d *dribbler) begin(_ http.Header, length int64) bool {
+	if length < 0 {
+		d.hit.Pass(noLength)
+		return false
+	}
+	d.length = uint64(length)
+	d.chunks = min(uint64(d.f.Chunks), d.length)
+	d.start = time.Now()
+	return d.length > 0
+}
+
+// write sends p, waiting where a piece begins.
+func (d *dribbler) write(o *outlet, p []byte) (written int, err error) {
+	for len(p) > 0 && d.sent < d.length && !o.ended() {
+		if d.sent == d.end {
+			if err := d.nextChunk(o); err != nil {
+				return written, err
+			}
+		}
+		n, err := o.Write(p[:min(uint64(len(p)), d.end-d.sent)])
+		written += n
+		d.sent += uint64(n)
+		if err != nil {
+			return written, err
+		}
+		if d.sent == d.end {
+			_ = o.flush()
+		}
+		p = p[n:]
+	}
+	return o.rest(written, p)
+}
+
+// nextChunk waits until the next piece is due.
+func (d *dribbler) nextChunk(o *outlet) error {
+	if d.chunk == 0 {
+		_ = o.flush() // the head does not wait
+	}
+	d.chunk++
+	d.end = share(d.length, d.chunk, d.chunks)
+	due := time.Duration(share(uint64(d.f.Duration), d.chunk, d.chunks))
+	return o.wait(time.Until(d.start.Add(due)))
+}
+
+// share is i n-ths of the whole, rounded down; i is at most n.
+func share(whole, i, n uint64) uint64 {
+	hi, lo := bits.Mul64(whole, i)
+	quotient, _ := bits.Div64(hi, lo, n)
+	return quotient
+}
+
+// UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
+//
+//	dribble <chunks> <duration>
+func (f *Dribble) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume kind
+	words := d.RemainingArgs()
+	if err := args.NoBlock(d); err != nil {
+		return err
+	}
+	switch {
+	case len(words) < 2:
+		return d.WrapErr(errors.New("dribble needs a number of chunks and a duration, such as 10 5s"))
+	case len(words) > 2:
+		return d.Errf("unexpected argument '%s'", words[2])
+	}
+	chunks, err := strconv.Atoi(words[0])
+	switch {
+	case errors.Is(err, strconv.ErrRange), chunks > math.MaxInt32:
+		return d.Errf("bad chunks '%s': too large", words[0])
+	case err != nil:
+		return d.Errf("bad chunks '%s': want a whole number, such as 10", words[0])
+	}
+	f.Chunks = chunks
+	return args.Parse(d, words[1:], args.DurationParser(&f.Duration))
+}
+
+// Interface guards
+var (
+	_ faults.Fault          = (*Dribble)(nil)
+	_ faults.Replier        = (*Dribble)(nil)
+	_ caddy.Validator       = (*Dribble)(nil)
+	_ faults.Untrusted      = (*Dribble)(nil)
+	_ caddyfile.Unmarshaler = (*Dribble)(nil)
+)

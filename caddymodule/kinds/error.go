@@ -1,0 +1,146 @@
+package kinds
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
+	"github.com/caddyfault/caddyfault/caddymodule/status"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
+)
+
+func init() {
+	caddy.RegisterModule(Error{})
+}
+
+// Error fails the request inside Caddy, as a dead upstream does: the site's
+// `handle_errors` routes write the reply, or without them Caddy sends the bare
+// status, and an error is logged.
+//
+// In a transport the attempt fails once the request has been sent, which Caddy
+// tries again for GET, or for what `lb_retry_match` says instead; the last failure
+// goes to the error routes.
+//
+// What the client sees is the same over every protocol: what the error routes
+// make of it, with `Cache-Control: no-store` unless they set that field. Over HTTP/1.1 a status that Go has no phrase for carries its
+// phrase where the site has the listener wrapper `fault`.
+type Error struct {
+	// The status recommended to the error routes, as
+	// `{http.error.status_code}`. From 200 to 999, default 502.
+	StatusCode int `json:"status_code,omitempty" zero:"default"`
+
+	// The message, for `{http.error.message}` and the error log. It may have
+	// placeholders. Default: the name of the status, such as `Bad Gateway`.
+	Message string `json:"message,omitempty"`
+
+	message text.Text
+	line    *wire.StatusLine
+}
+
+// CaddyModule returns the Caddy module information.
+func (Error) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  faults.Namespace + ".error",
+		New: func() caddy.Module { return new(Error) },
+	}
+}
+
+// Provision fills in the defaults.
+func (f *Error) Provision(caddy.Context) error {
+	if f.StatusCode == 0 {
+		f.StatusCode = http.StatusBadGateway
+	}
+	code, _ := status.Find("", f.StatusCode)
+	if f.Message == "" {
+		f.Message = code.Name
+	}
+	f.message = text.New(f.Message, text.EscapeNone)
+	f.line = wire.NewStatusLine(f.StatusCode, code.Name)
+	return nil
+}
+
+// Validate checks the status.
+func (f *Error) Validate() error {
+	if f.StatusCode == 0 {
+		return nil // the default
+	}
+	return sendable(f.StatusCode)
+}
+
+// Terminal reports that nothing comes after an error.
+func (*Error) Terminal() bool { return true }
+
+// Reply says that no reply passes: the error routes write it past the chain.
+func (f *Error) Reply(faults.Reply) (faults.Reply, error) {
+	return faults.Reply{Size: faults.NoHead, From: f}, nil
+}
+
+// Untrusted allows a status only: what becomes of a message is up to the site.
+func (f *Error) Untrusted(*faults.Limits) error {
+	if f.Message != "" {
+		return fmt.Errorf("message '%s' is not for a trigger: it takes a status and nothing else", f.Message)
+	}
+	return nil
+}
+
+// ServeHTTP returns the error.
+func (f *Error) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	f.line.Arm(r) // for whoever writes the status in the end
+	wire.CloseIfExpected(w, r)
+	uncache(w.Header()) // unless the error routes know better
+	return f.handlerError(r)
+}
+
+// RoundTrip fails the attempt behind the request.
+func (f *Error) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+	if err := readBody(r); err != nil {
+		return nil, err
+	}
+	return nil, f.handlerError(r)
+}
+
+func (f *Error) handlerError(r *http.Request) error {
+	return caddyhttp.Error(f.StatusCode, errors.New(f.message.Fill(text.Replacer(r))))
+}
+
+// UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
+//
+//	error [<status>] [<message>]
+func (f *Error) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume kind
+	words := d.RemainingArgs()
+	if len(words) > 2 {
+		return d.ArgErr()
+	}
+	code, message, err := statusAndText(words)
+	if err != nil {
+		return d.WrapErr(err)
+	}
+	if code.family != "" {
+		return d.Errf("bad status '%s': the error fault takes a code without a family", code)
+	}
+	f.StatusCode = code.code
+	if message != nil {
+		f.Message = *message
+	}
+	return args.NoBlock(d)
+}
+
+// Interface guards
+var (
+	_ faults.Fault          = (*Error)(nil)
+	_ faults.Replier        = (*Error)(nil)
+	_ faults.RoundTripper   = (*Error)(nil)
+	_ faults.Terminal       = (*Error)(nil)
+	_ caddy.Provisioner     = (*Error)(nil)
+	_ caddy.Validator       = (*Error)(nil)
+	_ faults.Untrusted      = (*Error)(nil)
+	_ caddyfile.Unmarshaler = (*Error)(nil)
+)

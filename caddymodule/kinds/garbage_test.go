@@ -1,0 +1,120 @@
+package kinds
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
+)
+
+// noiseOf is what a hit sends over HTTP/1.
+func noiseOf(t *testing.T, line string, hit *faults.Hit) []byte {
+	t.Helper()
+	f := parse(t, new(Garbage), line)
+	inside, client := net.Pipe()
+	defer client.Close()
+	r := request(http.MethodGet)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		got := endingOf(f, wire.Hijackable{Conn: inside}, r.WithContext(faults.WithHit(t.Context(), hit)), notCalled(t))
+		if !got.aborted {
+			t.Errorf("got %+v, want an abort", got)
+		}
+		_ = inside.Close()
+	}()
+	noise, err := io.ReadAll(client)
+	if err != nil {
+		t.Error(err)
+	}
+	<-done
+	return noise
+}
+
+func TestGarbage(t *testing.T) {
+	for _, tt := range []struct {
+		line string
+		size int
+	}{
+		{"garbage", 64},
+		{"garbage 1B", 1},
+		{"garbage 7B", 7},
+		{"garbage 9B", 9},
+		{"garbage 4096B", 4096},
+		{"garbage 4097B", 4097},
+		{"garbage 10KiB", 10240},
+		{"garbage 1MiB", 1 << 20},
+	} {
+		first := noiseOf(t, tt.line, &faults.Hit{N: 1, U: 0.25})
+		if len(first) != tt.size || first[0] < 0x80 {
+			t.Errorf("%s: got %d bytes, the first %#x, want %d and no ASCII", tt.line, len(first), first[0], tt.size)
+		}
+		if again := noiseOf(t, tt.line, &faults.Hit{N: 2, U: 0.25}); !bytes.Equal(first, again) {
+			t.Errorf("%s: the same draw sent other bytes", tt.line)
+		}
+		if other := noiseOf(t, tt.line, &faults.Hit{N: 1, U: 0.5}); tt.size > 1 && bytes.Equal(first, other) {
+			t.Errorf("%s: two draws sent the same bytes", tt.line)
+		}
+	}
+}
+
+// No hit sends what a client could take for HTTP.
+func TestGarbageIsNoHTTP(t *testing.T) {
+	for n := range uint64(1000) {
+		noise := noiseOf(t, "garbage 8B", &faults.Hit{N: 1, U: float64(n) / 1000})
+		if noise[0] < 0x80 {
+			t.Fatalf("hit %d begins with %q", n, noise)
+		}
+	}
+}
+
+// A client that does not read holds nothing up when the fault ends.
+func TestGarbageEnded(t *testing.T) {
+	f := parse(t, new(Garbage), "garbage 1MiB")
+	inside, client := net.Pipe()
+	defer client.Close()
+	ended := make(chan struct{})
+	r := request(http.MethodGet)
+	r = r.WithContext(faults.WithHit(t.Context(), &faults.Hit{Ended: ended}))
+	done := make(chan ending)
+	go func() { done <- endingOf(f, wire.Hijackable{Conn: inside}, r, notCalled(t)) }()
+	if _, err := io.ReadFull(client, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	close(ended)
+	select {
+	case got := <-done:
+		if !got.aborted {
+			t.Errorf("got %+v, want an abort", got)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("still writing after the end")
+	}
+}
+
+func TestGarbageOverHTTP2(t *testing.T) {
+	w := httptest.NewRecorder()
+	got := endingOf(parse(t, new(Garbage), "garbage"), w, request2(t.Context(), t), notCalled(t))
+	if !got.aborted || w.Body.Len() > 0 {
+		t.Errorf("got %+v, wrote %q, want an abort and nothing", got, w.Body)
+	}
+}
+
+func TestGarbageRefused(t *testing.T) {
+	for size, want := range map[int64]string{
+		0:       "bad garbage bytes '0'",
+		-1:      "bad garbage bytes '-1': negative",
+		1048577: "bad garbage bytes '1048577': more than the 1048576",
+	} {
+		if err := (&Garbage{Bytes: &size}).Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%d: got %v, want %q", size, err, want)
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package kinds
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
+)
+
+func init() {
+	caddy.RegisterModule(GRPC{})
+}
+
+// GRPC answers a gRPC call with an error status, in the form of the protocol that
+// the request speaks.
+//
+// What the client sees: a call that has failed with this code and message, such as
+// `Unavailable`, over HTTP/1.1, HTTP/2 and HTTP/3.
+//
+// Request | Reply
+// --------|------
+// gRPC (`application/grpc`) | HTTP 200 with `Grpc-Status` and `Grpc-Message` in the header, no body
+// gRPC-Web (`application/grpc-web`) | HTTP 200 with the trailers in the body, in base64 for `application/grpc-web-text`
+// Connect, a stream (`application/connect+proto`, `+json`) | HTTP 200 with the message that ends the stream
+// Connect, unary (`application/proto`, `Connect-Protocol-Version: 1`, GET with `?connect=v1`) | The HTTP status of the code, such as 503, and the error as JSON
+// Any other | As for gRPC
+//
+// The reply has the media type of the request, such as `application/grpc-web+proto`;
+// Connect's unary errors are `application/json`.
+type GRPC struct {
+	// The gRPC status: a number from 1 to 16 or its name, such as 14 or
+	// `UNAVAILABLE`. Required.
+	Code GRPCCode `json:"code,omitempty"`
+
+	// The message for the caller. It may have placeholders. For gRPC and gRPC-Web
+	// all but printable ASCII is percent-encoded, as their protocols have it.
+	// Default: none.
+	Message string `json:"message,omitempty"`
+
+	message text.Text
+}
+
+// GRPCCode is a gRPC status code. In JSON it may be its number or its name.
+type GRPCCode int
+
+// grpcNames are the status codes by number, from the gRPC documentation
+// (statuscodes.md).
+var grpcNames = [...]string{
+	"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+	"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
+	"INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+}
+
+func parseGRPCCode(word string) (GRPCCode, error) {
+	for number, name := range grpcNames {
+		if strings.EqualFold(word, name) || word == strconv.Itoa(number) {
+			return GRPCCode(number), nil
+		}
+	}
+	return 0, fmt.Errorf("bad grpc code '%s': want 1 to 16 or a name such as UNAVAILABLE", word)
+}
+
+// String is the name of the code.
+func (c GRPCCode) String() string {
+	if c < 0 || int(c) >= len(grpcNames) {
+		return strconv.Itoa(int(c))
+	}
+	return grpcNames[c]
+}
+
+// UnmarshalJSON takes a number or a name.
+func (c *GRPCCode) UnmarshalJSON(data []byte) error {
+	word := string(data)
+	if strings.HasPrefix(word, `"`) {
+		if err := json.Unmarshal(data, &word); err != nil {
+			return err
+		}
+	}
+	code, err := parseGRPCCode(word)
+	if err != nil {
+		return err
+	}
+	*c = code
+	return nil
+}
+
+// CaddyModule returns the Caddy module information.
+func (GRPC) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  faults.Namespace + ".grpc",
+		New: func() caddy.Module { return new(GRPC) },
+	}
+}
+
+// Provision prepares the message.
+func (f *GRPC) Provision(caddy.Context) error {
+	f.message = text.New(f.Message, text.EscapeNone)
+	return nil
+}
+
+// Validate checks the code.
+func (f *GRPC) Validate() error {
+	if f.Code < 1 || int(f.Code) >= len(grpcNames) {
+		return fmt.Errorf("bad grpc code '%d': want 1 to 16; 0 is OK, which is no fault", f.Code)
+	}
+	return nil
+}
+
+// Terminal reports that nothing comes after the reply.
+func (*GRPC) Terminal() bool { return true }
+
+// Untrusted refuses placeholders.
+func (f *GRPC) Untrusted(*faults.Limits) error { return untrustedText("message", f.Message) }
+
+// ServeHTTP writes the reply.
+func (f *GRPC) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	code, body := f.reply(w.Header(), r)
+	shield, _, err := lookOut(w, code)
+	if err != nil {
+		return err
+	}
+	shield.raise() // the message may be a stranger's
+	wire.CloseIfExpected(w, r)
+	if len(body) > 0 {
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	w.WriteHeader(code)
+	if len(body) > 0 {
+		_, _ = w.Write(body) // a client that has gone needs no error
+	}
+	return nil
+}
+
+// RoundTrip replies in the upstream's place.
+func (f *GRPC) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+	header := make(http.Header)
+	code, body := f.reply(header, r)
+	return newResponse(r, code, http.StatusText(code), header, body), nil
+}
+
+// percentEncode makes a Grpc-Message: all but printable ASCII is encoded, and
+// the percent sign itself.
+func percentEncode(message string) string {
+	var b strings.Builder
+	for i := range len(message) {
+		if c := message[i]; c >= ' ' && c <= '~' && c != '%' {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
+//
+//	grpc <code>|<NAME> [<message>]
+func (f *GRPC) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume kind
+	words := d.RemainingArgs()
+	if len(words) < 1 || len(words) > 2 {
+		return d.ArgErr()
+	}
+	code, err := parseGRPCCode(words[0])
+	if err != nil {
+		return d.WrapErr(err)
+	}
+	f.Code = code
+	if len(words) == 2 {
+		f.Message = words[1]
+	}
+	return args.NoBlock(d)
+}
+
+// Interface guards
+var (
+	_ faults.Fault          = (*GRPC)(nil)
+	_ faults.RoundTripper   = (*GRPC)(nil)
+	_ faults.Terminal       = (*GRPC)(nil)
+	_ caddy.Provisioner     = (*GRPC)(nil)
+	_ caddy.Validator       = (*GRPC)(nil)
+	_ faults.Untrusted      = (*GRPC)(nil)
+	_ caddyfile.Unmarshaler = (*GRPC)(nil)
+	_ json.Unmarshaler      = (*GRPCCode)(nil)
+)

@@ -1,0 +1,139 @@
+package kinds
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
+)
+
+// A grpcForm is a way to tell the client of a call that it has failed.
+type grpcForm int
+
+const (
+	grpcTrailersOnly grpcForm = iota // gRPC: the status is in the header
+	grpcWeb                          // gRPC-Web: trailers in the body
+	grpcWebText                      // the same in base64
+	connectStream                    // Connect: the message that ends a stream
+	connectUnary                     // Connect: an HTTP status and a JSON body
+)
+
+// grpcFormOf finds the protocol of a call, and the media type of its reply. A
+// request that speaks none of them gets a reply of gRPC.
+func grpcFormOf(r *http.Request) (form grpcForm, contentType string) {
+	sent := mediaType(r.Header.Values("Content-Type"))
+	switch base, _, _ := strings.Cut(sent, "+"); base {
+	case "application/grpc":
+		return grpcTrailersOnly, sent
+	case "application/grpc-web":
+		if accepted := acceptedWebText(r.Header.Values("Accept")); accepted != "" {
+			return grpcWebText, accepted
+		}
+		return grpcWeb, sent
+	case "application/grpc-web-text", "application/grpc-web-text-base64":
+		return grpcWebText, sent
+	case "application/connect":
+		return connectStream, sent
+	}
+	if sent == "application/proto" || slices.Contains(r.Header.Values("Connect-Protocol-Version"), "1") ||
+		(r.Method == http.MethodGet || r.Method == http.MethodHead) && r.URL.Query().Get("connect") == "v1" {
+		return connectUnary, "application/json"
+	}
+	return grpcTrailersOnly, "application/grpc"
+}
+
+// mediaType is the media type that a field names, without parameters. More than one
+// line of the field names none: a client and a proxy may each see another.
+func mediaType(lines []string) string {
+	if len(lines) != 1 {
+		return ""
+	}
+	name, _, err := mime.ParseMediaType(lines[0])
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
+// acceptedWebText is the media type by which a client of gRPC-Web asks for base64.
+func acceptedWebText(accept []string) string {
+	for word := range strings.SplitSeq(strings.Join(accept, ","), ",") {
+		if name := mediaType([]string{word}); strings.HasPrefix(name, "application/grpc-web-text") {
+			return name
+		}
+	}
+	return ""
+}
+
+// reply sets the fields of the reply to r, and returns its HTTP status and body.
+func (f *GRPC) reply(h http.Header, r *http.Request) (status int, body []byte) {
+	message := f.message.Fill(text.Replacer(r))
+	form, contentType := grpcFormOf(r)
+	uncache(h)
+	h.Set("Content-Type", contentType)
+	switch form {
+	case grpcWeb:
+		return http.StatusOK, envelope(webTrailers, f.trailers(message))
+	case grpcWebText:
+		frame := envelope(webTrailers, f.trailers(message))
+		return http.StatusOK, base64.StdEncoding.AppendEncode(nil, frame)
+	case connectStream:
+		return http.StatusOK, envelope(connectEnd, f.connectJSON(`{"error":%s}`, message))
+	case connectUnary:
+		return connectStatus[f.Code], f.connectJSON("%s", message)
+	default: // grpcTrailersOnly
+		h.Set("Grpc-Status", strconv.Itoa(int(f.Code)))
+		if message != "" {
+			h.Set("Grpc-Message", percentEncode(message))
+		}
+		return http.StatusOK, nil
+	}
+}
+
+// The first byte of an envelope that ends a stream.
+const (
+	webTrailers = 0x80 // gRPC-Web
+	connectEnd  = 0x02 // Connect
+)
+
+// envelope puts a message into the frame that gRPC and Connect have for it: a byte
+// of flags, its length, and itself.
+func envelope(flags byte, message []byte) []byte {
+	frame := binary.BigEndian.AppendUint32([]byte{flags}, uint32(len(message)))
+	return append(frame, message...)
+}
+
+// trailers are those of gRPC as lines of a body.
+func (f *GRPC) trailers(message string) []byte {
+	lines := fmt.Appendf(nil, "grpc-status: %d\r\n", f.Code)
+	if message != "" {
+		lines = fmt.Appendf(lines, "grpc-message: %s\r\n", percentEncode(message))
+	}
+	return lines
+}
+
+// connectJSON is Connect's form of the error, in a frame of JSON.
+func (f *GRPC) connectJSON(frame, message string) []byte {
+	name := strings.ToLower(f.Code.String())
+	if name == "cancelled" {
+		name = "canceled" // the one name that Connect spells in another way
+	}
+	failure, _ := json.Marshal(struct {
+		Code    string `json:"code"`
+		Message string `json:"message,omitempty"`
+	}{name, message}) // two texts always marshal
+	return fmt.Appendf(nil, frame, failure)
+}
+
+// connectStatus are the HTTP statuses of the codes by number, from Connect's
+// protocol reference.
+var connectStatus = [len(grpcNames)]int{
+	200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401,
+}

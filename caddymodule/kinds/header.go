@@ -1,0 +1,196 @@
+package kinds
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
+)
+
+// HeaderOps changes the header fields of a reply: it deletes, then sets, then
+// adds. Values may have placeholders, names may not.
+//
+// The fields that frame a message are not to be set here, because a wrong one
+// breaks more than the reply: Connection (write `close` instead),
+// Content-Length, Keep-Alive, Proxy-Connection, Trailer, Transfer-Encoding and
+// Upgrade.
+type HeaderOps struct {
+	// Fields to remove.
+	Delete []string `json:"delete,omitempty"`
+
+	// Fields to set; they replace what is there.
+	Set http.Header `json:"set,omitempty"`
+
+	// Fields to add beside what is there.
+	Add http.Header `json:"add,omitempty"`
+}
+
+// validate checks names and values.
+func (ops *HeaderOps) validate() error {
+	if ops == nil {
+		return nil
+	}
+	for _, name := range ops.Delete {
+		if err := text.ValidFieldName(name); err != nil {
+			return err
+		}
+	}
+	for _, fields := range []http.Header{ops.Set, ops.Add} {
+		seen := make(map[string]string)
+		for _, name := range slices.Sorted(maps.Keys(fields)) {
+			if err := text.ValidFieldName(name); err != nil {
+				return err
+			}
+			canonical := http.CanonicalHeaderKey(name)
+			if other, ok := seen[canonical]; ok {
+				return fmt.Errorf("headers '%s' and '%s' are the same", other, name)
+			}
+			seen[canonical] = name
+			if len(fields[name]) == 0 {
+				return fmt.Errorf("header '%s' has no value; delete it if that is meant", name)
+			}
+			for _, value := range fields[name] {
+				if !httpguts.ValidHeaderFieldValue(value) {
+					return fmt.Errorf("bad value %q of header '%s': control characters cannot stand in a header", value, name)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// sets reports whether ops decides the named field.
+func (ops *HeaderOps) sets(name string) bool {
+	return ops.replaces(name) || ops != nil && hasField(ops.Add, name)
+}
+
+// replaces reports whether ops leaves nothing of what the named field was.
+func (ops *HeaderOps) replaces(name string) bool {
+	if ops == nil {
+		return false
+	}
+	same := func(other string) bool { return strings.EqualFold(other, name) }
+	return slices.ContainsFunc(ops.Delete, same) || hasField(ops.Set, name)
+}
+
+// hasField reports whether a header has the named field, however it is written.
+func hasField(header http.Header, name string) bool {
+	for other := range header {
+		if strings.EqualFold(other, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// fields are changes to a reply's header, ready to be applied.
+type fields struct {
+	deleted []string
+	set     []field
+	added   []field
+	static  bool // no value has a placeholder
+}
+
+type field struct {
+	name  string
+	value text.Text
+}
+
+// prepare makes changes out of the configured ones.
+func (ops *HeaderOps) prepare() fields {
+	fs := fields{static: true}
+	if ops == nil {
+		return fs
+	}
+	for _, name := range ops.Delete {
+		fs.deleted = append(fs.deleted, http.CanonicalHeaderKey(name))
+	}
+	for _, name := range slices.Sorted(maps.Keys(ops.Set)) {
+		for i, value := range ops.Set[name] {
+			if i == 0 {
+				fs.setField(name, value)
+			} else {
+				fs.addField(name, value)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(ops.Add)) {
+		for _, value := range ops.Add[name] {
+			fs.addField(name, value)
+		}
+	}
+	return fs
+}
+
+func (fs *fields) setField(name, value string) {
+	fs.set = append(fs.set, fs.field(name, value))
+}
+
+func (fs *fields) addField(name, value string) {
+	fs.added = append(fs.added, fs.field(name, value))
+}
+
+func (fs *fields) field(name, value string) field {
+	t := text.New(value, wire.CleanField)
+	fs.static = fs.static && t.Static()
+	return field{http.CanonicalHeaderKey(name), t}
+}
+
+// apply changes h. The values get a backing array of their own, for handlers
+// further out may edit them in place.
+func (fs *fields) apply(h http.Header, repl *caddy.Replacer) {
+	for _, name := range fs.deleted {
+		delete(h, name)
+	}
+	values := make([]string, len(fs.set))
+	for i := range fs.set {
+		values[i] = fs.set[i].value.Fill(repl)
+		h[fs.set[i].name] = values[i : i+1 : i+1]
+	}
+	for i := range fs.added {
+		h[fs.added[i].name] = append(h[fs.added[i].name], fs.added[i].value.Fill(repl))
+	}
+}
+
+// UnmarshalCaddyfile adds one line. Syntax:
+//
+//	header [+|-]<field> [<value>]
+//
+// Without a sign the field is set, with + added, with - deleted.
+func (ops *HeaderOps) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 {
+		return d.ArgErr()
+	}
+	if name, deleted := strings.CutPrefix(args[0], "-"); deleted {
+		if len(args) != 1 {
+			return d.Errf("header '%s' is deleted and takes no value", name)
+		}
+		ops.Delete = append(ops.Delete, name)
+		return nil
+	}
+	if len(args) != 2 {
+		return d.ArgErr()
+	}
+	target := &ops.Set
+	name, added := strings.CutPrefix(args[0], "+")
+	if added {
+		target = &ops.Add
+	}
+	if *target == nil {
+		*target = make(http.Header)
+	}
+	if !added && (*target)[http.CanonicalHeaderKey(name)] != nil {
+		return d.Errf("header '%s' already set; add a second value with '+%s'", name, name)
+	}
+	target.Add(name, args[1])
+	return nil
+}

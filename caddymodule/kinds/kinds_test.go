@@ -1,0 +1,84 @@
+package kinds
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+)
+
+// provision makes a fault ready, as Caddy does.
+func provision[F faults.Fault](t testing.TB, f F) F {
+	t.Helper()
+	ctx := testContext(t)
+	if p, ok := any(f).(caddy.Provisioner); ok {
+		if err := p.Provision(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v, ok := any(f).(caddy.Validator); ok {
+		if err := v.Validate(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
+}
+
+// parse makes a fault of its line in a Caddyfile, and makes it ready.
+func parse[F interface {
+	faults.Fault
+	caddyfile.Unmarshaler
+}](t testing.TB, f F, line string,
+) F {
+	t.Helper()
+	return provision(t, unmarshal(t, f, line))
+}
+
+// unmarshal makes a fault of its line in a Caddyfile.
+func unmarshal[F interface {
+	faults.Fault
+	caddyfile.Unmarshaler
+}](t testing.TB, f F, line string,
+) F {
+	t.Helper()
+	if err := f.UnmarshalCaddyfile(caddyfile.NewTestDispenser(line)); err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return f
+}
+
+// request is one as Caddy's server hands it to a handler.
+func request(method string, header ...string) *http.Request {
+	r := httptest.NewRequest(method, "/", nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	return caddyhttp.PrepareRequest(r, caddy.NewReplacer(), httptest.NewRecorder(), nil)
+}
+
+// runFault runs a fault for a request and tells what came of it.
+func runFault(t testing.TB, f faults.Fault, r *http.Request, next caddyhttp.HandlerFunc) (*http.Response, error) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	err := f.ServeHTTP(w, r, next)
+	return w.Result(), err
+}
+
+func notCalled(t testing.TB) caddyhttp.HandlerFunc {
+	return func(http.ResponseWriter, *http.Request) error {
+		t.Error("next was called")
+		return nil
+	}
+}
+
+func testContext(t testing.TB) caddy.Context {
+	t.Helper()
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+	t.Cleanup(cancel)
+	return ctx
+}

@@ -1,0 +1,81 @@
+package kinds
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+)
+
+func init() {
+	caddy.RegisterModule(Refuse{})
+}
+
+// Refuse fails an attempt as an upstream does that is down: nobody accepts the
+// connection, so nothing of the request has been sent. It has a meaning in a
+// transport only.
+//
+// What the client sees is what the proxy makes of it. With `lb_retries` or
+// `lb_try_duration` Caddy tries again, whatever the method is; else, or when
+// all attempts fail, `handle_errors` gets the status 502. Passive health checks
+// count a failure.
+type Refuse struct{}
+
+// CaddyModule returns the Caddy module information.
+func (Refuse) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  faults.Namespace + ".refuse",
+		New: func() caddy.Module { return new(Refuse) },
+	}
+}
+
+// Terminal reports that nothing comes after a refusal.
+func (Refuse) Terminal() bool { return true }
+
+// CheckPlace refuses all places but a transport.
+func (Refuse) CheckPlace(p faults.Place) error {
+	if p != faults.InTransport {
+		return errors.New("refuse has a meaning in a transport only: reverse_proxy { transport fault { refuse } }; see close and error")
+	}
+	return nil
+}
+
+// errRefused is what Caddy knows a failed dial by.
+var errRefused = reverseproxy.NewDialError(injected(&net.OpError{
+	Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED),
+}))
+
+// RoundTrip fails the attempt.
+func (Refuse) RoundTrip(*http.Request, http.RoundTripper) (*http.Response, error) {
+	return nil, errRefused
+}
+
+// ServeHTTP is there for the interface: CheckPlace lets nobody come here.
+func (Refuse) ServeHTTP(http.ResponseWriter, *http.Request, caddyhttp.Handler) error {
+	return caddyhttp.Error(http.StatusBadGateway, errRefused)
+}
+
+// UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
+//
+//	refuse
+func (*Refuse) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return args.WordOnly(d)
+}
+
+// Interface guards
+var (
+	_ faults.Fault          = (*Refuse)(nil)
+	_ faults.Terminal       = (*Refuse)(nil)
+	_ faults.Placed         = (*Refuse)(nil)
+	_ faults.RoundTripper   = (*Refuse)(nil)
+	_ caddyfile.Unmarshaler = (*Refuse)(nil)
+)

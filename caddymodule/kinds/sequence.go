@@ -1,0 +1,204 @@
+package kinds
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+)
+
+func init() {
+	caddy.RegisterModule(Sequence{})
+}
+
+// Sequence gives each hit of the rule the next of several steps: the first hit
+// the first step, and so on, exactly, also when requests come at once.
+//
+// What the client sees, over every protocol, is what the step does. A step that
+// passes lets the request go on untouched, and so do those behind the last step:
+// they are counted as passed, not as injected.
+type Sequence struct {
+	// The steps, each a list of faults; an empty one lets the request pass.
+	// Required.
+	StepsRaw [][]json.RawMessage `json:"steps,omitempty" caddy:"namespace=http.faults inline_key=fault"`
+
+	// Begin again behind the last step. Default: requests pass then.
+	Loop bool `json:"loop,omitempty"`
+
+	steps []faults.Chain
+}
+
+// CaddyModule returns the Caddy module information.
+func (Sequence) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  faults.Namespace + ".sequence",
+		New: func() caddy.Module { return new(Sequence) },
+	}
+}
+
+// Provision loads the steps.
+func (f *Sequence) Provision(ctx caddy.Context) error {
+	if len(f.StepsRaw) == 0 {
+		return nil // Validate refuses it
+	}
+	loaded, err := ctx.LoadModule(f, "StepsRaw")
+	if err != nil {
+		return fmt.Errorf("loading steps of sequence: %w", err)
+	}
+	f.steps = nil
+	for i, mods := range loaded.([][]any) {
+		chain, err := faults.NewChain(mods)
+		if err != nil {
+			return fmt.Errorf("step %d of sequence: %w", i+1, err)
+		}
+		f.steps = append(f.steps, chain)
+	}
+	return nil
+}
+
+// Validate checks that there are steps.
+func (f *Sequence) Validate() error {
+	if len(f.steps) == 0 && len(f.StepsRaw) == 0 {
+		return errors.New("sequence has no steps: write a block of faults")
+	}
+	return nil
+}
+
+// Terminal reports whether every step ends the request; behind the last one
+// requests pass unless the steps begin again.
+func (f *Sequence) Terminal() bool {
+	for _, step := range f.steps {
+		if !step.Ends() {
+			return false
+		}
+	}
+	return f.Loop
+}
+
+// Reply asks all steps.
+func (f *Sequence) Reply(next faults.Reply) (faults.Reply, error) {
+	most := faults.Reply{Size: faults.NoHead, From: f}
+	if !f.Loop {
+		most = next
+	}
+	for _, step := range f.steps {
+		r, err := step.Reply(next.ForBranch())
+		if err != nil {
+			return r, err
+		}
+		most = most.Larger(r)
+	}
+	return most, nil
+}
+
+// ServeHTTP runs the step of this hit.
+func (f *Sequence) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return f.step(faults.HitFrom(r.Context()).N).ServeHTTP(w, r, next)
+}
+
+// RoundTrip runs the step of this hit.
+func (f *Sequence) RoundTrip(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+	return f.step(faults.HitFrom(r.Context()).N).RoundTrip(r, next)
+}
+
+// CheckPlace asks all steps.
+func (f *Sequence) CheckPlace(p faults.Place) error {
+	for _, step := range f.steps {
+		if err := step.CheckPlace(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Idle reports whether it is the turn of a step that passes, or of none.
+func (f *Sequence) Idle(n uint64, u float64) (idle bool, behind float64) {
+	return f.step(n).Idle(n, u)
+}
+
+// step is the one of the n-th hit, empty behind the last one.
+func (f *Sequence) step(n uint64) faults.Chain {
+	n--
+	steps := uint64(len(f.steps))
+	switch {
+	case f.Loop:
+		n %= steps
+	case n >= steps:
+		return nil
+	}
+	return f.steps[n]
+}
+
+// UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
+//
+//	sequence [once|loop] {
+//	    <fault>
+//	    pass
+//	    step {
+//	        <fault>
+//	        ...
+//	    }
+//	}
+//
+// Each line is a step. Without a word the steps are taken once.
+func (f *Sequence) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume kind
+	if d.NextArg() {
+		switch d.Val() {
+		case "once":
+		case "loop":
+			f.Loop = true
+		default:
+			return d.Errf("bad mode '%s' of sequence: want once or loop", d.Val())
+		}
+	}
+	if err := args.None(d); err != nil {
+		return err
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		draft, err := f.unmarshalLine(d)
+		if err != nil {
+			return err
+		}
+		raw := draft.JSON
+		if raw == nil {
+			raw = []json.RawMessage{} // pass; null would not load
+		}
+		f.StepsRaw = append(f.StepsRaw, raw)
+		f.steps = append(f.steps, draft.Faults)
+	}
+	return nil
+}
+
+func (f *Sequence) unmarshalLine(d *caddyfile.Dispenser) (faults.Draft, error) {
+	switch d.Val() {
+	case passWord:
+		return faults.Draft{}, args.None(d)
+	case "step":
+		return unmarshalStep(d)
+	default:
+		var draft faults.Draft
+		err := draft.Unmarshal(d.NewFromNextSegment())
+		return draft, err
+	}
+}
+
+// Interface guards
+var (
+	_ faults.Fault          = (*Sequence)(nil)
+	_ faults.Replier        = (*Sequence)(nil)
+	_ faults.RoundTripper   = (*Sequence)(nil)
+	_ faults.Terminal       = (*Sequence)(nil)
+	_ faults.Placed         = (*Sequence)(nil)
+	_ faults.Idle           = (*Sequence)(nil)
+	_ caddy.Provisioner     = (*Sequence)(nil)
+	_ caddy.Validator       = (*Sequence)(nil)
+	_ caddyfile.Unmarshaler = (*Sequence)(nil)
+)

@@ -1,0 +1,73 @@
+package kinds
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/caddyfault/caddyfault/caddymodule/status"
+)
+
+// statusArg is a status as it is written in a Caddyfile: 551 or smtp:450.
+type statusArg struct {
+	family string // "": a bare code
+	code   int
+}
+
+func (s statusArg) String() string {
+	if s.family == "" {
+		return strconv.Itoa(s.code)
+	}
+	return s.family + ":" + strconv.Itoa(s.code)
+}
+
+func parseStatus(arg string) (statusArg, error) {
+	if !status.LooksLike(arg) {
+		return statusArg{}, fmt.Errorf("bad status '%s': want a code such as 503, or family:code such as smtp:450", arg)
+	}
+	family, digits, written := strings.Cut(arg, ":")
+	if !written {
+		family, digits = "", arg
+	}
+	n, err := strconv.Atoi(digits)
+	if err != nil || len(digits) != 3 || !(status.Code{Code: n}).Sendable() {
+		return statusArg{}, fmt.Errorf("bad status '%s': want three digits, 200 to 999", arg)
+	}
+	code, err := status.Parse(arg)
+	if err != nil {
+		return statusArg{}, err
+	}
+	return statusArg{family, code.Code}, nil
+}
+
+// statusAndText tells the two apart; as with Caddy's respond directive either
+// may come first. A missing status has code 0, a missing text is nil.
+func statusAndText(args []string) (statusArg, *string, error) {
+	var text *string
+	switch len(args) {
+	case 0:
+		return statusArg{}, nil, nil
+	case 1:
+		if !status.LooksLike(args[0]) {
+			return statusArg{}, &args[0], nil
+		}
+	default:
+		text = &args[1]
+		if !status.LooksLike(args[0]) && status.LooksLike(args[1]) {
+			args = []string{args[1], args[0]}
+			text = &args[1]
+		}
+	}
+	code, err := parseStatus(args[0])
+	return code, text, err
+}
+
+// sendable refuses a status that cannot be the final one of a reply: net/http
+// takes codes up to 999, and those below 200 are interim (RFC 9110 section
+// 15.2).
+func sendable(code int) error {
+	if !(status.Code{Code: code}).Sendable() {
+		return fmt.Errorf("bad status '%d': the status of a reply is from 200 to 999", code)
+	}
+	return nil
+}
