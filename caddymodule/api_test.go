@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 )
 
 // node is a running configuration with one handler, and its API.
@@ -207,7 +208,7 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "faults": [{"fault": "respond", "body_file": "x"}]}`, "body_file"},
 		{400, "PUT", "/experiments/b%20c", `{"points": ["*"], ` + faults, "bad name 'b c'"},
 		{400, "PUT", "/experiments/" + triggerRule, `{"points": ["*"], ` + faults, "bad name 'trigger': it is taken by triggers"},
-		{400, "PUT", "/experiments/" + otherRule, `{"points": ["*"], ` + faults, "bad name 'other': it is taken by the metrics"},
+		{400, "PUT", "/experiments/" + metrics.OtherRule, `{"points": ["*"], ` + faults, "bad name 'other': it is taken by the metrics"},
 		{400, "PATCH", "/experiments/a", `{"percent": 101}`, "bad percent '101'"},
 		{400, "PATCH", "/experiments/a", `{`, "no JSON"},
 		{400, "PATCH", "/experiments/a", `{"PERCENT": 1}`, "PERCENT: the field is written 'percent'"},
@@ -613,7 +614,7 @@ func TestSwitchIsOfThisCaddy(t *testing.T) {
 func TestAPIRuleOffAndReset(t *testing.T) {
 	n := startNode(t, shop, "")
 	n.want(200, "POST", "/rules/shop/gone/off", "", "")
-	grows(t, passedTotal.WithLabelValues("shop", "gone", "off"), 1)
+	grows(t, metrics.PassedTotal.WithLabelValues("shop", "gone", "off"), 1)
 	if got := n.hit("/gone"); got != 200 {
 		t.Errorf("off: got %d", got)
 	}

@@ -104,7 +104,7 @@ func newPointView(p *rules.Point) pointView {
 	}
 	for _, rule := range p.Rules {
 		l := rule.Tag.(*label)
-		view.Rules = append(view.Rules, ruleView{Name: rule.Name, Stats: rule.Stats(), Passed: l.metrics.passedCounts(), Line: formatLine(rule.Source), Rule: rule.Source})
+		view.Rules = append(view.Rules, ruleView{Name: rule.Name, Stats: rule.Stats(), Passed: l.counts.PassedCounts(), Line: formatLine(rule.Source), Rule: rule.Source})
 	}
 	return view
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -28,7 +29,7 @@ type control struct {
 	sw      *experiments.Switch
 	store   *experiments.Store
 	journal *experiments.Journal
-	series  *experimentSeries
+	series  *metrics.Series
 	counts  experiments.Broadcast // to those who wait for a count to change
 	active  atomic.Int64          // requests that are hit just now
 
@@ -48,7 +49,7 @@ func newControl() *control {
 	c := &control{
 		journal: experiments.NewJournal(defaultJournal),
 		groups:  make(map[string]*experiments.Group),
-		series:  newExperimentSeries(),
+		series:  metrics.NewSeries(),
 		counts:  experiments.Broadcast{Every: verifyEvery},
 	}
 	c.kept.Store(new(keptSwitch))
@@ -262,7 +263,7 @@ func (c *control) switched(state experiments.State) {
 	if state.Halted {
 		name, gauge = "halted", 1
 	}
-	haltedGauge.Set(gauge)
+	metrics.HaltedGauge.Set(gauge)
 	c.announce("faults "+name, "fault_"+name, zap.String("why", state.Why))
 }
 
@@ -278,7 +279,7 @@ func (c *control) experimentChanged(live *experiments.Live, why string) {
 		return
 	}
 	if why != experiments.WhyReplaced {
-		c.series.forget(live.Name, func(point string) bool { return len(c.findRules(point, live.Name)) > 0 })
+		c.series.Forget(live.Name, func(point string) bool { return len(c.findRules(point, live.Name)) > 0 })
 	}
 	c.announce("experiment ended", "fault_experiment_ended", zap.String("experiment", live.Name), zap.String("why", why))
 }

@@ -25,6 +25,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
@@ -237,7 +238,7 @@ func TestAppMaxActive(t *testing.T) {
 			n.hit("/")
 		}
 		n.want(200, "GET", "/", "", `"active": 2`)
-		if got := testutil.ToFloat64(activeRequests.WithLabelValues("most")); got != 2 || time.Since(start) != 0 {
+		if got := testutil.ToFloat64(metrics.ActiveRequests.WithLabelValues("most")); got != 2 || time.Since(start) != 0 {
 			t.Errorf("%v active after %v", got, time.Since(start))
 		}
 		wg.Wait()
@@ -553,17 +554,17 @@ func TestExperimentSeries(t *testing.T) {
 			return `{"ttl": 0, "match": [{"path": ["` + path + `"]}], "faults": [{"fault": "respond", "status_code": 500}]}`
 		}
 		has := func(name string) bool {
-			return slices.Contains(rulesIn(t, injectedTotal), name)
+			return slices.Contains(rulesIn(t, metrics.InjectedTotal), name)
 		}
 		n.put("a", respond("/a"))
 		n.hit("/a")
 		n.want(200, "PUT", "/experiments/a", respond("/a"), "")
-		time.Sleep(keepSeries + time.Minute)
+		time.Sleep(metrics.KeepSeries + time.Minute)
 		if !has("a") {
 			t.Error("the series is gone while the experiment that replaced it is on")
 		}
 		n.want(204, "DELETE", "/experiments/a", "", "")
-		time.Sleep(keepSeries - time.Second)
+		time.Sleep(metrics.KeepSeries - time.Second)
 		if !has("a") {
 			t.Error("the series is gone before it was scraped")
 		}
@@ -572,22 +573,22 @@ func TestExperimentSeries(t *testing.T) {
 		if has("a") {
 			t.Error("the series stays")
 		}
-		grows(t, injectedTotal.WithLabelValues("series", otherRule, otherRule), 2)
-		for i := range maxSeries + 2 {
+		grows(t, metrics.InjectedTotal.WithLabelValues("series", metrics.OtherRule, metrics.OtherRule), 2)
+		for i := range metrics.MaxSeries + 2 {
 			path := fmt.Sprint("/many", i)
 			n.put(path[1:], respond(path))
 			n.hit(path)
 		}
-		if got := len(n.ctl.series.known); got != maxSeries {
-			t.Errorf("%d names, want %d", got, maxSeries)
+		if got := n.ctl.series.Len(); got != metrics.MaxSeries {
+			t.Errorf("%d names, want %d", got, metrics.MaxSeries)
 		}
 		if !has("many99") || has("many100") {
 			t.Error("those above the bound should be under one name")
 		}
 		n.want(200, "POST", "/halt", "", "")
-		time.Sleep(keepSeries)
+		time.Sleep(metrics.KeepSeries)
 		synctest.Wait()
-		if len(n.ctl.series.known) != 0 || has("many99") {
+		if n.ctl.series.Len() != 0 || has("many99") {
 			t.Error("the series stay")
 		}
 		n.ctl.beginExit()
@@ -600,8 +601,8 @@ func TestExperimentKinds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := startNode(t, `{"point": "series"}`, "")
 		const wait = `{"fault": "delay", "duration": "1ns"}`
-		grows(t, injectedTotal.WithLabelValues("series", "a", "delay+delay"), 2)
-		grows(t, injectedTotal.WithLabelValues("series", "a", otherRule), 3)
+		grows(t, metrics.InjectedTotal.WithLabelValues("series", "a", "delay+delay"), 2)
+		grows(t, metrics.InjectedTotal.WithLabelValues("series", "a", metrics.OtherRule), 3)
 		for _, faults := range []int{1, 2, 30, 3, 4, 5, 6, 7, 8, 9, 10, 11, 2, 12} { // the 30 are long, and the 11 and 12 too many
 			n.put("a", `{"match": [{"path": ["/a"]}], "faults": [`+strings.Repeat(wait+", ", faults-1)+wait+`]}`)
 			n.hit("/a")

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 )
 
 var (
@@ -105,7 +107,7 @@ func labelsIn(query, legend string) []string {
 func labelsByMetric(t *testing.T) map[string][]string {
 	t.Helper()
 	registry := prometheus.NewRegistry()
-	if err := registerMetrics(registry); err != nil {
+	if err := metrics.Register(registry); err != nil {
 		t.Fatal(err)
 	}
 	h := load(t, `{"point": "board", "rules": [{"faults": [{"fault": "delay", "duration": "1ns"}]}]}`, "")

@@ -9,13 +9,15 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 )
 
 // wantPassed checks how many requests the first rule lets pass for a reason until
 // the end of the test.
 func wantPassed(t *testing.T, h *Handler, reason string, want float64) {
 	t.Helper()
-	grows(t, passedTotal.WithLabelValues(h.Point.Name, h.Rules[0].Name, reason), want)
+	grows(t, metrics.PassedTotal.WithLabelValues(h.Point.Name, h.Rules[0].Name, reason), want)
 }
 
 // A request is held until its chain has returned, in both phases.

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 )
 
 // load provisions a handler from its JSON, beside an app from its own.
@@ -217,7 +218,7 @@ func TestLabels(t *testing.T) {
 		{"fault": "delay", "duration": "1ns"},
 		{"fault": "respond", "status_code": 500, "body": "{http.fault.rule} {http.fault.kind} {http.fault.id}"}]}]}`
 	h := load(t, config, "")
-	grows(t, injectedTotal.WithLabelValues("labels", "slow", "delay+respond"), 1)
+	grows(t, metrics.InjectedTotal.WithLabelValues("labels", "slow", "delay+respond"), 1)
 	w := httptest.NewRecorder()
 	r := request(http.MethodGet, "/", w)
 	if err := h.ServeHTTP(w, r, nil); err != nil {
@@ -252,8 +253,8 @@ func TestDryRun(t *testing.T) {
 		t.Run(phase, func(t *testing.T) {
 			point := "dry_" + phase
 			h := load(t, `{"point": "`+point+`", "rules": [{"phase": "`+phase+`", "dry_run": true, "faults": [{"fault": "close"}]}]}`, "")
-			grows(t, passedTotal.WithLabelValues(point, "rule1", "dry_run"), 1)
-			grows(t, injectedTotal.WithLabelValues(point, "rule1", "close"), 0)
+			grows(t, metrics.PassedTotal.WithLabelValues(point, "rule1", "dry_run"), 1)
+			grows(t, metrics.InjectedTotal.WithLabelValues(point, "rule1", "close"), 0)
 			logs := observe(h)
 			resp, body, err := get(t, h, "/", upstream)
 			if err != nil || resp.StatusCode != 200 || body != upstreamBody || resp.Header.Get("X-Fault-Injected") != "" {
@@ -295,7 +296,7 @@ func TestDebugLine(t *testing.T) {
 
 func TestPercentCounted(t *testing.T) {
 	h := load(t, `{"point": "counted", "rules": [{"percent": 0, "faults": [{"fault": "close"}]}]}`, "")
-	grows(t, passedTotal.WithLabelValues("counted", "rule1", "percent"), 3)
+	grows(t, metrics.PassedTotal.WithLabelValues("counted", "rule1", "percent"), 3)
 	for range 3 {
 		if _, _, err := get(t, h, "/", upstream); err != nil {
 			t.Fatal(err)
@@ -318,7 +319,7 @@ func TestMatcherErrorsCounted(t *testing.T) {
 	} {
 		t.Run(tt.config, func(t *testing.T) {
 			h := load(t, tt.config, "")
-			grows(t, passedTotal.WithLabelValues("merr", tt.rule, "match_error"), 2)
+			grows(t, metrics.PassedTotal.WithLabelValues("merr", tt.rule, "match_error"), 2)
 			for range 2 {
 				w := httptest.NewRecorder()
 				r := request(http.MethodGet, "/", w)
@@ -356,7 +357,7 @@ func TestUpstreamErrorPasses(t *testing.T) {
 // What a kind lets pass unchanged is counted under its reason.
 func TestKindPassCounted(t *testing.T) {
 	h := load(t, `{"point": "kindpass", "rules": [{"faults": [{"fault": "delay", "duration": "1ns"}]}]}`, "")
-	grows(t, passedTotal.WithLabelValues("kindpass", "rule1", "no_length"), 1)
+	grows(t, metrics.PassedTotal.WithLabelValues("kindpass", "rule1", "no_length"), 1)
 	_, _, err := get(t, h, "/", func(_ http.ResponseWriter, r *http.Request) error {
 		faults.HitFrom(r.Context()).Pass("no_length")
 		return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -33,8 +34,8 @@ func TestIdle(t *testing.T) {
 				point := fmt.Sprintf("idle-%s-%s", strings.ReplaceAll(name, " ", "-"), phase)
 				h := load(t, `{"point": "`+point+`", "rules": [{"name": "r", "phase": "`+phase+`", "faults": [`+tt.fault+`]}]}`, "")
 				rule, hits := h.Rules[0], 0
-				injected := injectedTotal.WithLabelValues(point, "r", rule.KindNames())
-				passed := passedTotal.WithLabelValues(point, "r", rules.ReasonPass.String())
+				injected := metrics.InjectedTotal.WithLabelValues(point, "r", rule.KindNames())
+				passed := metrics.PassedTotal.WithLabelValues(point, "r", rules.ReasonPass.String())
 				injectedBefore, passedBefore := testutil.ToFloat64(injected), testutil.ToFloat64(passed)
 				for i, want := range tt.want {
 					got := ask(h)
@@ -113,7 +114,7 @@ func TestIdleTakesNothing(t *testing.T) {
 // A dry run counts a request once.
 func TestIdleDryRun(t *testing.T) {
 	h := load(t, `{"point": "idle-dry", "rules": [{"name": "r", "dry_run": true, "faults": [{"fault": "sequence", "steps": [[]]}]}]}`, "")
-	passed := passedTotal.WithLabelValues("idle-dry", "r", rules.ReasonPass.String())
+	passed := metrics.PassedTotal.WithLabelValues("idle-dry", "r", rules.ReasonPass.String())
 	before := testutil.ToFloat64(passed)
 	ask(h)
 	if got := testutil.ToFloat64(passed) - before; got != 0 {

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -43,9 +44,9 @@ func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error 
 	if err := point.Provision(ctx, &in.app.points); err != nil {
 		return err
 	}
-	in.place, in.active = experiments.PlaceOf(point), activeRequests.WithLabelValues(point.Name)
+	in.place, in.active = experiments.PlaceOf(point), metrics.ActiveRequests.WithLabelValues(point.Name)
 	for _, rule := range point.Rules {
-		rule.Tag = newLabel(point.Name, rule, newRuleMetrics(point.Name, rule.Name, rule.KindNames()))
+		rule.Tag = newLabel(point.Name, rule, metrics.NewRule(point.Name, rule.Name, rule.KindNames()))
 	}
 	srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	in.fields = in.app.fieldsOf(srv)
@@ -74,10 +75,10 @@ func (in *injector) labelOf(rule *rules.Rule) *label {
 // point itself let pass.
 func (in *injector) passed(rule *rules.Rule, reason rules.Reason) {
 	if rule == nil {
-		passedTotal.WithLabelValues(in.place.Point, "", reason.String()).Inc()
+		metrics.PassedTotal.WithLabelValues(in.place.Point, "", reason.String()).Inc()
 		return
 	}
-	in.labelOf(rule).metrics.passed[reason].Inc()
+	in.labelOf(rule).counts.Passed[reason].Inc()
 }
 
 // over reports whether the rule has been stopped since it was asked, which in

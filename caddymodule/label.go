@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -24,19 +25,19 @@ type label struct {
 	point, rule, kind string
 	ruleValue         any // rule and kind as values of placeholders
 	kindValue         any
-	metrics           ruleMetrics
+	counts            metrics.Rule
 	passed            func(reason string)
 	delayed           func(time.Duration)
 	endAfter          time.Duration // the faults have to end by then; 0: not before the process does
 }
 
 // newLabel makes the label of a rule at a point.
-func newLabel(point string, rule *rules.Rule, metrics ruleMetrics) *label {
-	l := &label{point: point, rule: rule.Name, kind: rule.KindNames(), metrics: metrics}
+func newLabel(point string, rule *rules.Rule, counts metrics.Rule) *label {
+	l := &label{point: point, rule: rule.Name, kind: rule.KindNames(), counts: counts}
 	l.ruleValue, l.kindValue = l.rule, l.kind
-	l.passed = func(reason string) { passedTotal.WithLabelValues(l.point, l.metrics.rule, reason).Inc() }
+	l.passed = func(reason string) { metrics.PassedTotal.WithLabelValues(l.point, l.counts.Name, reason).Inc() }
 	l.delayed = func(wait time.Duration) {
-		delaySeconds.WithLabelValues(l.point, l.metrics.rule).Observe(wait.Seconds())
+		metrics.DelaySeconds.WithLabelValues(l.point, l.counts.Name).Observe(wait.Seconds())
 	}
 	return l
 }
@@ -47,7 +48,7 @@ func (in *injector) experimentLabel(live *experiments.Live) *label {
 	if known, ok := live.Labels.Load(point); ok {
 		return known.(*label)
 	}
-	fresh := newLabel(point, &live.Rule, in.ctl.series.metrics(point, live))
+	fresh := newLabel(point, &live.Rule, in.ctl.series.Rule(point, live))
 	known, _ := live.Labels.LoadOrStore(point, fresh)
 	return known.(*label)
 }
@@ -89,7 +90,7 @@ func (in *injector) newInjection(r *http.Request, d *rules.Decision, start func(
 		disclose: [1]string{l.rule},
 		upstream: d.Status,
 	}
-	l.metrics.injected.Inc()
+	l.counts.Injected.Inc()
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		if in.logged {
 			inj.before = lastInjection(repl)

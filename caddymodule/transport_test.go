@@ -17,6 +17,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 )
 
 // loadTransport provisions a transport from its JSON, with one inside that
@@ -143,7 +145,7 @@ func TestHandlerRefusesWhatIsForTransports(t *testing.T) {
 
 func TestTransportTellsOfAHit(t *testing.T) {
 	tr := loadTransport(t, `{"point": "tp", "rules": [{"name": "lost", "match": [{"path": ["/lost"]}], "faults": [{"fault": "respond", "status_code": 551}]}]}`)
-	grows(t, injectedTotal.WithLabelValues("tp", "lost", "respond"), 1)
+	grows(t, metrics.InjectedTotal.WithLabelValues("tp", "lost", "respond"), 1)
 	core, logs := observer.New(zapcore.DebugLevel)
 	tr.logger = zap.New(core)
 
@@ -197,7 +199,7 @@ func TestTransportPhaseResponse(t *testing.T) {
 
 func TestTransportDryRun(t *testing.T) {
 	tr := loadTransport(t, `{"point": "tdry", "rules": [{"dry_run": true, "faults": [{"fault": "refuse"}]}]}`)
-	grows(t, injectedTotal.WithLabelValues("tdry", "rule1", "refuse"), 0)
+	grows(t, metrics.InjectedTotal.WithLabelValues("tdry", "rule1", "refuse"), 0)
 	core, logs := observer.New(zapcore.DebugLevel)
 	tr.logger = zap.New(core)
 	if _, body := roundTrip(t, tr, request(http.MethodGet, "/", nil)); body != upstreamBody {
@@ -296,7 +298,7 @@ func TestTransportKeysAreOfTheClient(t *testing.T) {
 // check.
 func TestTransportMatcherErrors(t *testing.T) {
 	tr := loadTransport(t, `{"point": "terr", "rules": [{`+failing+`, "health_checks": true, "faults": [{"fault": "refuse"}]}]}`)
-	grows(t, passedTotal.WithLabelValues("terr", "rule1", "match_error"), 2)
+	grows(t, metrics.PassedTotal.WithLabelValues("terr", "rule1", "match_error"), 2)
 	check := httptest.NewRequest(http.MethodGet, "/", nil)
 	for _, r := range []*http.Request{request(http.MethodPost, "/", nil), check} {
 		resp, err := tr.RoundTrip(r)

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -248,7 +249,7 @@ func (h *Handler) obey(t *Trigger, r *http.Request) (d rules.Decision, done bool
 	asked, err := h.ask(t, r)
 	switch {
 	case err != nil:
-		passedTotal.WithLabelValues(h.Point.Name, triggerRule, "trigger_refused").Inc()
+		metrics.PassedTotal.WithLabelValues(h.Point.Name, triggerRule, "trigger_refused").Inc()
 		if c := h.logger.Check(zapcore.DebugLevel, "refused a trigger"); c != nil {
 			c.Write(append(requestFields(r), zap.String("point", h.Point.Name), zap.String("trigger", t.Source), zap.Error(err))...)
 		}

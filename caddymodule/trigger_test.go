@@ -18,6 +18,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 )
 
 // triggered is a point with a trigger, given as JSON.
@@ -169,8 +171,8 @@ func TestTriggerBoundsEveryWait(t *testing.T) {
 // and caches.
 func TestTriggerReply(t *testing.T) {
 	h := load(t, triggered(`{"source": "header"}`), "")
-	grows(t, injectedTotal.WithLabelValues("trig", "trigger", "respond"), 1)
-	grows(t, injectedTotal.WithLabelValues("trig", "trigger", "several"), 1)
+	grows(t, metrics.InjectedTotal.WithLabelValues("trig", "trigger", "respond"), 1)
+	grows(t, metrics.InjectedTotal.WithLabelValues("trig", "trigger", "several"), 1)
 	got := ask(h, "X-Fault", "551")
 	if got.body != body551 {
 		t.Errorf("got body %s, want %s", got.body, body551)
@@ -323,7 +325,7 @@ func TestTriggerWithinMatcher(t *testing.T) {
 func TestTriggerMaxActive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := load(t, triggered(`{"source": "header", "max_active": 2}`), "")
-		grows(t, passedTotal.WithLabelValues("trig", "trigger", "overflow"), 1)
+		grows(t, metrics.PassedTotal.WithLabelValues("trig", "trigger", "overflow"), 1)
 		statuses := make(chan int, 3)
 		for range 3 {
 			go func() { statuses <- ask(h, "X-Fault", "delay 1s; 551").status }()
@@ -345,7 +347,7 @@ func TestTriggerRefusedIsSeen(t *testing.T) {
 	h := load(t, triggered(`{"source": "header", "key": "0123456789abcdef"}`), "")
 	core, logs := observer.New(zapcore.DebugLevel)
 	h.logger = zap.New(core)
-	grows(t, passedTotal.WithLabelValues("trig", "trigger", "trigger_refused"), 2)
+	grows(t, metrics.PassedTotal.WithLabelValues("trig", "trigger", "trigger_refused"), 2)
 	ask(h, "X-Fault", "key wrong-wrong-wrong; 551")
 	ask(h, "X-Fault", "key 0123456789abcdef; nonsense")
 	lines := logs.FilterMessage("refused a trigger").All()
@@ -435,7 +437,7 @@ func TestTriggerMalformedBaggage(t *testing.T) {
 		"=x,fault;p=1":      1,
 		"fault":             1,
 	} {
-		counter := passedTotal.WithLabelValues("trig", "trigger", "trigger_refused")
+		counter := metrics.PassedTotal.WithLabelValues("trig", "trigger", "trigger_refused")
 		before := testutil.ToFloat64(counter)
 		ask(h, "Baggage", list)
 		if got := testutil.ToFloat64(counter) - before; got != refused {

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 )
 
 // What a request asks for itself comes first in an explanation, which takes no
@@ -57,7 +58,7 @@ func TestExplainTrigger(t *testing.T) {
 		}
 	}
 	n.want(200, "GET", "/verify?rule=trigger&exactly=0", "", "")
-	if got := testutil.ToFloat64(passedTotal.WithLabelValues("in", triggerRule, "trigger_refused")); got != 0 {
+	if got := testutil.ToFloat64(metrics.PassedTotal.WithLabelValues("in", triggerRule, "trigger_refused")); got != 0 {
 		t.Errorf("%v refused triggers were counted", got)
 	}
 	if got := slices.Collect(n.ctl.journal.Entries(experiments.Query{})); len(got) != 0 {

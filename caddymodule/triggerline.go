@@ -14,6 +14,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -146,7 +147,7 @@ func (p *lineParser) provision(rule *ruleParser) (*asked, error) {
 		}
 	}
 	brought := p.brought.Rule(triggerRule, rule.chain.Faults, rule.Phase, min(p.percent, percentOf(rule.Percent)))
-	label := newLabel(p.point, brought, newRuleMetrics(p.point, triggerRule, triggerKind(brought)))
+	label := newLabel(p.point, brought, metrics.NewRule(p.point, triggerRule, triggerKind(brought)))
 	if limits.OpenEnded {
 		label.endAfter = p.maxDelay
 	}

@@ -1,4 +1,4 @@
-package caddymodule
+package metrics
 
 import (
 	"sync"
@@ -10,22 +10,36 @@ import (
 )
 
 const (
-	maxSeries  = 100              // names of experiments in metrics at a time
-	maxKinds   = 10               // chains of kinds that one name may have had
-	maxKind    = 128              // bytes of such a chain
-	keepSeries = 10 * time.Minute // how long one stays after the experiment
-	otherRule  = "other"          // the name of what is above these
+	// MaxSeries is how many names experiments have in metrics at a time.
+	MaxSeries = 100
+
+	// KeepSeries is how long a name stays after its experiment.
+	KeepSeries = 10 * time.Minute
+
+	// OtherRule is the name of what is above the bounds.
+	OtherRule = "other"
+
+	maxKinds = 10  // chains of kinds that one name may have had
+	maxKind  = 128 // bytes of such a chain
 )
 
-// experimentSeries is the names of experiments in metrics: whoever may start
+// Series is the names of experiments in metrics: whoever may start
 // experiments must not be able to fill the memory of a Prometheus.
-type experimentSeries struct {
+type Series struct {
 	mu    sync.Mutex
 	known map[string]*namedSeries // by the name of the experiment
 }
 
-func newExperimentSeries() *experimentSeries {
-	return &experimentSeries{known: make(map[string]*namedSeries)}
+// NewSeries returns a series without names.
+func NewSeries() *Series {
+	return &Series{known: make(map[string]*namedSeries)}
+}
+
+// Len returns how many names there are.
+func (s *Series) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.known)
 }
 
 // namedSeries is what there is under a name.
@@ -35,14 +49,14 @@ type namedSeries struct {
 	doomed *time.Timer // nil while the experiment is on
 }
 
-// metrics are the counters of an experiment at a point.
-func (s *experimentSeries) metrics(point string, live *experiments.Live) ruleMetrics {
+// Rule returns the counters of an experiment at a point.
+func (s *Series) Rule(point string, live *experiments.Live) Rule {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	named, over := s.known[live.Name], live.Ended().Err() != nil // over: for a request in flight
 	switch {
-	case named == nil && (over || len(s.known) >= maxSeries):
-		return newRuleMetrics(point, otherRule, otherRule)
+	case named == nil && (over || len(s.known) >= MaxSeries):
+		return NewRule(point, OtherRule, OtherRule)
 	case named == nil:
 		named = &namedSeries{points: make(map[string]struct{}), kinds: make(map[string]struct{})}
 		s.known[live.Name] = named
@@ -51,32 +65,32 @@ func (s *experimentSeries) metrics(point string, live *experiments.Live) ruleMet
 		named.doomed = nil
 	}
 	named.points[point] = struct{}{}
-	return newRuleMetrics(point, live.Name, named.kind(live.KindNames()))
+	return NewRule(point, live.Name, named.kind(live.KindNames()))
 }
 
 // kind is the label for the kinds of an experiment, which may be another one each
 // time it is put.
 func (n *namedSeries) kind(names string) string {
 	if _, known := n.kinds[names]; !known && (len(n.kinds) == maxKinds || len(names) > maxKind) {
-		return otherRule
+		return OtherRule
 	}
 	n.kinds[names] = struct{}{}
 	return names
 }
 
-// forget deletes the series of an experiment that is over, some time later,
+// Forget deletes the series of an experiment that is over, some time later,
 // when they have been scraped. Those of a point where there is a rule of that
 // name by then, from a reload, stay.
-func (s *experimentSeries) forget(name string, taken func(point string) bool) {
+func (s *Series) Forget(name string, taken func(point string) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if named := s.known[name]; named != nil && named.doomed == nil {
-		named.doomed = time.AfterFunc(keepSeries, func() { s.drop(name, taken) })
+		named.doomed = time.AfterFunc(KeepSeries, func() { s.drop(name, taken) })
 	}
 }
 
 // drop deletes the series, if the experiment has not been started again.
-func (s *experimentSeries) drop(name string, taken func(point string) bool) {
+func (s *Series) drop(name string, taken func(point string) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	named := s.known[name]
@@ -89,8 +103,8 @@ func (s *experimentSeries) drop(name string, taken func(point string) bool) {
 			continue
 		}
 		labels := prometheus.Labels{"point": point, "rule": name}
-		injectedTotal.DeletePartialMatch(labels)
-		passedTotal.DeletePartialMatch(labels)
-		delaySeconds.DeletePartialMatch(labels)
+		InjectedTotal.DeletePartialMatch(labels)
+		PassedTotal.DeletePartialMatch(labels)
+		DelaySeconds.DeletePartialMatch(labels)
 	}
 }

@@ -1,0 +1,103 @@
+// Package metrics is the collectors of the process, and how many names experiments
+// may have in them. It knows rules and experiments, and no point.
+package metrics
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// The collectors belong to the process: each configuration has a registry of
+// its own, and a reload must not set the counters back. The series of a rule
+// that is gone stay until the process ends, as many as were ever configured.
+var (
+	// InjectedTotal counts hits.
+	InjectedTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "caddy_fault_injected_total",
+		Help: "Counter of faults injected, by injection point, rule and kinds of fault.",
+	}, []string{"point", "rule", "kind"})
+
+	// PassedTotal counts requests that a rule let pass.
+	PassedTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "caddy_fault_passed_total",
+		Help: "Counter of requests that matched a rule and were not hit by it, by the reason why.",
+	}, []string{"point", "rule", "reason"})
+
+	// ActiveRequests is how many requests are hit at the moment.
+	ActiveRequests = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "caddy_fault_active",
+		Help: "Requests that are hit just now, by injection point.",
+	}, []string{"point"})
+
+	// DelaySeconds is the delays injected.
+	DelaySeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "caddy_fault_delay_seconds",
+		Help:    "Delays injected, by injection point and rule.",
+		Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+	}, []string{"point", "rule"})
+
+	// HaltedGauge is 1 while all faults are halted.
+	HaltedGauge = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "caddy_fault_halted",
+		Help: "1 while all faults are halted, else 0.",
+	})
+)
+
+// Register makes the collectors part of a configuration's registry.
+func Register(registry prometheus.Registerer) error {
+	for _, c := range []prometheus.Collector{InjectedTotal, PassedTotal, ActiveRequests, DelaySeconds, HaltedGauge} {
+		err := registry.Register(c)
+		if known := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &known) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Rule is the counters of one rule, looked up once at load. Its histogram of
+// delays, fifteen series, is looked up when there is a delay: most rules have none.
+type Rule struct {
+	// Name is that of the rule, as it stands in the labels.
+	Name string
+
+	// Injected counts its hits.
+	Injected prometheus.Counter
+
+	// Passed counts the requests that it let pass, by [rules.Reason].
+	Passed []prometheus.Counter
+}
+
+// NewRule returns the counters of a rule at a point.
+func NewRule(point, rule, kind string) Rule {
+	m := Rule{
+		Name:     rule,
+		Injected: InjectedTotal.WithLabelValues(point, rule, kind),
+	}
+	for _, reason := range rules.Reasons() {
+		m.Passed = append(m.Passed, PassedTotal.WithLabelValues(point, rule, reason.String()))
+	}
+	return m
+}
+
+// PassedCounts returns the counts that are not 0.
+func (m *Rule) PassedCounts() map[string]uint64 {
+	counts := make(map[string]uint64)
+	for reason, counter := range m.Passed {
+		if n := counterValue(counter); n > 0 {
+			counts[rules.Reason(reason).String()] = n
+		}
+	}
+	return counts
+}
+
+func counterValue(c prometheus.Counter) uint64 {
+	var m dto.Metric
+	if err := c.Write(&m); err != nil {
+		return 0
+	}
+	return uint64(m.GetCounter().GetValue())
+}
