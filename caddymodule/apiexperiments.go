@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/mergepatch"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
@@ -60,7 +61,7 @@ func (a *api) newExperimentView(l *experiments.Live) experimentView {
 		Started:    l.Started.UTC(),
 		AppliesTo:  a.appliesTo(l),
 		Stats:      l.Stats(),
-		Line:       formatLine(l.JSON),
+		Line:       grammar.Format(l.JSON),
 		Experiment: l.JSON,
 	}
 	if !l.Ends.IsZero() {
@@ -102,7 +103,7 @@ func (a *api) listExperiments(w http.ResponseWriter, r *http.Request) error {
 		past := a.ctl.store.Past()
 		views := make([]pastView, len(past))
 		for i, p := range past {
-			views[i] = pastView{Past: p, Line: formatLine(p.JSON)}
+			views[i] = pastView{Past: p, Line: grammar.Format(p.JSON)}
 		}
 		return answer(w, http.StatusOK, endedList{views})
 	}

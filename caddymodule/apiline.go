@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
@@ -47,8 +48,8 @@ func (a *api) readLine(w http.ResponseWriter, r *http.Request) error {
 	if err := strictjson.Decode(body, &asked); err != nil {
 		return refuse(http.StatusBadRequest, "%v", err)
 	}
-	rule, err := parseLine(asked.Line)
-	if at, ok := errors.AsType[*statementError](err); ok {
+	rule, err := grammar.ParseLine(asked.Line)
+	if at, ok := errors.AsType[*grammar.LineError](err); ok {
 		return answer(w, http.StatusBadRequest, newLineRefusal(at, asked.Line))
 	}
 	if err == nil {
@@ -61,12 +62,12 @@ func (a *api) readLine(w http.ResponseWriter, r *http.Request) error {
 }
 
 // newLineRefusal finds the word that the error quotes, or else the statement.
-func newLineRefusal(e *statementError, line string) lineRefusal {
-	no := lineRefusal{Error: e.Error(), Start: e.start, End: e.end}
-	text := line[e.start:e.end]
+func newLineRefusal(e *grammar.LineError, line string) lineRefusal {
+	no := lineRefusal{Error: e.Error(), Start: e.Start, End: e.End}
+	text := line[e.Start:e.End]
 	for quoted := range strings.SplitSeq(no.Error, "'") {
 		if at := strings.Index(text, quoted); quoted != "" && at >= 0 && strings.Contains(no.Error, "'"+quoted+"'") {
-			no.Start, no.End = e.start+at, e.start+at+len(quoted)
+			no.Start, no.End = e.Start+at, e.Start+at+len(quoted)
 			return no
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -91,7 +92,7 @@ func (a *api) newStateView() stateView {
 func newPointView(p *rules.Point) pointView {
 	view := pointView{Point: p.Name, Match: p.Match, Rules: []ruleView{}}
 	if len(p.Match) > 0 {
-		view.Line = formatLine(caddyconfig.JSON(map[string]any{"match": p.Match}, nil))
+		view.Line = grammar.Format(caddyconfig.JSON(map[string]any{"match": p.Match}, nil))
 	}
 	if h, ok := p.Tag.(*Handler); ok {
 		for _, t := range h.Triggers {
@@ -104,7 +105,7 @@ func newPointView(p *rules.Point) pointView {
 	}
 	for _, rule := range p.Rules {
 		l := rule.Tag.(*label)
-		view.Rules = append(view.Rules, ruleView{Name: rule.Name, Stats: rule.Stats(), Passed: l.counts.PassedCounts(), Line: formatLine(rule.Source), Rule: rule.Source})
+		view.Rules = append(view.Rules, ruleView{Name: rule.Name, Stats: rule.Stats(), Passed: l.counts.PassedCounts(), Line: grammar.Format(rule.Source), Rule: rule.Source})
 	}
 	return view
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
@@ -47,7 +48,7 @@ func init() {
 // A status is short for the fault `respond <status>`. Without a status and
 // without rules the point does nothing until an experiment says so.
 func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
-	if err := checkTokens(h.Dispenser); err != nil {
+	if err := grammar.CheckTokens(h.Dispenser); err != nil {
 		return nil, err
 	}
 	h.Next() // consume directive
@@ -61,35 +62,23 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 		handler.MatcherSetsRaw = append(handler.MatcherSetsRaw, matcher)
 	}
 	handler.Point.Name = defaultName(h)
-	p := directiveParser{pointParser{Dispenser: h.Dispenser, point: &handler.Point, matcherToken: h.MatcherToken}}
-	p.own = map[string]func() error{"trigger": func() error { return handler.parseTrigger(h.Dispenser) }}
+	p := directiveParser{grammar.PointParser{Dispenser: h.Dispenser, Point: &handler.Point, MatcherToken: h.MatcherToken}}
+	p.Own = map[string]func() error{"trigger": func() error { return handler.parseTrigger(h.Dispenser) }}
 	if err := p.parse(); err != nil {
 		return nil, err
 	}
 	return h.NewRoute(nil, handler), nil
 }
 
-// checkTokens refuses the semicolons of the one-line grammar. (Its blocks on one
-// line are refused by Caddy's lexer.)
-func checkTokens(d *caddyfile.Dispenser) error {
-	defer d.Reset()
-	for d.Next() {
-		if token := d.Token(); !token.Quoted() && strings.HasSuffix(token.Text, ";") {
-			return d.Errf("'%s' ends in ';': in a Caddyfile each statement has a line of its own; quote the text if it is meant", token.Text)
-		}
-	}
-	return nil
-}
-
 // directiveParser parses one directive.
-type directiveParser struct{ pointParser }
+type directiveParser struct{ grammar.PointParser }
 
 func (p *directiveParser) parse() error {
 	start := *p.Dispenser
 	if err := p.parseStatus(); err != nil {
 		return err
 	}
-	return p.parseBlock(start)
+	return p.ParseBlock(start)
 }
 
 // parseStatus parses what stands behind the directive and its matcher.
@@ -108,11 +97,11 @@ func (p *directiveParser) parseStatus() error {
 		}
 		return p.Errf("unexpected argument '%s' behind the status: write a block with respond %s and more", p.Val(), word)
 	}
-	p.direct = p.newRule()
+	p.Direct = p.NewRule()
 	respond := status.Clone()
 	respond.Text = "respond"
-	p.direct.first = word
-	return p.direct.parseFault(caddyfile.NewDispenser([]caddyfile.Token{respond, status}))
+	p.Direct.First = word
+	return p.Direct.ParseFault(caddyfile.NewDispenser([]caddyfile.Token{respond, status}))
 }
 
 // defaultName numbers the directives as they are written, named or not. One in
@@ -192,15 +181,15 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
 	switch word {
 	case "halted":
 		a.Halted = true
-		return noArgs(d)
+		return grammar.NoArgs(d)
 	case "dry_run":
 		a.DryRun = true
-		return noArgs(d)
+		return grammar.NoArgs(d)
 	case "disclose":
-		return textParser(&a.Disclose)(d)
+		return grammar.TextParser(&a.Disclose)(d)
 	case "max_active":
 		var number *int
-		err := countParser(&number)(d)
+		err := grammar.CountParser(&number)(d)
 		if err == nil && *number == 0 {
 			return d.Err("bad max_active '0': want 1 or more")
 		}
@@ -209,7 +198,7 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
 		}
 		return err
 	case "journal":
-		return countParser(&a.Journal)(d)
+		return grammar.CountParser(&a.Journal)(d)
 	case "share":
 		return a.unmarshalShare(d)
 	case "halt_when":
@@ -231,7 +220,7 @@ func (a *App) unmarshalShare(d *caddyfile.Dispenser) (err error) {
 	}
 	a.Share = &Share{Group: args[0]}
 	if len(args) == 2 {
-		a.Share.Interval, err = parseDuration(d, "interval of share", args[1])
+		a.Share.Interval, err = grammar.ParseDuration(d, "interval of share", args[1])
 		if err == nil && a.Share.Interval == 0 {
 			return d.Errf("bad interval of share '%s': want %s or more; leave it out for %s", args[1], minInterval, defaultInterval)
 		}
@@ -244,19 +233,11 @@ func (a *App) unmarshalHaltWhen(d *caddyfile.Dispenser) error {
 	if !d.AllArgs(&number, &window) {
 		return d.Err("halt_when needs a number of errors and a window, such as halt_when 50 1m")
 	}
-	errors, err := parseCount(d, "halt_when", number)
+	errors, err := grammar.ParseCount(d, "halt_when", number)
 	if err != nil {
 		return err
 	}
-	length, err := parseDuration(d, "window of halt_when", window)
+	length, err := grammar.ParseDuration(d, "window of halt_when", window)
 	a.HaltWhen = &HaltWhen{Errors: errors, Window: length}
 	return err
-}
-
-// noArgs refuses arguments behind an option that is its word alone.
-func noArgs(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		return d.Errf("unexpected argument '%s'", d.Val())
-	}
-	return nil
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
 
 // adminEndpoint is the admin API of a Caddy with that injection point.
@@ -404,7 +405,7 @@ func runSession(t *testing.T, client *adminClient, stderr io.Writer) (*session, 
 	s := &session{Command: &cobra.Command{}, adminClient: client}
 	s.SetContext(t.Context())
 	s.SetErr(stderr)
-	e, err := parseExperiment("503", []string{"/x"})
+	e, err := grammar.ParseExperiment("503", []string{"/x"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
 
 // commandTTL ends an experiment whose command is gone, and `caddy fault run`
@@ -111,7 +112,7 @@ func (s *session) cutCommand() (command []string, err error) {
 // experiment is what the rule and the flags say.
 func (s *session) experiment() (*experiments.Experiment, error) {
 	matchers, _ := s.Flags().GetStringArray("match")
-	e, err := parseExperiment(s.args[0], matchers)
+	e, err := grammar.ParseExperiment(s.args[0], matchers)
 	if err != nil {
 		return nil, err
 	}

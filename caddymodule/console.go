@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyfault/caddyfault/caddymodule/console"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
 
 func init() {
@@ -234,7 +235,7 @@ func parseConsole(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //	}
 func (c *Console) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume directive
-	if err := noArgs(d); err != nil {
+	if err := grammar.NoArgs(d); err != nil {
 		return err
 	}
 	for d.NextBlock(0) {
@@ -245,7 +246,7 @@ func (c *Console) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.Err("insecure already specified")
 		}
 		c.Insecure = true
-		if err := noArgs(d); err != nil {
+		if err := grammar.NoArgs(d); err != nil {
 			return err
 		}
 	}

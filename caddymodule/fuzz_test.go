@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
 
 // Whatever stands in the block of the directive, the parser returns: with a
@@ -48,17 +50,17 @@ func FuzzStatements(f *testing.F) {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		statements, err := splitLine(line)
+		statements, err := grammar.Split(line)
 		if err != nil {
 			return
 		}
 		end := 0
 		for _, s := range statements {
-			if s.start < end || s.end < s.start || s.end > len(line) || len(s.tokens) == 0 {
+			if s.Start < end || s.End < s.Start || s.End > len(line) || len(s.Tokens) == 0 {
 				t.Fatalf("%q: statement %+v behind %d", line, s, end)
 			}
-			end = s.end
-			for _, token := range s.tokens {
+			end = s.End
+			for _, token := range s.Tokens {
 				if strings.ContainsRune(token.Text, '\n') {
 					t.Errorf("%q: word %q", line, token.Text)
 				}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
 
 // A line is told as it was written, unless there is a shorter way.
@@ -60,12 +62,12 @@ func TestLineRoundTrip(t *testing.T) {
 			want = tt.line
 		}
 		for _, line := range []string{tt.line, want} {
-			rule, err := parseLine(line)
+			rule, err := grammar.ParseLine(line)
 			if err != nil {
 				t.Errorf("%q: %v", line, err)
 				continue
 			}
-			if got := newLine(caddyconfig.JSON(rule, nil)); got != want {
+			if got := grammar.NewLine(caddyconfig.JSON(rule, nil)); got != want {
 				t.Errorf("%q: got %q, want %q", line, got, want)
 			}
 		}
@@ -86,7 +88,7 @@ func TestLineOfBlocks(t *testing.T) {
 		{`{"faults": [{"fault": "nonsense"}]}`, `{"fault": "nonsense"}`},
 	}
 	for _, tt := range tests {
-		if got := newLine(json.RawMessage(tt.rule)); got != tt.want {
+		if got := grammar.NewLine(json.RawMessage(tt.rule)); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.rule, got, tt.want)
 		}
 	}
@@ -109,12 +111,12 @@ func TestLineOfEveryKind(t *testing.T) {
 			}
 			delete(node, "name")
 			source := caddyconfig.JSON(node, nil)
-			line := newLine(source)
+			line := grammar.NewLine(source)
 			if strings.Contains(line, "{") || strings.Contains(line, "refuse") {
 				return
 			}
-			rule, err := parseLine(line)
-			if err != nil || newLine(caddyconfig.JSON(rule, nil)) != line {
+			rule, err := grammar.ParseLine(line)
+			if err != nil || grammar.NewLine(caddyconfig.JSON(rule, nil)) != line {
 				t.Errorf("%s: %s was told as %q: %v", g.name(), source, line, err)
 			}
 		})
@@ -137,9 +139,9 @@ func TestParseLineRefused(t *testing.T) {
 		{`respond 503 "open`, 0, 17, "is open"},
 	}
 	for _, tt := range tests {
-		_, err := parseLine(tt.line)
-		at, ok := errors.AsType[*statementError](err)
-		if !ok || at.start != tt.start || at.end != tt.end || !strings.Contains(err.Error(), tt.err) {
+		_, err := grammar.ParseLine(tt.line)
+		at, ok := errors.AsType[*grammar.LineError](err)
+		if !ok || at.Start != tt.start || at.End != tt.end || !strings.Contains(err.Error(), tt.err) {
 			t.Errorf("%q: got %v at %+v, want %q from %d to %d", tt.line, err, at, tt.err, tt.start, tt.end)
 		}
 		if err != nil && strings.Contains(err.Error(), ", at ") {
@@ -157,20 +159,20 @@ func FuzzLine(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		rule, err := parseLine(line)
+		rule, err := grammar.ParseLine(line)
 		if err != nil {
-			if _, ok := errors.AsType[*statementError](err); !ok {
+			if _, ok := errors.AsType[*grammar.LineError](err); !ok {
 				t.Errorf("%q: the error %v has no place", line, err)
 			}
 			return
 		}
 		source := caddyconfig.JSON(rule, nil)
-		told := newLine(source)
+		told := grammar.NewLine(source)
 		if strings.ContainsAny(told, "{\"\\\n") {
 			return // it may have JSON in it
 		}
-		again, err := parseLine(told)
-		if err != nil || !sameJSON(caddyconfig.JSON(again, nil), source) {
+		again, err := grammar.ParseLine(told)
+		if err != nil || !grammar.SameJSON(caddyconfig.JSON(again, nil), source) {
 			t.Errorf("%q was told as %q: %v", line, told, err)
 		}
 	})

@@ -8,10 +8,10 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -33,7 +33,7 @@ import (
 // that is imported twice makes one point of both, unless it names them, for
 // example by `point {args[0]}`.
 func (t *Transport) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	if err := checkTokens(d); err != nil {
+	if err := grammar.CheckTokens(d); err != nil {
 		return err
 	}
 	d.Next() // consume transport name
@@ -43,14 +43,14 @@ func (t *Transport) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("unexpected argument '%s': rules and faults are lines of the block", d.Val())
 	}
-	p := pointParser{Dispenser: d, point: &t.Point, matcherToken: func() (caddy.ModuleMap, bool, error) { return matcherToken(d) }}
-	p.own = map[string]func() error{
+	p := grammar.PointParser{Dispenser: d, Point: &t.Point, MatcherToken: func() (caddy.ModuleMap, bool, error) { return grammar.MatcherToken(d) }}
+	p.Own = map[string]func() error{
 		"transport": func() error { return t.unmarshalInner(d) },
 		"trigger": func() error {
 			return d.Err("a trigger belongs into a fault directive, which stands in front of the proxy")
 		},
 	}
-	if err := p.parseBlock(start); err != nil {
+	if err := p.ParseBlock(start); err != nil {
 		return err
 	}
 	if t.inner == nil {
@@ -88,16 +88,6 @@ func (t *Transport) encodeInner() {
 		name := t.inner.(caddy.Module).CaddyModule().ID.Name()
 		t.TransportRaw = caddyconfig.JSONModuleObject(t.inner, "protocol", name, nil)
 	}
-}
-
-// matcherToken parses what may stand for a set of matchers. Named ones are
-// known to directives only.
-func matcherToken(d *caddyfile.Dispenser) (caddy.ModuleMap, bool, error) {
-	set, isToken, err := httpcaddyfile.Helper{Dispenser: d}.MatcherToken()
-	if err != nil {
-		err = fmt.Errorf("%w: in a transport write the matcher itself, such as match header X-Chaos *, or a block of matchers", err)
-	}
-	return set, isToken, err
 }
 
 // Interface guards

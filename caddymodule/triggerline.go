@@ -14,6 +14,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
@@ -96,7 +97,7 @@ func (p *lineParser) parse(line string) (*asked, error) {
 }
 
 func (p *lineParser) read(line string) (*asked, error) {
-	statements, err := splitLine(line)
+	statements, err := grammar.Split(line)
 	switch {
 	case err != nil:
 		return nil, hideKeys(line, err)
@@ -104,12 +105,12 @@ func (p *lineParser) read(line string) (*asked, error) {
 		return nil, errors.New("the line is empty")
 	case len(statements) > maxStatements:
 		return nil, fmt.Errorf("the line has %d statements, more than %d", len(statements), maxStatements)
-	case len(statements) == 1 && len(statements[0].tokens) == 1 && statements[0].tokens[0].Text == "pass":
+	case len(statements) == 1 && len(statements[0].Tokens) == 1 && statements[0].Tokens[0].Text == "pass":
 		return &asked{pass: true}, nil
 	}
-	rule := newRuleParser(new(rules.Rule))
+	rule := grammar.NewRuleParser(new(rules.Rule))
 	for _, s := range statements {
-		if err := p.readStatement(rule, s, line[s.start:s.end]); err != nil {
+		if err := p.readStatement(rule, s, line[s.Start:s.End]); err != nil {
 			return nil, err
 		}
 	}
@@ -119,24 +120,24 @@ func (p *lineParser) read(line string) (*asked, error) {
 
 // readStatement reads a setting or a fault that a stranger may write, from its
 // text.
-func (p *lineParser) readStatement(rule *ruleParser, s statement, text string) error {
-	s = s.writtenOut()
-	switch word := s.tokens[0].Text; {
+func (p *lineParser) readStatement(rule *grammar.RuleParser, s grammar.Statement, text string) error {
+	s = s.WrittenOut()
+	switch word := s.Tokens[0].Text; {
 	case word == "key":
 		return errors.New("'key' is not allowed here: write it as the first statement, and only where the trigger has a key")
 	case word != "percent" && word != "phase" && !slices.Contains(p.allow, word):
 		return hideKeys(text, fmt.Errorf("'%s' is not allowed", word))
 	}
-	return hideKeys(text, s.parse(rule))
+	return hideKeys(text, s.Parse(rule))
 }
 
 // provision bounds the faults and makes them ready.
-func (p *lineParser) provision(rule *ruleParser) (*asked, error) {
-	if len(rule.chain.Faults) == 0 {
+func (p *lineParser) provision(rule *grammar.RuleParser) (*asked, error) {
+	if len(rule.Chain.Faults) == 0 {
 		return nil, errors.New("the line has no fault")
 	}
 	limits := faults.Limits{Time: p.maxDelay}
-	for _, fault := range rule.chain.Faults {
+	for _, fault := range rule.Chain.Faults {
 		if err := fault.(faults.Untrusted).Untrusted(&limits); err != nil {
 			return nil, err
 		}
@@ -146,7 +147,7 @@ func (p *lineParser) provision(rule *ruleParser) (*asked, error) {
 			}
 		}
 	}
-	brought := p.brought.Rule(triggerRule, rule.chain.Faults, rule.Phase, min(p.percent, percentOf(rule.Percent)))
+	brought := p.brought.Rule(triggerRule, rule.Chain.Faults, rule.Phase, min(p.percent, percentOf(rule.Percent)))
 	label := newLabel(p.point, brought, metrics.NewRule(p.point, triggerRule, triggerKind(brought)))
 	if limits.OpenEnded {
 		label.endAfter = p.maxDelay

@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
 
 // parseTrigger parses a trigger of the point.
@@ -72,21 +74,21 @@ func (t *Trigger) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	case "allow":
 		t.Allow = args
 	case "max_delay":
-		wait, err := parseDuration(d, name, arg)
+		wait, err := grammar.ParseDuration(d, name, arg)
 		if err == nil && wait == 0 {
 			err = d.Errf("bad max_delay '%s': want more than 0", arg)
 		}
 		t.MaxDelay = wait
 		return err
 	case "max_active":
-		number, err := parseCount(d, name, arg)
+		number, err := grammar.ParseCount(d, name, arg)
 		if err == nil && number == 0 {
 			err = d.Errf("bad max_active '%s': want 1 or more", arg)
 		}
 		t.MaxActive = number
 		return err
 	case "percent":
-		percent, err := parsePercent(d, arg)
+		percent, err := grammar.ParsePercent(d, arg)
 		t.Percent = &percent
 		return err
 	default:

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
 
 // What a zero means: something, or nothing, and then it is refused.
@@ -142,7 +143,7 @@ func TestZeros(t *testing.T) {
 			check(z, "Caddyfile", z.block, loadBlock(t, owner, z.block))
 		}
 		if z.line != "" {
-			_, err := parseLine(z.line)
+			_, err := grammar.ParseLine(z.line)
 			check(z, "line", z.line, err)
 		}
 		check(z, "JSON", z.json, loadJSON(t, owner, z.json))

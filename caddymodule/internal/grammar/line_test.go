@@ -1,4 +1,4 @@
-package caddymodule
+package grammar
 
 import (
 	"errors"
@@ -40,7 +40,7 @@ func TestSplitLine(t *testing.T) {
 		{"reset\x00", nil, "control characters"},
 	}
 	for _, tt := range tests {
-		statements, err := splitLine(tt.line)
+		statements, err := Split(tt.line)
 		if tt.err != "" || err != nil {
 			if err == nil || tt.err == "" || !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("%q: got error %v, want %q", tt.line, err, tt.err)
@@ -50,7 +50,7 @@ func TestSplitLine(t *testing.T) {
 		var got [][]string
 		for _, s := range statements {
 			var words []string
-			for _, token := range s.tokens {
+			for _, token := range s.Tokens {
 				words = append(words, token.Text)
 			}
 			got = append(got, words)
@@ -63,9 +63,9 @@ func TestSplitLine(t *testing.T) {
 
 // An error tells where in the line it is.
 func TestStatementError(t *testing.T) {
-	_, err := splitLine(`delay 1s;reset "open`)
-	at, ok := errors.AsType[*statementError](err)
-	if !ok || at.start != 9 || at.end != 20 {
+	_, err := Split(`delay 1s;reset "open`)
+	at, ok := errors.AsType[*LineError](err)
+	if !ok || at.Start != 9 || at.End != 20 {
 		t.Errorf("got %+v, want the place 9 to 20", err)
 	}
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package grammar
 
 import (
 	"encoding/json"
@@ -19,15 +19,15 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// formatLine tells a rule in one line of the grammar, from its JSON. It is for
-// people to read, and parseLine reads it, too, as long as everything in the rule
+// Format returns a rule in one line of the grammar, from its JSON. It is for
+// people to read, and [ParseLine] reads it, too, as long as everything in the rule
 // can stand in a line. What cannot is shown as the JSON it is, and several
 // matchers that must all hold in braces.
-func formatLine(source json.RawMessage) string {
+func Format(source json.RawMessage) string {
 	if line, ok := formatted.Get(string(source)); ok {
 		return line
 	}
-	line := newLine(source)
+	line := NewLine(source)
 	if len(source) <= maxFormatted {
 		formatted.Add(string(source), line)
 	}
@@ -40,7 +40,8 @@ const maxFormatted = 8 << 10
 // formatted remembers lines: a console asks for all of them every second.
 var formatted, _ = lru.New[string, string](1024) // fails for a negative size only
 
-func newLine(source json.RawMessage) string {
+// NewLine is Format without its memory.
+func NewLine(source json.RawMessage) string {
 	var rule rules.Rule
 	if err := json.Unmarshal(source, &rule); err != nil {
 		return string(source)
@@ -93,8 +94,8 @@ func formatMatcher(name string, raw json.RawMessage) string {
 	}
 	for _, words := range matcherWords(value) {
 		text := strings.Join(append([]string{name}, words...), " ")
-		rule, err := parseLine("match " + text + "; close")
-		if err == nil && sameJSON(caddyconfig.JSON(rule.MatcherSetsRaw, nil), caddyconfig.JSON(caddyhttp.RawMatcherSets{{name: raw}}, nil)) {
+		rule, err := ParseLine("match " + text + "; close")
+		if err == nil && SameJSON(caddyconfig.JSON(rule.MatcherSetsRaw, nil), caddyconfig.JSON(caddyhttp.RawMatcherSets{{name: raw}}, nil)) {
 			return text
 		}
 	}
@@ -183,8 +184,8 @@ func formatFault(raw json.RawMessage) string {
 	}
 	want := caddyconfig.JSONModuleObject(fault, "fault", inline.Fault, nil)
 	if text, ok := faultWords(inline.Fault, fault); ok {
-		rule, err := parseLine(text)
-		if err == nil && len(rule.FaultsRaw) == 1 && sameJSON(rule.FaultsRaw[0], want) {
+		rule, err := ParseLine(text)
+		if err == nil && len(rule.FaultsRaw) == 1 && SameJSON(rule.FaultsRaw[0], want) {
 			return text
 		}
 	}
@@ -340,8 +341,8 @@ func quote(text string) string {
 	}
 }
 
-// sameJSON compares two values, not how they are written.
-func sameJSON(a, b json.RawMessage) bool {
+// SameJSON compares two values, not how they are written.
+func SameJSON(a, b json.RawMessage) bool {
 	var x, y any
 	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
 }

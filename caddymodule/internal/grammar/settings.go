@@ -1,4 +1,4 @@
-package caddymodule
+package grammar
 
 import (
 	"errors"
@@ -19,17 +19,18 @@ import (
 // such as 0x10 and 1_0.
 var isDecimal = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`).MatchString
 
-func (p *ruleParser) parsePercent(d *caddyfile.Dispenser) error {
+func (p *RuleParser) parsePercent(d *caddyfile.Dispenser) error {
 	var arg string
 	if !d.AllArgs(&arg) {
 		return d.ArgErr()
 	}
-	percent, err := parsePercent(d, arg)
+	percent, err := ParsePercent(d, arg)
 	p.Percent = &percent
 	return err
 }
 
-func parsePercent(d *caddyfile.Dispenser, arg string) (float64, error) {
+// ParsePercent reads a percentage, whose sign may be left out.
+func ParsePercent(d *caddyfile.Dispenser, arg string) (float64, error) {
 	number := strings.TrimSuffix(arg, "%")
 	percent, err := strconv.ParseFloat(number, 64)
 	if err != nil || !isDecimal(number) || rules.ValidPercent(percent) != nil {
@@ -38,21 +39,22 @@ func parsePercent(d *caddyfile.Dispenser, arg string) (float64, error) {
 	return percent, nil
 }
 
-// countParser parses a setting that is a whole number.
-func countParser(target **int) func(*caddyfile.Dispenser) error {
+// CountParser parses a setting that is a whole number.
+func CountParser(target **int) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
 		word := d.Val()
 		var arg string
 		if !d.AllArgs(&arg) {
 			return d.ArgErr()
 		}
-		n, err := parseCount(d, word, arg)
+		n, err := ParseCount(d, word, arg)
 		*target = &n
 		return err
 	}
 }
 
-func parseCount(d *caddyfile.Dispenser, name, arg string) (int, error) {
+// ParseCount reads a whole number, which errors call name.
+func ParseCount(d *caddyfile.Dispenser, name, arg string) (int, error) {
 	n, err := strconv.Atoi(arg)
 	switch {
 	case errors.Is(err, strconv.ErrRange):
@@ -63,8 +65,8 @@ func parseCount(d *caddyfile.Dispenser, name, arg string) (int, error) {
 	return n, nil
 }
 
-// textParser parses a setting that is one text.
-func textParser(target *string) func(*caddyfile.Dispenser) error {
+// TextParser parses a setting that is one text.
+func TextParser(target *string) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
 		word := d.Val()
 		if !d.AllArgs(target) {
@@ -88,48 +90,57 @@ func flagParser(target *bool) func(*caddyfile.Dispenser) error {
 	}
 }
 
-func (p *ruleParser) parseOver(d *caddyfile.Dispenser) error {
+func (p *RuleParser) parseOver(d *caddyfile.Dispenser) error {
 	var requests, window string
 	if !d.AllArgs(&requests, &window) {
 		return d.Err("over needs a number of requests and a window, such as over 100 1m")
 	}
-	n, err := parseCount(d, "over", requests)
+	n, err := ParseCount(d, "over", requests)
 	if err != nil {
 		return err
 	}
-	length, err := parseDuration(d, "window of over", window)
+	length, err := ParseDuration(d, "window of over", window)
 	p.Over = &rules.Over{Requests: n, Window: length}
 	return err
 }
 
-func (p *ruleParser) parseCycle(d *caddyfile.Dispenser) error {
+func (p *RuleParser) parseCycle(d *caddyfile.Dispenser) error {
 	var onArg, periodArg string
 	if !d.AllArgs(&onArg, &periodArg) {
 		return d.Err("cycle needs a time on and a period, such as cycle 10s 1m")
 	}
-	on, err := parseDuration(d, "time on of cycle", onArg)
+	on, err := ParseDuration(d, "time on of cycle", onArg)
 	if err != nil {
 		return err
 	}
-	period, err := parseDuration(d, "period of cycle", periodArg)
+	period, err := ParseDuration(d, "period of cycle", periodArg)
 	p.Cycle = &rules.Cycle{On: on, Period: period}
 	return err
 }
 
-func (p *ruleParser) parseRamp(d *caddyfile.Dispenser) error {
+func (p *RuleParser) parseRamp(d *caddyfile.Dispenser) error {
 	var arg string
 	if !d.AllArgs(&arg) {
 		return d.ArgErr()
 	}
-	ramp, err := parseDuration(d, "ramp", arg)
+	ramp, err := ParseDuration(d, "ramp", arg)
 	p.Ramp = &ramp
 	return err
 }
 
-func parseDuration(d *caddyfile.Dispenser, name, arg string) (caddy.Duration, error) {
+// ParseDuration reads a duration, which errors call name.
+func ParseDuration(d *caddyfile.Dispenser, name, arg string) (caddy.Duration, error) {
 	duration, err := caddy.ParseDuration(arg)
 	if err != nil {
 		return 0, d.Errf("bad %s '%s': want a duration such as 250ms or 2s", name, arg)
 	}
 	return caddy.Duration(duration), nil
+}
+
+// NoArgs refuses arguments behind an option that is its word alone.
+func NoArgs(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.Errf("unexpected argument '%s'", d.Val())
+	}
+	return nil
 }

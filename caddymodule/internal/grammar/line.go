@@ -1,4 +1,4 @@
-package caddymodule
+package grammar
 
 import (
 	"errors"
@@ -12,52 +12,59 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
-// A statement is one part of a rule in the one-line grammar, which is a rule's
+// A Statement is one part of a rule in the one-line grammar, which is a rule's
 // lines in a Caddyfile with semicolons between them:
 //
 //	percent 10; delay 200ms 2s; respond 503
 //
 // There are no blocks, no comments and no heredocs. A text with a semicolon in
 // it is quoted.
-type statement struct {
-	tokens []caddyfile.Token
-	start  int // where it begins in the line, in bytes
-	end    int
+type Statement struct {
+	// Tokens are its words.
+	Tokens []caddyfile.Token
+
+	// Start and End are where it stands in the line, in bytes.
+	Start, End int
 }
 
-// A statementError tells where in the line the error is.
-type statementError struct {
-	start, end int
-	err        error
+// A LineError says which statement of a line is wrong.
+type LineError struct {
+	// Start and End are where the statement stands in the line, in bytes.
+	Start, End int
+
+	err error
 }
 
-func (e *statementError) Error() string { return e.err.Error() }
-func (e *statementError) Unwrap() error { return e.err }
+// Error says what is wrong.
+func (e *LineError) Error() string { return e.err.Error() }
+
+// Unwrap returns the error of the parser.
+func (e *LineError) Unwrap() error { return e.err }
 
 // wrap says that err is in the statement. The place that Caddy's parser adds
 // to its messages means nothing to somebody who wrote one line.
-func (s statement) wrap(err error) error {
+func (s Statement) wrap(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &statementError{s.start, s.end, errors.New(strings.TrimSuffix(err.Error(), ", at "+statementFile+":1"))}
+	return &LineError{s.Start, s.End, errors.New(strings.TrimSuffix(err.Error(), ", at "+statementFile+":1"))}
 }
 
 const statementFile = "line"
 
-// splitLine splits a line into its statements; empty ones are left out.
-func splitLine(line string) ([]statement, error) {
-	var statements []statement
+// Split splits a line into its statements; empty ones are left out.
+func Split(line string) ([]Statement, error) {
+	var statements []Statement
 	for start := 0; start < len(line); {
 		length, err := statementLength(line[start:])
-		s := statement{start: start, end: start + length}
-		start = s.end + 1
-		text := line[s.start:s.end]
+		s := Statement{Start: start, End: start + length}
+		start = s.End + 1
+		text := line[s.Start:s.End]
 		if err == nil && strings.TrimSpace(text) == "" {
 			continue
 		}
 		if err == nil {
-			s.tokens, err = caddyfile.Tokenize([]byte(text), statementFile)
+			s.Tokens, err = caddyfile.Tokenize([]byte(text), statementFile)
 		}
 		if err != nil {
 			return nil, s.wrap(err)
@@ -123,20 +130,20 @@ func checkWordBegin(rest string) error {
 	return nil
 }
 
-// writtenOut is the statement in full: a bare status is the fault respond.
-func (s statement) writtenOut() statement {
-	if len(s.tokens) == 1 && status.LooksLike(s.tokens[0].Text) {
-		respond := s.tokens[0].Clone()
+// WrittenOut is the statement in full: a bare status is the fault respond.
+func (s Statement) WrittenOut() Statement {
+	if len(s.Tokens) == 1 && status.LooksLike(s.Tokens[0].Text) {
+		respond := s.Tokens[0].Clone()
 		respond.Text = "respond"
-		s.tokens = []caddyfile.Token{respond, s.tokens[0]}
+		s.Tokens = []caddyfile.Token{respond, s.Tokens[0]}
 	}
 	return s
 }
 
-// parse reads the statement as a line of the rule. There are no matchers with a
+// Parse reads the statement as a line of the rule. There are no matchers with a
 // name: those are of a Caddyfile.
-func (s statement) parse(p *ruleParser) error {
-	d := caddyfile.NewDispenser(s.tokens)
+func (s Statement) Parse(p *RuleParser) error {
+	d := caddyfile.NewDispenser(s.Tokens)
 	p.matcherToken = httpcaddyfile.Helper{Dispenser: d}.MatcherToken
 	d.Next()
 	if err := p.parseLine(d, d.Val()); err != nil {

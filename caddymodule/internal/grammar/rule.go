@@ -1,4 +1,4 @@
-package caddymodule
+package grammar
 
 import (
 	"strings"
@@ -11,7 +11,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// ruleParser parses the lines of one rule. Syntax of a line:
+// RuleParser parses the lines of one rule. Syntax of a line:
 //
 //	match <matcher>
 //	percent <0 to 100>[%]
@@ -35,27 +35,32 @@ import (
 // A matcher is `@name`, `/path*`, `*`, one of Caddy's matchers with its
 // arguments, a CEL expression in backticks or a block of matchers. Several
 // match lines are alternatives. Faults run in the order written.
-type ruleParser struct {
+type RuleParser struct {
 	*rules.Rule
 
-	chain        faults.Draft
+	// Chain is the faults so far.
+	Chain faults.Draft
+
+	// First is the first word, for errors.
+	First string
+
 	matcherToken func() (caddy.ModuleMap, bool, error)
 	seen         map[string]caddyfile.Dispenser // the line of each setting
-	first        string                         // the first word, for errors
 }
 
-func newRuleParser(rule *rules.Rule) *ruleParser {
-	return &ruleParser{Rule: rule, seen: make(map[string]caddyfile.Dispenser)}
+// NewRuleParser returns a parser that fills in rule.
+func NewRuleParser(rule *rules.Rule) *RuleParser {
+	return &RuleParser{Rule: rule, seen: make(map[string]caddyfile.Dispenser)}
 }
 
 // parseLine parses the line that d stands on.
-func (p *ruleParser) parseLine(d *caddyfile.Dispenser, word string) error {
-	if p.first == "" {
-		p.first = word
+func (p *RuleParser) parseLine(d *caddyfile.Dispenser, word string) error {
+	if p.First == "" {
+		p.First = word
 	}
 	parse := p.settingParser(word)
 	if parse == nil {
-		return p.parseFault(d.NewFromNextSegment())
+		return p.ParseFault(d.NewFromNextSegment())
 	}
 	if _, again := p.seen[word]; again && word != "match" {
 		return d.Errf("%s already specified", word)
@@ -71,36 +76,36 @@ func (p *ruleParser) parseLine(d *caddyfile.Dispenser, word string) error {
 }
 
 // settingParser is the parser of a setting, nil for another word.
-func (p *ruleParser) settingParser(word string) func(*caddyfile.Dispenser) error {
+func (p *RuleParser) settingParser(word string) func(*caddyfile.Dispenser) error {
 	switch word {
 	case "match":
 		return p.parseMatch
 	case "percent":
 		return p.parsePercent
 	case "skip":
-		return countParser(&p.Skip)
+		return CountParser(&p.Skip)
 	case "every":
-		return countParser(&p.Every)
+		return CountParser(&p.Every)
 	case "over":
 		return p.parseOver
 	case "times":
-		return countParser(&p.Times)
+		return CountParser(&p.Times)
 	case "per":
-		return textParser(&p.Per)
+		return TextParser(&p.Per)
 	case "max_keys":
-		return countParser(&p.MaxKeys)
+		return CountParser(&p.MaxKeys)
 	case "start":
-		return textParser(&p.Start)
+		return TextParser(&p.Start)
 	case "end":
-		return textParser(&p.End)
+		return TextParser(&p.End)
 	case "cycle":
 		return p.parseCycle
 	case "ramp":
 		return p.parseRamp
 	case "max_active":
-		return countParser(&p.MaxActive)
+		return CountParser(&p.MaxActive)
 	case "phase":
-		return textParser(&p.Phase)
+		return TextParser(&p.Phase)
 	case "match_response":
 		return p.parseMatchResponse
 	case "health_checks":
@@ -114,7 +119,7 @@ func (p *ruleParser) settingParser(word string) func(*caddyfile.Dispenser) error
 
 // finish checks what can be told only at the end of the rule; d stands on its
 // first line.
-func (p *ruleParser) finish(d *caddyfile.Dispenser) error {
+func (p *RuleParser) finish(d *caddyfile.Dispenser) error {
 	if len(p.FaultsRaw) == 0 {
 		return d.Errf("rule without a fault: say what goes wrong, one of %s", strings.Join(faults.Kinds(), ", "))
 	}
@@ -128,7 +133,7 @@ func (p *ruleParser) finish(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func (p *ruleParser) parseMatch(d *caddyfile.Dispenser) error {
+func (p *RuleParser) parseMatch(d *caddyfile.Dispenser) error {
 	set, err := p.matcherSet(d)
 	if err != nil {
 		return err
@@ -138,7 +143,7 @@ func (p *ruleParser) parseMatch(d *caddyfile.Dispenser) error {
 }
 
 // matcherSet parses one set of matchers.
-func (p *ruleParser) matcherSet(d *caddyfile.Dispenser) (caddy.ModuleMap, error) {
+func (p *RuleParser) matcherSet(d *caddyfile.Dispenser) (caddy.ModuleMap, error) {
 	before := *d
 	set, isToken, err := p.matcherToken()
 	if err != nil {
@@ -169,7 +174,7 @@ func (p *ruleParser) matcherSet(d *caddyfile.Dispenser) (caddy.ModuleMap, error)
 	return set, nil
 }
 
-func (p *ruleParser) parseMatchResponse(d *caddyfile.Dispenser) error {
+func (p *RuleParser) parseMatchResponse(d *caddyfile.Dispenser) error {
 	segment := d.NewFromNextSegment()
 	matchers := make(map[string]caddyhttp.ResponseMatcher)
 	if err := caddyhttp.ParseNamedResponseMatcher(segment, matchers); err != nil {
@@ -180,15 +185,15 @@ func (p *ruleParser) parseMatchResponse(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// parseFault parses a fault, whose tokens are all of d.
-func (p *ruleParser) parseFault(d *caddyfile.Dispenser) error {
+// ParseFault parses a fault, whose tokens are all of d.
+func (p *RuleParser) ParseFault(d *caddyfile.Dispenser) error {
 	at := *d
 	at.Next()
-	if err := p.chain.Unmarshal(d); err != nil {
+	if err := p.Chain.Unmarshal(d); err != nil {
 		return err
 	}
-	p.FaultsRaw = p.chain.JSON
-	if err := p.chain.Faults.CheckPlace(p.Place); err != nil {
+	p.FaultsRaw = p.Chain.JSON
+	if err := p.Chain.Faults.CheckPlace(p.Place); err != nil {
 		return at.WrapErr(err)
 	}
 	return nil

@@ -1,4 +1,4 @@
-package caddymodule
+package grammar
 
 import (
 	"encoding/json"
@@ -29,7 +29,7 @@ func TestParseExperiment(t *testing.T) {
 		{"close", []string{"query a=1"}, `{"match":[{"query":{"a":["1"]}}],"faults":[{"fault":"close"}]}`},
 	}
 	for _, tt := range tests {
-		e, err := parseExperiment(tt.line, tt.matchers)
+		e, err := ParseExperiment(tt.line, tt.matchers)
 		if err != nil {
 			t.Errorf("%q, %q: %v", tt.line, tt.matchers, err)
 			continue
@@ -66,7 +66,7 @@ func TestParseExperimentRefuses(t *testing.T) {
 		if tt.matcher != "" {
 			matchers = append(matchers, tt.matcher)
 		}
-		_, err := parseExperiment(tt.line, matchers)
+		_, err := ParseExperiment(tt.line, matchers)
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), statementFile+":1") {
 			t.Errorf("%q, %q: got error %v, want %q", tt.line, tt.matcher, err, tt.want)
 		}

@@ -1,0 +1,193 @@
+package grammar
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// PointParser parses the block of an injection point, wherever that stands:
+//
+//	point  <name>
+//	sticky <key>
+//	seed   <number>
+//	halted
+//
+//	# one rule: its settings and faults directly, see ruleParser ...
+//	<setting>
+//	<fault>
+//
+//	# ... or several
+//	rule [<name>] {
+//	    <setting>
+//	    <fault>
+//	}
+type PointParser struct {
+	*caddyfile.Dispenser
+	// Point is filled in.
+	Point *rules.Point
+
+	// MatcherToken parses what may stand for a set of matchers, see [MatcherToken].
+	MatcherToken func() (caddy.ModuleMap, bool, error)
+
+	// Own has the parsers of the words that this place alone has.
+	Own map[string]func() error
+
+	// Direct is the rule without a rule block, nil if there is none.
+	Direct *RuleParser
+}
+
+// ParseBlock parses the block that follows; start stands on the first word of
+// the point.
+func (p *PointParser) ParseBlock(start caddyfile.Dispenser) error {
+	seen := make(map[string]bool)
+	for nesting := p.Nesting(); p.NextBlock(nesting); {
+		if err := p.parseWord(p.Val(), seen); err != nil {
+			return err
+		}
+	}
+	if p.Direct != nil {
+		return p.Direct.finish(&start)
+	}
+	return p.checkDefaultNames(&start)
+}
+
+// parseWord parses a line of the block.
+func (p *PointParser) parseWord(word string, seen map[string]bool) error {
+	switch word {
+	case "point", "sticky", "seed", "halted":
+		if seen[word] {
+			return p.Errf("%s already specified", word)
+		}
+		seen[word] = true
+		return p.parseOption(word)
+	case "rule":
+		return p.parseRule()
+	}
+	if parse := p.Own[word]; parse != nil {
+		return parse()
+	}
+	return p.parseDirect(word)
+}
+
+// checkDefaultNames refuses a rule that has the name another one gets for want
+// of its own.
+func (p *PointParser) checkDefaultNames(start *caddyfile.Dispenser) error {
+	for i, rule := range p.Point.Rules {
+		name := rules.DefaultName(i)
+		taken := slices.ContainsFunc(p.Point.Rules, func(other *rules.Rule) bool { return other.Name == name })
+		if rule.Name == "" && taken {
+			return start.Errf("rule '%s' already specified: it is also the name of rule number %d, which has none of its own", name, i+1)
+		}
+	}
+	return nil
+}
+
+// parseOption parses a setting of the point itself.
+func (p *PointParser) parseOption(word string) error {
+	if word == "halted" {
+		p.Point.Halted = true
+		return NoArgs(p.Dispenser)
+	}
+	var value string
+	if !p.AllArgs(&value) {
+		return p.ArgErr()
+	}
+	switch word {
+	case "point":
+		if err := rules.ValidName(value); err != nil {
+			return p.WrapErr(fmt.Errorf("point: %w", err))
+		}
+		p.Point.Name = value
+	case "sticky":
+		if value == "" {
+			return p.Err("sticky '' is empty: want a key such as {header.X-User}")
+		}
+		p.Point.Sticky = value
+	case "seed":
+		seed, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return p.Errf("bad seed '%s': want a whole number", value)
+		}
+		p.Point.Seed = &seed
+	}
+	return nil
+}
+
+// parseRule parses a rule block.
+func (p *PointParser) parseRule() error {
+	if p.Direct != nil {
+		return p.Errf("a rule block cannot stand beside '%s', which is a rule already", p.Direct.First)
+	}
+	rule := p.NewRule()
+	start := *p.Dispenser
+	if p.NextArg() {
+		rule.Name = p.Val()
+		if err := rules.ValidRuleName(rule.Name); err != nil {
+			return p.WrapErr(fmt.Errorf("rule: %w", err))
+		}
+		for _, other := range p.Point.Rules[:len(p.Point.Rules)-1] {
+			if other.Name == rule.Name {
+				return p.Errf("rule '%s' already specified", rule.Name)
+			}
+		}
+	}
+	if p.NextArg() {
+		return p.Errf("unexpected argument '%s': a rule's matcher is a line of its block, match %s", p.Val(), p.Val())
+	}
+	for nesting := p.Nesting(); p.NextBlock(nesting); {
+		if err := rule.parseLine(p.Dispenser, p.Val()); err != nil {
+			return err
+		}
+	}
+	return rule.finish(&start)
+}
+
+// parseDirect parses a line of a rule without a rule block.
+func (p *PointParser) parseDirect(word string) error {
+	if p.Direct == nil && len(p.Point.Rules) > 0 {
+		return p.Errf("'%s' cannot stand beside rule blocks: write it into one", word)
+	}
+	if p.Direct == nil {
+		p.Direct = p.NewRule()
+	}
+	return p.Direct.parseLine(p.Dispenser, word)
+}
+
+// NewRule adds a rule to the point.
+func (p *PointParser) NewRule() *RuleParser {
+	rule := &rules.Rule{Place: p.Point.Place}
+	p.Point.Rules = append(p.Point.Rules, rule)
+	parser := NewRuleParser(rule)
+	parser.matcherToken = p.MatcherToken
+	return parser
+}
+
+// CheckTokens refuses the semicolons of the one-line grammar. (Its blocks on one
+// line are refused by Caddy's lexer.)
+func CheckTokens(d *caddyfile.Dispenser) error {
+	defer d.Reset()
+	for d.Next() {
+		if token := d.Token(); !token.Quoted() && strings.HasSuffix(token.Text, ";") {
+			return d.Errf("'%s' ends in ';': in a Caddyfile each statement has a line of its own; quote the text if it is meant", token.Text)
+		}
+	}
+	return nil
+}
+
+// MatcherToken parses what may stand for a set of matchers. Named ones are
+// known to directives only.
+func MatcherToken(d *caddyfile.Dispenser) (caddy.ModuleMap, bool, error) {
+	set, isToken, err := httpcaddyfile.Helper{Dispenser: d}.MatcherToken()
+	if err != nil {
+		err = fmt.Errorf("%w: in a transport write the matcher itself, such as match header X-Chaos *, or a block of matchers", err)
+	}
+	return set, isToken, err
+}
