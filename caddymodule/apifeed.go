@@ -18,10 +18,9 @@ import (
 const keepAlive = 15 * time.Second
 
 // follow sends each entry as an event: `hit` when it begins, `done` when the
-// request is over. A client that comes back says by Last-Event-ID what it has.
-// With the parameter `rate` it gets at most so many hits a second, all that are
-// done of these, and each second an event `skipped` with the number of the other
-// hits.
+// request has ended. A client that comes back says by Last-Event-ID what it has.
+// With the parameter `rate` it gets at most that many hits a second, with the end
+// of each, and each second an event `skipped` with the number of the other hits.
 func (a *api) follow(w http.ResponseWriter, r *http.Request, q experiments.Query, limit *feedLimit) error {
 	if seen := r.Header.Values("Last-Event-ID"); len(seen) == 1 { // two may contradict each other: then all are sent
 		if last, err := strconv.ParseUint(seen[0], 10, 64); err == nil {
@@ -155,7 +154,7 @@ func (w *feedWriter) within(d time.Duration) {
 type feedLimit struct {
 	rate    int                 // 0: any number
 	sent    int                 // in this second
-	open    map[uint64]struct{} // told of, and not done
+	open    map[uint64]struct{} // hits that were sent and have not ended
 	skipped int
 	tick    <-chan time.Time
 	stop    func()

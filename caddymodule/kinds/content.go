@@ -131,6 +131,21 @@ func (f *Respond) provisionContent() error {
 	return nil
 }
 
+// nameValue is a header field of fixed value.
+type nameValue struct{ name, value string }
+
+// baseFields are those a reply has unless the configuration says otherwise.
+func (f *Respond) baseFields() []nameValue {
+	var base []nameValue
+	if len(f.content) == 1 && f.content[0].contentType != "" {
+		base = append(base, nameValue{"Content-Type", f.content[0].contentType})
+	}
+	if retry := f.code.RetryAfter(); retry > 0 && !f.ownBody() {
+		base = append(base, nameValue{"Retry-After", strconv.Itoa(retry)})
+	}
+	return base
+}
+
 // maxBodyFile bounds what a configuration can make the server keep.
 const maxBodyFile = 16 << 20
 
