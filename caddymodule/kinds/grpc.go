@@ -3,6 +3,7 @@ package kinds
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -124,12 +125,15 @@ func (f *GRPC) Untrusted(*faults.Limits) error { return untrustedText("message",
 
 // ServeHTTP writes the reply.
 func (f *GRPC) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	code, body := f.reply(w.Header(), r)
+	header := make(http.Header)
+	code, body := f.reply(header, r)
 	shield, _, err := lookOut(w, code)
 	if err != nil {
-		return err
+		return err // to an error route, which gets none of the fields
 	}
 	shield.raise() // the message may be a stranger's
+	dropExpiry(w.Header())
+	maps.Copy(w.Header(), header)
 	wire.CloseIfExpected(w, r)
 	if len(body) > 0 {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))

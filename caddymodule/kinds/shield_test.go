@@ -10,6 +10,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/templates"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
 // The shield knows how Caddy's recorder is made, and that of templates from
@@ -84,6 +86,11 @@ func TestShieldFails(t *testing.T) {
 		_, err := newShield(w)
 		if he, ok := errors.AsType[caddyhttp.HandlerError](err); !ok || he.StatusCode != 500 || !errors.Is(err, errUnshielded) {
 			t.Errorf("%s: got error %v, want a 500", name, err)
+		}
+		for _, f := range []faults.Fault{parse(t, new(Respond), "respond 551"), parse(t, new(GRPC), "grpc 14")} {
+			if err := f.ServeHTTP(w, request(http.MethodGet), nil); !errors.Is(err, errUnshielded) || len(w.Header()) > 0 {
+				t.Errorf("%s, %s: got error %v and the header %v, want a 500 without fields of the fault", name, faults.Kind(f), err, w.Header())
+			}
 		}
 	}
 	if s, err := newShield(caddyhttp.NewResponseRecorder(httptest.NewRecorder(), nil, nil)); s != nil || err != nil {
