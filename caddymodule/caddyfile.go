@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
@@ -181,10 +182,10 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
 	switch word {
 	case "halted":
 		a.Halted = true
-		return grammar.NoArgs(d)
+		return args.None(d)
 	case "dry_run":
 		a.DryRun = true
-		return grammar.NoArgs(d)
+		return args.None(d)
 	case "disclose":
 		return grammar.TextParser(&a.Disclose)(d)
 	case "max_active":

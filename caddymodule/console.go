@@ -17,7 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyfault/caddyfault/caddymodule/console"
-	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 )
 
 func init() {
@@ -235,7 +235,7 @@ func parseConsole(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //	}
 func (c *Console) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume directive
-	if err := grammar.NoArgs(d); err != nil {
+	if err := args.None(d); err != nil {
 		return err
 	}
 	for d.NextBlock(0) {
@@ -246,7 +246,7 @@ func (c *Console) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.Err("insecure already specified")
 		}
 		c.Insecure = true
-		if err := grammar.NoArgs(d); err != nil {
+		if err := args.None(d); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -94,7 +95,7 @@ func (p *PointParser) checkDefaultNames(start *caddyfile.Dispenser) error {
 func (p *PointParser) parseOption(word string) error {
 	if word == "halted" {
 		p.Point.Halted = true
-		return NoArgs(p.Dispenser)
+		return args.None(p.Dispenser)
 	}
 	var value string
 	if !p.AllArgs(&value) {

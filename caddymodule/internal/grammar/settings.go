@@ -136,11 +136,3 @@ func ParseDuration(d *caddyfile.Dispenser, name, arg string) (caddy.Duration, er
 	}
 	return caddy.Duration(duration), nil
 }
-
-// NoArgs refuses arguments behind an option that is its word alone.
-func NoArgs(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		return d.Errf("unexpected argument '%s'", d.Val())
-	}
-	return nil
-}
