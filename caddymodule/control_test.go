@@ -195,17 +195,7 @@ const respond500 = `"faults": [{"fault": "respond", "status_code": 500}]}`
 // beside provisions another handler of the node's configuration.
 func (n *node) beside(config string) *Handler {
 	n.t.Helper()
-	mod, err := n.app.ctx.LoadModuleByID("http.handlers.fault", []byte(config))
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	h := mod.(*Handler)
-	n.t.Cleanup(func() {
-		if err := h.Cleanup(); err != nil {
-			n.t.Error(err)
-		}
-	})
-	return h
+	return loadIn(n.t, n.app.ctx, config)
 }
 
 // Faults are loaded for handlers or for transports: an experiment does not come

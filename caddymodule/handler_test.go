@@ -41,6 +41,12 @@ func tryLoad(t testing.TB, config, app string) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	return tryLoadIn(t, ctx, config)
+}
+
+// tryLoadIn provisions a handler in a context.
+func tryLoadIn(t testing.TB, ctx caddy.Context, config string) (*Handler, error) {
+	t.Helper()
 	mod, err := ctx.LoadModuleByID("http.handlers.fault", []byte(config))
 	if err != nil {
 		return nil, err

@@ -19,16 +19,10 @@ func loadBeside(t testing.TB, other *Handler, config string) *Handler {
 
 func loadIn(t testing.TB, ctx caddy.Context, config string) *Handler {
 	t.Helper()
-	mod, err := ctx.LoadModuleByID("http.handlers.fault", []byte(config))
+	h, err := tryLoadIn(t, ctx, config)
 	if err != nil {
 		t.Fatalf("loading %s: %v", config, err)
 	}
-	h := mod.(*Handler)
-	t.Cleanup(func() {
-		if err := h.Cleanup(); err != nil {
-			t.Error(err)
-		}
-	})
 	return h
 }
 

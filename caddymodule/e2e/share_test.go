@@ -297,19 +297,7 @@ func testGroup(t *testing.T, s sharedStorage) {
 		doc["switch"], doc["experiments"] = map[string]any{"halted": true, "since": "yesterday"}, nil
 		s.store(t, encode(t, doc))
 		allAnswer(t, nodes, 200)
-		eventually(t, func() error {
-			if got, answer := nodes[1].call(t, "POST", "resume", ""); got != 200 {
-				return fmt.Errorf("resume: got %d %v, want 200", got, answer)
-			}
-			return nil
-		})
-		eventually(t, func() error {
-			if got, answer := nodes[0].call(t, "PUT", "experiments/more", teapot); got != 201 {
-				return fmt.Errorf("PUT after resume: got %d %v, want 201", got, answer)
-			}
-			return nil
-		})
-		allAnswer(t, nodes, 418)
+		resumeAndStart(t, nodes)
 	})
 
 	t.Run("another clock", func(t *testing.T) {
@@ -352,19 +340,7 @@ func testGroup(t *testing.T, s sharedStorage) {
 		nodes[0].find(t, `"msg":"experiment started","experiment":"(many1)"`) // it has begun to take them over
 		nodes[1].want(t, 200, "POST", "halt", "")
 		allAnswer(t, nodes, 200) // how fast is held where time is not the machine's
-		eventually(t, func() error {
-			if got, answer := nodes[1].call(t, "POST", "resume", ""); got != 200 {
-				return fmt.Errorf("resume: got %d %v, want 200", got, answer)
-			}
-			return nil
-		})
-		eventually(t, func() error {
-			if got, answer := nodes[0].call(t, "PUT", "experiments/more", teapot); got != 201 {
-				return fmt.Errorf("PUT after resume: got %d %v, want 201", got, answer)
-			}
-			return nil
-		})
-		allAnswer(t, nodes, 418)
+		resumeAndStart(t, nodes)
 	})
 
 	t.Run("bad experiment", func(t *testing.T) {
@@ -462,6 +438,25 @@ func TestShareRedis(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// resumeAndStart resumes at one node and starts an experiment at another, as soon
+// as they can.
+func resumeAndStart(t *testing.T, nodes []*node) {
+	t.Helper()
+	eventually(t, func() error {
+		if got, answer := nodes[1].call(t, "POST", "resume", ""); got != 200 {
+			return fmt.Errorf("resume: got %d %v, want 200", got, answer)
+		}
+		return nil
+	})
+	eventually(t, func() error {
+		if got, answer := nodes[0].call(t, "PUT", "experiments/more", teapot); got != 201 {
+			return fmt.Errorf("PUT after resume: got %d %v, want 201", got, answer)
+		}
+		return nil
+	})
+	allAnswer(t, nodes, 418)
 }
 
 // redisServer is a Redis that keeps its data over a restart.

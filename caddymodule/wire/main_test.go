@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"fmt"
-	"os"
 	"testing"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/leak"
@@ -10,14 +8,4 @@ import (
 
 // TestMain checks that no goroutine is left behind, and keeps Caddy's data
 // directory apart from that of whoever runs the tests.
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "data")
-	if err == nil {
-		err = os.Setenv("XDG_DATA_HOME", dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	leak.Main(m, func() { _ = os.RemoveAll(dir) })
-}
+func TestMain(m *testing.M) { leak.MainApart(m) }

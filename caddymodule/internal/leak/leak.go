@@ -28,6 +28,20 @@ func Main(m *testing.M, cleanup func()) {
 	os.Exit(code)
 }
 
+// MainApart is Main for tests that start Caddy: it keeps Caddy's data directory
+// apart from that of whoever runs them.
+func MainApart(m *testing.M) {
+	dir, err := os.MkdirTemp("", "data")
+	if err == nil {
+		err = os.Setenv("XDG_DATA_HOME", dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	Main(m, func() { _ = os.RemoveAll(dir) })
+}
+
 // find waits until nothing is left of the tests.
 func find() (err error) {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
