@@ -99,6 +99,8 @@ func (n next) send(conn *duplex, pieces []string) {
 		_ = conn.CloseWrite()
 	}
 	time.Sleep(nextGone)
+	_ = conn.CloseWrite()
+	time.Sleep(time.Second) // what the server makes of that is still read
 	_ = conn.Close()
 }
 
