@@ -18,6 +18,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
+	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
 // node is a running configuration with one handler, and its API.
@@ -207,7 +208,7 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "PUT", "/experiments/b", `{"match": [{"colour": "red"}], ` + faults, "colour"},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "faults": [{"fault": "respond", "body_file": "x"}]}`, "body_file"},
 		{400, "PUT", "/experiments/b%20c", `{"points": ["*"], ` + faults, "bad name 'b c'"},
-		{400, "PUT", "/experiments/" + triggerRule, `{"points": ["*"], ` + faults, "bad name 'trigger': it is taken by triggers"},
+		{400, "PUT", "/experiments/" + trigger.RuleName, `{"points": ["*"], ` + faults, "bad name 'trigger': it is taken by triggers"},
 		{400, "PUT", "/experiments/" + metrics.OtherRule, `{"points": ["*"], ` + faults, "bad name 'other': it is taken by the metrics"},
 		{400, "PATCH", "/experiments/a", `{"percent": 101}`, "bad percent '101'"},
 		{400, "PATCH", "/experiments/a", `{`, "no JSON"},

@@ -19,6 +19,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
+	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
 // explainRequest is the request to explain.
@@ -106,9 +107,7 @@ func (a *api) explain(w http.ResponseWriter, r *http.Request) error {
 // explainAt tells what would become of r at a point.
 func (a *api) explainAt(p *rules.Point, r *http.Request) explainPoint {
 	at := explainPoint{Point: p.Name, Rules: []rules.Verdict{}}
-	if h, ok := p.Tag.(*Handler); ok {
-		at.Rules = append(at.Rules, h.explainTriggers(r)...)
-	}
+	at.Rules = append(at.Rules, explainTriggers(p, r)...)
 	match, verdicts, err := p.Explain(r, a.ctl.store.Snapshot().Guests(experiments.PlaceOf(p)))
 	at.Match = match || len(at.Rules) > 0
 	at.Rules = append(at.Rules, verdicts...)
@@ -149,7 +148,7 @@ func (e *explainRequest) checkHeader() error {
 	hosts := 0
 	for _, name := range slices.Sorted(maps.Keys(e.Header)) {
 		if !httpguts.ValidHeaderFieldName(name) {
-			if mayHoldKey(name) {
+			if trigger.MayHoldKey(name) {
 				name = "..."
 			}
 			return refuse(http.StatusBadRequest, "header: '%s' is no name of a field", name)

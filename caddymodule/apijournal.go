@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
@@ -31,7 +32,7 @@ func (a *api) getJournal(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer limit.stop()
-	if mentions(r.Header["Accept"], "text/event-stream") {
+	if text.Mentions(r.Header["Accept"], "text/event-stream") {
 		if r.Method == http.MethodHead {
 			w.Header().Set("Content-Type", "text/event-stream")
 			return nil

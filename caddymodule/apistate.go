@@ -11,6 +11,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
+	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
 // stateView is everything at a glance.
@@ -41,7 +42,7 @@ type pointView struct {
 
 // triggerView is one trigger of it.
 type triggerView struct {
-	Trigger
+	trigger.Trigger
 
 	// Hits is how often it was obeyed, since load or since the last reset.
 	Hits uint64 `json:"hits"`
@@ -94,18 +95,15 @@ func newPointView(p *rules.Point) pointView {
 	if len(p.Match) > 0 {
 		view.Line = grammar.Format(caddyconfig.JSON(map[string]any{"match": p.Match}, nil))
 	}
-	if h, ok := p.Tag.(*Handler); ok {
-		for _, t := range h.Triggers {
-			shown := triggerView{*t, t.hits()}
-			if shown.Key != "" {
-				shown.Key = "***"
-			}
-			view.Triggers = append(view.Triggers, shown)
+	for _, t := range triggersOf(p) {
+		shown := triggerView{*t, t.Hits()}
+		if shown.Key != "" {
+			shown.Key = "***"
 		}
+		view.Triggers = append(view.Triggers, shown)
 	}
 	for _, rule := range p.Rules {
-		l := rule.Tag.(*label)
-		view.Rules = append(view.Rules, ruleView{Name: rule.Name, Stats: rule.Stats(), Passed: l.counts.PassedCounts(), Line: grammar.Format(rule.Source), Rule: rule.Source})
+		view.Rules = append(view.Rules, ruleView{Name: rule.Name, Stats: rule.Stats(), Passed: passedCounts(rule), Line: grammar.Format(rule.Source), Rule: rule.Source})
 	}
 	return view
 }
@@ -196,8 +194,8 @@ func (a *api) reset(w http.ResponseWriter, r *http.Request) error {
 	for _, experiment := range live {
 		experiment.Reset()
 	}
-	for _, trigger := range triggers {
-		trigger.parser.brought.Reset()
+	for _, t := range triggers {
+		t.Reset()
 	}
 	a.ctl.counts.Send()
 	return answer(w, http.StatusOK, resetView{n})

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
 // verifyView is the answer to an assertion that holds.
@@ -168,7 +169,7 @@ func (v *verification) count() (count int, all bool, err error) {
 		count, known = count+int(rule.Stats().Hits), true
 	}
 	for _, t := range findTriggers(v.ctl, v.point, v.rule) {
-		count, known = count+int(t.hits()), true
+		count, known = count+int(t.Hits()), true
 	}
 	if e := v.experiment(known); e != nil && (v.point == "" || slices.Contains(e.Points, v.point)) {
 		count, known = count+int(e.Hits), true
@@ -202,20 +203,16 @@ func (v *verification) experiment(known bool) *experiments.Past {
 
 // findTriggers are the triggers of that point which count under that name; empty
 // is any. Namesakes share their counters.
-func findTriggers(ctl *control, point, name string) []*Trigger {
-	if name != "" && name != triggerRule {
+func findTriggers(ctl *control, point, name string) []*trigger.Trigger {
+	if name != "" && name != trigger.RuleName {
 		return nil
 	}
-	type place struct{ point, source, name string }
-	var found []*Trigger
+	type place struct{ point, trigger string }
+	var found []*trigger.Trigger
 	seen := make(map[place]bool)
 	for _, p := range ctl.findPoints(point) {
-		h, ok := p.Tag.(*Handler)
-		if !ok {
-			continue
-		}
-		for _, t := range h.Triggers {
-			if at := (place{p.Name, t.Source, t.name()}); !seen[at] {
+		for _, t := range triggersOf(p) {
+			if at := (place{p.Name, t.Place()}); !seen[at] {
 				seen[at] = true
 				found = append(found, t)
 			}
@@ -223,6 +220,3 @@ func findTriggers(ctl *control, point, name string) []*Trigger {
 	}
 	return found
 }
-
-// hits is how often the trigger has been obeyed.
-func (t *Trigger) hits() uint64 { return t.parser.brought.Hits() }

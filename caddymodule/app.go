@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
@@ -16,6 +15,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
+	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
 func init() {
@@ -61,7 +61,7 @@ type App struct {
 	events *caddyevents.App
 	logger *zap.Logger
 	points rules.Group
-	fields sync.Map // *serverFields by *caddyhttp.Server
+	fields trigger.Servers
 }
 
 const (

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
 func statusCommand() *cobra.Command {
@@ -36,8 +37,8 @@ func printState(out io.Writer, v *stateView) error {
 	fmt.Fprintln(out, shareText(v.Share))
 	t := newTable(out, "POINT", "RULE", "FAULTS", "SWITCH", "HITS", "PASSED")
 	for _, p := range v.Points {
-		for _, trigger := range p.Triggers {
-			t.row(p.Point, triggerRule, "as "+trigger.place()+" asks", "", trigger.Hits, "")
+		for _, asks := range p.Triggers {
+			t.row(p.Point, trigger.RuleName, "as "+asks.Place()+" asks", "", asks.Hits, "")
 		}
 		for _, rule := range p.Rules {
 			t.row(p.Point, rule.Name, kindsOf(rule.Rule), onOrOff(rule.Off), rule.Hits, passedText(rule.Passed))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
+	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
@@ -32,7 +33,7 @@ type Handler struct {
 
 	// What a request itself may ask for. A trigger is stronger than experiments
 	// and rules, and limited to the requests that the point is for.
-	Triggers []*Trigger `json:"triggers,omitempty"`
+	Triggers []*trigger.Trigger `json:"triggers,omitempty"`
 
 	injector
 }
@@ -64,12 +65,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 // as it is, but without the fields of triggers. Only where a rule of phase
 // response may fire does it look at the reply.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if !h.fields.enter(r) {
+	if !h.fields.Enter(r) {
 		return h.serve(w, r, next, h.decide(r, false))
 	}
-	defer h.fields.leave()
+	defer h.fields.Leave()
 	d := h.decide(r, true)
-	h.fields.takeOutAll(r)
+	h.fields.TakeOutAll(r)
 	return h.serve(w, r, next, d)
 }
 
@@ -95,7 +96,7 @@ func (h *Handler) decide(r *http.Request, fields bool) rules.Decision {
 		return rules.Decision{}
 	}
 	for _, t := range h.Triggers {
-		if len(t.hidden) > 0 && !fields || !t.source.present(r) {
+		if !t.MayAsk(r, fields) {
 			continue
 		}
 		if !h.Matches(r) {

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
+	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
 // injector is what an injection point needs to let a hit happen and to tell
@@ -24,7 +25,7 @@ type injector struct {
 	app      *App
 	ctl      *control
 	logger   *zap.Logger
-	fields   *serverFields
+	fields   *trigger.Fields
 	disclose string // name of the header field, "" for none
 	active   prometheus.Gauge
 	logged   bool // the server has an access log: Caddy's own making of a field for it is not cheap
@@ -49,7 +50,7 @@ func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error 
 		rule.Tag = newLabel(point.Name, rule, metrics.NewRule(point.Name, rule.Name, rule.KindNames()))
 	}
 	srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	in.fields = in.app.fieldsOf(srv)
+	in.fields = in.app.fields.Of(srv)
 	if ok {
 		srv.RegisterOnShutdown(in.ctl.releaseOnExit)
 		in.logged = srv.Logs != nil

@@ -42,6 +42,9 @@ func newLabel(point string, rule *rules.Rule, counts metrics.Rule) *label {
 	return l
 }
 
+// passedCounts returns how many requests a configured rule let pass, by reason.
+func passedCounts(rule *rules.Rule) map[string]uint64 { return rule.Tag.(*label).counts.PassedCounts() }
+
 // experimentLabel is the label of an experiment at this point.
 func (in *injector) experimentLabel(live *experiments.Live) *label {
 	point := in.place.Point

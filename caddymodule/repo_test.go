@@ -29,9 +29,10 @@ var arrows = []arrow{
 	{folder: "cmd/build"},
 	{folder: "cmd/caddy", mayImport: []string{"caddymodule"}},
 	{folder: "caddymodule", mayImport: []string{
-		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/kinds", "caddymodule/wire", "caddymodule/console", "caddymodule/status",
+		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/kinds", "caddymodule/wire", "caddymodule/console", "caddymodule/status", "caddymodule/trigger",
 		"caddymodule/internal/args", "caddymodule/internal/grammar", "caddymodule/internal/metrics", "caddymodule/internal/mergepatch", "caddymodule/internal/strictjson", "caddymodule/internal/text",
 	}},
+	{folder: "caddymodule/trigger", mayImport: []string{"caddymodule/faults", "caddymodule/rules", "caddymodule/internal/grammar", "caddymodule/internal/text"}},
 	{folder: "caddymodule/internal/grammar", mayImport: []string{"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/status", "caddymodule/internal/args"}},
 	{folder: "caddymodule/internal/metrics", mayImport: []string{"caddymodule/experiments", "caddymodule/rules"}},
 	{folder: "caddymodule/experiments", mayImport: []string{"caddymodule/rules", "caddymodule/faults", "caddymodule/internal/strictjson"}},

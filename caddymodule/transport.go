@@ -100,7 +100,7 @@ func (t *Transport) loadInner(ctx caddy.Context) (any, error) {
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	d := t.decide(r)
 	if fromClient(r) {
-		r = t.fields.without(r)
+		r = t.fields.Without(r)
 	}
 	resp, err := t.roundTrip(r, d)
 	if !t.within {

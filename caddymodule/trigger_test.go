@@ -378,10 +378,10 @@ func TestTriggerShowsNoKey(t *testing.T) {
 			logs := observe(n.Handler)
 			for _, line := range lines {
 				for name, value := range map[string]string{
-					"X-Fault":  line,
-					"Cookie":   "fault=" + strings.ReplaceAll(line, ";", "%3B") + "%zz",
-					"Baggage":  "fault=" + line + ";=",
-					envoyAbort: line, envoyDelay: line, envoyAbortGRPC: line, envoyThroughput: line, envoyDelayPercent: line,
+					"X-Fault":                     line,
+					"Cookie":                      "fault=" + strings.ReplaceAll(line, ";", "%3B") + "%zz",
+					"Baggage":                     "fault=" + line + ";=",
+					"X-Envoy-Fault-Abort-Request": line, "X-Envoy-Fault-Delay-Request": line, "X-Envoy-Fault-Abort-Grpc-Request": line, "X-Envoy-Fault-Throughput-Response": line, "X-Envoy-Fault-Delay-Request-Percentage": line,
 				} {
 					ask(n.Handler, name, value)
 					ask(n.Handler, name, strings.TrimSuffix(strings.TrimSuffix(value, "%zz"), ";="))
@@ -480,10 +480,10 @@ func FuzzTrigger(f *testing.F) {
 	const maxDelay = 3 * time.Second
 	f.Fuzz(func(t *testing.T, line string) {
 		synctest.Test(t, func(t *testing.T) {
-			for _, source := range []string{sourceHeader, sourceCookie, sourceBaggage, sourceEnvoy} {
+			for _, source := range []string{"header", "cookie", "baggage", "envoy"} {
 				h := load(t, triggered(fmt.Sprintf(`{"source": %q, "max_delay": %d}`, source, maxDelay)), "")
 				got := ask(h, "X-Fault", line, "Cookie", "fault="+line, "Baggage", "fault="+line,
-					envoyAbortGRPC, line, envoyDelay, line, envoyThroughput, line, envoyDelayPercent, line)
+					"X-Envoy-Fault-Abort-Grpc-Request", line, "X-Envoy-Fault-Delay-Request", line, "X-Envoy-Fault-Throughput-Response", line, "X-Envoy-Fault-Delay-Request-Percentage", line)
 				if got.took > maxDelay {
 					t.Errorf("%s %q: held for %v", source, line, got.took)
 				}
@@ -498,14 +498,14 @@ func FuzzTrigger(f *testing.F) {
 // BenchmarkTrigger is what a trigger costs: its absence, and a line that is
 // known before its fault begins.
 func BenchmarkTrigger(b *testing.B) {
-	for _, source := range sourceNames {
+	for _, source := range []string{"header", "cookie", "baggage", "envoy"} {
 		h := load(b, triggered(`{"source": "`+source+`"}`), "")
 		for _, bench := range []struct {
 			name   string
 			fields http.Header
 		}{
 			{"absent", http.Header{"Cookie": {"session=0123456789abcdef; theme=dark"}, "Baggage": {"user=anna"}}},
-			{"known", http.Header{"X-Fault": {"551"}, "Cookie": {"fault=551"}, "Baggage": {"fault=551"}, envoyAbort: {"551"}}},
+			{"known", http.Header{"X-Fault": {"551"}, "Cookie": {"fault=551"}, "Baggage": {"fault=551"}, "X-Envoy-Fault-Abort-Request": {"551"}}},
 		} {
 			b.Run(source+"_"+bench.name, func(b *testing.B) {
 				r := request(http.MethodGet, "/", &discard{header: make(http.Header)})
@@ -517,13 +517,13 @@ func BenchmarkTrigger(b *testing.B) {
 					} else {
 						r.Header = bench.fields
 					}
-					if !trigger.source.present(r) {
+					if !trigger.MayAsk(r, true) {
 						continue
 					}
-					if asked, err := h.ask(trigger, r); err != nil {
+					if asked, err := trigger.Ask(r, h.fields); err != nil {
 						b.Fatal(err)
 					} else if asked != nil {
-						d := h.DecideBrought(r, asked.rule)
+						d := h.DecideBrought(r, asked.Rule)
 						d.Release()
 					}
 				}

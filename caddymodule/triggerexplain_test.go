@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
+	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
 // What a request asks for itself comes first in an explanation, which takes no
@@ -58,7 +59,7 @@ func TestExplainTrigger(t *testing.T) {
 		}
 	}
 	n.want(200, "GET", "/verify?rule=trigger&exactly=0", "", "")
-	if got := testutil.ToFloat64(metrics.PassedTotal.WithLabelValues("in", triggerRule, "trigger_refused")); got != 0 {
+	if got := testutil.ToFloat64(metrics.PassedTotal.WithLabelValues("in", trigger.RuleName, "trigger_refused")); got != 0 {
 		t.Errorf("%v refused triggers were counted", got)
 	}
 	if got := slices.Collect(n.ctl.journal.Entries(experiments.Query{})); len(got) != 0 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -24,4 +25,10 @@ func ValidFieldName(name string) error {
 		return fmt.Errorf("header '%s' frames the message and cannot be changed here", canonical)
 	}
 	return nil
+}
+
+// Mentions reports whether there is a name somewhere in the values of a header
+// field.
+func Mentions(values []string, name string) bool {
+	return slices.ContainsFunc(values, func(value string) bool { return strings.Contains(value, name) })
 }

@@ -1,28 +1,12 @@
-package caddymodule
+package trigger
 
 import (
-	"slices"
-
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
 
-// parseTrigger parses a trigger of the point.
-func (h *Handler) parseTrigger(d *caddyfile.Dispenser) error {
-	start := *d
-	t, err := unmarshalTrigger(d)
-	if err != nil {
-		return err
-	}
-	if slices.ContainsFunc(h.Triggers, t.samePlace) {
-		return start.Errf("trigger %s already specified", t.Source)
-	}
-	h.Triggers = append(h.Triggers, t)
-	return nil
-}
-
-// unmarshalTrigger sets up a trigger from Caddyfile tokens. Syntax:
+// Parse sets up a trigger from Caddyfile tokens. Syntax:
 //
 //	trigger header|cookie|baggage|envoy [<name>] {
 //	    key        <text>
@@ -31,7 +15,7 @@ func (h *Handler) parseTrigger(d *caddyfile.Dispenser) error {
 //	    max_active <number>
 //	    percent    <0 to 100>[%]
 //	}
-func unmarshalTrigger(d *caddyfile.Dispenser) (*Trigger, error) {
+func Parse(d *caddyfile.Dispenser) (*Trigger, error) {
 	t := new(Trigger)
 	start := *d
 	if !d.Args(&t.Source) {

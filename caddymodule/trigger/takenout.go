@@ -1,4 +1,4 @@
-package caddymodule
+package trigger
 
 import (
 	"net/http"
@@ -12,10 +12,10 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
-// serverFields are the header fields in which the triggers of a server stand.
+// Fields are the header fields in which the triggers of a server stand.
 // Every point of the server takes all of them out of every request: a test tool
 // sends its fields to each path, and no upstream is to see a key.
-type serverFields struct {
+type Fields struct {
 	mu     sync.Mutex // for add and join
 	set    atomic.Pointer[fieldSet]
 	inside atomic.Int64 // requests inside a point that had one of the fields
@@ -27,24 +27,27 @@ type fieldSet struct {
 	points int
 }
 
-func newServerFields() *serverFields {
-	f := new(serverFields)
+func newFields() *Fields {
+	f := new(Fields)
 	f.set.Store(new(fieldSet))
 	return f
 }
 
-// fieldsOf returns the fields of a server, which grow while its points are
+// Servers has the fields of each server of a configuration.
+type Servers struct{ fields sync.Map } // *Fields by *caddyhttp.Server
+
+// Of returns the fields of a server, which grow while its points are
 // provisioned. Points without a server share theirs.
-func (a *App) fieldsOf(srv *caddyhttp.Server) *serverFields {
-	f, ok := a.fields.Load(srv)
+func (s *Servers) Of(srv *caddyhttp.Server) *Fields {
+	f, ok := s.fields.Load(srv)
 	if !ok {
-		f, _ = a.fields.LoadOrStore(srv, newServerFields())
+		f, _ = s.fields.LoadOrStore(srv, newFields())
 	}
-	return f.(*serverFields)
+	return f.(*Fields)
 }
 
-// join adds a point and the fields of its triggers.
-func (f *serverFields) join(triggers []*Trigger) {
+// Join adds a point and the fields of its triggers.
+func (f *Fields) Join(triggers []*Trigger) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	old := f.set.Load()
@@ -66,10 +69,10 @@ func (s *fieldSet) in(header http.Header) bool {
 	return false
 }
 
-// enter gives a request what earlier points have taken out of it, and reports
+// Enter gives a request what earlier points have taken out of it, and reports
 // whether it has any of the fields then. If so, the caller takes them out and
 // calls leave when the point is done with the request.
-func (f *serverFields) enter(r *http.Request) bool {
+func (f *Fields) Enter(r *http.Request) bool {
 	set := f.set.Load()
 	if set.points > 1 && f.inside.Load() > 0 {
 		giveBack(r)
@@ -81,14 +84,14 @@ func (f *serverFields) enter(r *http.Request) bool {
 	return true
 }
 
-func (f *serverFields) leave() { f.inside.Add(-1) }
+func (f *Fields) Leave() { f.inside.Add(-1) }
 
-// takeOutAll takes all fields of the server out of a request.
-func (f *serverFields) takeOutAll(r *http.Request) { f.takeOut(r, f.set.Load().names) }
+// TakeOutAll takes all fields of the server out of a request.
+func (f *Fields) TakeOutAll(r *http.Request) { f.takeOut(r, f.set.Load().names) }
 
 // takeOut takes some of the fields out of a request, with all of their values.
 // It keeps them for later points, if there are any.
-func (f *serverFields) takeOut(r *http.Request, names []string) {
+func (f *Fields) takeOut(r *http.Request, names []string) {
 	for _, name := range names {
 		values := r.Header[name]
 		if len(values) == 0 {
@@ -102,9 +105,9 @@ func (f *serverFields) takeOut(r *http.Request, names []string) {
 	}
 }
 
-// without returns r, or a copy of it if it has any of the fields: an attempt of a
+// Without returns r, or a copy of it if it has any of the fields: an attempt of a
 // proxy is still needed as it is for the next one.
-func (f *serverFields) without(r *http.Request) *http.Request {
+func (f *Fields) Without(r *http.Request) *http.Request {
 	set := f.set.Load()
 	if !set.in(r.Header) {
 		return r

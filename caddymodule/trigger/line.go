@@ -1,4 +1,4 @@
-package caddymodule
+package trigger
 
 import (
 	"cmp"
@@ -15,21 +15,11 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
-	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// triggerRule is the name of the rule that a trigger makes.
-const triggerRule = "trigger"
-
-// triggerKind is the kind of a triggered rule in metrics, where a client must
-// not make new series at will.
-func triggerKind(rule *rules.Rule) string {
-	if len(rule.Faults) == 1 {
-		return rule.KindNames()
-	}
-	return "several"
-}
+// RuleName is the name of the rule that a trigger makes.
+const RuleName = "trigger"
 
 // The bounds of a line that a request comes with.
 const (
@@ -40,15 +30,15 @@ const (
 
 // asked is what a line asks for.
 type asked struct {
-	pass bool // to be left alone
-	rule *rules.Rule
+	Pass bool // to be left alone
+	Rule *rules.Rule
 }
 
 // A lineParser reads the lines of one trigger, and remembers the last ones,
 // malformed ones too.
 type lineParser struct {
 	ctx      caddy.Context
-	point    string
+	tag      Tagger
 	brought  *rules.Brought
 	allow    []string
 	maxDelay time.Duration
@@ -61,12 +51,12 @@ type parsed struct {
 	err error
 }
 
-func newLineParser(ctx caddy.Context, point *rules.Point, t *Trigger) lineParser {
+func newLineParser(ctx caddy.Context, point *rules.Point, t *Trigger, tag Tagger) lineParser {
 	// of the server's timeouts the faults warn, and so would every line of a stranger
 	ctx.Context = context.WithValue(ctx.Context, caddyhttp.ServerCtxKey, nil)
 	p := lineParser{
 		ctx:      ctx,
-		point:    point.Name,
+		tag:      tag,
 		brought:  point.Brought(t.Source+" "+t.name(), cmp.Or(t.MaxActive, defaultMaxActive)),
 		allow:    t.Allow,
 		maxDelay: cmp.Or(time.Duration(t.MaxDelay), defaultMaxDelay),
@@ -106,7 +96,7 @@ func (p *lineParser) read(line string) (*asked, error) {
 	case len(statements) > maxStatements:
 		return nil, fmt.Errorf("the line has %d statements, more than %d", len(statements), maxStatements)
 	case len(statements) == 1 && len(statements[0].Tokens) == 1 && statements[0].Tokens[0].Text == "pass":
-		return &asked{pass: true}, nil
+		return &asked{Pass: true}, nil
 	}
 	rule := grammar.NewRuleParser(new(rules.Rule))
 	for _, s := range statements {
@@ -147,11 +137,11 @@ func (p *lineParser) provision(rule *grammar.RuleParser) (*asked, error) {
 			}
 		}
 	}
-	brought := p.brought.Rule(triggerRule, rule.Chain.Faults, rule.Phase, min(p.percent, percentOf(rule.Percent)))
-	label := newLabel(p.point, brought, metrics.NewRule(p.point, triggerRule, triggerKind(brought)))
+	brought := p.brought.Rule(RuleName, rule.Chain.Faults, rule.Phase, min(p.percent, percentOf(rule.Percent)))
+	endAfter := time.Duration(0)
 	if limits.OpenEnded {
-		label.endAfter = p.maxDelay
+		endAfter = p.maxDelay
 	}
-	brought.Tag = label
-	return &asked{rule: brought}, nil
+	brought.Tag = p.tag(brought, endAfter)
+	return &asked{Rule: brought}, nil
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package trigger
 
 import (
 	"cmp"
@@ -11,12 +11,9 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
-	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -80,8 +77,12 @@ const (
 	minKey           = 16
 )
 
-// provision prepares the trigger for an injection point.
-func (t *Trigger) provision(ctx caddy.Context, point *rules.Point) error {
+// A tagger gives a rule that a trigger makes what its point knows it by. The
+// faults of the rule end after endAfter, unless that is 0.
+type Tagger func(rule *rules.Rule, endAfter time.Duration) any
+
+// Provision prepares the trigger for an injection point.
+func (t *Trigger) Provision(ctx caddy.Context, point *rules.Point, tag Tagger) error {
 	if err := t.validate(); err != nil {
 		return err
 	}
@@ -89,7 +90,7 @@ func (t *Trigger) provision(ctx caddy.Context, point *rules.Point) error {
 		return err
 	}
 	t.source, t.hidden = newSource(t, point.Name), hiddenFields(t)
-	t.parser = newLineParser(ctx, point, t)
+	t.parser = newLineParser(ctx, point, t, tag)
 	return nil
 }
 
@@ -121,17 +122,17 @@ func checkKey(key string) error {
 // notInKey reports whether no key has the character.
 func notInKey(ch rune) bool { return ch <= ' ' || ch == 0x7f || strings.ContainsRune("\";`", ch) }
 
-// mayHoldKey reports whether there may be a key in a text from a client. A key
+// MayHoldKey reports whether there may be a key in a text from a client. A key
 // may stand anywhere in it, also where none belongs, and it may be that of
 // another point.
-func mayHoldKey(text string) bool {
+func MayHoldKey(text string) bool {
 	return slices.ContainsFunc(strings.FieldsFunc(text, notInKey), func(word string) bool { return len(word) >= minKey })
 }
 
 // hideKeys returns err, which is about a text from a client, or an error that
 // shows nothing of the text if there may be a key in it.
 func hideKeys(text string, err error) error {
-	if err == nil || !mayHoldKey(text) {
+	if err == nil || !MayHoldKey(text) {
 		return err
 	}
 	return errors.New("it cannot be read; why is not shown, since a word of 16 bytes or more may be a key: want a line such as 'delay 250ms; respond 503'")
@@ -181,8 +182,8 @@ func untrustedKinds() []string {
 	return kinds
 }
 
-// samePlace reports whether both look at the same place of a request.
-func (t *Trigger) samePlace(other *Trigger) bool {
+// SamePlace reports whether both look at the same place of a request.
+func (t *Trigger) SamePlace(other *Trigger) bool {
 	return t.Source == other.Source && strings.EqualFold(t.name(), other.name())
 }
 
@@ -199,6 +200,22 @@ func (t *Trigger) open(key string) bool {
 	return t.key == nil || subtle.ConstantTimeCompare(t.key, []byte(key)) == 1
 }
 
+// MayAsk reports, at next to no cost, whether r may have the trigger; fields is
+// whether it has any field of its server's triggers.
+func (t *Trigger) MayAsk(r *http.Request, fields bool) bool {
+	return (fields || len(t.hidden) == 0) && t.source.present(r)
+}
+
+// Ask reads what r asks for by the trigger, and takes that out; nil is nothing.
+func (t *Trigger) Ask(r *http.Request, fields *Fields) (*asked, error) {
+	found, ok := t.source.read(r)
+	fields.takeOut(r, t.hidden)
+	if !ok {
+		return nil, nil
+	}
+	return t.understand(found)
+}
+
 // understand reads what the trigger of a request asks for.
 func (t *Trigger) understand(found trigger) (*asked, error) {
 	switch {
@@ -210,55 +227,8 @@ func (t *Trigger) understand(found trigger) (*asked, error) {
 	return t.parser.parse(found.line)
 }
 
-// provisionTriggers prepares the triggers of the point. One that everybody may
-// use on every request is worth a warning.
-func (h *Handler) provisionTriggers(ctx caddy.Context) error {
-	for i, t := range h.Triggers {
-		if t == nil {
-			return fmt.Errorf("trigger %d is null", i+1)
-		}
-		if slices.ContainsFunc(h.Triggers[:i], t.samePlace) {
-			return fmt.Errorf("trigger %s already specified", t.Source)
-		}
-		if err := t.provision(ctx, &h.Point); err != nil {
-			return err
-		}
-		if t.key == nil && !h.Limited() {
-			h.logger.Warn("a trigger without key at a point without matcher: every client can inject faults into its requests",
-				zap.String("point", h.Point.Name), zap.String("trigger", t.Source))
-		}
-	}
-	h.fields.join(h.Triggers)
-	return nil
-}
+// Hits is how often the trigger has been obeyed.
+func (t *Trigger) Hits() uint64 { return t.parser.brought.Hits() }
 
-// ask reads what the request asks for by t, and takes that out; nil is nothing.
-func (h *Handler) ask(t *Trigger, r *http.Request) (*asked, error) {
-	found, ok := t.source.read(r)
-	h.fields.takeOut(r, t.hidden)
-	if !ok {
-		return nil, nil
-	}
-	return t.understand(found)
-}
-
-// obey decides on what the request asks for by t. It reports whether that is
-// the whole decision: a trigger that is refused or whose draw misses leaves the
-// request to the rules.
-func (h *Handler) obey(t *Trigger, r *http.Request) (d rules.Decision, done bool) {
-	asked, err := h.ask(t, r)
-	switch {
-	case err != nil:
-		metrics.PassedTotal.WithLabelValues(h.Point.Name, triggerRule, "trigger_refused").Inc()
-		if c := h.logger.Check(zapcore.DebugLevel, "refused a trigger"); c != nil {
-			c.Write(append(requestFields(r), zap.String("point", h.Point.Name), zap.String("trigger", t.Source), zap.Error(err))...)
-		}
-		return d, false
-	case asked == nil:
-		return d, false
-	case asked.pass:
-		return d, true
-	}
-	d = h.DecideBrought(r, asked.rule)
-	return d, d.Rule != nil || d.Later != nil
-}
+// Reset sets that back to the start.
+func (t *Trigger) Reset() { t.parser.brought.Reset() }

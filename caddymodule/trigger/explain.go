@@ -1,4 +1,4 @@
-package caddymodule
+package trigger
 
 import (
 	"net/http"
@@ -7,59 +7,47 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// explainTriggers tells for each trigger of the point that r has what would
-// become of it, with no draw and no count. It takes out what ask takes out.
-func (h *Handler) explainTriggers(r *http.Request) []rules.Verdict {
-	var verdicts []rules.Verdict
-	for _, t := range h.Triggers {
-		if !t.source.present(r) {
-			continue
-		}
-		if h.Excludes(r) {
-			return nil
-		}
-		if v, ok := h.explainTrigger(t, r); ok {
-			v.Rule, v.Trigger = triggerRule, t.place()
-			verdicts = append(verdicts, v)
-		}
-	}
-	return verdicts
-}
-
-// place is where the trigger stands, in words.
-func (t *Trigger) place() string {
+// Place is where the trigger stands, in words.
+func (t *Trigger) Place() string {
 	if t.Source == sourceEnvoy {
 		return t.Source
 	}
 	return t.Source + " " + t.name()
 }
 
-func (h *Handler) explainTrigger(t *Trigger, r *http.Request) (v rules.Verdict, ok bool) {
+// Explain tells what would become of r by what it asks a point for, with no draw
+// and no count; ok is false if it asks for nothing. It takes out what ask does.
+func (t *Trigger) Explain(r *http.Request, point *rules.Point) (v rules.Verdict, ok bool) {
 	found, ok, drawn := t.readWithoutDraws(r)
 	deleteFields(r, t.hidden)
-	if !ok {
-		return v, false
+	if ok {
+		v = t.judge(r, point, found, drawn)
+		v.Rule, v.Trigger = RuleName, t.Place()
 	}
+	return v, ok
+}
+
+func (t *Trigger) judge(r *http.Request, point *rules.Point, found trigger, drawn bool) (v rules.Verdict) {
 	asked, err := t.understand(found)
 	switch {
 	case err != nil:
-		return rules.Verdict{Gate: "trigger", Why: "refused: " + err.Error()}, true
-	case asked.pass:
-		return rules.Verdict{Gate: "trigger", Why: "it asks to be left alone: no rule and no experiment is asked", Settles: true}, true
+		return rules.Verdict{Gate: "trigger", Why: "refused: " + err.Error()}
+	case asked.Pass:
+		return rules.Verdict{Gate: "trigger", Why: "it asks to be left alone: no rule and no experiment is asked", Settles: true}
 	}
-	if v = h.ExplainBrought(r, asked.rule); !v.Fires {
-		return v, true
+	if v = point.ExplainBrought(r, asked.Rule); !v.Fires {
+		return v
 	}
 	if drawn {
 		v.Gate, v.Why, v.Settles = "percent", "a draw for each part", false
 	}
 	v.Why = strings.TrimSuffix("it asks for "+shown(found.line)+"; "+v.Why, "; ")
-	return v, true
+	return v
 }
 
 // shown is a line to show, unless there may be a key in it.
 func shown(line string) string {
-	if mayHoldKey(line) {
+	if MayHoldKey(line) {
 		return "a line that is not shown, since a word of 16 bytes or more may be a key"
 	}
 	return "'" + strings.Trim(line, "; ") + "'"

@@ -1,4 +1,4 @@
-package caddymodule
+package trigger
 
 import (
 	"errors"
@@ -12,6 +12,7 @@ import (
 
 	"go.opentelemetry.io/otel/baggage"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -113,19 +114,13 @@ func (s headerSource) read(r *http.Request) (trigger, bool) {
 	return cutKey(lines[0], s.keyed), true
 }
 
-// mentions reports whether there is a name somewhere in the values of a header
-// field.
-func mentions(values []string, name string) bool {
-	return slices.ContainsFunc(values, func(value string) bool { return strings.Contains(value, name) })
-}
-
 // cookieSource is a cookie.
 type cookieSource struct {
 	name  string
 	keyed bool
 }
 
-func (s cookieSource) present(r *http.Request) bool { return mentions(r.Header["Cookie"], s.name) }
+func (s cookieSource) present(r *http.Request) bool { return text.Mentions(r.Header["Cookie"], s.name) }
 
 func (s cookieSource) read(r *http.Request) (trigger, bool) {
 	cookies := r.CookiesNamed(s.name)
@@ -146,7 +141,9 @@ func (s cookieSource) read(r *http.Request) (trigger, bool) {
 // stronger than the one for all.
 type baggageSource struct{ all, point string }
 
-func (s baggageSource) present(r *http.Request) bool { return mentions(r.Header["Baggage"], s.all) }
+func (s baggageSource) present(r *http.Request) bool {
+	return text.Mentions(r.Header["Baggage"], s.all)
+}
 
 func (s baggageSource) read(r *http.Request) (trigger, bool) {
 	list := strings.Join(r.Header["Baggage"], ",")
@@ -281,7 +278,7 @@ func (s envoySource) statement(h http.Header, name, percentName, format string, 
 }
 
 func badEnvoy(name, value, want string) error {
-	if mayHoldKey(value) {
+	if MayHoldKey(value) {
 		return fmt.Errorf("bad %s: want %s", name, want)
 	}
 	return fmt.Errorf("bad %s '%s': want %s", name, value, want)
