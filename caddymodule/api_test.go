@@ -776,13 +776,13 @@ func TestVerifyWaits(t *testing.T) {
 			}
 		}()
 		n.want(200, "GET", "/verify?rule=gone&at_least=2&wait=10s", "", `"count": 2`)
-		if took := time.Since(start); took < 2*time.Second || took > 2*time.Second+verifyEvery {
+		if took := time.Since(start); took < 2*time.Second || took > 2*time.Second+CountsEvery {
 			t.Errorf("took %v, want 2s", took)
 		}
 		time.Sleep(time.Second)
 		start = time.Now()
 		n.want(417, "GET", "/verify?rule=gone&exactly=4&wait=5s", "", `"count": 3`)
-		if took := time.Since(start); took < 5*time.Second || took > 5*time.Second+verifyEvery {
+		if took := time.Since(start); took < 5*time.Second || took > 5*time.Second+CountsEvery {
 			t.Errorf("took %v, want 5s", took)
 		}
 		n.want(200, "GET", "/verify?rule=gone&exactly=1&since=5500ms", "", "")

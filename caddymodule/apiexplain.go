@@ -92,7 +92,7 @@ func (a *api) explain(w http.ResponseWriter, r *http.Request) error {
 	if app == nil {
 		return answer(w, http.StatusOK, view)
 	}
-	for _, p := range app.points.Points() {
+	for _, p := range app.Points() {
 		at := a.explainAt(p, request())
 		for i := range at.Rules {
 			if app.DryRun {

@@ -34,7 +34,7 @@ func (a *api) follow(w http.ResponseWriter, r *http.Request, q experiments.Query
 	defer feed.Close()
 	ended := serverEnd(r)
 	w.Header().Set("Content-Type", "text/event-stream")
-	out := &feedWriter{ResponseWriter: w, rc: http.NewResponseController(w), ended: ended, exit: a.ctl.exit}
+	out := &feedWriter{ResponseWriter: w, rc: http.NewResponseController(w), ended: ended, exit: a.ctl.Exit()}
 	defer out.within(feedPatience) // for what the server itself has to send
 	if sendKnown(out, known, limit) != nil {
 		return nil // the client has left or does not read, or the server ends
@@ -59,7 +59,7 @@ func (a *api) follow(w http.ResponseWriter, r *http.Request, q experiments.Query
 			return nil
 		case <-ended.Done():
 			return nil
-		case <-a.ctl.exit.Done():
+		case <-a.ctl.Exit().Done():
 			return nil
 		}
 		if err != nil {

@@ -84,7 +84,7 @@ func (a *api) newStateView() stateView {
 		return view
 	}
 	view.DryRun = app.DryRun
-	for _, p := range app.points.Points() {
+	for _, p := range app.Points() {
 		view.Points = append(view.Points, newPointView(p))
 	}
 	return view
@@ -210,7 +210,7 @@ type resetView struct {
 // storageNow is the storage of the running configuration.
 func (a *api) storageNow() certmagic.Storage {
 	if app := a.ctl.current(); app != nil {
-		return app.ctx.Storage()
+		return app.Context().Storage()
 	}
 	return a.storage
 }

@@ -42,10 +42,8 @@ type verification struct {
 	limit           time.Duration
 }
 
-const (
-	maxVerifyWait = 10 * time.Minute      // how long a verification waits at most
-	verifyEvery   = 25 * time.Millisecond // and how often it counts meanwhile at most
-)
+// maxVerifyWait is how long a verification waits at most.
+const maxVerifyWait = 10 * time.Minute
 
 func (a *api) newVerification(params url.Values) (v verification, err error) {
 	v = verification{api: a, point: params.Get("point"), rule: params.Get("rule"), atLeast: -1, atMost: -1}

@@ -7,7 +7,9 @@ import (
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
@@ -20,6 +22,7 @@ import (
 
 func init() {
 	caddy.RegisterModule(new(App))
+	httpcaddyfile.RegisterGlobalOption("fault", parseGlobalOption)
 }
 
 // App is what all injection points of a configuration have in common. It need
@@ -141,8 +144,25 @@ func (a *App) Start() error {
 	return nil
 }
 
-// discloseField is the name of that field, "" for none.
-func (a *App) discloseField() string {
+// Context is the one in which the app was provisioned.
+func (a *App) Context() caddy.Context { return a.ctx }
+
+// Control is what outlives the configuration that the app belongs to.
+func (a *App) Control() *control { return a.ctl }
+
+// Points are the injection points of the configuration.
+func (a *App) Points() []*rules.Point { return a.points.Points() }
+
+// ProvisionPoint makes an injection point one of the configuration's.
+func (a *App) ProvisionPoint(ctx caddy.Context, point *rules.Point) error {
+	return point.Provision(ctx, &a.points)
+}
+
+// FieldsOf returns the fields in which the triggers of a server stand.
+func (a *App) FieldsOf(srv *caddyhttp.Server) *trigger.Fields { return a.fields.Of(srv) }
+
+// DiscloseField is the name of the header field that discloses a hit, "" for none.
+func (a *App) DiscloseField() string {
 	if a.Disclose == discloseOff {
 		return ""
 	}

@@ -21,7 +21,6 @@ func init() {
 	// may answer: a fault of the site reaches every handle block, and what it
 	// sends is never run as a template
 	httpcaddyfile.RegisterDirectiveOrder("fault", httpcaddyfile.Before, "templates")
-	httpcaddyfile.RegisterGlobalOption("fault", parseGlobalOption)
 }
 
 // parseDirective sets up an injection point. Syntax:

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -42,6 +43,9 @@ type control struct {
 	groups map[string]*experiments.Group
 }
 
+// CountsEvery is how long those who wait for a count to change sleep at least.
+const CountsEvery = 25 * time.Millisecond
+
 // defaultJournal is how many entries the journal has.
 const defaultJournal = 1000
 
@@ -50,7 +54,7 @@ func newControl() *control {
 		journal: experiments.NewJournal(defaultJournal),
 		groups:  make(map[string]*experiments.Group),
 		series:  metrics.NewSeries(),
-		counts:  experiments.Broadcast{Every: verifyEvery},
+		counts:  experiments.Broadcast{Every: CountsEvery},
 	}
 	c.kept.Store(new(keptSwitch))
 	c.exit, c.beginExit = context.WithCancel(context.Background())
@@ -74,6 +78,18 @@ func controlOf(ctx context.Context) *control {
 	}
 	return process
 }
+
+// With returns a context in which [Of] finds this control: for tests, and whoever
+// runs several in one process.
+func (c *control) With(ctx context.Context) context.Context {
+	return context.WithValue(ctx, controlKey{}, c)
+}
+
+// Exit returns the context that is done when the process begins to exit.
+func (c *control) Exit() context.Context { return c.exit }
+
+// BeginExit lets go of all that is held, as the process does when it exits.
+func (c *control) BeginExit() { c.beginExit() }
 
 // releaseOnExit is called whenever a server shuts down, which it does for every
 // new configuration, too. Caddy's grace period has no end by default, so a held
@@ -154,7 +170,7 @@ func (c *control) findPoints(name string) []*rules.Point {
 		return nil
 	}
 	var found []*rules.Point
-	for _, p := range app.points.Points() {
+	for _, p := range app.Points() {
 		if name == "" || p.Name == name {
 			found = append(found, p)
 		}

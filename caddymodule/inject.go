@@ -39,10 +39,10 @@ func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error 
 		return fmt.Errorf("getting fault app: %w", err)
 	}
 	in.app, in.logger = mod.(*App), ctx.Logger()
-	in.ctl = in.app.ctl
-	in.disclose = in.app.discloseField()
+	in.ctl = in.app.Control()
+	in.disclose = in.app.DiscloseField()
 	point.Passed = in.passed
-	if err := point.Provision(ctx, &in.app.points); err != nil {
+	if err := in.app.ProvisionPoint(ctx, point); err != nil {
 		return err
 	}
 	in.place, in.active = experiments.PlaceOf(point), metrics.ActiveRequests.WithLabelValues(point.Name)
@@ -50,7 +50,7 @@ func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error 
 		rule.Tag = newLabel(point.Name, rule, metrics.NewRule(point.Name, rule.Name, rule.KindNames()))
 	}
 	srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	in.fields = in.app.fields.Of(srv)
+	in.fields = in.app.FieldsOf(srv)
 	if ok {
 		srv.RegisterOnShutdown(in.ctl.releaseOnExit)
 		in.logged = srv.Logs != nil

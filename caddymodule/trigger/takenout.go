@@ -84,6 +84,7 @@ func (f *Fields) Enter(r *http.Request) bool {
 	return true
 }
 
+// Leave ends what Enter began.
 func (f *Fields) Leave() { f.inside.Add(-1) }
 
 // TakeOutAll takes all fields of the server out of a request.

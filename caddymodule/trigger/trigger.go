@@ -77,7 +77,7 @@ const (
 	minKey           = 16
 )
 
-// A tagger gives a rule that a trigger makes what its point knows it by. The
+// A Tagger gives a rule that a trigger makes what its point knows it by. The
 // faults of the rule end after endAfter, unless that is 0.
 type Tagger func(rule *rules.Rule, endAfter time.Duration) any
 
