@@ -151,7 +151,7 @@ func wrongMethod(allowed []string) func(*api, http.ResponseWriter, *http.Request
 
 // apiError is an answer that says no.
 type apiError struct {
-	status  int
+	status  int    `json:"-"`
 	Message string `json:"error"`
 	Count   *int   `json:"count,omitempty"` // of verify
 }

@@ -38,7 +38,7 @@ func cmdCodes(s *session) error {
 	}
 	if len(s.args) > 0 {
 		wanted := s.args[0]
-		catalogue.Codes = slices.DeleteFunc(catalogue.Codes, func(c codeView) bool { return !c.is(wanted) })
+		catalogue.Codes = slices.DeleteFunc(catalogue.Codes, func(c codeView) bool { return !isMeant(&c, wanted) })
 		if len(catalogue.Codes) == 0 {
 			return fmt.Errorf("no status code '%s': it is no code, no family, and in no name", wanted)
 		}
@@ -49,8 +49,8 @@ func cmdCodes(s *session) error {
 	return printCodes(s.OutOrStdout(), catalogue.Codes)
 }
 
-// is reports whether somebody may mean this code by a text.
-func (c *codeView) is(text string) bool {
+// isMeant reports whether somebody may mean this code by a text.
+func isMeant(c *codeView, text string) bool {
 	return text == strconv.Itoa(c.Code.Code) || strings.EqualFold(text, c.Text) || strings.EqualFold(text, c.Family) ||
 		strings.Contains(strings.ToLower(c.Name), strings.ToLower(text))
 }

@@ -33,12 +33,13 @@ func listCommand() *cobra.Command {
 func printExperiments(out io.Writer, views []experimentView) error {
 	t := newTable(out, "EXPERIMENT", "FAULTS", "POINTS", "HITS", "TIME LEFT", "NOTE")
 	for _, v := range views {
-		t.row(v.Name, kindsOf(v.Experiment), strings.Join(v.AppliesTo, ","), v.Hits, v.timeLeft(), v.note())
+		t.row(v.Name, kindsOf(v.Experiment), strings.Join(v.AppliesTo, ","), v.Hits, timeLeft(&v), note(&v))
 	}
 	return t.Flush()
 }
 
-func (v *experimentView) timeLeft() string {
+// timeLeft is how long an experiment is on, in words.
+func timeLeft(v *experimentView) string {
 	if v.Ends == nil {
 		return "no end"
 	}
@@ -46,7 +47,7 @@ func (v *experimentView) timeLeft() string {
 }
 
 // note is why the experiment is there.
-func (v *experimentView) note() string {
+func note(v *experimentView) string {
 	var e struct {
 		Note string `json:"note"`
 	}

@@ -84,7 +84,7 @@ func cmdRun(s *session) error {
 		return err
 	}
 	places := cmp.Or(strings.Join(view.AppliesTo, ", "), "no point")
-	_, err = fmt.Fprintf(s.OutOrStdout(), "experiment '%s' is on at %s; time left: %s\n", view.Name, places, view.timeLeft())
+	_, err = fmt.Fprintf(s.OutOrStdout(), "experiment '%s' is on at %s; time left: %s\n", view.Name, places, timeLeft(view))
 	if err != nil {
 		return fmt.Errorf("experiment '%s' is on, which could not be told: %w", view.Name, err)
 	}
