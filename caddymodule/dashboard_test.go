@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
 var (
@@ -110,8 +112,8 @@ func labelsByMetric(t *testing.T) map[string][]string {
 	if err := metrics.Register(registry); err != nil {
 		t.Fatal(err)
 	}
-	h := load(t, `{"point": "board", "rules": [{"faults": [{"fault": "delay", "duration": "1ns"}]}]}`, "")
-	if _, _, err := get(t, h, "/", upstream); err != nil {
+	h := testnode.Start(t, `{"point": "board", "rules": [{"faults": [{"fault": "delay", "duration": "1ns"}]}]}`, "")
+	if _, _, err := testkit.Get(t, h, "/", testkit.Upstream); err != nil {
 		t.Fatal(err)
 	}
 	families, err := registry.Gather()

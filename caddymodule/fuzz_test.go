@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
 // Whatever stands in the block of the directive, the parser returns: with a
@@ -39,7 +40,7 @@ func FuzzRuleJSON(f *testing.F) {
 		if strings.Contains(rule, "body_file") {
 			t.Skip() // reads files
 		}
-		_, _ = tryLoad(t, `{"rules": [`+rule+`]}`, "")
+		_, _ = testnode.TryLoad(t, `{"rules": [`+rule+`]}`, "")
 	})
 }
 

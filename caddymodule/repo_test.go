@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
 
 const module = "github.com/caddyfault/caddyfault/"
@@ -25,15 +27,39 @@ type arrow struct {
 	stdlibOnly bool
 }
 
+// arrows is the plan of the house, from the plug board down. No arrow runs up.
 var arrows = []arrow{
 	{folder: "cmd/build"},
 	{folder: "cmd/caddy", mayImport: []string{"caddymodule"}},
 	{folder: "caddymodule", mayImport: []string{
-		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/kinds", "caddymodule/wire", "caddymodule/console", "caddymodule/status", "caddymodule/trigger",
-		"caddymodule/internal/args", "caddymodule/internal/grammar", "caddymodule/internal/metrics", "caddymodule/internal/mergepatch", "caddymodule/internal/strictjson", "caddymodule/internal/text",
+		"caddymodule/api", "caddymodule/command", "caddymodule/console", "caddymodule/control", "caddymodule/inject", "caddymodule/kinds", "caddymodule/wire",
 	}},
-	{folder: "caddymodule/trigger", mayImport: []string{"caddymodule/faults", "caddymodule/rules", "caddymodule/internal/grammar", "caddymodule/internal/text"}},
-	{folder: "caddymodule/internal/grammar", mayImport: []string{"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/status", "caddymodule/internal/args"}},
+	{folder: "caddymodule/command", mayImport: []string{
+		"caddymodule/api", "caddymodule/trigger", "caddymodule/internal/grammar",
+		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults",
+	}},
+	{folder: "caddymodule/console", mayImport: []string{"caddymodule/api", "caddymodule/control", "caddymodule/internal/args"}},
+	{folder: "caddymodule/api", mayImport: []string{
+		"caddymodule/inject", "caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar",
+		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
+		"caddymodule/internal/mergepatch", "caddymodule/internal/strictjson", "caddymodule/internal/text",
+	}},
+	{folder: "caddymodule/inject", mayImport: []string{
+		"caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",
+		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
+		"caddymodule/internal/strictjson", "caddymodule/internal/text",
+	}},
+	{folder: "caddymodule/control", mayImport: []string{
+		"caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",
+		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults",
+		"caddymodule/internal/args", "caddymodule/internal/strictjson", "caddymodule/internal/text",
+	}},
+	{folder: "caddymodule/trigger", mayImport: []string{
+		"caddymodule/internal/grammar", "caddymodule/rules", "caddymodule/faults", "caddymodule/internal/text",
+	}},
+	{folder: "caddymodule/internal/grammar", mayImport: []string{
+		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/status", "caddymodule/internal/args",
+	}},
 	{folder: "caddymodule/internal/metrics", mayImport: []string{"caddymodule/experiments", "caddymodule/rules"}},
 	{folder: "caddymodule/experiments", mayImport: []string{"caddymodule/rules", "caddymodule/faults", "caddymodule/internal/strictjson"}},
 	{folder: "caddymodule/rules", mayImport: []string{"caddymodule/faults", "caddymodule/internal/text"}},
@@ -44,12 +70,19 @@ var arrows = []arrow{
 	{folder: "caddymodule/faults"},
 	{folder: "caddymodule/wire"},
 	{folder: "caddymodule/status", stdlibOnly: true},
-	{folder: "caddymodule/console", stdlibOnly: true},
 	{folder: "caddymodule/internal/args"},
 	{folder: "caddymodule/internal/mergepatch", stdlibOnly: true},
 	{folder: "caddymodule/internal/strictjson"},
 	{folder: "caddymodule/internal/text"},
-	{folder: "caddymodule/internal/leak"}, // of tests only
+
+	// of tests only
+	{folder: "caddymodule/internal/leak"},
+	{folder: "caddymodule/internal/testkit", mayImport: []string{
+		"caddymodule/control", "caddymodule/experiments", "caddymodule/kinds", "caddymodule/internal/metrics",
+	}},
+	{folder: "caddymodule/internal/testnode", mayImport: []string{
+		"caddymodule/api", "caddymodule/control", "caddymodule/experiments", "caddymodule/inject", "caddymodule/internal/testkit",
+	}},
 	{folder: "caddymodule/e2e"},
 }
 
@@ -122,11 +155,11 @@ func TestExample(t *testing.T) {
 	if formatted := caddyfile.Format(content); string(formatted) != string(content) {
 		t.Errorf("not formatted as caddy fmt does:\n%s", formatted)
 	}
-	config, err := adapt(t, string(content))
+	config, err := testkit.Adapt(t, string(content))
 	if err != nil {
 		t.Fatal(err)
 	}
-	validate(t, config)
+	testkit.Validate(t, config)
 }
 
 var fencedCaddyfile = regexp.MustCompile("(?s)```caddyfile\n(.*?)```")
@@ -148,11 +181,11 @@ func TestReadme(t *testing.T) {
 		if strings.HasPrefix(text, "fault") || strings.HasPrefix(text, "@") || strings.HasPrefix(text, "log") {
 			text = ":8080 {\n" + text + "}\n"
 		}
-		config, err := adapt(t, text)
+		config, err := testkit.Adapt(t, text)
 		if err != nil {
 			t.Errorf("%v in\n%s", err, text)
 			continue
 		}
-		validate(t, config)
+		testkit.Validate(t, config)
 	}
 }

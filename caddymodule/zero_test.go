@@ -11,9 +11,14 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
+	"github.com/caddyfault/caddyfault/caddymodule/console"
+	"github.com/caddyfault/caddyfault/caddymodule/control"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/inject"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
 // What a zero means: something, or nothing, and then it is refused.
@@ -136,7 +141,7 @@ func TestZeros(t *testing.T) {
 			t.Errorf("%s, %s %s: the error does not say which: %v", z.setting, form, text, err)
 		}
 	}
-	n := startNode(t, shop, "")
+	n := testnode.Start(t, testnode.Shop, "")
 	for _, z := range zeros {
 		owner, _, _ := strings.Cut(z.setting, ".")
 		if z.block != "" {
@@ -148,7 +153,7 @@ func TestZeros(t *testing.T) {
 		}
 		check(z, "JSON", z.json, loadJSON(t, owner, z.json))
 		if strings.Contains(z.json, `"faults"`) {
-			got := n.do("PUT", "/experiments/zero", `{"points": ["*"], `+z.json+`}`)
+			got := n.Do("PUT", "/experiments/zero", `{"points": ["*"], `+z.json+`}`)
 			var err error
 			if got.Code >= 300 {
 				err = fmt.Errorf("%d %s", got.Code, got.Body)
@@ -171,11 +176,11 @@ func loadBlock(t *testing.T, owner, block string) error {
 	case inTransport:
 		text = ":80 {\nreverse_proxy 127.0.0.1:1 {\ntransport fault {\n" + inner + "\nclose\n}\n}\n}\n"
 	}
-	config, err := adapt(t, text)
+	config, err := testkit.Adapt(t, text)
 	if err != nil {
 		return err
 	}
-	return validateConfig(t, config)
+	return testkit.ValidateConfig(t, config)
 }
 
 // loadJSON loads a configuration in JSON.
@@ -194,7 +199,7 @@ func loadJSON(t *testing.T, owner, members string) error {
 	default:
 		handler += `, "rules": [{` + members + `}]`
 	}
-	return validateConfig(t, `{"apps": {"fault": {`+app+`}, "http": {"servers": {"s": {"listen": [":80"], "routes": [{"handle": [{`+handler+`}]}]}}}}}`)
+	return testkit.ValidateConfig(t, `{"apps": {"fault": {`+app+`}, "http": {"servers": {"s": {"listen": [":80"], "routes": [{"handle": [{`+handler+`}]}]}}}}}`)
 }
 
 // Each null that stands for a value is refused, with its place; those that mean
@@ -241,7 +246,7 @@ func TestConfigNulls(t *testing.T) {
 func TestZerosComplete(t *testing.T) {
 	found := map[string]bool{"Hang.after": true, "Rule.start": true, "Rule.end": true}
 	for _, of := range []reflect.Type{
-		reflect.TypeFor[App](), reflect.TypeFor[Handler](), reflect.TypeFor[Transport](), reflect.TypeFor[Console](), reflect.TypeFor[experiments.Experiment](),
+		reflect.TypeFor[control.App](), reflect.TypeFor[inject.Handler](), reflect.TypeFor[inject.Transport](), reflect.TypeFor[console.Console](), reflect.TypeFor[experiments.Experiment](),
 	} {
 		findNumbers(of, found)
 	}

@@ -1,7 +1,11 @@
 // Package console is the page of the fault injector: what is being injected,
 // by which rule, and one red button. It is plain HTML, CSS and ECMAScript
 // modules, embedded as they are, and asks nothing of any other origin. The
-// page calls the API at fault/, beside its own address.
+// page calls the API at fault/, beside its own address. The handler serves both,
+// and decides who may have them.
+//
+// It knows package api as an http.Handler, and asks the control for it. It must
+// not know points, rules or kinds of fault.
 package console
 
 import (

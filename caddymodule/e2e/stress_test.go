@@ -17,7 +17,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddyfault/caddyfault/caddymodule"
+	"github.com/caddyfault/caddyfault/caddymodule/api"
 )
 
 var stressTime = flag.Duration("stress", 3*time.Second, "how long TestStress lasts")
@@ -137,7 +137,7 @@ type control struct{ http.Handler }
 
 func newControl(t *testing.T) control {
 	t.Helper()
-	api := new(caddymodule.AdminAPI)
+	api := new(api.AdminAPI)
 	if err := api.Provision(caddy.ActiveContext()); err != nil {
 		t.Fatal(err)
 	}

@@ -10,5 +10,5 @@
 // the points, the metrics and the conformance test find it by Caddy's registry.
 //
 // What a kind promises, in both phases, is held by the conformance test of package
-// caddymodule.
+// inject.
 package kinds

@@ -1,0 +1,223 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
+
+	"github.com/caddyfault/caddyfault/caddymodule/control"
+)
+
+func init() {
+	caddy.RegisterModule(AdminAPI{})
+}
+
+// AdminAPI serves the state of all faults on Caddy's admin endpoint, under
+// /fault/: the switch, experiments, counters, the journal. GET
+// /fault/openapi.json describes it.
+type AdminAPI struct{ api http.Handler }
+
+// CaddyModule returns the Caddy module information.
+func (AdminAPI) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "admin.api.fault",
+		New: func() caddy.Module { return new(AdminAPI) },
+	}
+}
+
+// Provision prepares the routes. It comes before the apps, and is not undone
+// when the configuration fails to load: nothing of it may be kept.
+func (a *AdminAPI) Provision(ctx caddy.Context) error {
+	ctl := control.Of(ctx)
+	ctl.Restore(ctx) // the switch can be asked also where no configuration has faults
+	a.api = New(ctl, ctx.Storage())
+	return nil
+}
+
+// Routes are all below one path; the API answers for itself, in JSON.
+func (a *AdminAPI) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{{
+		Pattern: Prefix + "/",
+		Handler: caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+			a.api.ServeHTTP(w, r)
+			return nil
+		}),
+	}}
+}
+
+// Prefix is where the API is, on the admin endpoint and behind a console.
+const Prefix = "/fault"
+
+// route is one operation of the API.
+type route struct {
+	method  string
+	pattern string // below apiPrefix, as http.ServeMux has it
+	serve   func(*service, http.ResponseWriter, *http.Request) error
+	params  []string // of the query; others are refused
+}
+
+var routes = []route{
+	{"GET", "/{$}", (*service).getState, nil},
+	{"POST", "/halt", (*service).halt, nil},
+	{"POST", "/resume", (*service).resume, nil},
+	{"GET", "/experiments", (*service).listExperiments, []string{endedParam}},
+	{"GET", "/experiments/{name}", (*service).getExperiment, nil},
+	{"PUT", "/experiments/{name}", (*service).putExperiment, nil},
+	{"PATCH", "/experiments/{name}", (*service).patchExperiment, nil},
+	{"DELETE", "/experiments/{name}", (*service).deleteExperiment, nil},
+	{"POST", "/rules/{point}/{rule}/off", (*service).switchRuleOff, nil},
+	{"POST", "/rules/{point}/{rule}/on", (*service).switchRuleOn, nil},
+	{"POST", "/reset", (*service).reset, []string{"point", "rule"}},
+	{"GET", "/journal", (*service).getJournal, []string{"point", "rule", "since", "limit", "rate"}},
+	{"DELETE", "/journal", (*service).emptyJournal, nil},
+	{"GET", "/verify", (*service).verify, []string{"point", "rule", "exactly", "at_least", "at_most", "since", "wait"}},
+	{"POST", "/explain", (*service).explain, nil},
+	{"GET", "/kinds", (*service).listKinds, nil},
+	{"POST", "/line", (*service).readLine, nil},
+	{"GET", "/codes", (*service).listCodes, nil},
+	{"GET", "/codes/{code}", (*service).getCode, nil},
+	{"GET", "/openapi.json", (*service).getOpenAPI, nil},
+}
+
+// service is the operations. It has no state of its own.
+type service struct {
+	ctl     *control.Control
+	storage certmagic.Storage // where no configuration has faults
+}
+
+// New is the handler of all routes.
+func New(ctl *control.Control, storage certmagic.Storage) http.Handler {
+	a := &service{ctl: ctl, storage: storage}
+	mux := http.NewServeMux()
+	methods := make(map[string][]string)
+	for i := range routes {
+		rt := &routes[i]
+		mux.Handle(rt.method+" "+Prefix+rt.pattern, a.handler(rt.strict))
+		methods[rt.pattern] = append(methods[rt.pattern], rt.method)
+	}
+	for pattern, allowed := range methods {
+		mux.Handle(Prefix+pattern, a.handler(wrongMethod(allowed)))
+	}
+	mux.Handle("/", a.handler(func(_ *service, _ http.ResponseWriter, r *http.Request) error {
+		return Refuse(http.StatusNotFound, "no such path '%s'", r.URL.Path)
+	}))
+	return mux
+}
+
+// strict serves the operation if it knows every parameter, and each has one value:
+// a reset with a misspelt one, or an empty one, would be a reset of everything.
+func (rt *route) strict(a *service, w http.ResponseWriter, r *http.Request) error {
+	params, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return Refuse(http.StatusBadRequest, "reading the query: %v", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		switch values := params[name]; {
+		case !slices.Contains(rt.params, name):
+			return Refuse(http.StatusBadRequest, "no parameter '%s' here%s", name, oneOf(rt.params))
+		case len(values) > 1:
+			return Refuse(http.StatusBadRequest, "%s: it is given %d times", name, len(values))
+		case values[0] == "" && name != endedParam:
+			return Refuse(http.StatusBadRequest, "%s: it is empty: give it a value, or leave it out", name)
+		}
+	}
+	return rt.serve(a, w, r)
+}
+
+func oneOf(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return "; there are: " + strings.Join(names, ", ")
+}
+
+func wrongMethod(allowed []string) func(*service, http.ResponseWriter, *http.Request) error {
+	if slices.Contains(allowed, http.MethodGet) {
+		allowed = append(allowed, http.MethodHead)
+	}
+	return func(_ *service, w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		return Refuse(http.StatusMethodNotAllowed, "method %s is not allowed here: want %s", r.Method, strings.Join(allowed, " or "))
+	}
+}
+
+// Error is an answer that says no.
+type Error struct {
+	Status  int    `json:"-"`
+	Message string `json:"error"`
+	Count   *int   `json:"count,omitempty"` // of verify
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Refuse makes an answer that says no.
+func Refuse(status int, format string, args ...any) *Error {
+	return &Error{Status: status, Message: fmt.Sprintf(format, args...)}
+}
+
+func (a *service) handler(serve func(*service, http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		err := serve(a, w, r)
+		if err == nil {
+			return
+		}
+		no, ok := errors.AsType[*Error](err)
+		if !ok {
+			no = Refuse(http.StatusInternalServerError, "%v", err)
+		}
+		_ = Answer(w, no.Status, no) // it can be written as JSON
+	})
+}
+
+// Answer answers by JSON. The error is that there is none of value; nothing has
+// been written then.
+func Answer(w http.ResponseWriter, status int, value any) error {
+	var text bytes.Buffer
+	if err := Encode(&text, value); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = text.WriteTo(w) // the client may have left
+	return nil
+}
+
+// Encode writes JSON for people to read.
+func Encode(w io.Writer, value any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(value)
+}
+
+// MaxBody is the most that the API reads of a request.
+const MaxBody = 1 << 20
+
+// readBody reads a request's body.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, Refuse(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", MaxBody)
+	}
+	if err != nil {
+		return nil, Refuse(http.StatusBadRequest, "reading the body: %v", err)
+	}
+	return body, nil
+}
+
+// Interface guards
+var (
+	_ caddy.AdminRouter = (*AdminAPI)(nil)
+	_ caddy.Provisioner = (*AdminAPI)(nil)
+)

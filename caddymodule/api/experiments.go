@@ -1,0 +1,305 @@
+package api
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyfault/caddyfault/caddymodule/control"
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/mergepatch"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// ExperimentView is an experiment that is on.
+type ExperimentView struct {
+	Name     string    `json:"name"`
+	Revision string    `json:"revision"`
+	Started  time.Time `json:"started"`
+
+	// Ends is when it is over by itself, TimeLeft how long that takes in
+	// seconds. Without an end they are not there.
+	Ends     *time.Time `json:"ends,omitempty"`
+	TimeLeft float64    `json:"time_left,omitempty"`
+
+	// AppliesTo is the injection points of the running configuration that it is
+	// for.
+	AppliesTo []string `json:"applies_to"`
+
+	rules.Stats
+
+	// Line is its rule in one line of the grammar, to be read.
+	Line string `json:"line"`
+
+	// Experiment is the experiment as it was given.
+	Experiment json.RawMessage `json:"experiment"`
+}
+
+// ETag is the revision as an entity tag (RFC 9110 section 8.8.3).
+func (v *ExperimentView) ETag() string { return strconv.Quote(v.Revision) }
+
+func revision(l *experiments.Live) string { return strconv.FormatUint(l.Revision, 10) }
+
+// pastView is an experiment that is over.
+type pastView struct {
+	experiments.Past
+
+	// Line is its rule in one line of the grammar, to be read.
+	Line string `json:"line"`
+}
+
+func (a *service) newExperimentView(l *experiments.Live) ExperimentView {
+	view := ExperimentView{
+		Name:       l.Name,
+		Revision:   revision(l),
+		Started:    l.Started.UTC(),
+		AppliesTo:  a.appliesTo(l),
+		Stats:      l.Stats(),
+		Line:       grammar.Format(l.JSON),
+		Experiment: l.JSON,
+	}
+	if !l.Ends.IsZero() {
+		ends := l.Ends.UTC()
+		view.Ends, view.TimeLeft = &ends, time.Until(ends).Round(time.Millisecond).Seconds()
+	}
+	return view
+}
+
+// findExperiments are the live experiments of that name at that point; empty is
+// any.
+func (a *service) findExperiments(point, name string) []*experiments.Live {
+	return slices.DeleteFunc(a.ctl.Store.List(), func(live *experiments.Live) bool {
+		return name != "" && live.Name != name || point != "" && !slices.Contains(a.appliesTo(live), point)
+	})
+}
+
+func (a *service) appliesTo(e interface{ At(experiments.Place) bool }) []string {
+	return experiments.AppliesTo(e, a.ctl.Places())
+}
+
+func (a *service) listViews() []ExperimentView {
+	all := a.ctl.Store.List()
+	views := make([]ExperimentView, 0, len(all))
+	for _, live := range all {
+		views = append(views, a.newExperimentView(live))
+	}
+	return views
+}
+
+// listExperiments lists those that are on, or with `ended` those that have been
+// over for less than an hour.
+func (a *service) listExperiments(w http.ResponseWriter, r *http.Request) error {
+	ended, err := asksForEnded(r)
+	if err != nil {
+		return err
+	}
+	if ended {
+		past := a.ctl.Store.Past()
+		views := make([]pastView, len(past))
+		for i, p := range past {
+			views[i] = pastView{Past: p, Line: grammar.Format(p.JSON)}
+		}
+		return Answer(w, http.StatusOK, EndedList{views})
+	}
+	return Answer(w, http.StatusOK, ExperimentList{a.listViews()})
+}
+
+// endedParam is a flag: it needs no value.
+const endedParam = "ended"
+
+// asksForEnded reports what a request says by it.
+func asksForEnded(r *http.Request) (bool, error) {
+	switch text := r.URL.Query().Get(endedParam); text {
+	case "":
+		return r.URL.Query().Has(endedParam), nil
+	case "true", "false":
+		return text == "true", nil
+	default:
+		return false, Refuse(http.StatusBadRequest, "%s: '%s' is neither true nor false", endedParam, text)
+	}
+}
+
+// ExperimentList is the experiments that are on.
+type ExperimentList struct {
+	Experiments []ExperimentView `json:"experiments"`
+}
+
+// EndedList is the experiments that have ended.
+type EndedList struct {
+	// Ended are those that are over, the last one first.
+	Ended []pastView `json:"ended"`
+}
+
+func (a *service) getExperiment(w http.ResponseWriter, r *http.Request) error {
+	live := a.ctl.Store.Get(r.PathValue("name"))
+	if live == nil {
+		return noExperiment(r)
+	}
+	return a.answerExperiment(w, http.StatusOK, live)
+}
+
+func noExperiment(r *http.Request) error {
+	return Refuse(http.StatusNotFound, "no experiment '%s'", r.PathValue("name"))
+}
+
+func (a *service) answerExperiment(w http.ResponseWriter, status int, live *experiments.Live) error {
+	view := a.newExperimentView(live)
+	w.Header().Set("ETag", view.ETag())
+	return Answer(w, status, view)
+}
+
+// condition is what If-Match and If-None-Match ask for (RFC 9110 section 13.1);
+// nil is nothing. A field that is there without a tag names no revision.
+func condition(r *http.Request) experiments.Condition {
+	match, none := r.Header.Values("If-Match"), r.Header.Values("If-None-Match")
+	if match == nil && none == nil {
+		return nil
+	}
+	names := func(lines []string, live *experiments.Live) bool {
+		if live == nil {
+			return false
+		}
+		return slices.ContainsFunc(strings.Split(strings.Join(lines, ","), ","), func(tag string) bool {
+			tag = strings.TrimSpace(tag)
+			return tag == "*" || tag == strconv.Quote(revision(live))
+		})
+	}
+	return func(live *experiments.Live) bool {
+		return (match == nil || names(match, live)) && !names(none, live)
+	}
+}
+
+// putExperiment begins an experiment, or replaces the one of its name.
+func (a *service) putExperiment(w http.ResponseWriter, r *http.Request) error {
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	return a.begin(w, r, body, condition(r))
+}
+
+// patchExperiment changes an experiment by a merge patch (RFC 7396). Its time
+// begins anew, and its counts, too, if anything but its time and note changes.
+func (a *service) patchExperiment(w http.ResponseWriter, r *http.Request) error {
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	behind := a.ctl.CatchUp(r.Context())
+	live := a.ctl.Store.Get(r.PathValue("name"))
+	switch {
+	case live == nil && behind != nil:
+		return refuseChange(behind)
+	case live == nil:
+		return noExperiment(r)
+	case !json.Valid(body):
+		return Refuse(http.StatusBadRequest, "the patch is no JSON")
+	}
+	if strictjson.Unique(body) != nil { // nor can it be decoded, which names the field
+		return Refuse(http.StatusBadRequest, "the patch: %v", strictjson.Decode(body, new(experiments.Experiment)))
+	}
+	asked, seen := condition(r), live.Revision
+	unchanged := func(now *experiments.Live) bool {
+		return now != nil && now.Revision == seen && (asked == nil || asked(now))
+	}
+	changed := mergepatch.Apply(live.JSON, body)
+	if experiments.Extends(body) {
+		return a.extend(w, r, changed, unchanged)
+	}
+	return a.begin(w, r, changed, unchanged)
+}
+
+func (a *service) extend(w http.ResponseWriter, r *http.Request, body []byte, when experiments.Condition) error {
+	e, err := experiments.Parse(r.PathValue("name"), body)
+	if err != nil {
+		return Refuse(http.StatusBadRequest, "%v", err)
+	}
+	live, err := a.ctl.Extend(e, body, when)
+	if err != nil {
+		return refuseChangeOf(r, err)
+	}
+	return a.answerExperiment(w, http.StatusOK, live)
+}
+
+func (a *service) begin(w http.ResponseWriter, r *http.Request, body []byte, when experiments.Condition) error {
+	e, err := experiments.Parse(r.PathValue("name"), body)
+	if err != nil {
+		return Refuse(http.StatusBadRequest, "%v", err)
+	}
+	if err := a.checkPlaces(e); err != nil {
+		return err
+	}
+	live, created, err := a.ctl.Put(e, body, when)
+	if err != nil {
+		return refuseChange(err)
+	}
+	status := http.StatusOK
+	if created {
+		status = http.StatusCreated
+		w.Header().Set("Location", Prefix+"/experiments/"+live.Name)
+	}
+	return a.answerExperiment(w, status, live)
+}
+
+// checkPlaces wants the points of an experiment to be there, and no rule of its
+// name at any of them: counters and the journal could not tell the two apart.
+func (a *service) checkPlaces(e *experiments.Experiment) error {
+	known := a.ctl.Places()
+	for _, name := range e.Points {
+		there := func(place experiments.Place) bool { return place.Point == name }
+		if name != experiments.Everywhere && !slices.ContainsFunc(known, there) {
+			return Refuse(http.StatusNotFound, "no injection point '%s'; there are: %s", name, cmp.Or(strings.Join(pointNames(known), ", "), "none"))
+		}
+	}
+	for _, name := range a.appliesTo(e) {
+		if len(a.ctl.FindRules(name, e.Name)) > 0 {
+			return Refuse(http.StatusConflict, "the injection point '%s' has a rule '%s': choose another name", name, e.Name)
+		}
+	}
+	return nil
+}
+
+func pointNames(all []experiments.Place) []string {
+	names := make([]string, len(all))
+	for i, place := range all {
+		names[i] = place.Point
+	}
+	return names
+}
+
+// refuseChange is the answer to a change that the store refuses.
+func refuseChange(err error) error {
+	switch {
+	case errors.Is(err, experiments.ErrStorage):
+		return Refuse(http.StatusServiceUnavailable, "%v", err)
+	case errors.Is(err, experiments.ErrHalted), errors.Is(err, experiments.ErrHaltedAgain), errors.Is(err, experiments.ErrFull), errors.Is(err, control.ErrNoPoints):
+		return Refuse(http.StatusConflict, "%v", err)
+	case errors.Is(err, experiments.ErrModified):
+		return Refuse(http.StatusPreconditionFailed, "%v", err)
+	default:
+		return Refuse(http.StatusBadRequest, "%v", err)
+	}
+}
+
+// refuseChangeOf is that of an experiment, which may not be there.
+func refuseChangeOf(r *http.Request, err error) error {
+	if errors.Is(err, experiments.ErrUnknown) {
+		return noExperiment(r)
+	}
+	return refuseChange(err)
+}
+
+func (a *service) deleteExperiment(w http.ResponseWriter, r *http.Request) error {
+	if err := a.ctl.Remove(r.PathValue("name"), condition(r)); err != nil {
+		return refuseChangeOf(r, err)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,110 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/caddyfault/caddyfault/caddymodule/api"
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
+	"github.com/caddyfault/caddyfault/caddymodule/trigger"
+)
+
+// What a request asks for itself comes first in an explanation, which takes no
+// draw, counts nothing and shows no key.
+func TestExplainTrigger(t *testing.T) {
+	const key = "0123456789abcdef"
+	n := testnode.Start(t, `{"point": "in", "match": [{"path": ["/in/*"], "header": {"X-Fault": ["*"]}}, {"path": ["/in/*"]}],
+		"triggers": [{"source": "header", "key": "`+key+`", "max_active": 1}, {"source": "cookie", "percent": 50, "allow": ["respond"]}, {"source": "baggage"}, {"source": "envoy"}],
+		"rules": [{"name": "own", "match": [{"not": [{"header": {"X-Fault": ["*"]}}]}], "faults": [{"fault": "close"}]}]}`, "")
+	explain := func(url, field, value string) (text string) {
+		ask, err := json.Marshal(api.ExplainRequest{URL: url, Header: map[string]api.HeaderValues{field: {value}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := n.Want(200, "POST", "/explain", string(ask), `"in"`)
+		if strings.Contains(w.Body.String(), key) {
+			t.Errorf("%s shows the key: %s", value, w.Body)
+		}
+		var view api.ExplainView
+		if err := json.Unmarshal(w.Body.Bytes(), &view); err != nil {
+			t.Fatal(err)
+		}
+		text = fmt.Sprint(view.Points[0].Match)
+		for _, v := range view.Points[0].Rules {
+			text += fmt.Sprintf("; %s %s %v %s %s", v.Rule, v.Trigger, v.Fires, v.Gate, v.Why)
+		}
+		return text
+	}
+	for _, tt := range []struct{ url, field, value, want string }{
+		{"/in/", "X-Other", "551", "true; own  true  "},
+		{"/out/", "X-Fault", "551", "false"},
+		{"/in/", "X-Fault", "key " + key + "; delay 1s; 551", "true; trigger header X-Fault true  it asks for 'delay 1s; 551'; own  false before 'trigger' has the request before it"},
+		{"/in/", "X-Fault", "key " + key + "; percent 0; 551", "true; trigger header X-Fault false percent its share is 0 percent just now; own  true  "},
+		{"/in/", "X-Fault", "key " + key + "; pass", "true; trigger header X-Fault false trigger it asks to be left alone: no rule and no experiment is asked; own  false before 'trigger' has the request before it"},
+		{"/in/", "X-Fault", "key wrong-and-as-long; 551", "true; trigger header X-Fault false trigger refused: the key is missing or wrong; own  true  "},
+		{"/in/", "Cookie", "fault=551", "true; trigger cookie fault true percent it asks for '551'; a draw from 0 to below 50 of 100; own  true  "},
+		{"/in/", "Cookie", "fault=close", "true; trigger cookie fault false trigger refused: 'close' is not allowed; own  true  "},
+		{"/in/", "Cookie", "other=fault", "true; own  true  "},
+		{"/in/", "Baggage", "default=1,=x", "true; own  true  "},
+		{"/in/", "X-Envoy-Fault-Delay-Request", "20", "true; trigger envoy true  it asks for 'delay 20ms'; own  false before 'trigger' has the request before it"},
+	} {
+		if got := explain(tt.url, tt.field, tt.value); got != tt.want {
+			t.Errorf("%s %s: %s: got\n%s, want\n%s", tt.url, tt.field, tt.value, got, tt.want)
+		}
+	}
+	n.Want(200, "GET", "/verify?rule=trigger&exactly=0", "", "")
+	if got := testutil.ToFloat64(metrics.PassedTotal.WithLabelValues("in", trigger.RuleName, "trigger_refused")); got != 0 {
+		t.Errorf("%v refused triggers were counted", got)
+	}
+	if got := slices.Collect(n.Ctl.Journal.Entries(experiments.Query{})); len(got) != 0 {
+		t.Errorf("the journal has %v", got)
+	}
+}
+
+// Of Envoy's header fields each part has a draw of its own, or none.
+func TestExplainEnvoy(t *testing.T) {
+	const abort, delay = `"X-Envoy-Fault-Abort-Request": "503"`, `"X-Envoy-Fault-Delay-Request": "20"`
+	percent := func(part, value string) string {
+		return `, "X-Envoy-Fault-` + part + `-Request-Percentage": "` + value + `"`
+	}
+	const never = `"fires": false,
+          "gate": "percent",
+          "why": "its share is 0 percent just now"`
+	for _, tt := range []struct{ trigger, header, want string }{
+		{`{"source": "envoy"}`, abort + percent("Abort", "0"), never},
+		{`{"source": "envoy"}`, abort + ", " + delay + percent("Abort", "0") + percent("Delay", "0"), never},
+		{`{"source": "envoy", "percent": 0}`, abort + percent("Abort", "100"), never},
+		{`{"source": "envoy"}`, abort + percent("Abort", "50"), `"why": "it asks for 'respond 503'; a draw for each part"`},
+		{`{"source": "envoy", "percent": 50}`, abort, `"why": "it asks for 'respond 503'; a draw for each part"`},
+		{`{"source": "envoy"}`, abort + percent("Abort", "100"), `"why": "it asks for 'respond 503'"`},
+		{`{"source": "envoy"}`, abort + percent("Abort", "lots"), `"why": "it asks for 'respond 503'"`},
+		{`{"source": "envoy"}`, abort + ", " + delay + percent("Abort", "0"), `"why": "it asks for 'delay 20ms'"`},
+		{`{"source": "envoy"}`, abort + ", " + delay + percent("Delay", "1"), `"why": "it asks for 'delay 20ms;respond 503'; a draw for each part"`},
+		{`{"source": "envoy"}`, `"X-Envoy-Fault-Abort-Request": "9"` + percent("Abort", "0"), `"why": "refused: bad X-Envoy-Fault-Abort-Request '9': want 200 to 599"`},
+	} {
+		n := testnode.Start(t, testkit.Triggered(tt.trigger), "")
+		n.Want(200, "POST", "/explain", `{"url": "/", "header": {`+tt.header+`}}`, tt.want)
+	}
+}
+
+// A trigger that holds as many requests as it may says so.
+func TestExplainHeldTrigger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := testnode.Start(t, testkit.Triggered(`{"source": "header", "max_active": 1}`), "")
+		go testkit.Ask(n.Handler, "X-Fault", "delay 20s")
+		synctest.Wait()
+		n.Want(200, "POST", "/explain", `{"url": "/", "header": {"X-Fault": "551"}}`, `"gate": "max_active"`)
+		n.Want(200, "POST", "/halt", "", "")
+		synctest.Wait()
+		n.Ctl.BeginExit()
+	})
+}

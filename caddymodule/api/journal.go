@@ -1,0 +1,167 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"runtime"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
+)
+
+// getJournal lists the last injected faults, or follows them live for a client
+// that accepts an event stream.
+func (a *service) getJournal(w http.ResponseWriter, r *http.Request) error {
+	q, err := journalQuery(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	limit, err := newFeedLimit(r.URL.Query().Get("rate"))
+	if err != nil {
+		return err
+	}
+	defer limit.stop()
+	if text.Mentions(r.Header["Accept"], "text/event-stream") {
+		if r.Method == http.MethodHead {
+			w.Header().Set("Content-Type", "text/event-stream")
+			return nil
+		}
+		return a.follow(w, r, q, limit)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = writeEntries(w, a.ctl.Journal.Entries(q)) // the client may have left
+	return nil
+}
+
+// journalPiece is how much of a journal is written at a time.
+const journalPiece = 32 << 10
+
+// journalTurn is for the one who encodes a piece: many who read a whole journal
+// must not keep all processors from requests.
+var journalTurn sync.Mutex
+
+// writeEntries writes the JSON that encode makes of an object with a list of
+// entries, the oldest first. They may be very many, so it keeps only a piece of
+// the text.
+func writeEntries(w io.Writer, entries iter.Seq[experiments.Entry]) error {
+	const indent = "  "
+	var e experiments.Entry
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent(indent+indent, indent)
+	text.WriteString("{\n" + indent + `"entries": [`)
+	before, end := "\n"+indent+indent, ""
+	journalTurn.Lock()
+	defer journalTurn.Unlock()
+	for e = range entries {
+		text.WriteString(before)
+		if err := enc.Encode(&e); err != nil {
+			return err
+		}
+		text.Truncate(text.Len() - 1) // the end of the line
+		before, end = ",\n"+indent+indent, "\n"+indent
+		if text.Len() < journalPiece {
+			continue
+		}
+		if err := writePiece(w, &text); err != nil {
+			return err
+		}
+	}
+	text.WriteString(end + "]\n}\n")
+	return writePiece(w, &text)
+}
+
+// writePiece writes the text while others have their turn.
+func writePiece(w io.Writer, text *bytes.Buffer) error {
+	journalTurn.Unlock()
+	defer journalTurn.Lock()
+	_, err := text.WriteTo(w)
+	runtime.Gosched()
+	return err
+}
+
+// journalQuery reads the parameters rule, point, since and limit.
+func journalQuery(params url.Values) (q experiments.Query, err error) {
+	q.Rule, q.Point = params.Get("rule"), params.Get("point")
+	if text := params.Get("limit"); text != "" {
+		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 {
+			return q, Refuse(http.StatusBadRequest, "limit: '%s' is no number above 0", text)
+		}
+	}
+	q.Since, err = since(params)
+	return q, err
+}
+
+// since reads the parameter of that name: an instant (RFC 3339) or how long ago.
+func since(params url.Values) (time.Time, error) {
+	text := params.Get("since")
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at, nil
+	}
+	ago, err := caddy.ParseDuration(text)
+	if err != nil || ago < 0 {
+		return time.Time{}, Refuse(http.StatusBadRequest, "since: '%s' is neither an instant such as 2026-11-22T20:00:00Z nor a duration such as 10m", text)
+	}
+	return time.Now().Add(-ago), nil
+}
+
+// emptyJournal forgets the entries, and sets no counter back.
+func (a *service) emptyJournal(w http.ResponseWriter, _ *http.Request) error {
+	a.ctl.Journal.Empty()
+	a.ctl.Counts.Send()
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// serverEnds has a context for each server that has feeds, done when it shuts
+// down: it would wait for them.
+var serverEnds sync.Map // *http.Server to context.Context
+
+type serverEndKey struct{}
+
+// WithServerEnd tells a request when its server shuts down, for a handler that
+// knows. Over HTTP/3 the request does not.
+func WithServerEnd(ctx, ended context.Context) context.Context {
+	return context.WithValue(ctx, serverEndKey{}, ended)
+}
+
+// serverEnd is done when the server of the request shuts down.
+func serverEnd(r *http.Request) context.Context {
+	if ended, ok := r.Context().Value(serverEndKey{}).(context.Context); ok {
+		return ended
+	}
+	srv, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok {
+		return context.Background()
+	}
+	fresh, cancel := context.WithCancel(context.Background())
+	known, loaded := serverEnds.LoadOrStore(srv, fresh)
+	if loaded {
+		cancel()
+		return known.(context.Context)
+	}
+	end := func() {
+		serverEnds.Delete(srv)
+		cancel()
+	}
+	srv.RegisterOnShutdown(end)
+	if wire.ShutsDown(srv) { // it may have told everybody already
+		end()
+	}
+	return fresh
+}

@@ -1,0 +1,90 @@
+package command
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddyfault/caddyfault/caddymodule/api"
+)
+
+func listCommand() *cobra.Command {
+	cmd := jsonFlag(&cobra.Command{
+		Use:   "list [--ended] [--json]",
+		Short: "Lists the experiments that are on",
+		Args:  cobra.NoArgs,
+		RunE: inSession(func(s *session) error {
+			if flagText(s.Command, "ended") == "true" {
+				return show(s, http.MethodGet, "/experiments?ended", nil, printEnded)
+			}
+			return show(s, http.MethodGet, "/experiments", nil, func(out io.Writer, v *api.ExperimentList) error {
+				return printExperiments(out, v.Experiments)
+			})
+		}),
+	})
+	cmd.Flags().Bool("ended", false, "List those that have been over for less than an hour")
+	return cmd
+}
+
+func printExperiments(out io.Writer, views []api.ExperimentView) error {
+	t := newTable(out, "EXPERIMENT", "FAULTS", "POINTS", "HITS", "TIME LEFT", "NOTE")
+	for _, v := range views {
+		t.row(v.Name, kindsOf(v.Experiment), strings.Join(v.AppliesTo, ","), v.Hits, timeLeft(&v), note(&v))
+	}
+	return t.Flush()
+}
+
+// timeLeft is how long an experiment is on, in words.
+func timeLeft(v *api.ExperimentView) string {
+	if v.Ends == nil {
+		return "no end"
+	}
+	return time.Duration(v.TimeLeft * float64(time.Second)).Round(time.Second).String()
+}
+
+// note is why the experiment is there.
+func note(v *api.ExperimentView) string {
+	var e struct {
+		Note string `json:"note"`
+	}
+	_ = json.Unmarshal(v.Experiment, &e) // without a note if it cannot be read
+	return e.Note
+}
+
+func printEnded(out io.Writer, v *api.EndedList) error {
+	t := newTable(out, "EXPERIMENT", "FAULTS", "STARTED", "ENDED", "WHY", "HITS")
+	for _, past := range v.Ended {
+		t.row(past.Name, kindsOf(past.JSON), timeText(past.Started), timeText(past.Ended), past.Why, past.Hits)
+	}
+	return t.Flush()
+}
+
+func removeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rm <name>...",
+		Short: "Ends experiments",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: inSession(func(s *session) error {
+			code := 0
+			for _, name := range s.args {
+				_, err := s.ask(http.MethodDelete, experimentPath(name), nil)
+				if err == nil {
+					_, err = fmt.Fprintf(s.OutOrStdout(), "experiment '%s' is over\n", name)
+				}
+				if err != nil {
+					code = 1
+					s.PrintErrln(s.ErrPrefix(), err)
+				}
+			}
+			return s.exit(code)
+		}),
+	}
+}
+
+func experimentPath(name string) string { return "/experiments/" + url.PathEscape(name) }

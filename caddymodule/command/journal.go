@@ -1,0 +1,204 @@
+package command
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/caddyfault/caddyfault/caddymodule/api"
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+)
+
+func watchCommand() *cobra.Command {
+	cmd := jsonFlag(&cobra.Command{
+		Use:   "watch [--rule <name>] [--point <name>] [--json]",
+		Short: "Follows the journal of injected faults",
+		Long: `
+Prints one line for each injected fault, as it happens, after the last ten there
+have been. It outlasts reloads and short restarts of Caddy; when Caddy stays away
+it ends with the exit code 1.`,
+		Args: cobra.NoArgs,
+		RunE: inSession(cmdWatch),
+	})
+	cmd.Flags().String("rule", "", "Only the hits of this rule or experiment")
+	cmd.Flags().String("point", "", "Only the hits at this injection point")
+	return cmd
+}
+
+// cmdWatch follows the feed of the journal. Whenever it breaks off, it asks for
+// another one from the last entry on.
+func cmdWatch(s *session) error {
+	f := follower{session: s}
+	feed, err := f.open()
+	for err == nil {
+		if err = f.print(feed); err != nil {
+			return err
+		}
+		time.Sleep(comeBackEvery) // a server that ends takes a moment to do so
+		err = persist(s.Context(), func() (err error) {
+			feed, err = f.open()
+			return err
+		})
+	}
+	return err
+}
+
+// follower reads the journal's feeds, one after the other.
+type follower struct {
+	*session
+	last string // the number of the last entry printed
+}
+
+// beforeWatch is how many entries that are there already are shown.
+const beforeWatch = 10
+
+func (f *follower) open() (io.ReadCloser, error) {
+	header := http.Header{"Accept": {"text/event-stream"}}
+	path := "/journal" + f.query("rule", "point")
+	if f.last == "" {
+		path += map[bool]string{true: "&", false: "?"}[strings.Contains(path, "?")] + "limit=" + strconv.Itoa(beforeWatch)
+	} else {
+		header.Set("Last-Event-ID", f.last)
+	}
+	resp, err := f.send(f.Context(), http.MethodGet, path, nil, header)
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+// print prints the entries of a feed until it breaks off. Each entry comes once
+// more when its request is over, which makes no second line.
+func (f *follower) print(feed io.ReadCloser) error {
+	defer feed.Close()
+	lines := bufio.NewReader(feed)
+	for seen := uint64(0); ; {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			return nil //nolint:nilerr // the next feed has the rest
+		}
+		data, ok := bytes.CutPrefix(line, []byte("data: "))
+		if !ok {
+			continue
+		}
+		var e experiments.Entry
+		if err := readAnswer(data, &e); err != nil {
+			return err
+		}
+		if e.Seq <= seen {
+			continue
+		}
+		if !f.wantsJSON() {
+			data = []byte(entryText(&e) + "\n")
+		}
+		if _, err := f.OutOrStdout().Write(data); err != nil {
+			return err
+		}
+		seen, f.last = e.Seq, strconv.FormatUint(e.Seq, 10)
+	}
+}
+
+// entryText is an entry in one line.
+func entryText(e *experiments.Entry) string {
+	text := fmt.Sprintf("%s %s/%s %s: %s %s%s", e.Time.Local().Format("15:04:05.000"), e.Point, e.Rule, e.Kind, e.Method, e.Host, e.Path)
+	if e.Client != "" {
+		text += " from " + e.Client
+	}
+	if e.UpstreamStatus != 0 {
+		text += fmt.Sprintf(", upstream %d", e.UpstreamStatus)
+	}
+	return printable(text)
+}
+
+func verifyCommand() *cobra.Command {
+	cmd := jsonFlag(&cobra.Command{
+		Use:   "verify --rule <name> [--point <name>] --exactly|--at-least|--at-most <n> [--since <time>] [--wait <duration>] [--json]",
+		Short: "Asserts how often a rule or an experiment has hit",
+		Long: `
+Asserts how often a rule or an experiment has hit, since it was loaded or since
+the last reset. The exit code is 0 if that holds, 2 if it does not, and 1 for
+any other error, such as a rule that is not known.
+
+With --since the entries of the journal are counted from then on; it is an
+instant (RFC 3339) or how long ago. A journal that does not reach back that far
+is an error, unless what it has decides; it begins with the process, and does not
+know what an earlier one has done. With --wait an assertion that does not
+hold yet has this much time, which goes on over reloads.`,
+		Example: `  caddy fault verify --rule slow --at-least 3 --wait 10s
+  caddy fault verify --rule trigger --point checkout --exactly 1`,
+		Args: cobra.NoArgs,
+		RunE: inSession(cmdVerify),
+	})
+	cmd.Flags().String("rule", "", "The name of the rule or experiment; of what requests asked for themselves: trigger")
+	cmd.Flags().String("point", "", "Count only at this injection point (default all); not for an experiment at several, but with --since")
+	cmd.Flags().Uint("exactly", 0, "How many hits there have to be")
+	cmd.Flags().Uint("at-least", 0, "The lowest number of hits")
+	cmd.Flags().Uint("at-most", 0, "The highest number of hits")
+	cmd.Flags().String("since", "", "Count from this time on")
+	cmd.Flags().String("wait", "", "How long to wait until it holds")
+	_ = cmd.MarkFlagRequired("rule") // fails for a flag that is not there
+	cmd.MarkFlagsOneRequired("exactly", "at-least", "at-most")
+	cmd.MarkFlagsMutuallyExclusive("exactly", "at-least")
+	cmd.MarkFlagsMutuallyExclusive("exactly", "at-most")
+	return cmd
+}
+
+// cmdVerify asks again with what is left of the wait when the server that was
+// asked ends before, as it does for a reload.
+func cmdVerify(s *session) error {
+	wait, _ := caddy.ParseDuration(flagText(s.Command, "wait")) // Caddy says what is wrong with it
+	wait = max(0, wait)
+	s.patience += wait
+	asked := time.Now()
+	until := asked.Add(wait)
+	err := s.verify()
+	for unavailable(err) && time.Now().Before(until) {
+		err = persist(s.Context(), func() error {
+			again := time.Now()
+			s.passTime(again.Sub(asked))
+			asked = again
+			return s.verify()
+		})
+	}
+	no, refused := errors.AsType[*api.Error](err)
+	switch {
+	case !refused || no.Count == nil:
+		return err
+	case s.wantsJSON():
+		if err := api.Encode(s.OutOrStdout(), no); err != nil {
+			return err
+		}
+		return s.exit(2)
+	default:
+		return s.fail(2, no)
+	}
+}
+
+// passTime makes --wait and --since mean the same instants as so long before.
+func (s *session) passTime(took time.Duration) {
+	shift := func(name string, by time.Duration) {
+		if d, err := caddy.ParseDuration(flagText(s.Command, name)); err == nil {
+			_ = s.Flags().Set(name, max(0, d+by).String()) // a text takes any value
+		}
+	}
+	shift("wait", -took)
+	shift("since", took)
+}
+
+// verify asks once for what the flags say.
+func (s *session) verify() error {
+	path := "/verify" + s.query("rule", "point", "exactly", "at-least", "at-most", "since", "wait")
+	return show(s, http.MethodGet, path, nil, func(out io.Writer, v *api.VerifyView) error {
+		_, err := fmt.Fprintf(out, "hits of rule '%s': %d\n", flagText(s.Command, "rule"), v.Count)
+		return err
+	})
+}

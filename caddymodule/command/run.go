@@ -1,0 +1,351 @@
+package command
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/caddyfault/caddyfault/caddymodule/api"
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
+)
+
+// commandTTL ends an experiment whose command is gone, and `caddy fault run`
+// with it, so that nobody has removed it.
+const commandTTL = 24 * time.Hour
+
+func runCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run --name <name> [--ttl <duration>] [--point <name>]... [--match <matcher>]... [--note <text>] <rule> [-- <command> [<args>...]]",
+		Short: "Starts an experiment, for a time or for as long as a command runs",
+		Long: `
+Starts an experiment: a rule that is added while Caddy runs. The rule is written
+as its lines in a Caddyfile, with semicolons between them: settings such as
+'percent 10' and 'times 3', faults such as 'delay 2s' and 'respond 503', or a
+status alone. There are no blocks; a text with a semicolon in it is quoted.
+
+Say where: --match takes Caddy's request matchers, and several of them are
+alternatives; --point takes the names of injection points, '*' for all of them
+but transports, which are named each. Without --point it is '*'.
+
+With a command behind -- the experiment lasts as long as the command. It is
+removed however the command ends. SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed
+on to the command, but not what the keys of a terminal send, which reaches it
+anyway, nor what is ignored, as SIGHUP is under nohup. The exit code is the
+command's, 128 and the number of the signal if one has ended it, 127 if there is
+no such command, 126 if it cannot be run.
+Should this process be killed, the experiment ends by its --ttl.`,
+		Example: `  caddy fault run --name slow --match 'path /api/*' 'percent 10; delay 2s'
+  caddy fault run --name gone --ttl 5m --point checkout 551
+  caddy fault run --name down --point '*' 'respond 503' -- go test ./...`,
+		RunE: inSession(cmdRun),
+	}
+	cmd.Flags().String("name", "", "The name of the experiment, in headers, logs and metrics")
+	cmd.Flags().String("ttl", "", "How long it lives; 0 is without an end (default 10m, with a command 24h)")
+	cmd.Flags().StringArray("point", nil, "An injection point that it is for; '*' is all but transports")
+	cmd.Flags().StringArray("match", nil, "Which requests it is for, as behind match in a Caddyfile")
+	cmd.Flags().String("note", "", "Why it is there, for whoever finds it")
+	_ = cmd.MarkFlagRequired("name") // fails for a flag that is not there
+	return cmd
+}
+
+func cmdRun(s *session) error {
+	command, err := s.cutCommand()
+	if err != nil {
+		return err
+	}
+	e, err := s.experiment()
+	if err != nil {
+		return err
+	}
+	if len(command) > 0 {
+		return s.runWith(e, command)
+	}
+	view, err := s.begin(s.Context(), e)
+	if unanswered(err) {
+		s.warn(mayBegin, e.Name)
+	}
+	if err != nil {
+		return err
+	}
+	places := cmp.Or(strings.Join(view.AppliesTo, ", "), "no point")
+	_, err = fmt.Fprintf(s.OutOrStdout(), "experiment '%s' is on at %s; time left: %s\n", view.Name, places, timeLeft(view))
+	if err != nil {
+		return fmt.Errorf("experiment '%s' is on, which could not be told: %w", view.Name, err)
+	}
+	return nil
+}
+
+// cutCommand takes what stands behind -- off the arguments, which leaves the
+// rule.
+func (s *session) cutCommand() (command []string, err error) {
+	if dash := s.ArgsLenAtDash(); dash >= 0 {
+		if s.args, command = s.args[:dash], s.args[dash:]; len(command) == 0 {
+			return nil, errors.New("-- without a command behind it")
+		}
+	}
+	switch len(s.args) {
+	case 0:
+		return nil, errors.New("say what goes wrong, such as 'percent 10; delay 2s'")
+	case 1:
+		return command, nil
+	default:
+		return nil, fmt.Errorf("unexpected argument '%s': the rule is one argument in quotes, and a command stands behind --", s.args[1])
+	}
+}
+
+// experiment is what the rule and the flags say.
+func (s *session) experiment() (*experiments.Experiment, error) {
+	matchers, _ := s.Flags().GetStringArray("match")
+	e, err := grammar.ParseExperiment(s.args[0], matchers)
+	if err != nil {
+		return nil, err
+	}
+	e.Name, e.Note = flagText(s.Command, "name"), flagText(s.Command, "note")
+	e.Points, _ = s.Flags().GetStringArray("point")
+	if len(e.MatcherSetsRaw) == 0 && len(e.Points) == 0 {
+		return nil, errors.New("say where: --match 'path /api/*' for some requests, --point <name> for an injection point, --point '*' for all but transports")
+	}
+	if text := flagText(s.Command, "ttl"); text != "" {
+		ttl, err := caddy.ParseDuration(text)
+		if err != nil || ttl < 0 {
+			return nil, fmt.Errorf("bad ttl '%s': want a duration such as 5m, or 0", text)
+		}
+		e.TTL = new(caddy.Duration(ttl))
+	}
+	return e, nil
+}
+
+// begin starts the experiment, unless there is one of its name.
+func (s *session) begin(ctx context.Context, e *experiments.Experiment) (*api.ExperimentView, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	data, err := s.do(ctx, http.MethodPut, experimentPath(e.Name), e, http.Header{"If-None-Match": {"*"}})
+	if no, ok := errors.AsType[*api.Error](err); ok && no.Status == http.StatusPreconditionFailed {
+		return nil, fmt.Errorf("there is an experiment '%s' already: end it by caddy fault rm %[1]s, or choose another name", e.Name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	view := new(api.ExperimentView)
+	if err := readAnswer(data, view); err != nil {
+		return nil, err
+	}
+	if len(view.AppliesTo) == 0 {
+		s.warn("experiment '%s' is at no point of the running configuration: nothing is injected", e.Name)
+	}
+	return view, nil
+}
+
+// end removes the experiment, but not one that has taken its place.
+func (s *session) end(view *api.ExperimentView) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), s.patience)
+	defer cancel()
+	err := persist(ctx, func() error {
+		_, err := s.do(ctx, http.MethodDelete, experimentPath(view.Name), nil, http.Header{"If-Match": {view.ETag()}})
+		return err
+	})
+	no, refused := errors.AsType[*api.Error](err)
+	switch {
+	case err == nil:
+	case refused && no.Status == http.StatusNotFound:
+		s.warn("experiment '%s' was over before the command", view.Name)
+	case refused && no.Status == http.StatusPreconditionFailed:
+		s.warn("experiment '%s' has been replaced meanwhile, and stays", view.Name)
+	default:
+		s.warn("experiment '%s' could not be removed: %v", view.Name, err)
+	}
+}
+
+// mayBegin is the warning when Caddy has not said whether it begins an experiment.
+const mayBegin = "experiment '%s' may begin all the same, for Caddy has not said no: look with caddy fault list"
+
+// start begins the experiment of a command, and leaves nothing behind if that
+// fails. A signal meanwhile is for nobody else: the command is not there yet.
+func (s *session) start(e *experiments.Experiment, signals <-chan os.Signal) (view *api.ExperimentView, sig os.Signal, err error) {
+	mark(e)
+	ctx, cancel := context.WithCancel(s.Context())
+	defer cancel()
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		view, err = s.begin(ctx, e)
+	}()
+	select {
+	case sig = <-signals:
+		giveUp := time.AfterFunc(answerAfterSignal, cancel)
+		<-answered
+		giveUp.Stop()
+	case <-answered:
+		select {
+		case sig = <-signals:
+		default:
+		}
+	}
+	if unanswered(err) {
+		s.takeBack(e)
+	}
+	return view, sig, err
+}
+
+// answerAfterSignal is how long Caddy may take to answer once a signal has come:
+// its answer is the best way to know what has to be removed.
+const answerAfterSignal = 2 * time.Second
+
+// mark makes the ttl of an experiment an odd one, too little to matter: it tells
+// the experiment from one of the same name and rule that somebody else has begun.
+func mark(e *experiments.Experiment) {
+	if *e.TTL > 0 {
+		*e.TTL += caddy.Duration(1 + rand.Int64N(int64(time.Millisecond))) //nolint:gosec // chance, not secrecy
+	}
+}
+
+// takeBack ends an experiment that may begin, or have begun, although Caddy has
+// given no answer. Without an end it has no mark, and is left.
+func (s *session) takeBack(e *experiments.Experiment) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), comeBack)
+	defer cancel()
+	var view *api.ExperimentView
+	err := errNotYet
+	if *e.TTL > 0 {
+		err = persist(ctx, func() (err error) {
+			view, err = s.own(ctx, e)
+			return err
+		})
+	}
+	switch {
+	case err != nil:
+		s.warn(mayBegin, e.Name)
+	case view != nil:
+		s.end(view)
+	}
+}
+
+// own asks for an experiment that has been marked; nil: another one has its name.
+func (s *session) own(ctx context.Context, e *experiments.Experiment) (*api.ExperimentView, error) {
+	data, err := s.do(ctx, http.MethodGet, experimentPath(e.Name), nil, nil)
+	if no, refused := errors.AsType[*api.Error](err); refused && no.Status == http.StatusNotFound {
+		return nil, errNotYet // the one who begins it may still be at it
+	}
+	if err != nil {
+		return nil, err
+	}
+	view := new(api.ExperimentView)
+	if err := readAnswer(data, view); err != nil {
+		return nil, err
+	}
+	var found bytes.Buffer
+	sent, err := json.Marshal(e)
+	if err != nil || json.Compact(&found, view.Experiment) != nil || !bytes.Equal(found.Bytes(), sent) {
+		return nil, err
+	}
+	return view, nil
+}
+
+// runWith has the experiment on while a command runs.
+func (s *session) runWith(e *experiments.Experiment, command []string) error {
+	child := exec.Command(command[0], command[1:]...) //nolint:gosec // to run what its user says is its task
+	child.Stdin, child.Stdout, child.Stderr = s.InOrStdin(), s.OutOrStdout(), s.ErrOrStderr()
+	if child.Err != nil {
+		return s.fail(startCode(child.Err), child.Err)
+	}
+	if e.TTL == nil {
+		e.TTL = new(caddy.Duration(commandTTL))
+	}
+	signals := notified()
+	defer signal.Stop(signals)
+	view, sig, err := s.start(e, signals)
+	if view != nil {
+		defer s.end(view)
+	}
+	switch {
+	case sig != nil:
+		return s.exit(codeOf(sig))
+	case err != nil:
+		return err
+	}
+	if err := child.Start(); err != nil {
+		return s.fail(startCode(err), err)
+	}
+	select {
+	case sig := <-signals: // it may be from before the command was there
+		_ = child.Process.Signal(sig)
+	default:
+	}
+	if err := await(child, signals, term.IsTerminal(int(os.Stdin.Fd()))); err != nil {
+		return err
+	}
+	return s.exit(exitCode(child.ProcessState))
+}
+
+// notified has the signals that are passed on. One that is ignored, as nohup makes
+// it, stays so, here and in the command.
+func notified() chan os.Signal {
+	signals := make(chan os.Signal, 4)
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
+		if !signal.Ignored(sig) {
+			signal.Notify(signals, sig)
+		}
+	}
+	return signals
+}
+
+// await passes signals on to the child until it has ended. At a terminal, what
+// its keys send reaches the child by itself, and twice often means to give up
+// cleaning up. An error is not that of the child.
+func await(child *exec.Cmd, signals <-chan os.Signal, atTerminal bool) error {
+	ended := make(chan error, 1)
+	go func() { ended <- child.Wait() }()
+	for {
+		select {
+		case sig := <-signals:
+			if atTerminal && (sig == os.Interrupt || sig == syscall.SIGQUIT) {
+				continue
+			}
+			_ = child.Process.Signal(sig) // if it fails, the child is about to end
+		case err := <-ended:
+			if _, failed := errors.AsType[*exec.ExitError](err); failed {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// exitCode is the code that a shell has for it.
+func exitCode(state *os.ProcessState) int {
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return codeOf(status.Signal())
+	}
+	return state.ExitCode()
+}
+
+// startCode is the code that a shell has for a command that cannot be started.
+func startCode(err error) int {
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		return 127
+	}
+	return 126
+}
+
+// codeOf is the code that a shell has for a signal that has ended a command.
+func codeOf(sig os.Signal) int {
+	number, _ := sig.(syscall.Signal)
+	return 128 + int(number)
+}

@@ -1,0 +1,263 @@
+package console
+
+import (
+	"context"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/api"
+	"github.com/caddyfault/caddyfault/caddymodule/control"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+)
+
+func init() {
+	caddy.RegisterModule(Console{})
+	httpcaddyfile.RegisterHandlerDirective("fault_console", parseConsole)
+	// behind everything that may authenticate
+	httpcaddyfile.RegisterDirectiveOrder("fault_console", httpcaddyfile.After, "forward_auth")
+}
+
+// Console serves a page that shows what is being injected and by which rule,
+// and a button that stops it all, together with the API that the page calls.
+//
+// The page is at every path that ends in a slash, its files beside it and the
+// API below `fault/` beside it: with the matcher `/console*` at `/console/`,
+// behind `handle_path /console/*` and without a matcher at `/`. So no part of
+// the console's own path may be called `fault`.
+//
+// It answers 403 unless the request is authenticated (by a directive before it,
+// such as `basic_auth` or `forward_auth` with `copy_headers`, that sets
+// `{http.auth.user.id}`, or by a client certificate that was verified), or comes
+// from this machine: over a loopback address, asking for one, and without a
+// header field of a proxy.
+type Console struct {
+	// Serve everybody who can reach the address. Whoever can may break the
+	// traffic of all injection points; where the site has no host name, so may a
+	// page in their browser whose own name resolves to the address.
+	Insecure bool `json:"insecure,omitempty"`
+
+	api   http.Handler
+	ended context.Context // when the server does, for what it would wait for
+	end   context.CancelFunc
+}
+
+// CaddyModule returns the Caddy module information.
+func (Console) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.fault_console",
+		New: func() caddy.Module { return new(Console) },
+	}
+}
+
+// Provision prepares the API. The switch is kept in the storage of the app, so
+// there is one even without an injection point.
+func (c *Console) Provision(ctx caddy.Context) error {
+	if _, err := ctx.App("fault"); err != nil {
+		return err
+	}
+	c.api = api.New(control.Of(ctx), ctx.Storage())
+	c.ended, c.end = context.WithCancel(context.Background())
+	if srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		srv.RegisterOnShutdown(c.end)
+	}
+	return nil
+}
+
+// Cleanup ends the feeds.
+func (c *Console) Cleanup() error {
+	if c.end != nil {
+		c.end()
+	}
+	return nil
+}
+
+// ServeHTTP serves the page and the API.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	Protect(w.Header())
+	if no := c.check(r); no != nil {
+		w.Header().Set("Cache-Control", "no-store")
+		return api.Answer(w, no.Status, no)
+	}
+	if _, rest, isAPI := strings.Cut(r.URL.Path, api.Prefix+"/"); isAPI {
+		c.api.ServeHTTP(w, apiRequest(r.WithContext(api.WithServerEnd(r.Context(), c.ended)), rest))
+		return nil
+	}
+	name := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header().Set("Allow", "GET, HEAD")
+		return caddyhttp.Error(http.StatusMethodNotAllowed, nil)
+	case Has(name):
+		Serve(w, r, name)
+		return nil
+	case !strings.Contains(name, "."):
+		w.Header().Set("Location", "./"+url.PathEscape(name)+"/") // relative: a prefix may have been stripped
+		w.WriteHeader(http.StatusPermanentRedirect)
+		return nil
+	default:
+		return caddyhttp.Error(http.StatusNotFound, nil)
+	}
+}
+
+// feedRate is how many events a second a console gets of the journal, unless it
+// asks for less: what more could a person read.
+const feedRate = 100
+
+// apiRequest is the request as the API knows it.
+func apiRequest(r *http.Request, rest string) *http.Request {
+	r = r.Clone(r.Context())
+	r.URL.Path, r.URL.RawPath = api.Prefix+"/"+rest, ""
+	if query := r.URL.Query(); rest == "journal" {
+		if rate, err := strconv.Atoi(query.Get("rate")); err != nil || rate > feedRate {
+			query.Set("rate", strconv.Itoa(feedRate))
+			r.URL.RawQuery = query.Encode()
+		}
+	}
+	return r
+}
+
+// judged are the header fields that decide what a console does. A request may
+// repeat one, but not contradict itself.
+var judged = []string{"Sec-Fetch-Site", "Sec-Fetch-Mode", "Origin", "Content-Type"}
+
+// check tells why the request is refused, if it is.
+func (c *Console) check(r *http.Request) *api.Error {
+	if !c.Insecure && !authenticated(r) && !local(r) {
+		return api.Refuse(http.StatusForbidden, "the console is for those who are authenticated, or who ask from the machine itself over a loopback address and not by way of a proxy: put basic_auth or the like before fault_console")
+	}
+	for _, field := range judged {
+		if lines := r.Header[field]; slices.ContainsFunc(lines, func(line string) bool { return line != lines[0] }) {
+			return api.Refuse(http.StatusForbidden, "the lines of %s contradict each other: send one", field)
+		}
+	}
+	switch site := r.Header.Get("Sec-Fetch-Site"); {
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		if site == "" || site == "same-origin" || site == "none" || r.Header.Get("Sec-Fetch-Mode") == "navigate" {
+			return nil
+		}
+		return api.Refuse(http.StatusForbidden, "another site asks, says Sec-Fetch-Site")
+	case !sameOrigin(r):
+		return api.Refuse(http.StatusForbidden, "only the console's own page may change anything: neither Sec-Fetch-Site nor Origin says that it asks")
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return api.Refuse(http.StatusUnsupportedMediaType, "Content-Type: '%s' is not application/json", r.Header.Get("Content-Type"))
+	}
+	return nil
+}
+
+// authenticated reports whether a handler before this one, or TLS, knows who
+// asks.
+func authenticated(r *http.Request) bool {
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	user, _ := repl.GetString("http.auth.user.id")
+	return user != "" || r.TLS != nil && len(r.TLS.VerifiedChains) > 0
+}
+
+// local reports whether the request was made on this machine for this machine. A
+// page elsewhere whose name resolves to a loopback address (DNS rebinding) asks
+// for its own host, and a proxy on this machine says so.
+func local(r *http.Request) bool {
+	addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok || !loopback(addr.String()) || !loopback(r.RemoteAddr) {
+		return false
+	}
+	for field := range r.Header {
+		if ofProxy(field) {
+			return false
+		}
+	}
+	host := (&url.URL{Host: r.Host}).Hostname()
+	return host == "localhost" || loopback(net.JoinHostPort(host, "0"))
+}
+
+// proxyFields are the header fields that only proxies write: whom they ask for,
+// or that they are there. The standard ones come first (RFC 7239, RFC 9110
+// section 7.6.3, RFC 8586), then those of proxies, content networks and tunnels
+// that may run beside Caddy. All fields that begin with [forwardedPrefix] belong
+// to them.
+var proxyFields = []string{
+	"Forwarded", "Via", "Cdn-Loop",
+	"X-Real-Ip", "X-Client-Ip", "Client-Ip", "X-Cluster-Client-Ip", "X-Proxyuser-Ip",
+	"X-Original-For", "X-Original-Host", "X-Original-Forwarded-For", "X-Remote-Ip", "X-Remote-Addr",
+	"X-Envoy-External-Address", "X-Haproxy-Client-Ip",
+	"True-Client-Ip", "Cf-Connecting-Ip", "Cf-Connecting-Ipv6", "Cf-Pseudo-Ipv4", "Cf-Ray", "Fastly-Client-Ip", "Fly-Client-Ip",
+	"X-Azure-Clientip", "X-Azure-Socketip", "X-Appengine-User-Ip",
+}
+
+// forwardedPrefix is what the names of most of them have in common.
+const forwardedPrefix = "X-Forwarded"
+
+// ofProxy reports whether a header field says that a proxy is in between, whatever
+// its value is: a stranger may send an empty line before that of the proxy.
+func ofProxy(field string) bool {
+	return strings.HasPrefix(field, forwardedPrefix) || slices.Contains(proxyFields, field)
+}
+
+func loopback(hostPort string) bool {
+	addr, err := netip.ParseAddrPort(hostPort)
+	return err == nil && addr.Addr().Unmap().IsLoopback()
+}
+
+// sameOrigin reports whether a browser says that the request is from the page
+// itself.
+func sameOrigin(r *http.Request) bool {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
+		return site == "same-origin"
+	}
+	origin, err := url.Parse(r.Header.Get("Origin"))
+	return err == nil && origin.Host != "" && strings.EqualFold(origin.Host, r.Host)
+}
+
+// parseConsole sets up the handler from Caddyfile tokens. Syntax:
+//
+//	fault_console [<matcher>] {
+//	    insecure
+//	}
+func parseConsole(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	c := new(Console)
+	return c, c.UnmarshalCaddyfile(h.Dispenser)
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
+//
+//	fault_console {
+//	    insecure
+//	}
+func (c *Console) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume directive
+	if err := args.None(d); err != nil {
+		return err
+	}
+	for d.NextBlock(0) {
+		if d.Val() != "insecure" {
+			return d.Errf("unrecognized option '%s' of fault_console", d.Val())
+		}
+		if c.Insecure {
+			return d.Err("insecure already specified")
+		}
+		c.Insecure = true
+		if err := args.None(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Console)(nil)
+	_ caddy.CleanerUpper          = (*Console)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Console)(nil)
+	_ caddyfile.Unmarshaler       = (*Console)(nil)
+)

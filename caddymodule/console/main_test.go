@@ -1,0 +1,12 @@
+package console
+
+import (
+	"testing"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/leak"
+	_ "github.com/caddyfault/caddyfault/caddymodule/kinds" // the faults of the tests
+)
+
+// TestMain checks that no goroutine is left behind, and keeps Caddy's data
+// directory apart from that of whoever runs the tests.
+func TestMain(m *testing.M) { leak.MainApart(m) }

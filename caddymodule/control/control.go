@@ -1,0 +1,320 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// Control is what belongs to the process and not to a configuration: the
+// switch, the experiments and the journal. A reload loads the new configuration
+// while the old one still serves, and may then give it up.
+type Control struct {
+	exit      context.Context // done when the process begins to exit
+	beginExit context.CancelFunc
+
+	Switch  *experiments.Switch
+	Store   *experiments.Store
+	Journal *experiments.Journal
+	Series  *metrics.Series
+	Counts  experiments.Broadcast // to those who wait for a count to change
+	Active  atomic.Int64          // requests that are hit just now
+
+	restored sync.Once                  // the switch, from the storage
+	saving   switchSaver                // the switch, to the storage
+	kept     atomic.Pointer[keptSwitch] // there, as it was last
+
+	mu     sync.Mutex
+	apps   []*App // that have been started, the last one last
+	groups map[string]*experiments.Group
+}
+
+// CountsEvery is how long those who wait for a count to change sleep at least.
+const CountsEvery = 25 * time.Millisecond
+
+// defaultJournal is how many entries the journal has.
+const defaultJournal = 1000
+
+// New returns a control of its own. It has no end: call BeginExit.
+func New() *Control {
+	c := &Control{
+		Journal: experiments.NewJournal(defaultJournal),
+		groups:  make(map[string]*experiments.Group),
+		Series:  metrics.NewSeries(),
+		Counts:  experiments.Broadcast{Every: CountsEvery},
+	}
+	c.kept.Store(new(keptSwitch))
+	c.exit, c.beginExit = context.WithCancel(context.Background())
+	c.Switch = experiments.NewSwitch(c.exit)
+	c.Store = experiments.NewStore(c.Switch, c.loadExperiment, c.Places)
+	c.Switch.Watch(c.switched)
+	c.Store.Watch(c.experimentChanged)
+	return c
+}
+
+// process is the control of this process.
+var process = New()
+
+// controlKey is where a context may have another control, for tests.
+type controlKey struct{}
+
+// Of returns the control of what is provisioned in ctx.
+func Of(ctx context.Context) *Control {
+	if own, ok := ctx.Value(controlKey{}).(*Control); ok {
+		return own
+	}
+	return process
+}
+
+// With returns a context in which [Of] finds this control: for tests, and whoever
+// runs several in one process.
+func (c *Control) With(ctx context.Context) context.Context {
+	return context.WithValue(ctx, controlKey{}, c)
+}
+
+// Exit returns the context that is done when the process begins to exit.
+func (c *Control) Exit() context.Context { return c.exit }
+
+// BeginExit lets go of all that is held, as the process does when it exits.
+func (c *Control) BeginExit() { c.beginExit() }
+
+// ReleaseOnExit is called whenever a server shuts down, which it does for every
+// new configuration, too. Caddy's grace period has no end by default, so a held
+// request would keep the process alive.
+func (c *Control) ReleaseOnExit() {
+	if caddy.Exiting() {
+		c.beginExit()
+	}
+}
+
+// enter makes the app of a configuration that has begun to run the current one.
+func (c *Control) enter(a *App) {
+	defer c.Counts.Send()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.apps = append(c.apps, a)
+}
+
+// leave takes out one that has ceased to, or that has been given up.
+func (c *Control) leave(a *App) {
+	defer c.Counts.Send()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.apps = slices.DeleteFunc(c.apps, func(other *App) bool { return other == a })
+}
+
+// settle makes the process as the configuration says, once only one is left.
+// While Caddy reloads there are two, and it may still give the new one up.
+func (c *Control) settle() {
+	app, others := c.running()
+	switch {
+	case others:
+	case app == nil:
+		c.settleSwitch(false)
+	default:
+		c.Journal.Resize(app.journalSize())
+		c.Counts.Send()
+		c.settleSwitch(app.Halted)
+		app.Share.start()
+	}
+}
+
+// settleSwitch halts by the configuration, or ends the halt of the one before.
+func (c *Control) settleSwitch(halted bool) {
+	state := newState(halted, whyConfigured)
+	now := c.Switch.State()
+	if halted {
+		c.Switch.Pin(&state)
+	} else {
+		c.Switch.Pin(nil)
+	}
+	if halted && !now.Halted || !halted && now.Halted && now.Why == whyConfigured {
+		c.Switch.Set(state)
+	}
+}
+
+// Current is the app of the running configuration, nil if it has none.
+func (c *Control) Current() *App {
+	app, _ := c.running()
+	return app
+}
+
+// running is the current app, and whether there are others before it, as there
+// are while a configuration is loaded.
+func (c *Control) running() (app *App, others bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.apps) == 0 {
+		return nil, false
+	}
+	return c.apps[len(c.apps)-1], len(c.apps) > 1
+}
+
+// FindPoints are the configured points of that name; empty is any.
+func (c *Control) FindPoints(name string) []*rules.Point {
+	app := c.Current()
+	if app == nil {
+		return nil
+	}
+	var found []*rules.Point
+	for _, p := range app.Points() {
+		if name == "" || p.Name == name {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// FindRules are the configured rules of that name at that point; empty is any.
+func (c *Control) FindRules(point, name string) []*rules.Rule {
+	type place struct{ point, rule string }
+	var found []*rules.Rule
+	seen := make(map[place]bool) // namesakes share their counters
+	for _, p := range c.FindPoints(point) {
+		for _, rule := range p.Rules {
+			at := place{p.Name, rule.Name}
+			if !seen[at] && (name == "" || rule.Name == name) {
+				seen[at] = true
+				found = append(found, rule)
+			}
+		}
+	}
+	return found
+}
+
+// loadExperiment makes the rule of an experiment ready. It has a context of its
+// own, which outlives the configuration that is running: what is loaded stays
+// when that goes.
+//
+// It may come from the storage of a group, read by a goroutine of its own, and
+// modules that load it may panic, as Caddy's header_regexp does for a null: that
+// must not end the process.
+func (c *Control) loadExperiment(e *experiments.Experiment) (unload func(), err error) {
+	app := c.Current()
+	if app == nil {
+		return nil, ErrNoPoints
+	}
+	if err := c.CheckMatchers(e.MatcherSetsRaw); err != nil {
+		return nil, err
+	}
+	parent := app.ctx
+	parent.Context = context.WithoutCancel(parent.Context)
+	if e.Place, err = c.placeOfExperiment(e); err != nil {
+		return nil, err
+	}
+	ctx, cancel := caddy.NewContext(parent)
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			err = fmt.Errorf("a module panicked while it was loaded: %v", panicked)
+		}
+		if err != nil {
+			cancel()
+		}
+	}()
+	return cancel, rules.LoadGuest(ctx, &e.Rule)
+}
+
+// CheckMatchers refuses the matchers that an experiment may not have in the
+// running configuration.
+func (c *Control) CheckMatchers(sets caddyhttp.RawMatcherSets) error {
+	var named []string
+	if app := c.Current(); app != nil {
+		named = app.ExperimentMatchers
+	}
+	return experiments.CheckMatchers(sets, named)
+}
+
+// placeOfExperiment is where its faults run: not all kinds have a meaning at a
+// transport, and others only there.
+func (c *Control) placeOfExperiment(e *experiments.Experiment) (faults.Place, error) {
+	handlers, transports := 0, 0
+	for _, place := range c.Places() {
+		switch {
+		case !e.At(place):
+		case place.Transport:
+			transports++
+		default:
+			handlers++
+		}
+	}
+	switch {
+	case handlers > 0 && transports > 0:
+		return 0, errors.New("points: some of them are handlers and some transports: make two experiments")
+	case transports > 0:
+		return faults.InTransport, nil
+	default:
+		return 0, nil
+	}
+}
+
+// Places are the injection points of the running configuration.
+func (c *Control) Places() []experiments.Place {
+	var all []experiments.Place
+	for _, p := range c.FindPoints("") {
+		if place := experiments.PlaceOf(p); !slices.Contains(all, place) {
+			all = append(all, place)
+		}
+	}
+	return all
+}
+
+// ErrNoPoints says that an experiment has nowhere to be.
+var ErrNoPoints = errors.New("the running configuration has no injection point")
+
+// switched tells of a turn of the switch.
+func (c *Control) switched(state experiments.State) {
+	name, gauge := "resumed", 0.0
+	if state.Halted {
+		name, gauge = "halted", 1
+	}
+	metrics.HaltedGauge.Set(gauge)
+	c.announce("faults "+name, "fault_"+name, zap.String("why", state.Why))
+}
+
+// experimentChanged tells of an experiment that begins, or of one that is over.
+func (c *Control) experimentChanged(live *experiments.Live, why string) {
+	defer c.Counts.Send()
+	switch why {
+	case "":
+		c.announce("experiment started", "fault_experiment_started", zap.String("experiment", live.Name), zap.String("note", live.Note))
+		return
+	case experiments.WhyExtended:
+		c.announce("experiment extended", "fault_experiment_extended", zap.String("experiment", live.Name), zap.String("note", live.Note))
+		return
+	}
+	if why != experiments.WhyReplaced {
+		c.Series.Forget(live.Name, func(point string) bool { return len(c.FindRules(point, live.Name)) > 0 })
+	}
+	c.announce("experiment ended", "fault_experiment_ended", zap.String("experiment", live.Name), zap.String("why", why))
+}
+
+// announce logs a change and emits an event of the events app. Its handlers may
+// take their time, and may change something themselves.
+func (c *Control) announce(message, event string, fields ...zap.Field) {
+	app := c.Current()
+	if app == nil {
+		return
+	}
+	app.logger.Info(message, fields...)
+	data := zapcore.NewMapObjectEncoder()
+	for _, field := range fields {
+		field.AddTo(data)
+	}
+	if app.events.ShouldEmit(event) {
+		go app.events.Emit(app.ctx, event, data.Fields)
+	}
+}

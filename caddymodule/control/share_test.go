@@ -1,0 +1,218 @@
+package control_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyfault/caddyfault/caddymodule/control"
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
+)
+
+// A group that resumes ends the halt that this node had by itself before, for
+// the next process, too.
+func TestSwitchFromBeforeTheGroup(t *testing.T) {
+	n := testnode.Start(t, testnode.Shop, `{"share": {"group": "g"}}`)
+	n.Ctl.Switch.Set(control.NewState(true, "api"))
+	if err := n.Ctl.Save(t.Context(), n.App.Context().Storage()); err != nil {
+		t.Fatal(err)
+	}
+	n.Want(200, "POST", "/resume", "", `"halted": false`)
+	next := control.New()
+	next.Restore(n.App.Context())
+	if next.Switch.Halted() {
+		t.Error("the next process is halted")
+	}
+	next.BeginExit()
+}
+
+// What a group has made of the switch, by this node or another one, is kept for
+// a process without the group. One with it does as the group says by then.
+func TestSwitchOfGroupIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := testnode.Start(t, testnode.Shop, `{"share": {"group": "g"}}`)
+		storage := n.App.Context().Storage()
+		sw := experiments.NewSwitch(t.Context())
+		other := experiments.NewGroup("g", sw, experiments.NewStore(sw, nil, n.Ctl.Places)).Member(storage, zap.NewNop())
+		check := func(what string, halted bool) {
+			t.Helper()
+			next := control.New()
+			next.Restore(n.App.Context())
+			if next.Switch.Halted() != halted {
+				t.Errorf("%s: the next process without the group is halted: %v", what, !halted)
+			}
+			next.BeginExit()
+		}
+		turn := func(f func(experiments.State) error, halted bool) {
+			t.Helper()
+			other.Sync(t.Context())
+			if err := f(control.NewState(halted, "api")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n.Want(200, "POST", "/halt", "", "")
+		check("halted here", true)
+		turn(other.Resume, false)
+		time.Sleep(2 * control.DefaultInterval)
+		check("resumed elsewhere", false)
+		turn(other.Halt, true)
+		time.Sleep(2 * control.DefaultInterval)
+		check("halted elsewhere", true)
+
+		n.App.Share.Leave()
+		turn(other.Resume, false)
+		check("resumed elsewhere while away", true)
+		next := control.New()
+		next.Restore(n.App.Context())
+		new(control.Share{Group: "g"}).Join(control.NewApp(n.App.Context(), next, nil))
+		if next.Switch.Halted() {
+			t.Error("the next process with the group is halted")
+		}
+		next.BeginExit()
+		n.Ctl.BeginExit()
+		time.Sleep(time.Minute) // Caddy's storage is slow to notice that a lock has been released
+	})
+}
+
+// A patch is one of the experiment as another node has just put it.
+func TestPatchOfGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := testnode.Start(t, testnode.Shop, `{"share": {"group": "g", "interval": "1h"}}`)
+		synctest.Wait() // it has looked
+		storage := n.App.Context().Storage()
+		sw := experiments.NewSwitch(t.Context())
+		other := experiments.NewGroup("g", sw, experiments.NewStore(sw, n.Ctl.LoadExperiment, n.Ctl.Places)).Member(storage, zap.NewNop())
+		for _, status := range []int{551, 552} { // a new one, and another in its place
+			data := fmt.Sprintf(`{"points": ["*"], "faults": [{"fault": "respond", "status_code": %d}]}`, status)
+			e, err := experiments.Parse("tea", []byte(data))
+			if err == nil {
+				_, _, err = other.Put(e, []byte(data), nil)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.Want(200, "PATCH", "/experiments/tea", `{"ttl": "1m"}`, fmt.Sprint(`"status_code": `, status))
+		}
+		n.Want(404, "PATCH", "/experiments/none", `{}`, "no experiment 'none'")
+		if err := storage.Store(t.Context(), "fault/g.json", []byte("no JSON")); err != nil {
+			t.Fatal(err)
+		}
+		n.Want(503, "PATCH", "/experiments/none", `{}`, "the shared storage cannot be used: fault/g.json is corrupt")
+		n.App.Share.Leave()
+		n.Ctl.BeginExit()
+		time.Sleep(time.Minute) // Caddy's storage is slow to notice that a lock has been released
+	})
+}
+
+// A halt that this Caddy alone has been given while it was not in the group stays
+// when it joins the group again, whatever the group was when it left.
+func TestSwitchWhenJoiningAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := testnode.Start(t, testnode.Shop, "")
+		storage := n.App.Context().Storage()
+		sw := experiments.NewSwitch(t.Context())
+		other := experiments.NewGroup("g", sw, experiments.NewStore(sw, nil, n.Ctl.Places)).Member(storage, zap.NewNop())
+		if err := other.Halt(control.NewState(true, "api")); err != nil {
+			t.Fatal(err)
+		}
+		n.Ctl.Group("g").Member(storage, zap.NewNop()).Sync(t.Context())
+		if !n.Ctl.Switch.Halted() {
+			t.Fatal("not halted with the group")
+		}
+		if err := other.Resume(control.NewState(false, "api")); err != nil {
+			t.Fatal(err)
+		}
+		n.Want(200, "POST", "/resume", "", "")
+		n.Want(200, "POST", "/halt", "", "")
+		n.Ctl.Group("g").Member(storage, zap.NewNop()).Sync(t.Context())
+		if !n.Ctl.Switch.Halted() {
+			t.Error("the group has taken a halt back that was not its own")
+		}
+		time.Sleep(time.Minute) // Caddy's storage is slow to notice that a lock has been released
+	})
+}
+
+// The switch is kept for the next process, as it was last.
+func TestSwitchIsKept(t *testing.T) {
+	n := testnode.Start(t, testnode.Shop, "")
+	for _, turn := range []string{"halt", "resume", "halt"} {
+		n.Want(200, "POST", "/"+turn, "", "")
+		next := control.New()
+		next.Restore(n.App.Context())
+		if got, want := next.Switch.Halted(), turn == "halt"; got != want {
+			t.Errorf("after %s the next process is halted: %v", turn, got)
+		}
+		next.BeginExit()
+	}
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() { n.Do("POST", []string{"/halt", "/resume"}[i%2], "") })
+	}
+	wg.Wait()
+	next := control.New()
+	next.Restore(n.App.Context())
+	if got, want := next.Switch.Halted(), n.Ctl.Switch.Halted(); got != want {
+		t.Errorf("after turns at once the next process is halted: %v, this one: %v", got, want)
+	}
+	next.BeginExit()
+}
+
+// A group may be called as what the switch is kept by, and its object stays.
+func TestSwitchOfGroupSwitch(t *testing.T) {
+	n := testnode.Start(t, testnode.Shop, `{"share": {"group": "switch"}}`)
+	for _, turn := range []string{"halt", "resume"} {
+		n.Want(200, "POST", "/"+turn, "", "")
+		data, err := n.App.Context().Storage().Load(t.Context(), "fault/switch.json")
+		if err != nil || !strings.Contains(string(data), `"experiments"`) {
+			t.Errorf("after %s the group's object is %s, %v", turn, data, err)
+		}
+	}
+	keys, err := n.App.Context().Storage().List(t.Context(), "fault", true)
+	if err != nil || !slices.Contains(keys, "fault/switch.json") {
+		t.Errorf("the storage has %q, %v", keys, err)
+	}
+	if state := n.Ctl.Shared().State(); state.Error != "" {
+		t.Errorf("out of step: %s", state.Error)
+	}
+}
+
+// Caddys that use the same storage have a switch each, by their data directory,
+// or by their host where that cannot be used.
+func TestSwitchIsOfThisCaddy(t *testing.T) {
+	n := testnode.Start(t, testnode.Shop, "")
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dirs := []string{t.TempDir(), t.TempDir(), file}
+	halted := func(dir string) bool {
+		t.Setenv("XDG_DATA_HOME", dir)
+		next := control.New()
+		defer next.BeginExit()
+		next.Restore(n.App.Context())
+		return next.Switch.Halted()
+	}
+	for i, dir := range dirs {
+		t.Setenv("XDG_DATA_HOME", dir)
+		n.Want(200, "POST", "/halt", "", "")
+		for j, other := range dirs {
+			if got := halted(other); got != (i == j) {
+				t.Errorf("halted with data directory %d, the next process with %d is halted: %v", i, j, got)
+			}
+		}
+		t.Setenv("XDG_DATA_HOME", dir)
+		n.Want(200, "POST", "/resume", "", "")
+		if halted(dir) {
+			t.Errorf("resumed with data directory %d, the next process is halted", i)
+		}
+	}
+}

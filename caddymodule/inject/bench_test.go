@@ -1,0 +1,98 @@
+package inject
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
+)
+
+// BenchmarkHandler is what a point costs a request that passes it, and what a
+// hit costs, without a server round it.
+func BenchmarkHandler(b *testing.B) {
+	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
+	for _, bench := range []struct{ name, config string }{
+		{"armed", `{}`},
+		{"path_missed", mail},
+		{"header_missed", `{"rules": [{"match": [{"header": {"X-A": ["1"]}}], "faults": [{"fault": "close"}]}]}`},
+		{"draw_missed", `{"rules": [{"percent": 0, "faults": [{"fault": "close"}]}]}`},
+		{"respond", `{"rules": [{"faults": [{"fault": "respond", "status_code": 551}]}]}`},
+		{"respond_on_response", onResponse(respond551)},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			h := load(b, bench.config, "")
+			w := &testkit.Discard{Fields: make(http.Header)}
+			once, again := testkit.Request(http.MethodGet, "/other", w), new(http.Request)
+			b.ReportAllocs()
+			for b.Loop() {
+				*again = *once
+				asNew(w, again)
+				if err := h.ServeHTTP(w, again, next); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	b.Run("caddy_respond", func(b *testing.B) {
+		ctx, err := caddy.ProvisionContext(&caddy.Config{Admin: &caddy.AdminConfig{Disabled: true}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		mod, err := ctx.LoadModuleByID("http.handlers.static_response", []byte(`{"status_code": 551, "headers": {"Content-Type": ["application/json"]}, "body": "{\"error\": \"server_error\", \"message\": \"User Not Local\"}"}`))
+		if err != nil {
+			b.Fatal(err)
+		}
+		h := mod.(caddyhttp.MiddlewareHandler)
+		w := &testkit.Discard{Fields: make(http.Header)}
+		r := testkit.Request(http.MethodGet, "/other", w)
+		b.ReportAllocs()
+		for b.Loop() {
+			asNew(w, r)
+			if err := h.ServeHTTP(w, r, next); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkKinds is what each kind costs a request that it hits, by the first
+// sample of its golden file and without its waits, which have ended.
+func BenchmarkKinds(b *testing.B) {
+	b.Chdir("..")
+	ended := make(chan struct{})
+	close(ended)
+	for _, kind := range faults.Kinds() {
+		b.Run(kind, func(b *testing.B) {
+			fault := loadFault(b, kind, samplesOf(b, kind)[0])
+			w := &testkit.Discard{Fields: make(http.Header)}
+			r := testkit.Request(http.MethodGet, "/", w)
+			r = r.WithContext(faults.WithHit(r.Context(), &faults.Hit{N: 1, U: 0.5, Start: time.Now(), Ended: ended}))
+			serve := func() {
+				defer func() {
+					if p := recover(); p != nil && p != http.ErrAbortHandler {
+						b.Fatal(p)
+					}
+				}()
+				_ = fault.ServeHTTP(w, r, caddyhttp.HandlerFunc(testkit.Upstream))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				clear(w.Fields)
+				serve()
+			}
+		})
+	}
+}
+
+// asNew takes back what a hit has left in the request and the reply, or each one
+// would add to the last.
+func asNew(w *testkit.Discard, r *http.Request) {
+	clear(w.Fields)
+	r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Delete(injectionKey)
+	*r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields) = caddyhttp.ExtraLogFields{}
+}

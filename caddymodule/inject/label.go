@@ -1,0 +1,232 @@
+package inject
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// label is what a hit of one rule is known by, everywhere: in the reply, the
+// log, the metrics. It is made once at load.
+type label struct {
+	point, rule, kind string
+	ruleValue         any // rule and kind as values of placeholders
+	kindValue         any
+	counts            metrics.Rule
+	passed            func(reason string)
+	delayed           func(time.Duration)
+	endAfter          time.Duration // the faults have to end by then; 0: not before the process does
+}
+
+// newLabel makes the label of a rule at a point.
+func newLabel(point string, rule *rules.Rule, counts metrics.Rule) *label {
+	l := &label{point: point, rule: rule.Name, kind: rule.KindNames(), counts: counts}
+	l.ruleValue, l.kindValue = l.rule, l.kind
+	l.passed = func(reason string) { metrics.PassedTotal.WithLabelValues(l.point, l.counts.Name, reason).Inc() }
+	l.delayed = func(wait time.Duration) {
+		metrics.DelaySeconds.WithLabelValues(l.point, l.counts.Name).Observe(wait.Seconds())
+	}
+	return l
+}
+
+// PassedCounts returns how many requests a configured rule let pass, by reason.
+func PassedCounts(rule *rules.Rule) map[string]uint64 { return rule.Tag.(*label).counts.PassedCounts() }
+
+// experimentLabel is the label of an experiment at this point.
+func (in *injector) experimentLabel(live *experiments.Live) *label {
+	point := in.place.Point
+	if known, ok := live.Labels.Load(point); ok {
+		return known.(*label)
+	}
+	fresh := newLabel(point, &live.Rule, in.ctl.Series.Rule(point, live))
+	known, _ := live.Labels.LoadOrStore(point, fresh)
+	return known.(*label)
+}
+
+func (l *label) zapFields() []zap.Field {
+	return []zap.Field{zap.String("point", l.point), zap.String("rule", l.rule), zap.String("kind", l.kind)}
+}
+
+// injection is one hit: everything that is kept of it, in one piece of memory.
+type injection struct {
+	faults.Hit
+	*label
+	id       experiments.ID
+	disclose [1]string
+	before   *injection // at another point, for the same request
+	first    hitLog     // of the first hit: the access log's view of all
+	log      *hitLog
+
+	upstream int // status of the reply on which the rule fired
+	began    time.Time
+	record   *experiments.Record
+}
+
+// String is the ID of the hit, written out only when somebody wants to read it.
+func (inj *injection) String() string { return inj.id.String() }
+
+// newInjection tells everybody but the client of a hit and returns it, with the
+// request that takes it to the faults, if they ask for it. They count from start,
+// which is not cheap to find, and have to end with ended.
+func (in *injector) newInjection(r *http.Request, d *rules.Decision, start func(context.Context) time.Time, ended <-chan struct{}) (*injection, *http.Request) {
+	l := in.labelOf(d.Rule)
+	inj := &injection{
+		Hit: faults.Hit{
+			N: d.N, U: d.U,
+			Ended: ended, Removed: d.Rule.Removed(), Passed: l.passed, Delayed: l.delayed,
+		},
+		label:    l,
+		id:       experiments.ID(rand.Uint64()), //nolint:gosec // to tell hits apart, not to keep a secret
+		disclose: [1]string{l.rule},
+		upstream: d.Status,
+	}
+	l.counts.Injected.Inc()
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		if in.logged {
+			inj.before = lastInjection(repl)
+			inj.addToLog(r.Context())
+		}
+		repl.Set("http.fault.rule", l.ruleValue)
+		repl.Set("http.fault.kind", l.kindValue)
+		repl.Set(injectionKey, inj)
+	}
+	span := trace.SpanFromContext(r.Context())
+	inj.addToTrace(span)
+	in.enter(r, inj, span.SpanContext())
+	if in.logger.Core().Enabled(zapcore.DebugLevel) {
+		in.debug("injected a fault", r, l, inj)
+	}
+	if d.Rule.Faults.Fixed() {
+		return inj, r
+	}
+	inj.Start = start(r.Context())
+	return inj, r.WithContext(faults.WithHit(r.Context(), &inj.Hit))
+}
+
+// discloseIn tells the client of the hit, by a header field of this name; "" for
+// none.
+func (inj *injection) discloseIn(header http.Header, name string) {
+	switch {
+	case name == "":
+	case header[name] == nil:
+		header[name] = inj.disclose[:]
+	default:
+		header.Add(name, inj.rule)
+	}
+}
+
+// injectionKey is the placeholder of the ID, by which the next point that hits
+// the request finds the hit before. (The request's variables would not do: in
+// phase response a goroutine of the transport may be reading them.)
+const injectionKey = "http.fault.id"
+
+func lastInjection(repl *caddy.Replacer) *injection {
+	value, _ := repl.Get(injectionKey)
+	last, _ := value.(*injection)
+	return last
+}
+
+// hitLog is the fields of the access log, written out when there is a line to
+// write. Hits at several points stand in the order they came, with commas
+// between.
+type hitLog struct{ last *injection }
+
+// addToLog makes the hit part of the request's line in the access log.
+func (inj *injection) addToLog(ctx context.Context) {
+	if inj.before != nil {
+		inj.log = inj.before.log
+		inj.log.last = inj
+		return
+	}
+	inj.log = &inj.first
+	inj.log.last = inj
+	if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+		extra.Add(zap.Inline(inj.log))
+	}
+}
+
+// MarshalLogObject adds the fields to a line.
+func (l *hitLog) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("fault_rule", l.last.join(func(i *injection) string { return i.rule }))
+	enc.AddString("fault_kind", l.last.join(func(i *injection) string { return i.kind }))
+	enc.AddString("fault_id", l.last.join((*injection).String))
+	return nil
+}
+
+// join is a field of this hit behind those of the hits before.
+func (inj *injection) join(field func(*injection) string) string {
+	if inj.before == nil {
+		return field(inj)
+	}
+	return inj.before.join(field) + "," + field(inj)
+}
+
+// startTime is when the request came.
+func startTime(ctx context.Context) time.Time {
+	if start, ok := caddyhttp.GetVar(ctx, "start_time").(time.Time); ok {
+		return start
+	}
+	return time.Now()
+}
+
+// debug tells of a hit, or of one that would have been. It is a function of its
+// own for the sake of the stack: that of a request that waits is nearly full.
+func (in *injector) debug(message string, r *http.Request, l *label, inj *injection) {
+	if c := in.logger.Check(zapcore.DebugLevel, message); c != nil {
+		fields := append(l.zapFields(), requestFields(r)...)
+		if inj != nil {
+			fields = append(fields, zap.Stringer("id", inj))
+		}
+		c.Write(fields...)
+	}
+}
+
+// requestFields are a request in a debug line.
+func requestFields(r *http.Request) []zap.Field {
+	return []zap.Field{zap.String("method", r.Method), zap.String("host", r.Host), zap.String("uri", r.RequestURI)}
+}
+
+// clientIP is the address of the client as Caddy sees it, behind trusted proxies
+// too.
+func clientIP(r *http.Request) string {
+	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	return ip
+}
+
+// addToTrace makes the hit part of the request's span, which the directive
+// `tracing` begins.
+func (inj *injection) addToTrace(span trace.Span) {
+	if !span.IsRecording() {
+		return
+	}
+	span.SetAttributes(
+		attribute.String("fault.point", inj.point),
+		attribute.String("fault.rule", inj.rule),
+		attribute.String("fault.kind", inj.kind),
+		attribute.String("fault.id", inj.String()),
+	)
+}
+
+// traceID is the ID of the request's trace, empty if it has none.
+func traceID(span trace.SpanContext) string {
+	if span.HasTraceID() {
+		return span.TraceID().String()
+	}
+	return ""
+}
+
+// Interface guards
+var _ zapcore.ObjectMarshaler = (*hitLog)(nil)

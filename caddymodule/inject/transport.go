@@ -1,0 +1,235 @@
+package inject
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+func init() {
+	caddy.RegisterModule(Transport{})
+}
+
+// Transport is an injection point between reverse_proxy and its upstreams: it
+// makes some of the attempts fail that another transport would make. Where
+// reverse_proxy tries again, each attempt is decided by itself, so that one can
+// see what the proxy does: its retries, its health checks, its error routes.
+//
+// Matchers see the request as it is sent. Placeholders are those of the client's
+// request; `{http.reverse_proxy.upstream.hostport}` tells the upstream. For an
+// attempt that is hit the access log and the placeholders say so, as they do for an
+// injection point in front of the proxy. The header field that says so stands in
+// replies; an attempt that fails has none.
+//
+// In phase response a rule fires on the reply of the upstream, which is dropped
+// if a fault replaces it. An attempt that fails by itself has no reply.
+type Transport struct {
+	rules.Point
+
+	// The transport that makes the attempts. Default: `http`.
+	TransportRaw json.RawMessage `json:"transport,omitempty" caddy:"namespace=http.reverse_proxy.transport inline_key=protocol"`
+
+	injector
+	inner    http.RoundTripper
+	within   bool                 // another one, which counts the errors of the upstream
+	executed func() executedTypes // found at the first hit: the routes come after their handlers
+}
+
+const (
+	transportNamespace = "http.reverse_proxy.transport"
+	defaultTransport   = "http"
+)
+
+// CaddyModule returns the Caddy module information.
+func (Transport) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  transportNamespace + ".fault",
+		New: func() caddy.Module { return new(Transport) },
+	}
+}
+
+// UnmarshalJSON reads the point and names what is null or a meaningless zero.
+func (t *Transport) UnmarshalJSON(data []byte) error {
+	type plain Transport
+	return strictjson.DecodeConfig(data, (*plain)(t))
+}
+
+// Provision loads the rules and the transport inside.
+func (t *Transport) Provision(ctx caddy.Context) error {
+	if t.Point.Name == "" {
+		t.Point.Name = rules.DefaultTransport
+	}
+	t.Place = faults.InTransport
+	srv, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	t.executed = sync.OnceValue(func() executedTypes { return findExecutedTypes(srv) })
+	if err := t.provisionPoint(ctx, &t.Point); err != nil {
+		return err
+	}
+	mod, err := t.loadInner(ctx)
+	if err != nil {
+		return fmt.Errorf("loading transport: %w", err)
+	}
+	t.inner = mod.(http.RoundTripper)
+	if further, ok := t.inner.(*Transport); ok {
+		further.within = true
+	}
+	return nil
+}
+
+func (t *Transport) loadInner(ctx caddy.Context) (any, error) {
+	if t.TransportRaw == nil {
+		return ctx.LoadModuleByID(transportNamespace+"."+defaultTransport, nil)
+	}
+	return ctx.LoadModule(t, "TransportRaw")
+}
+
+// RoundTrip injects the fault of the rule that fires, or makes the attempt as it
+// is, but without the fields of triggers.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	d := t.decide(r)
+	if fromClient(r) {
+		r = t.fields.Without(r)
+	}
+	resp, err := t.roundTrip(r, d)
+	if !t.within {
+		t.seeAttempt(r, resp, err)
+	}
+	return resp, err
+}
+
+// roundTrip makes the attempt as has been decided.
+func (t *Transport) roundTrip(r *http.Request, d rules.Decision) (*http.Response, error) {
+	switch {
+	case d.Rule != nil:
+		return t.inject(r, d, t.inner.RoundTrip, func() { closeBody(r) })
+	case d.Later != nil:
+		return t.decideOnReply(r, d.Later)
+	default:
+		return t.inner.RoundTrip(r)
+	}
+}
+
+// fromClient reports whether an attempt is for a client's request. An active
+// health check is known by having no variables.
+func fromClient(r *http.Request) bool {
+	_, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	return ok
+}
+
+// decide finds the rule that hits the attempt.
+func (t *Transport) decide(r *http.Request) rules.Decision {
+	if t.halted() {
+		return rules.Decision{}
+	}
+	if fromClient(r) {
+		return t.Decide(r, t.guests())
+	}
+	return t.DecideHealthCheck(healthCheckToMatch(r))
+}
+
+// healthCheckToMatch gives an active health check what matchers and keys look
+// for in the request of a client: variables, its placeholders and the upstream.
+func healthCheckToMatch(r *http.Request) *http.Request {
+	repl := caddy.NewReplacer()
+	if upstream, ok := reverseproxy.GetDialInfo(r.Context()); ok {
+		repl.Set("http.reverse_proxy.upstream.address", upstream.String())
+		repl.Set("http.reverse_proxy.upstream.hostport", upstream.Address)
+		repl.Set("http.reverse_proxy.upstream.host", upstream.Host)
+		repl.Set("http.reverse_proxy.upstream.port", upstream.Port)
+	}
+	return ToMatch(r, repl, nil)
+}
+
+// ToMatch makes a request that no server has taken one that matchers can look at.
+func ToMatch(r *http.Request, repl *caddy.Replacer, w http.ResponseWriter) *http.Request {
+	// Caddy's placeholder of the local address panics without one
+	ctx := context.WithValue(r.Context(), http.LocalAddrContextKey, new(net.UnixAddr))
+	return caddyhttp.PrepareRequest(r.WithContext(ctx), repl, w, new(caddyhttp.Server)) // placeholders ask it whether it ends
+}
+
+// decideOnReply makes the attempt and lets a rule of phase response fire on the
+// head of the reply.
+func (t *Transport) decideOnReply(r *http.Request, later *rules.Later) (*http.Response, error) {
+	resp, err := t.inner.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	d := later.Decide(resp.StatusCode, resp.Header)
+	d.Status = resp.StatusCode
+	if d.Rule == nil {
+		return resp, nil
+	}
+	r = r.WithContext(r.Context())
+	r.Body = nil // for the faults: the upstream has it
+	reply := func(*http.Request) (*http.Response, error) { return resp, nil }
+	return t.inject(r, d, reply, func() { _ = resp.Body.Close() })
+}
+
+// inject runs the faults of the rule that fires. When they do not ask for next,
+// drop lets go of what it would have used.
+func (t *Transport) inject(r *http.Request, d rules.Decision, next roundTripFunc, drop func()) (*http.Response, error) {
+	defer d.Release()
+	if !t.allow(r, &d) {
+		return next(r)
+	}
+	defer t.letGo()
+	ended, cancel := t.ended(d.Rule)
+	defer cancel()
+	inj, r := t.newInjection(r, &d, attemptTime, ended.Done())
+	defer t.finish(inj, 0)
+	replaced := false
+	resp, err := attempt(d.Rule.Faults, r, next, func() { replaced = true; drop() })
+	if err == nil {
+		if replaced {
+			t.executed().keepFrom(r, resp)
+		}
+		inj.discloseIn(resp.Header, t.disclose)
+	}
+	return resp, err
+}
+
+// attemptTime is when an attempt begins.
+func attemptTime(context.Context) time.Time { return time.Now() }
+
+// attempt runs a chain of faults with next behind it, or else drop.
+func attempt(chain faults.Chain, r *http.Request, next roundTripFunc, drop func()) (*http.Response, error) {
+	asked := false
+	resp, err := chain.RoundTrip(r, roundTripFunc(func(r *http.Request) (*http.Response, error) {
+		asked = true
+		return next(r)
+	}))
+	if !asked {
+		drop()
+	}
+	return resp, err
+}
+
+type roundTripFunc func(*http.Request) (*http.Response, error)
+
+func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// closeBody does what each transport has to do, also when it makes no attempt.
+func closeBody(r *http.Request) {
+	if r.Body != nil {
+		_ = r.Body.Close()
+	}
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner  = (*Transport)(nil)
+	_ caddy.CleanerUpper = (*Transport)(nil)
+	_ http.RoundTripper  = (*Transport)(nil)
+)

@@ -1,0 +1,124 @@
+package inject
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+	"github.com/caddyfault/caddyfault/caddymodule/trigger"
+)
+
+// provisionTriggers prepares the triggers of the point. One that everybody may
+// use on every request is worth a warning.
+func (h *Handler) provisionTriggers(ctx caddy.Context) error {
+	for i, t := range h.Triggers {
+		if t == nil {
+			return fmt.Errorf("trigger %d is null", i+1)
+		}
+		if slices.ContainsFunc(h.Triggers[:i], t.SamePlace) {
+			return fmt.Errorf("trigger %s already specified", t.Source)
+		}
+		if err := t.Provision(ctx, &h.Point, h.tagTriggered); err != nil {
+			return err
+		}
+		if t.Key == "" && !h.Limited() {
+			h.logger.Warn("a trigger without key at a point without matcher: every client can inject faults into its requests",
+				zap.String("point", h.Point.Name), zap.String("trigger", t.Source))
+		}
+	}
+	h.fields.Join(h.Triggers)
+	return nil
+}
+
+// obey decides on what the request asks for by t. It reports whether that is
+// the whole decision: a trigger that is refused or whose draw misses leaves the
+// request to the rules.
+func (h *Handler) obey(t *trigger.Trigger, r *http.Request) (d rules.Decision, done bool) {
+	asked, err := t.Ask(r, h.fields)
+	switch {
+	case err != nil:
+		metrics.PassedTotal.WithLabelValues(h.Point.Name, trigger.RuleName, "trigger_refused").Inc()
+		if c := h.logger.Check(zapcore.DebugLevel, "refused a trigger"); c != nil {
+			c.Write(append(requestFields(r), zap.String("point", h.Point.Name), zap.String("trigger", t.Source), zap.Error(err))...)
+		}
+		return d, false
+	case asked == nil:
+		return d, false
+	case asked.Pass:
+		return d, true
+	}
+	d = h.DecideBrought(r, asked.Rule)
+	return d, d.Rule != nil || d.Later != nil
+}
+
+// tagTriggered returns the label of a rule that a trigger of the point makes.
+func (h *Handler) tagTriggered(rule *rules.Rule, endAfter time.Duration) any {
+	l := newLabel(h.Point.Name, rule, metrics.NewRule(h.Point.Name, trigger.RuleName, triggerKind(rule)))
+	l.endAfter = endAfter
+	return l
+}
+
+// triggerKind is the kind of a triggered rule in metrics, where a client must
+// not make new series at will.
+func triggerKind(rule *rules.Rule) string {
+	if len(rule.Faults) == 1 {
+		return rule.KindNames()
+	}
+	return "several"
+}
+
+// parseTrigger parses a trigger of the point.
+func (h *Handler) parseTrigger(d *caddyfile.Dispenser) error {
+	start := *d
+	t, err := trigger.Parse(d)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(h.Triggers, t.SamePlace) {
+		return start.Errf("trigger %s already specified", t.Source)
+	}
+	h.Triggers = append(h.Triggers, t)
+	return nil
+}
+
+// TriggersOf returns the triggers of a point, which a transport has none of.
+func TriggersOf(p *rules.Point) []*trigger.Trigger {
+	if h, ok := p.Tag.(*Handler); ok {
+		return h.Triggers
+	}
+	return nil
+}
+
+// ExplainTriggers explains the triggers of a point, if it has any.
+func ExplainTriggers(p *rules.Point, r *http.Request) []rules.Verdict {
+	if h, ok := p.Tag.(*Handler); ok {
+		return h.explainTriggers(r)
+	}
+	return nil
+}
+
+// explainTriggers tells for each trigger of the point that r has what would
+// become of it, with no draw and no count. It takes out what ask takes out.
+func (h *Handler) explainTriggers(r *http.Request) []rules.Verdict {
+	var verdicts []rules.Verdict
+	for _, t := range h.Triggers {
+		if !t.MayAsk(r, true) {
+			continue
+		}
+		if h.Excludes(r) {
+			return nil
+		}
+		if v, ok := t.Explain(r, &h.Point); ok {
+			verdicts = append(verdicts, v)
+		}
+	}
+	return verdicts
+}
