@@ -1,0 +1,254 @@
+package caddymodule
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/caddyfault/caddyfault/"
+
+// arrow says what a folder's package may import of this module; of the others
+// it may import anything but with stdlibOnly.
+type arrow struct {
+	folder     string
+	mayImport  []string
+	stdlibOnly bool
+}
+
+// arrows is the plan of the house, from the plug board down. No arrow runs up.
+var arrows = []arrow{
+	{folder: "cmd/build"},
+	{folder: "cmd/caddy", mayImport: []string{"caddymodule"}},
+	{folder: "caddymodule", mayImport: []string{
+		"caddymodule/api", "caddymodule/command", "caddymodule/console", "caddymodule/control", "caddymodule/inject", "caddymodule/kinds", "caddymodule/wire",
+	}},
+	{folder: "caddymodule/command", mayImport: []string{
+		"caddymodule/api", "caddymodule/trigger", "caddymodule/internal/grammar",
+		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults",
+	}},
+	{folder: "caddymodule/console", mayImport: []string{"caddymodule/api", "caddymodule/control", "caddymodule/internal/args"}},
+	{folder: "caddymodule/api", mayImport: []string{
+		"caddymodule/inject", "caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar",
+		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
+		"caddymodule/internal/mergepatch", "caddymodule/internal/strictjson", "caddymodule/internal/text",
+	}},
+	{folder: "caddymodule/inject", mayImport: []string{
+		"caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",
+		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
+		"caddymodule/internal/strictjson", "caddymodule/internal/text",
+	}},
+	{folder: "caddymodule/control", mayImport: []string{
+		"caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",
+		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults",
+		"caddymodule/internal/args", "caddymodule/internal/strictjson", "caddymodule/internal/text",
+	}},
+	{folder: "caddymodule/trigger", mayImport: []string{
+		"caddymodule/internal/grammar", "caddymodule/rules", "caddymodule/faults", "caddymodule/internal/text",
+	}},
+	{folder: "caddymodule/internal/grammar", mayImport: []string{
+		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/status", "caddymodule/internal/args",
+	}},
+	{folder: "caddymodule/internal/metrics", mayImport: []string{"caddymodule/experiments", "caddymodule/rules"}},
+	{folder: "caddymodule/experiments", mayImport: []string{"caddymodule/rules", "caddymodule/faults", "caddymodule/internal/strictjson"}},
+	{folder: "caddymodule/rules", mayImport: []string{"caddymodule/faults", "caddymodule/internal/text"}},
+	{folder: "caddymodule/kinds", mayImport: []string{
+		"caddymodule/faults", "caddymodule/wire", "caddymodule/status",
+		"caddymodule/internal/args", "caddymodule/internal/mergepatch", "caddymodule/internal/text",
+	}},
+	{folder: "caddymodule/faults"},
+	{folder: "caddymodule/wire"},
+	{folder: "caddymodule/status", stdlibOnly: true},
+	{folder: "caddymodule/internal/args"},
+	{folder: "caddymodule/internal/mergepatch", stdlibOnly: true},
+	{folder: "caddymodule/internal/strictjson"},
+	{folder: "caddymodule/internal/text"},
+
+	// of tests only
+	{folder: "caddymodule/internal/leak"},
+	{folder: "caddymodule/internal/testkit", mayImport: []string{
+		"caddymodule/control", "caddymodule/experiments", "caddymodule/kinds", "caddymodule/internal/metrics",
+	}},
+	{folder: "caddymodule/internal/testnode", mayImport: []string{
+		"caddymodule/api", "caddymodule/control", "caddymodule/experiments", "caddymodule/inject", "caddymodule/internal/testkit",
+	}},
+	{folder: "caddymodule/e2e"},
+}
+
+// onlyTests are packages that nothing but tests may import, and plugBoard is the
+// only one besides them that may import the kinds of fault.
+var (
+	onlyTests = []string{"caddymodule/internal/leak", "caddymodule/internal/testkit", "caddymodule/internal/testnode"}
+	plugBoard = "caddymodule"
+	allKinds  = "caddymodule/kinds"
+)
+
+// TestImports holds the arrows between the packages.
+func TestImports(t *testing.T) {
+	for folder, imports := range importsByFolder(t, "..") {
+		i := slices.IndexFunc(arrows, func(a arrow) bool { return a.folder == folder })
+		if i < 0 {
+			t.Errorf("folder %s has Go files and no place among the arrows", folder)
+			continue
+		}
+		isTest := slices.Contains(onlyTests, folder)
+		for _, path := range imports {
+			own, isOwn := strings.CutPrefix(path, module)
+			standard := !strings.Contains(strings.Split(path, "/")[0], ".")
+			switch {
+			case isOwn && !slices.Contains(arrows[i].mayImport, own):
+				t.Errorf("%s must not import %s", folder, own)
+			case isOwn && slices.Contains(onlyTests, own) && !isTest:
+				t.Errorf("%s must not import %s, which is for tests", folder, own)
+			case own == allKinds && folder != plugBoard && !isTest:
+				t.Errorf("%s must not import the kinds of fault: only %s does", folder, plugBoard)
+			case !isOwn && !standard && arrows[i].stdlibOnly:
+				t.Errorf("%s imports %s, want the standard library only", folder, path)
+			}
+		}
+	}
+}
+
+// TestArrowsRunDown holds the order of the table: a package imports only what
+// stands below it.
+func TestArrowsRunDown(t *testing.T) {
+	floor := make(map[string]int)
+	for i, a := range arrows {
+		floor[a.folder] = i
+	}
+	for _, a := range arrows {
+		for _, own := range a.mayImport {
+			at, ok := floor[own]
+			if !ok {
+				t.Errorf("%s may import %s, which is no package", a.folder, own)
+			}
+			if at < floor[a.folder] && !slices.Contains(onlyTests, a.folder) {
+				t.Errorf("%s stands below %s and may import it", a.folder, own)
+			}
+		}
+	}
+}
+
+// The sizes of what a reader has to take in at once, in lines. Of functions the
+// comment does not count.
+const (
+	maxFile, medianFile = 350, 140
+	maxFunc, p90Func    = 60, 25
+	minTested           = 1.2 // lines of tests for each line of code
+)
+
+// TestSizes holds files and functions to a size that can be read.
+func TestSizes(t *testing.T) {
+	var files, funcs []int
+	code, tests := 0, 0
+	walkGo(t, "..", func(path, folder string) {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Count(string(content), "\n")
+		if strings.HasSuffix(path, "_test.go") || slices.Contains(onlyTests, folder) {
+			tests += lines
+			return
+		}
+		code += lines
+		files = append(files, lines)
+		if lines > maxFile {
+			t.Errorf("%s has %d lines, want %d at most", path, lines, maxFile)
+		}
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, path, content, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range file.Decls {
+			if fn, ok := decl.(*ast.FuncDecl); ok {
+				lines := fset.Position(fn.End()).Line - fset.Position(fn.Pos()).Line + 1
+				funcs = append(funcs, lines)
+				if lines > maxFunc {
+					t.Errorf("%s: %s has %d lines, want %d at most", path, fn.Name.Name, lines, maxFunc)
+				}
+			}
+		}
+	})
+	slices.Sort(files)
+	slices.Sort(funcs)
+	if got := files[len(files)/2]; got > medianFile {
+		t.Errorf("the median file has %d lines, want %d at most", got, medianFile)
+	}
+	if got := funcs[len(funcs)*9/10]; got > p90Func {
+		t.Errorf("one function in ten has more than %d lines, want %d", got, p90Func)
+	}
+	if got := float64(tests) / float64(code); got < minTested {
+		t.Errorf("%.2f lines of tests for each line of code, want %v or more", got, minTested)
+	}
+}
+
+// The root is a plug board: a manual and the list of what it plugs in.
+func TestPlugBoard(t *testing.T) {
+	var found []string
+	walkGo(t, "..", func(path, folder string) {
+		if folder == plugBoard && !strings.HasSuffix(path, "_test.go") {
+			found = append(found, filepath.Base(path))
+		}
+	})
+	if want := []string{"doc.go", "modules.go"}; !slices.Equal(found, want) {
+		t.Errorf("the root package has %q, want %q", found, want)
+	}
+}
+
+// importsByFolder are what the Go files below root import, tests left out.
+func importsByFolder(t *testing.T, root string) map[string][]string {
+	t.Helper()
+	found := make(map[string][]string)
+	walkGo(t, root, func(path, folder string) {
+		if strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[folder] = append(found[folder], "")[:len(found[folder])]
+		for _, spec := range file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found[folder] = append(found[folder], imported)
+		}
+	})
+	return found
+}
+
+// walkGo calls visit with each Go file below root, and its folder as the arrows
+// name it.
+func walkGo(t *testing.T, root string, visit func(path, folder string)) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && path != root {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") {
+			return nil
+		}
+		folder, err := filepath.Rel(root, filepath.Dir(path))
+		if err == nil {
+			visit(path, filepath.ToSlash(folder))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
