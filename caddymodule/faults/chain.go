@@ -15,25 +15,26 @@ import (
 // Chain is the faults of one rule, run in the order written.
 type Chain []Fault
 
-// ServeHTTP runs the chain and calls next behind its last fault.
-func (c Chain) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+// Inject runs the chain and calls next after its last fault.
+func (c Chain) Inject(hit *Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if len(c) == 0 {
 		return next.ServeHTTP(w, r)
 	}
 	if len(c) > 1 {
-		next = link{c[1:], next}
+		next = link{hit, c[1:], next}
 	}
-	return c[0].ServeHTTP(w, r, next)
+	return c[0].Inject(hit, w, r, next)
 }
 
 // link is the rest of a chain as the next handler of a fault.
 type link struct {
+	hit  *Hit
 	rest Chain
 	next caddyhttp.Handler
 }
 
 func (l link) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
-	return l.rest.ServeHTTP(w, r, l.next)
+	return l.rest.Inject(l.hit, w, r, l.next)
 }
 
 // AfterChain is what the chain calls behind its last fault, found from what one
@@ -65,16 +66,6 @@ func (c Chain) Append(f Fault) (Chain, error) {
 // Ends reports whether the chain never calls next.
 func (c Chain) Ends() bool { return len(c) > 0 && Ends(c[len(c)-1]) }
 
-// Fixed reports whether no fault of the chain asks for its [Hit].
-func (c Chain) Fixed() bool {
-	for _, f := range c {
-		if fixed, ok := f.(Fixed); !ok || !fixed.Fixed() {
-			return false
-		}
-	}
-	return true
-}
-
 // Idle reports whether no fault of the chain does anything to this hit, as
 // [Idle] has it.
 func (c Chain) Idle(n uint64, u float64) (idle bool, behind float64) {
@@ -94,11 +85,10 @@ func (c Chain) Idle(n uint64, u float64) (idle bool, behind float64) {
 func NewChain(loaded any) (Chain, error) {
 	var chain Chain
 	for _, mod := range loaded.([]any) {
-		fault, ok := mod.(Fault)
-		if !ok {
-			return nil, fmt.Errorf("module %T is not a fault", mod)
+		fault, err := Of(mod)
+		if err != nil {
+			return nil, err
 		}
-		var err error
 		if chain, err = chain.Append(fault); err != nil {
 			return nil, err
 		}
@@ -118,11 +108,15 @@ type Draft struct {
 func (c *Draft) Unmarshal(d *caddyfile.Dispenser) error {
 	d.Next()
 	at := *d
-	fault, err := unmarshalFault(d)
+	parsed, err := unmarshalFault(d)
 	if err != nil {
 		return err
 	}
-	if v, ok := fault.(caddy.Validator); ok {
+	fault, err := Of(parsed)
+	if err != nil {
+		return at.WrapErr(err)
+	}
+	if v, ok := parsed.(caddy.Validator); ok {
 		if err := v.Validate(); err != nil {
 			return at.WrapErr(err)
 		}
@@ -130,25 +124,17 @@ func (c *Draft) Unmarshal(d *caddyfile.Dispenser) error {
 	if c.Faults, err = c.Faults.Append(fault); err != nil {
 		return at.WrapErr(err)
 	}
-	c.JSON = append(c.JSON, caddyconfig.JSONModuleObject(fault, "fault", Kind(fault), nil))
+	c.JSON = append(c.JSON, caddyconfig.JSONModuleObject(parsed, "fault", Kind(fault), nil))
 	return nil
 }
 
-func unmarshalFault(d *caddyfile.Dispenser) (Fault, error) {
+func unmarshalFault(d *caddyfile.Dispenser) (caddyfile.Unmarshaler, error) {
 	word := d.Val()
 	id := Namespace + "." + word
 	if _, err := caddy.GetModule(id); err != nil {
 		return nil, d.Errf("unrecognized word '%s': neither a setting nor a kind of fault; the kinds are %s", word, strings.Join(Kinds(), ", "))
 	}
-	unm, err := caddyfile.UnmarshalModule(d, id)
-	if err != nil {
-		return nil, err
-	}
-	fault, ok := unm.(Fault)
-	if !ok {
-		return nil, d.Errf("module %s is not a fault", id)
-	}
-	return fault, nil
+	return caddyfile.UnmarshalModule(d, id)
 }
 
 // Kinds are the names of all kinds of fault that this Caddy was built with.
@@ -163,6 +149,5 @@ func Kinds() []string {
 
 // Interface guards
 var (
-	_ caddyhttp.MiddlewareHandler = Chain(nil)
-	_ caddyhttp.Handler           = link{}
+	_ caddyhttp.Handler = link{}
 )

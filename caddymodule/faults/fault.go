@@ -3,10 +3,11 @@
 // other. It knows none of the kinds, which are in package kinds or in modules of
 // others.
 //
-// A kind is a Caddy module in the namespace http.faults and an ordinary
-// caddyhttp.MiddlewareHandler. It does its damage and calls next, or it ends the
-// request and does not. Package rules decides, once, when and to whom that
-// happens. Nobody asks a kind what it is.
+// A kind is a Caddy module in the namespace http.faults that is a [Fault]. It does
+// its damage and calls next, or it ends the request and does not. Package rules
+// decides, once, when and to whom that happens. Nobody asks a kind what it is. An
+// ordinary caddyhttp.MiddlewareHandler in that namespace is a kind, too, one that
+// asks for nothing.
 //
 // A kind that has a meaning for one attempt of a proxy is a [RoundTripper] as well.
 // One that needs a reply, or lets none through, is a [Replier]. One that a stranger
@@ -17,6 +18,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -39,7 +41,9 @@ const Namespace = "http.faults"
 // name the file and the line.
 type Fault interface {
 	caddy.Module
-	caddyhttp.MiddlewareHandler
+
+	// Inject does the damage. The hit is one request's; it is never nil.
+	Inject(hit *Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error
 }
 
 // Terminal is implemented by a kind that can end the request without calling
@@ -53,14 +57,6 @@ type Terminal interface {
 func Ends(f Fault) bool {
 	t, ok := f.(Terminal)
 	return ok && t.Terminal()
-}
-
-// Fixed is implemented by a kind that does the same whatever was decided, and so
-// never asks for its [Hit]. Handing that down costs a copy of the request, which
-// is then spared.
-type Fixed interface {
-	// Fixed reports whether the fault, as configured, asks for no Hit.
-	Fixed() bool
 }
 
 // Idle is implemented by a kind that may leave a request alone, which then is not
@@ -86,8 +82,8 @@ type Formed interface {
 // Kind is the word for f in a Caddyfile, in JSON and in metrics.
 func Kind(f Fault) string { return f.CaddyModule().ID.Name() }
 
-// Hit is what a kind may know of the decision that called it. One value comes
-// down with the request, see [HitFrom], but for kinds that are [Fixed].
+// Hit is what a kind may know of the decision that called it. The faults of a
+// chain get the same one, in turn.
 type Hit struct {
 	// N counts the hits of the rule; the first is 1.
 	N uint64
@@ -97,7 +93,7 @@ type Hit struct {
 	// the share, U is uniform.
 	U float64
 
-	// Start is when the request came.
+	// Start is when the request came, or in a transport when the attempt began.
 	Start time.Time
 
 	// Ended is closed when the fault must let go of what it holds: at a halt, at
@@ -188,19 +184,3 @@ func (h *Hit) Delay(ctx context.Context, d time.Duration) (waited time.Duration,
 
 // StatusClientClosed is the de facto status of a request whose client has left.
 const StatusClientClosed = 499
-
-type hitKey struct{}
-
-// WithHit returns a context that hands h down to the kinds.
-func WithHit(ctx context.Context, h *Hit) context.Context {
-	return context.WithValue(ctx, hitKey{}, h)
-}
-
-// HitFrom returns the decision that led to this fault. Without one, in a chain
-// built by hand, it is a first hit that never ends.
-func HitFrom(ctx context.Context) *Hit {
-	if h, ok := ctx.Value(hitKey{}).(*Hit); ok {
-		return h
-	}
-	return &Hit{N: 1, Start: time.Now()}
-}

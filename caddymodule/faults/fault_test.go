@@ -22,7 +22,7 @@ type step struct {
 
 func (step) CaddyModule() caddy.ModuleInfo { return caddy.ModuleInfo{ID: Namespace + ".step"} }
 
-func (s step) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+func (s step) Inject(_ *Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	*s.log = append(*s.log, s.name)
 	if s.stops {
 		return errors.New(s.name)
@@ -48,7 +48,7 @@ func TestChain(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			log = nil
-			err := tt.chain.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), caddyhttp.HandlerFunc(
+			err := tt.chain.Inject(new(Hit), httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), caddyhttp.HandlerFunc(
 				func(http.ResponseWriter, *http.Request) error {
 					log = append(log, "next")
 					return nil
@@ -73,16 +73,6 @@ func sprint(words []string) string {
 		s += word
 	}
 	return s + "]"
-}
-
-func TestHitFrom(t *testing.T) {
-	h := &Hit{N: 3, U: 0.5}
-	if got := HitFrom(WithHit(t.Context(), h)); got != h {
-		t.Errorf("got %+v, want %+v", got, h)
-	}
-	if got := HitFrom(t.Context()); got.N != 1 || got.Ended != nil {
-		t.Errorf("without a decision: got %+v, want a first hit that never ends", got)
-	}
 }
 
 func TestRandRepeats(t *testing.T) {

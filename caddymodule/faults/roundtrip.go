@@ -8,11 +8,11 @@ import (
 // RoundTripper is implemented by the kinds that have a meaning for one attempt
 // of a proxy at an upstream as well.
 type RoundTripper interface {
-	// RoundTrip does to an attempt what ServeHTTP does to a request. It keeps
-	// the promises of [Fault] and those of [http.RoundTripper], except that it
-	// does not close the body of a request that it has not handed to next:
-	// whoever runs the chain does.
-	RoundTrip(r *http.Request, next http.RoundTripper) (*http.Response, error)
+	// RoundTrip does to an attempt what Inject does to a request. It keeps the
+	// promises of [Fault] and those of [http.RoundTripper], except that it does
+	// not close the body of a request that it has not handed to next: whoever
+	// runs the chain does.
+	RoundTrip(hit *Hit, r *http.Request, next http.RoundTripper) (*http.Response, error)
 }
 
 // Place is where the faults of a rule run.
@@ -62,25 +62,26 @@ func (c Chain) CheckPlace(p Place) error {
 }
 
 // RoundTrip runs the chain, which [InTransport] has checked, and calls next
-// behind its last fault.
-func (c Chain) RoundTrip(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+// after its last fault.
+func (c Chain) RoundTrip(hit *Hit, r *http.Request, next http.RoundTripper) (*http.Response, error) {
 	if len(c) == 0 {
 		return next.RoundTrip(r)
 	}
 	if len(c) > 1 {
-		next = attemptLink{c[1:], next}
+		next = attemptLink{hit, c[1:], next}
 	}
-	return c[0].(RoundTripper).RoundTrip(r, next)
+	return c[0].(RoundTripper).RoundTrip(hit, r, next)
 }
 
 // attemptLink is the rest of a chain as the next transport of a fault.
 type attemptLink struct {
+	hit  *Hit
 	rest Chain
 	next http.RoundTripper
 }
 
 func (l attemptLink) RoundTrip(r *http.Request) (*http.Response, error) {
-	return l.rest.RoundTrip(r, l.next)
+	return l.rest.RoundTrip(l.hit, r, l.next)
 }
 
 // AfterAttempt is what the chain calls behind its last fault, as behindChain

@@ -103,7 +103,7 @@ func upstreamReply() *http.Response {
 
 func (a *attemptTrial) run(ctx context.Context) *attemptTrial {
 	r := httptest.NewRequest(http.MethodPost, "/", a.sent)
-	r = r.WithContext(faults.WithHit(ctx, a.hit))
+	r = r.WithContext(ctx)
 	ask := func(r *http.Request) (*http.Response, error) {
 		a.nexts++
 		closeBody(r)
@@ -115,7 +115,7 @@ func (a *attemptTrial) run(ctx context.Context) *attemptTrial {
 		drop = func() { _ = a.reply.Body.Close() }
 	}
 	start := time.Now()
-	a.resp, a.err = attempt(faults.Chain{a.fault}, r, ask, drop)
+	a.resp, a.err = attempt(faults.Chain{a.fault}, a.hit, r, ask, drop)
 	a.took = time.Since(start)
 	return a
 }

@@ -71,18 +71,19 @@ func BenchmarkKinds(b *testing.B) {
 			fault := loadFault(b, kind, samplesOf(b, kind)[0])
 			w := &testkit.Discard{Fields: make(http.Header)}
 			r := testkit.Request(http.MethodGet, "/", w)
-			r = r.WithContext(faults.WithHit(r.Context(), &faults.Hit{N: 1, U: 0.5, Start: time.Now(), Ended: ended}))
+			hit := &faults.Hit{N: 1, U: 0.5, Start: time.Now(), Ended: ended}
 			serve := func() {
 				defer func() {
 					if p := recover(); p != nil && p != http.ErrAbortHandler {
 						b.Fatal(p)
 					}
 				}()
-				_ = fault.ServeHTTP(w, r, caddyhttp.HandlerFunc(testkit.Upstream))
+				_ = fault.Inject(hit, w, r, caddyhttp.HandlerFunc(testkit.Upstream))
 			}
 			b.ReportAllocs()
 			for b.Loop() {
 				clear(w.Fields)
+				hit.U = 0.5
 				serve()
 			}
 		})

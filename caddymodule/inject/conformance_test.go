@@ -212,13 +212,6 @@ func checkBehaviour(t *testing.T, fault faults.Fault, phase string) {
 			got.checkReply(t, fault)
 		})
 	})
-	if fixed, ok := fault.(faults.Fixed); ok && fixed.Fixed() {
-		t.Run("without a hit", func(t *testing.T) {
-			trial := newTrial(t, fault, phase)
-			trial.hit = nil // to look into it is to panic
-			trial.run(t.Context()).checkReply(t, fault)
-		})
-	}
 	t.Run("client leaves", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, leave := context.WithTimeout(t.Context(), time.Millisecond)
@@ -302,7 +295,6 @@ func (tr *trial) serve(ctx context.Context) {
 	r.ProtoMajor, r.ProtoMinor = 2, 0 // over HTTP/1 a fault may want the connection
 	w := &lateWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: tr.w}, trial: tr}
 	r = caddyhttp.PrepareRequest(r.WithContext(ctx), caddy.NewReplacer(), w, nil)
-	r = r.WithContext(faults.WithHit(r.Context(), tr.hit))
 	next := func(h caddyhttp.Handler) caddyhttp.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) error {
 			tr.nexts++
@@ -310,7 +302,7 @@ func (tr *trial) serve(ctx context.Context) {
 		}
 	}
 	if tr.phase == rules.PhaseRequest {
-		tr.err = tr.fault.ServeHTTP(w, r, next(caddyhttp.HandlerFunc(testkit.Upstream)))
+		tr.err = tr.fault.Inject(tr.hit, w, r, next(caddyhttp.HandlerFunc(testkit.Upstream)))
 		return
 	}
 	hw := &heldWriter{
@@ -318,7 +310,7 @@ func (tr *trial) serve(ctx context.Context) {
 		cancelUpstream:        func() {},
 		decide:                func(int) rules.Decision { return rules.Decision{Rule: new(rules.Rule)} },
 		inject: func(_ rules.Decision, reply caddyhttp.HandlerFunc) error {
-			return tr.fault.ServeHTTP(w, r, next(reply))
+			return tr.fault.Inject(tr.hit, w, r, next(reply))
 		},
 	}
 	tr.err = hw.serve(caddyhttp.HandlerFunc(testkit.Upstream), r)

@@ -78,7 +78,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d rules.Decision) (err error) {
 	switch {
 	case d.Rule != nil:
-		err = h.inject(w, r, behind(d.Rule.Faults, r, next), d)
+		err = h.inject(w, r, next, d)
 	case d.Later != nil:
 		err = h.hold(w, r, next, d.Later)
 	default:
@@ -118,10 +118,14 @@ func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	defer h.letGo()
 	ended, cancel := h.ended(d.Rule)
 	defer cancel()
-	inj, r := h.newInjection(r, &d, startTime, ended.Done())
+	inj := h.newInjection(r, &d, ended.Done())
 	inj.discloseIn(w.Header(), h.disclose)
 	defer func() { h.finish(inj, recordedSize(w)) }()
-	return d.Rule.Faults.ServeHTTP(w, r, next)
+	if d.Status == 0 { // in phase response next is the reply, and its request is a copy already
+		inj.original = original{r, next}
+		next = &inj.original
+	}
+	return d.Rule.Faults.Inject(&inj.Hit, w, r, next)
 }
 
 // recordedSize is the size of the reply's body where Caddy records it, for the

@@ -14,7 +14,6 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyfault/caddyfault/caddymodule/control"
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
@@ -279,11 +278,11 @@ func TestUpstreamErrorPasses(t *testing.T) {
 
 // What a kind lets pass unchanged is counted under its reason.
 func TestKindPassCounted(t *testing.T) {
-	h := load(t, `{"point": "kindpass", "rules": [{"faults": [{"fault": "delay", "duration": "1ns"}]}]}`, "")
+	h := load(t, `{"point": "kindpass", "rules": [{"faults": [{"fault": "truncate", "percent": 50}]}]}`, "")
 	testkit.Grows(t, metrics.PassedTotal.WithLabelValues("kindpass", "rule1", "no_length"), 1)
-	_, _, err := testkit.Get(t, h, "/", func(_ http.ResponseWriter, r *http.Request) error {
-		faults.HitFrom(r.Context()).Pass("no_length")
-		return nil
+	_, _, err := testkit.Get(t, h, "/", func(w http.ResponseWriter, _ *http.Request) error {
+		_, err := w.Write([]byte("of no declared length"))
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)

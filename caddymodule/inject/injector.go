@@ -159,13 +159,19 @@ func (in *injector) finish(inj *injection, size int) {
 // enter makes the entry of the journal for an injection.
 func (in *injector) enter(r *http.Request, inj *injection, span trace.SpanContext) {
 	inj.began = time.Now()
+	inj.Start = inj.began
+	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	if start, ok := vars["start_time"].(time.Time); ok {
+		inj.Start = start
+	}
+	client, _ := vars[caddyhttp.ClientIPVarKey].(string) // also for a client whose proxy is trusted
 	entry := &experiments.Entry{
 		Time:           inj.began,
 		ID:             inj.id,
 		Point:          inj.point,
 		Rule:           inj.rule,
 		Kind:           inj.kind,
-		Client:         clientIP(r),
+		Client:         client,
 		Trace:          traceID(span),
 		UpstreamStatus: inj.upstream,
 	}

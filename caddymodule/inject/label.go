@@ -64,6 +64,7 @@ func (l *label) zapFields() []zap.Field {
 type injection struct {
 	faults.Hit
 	*label
+	original original // what the faults call for next, in phase request
 	id       experiments.ID
 	disclose [1]string
 	before   *injection // at another point, for the same request
@@ -78,10 +79,9 @@ type injection struct {
 // String is the ID of the hit, written out only when somebody wants to read it.
 func (inj *injection) String() string { return inj.id.String() }
 
-// newInjection tells everybody but the client of a hit and returns it, with the
-// request that takes it to the faults, if they ask for it. They count from start,
-// which is not cheap to find, and have to end with ended.
-func (in *injector) newInjection(r *http.Request, d *rules.Decision, start func(context.Context) time.Time, ended <-chan struct{}) (*injection, *http.Request) {
+// newInjection tells everybody but the client of a hit and returns it. Its faults
+// have to end with ended.
+func (in *injector) newInjection(r *http.Request, d *rules.Decision, ended <-chan struct{}) *injection {
 	l := in.labelOf(d.Rule)
 	inj := &injection{
 		Hit: faults.Hit{
@@ -109,11 +109,7 @@ func (in *injector) newInjection(r *http.Request, d *rules.Decision, start func(
 	if in.logger.Core().Enabled(zapcore.DebugLevel) {
 		in.debug("injected a fault", r, l, inj)
 	}
-	if d.Rule.Faults.Fixed() {
-		return inj, r
-	}
-	inj.Start = start(r.Context())
-	return inj, r.WithContext(faults.WithHit(r.Context(), &inj.Hit))
+	return inj
 }
 
 // discloseIn tells the client of the hit, by a header field of this name; "" for
@@ -174,14 +170,6 @@ func (inj *injection) join(field func(*injection) string) string {
 	return inj.before.join(field) + "," + field(inj)
 }
 
-// startTime is when the request came.
-func startTime(ctx context.Context) time.Time {
-	if start, ok := caddyhttp.GetVar(ctx, "start_time").(time.Time); ok {
-		return start
-	}
-	return time.Now()
-}
-
 // debug tells of a hit, or of one that would have been. It is a function of its
 // own for the sake of the stack: that of a request that waits is nearly full.
 func (in *injector) debug(message string, r *http.Request, l *label, inj *injection) {
@@ -197,13 +185,6 @@ func (in *injector) debug(message string, r *http.Request, l *label, inj *inject
 // requestFields are a request in a debug line.
 func requestFields(r *http.Request) []zap.Field {
 	return []zap.Field{zap.String("method", r.Method), zap.String("host", r.Host), zap.String("uri", r.RequestURI)}
-}
-
-// clientIP is the address of the client as Caddy sees it, behind trusted proxies
-// too.
-func clientIP(r *http.Request) string {
-	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	return ip
 }
 
 // addToTrace makes the hit part of the request's span, which the directive

@@ -7,36 +7,31 @@ import (
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// original calls the next handler with the request that the directive was given, as
-// a copy of it has become on the way through the faults. Caddy's placeholders
+// original calls the next handler with the request that the directive was given,
+// as a copy of it has become on the way through the faults. Caddy's placeholders
 // `{http.request.*}` are those of the request itself: with a copy they would not
-// see what handlers behind the directive change, such as its method.
+// see what handlers after the directive change, such as its method.
 type original struct {
 	request *http.Request
 	next    caddyhttp.Handler
 }
 
-// behind is what the faults call for next.
-func behind(chain faults.Chain, r *http.Request, next caddyhttp.Handler) caddyhttp.Handler {
-	if chain.Fixed() && chain.Ends() {
-		return next // which is not called, or with r
+// ServeHTTP hands on what a fault may change for next: the context, the body and
+// the header.
+func (o *original) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
+	if r != o.request {
+		own := o.request.Header
+		defer swap(r.Context(), o.request, r.Body)()
+		defer func() { o.request.Header = own }()
+		o.request.Header = r.Header
 	}
-	return original{r, next}
+	return o.next.ServeHTTP(w, o.request)
 }
 
-func (i original) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
-	if r != i.request {
-		defer swap(r.Context(), i.request, r.Body)()
-	}
-	return i.next.ServeHTTP(w, i.request)
-}
-
-// swap gives r another context and body. The caller calls back to give it its
-// own: the request may go on to error routes.
+// swap gives r another context and body. The caller calls back to give r its own:
+// the request may go on to error routes.
 func swap(ctx context.Context, r *http.Request, body io.ReadCloser) (back func()) {
 	borrowed := &borrowedContext{Context: ctx, own: r.Context()}
 	own := r.Body
@@ -80,6 +75,6 @@ func (c *borrowedContext) Value(key any) any { return c.now().Value(key) }
 
 // Interface guards
 var (
-	_ caddyhttp.Handler = original{}
+	_ caddyhttp.Handler = (*original)(nil)
 	_ context.Context   = (*borrowedContext)(nil)
 )

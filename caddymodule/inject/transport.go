@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -187,10 +186,11 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, next roundTripFunc
 	defer t.letGo()
 	ended, cancel := t.ended(d.Rule)
 	defer cancel()
-	inj, r := t.newInjection(r, &d, attemptTime, ended.Done())
+	inj := t.newInjection(r, &d, ended.Done())
+	inj.Start = inj.began
 	defer t.finish(inj, 0)
 	replaced := false
-	resp, err := attempt(d.Rule.Faults, r, next, func() { replaced = true; drop() })
+	resp, err := attempt(d.Rule.Faults, &inj.Hit, r, next, func() { replaced = true; drop() })
 	if err == nil {
 		if replaced {
 			t.executed().keepFrom(r, resp)
@@ -200,13 +200,10 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, next roundTripFunc
 	return resp, err
 }
 
-// attemptTime is when an attempt begins.
-func attemptTime(context.Context) time.Time { return time.Now() }
-
 // attempt runs a chain of faults with next behind it, or else drop.
-func attempt(chain faults.Chain, r *http.Request, next roundTripFunc, drop func()) (*http.Response, error) {
+func attempt(chain faults.Chain, hit *faults.Hit, r *http.Request, next roundTripFunc, drop func()) (*http.Response, error) {
 	asked := false
-	resp, err := chain.RoundTrip(r, roundTripFunc(func(r *http.Request) (*http.Response, error) {
+	resp, err := chain.RoundTrip(hit, r, roundTripFunc(func(r *http.Request) (*http.Response, error) {
 		asked = true
 		return next(r)
 	}))

@@ -50,7 +50,7 @@ func TestFailSent(t *testing.T) {
 		body := strings.NewReader("body")
 		r := request(http.MethodPost)
 		r.Body = io.NopCloser(body)
-		_, err := tt.fault.RoundTrip(r, nil)
+		_, err := tt.fault.RoundTrip(hitOf(r), r, nil)
 		if !errors.Is(err, tt.want) || !strings.HasPrefix(err.Error(), "injected fault: ") {
 			t.Errorf("%T: got error %v, want %v", tt.fault, err, tt.want)
 		}
@@ -65,7 +65,7 @@ func TestFailSentClientGone(t *testing.T) {
 	gone := errors.New("gone")
 	r := request(http.MethodPost)
 	r.Body = io.NopCloser(failingReader{gone})
-	_, err := Close{}.RoundTrip(r, nil)
+	_, err := Close{}.RoundTrip(hitOf(r), r, nil)
 	if !errors.Is(err, gone) || strings.Contains(err.Error(), "injected") {
 		t.Errorf("got error %v, want %v", err, gone)
 	}
@@ -92,7 +92,7 @@ func TestBranchesInTransport(t *testing.T) {
 	}
 	for _, tt := range tests {
 		r := request(http.MethodGet)
-		_, err := tt.fault.RoundTrip(r.WithContext(faults.WithHit(r.Context(), &tt.hit)), pass)
+		_, err := tt.fault.RoundTrip(&tt.hit, r, pass)
 		if !errors.Is(err, tt.want) {
 			t.Errorf("%T, hit %+v: got error %v, want %v", tt.fault, tt.hit, err, tt.want)
 		}

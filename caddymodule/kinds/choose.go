@@ -134,16 +134,14 @@ func (f *Choose) Reply(next faults.Reply) (faults.Reply, error) {
 	return most, nil
 }
 
-// ServeHTTP runs the branch that the draw of the rule falls on.
-func (f *Choose) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	branch, r := f.take(r)
-	return branch.chain.ServeHTTP(w, r, next)
+// Inject runs the branch that the draw of the rule falls on.
+func (f *Choose) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return f.take(hit).Inject(hit, w, r, next)
 }
 
 // RoundTrip runs the branch that the draw of the rule falls on.
-func (f *Choose) RoundTrip(r *http.Request, next http.RoundTripper) (*http.Response, error) {
-	branch, r := f.take(r)
-	return branch.chain.RoundTrip(r, next)
+func (f *Choose) RoundTrip(hit *faults.Hit, r *http.Request, next http.RoundTripper) (*http.Response, error) {
+	return f.take(hit).RoundTrip(hit, r, next)
 }
 
 // CheckPlace asks all branches.
@@ -170,12 +168,12 @@ func (f *Choose) Idle(n uint64, u float64) (idle bool, behind float64) {
 	return true, faults.AnyDraw
 }
 
-// take finds the branch of this hit, and makes the request for it.
-func (f *Choose) take(r *http.Request) (*Branch, *http.Request) {
-	hit := *faults.HitFrom(r.Context())
-	branch, u := f.pick(hit.U)
-	hit.U = u // uniform again, for what the branch, or a choose behind this one, may have to choose
-	return branch, r.WithContext(faults.WithHit(r.Context(), &hit))
+// take finds the branch of this hit. The draw is uniform within it, for what the
+// branch, or another choose after this one, may have to choose.
+func (f *Choose) take(hit *faults.Hit) faults.Chain {
+	branch, within := f.pick(hit.U)
+	hit.U = within
+	return branch.chain
 }
 
 // pick finds the branch at a place in [0,1), and where that lies within the

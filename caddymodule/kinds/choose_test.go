@@ -38,7 +38,7 @@ func outcome(t testing.TB, f faults.Fault, hit faults.Hit) string {
 	t.Helper()
 	result := ""
 	r := request(http.MethodGet)
-	resp, err := runFault(t, f, r.WithContext(faults.WithHit(r.Context(), &hit)), func(http.ResponseWriter, *http.Request) error {
+	resp, err := runFault(t, f, r.WithContext(withHit(r.Context(), &hit)), func(http.ResponseWriter, *http.Request) error {
 		result = "."
 		return nil
 	})

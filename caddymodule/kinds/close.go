@@ -49,8 +49,8 @@ func (f Close) Reply(faults.Reply) (faults.Reply, error) {
 // Untrusted allows it to everybody.
 func (Close) Untrusted(*faults.Limits) error { return nil }
 
-// ServeHTTP closes the connection, or over HTTP/2 and 3 the stream.
-func (Close) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+// Inject closes the connection, or over HTTP/2 and 3 the stream.
+func (Close) Inject(_ *faults.Hit, w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if r.ProtoMajor == 1 {
 		// a socket that is closed with unread bytes in it answers with a
 		// RST, which would make this the other fault
@@ -61,7 +61,7 @@ func (Close) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handl
 
 // RoundTrip fails the attempt behind the request, as an upstream does that
 // closes the connection without a reply.
-func (Close) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+func (Close) RoundTrip(_ *faults.Hit, r *http.Request, _ http.RoundTripper) (*http.Response, error) {
 	return nil, failSent(r, io.EOF)
 }
 

@@ -56,7 +56,7 @@ func TestComposeEnded(t *testing.T) {
 			ended := make(chan struct{})
 			time.AfterFunc(time.Second, func() { close(ended) })
 			r := request(http.MethodGet)
-			r = r.WithContext(faults.WithHit(r.Context(), &faults.Hit{N: 1, Ended: ended}))
+			r = r.WithContext(withHit(r.Context(), &faults.Hit{N: 1, Ended: ended}))
 			got := runShaped(faults.Chain{shaper, parse(t, new(Delay), "delay 1h")}, r, sized("untouched", 3))
 			if got.Code != 200 || got.Body.String() != "untouched" || got.Header().Get("X-Patched") != "" {
 				t.Errorf("%s: got %d %q %v", faults.Kind(shaper), got.Code, got.Body, got.Header())

@@ -58,15 +58,15 @@ func (*Corrupt) Untrusted(*faults.Limits) error { return nil }
 // Reply needs a body.
 func (*Corrupt) Reply(next faults.Reply) (faults.Reply, error) { return next, next.Need(1) }
 
-// ServeHTTP calls next with a writer that garbles.
-func (f *Corrupt) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+// Inject calls next with a writer that garbles.
+func (f *Corrupt) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	shield, err := newShield(w)
 	if err != nil {
 		return err
 	}
-	return serveShaped(w, r, next, &garbler{
+	return serveShaped(hit, w, r, next, &garbler{
 		width:  100 / f.Percent,
-		rand:   faults.HitFrom(r.Context()).Rand(),
+		rand:   hit.Rand(),
 		shield: shield,
 	})
 }

@@ -15,9 +15,9 @@ import (
 func corrupted(t *testing.T, percent float64, body string, piece int, u float64) (got string, changed int) {
 	t.Helper()
 	r := request(http.MethodGet)
-	r = r.WithContext(faults.WithHit(r.Context(), &faults.Hit{N: 1, U: u}))
+	r = r.WithContext(withHit(r.Context(), &faults.Hit{N: 1, U: u}))
 	tw := &bodyWriter{timedWriter: new(timedWriter)}
-	if err := provision(t, &Corrupt{Percent: percent}).ServeHTTP(tw, r, sized(body, piece)); err != nil {
+	if err := provision(t, &Corrupt{Percent: percent}).Inject(hitOf(r), tw, r, sized(body, piece)); err != nil {
 		t.Fatal(err)
 	}
 	got = tw.String()
@@ -106,7 +106,7 @@ func TestCorruptEnded(t *testing.T) {
 	ended := make(chan struct{})
 	close(ended)
 	r := request(http.MethodGet)
-	r = r.WithContext(faults.WithHit(r.Context(), &faults.Hit{Ended: ended}))
+	r = r.WithContext(withHit(r.Context(), &faults.Hit{Ended: ended}))
 	if got := runShaped(parse(t, new(Corrupt), "corrupt 100%"), r, sized("text", 1)); got.Body.String() != "text" {
 		t.Errorf("got %q", got.Body)
 	}

@@ -135,9 +135,8 @@ func (f *Delay) bounded() bool {
 	return f.AtMost > 0 || f.Duration > 0 || f.Max > 0 || len(f.Percentiles) > 0
 }
 
-// ServeHTTP waits and calls next; with hold it calls next and waits.
-func (f *Delay) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	hit := faults.HitFrom(r.Context())
+// Inject waits and calls next; with hold it calls next and waits.
+func (f *Delay) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	wait := f.wait(hit.Rand().Float64())
 	switch {
 	case wait <= 0:
@@ -158,8 +157,7 @@ func (f *Delay) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 
 // RoundTrip waits and makes the attempt; with hold it makes the attempt and
 // waits, also if that fails.
-func (f *Delay) RoundTrip(r *http.Request, next http.RoundTripper) (*http.Response, error) {
-	hit := faults.HitFrom(r.Context())
+func (f *Delay) RoundTrip(hit *faults.Hit, r *http.Request, next http.RoundTripper) (*http.Response, error) {
 	wait := f.wait(hit.Rand().Float64())
 	switch {
 	case wait <= 0:

@@ -75,7 +75,7 @@ func TestDelayClientLeaves(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		w := httptest.NewRecorder()
-		err := f.ServeHTTP(w, request(http.MethodGet).WithContext(ctx), notCalled(t))
+		err := f.Inject(hitIn(ctx), w, request(http.MethodGet).WithContext(ctx), notCalled(t))
 		he, ok := err.(caddyhttp.HandlerError)
 		if !ok || he.StatusCode != 499 {
 			t.Errorf("got error %v, want status 499", err)
@@ -200,10 +200,10 @@ func TestDelayHold(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := parse(t, new(Delay), "delay 1m {\n hold\n}")
 				r := request(http.MethodGet)
-				r = r.WithContext(faults.WithHit(r.Context(), &faults.Hit{N: 1, Start: time.Now()}))
+				r = r.WithContext(withHit(r.Context(), &faults.Hit{N: 1, Start: time.Now()}))
 				start := time.Now()
 				w := &stamped{ResponseRecorder: httptest.NewRecorder()}
-				err := f.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+				err := f.Inject(hitOf(r), w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
 					w.WriteHeader(http.StatusEarlyHints)
 					time.Sleep(tt.upstream)
 					_, err := w.Write([]byte("hello"))
@@ -267,7 +267,7 @@ func TestDelayHoldClientLeaves(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		w := httptest.NewRecorder()
-		err := f.ServeHTTP(w, request(http.MethodGet).WithContext(ctx), caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+		err := f.Inject(hitIn(ctx), w, request(http.MethodGet).WithContext(ctx), caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
 			_, err := w.Write([]byte("hello"))
 			return err
 		}))
@@ -297,7 +297,7 @@ func TestDelayOfAttempt(t *testing.T) {
 				var told time.Duration
 				hit := &faults.Hit{N: 1, Start: start, Delayed: func(wait time.Duration) { told += wait }}
 				r := request(http.MethodGet)
-				resp, err := f.RoundTrip(r.WithContext(faults.WithHit(r.Context(), hit)), transportFunc(func(r *http.Request) (*http.Response, error) {
+				resp, err := f.RoundTrip(hit, r, transportFunc(func(r *http.Request) (*http.Response, error) {
 					time.Sleep(time.Second)
 					return newHead(r, http.StatusOK, "OK", make(http.Header)), nil
 				}))
@@ -339,14 +339,14 @@ func TestDelayEnded(t *testing.T) {
 	for _, tt := range tests {
 		inHandler := func(r *http.Request) (*http.Response, error) {
 			w := httptest.NewRecorder()
-			err := tt.chain.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+			err := tt.chain.Inject(hitOf(r), w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
 				w.WriteHeader(http.StatusOK)
 				return nil
 			}))
 			return w.Result(), err
 		}
 		inTransport := func(r *http.Request) (*http.Response, error) {
-			return tt.chain.RoundTrip(r, transportFunc(func(r *http.Request) (*http.Response, error) {
+			return tt.chain.RoundTrip(hitOf(r), r, transportFunc(func(r *http.Request) (*http.Response, error) {
 				return newHead(r, http.StatusOK, "OK", make(http.Header)), nil
 			}))
 		}
@@ -358,7 +358,7 @@ func TestDelayEnded(t *testing.T) {
 					var told time.Duration
 					hit := &faults.Hit{N: 1, Start: time.Now(), Ended: ended, Delayed: func(wait time.Duration) { told += wait }}
 					r := request(http.MethodGet)
-					resp, err := run(r.WithContext(faults.WithHit(r.Context(), hit)))
+					resp, err := run(r.WithContext(withHit(r.Context(), hit)))
 					if err != nil {
 						t.Fatal(err)
 					}

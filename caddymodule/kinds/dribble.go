@@ -66,10 +66,10 @@ func (f *Dribble) Untrusted(l *faults.Limits) error { return l.Take(time.Duratio
 // Reply needs a body.
 func (*Dribble) Reply(next faults.Reply) (faults.Reply, error) { return next, next.Need(1) }
 
-// ServeHTTP calls next with a writer that dribbles.
-func (f *Dribble) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	d := &dribbler{f: f, hit: faults.HitFrom(r.Context())}
-	return serveShaped(w, r, next, d)
+// Inject calls next with a writer that dribbles.
+func (f *Dribble) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	d := &dribbler{f: f, hit: hit}
+	return serveShaped(hit, w, r, next, d)
 }
 
 // A dribbler is the shaper of one reply that dribbles.

@@ -33,7 +33,7 @@ func TestDribble(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tw := &timedWriter{start: time.Now()}
-				if err := parse(t, new(Dribble), tt.line).ServeHTTP(tw, request(http.MethodGet), tt.next); err != nil {
+				if err := parse(t, new(Dribble), tt.line).Inject(firstHit(), tw, request(http.MethodGet), tt.next); err != nil {
 					t.Fatal(err)
 				}
 				if !slices.Equal(tw.pieces, tt.want) {
@@ -89,7 +89,7 @@ func TestDribbleEnds(t *testing.T) {
 		ended := make(chan struct{})
 		time.AfterFunc(1500*time.Millisecond, func() { close(ended) })
 		r := request(http.MethodGet)
-		r = r.WithContext(faults.WithHit(r.Context(), &faults.Hit{Ended: ended}))
+		r = r.WithContext(withHit(r.Context(), &faults.Hit{Ended: ended}))
 		start := time.Now()
 		got := runShaped(parse(t, new(Dribble), "dribble 4 4s"), r, sized("12345678", 3))
 		if took := time.Since(start); took != 1500*time.Millisecond || got.Body.String() != "12345678" {

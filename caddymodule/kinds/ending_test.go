@@ -28,7 +28,7 @@ func endingOf(f faults.Fault, w http.ResponseWriter, r *http.Request, next caddy
 			panic(p)
 		}
 	}()
-	return ending{err: f.ServeHTTP(w, r, next)}
+	return ending{err: f.Inject(hitOf(r), w, r, next)}
 }
 
 // request2 is one of HTTP/2, where no connection has to be taken over.

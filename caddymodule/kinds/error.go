@@ -90,8 +90,8 @@ func (f *Error) Untrusted(*faults.Limits) error {
 	return nil
 }
 
-// ServeHTTP returns the error.
-func (f *Error) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+// Inject returns the error.
+func (f *Error) Inject(_ *faults.Hit, w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	f.line.Arm(r) // for whoever writes the status in the end
 	wire.CloseIfExpected(w, r)
 	uncache(w.Header()) // unless the error routes know better
@@ -99,7 +99,7 @@ func (f *Error) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 }
 
 // RoundTrip fails the attempt behind the request.
-func (f *Error) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+func (f *Error) RoundTrip(_ *faults.Hit, r *http.Request, _ http.RoundTripper) (*http.Response, error) {
 	if err := readBody(r); err != nil {
 		return nil, err
 	}

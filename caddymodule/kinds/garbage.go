@@ -77,22 +77,21 @@ func (f *Garbage) Reply(faults.Reply) (faults.Reply, error) {
 // Untrusted allows it to everybody: its size is bounded anyway.
 func (*Garbage) Untrusted(*faults.Limits) error { return nil }
 
-// ServeHTTP sends the bytes, or over HTTP/2 and 3 resets the stream.
-func (f *Garbage) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+// Inject sends the bytes, or over HTTP/2 and 3 resets the stream.
+func (f *Garbage) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if r.ProtoMajor == 1 {
-		f.send(w, r)
+		f.send(hit, w, r)
 	}
 	panic(http.ErrAbortHandler)
 }
 
 // send takes over the connection and writes the bytes to it.
-func (f *Garbage) send(w http.ResponseWriter, r *http.Request) {
+func (f *Garbage) send(hit *faults.Hit, w http.ResponseWriter, r *http.Request) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return
 	}
 	defer wire.LingerAfter(conn, r)
-	hit := faults.HitFrom(r.Context())
 	done := make(chan struct{})
 	defer close(done)
 	go func() {
@@ -139,7 +138,7 @@ func writeNoise(conn net.Conn, random *rand.Rand, size int64, limits wire.WriteL
 
 // RoundTrip fails the attempt behind the request. How many bytes come makes no
 // difference there.
-func (*Garbage) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+func (*Garbage) RoundTrip(_ *faults.Hit, r *http.Request, _ http.RoundTripper) (*http.Response, error) {
 	return nil, failSent(r, errGarbage)
 }
 

@@ -24,7 +24,7 @@ func noiseOf(t *testing.T, line string, hit *faults.Hit) []byte {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		got := endingOf(f, wire.Hijackable{Conn: inside}, r.WithContext(faults.WithHit(t.Context(), hit)), notCalled(t))
+		got := endingOf(f, wire.Hijackable{Conn: inside}, r.WithContext(withHit(t.Context(), hit)), notCalled(t))
 		if !got.aborted {
 			t.Errorf("got %+v, want an abort", got)
 		}
@@ -82,7 +82,7 @@ func TestGarbageEnded(t *testing.T) {
 	defer client.Close()
 	ended := make(chan struct{})
 	r := request(http.MethodGet)
-	r = r.WithContext(faults.WithHit(t.Context(), &faults.Hit{Ended: ended}))
+	r = r.WithContext(withHit(t.Context(), &faults.Hit{Ended: ended}))
 	done := make(chan ending)
 	go func() { done <- endingOf(f, wire.Hijackable{Conn: inside}, r, notCalled(t)) }()
 	if _, err := io.ReadFull(client, make([]byte, 1)); err != nil {

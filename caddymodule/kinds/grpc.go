@@ -123,8 +123,8 @@ func (*GRPC) Terminal() bool { return true }
 // Untrusted refuses placeholders.
 func (f *GRPC) Untrusted(*faults.Limits) error { return untrustedText("message", f.Message) }
 
-// ServeHTTP writes the reply.
-func (f *GRPC) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+// Inject writes the reply.
+func (f *GRPC) Inject(_ *faults.Hit, w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	header := make(http.Header)
 	code, body := f.reply(header, r)
 	shield, _, err := lookOut(w, code)
@@ -146,7 +146,7 @@ func (f *GRPC) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Han
 }
 
 // RoundTrip replies in the upstream's place.
-func (f *GRPC) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+func (f *GRPC) RoundTrip(_ *faults.Hit, r *http.Request, _ http.RoundTripper) (*http.Response, error) {
 	header := make(http.Header)
 	code, body := f.reply(header, r)
 	return newResponse(r, code, http.StatusText(code), header, body), nil

@@ -89,7 +89,7 @@ func TestGRPCForms(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			attempted, err := f.RoundTrip(r, nil)
+			attempted, err := f.RoundTrip(hitOf(r), r, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

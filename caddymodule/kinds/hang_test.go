@@ -44,7 +44,7 @@ func TestHang(t *testing.T) {
 				if tt.ended > 0 {
 					time.AfterFunc(tt.ended, func() { close(ended) })
 				}
-				ctx, leave := context.WithCancel(faults.WithHit(t.Context(), &faults.Hit{Ended: ended}))
+				ctx, leave := context.WithCancel(withHit(t.Context(), &faults.Hit{Ended: ended}))
 				defer leave()
 				if tt.leaves > 0 {
 					time.AfterFunc(tt.leaves, leave)
@@ -136,7 +136,7 @@ func TestHangRemoved(t *testing.T) {
 			f := parse(t, new(Hang), line)
 			removed := make(chan struct{})
 			time.AfterFunc(time.Hour, func() { close(removed) })
-			ctx := faults.WithHit(t.Context(), &faults.Hit{Removed: removed})
+			ctx := withHit(t.Context(), &faults.Hit{Removed: removed})
 			got := endingOf(f, httptest.NewRecorder(), request2(ctx, t), sized("abc", 1))
 			if got.took != time.Hour || !got.aborted {
 				t.Errorf("%s: got %+v, want an abort after an hour", line, got)
@@ -151,7 +151,7 @@ func TestHangOutlivesRemovedRule(t *testing.T) {
 		f := parse(t, new(Hang), "hang 1m")
 		removed := make(chan struct{})
 		close(removed)
-		got := endingOf(f, httptest.NewRecorder(), request2(faults.WithHit(t.Context(), &faults.Hit{Removed: removed}), t), notCalled(t))
+		got := endingOf(f, httptest.NewRecorder(), request2(withHit(t.Context(), &faults.Hit{Removed: removed}), t), notCalled(t))
 		if got.took != time.Minute {
 			t.Errorf("took %v, want a minute", got.took)
 		}
@@ -210,7 +210,7 @@ func TestHangAfter(t *testing.T) {
 				if tt.ended > 0 {
 					time.AfterFunc(tt.ended, func() { close(ended) })
 				}
-				ctx, leave := context.WithCancel(faults.WithHit(t.Context(), &faults.Hit{Ended: ended}))
+				ctx, leave := context.WithCancel(withHit(t.Context(), &faults.Hit{Ended: ended}))
 				defer leave()
 				if tt.leaves > 0 {
 					time.AfterFunc(tt.leaves, leave)

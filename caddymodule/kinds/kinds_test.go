@@ -1,9 +1,11 @@
 package kinds
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -65,9 +67,29 @@ func request(method string, header ...string) *http.Request {
 func runFault(t testing.TB, f faults.Fault, r *http.Request, next caddyhttp.HandlerFunc) (*http.Response, error) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	err := f.ServeHTTP(w, r, next)
+	err := f.Inject(hitOf(r), w, r, next)
 	return w.Result(), err
 }
+
+type hitKey struct{}
+
+// withHit lets [hitOf] and [hitIn] find a hit.
+func withHit(ctx context.Context, hit *faults.Hit) context.Context {
+	return context.WithValue(ctx, hitKey{}, hit)
+}
+
+func hitOf(r *http.Request) *faults.Hit { return hitIn(r.Context()) }
+
+// hitIn returns the hit of a test's request, or else a first one.
+func hitIn(ctx context.Context) *faults.Hit {
+	if hit, ok := ctx.Value(hitKey{}).(*faults.Hit); ok {
+		return hit
+	}
+	return firstHit()
+}
+
+// firstHit returns a first hit that never ends.
+func firstHit() *faults.Hit { return &faults.Hit{N: 1, Start: time.Now()} }
 
 func notCalled(t testing.TB) caddyhttp.HandlerFunc {
 	return func(http.ResponseWriter, *http.Request) error {

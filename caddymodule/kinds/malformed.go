@@ -98,8 +98,8 @@ const brokenLength = "1024"
 // Untrusted allows it to everybody.
 func (*Malformed) Untrusted(*faults.Limits) error { return nil }
 
-// ServeHTTP writes the head and breaks off.
-func (f *Malformed) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+// Inject writes the head and breaks off.
+func (f *Malformed) Inject(_ *faults.Hit, w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	f.line.Arm(r)
 	wire.CloseIfExpected(w, r)
 	h := w.Header()
@@ -125,7 +125,7 @@ func (f *Malformed) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhtt
 }
 
 // RoundTrip replies with a body that cannot be read.
-func (f *Malformed) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+func (f *Malformed) RoundTrip(_ *faults.Hit, r *http.Request, _ http.RoundTripper) (*http.Response, error) {
 	code, _ := status.Find("", f.StatusCode)
 	header := http.Header{"Content-Type": {"application/json"}}
 	uncache(header)

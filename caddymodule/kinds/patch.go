@@ -130,8 +130,8 @@ func (f *Patch) Reply(next faults.Reply) (faults.Reply, error) {
 	return next, next.Need(faults.NoBody)
 }
 
-// ServeHTTP calls next with a writer that changes its reply.
-func (f *Patch) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+// Inject calls next with a writer that changes its reply.
+func (f *Patch) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	var shield shield
 	if f.changesText() {
 		var err error
@@ -142,6 +142,7 @@ func (f *Patch) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	pw := &patchWriter{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		fault:                 f,
+		hit:                   hit,
 		r:                     r,
 		shield:                shield,
 	}

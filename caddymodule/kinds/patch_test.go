@@ -52,7 +52,7 @@ func packed(text string) string {
 func patched(t *testing.T, line string, r *http.Request, next caddyhttp.HandlerFunc) (resp *http.Response, body, reason string) {
 	t.Helper()
 	hit := &faults.Hit{Passed: func(why string) { reason += why }}
-	resp, err := runFault(t, parse(t, new(Patch), line), r.WithContext(faults.WithHit(r.Context(), hit)), next)
+	resp, err := runFault(t, parse(t, new(Patch), line), r.WithContext(withHit(r.Context(), hit)), next)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestPatchHead(t *testing.T) {
 func TestPatchStreams(t *testing.T) {
 	w := httptest.NewRecorder()
 	f := parse(t, new(Patch), "patch {\n status 202\n header X-A a\n pad 20B\n}")
-	err := f.ServeHTTP(w, request(http.MethodGet), caddyhttp.HandlerFunc(func(pw http.ResponseWriter, _ *http.Request) error {
+	err := f.Inject(firstHit(), w, request(http.MethodGet), caddyhttp.HandlerFunc(func(pw http.ResponseWriter, _ *http.Request) error {
 		for _, part := range []string{"one ", "two "} {
 			before := w.Body.String()
 			if _, err := io.WriteString(pw, part); err != nil {
@@ -192,7 +192,7 @@ func TestPatchTrailers(t *testing.T) {
 				w.Header().Set(http.TrailerPrefix+"X-Late", "not announced")
 				return err
 			})
-			if err := f.ServeHTTP(w, r, next); err != nil {
+			if err := f.Inject(hitOf(r), w, r, next); err != nil {
 				t.Error(err)
 			}
 		}))
@@ -231,7 +231,7 @@ func TestPatchClientLeaves(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	w := httptest.NewRecorder()
 	f := parse(t, new(Patch), "patch {\n json `{}`\n}")
-	err := f.ServeHTTP(w, request(http.MethodGet).WithContext(ctx), caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+	err := f.Inject(hitIn(ctx), w, request(http.MethodGet).WithContext(ctx), caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		defer leave()
 		if !wire.HoldsReply(w) {
 			t.Error("a reply may go past the writer before the head")
@@ -267,7 +267,7 @@ func TestPatchRefused(t *testing.T) {
 func TestPatchHalted(t *testing.T) {
 	halt := make(chan struct{})
 	r := request(http.MethodGet)
-	r = r.WithContext(faults.WithHit(r.Context(), &faults.Hit{Ended: halt}))
+	r = r.WithContext(withHit(r.Context(), &faults.Hit{Ended: halt}))
 	resp, err := runFault(t, parse(t, new(Patch), "patch {\n json {\"a\":2}\n}"), r, func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"a":`)

@@ -25,6 +25,7 @@ type patchWriter struct {
 	caddyhttp.ResponseWriterWrapper // towards the client
 
 	fault  *Patch
+	hit    *faults.Hit
 	r      *http.Request
 	shield shield // of a text that changes
 	state  patchState
@@ -60,7 +61,7 @@ func (pw *patchWriter) WriteHeader(code int) {
 
 // begin decides by the head what becomes of the reply.
 func (pw *patchWriter) begin(code int) {
-	if code == http.StatusSwitchingProtocols || faults.HitFrom(pw.r.Context()).HasEnded() {
+	if code == http.StatusSwitchingProtocols || pw.hit.HasEnded() {
 		pw.pass(code)
 		return
 	}
@@ -138,7 +139,7 @@ func (pw *patchWriter) pass(code int) {
 
 // skip tells that the reply passes unchanged, and why.
 func (pw *patchWriter) skip(reason string) {
-	faults.HitFrom(pw.r.Context()).Pass(reason)
+	pw.hit.Pass(reason)
 	pw.fault.logger.Debug("the reply passes unpatched", zap.String("reason", reason), zap.String("uri", pw.r.RequestURI))
 }
 
@@ -244,7 +245,7 @@ func (pw *patchWriter) breakOff() {
 // sendHeld sends the held reply with its new body, if it can have one. After a
 // halt it is sent as it is.
 func (pw *patchWriter) sendHeld() {
-	if faults.HitFrom(pw.r.Context()).HasEnded() {
+	if pw.hit.HasEnded() {
 		_ = pw.unhold()
 		return
 	}

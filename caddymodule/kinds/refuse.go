@@ -55,12 +55,12 @@ var errRefused = reverseproxy.NewDialError(injected(&net.OpError{
 }))
 
 // RoundTrip fails the attempt.
-func (Refuse) RoundTrip(*http.Request, http.RoundTripper) (*http.Response, error) {
+func (Refuse) RoundTrip(*faults.Hit, *http.Request, http.RoundTripper) (*http.Response, error) {
 	return nil, errRefused
 }
 
-// ServeHTTP is there for the interface: CheckPlace lets nobody come here.
-func (Refuse) ServeHTTP(http.ResponseWriter, *http.Request, caddyhttp.Handler) error {
+// Inject is there for the interface: CheckPlace lets nobody come here.
+func (Refuse) Inject(*faults.Hit, http.ResponseWriter, *http.Request, caddyhttp.Handler) error {
 	return caddyhttp.Error(http.StatusBadGateway, errRefused)
 }
 

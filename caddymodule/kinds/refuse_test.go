@@ -16,7 +16,7 @@ func TestRefuse(t *testing.T) {
 	body := strings.NewReader("body")
 	r := request(http.MethodPost)
 	r.Body = io.NopCloser(body)
-	resp, err := Refuse{}.RoundTrip(r, nil)
+	resp, err := Refuse{}.RoundTrip(hitOf(r), r, nil)
 	if resp != nil {
 		t.Errorf("got the reply %v", resp)
 	}

@@ -49,8 +49,8 @@ func (f Reset) Reply(faults.Reply) (faults.Reply, error) {
 // Untrusted allows it to everybody.
 func (Reset) Untrusted(*faults.Limits) error { return nil }
 
-// ServeHTTP resets the connection, or over HTTP/2 and 3 the stream.
-func (Reset) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+// Inject resets the connection, or over HTTP/2 and 3 the stream.
+func (Reset) Inject(_ *faults.Hit, w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if r.ProtoMajor == 1 {
 		wire.ResetConn(w)
 	}
@@ -58,7 +58,7 @@ func (Reset) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handl
 }
 
 // RoundTrip fails the attempt behind the request.
-func (Reset) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+func (Reset) RoundTrip(_ *faults.Hit, r *http.Request, _ http.RoundTripper) (*http.Response, error) {
 	return nil, failSent(r, errReset)
 }
 

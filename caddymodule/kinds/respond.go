@@ -178,9 +178,6 @@ func (f *Respond) Reply(faults.Reply) (faults.Reply, error) {
 	return faults.Reply{Size: int64(len(*f.Body)), From: f}, nil
 }
 
-// Fixed reports that a reply is the same for every hit.
-func (*Respond) Fixed() bool { return true }
-
 // Untrusted allows the status and nothing else: the rest is the catalogue's, and
 // neither kept nor taken for something that it is not.
 func (f *Respond) Untrusted(*faults.Limits) error {
@@ -191,8 +188,8 @@ func (f *Respond) Untrusted(*faults.Limits) error {
 	return nil
 }
 
-// ServeHTTP writes the reply.
-func (f *Respond) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+// Inject writes the reply.
+func (f *Respond) Inject(_ *faults.Hit, w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	shield, holds, err := lookOut(w, f.StatusCode)
 	if err != nil {
 		return err
@@ -212,7 +209,7 @@ func (f *Respond) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 
 // RoundTrip replies in the upstream's place. The reply has the reason phrase,
 // which a proxy does not pass on.
-func (f *Respond) RoundTrip(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+func (f *Respond) RoundTrip(_ *faults.Hit, r *http.Request, _ http.RoundTripper) (*http.Response, error) {
 	header := make(http.Header)
 	repl, body := f.compose(header, r)
 	return newResponse(r, f.StatusCode, f.reason.Fill(repl), header, body), nil
@@ -330,7 +327,6 @@ var (
 	_ faults.Replier        = (*Respond)(nil)
 	_ faults.RoundTripper   = (*Respond)(nil)
 	_ faults.Terminal       = (*Respond)(nil)
-	_ faults.Fixed          = (*Respond)(nil)
 	_ caddy.Provisioner     = (*Respond)(nil)
 	_ caddy.Validator       = (*Respond)(nil)
 	_ faults.Untrusted      = (*Respond)(nil)

@@ -84,7 +84,7 @@ func TestRespondHeaderOps(t *testing.T) {
 	for _, name := range []string{"X-Gone", "X-Set", "X-Add"} {
 		w.Header().Set(name, "old")
 	}
-	if err := f.ServeHTTP(w, request(http.MethodGet), notCalled(t)); err != nil {
+	if err := f.Inject(firstHit(), w, request(http.MethodGet), notCalled(t)); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"X-Gone": "", "X-Set": "new", "X-Add": "old, second"} {
@@ -99,7 +99,7 @@ func TestRespondSharesNoValues(t *testing.T) {
 	f := parse(t, new(Respond), "respond 404 {\n header X-A a\n}")
 	for range 2 {
 		w := httptest.NewRecorder()
-		if err := f.ServeHTTP(w, request(http.MethodGet), notCalled(t)); err != nil {
+		if err := f.Inject(firstHit(), w, request(http.MethodGet), notCalled(t)); err != nil {
 			t.Fatal(err)
 		}
 		for name, want := range map[string]string{"X-A": "a", "Content-Type": "application/json", "Cache-Control": "no-store"} {
@@ -246,7 +246,7 @@ func BenchmarkRespond(b *testing.B) {
 			w := &discard{header: make(http.Header)}
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := f.ServeHTTP(w, r, nil); err != nil {
+				if err := f.Inject(hitOf(r), w, r, nil); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -295,7 +295,7 @@ func TestExpectedReplyCloses(t *testing.T) {
 			r := request(http.MethodPost, "Expect", "100-Continue")
 			r.ProtoMajor, r.ProtoMinor, r.ContentLength = tt.major, tt.minor, tt.length
 			w := httptest.NewRecorder()
-			_ = f.ServeHTTP(w, r, notCalled(t))
+			_ = f.Inject(hitOf(r), w, r, notCalled(t))
 			if got := w.Header().Get("Connection"); got != tt.want {
 				t.Errorf("%s, HTTP/%d.%d, body of %d bytes: got Connection %q, want %q", faults.Kind(f), tt.major, tt.minor, tt.length, got, tt.want)
 			}

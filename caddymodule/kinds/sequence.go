@@ -98,14 +98,14 @@ func (f *Sequence) Reply(next faults.Reply) (faults.Reply, error) {
 	return most, nil
 }
 
-// ServeHTTP runs the step of this hit.
-func (f *Sequence) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	return f.step(faults.HitFrom(r.Context()).N).ServeHTTP(w, r, next)
+// Inject runs the step of this hit.
+func (f *Sequence) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return f.step(hit.N).Inject(hit, w, r, next)
 }
 
 // RoundTrip runs the step of this hit.
-func (f *Sequence) RoundTrip(r *http.Request, next http.RoundTripper) (*http.Response, error) {
-	return f.step(faults.HitFrom(r.Context()).N).RoundTrip(r, next)
+func (f *Sequence) RoundTrip(hit *faults.Hit, r *http.Request, next http.RoundTripper) (*http.Response, error) {
+	return f.step(hit.N).RoundTrip(hit, r, next)
 }
 
 // CheckPlace asks all steps.

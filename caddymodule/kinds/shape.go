@@ -90,7 +90,7 @@ type shapeWriter struct {
 
 // newShapeWriter wraps w for one reply to r; the caller calls cancel when the
 // Reply is over.
-func newShapeWriter(w http.ResponseWriter, r *http.Request, s shaper) *shapeWriter {
+func newShapeWriter(hit *faults.Hit, w http.ResponseWriter, r *http.Request, s shaper) *shapeWriter {
 	ctx, cancel := context.WithCancel(r.Context())
 	return &shapeWriter{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
@@ -101,14 +101,14 @@ func newShapeWriter(w http.ResponseWriter, r *http.Request, s shaper) *shapeWrit
 			Writer: w,
 			flush:  http.NewResponseController(w).Flush,
 			ctx:    ctx,
-			hit:    faults.HitFrom(r.Context()),
+			hit:    hit,
 		},
 	}
 }
 
 // serveShaped calls next with a writer that shapes its reply.
-func serveShaped(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, s shaper) error {
-	sw := newShapeWriter(w, r, s)
+func serveShaped(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, s shaper) error {
+	sw := newShapeWriter(hit, w, r, s)
 	defer sw.cancel()
 	return next.ServeHTTP(sw, r)
 }

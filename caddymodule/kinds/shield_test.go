@@ -88,7 +88,7 @@ func TestShieldFails(t *testing.T) {
 			t.Errorf("%s: got error %v, want a 500", name, err)
 		}
 		for _, f := range []faults.Fault{parse(t, new(Respond), "respond 551"), parse(t, new(GRPC), "grpc 14")} {
-			if err := f.ServeHTTP(w, request(http.MethodGet), nil); !errors.Is(err, errUnshielded) || len(w.Header()) > 0 {
+			if err := f.Inject(firstHit(), w, request(http.MethodGet), nil); !errors.Is(err, errUnshielded) || len(w.Header()) > 0 {
 				t.Errorf("%s, %s: got error %v and the header %v, want a 500 without fields of the fault", name, faults.Kind(f), err, w.Header())
 			}
 		}

@@ -89,8 +89,8 @@ func (f *Throttle) Reply(next faults.Reply) (faults.Reply, error) {
 	return next, next.Need(max(1, f.After))
 }
 
-// ServeHTTP calls next with a slow request body, a slow writer, or both.
-func (f *Throttle) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+// Inject calls next with a slow request body, a slow writer, or both.
+func (f *Throttle) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	t := &throttler{}
 	if f.Direction != directionRequest {
 		t.down = f.newPace()
@@ -98,7 +98,7 @@ func (f *Throttle) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	if f.Direction == directionRequest || f.Direction == directionBoth {
 		t.up = f.newPace()
 	}
-	sw := newShapeWriter(w, r, t)
+	sw := newShapeWriter(hit, w, r, t)
 	defer sw.cancel()
 	if t.up != nil && r.Body != nil && r.Body != http.NoBody {
 		body := &slowBody{ReadCloser: r.Body, pace: f.newPace(), out: &sw.out}

@@ -62,7 +62,7 @@ func TestThrottle(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tw := &timedWriter{start: time.Now()}
 				f := parse(t, new(Throttle), tt.line)
-				if err := f.ServeHTTP(tw, request(http.MethodGet), sender(strings.Repeat("x", tt.size), tt.piece)); err != nil {
+				if err := f.Inject(firstHit(), tw, request(http.MethodGet), sender(strings.Repeat("x", tt.size), tt.piece)); err != nil {
 					t.Fatal(err)
 				}
 				took := time.Since(tw.start)
@@ -167,7 +167,7 @@ func TestThrottleEnds(t *testing.T) {
 		ended := make(chan struct{})
 		time.AfterFunc(time.Second, func() { close(ended) })
 		r := request(http.MethodGet)
-		r = r.WithContext(faults.WithHit(r.Context(), &faults.Hit{Ended: ended}))
+		r = r.WithContext(withHit(r.Context(), &faults.Hit{Ended: ended}))
 		start := time.Now()
 		got := runShaped(parse(t, new(Throttle), "throttle 1B/s"), r, sized(strings.Repeat("x", 1000), 10))
 		if took := time.Since(start); took != time.Second || got.Body.Len() != 1000 {
@@ -190,7 +190,7 @@ func TestThrottleMemory(t *testing.T) {
 	piece := make([]byte, 32<<10)
 	f := provision(t, &Throttle{BytesPerSecond: math.MaxInt64})
 	allocs := testing.AllocsPerRun(5, func() {
-		_ = f.ServeHTTP(&timedWriter{pieces: make([]timedPiece, 0, 10000)}, request(http.MethodGet), caddyHandler(func(w http.ResponseWriter) {
+		_ = f.Inject(firstHit(), &timedWriter{pieces: make([]timedPiece, 0, 10000)}, request(http.MethodGet), caddyHandler(func(w http.ResponseWriter) {
 			for range 1000 {
 				_, _ = w.Write(piece)
 			}

@@ -115,14 +115,14 @@ func (f *Truncate) Reply(next faults.Reply) (faults.Reply, error) {
 	return faults.Reply{Size: *f.Bytes, From: f, Cut: f.After == 0}, nil
 }
 
-// ServeHTTP calls next and ends its reply early.
-func (f *Truncate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	return f.cut(w, r, next, nil)
+// Inject calls next and ends its reply early.
+func (f *Truncate) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return f.cut(hit, w, r, next, nil)
 }
 
 // cut calls next and ends its reply early; where the reply ends it pauses, if
 // there is a pause, before the client is told.
-func (f *Truncate) cut(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, pause wire.Pause) (err error) {
+func (f *Truncate) cut(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, pause wire.Pause) (err error) {
 	c, upstream := &cutter{f: f, pause: pause, closes: !r.ProtoAtLeast(1, 1)}, r
 	if pause != nil && r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody {
 		lent := wire.LendBody(r)
@@ -130,7 +130,7 @@ func (f *Truncate) cut(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 		upstream.Body = lent
 		w = lent.TakeOver(w)
 	}
-	sw := newShapeWriter(w, r, c)
+	sw := newShapeWriter(hit, w, r, c)
 	c.out, c.cancel = &sw.out, sw.cancel
 	defer func() {
 		sw.cancel()

@@ -48,11 +48,15 @@ type shapedReply struct {
 	err     error
 }
 
+// An injecter is a fault, or a chain.
+type injecter interface {
+	Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error
+}
+
 // runShaped runs a fault that shapes replies, or a chain, over HTTP/2.
-func runShaped(f caddyhttp.MiddlewareHandler, r *http.Request, next caddyhttp.HandlerFunc) (got shapedReply) {
+func runShaped(f injecter, r *http.Request, next caddyhttp.HandlerFunc) (got shapedReply) {
 	hit := &faults.Hit{N: 1, U: 0.5, Start: time.Now(), Passed: func(reason string) { got.passed = reason }}
-	hit.Ended = faults.HitFrom(r.Context()).Ended
-	r = r.WithContext(faults.WithHit(r.Context(), hit))
+	hit.Ended = hitOf(r).Ended
 	r.ProtoMajor, r.ProtoMinor = 2, 0
 	got.ResponseRecorder = httptest.NewRecorder()
 	defer func() {
@@ -60,7 +64,7 @@ func runShaped(f caddyhttp.MiddlewareHandler, r *http.Request, next caddyhttp.Ha
 			got.aborted = errors.Is(p.(error), http.ErrAbortHandler)
 		}
 	}()
-	got.err = f.ServeHTTP(got.ResponseRecorder, r, next)
+	got.err = f.Inject(hit, got.ResponseRecorder, r, next)
 	return got
 }
 
@@ -225,7 +229,7 @@ func TestTruncateEnded(t *testing.T) {
 	for line, want := range map[string]int{"truncate 4B": 9, "truncate 4B clean": 4} {
 		ended := make(chan struct{})
 		r := request(http.MethodGet)
-		r = r.WithContext(faults.WithHit(r.Context(), &faults.Hit{Ended: ended}))
+		r = r.WithContext(withHit(r.Context(), &faults.Hit{Ended: ended}))
 		got := runShaped(parse(t, new(Truncate), line), r, func(w http.ResponseWriter, r *http.Request) error {
 			w.Header().Set("Content-Length", "9")
 			w.WriteHeader(http.StatusOK)
@@ -246,7 +250,7 @@ func TestTruncatePanics(t *testing.T) {
 			t.Errorf("got panic %v, want that of the handler", p)
 		}
 	}()
-	_ = parse(t, new(Truncate), "truncate 1B").ServeHTTP(httptest.NewRecorder(), request(http.MethodGet), caddyhttp.HandlerFunc(
+	_ = parse(t, new(Truncate), "truncate 1B").Inject(firstHit(), httptest.NewRecorder(), request(http.MethodGet), caddyhttp.HandlerFunc(
 		func(w http.ResponseWriter, _ *http.Request) error {
 			_, _ = w.Write([]byte("text"))
 			panic("a bug")

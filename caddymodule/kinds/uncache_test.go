@@ -70,7 +70,7 @@ func headerAfter(f faults.Fault, r *http.Request, fields ...string) (header http
 			panic(p)
 		}
 	}()
-	_ = f.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+	_ = f.Inject(hitOf(r), w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", "application/json")
 		_, err := w.Write([]byte("true"))
 		return err
@@ -119,7 +119,7 @@ func TestUncacheRoundTrip(t *testing.T) {
 		faults.RoundTripper
 		caddyfile.Unmarshaler
 	}{"respond 404": new(Respond), "grpc 14": new(GRPC), "malformed": new(Malformed)} {
-		resp, err := parse(t, f, line).RoundTrip(request(http.MethodGet), nil)
+		resp, err := parse(t, f, line).RoundTrip(firstHit(), request(http.MethodGet), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,38 @@
+package inject
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
+)
+
+// What a fault hands on is what next gets, in the request itself, which is as
+// before when next has returned.
+func TestOriginal(t *testing.T) {
+	type key struct{}
+	w := httptest.NewRecorder()
+	r := testkit.Request(http.MethodGet, "/", w)
+	o := &original{r, caddyhttp.HandlerFunc(func(_ http.ResponseWriter, got *http.Request) error {
+		body, err := io.ReadAll(got.Body)
+		if got != r || got.Header.Get("X-Changed") != "yes" || string(body) != "yes" || got.Context().Value(key{}) != "yes" {
+			t.Errorf("itself: %v, header %v, body %q", got == r, got.Header, body)
+		}
+		return err
+	})}
+	changed := r.Clone(context.WithValue(r.Context(), key{}, "yes"))
+	changed.Header.Set("X-Changed", "yes")
+	changed.Body = io.NopCloser(strings.NewReader("yes"))
+	if err := o.ServeHTTP(w, changed); err != nil {
+		t.Fatal(err)
+	}
+	if body, _ := io.ReadAll(r.Body); r.Header.Get("X-Changed") != "" || r.Context().Value(key{}) != nil || len(body) > 0 {
+		t.Errorf("left in the request: header %v, body %q", r.Header, body)
+	}
+}
