@@ -2,14 +2,16 @@ package command
 
 import (
 	"errors"
-	"github.com/caddyfault/caddyfault/caddymodule/experiments"
-	"github.com/caddyserver/caddy/v2"
-	"golang.org/x/term"
 	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
 	"syscall"
+
+	"github.com/caddyserver/caddy/v2"
+	"golang.org/x/term"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 )
 
 // runWith has the experiment on while a command runs.

@@ -1,0 +1,3 @@
+module example.com/otherkind
+
+go 1.26
