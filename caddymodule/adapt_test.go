@@ -13,16 +13,20 @@ import (
 
 var update = flag.Bool("update", false, "write what the golden files should be")
 
-// goldenFolder has what Caddyfiles become, or why they are refused.
-const goldenFolder = "testdata/adapt"
-
+// TestGolden holds what Caddyfiles become, or why they are refused.
 func TestGolden(t *testing.T) {
-	all := testkit.Goldens(t, goldenFolder, "*")
+	testGoldens(t, "testdata/adapt")
+	t.Chdir("kinds") // a sample names a file
+	testGoldens(t, "testdata")
+}
+
+func testGoldens(t *testing.T, folder string) {
+	all := testkit.Goldens(t, folder, "*")
 	if len(all) == 0 {
-		t.Fatal("no golden files")
+		t.Fatalf("no golden files in %s", folder)
 	}
 	for _, g := range all {
-		t.Run(g.Name(), func(t *testing.T) {
+		t.Run(g.Name, func(t *testing.T) {
 			got, err := testkit.Adapt(t, g.Caddyfile)
 			if err != nil {
 				// a new kind must not change the files of the others

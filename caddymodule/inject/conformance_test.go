@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -29,13 +30,17 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// goldenFolder has the samples, below the folder of all packages.
-const goldenFolder = "testdata/adapt"
+// The golden files of kinds, in the folder of the kinds, and those of the rest.
+const (
+	kindsFolder  = "../kinds"
+	goldenFolder = "testdata"
+	otherGoldens = "../testdata/adapt"
+)
 
 // TestEveryKind holds all kinds of fault to the contract of package faults, in
 // both phases by the same assertions. The samples are the kinds' golden files.
 func TestEveryKind(t *testing.T) {
-	t.Chdir("..") // a sample names a file
+	t.Chdir(kindsFolder) // a sample names a file
 	kinds := caddy.GetModules(faults.Namespace)
 	if len(kinds) == 0 {
 		t.Fatal("no kinds of fault")
@@ -49,10 +54,10 @@ func TestEveryKind(t *testing.T) {
 			t.Run("documented", func(t *testing.T) { checkDocumented(t, info) })
 			samples := samplesOf(t, kind)
 			if len(samples) == 0 {
-				t.Fatalf("no sample: write testdata/adapt/kind_%s.caddyfiletest", kind)
+				t.Fatalf("no sample: write kinds/testdata/kind_%s.caddyfiletest", kind)
 			}
 			if len(testkit.Goldens(t, goldenFolder, "kind_"+kind+"_bad_*")) == 0 {
-				t.Fatalf("nothing is refused: write testdata/adapt/kind_%s_bad_*.caddyfiletest", kind)
+				t.Fatalf("nothing is refused: write kind_%[1]s_bad_* into kinds/testdata/kind_%[1]s.refusals.txtar", kind)
 			}
 			t.Run("strict", func(t *testing.T) { checkStrict(t, info, samples[0]) })
 			for i, sample := range samples {
@@ -100,7 +105,7 @@ func checkDocumented(t *testing.T, info caddy.ModuleInfo) {
 	t.Helper()
 	typ := reflect.TypeOf(info.New()).Elem()
 	notTest := func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }
-	packages, err := parser.ParseDir(token.NewFileSet(), "kinds", notTest, parser.ParseComments) //nolint:staticcheck // one folder, no build tags
+	packages, err := parser.ParseDir(token.NewFileSet(), ".", notTest, parser.ParseComments) //nolint:staticcheck // one folder, no build tags
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -365,14 +370,20 @@ func (lw *lateWriter) Write(p []byte) (int, error) {
 	return lw.ResponseWriter.Write(p)
 }
 
-// Every kind of fault is in the golden files of no other.
+// The golden files of a kind are of one that exists, and in the folder of the kinds.
 func TestKindGoldensHaveAKind(t *testing.T) {
-	t.Chdir("..")
 	known := faults.Kinds()
-	for _, g := range testkit.Goldens(t, goldenFolder, "kind_*") {
-		kind, _, _ := strings.Cut(strings.TrimPrefix(g.Name(), "kind_"), "_")
-		if !slices.Contains(known, kind) {
-			t.Errorf("%s: no kind of fault is called %q", g.Path, kind)
+	for _, g := range testkit.Goldens(t, kindsFolder+"/"+goldenFolder, "*") {
+		name, isKind := strings.CutPrefix(g.Name, "kind_")
+		kind, _, _ := strings.Cut(name, "_")
+		switch {
+		case !isKind || !slices.Contains(known, kind):
+			t.Errorf("%s: %s names no kind of fault", g.Path, g.Name)
+		case !strings.HasPrefix(filepath.Base(g.Path), "kind_"+kind):
+			t.Errorf("%s: %s is in the file of another kind", g.Path, g.Name)
 		}
+	}
+	for _, g := range testkit.Goldens(t, otherGoldens, "kind_*") {
+		t.Errorf("%s: %s is not in kinds/testdata", g.Path, g.Name)
 	}
 }

@@ -6,8 +6,9 @@
 //
 // Write one file: registration, a struct whose field comments are its manual,
 // Validate, UnmarshalCaddyfile, ServeHTTP, guards. Add its test beside it and its
-// golden files, caddymodule/testdata/adapt/kind_<name>*.caddyfiletest. The parser,
-// the points, the metrics and the conformance test find it by Caddy's registry.
+// golden files: samples in testdata/kind_<name>.caddyfiletest, and what it refuses in
+// testdata/kind_<name>.refusals.txtar. The parser, the points, the metrics and the
+// conformance test find it by Caddy's registry.
 //
 // What a kind promises, in both phases, is held by the conformance test of package
 // inject.

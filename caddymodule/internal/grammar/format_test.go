@@ -98,7 +98,7 @@ func TestLineOfBlocks(t *testing.T) {
 // The rule of each golden file of a kind is told, and if the parser reads that
 // it means the rule.
 func TestLineOfEveryKind(t *testing.T) {
-	for _, g := range testkit.Goldens(t, "../../testdata/adapt", "kind_*") {
+	for _, g := range testkit.Goldens(t, "../../kinds/testdata", "kind_*") {
 		if g.Refused() {
 			continue
 		}
@@ -118,7 +118,7 @@ func TestLineOfEveryKind(t *testing.T) {
 			}
 			rule, err := grammar.ParseLine(line)
 			if err != nil || grammar.NewLine(caddyconfig.JSON(rule, nil)) != line {
-				t.Errorf("%s: %s was told as %q: %v", g.Name(), source, line, err)
+				t.Errorf("%s: %s was told as %q: %v", g.Name, source, line, err)
 			}
 		})
 	}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,16 +14,19 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 )
 
-const goldenSeparator = "\n----------\n"
+// goldenExt ends the name of a file with one Caddyfile, and after a line of ten
+// dashes what becomes of it.
+const (
+	goldenExt       = ".caddyfiletest"
+	goldenSeparator = "\n----------\n"
+)
 
-// Golden is a Caddyfile and what becomes of it: the JSON, or a part of the error.
+// Golden is a Caddyfile and what becomes of it: the JSON, or the error. It has a
+// file of its own, or is a case in an archive of refusals.
 type Golden struct {
-	Path            string
+	Name, Path      string
 	Caddyfile, Want string
 }
-
-// Name is that of the file.
-func (g Golden) Name() string { return strings.TrimSuffix(filepath.Base(g.Path), ".caddyfiletest") }
 
 // Refused reports whether the Caddyfile is one that must not adapt.
 func (g Golden) Refused() bool { return !strings.HasPrefix(g.Want, "{") }
@@ -30,31 +35,73 @@ func (g Golden) Refused() bool { return !strings.HasPrefix(g.Want, "{") }
 func (g Golden) Write(t *testing.T, got string) {
 	t.Helper()
 	content := g.Caddyfile + goldenSeparator + got + "\n"
+	if strings.HasSuffix(g.Path, refusalsExt) {
+		comment, cases := readRefusals(t, g.Path) // again: other cases may have been written
+		i := slices.IndexFunc(cases, func(other Golden) bool { return other.Name == g.Name })
+		cases[i].Want = got
+		if !cases[i].Refused() {
+			t.Fatalf("adapts: move it out of %s into %s%s", g.Path, g.Name, goldenExt)
+		}
+		content = formatRefusals(comment, cases)
+	}
 	if err := os.WriteFile(g.Path, []byte(content), 0o644); err != nil { //nolint:gosec // a file of the repository, like the others
 		t.Fatal(err)
 	}
 }
 
-// Goldens reads the golden files of a folder whose names match a pattern.
+// Goldens reads the golden files of a folder, and returns what has a name that
+// matches a pattern.
 func Goldens(t testing.TB, folder, pattern string) []Golden {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(folder, pattern+".caddyfiletest"))
+	files, err := filepath.Glob(filepath.Join(folder, "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := make([]Golden, 0, len(paths))
-	for _, path := range paths {
-		content, err := os.ReadFile(path) //nolint:gosec // a file of the repository
-		if err != nil {
-			t.Fatal(err)
+	var all []Golden
+	foundIn := make(map[string]string)
+	for _, file := range files {
+		for _, g := range goldensIn(t, file) {
+			if other, found := foundIn[g.Name]; found {
+				t.Fatalf("%s is in %s and in %s", g.Name, other, file)
+			}
+			foundIn[g.Name] = file
+			matches, err := path.Match(pattern, g.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if matches {
+				all = append(all, g)
+			}
 		}
-		input, want, found := strings.Cut(string(content), goldenSeparator)
-		if !found {
-			t.Fatalf("%s has no line of ten dashes", path)
-		}
-		all = append(all, Golden{Path: path, Caddyfile: input, Want: strings.TrimSpace(want)})
 	}
 	return all
+}
+
+// goldensIn reads one file, which may be no golden file.
+func goldensIn(t testing.TB, file string) []Golden {
+	t.Helper()
+	if strings.HasSuffix(file, refusalsExt) {
+		_, cases := readRefusals(t, file)
+		return cases
+	}
+	name, isGolden := strings.CutSuffix(filepath.Base(file), goldenExt)
+	if !isGolden {
+		return nil
+	}
+	input, want, found := strings.Cut(readFile(t, file), goldenSeparator)
+	if !found {
+		t.Fatalf("%s has no line of ten dashes", file)
+	}
+	return []Golden{{Name: name, Path: file, Caddyfile: input, Want: strings.TrimSpace(want)}}
+}
+
+func readFile(t testing.TB, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path) //nolint:gosec // a file of the repository
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
 }
 
 // Adapt makes JSON of a Caddyfile.

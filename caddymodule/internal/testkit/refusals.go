@@ -1,0 +1,75 @@
+package testkit
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// refusalsExt ends the name of an archive of Caddyfiles that do not adapt. It is
+// in the form of txtar: a comment on its subject, and then for each case
+//
+//	-- <name> --
+//	the Caddyfile
+//	-- <name>.error --
+//	the error
+//
+// To add a case, write its first half: TestGolden with -update adds the second. A
+// Caddyfile that has such a line in it, a CR, a NUL or a BOM gets a file of its own.
+const refusalsExt = ".refusals.txtar"
+
+var memberLine = regexp.MustCompile(`(?m)^-- (\S+) --\n`)
+
+// readRefusals reads an archive from its file.
+func readRefusals(t testing.TB, file string) (comment string, cases []Golden) {
+	t.Helper()
+	comment, cases, err := parseRefusals(readFile(t, file))
+	if err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	for i := range cases {
+		cases[i].Path = file
+	}
+	return comment, cases
+}
+
+// parseRefusals reads an archive from its text.
+func parseRefusals(content string) (comment string, cases []Golden, err error) {
+	lines := memberLine.FindAllStringSubmatchIndex(content, -1)
+	if len(lines) == 0 {
+		return "", nil, errors.New("no case: want a line such as -- name --")
+	}
+	comment = content[:lines[0][0]]
+	if strings.TrimSpace(comment) == "" {
+		return "", nil, errors.New("no comment: say what the subject is")
+	}
+	for i, line := range lines {
+		end := len(content)
+		if i+1 < len(lines) {
+			end = lines[i+1][0]
+		}
+		member, text := content[line[2]:line[3]], content[line[1]:end]
+		name, isError := strings.CutSuffix(member, ".error")
+		last := len(cases) - 1
+		switch {
+		case !isError:
+			cases = append(cases, Golden{Name: name, Caddyfile: strings.TrimSuffix(text, "\n")})
+		case last < 0 || cases[last].Name != name || cases[last].Want != "":
+			return "", nil, fmt.Errorf("%s does not follow %s", member, name)
+		default:
+			cases[last].Want = strings.TrimSpace(text)
+		}
+	}
+	return comment, cases, nil
+}
+
+// formatRefusals writes an archive.
+func formatRefusals(comment string, cases []Golden) string {
+	texts := make([]string, 0, len(cases))
+	for _, g := range cases {
+		texts = append(texts, fmt.Sprintf("-- %[1]s --\n%s\n-- %[1]s.error --\n%[3]s\n", g.Name, g.Caddyfile, g.Want))
+	}
+	return comment + strings.Join(texts, "\n")
+}
