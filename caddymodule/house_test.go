@@ -236,7 +236,7 @@ func walkGo(t *testing.T, root string, visit func(path, folder string)) {
 		if err != nil {
 			return err
 		}
-		if entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && path != root {
+		if entry.IsDir() && path != root && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata") {
 			return fs.SkipDir
 		}
 		if !strings.HasSuffix(path, ".go") {
