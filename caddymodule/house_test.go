@@ -43,7 +43,7 @@ var arrows = []arrow{
 	{folder: "caddymodule/inject", mayImport: []string{
 		"caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",
 		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
-		"caddymodule/internal/strictjson", "caddymodule/internal/text",
+		"caddymodule/internal/private", "caddymodule/internal/strictjson", "caddymodule/internal/text",
 	}},
 	{folder: "caddymodule/control", mayImport: []string{
 		"caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",
@@ -51,14 +51,14 @@ var arrows = []arrow{
 		"caddymodule/internal/args", "caddymodule/internal/strictjson", "caddymodule/internal/text",
 	}},
 	{folder: "caddymodule/trigger", mayImport: []string{
-		"caddymodule/internal/grammar", "caddymodule/rules", "caddymodule/faults", "caddymodule/internal/text",
+		"caddymodule/internal/grammar", "caddymodule/rules", "caddymodule/faults", "caddymodule/internal/private", "caddymodule/internal/text",
 	}},
 	{folder: "caddymodule/internal/grammar", mayImport: []string{
 		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/status", "caddymodule/internal/args",
 	}},
 	{folder: "caddymodule/internal/metrics", mayImport: []string{"caddymodule/experiments", "caddymodule/rules"}},
 	{folder: "caddymodule/experiments", mayImport: []string{"caddymodule/rules", "caddymodule/faults", "caddymodule/internal/strictjson"}},
-	{folder: "caddymodule/rules", mayImport: []string{"caddymodule/faults", "caddymodule/internal/text"}},
+	{folder: "caddymodule/rules", mayImport: []string{"caddymodule/faults", "caddymodule/internal/private", "caddymodule/internal/text"}},
 	{folder: "caddymodule/kinds", mayImport: []string{
 		"caddymodule/faults", "caddymodule/wire", "caddymodule/status",
 		"caddymodule/internal/args", "caddymodule/internal/mergepatch", "caddymodule/internal/text",
@@ -68,6 +68,7 @@ var arrows = []arrow{
 	{folder: "caddymodule/status", stdlibOnly: true},
 	{folder: "caddymodule/internal/args"},
 	{folder: "caddymodule/internal/mergepatch", stdlibOnly: true},
+	{folder: "caddymodule/internal/private", mayImport: []string{"caddymodule/internal/text"}},
 	{folder: "caddymodule/internal/strictjson"},
 	{folder: "caddymodule/internal/text"},
 

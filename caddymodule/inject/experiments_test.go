@@ -150,6 +150,24 @@ func TestExperimentOverTwoPoints(t *testing.T) {
 	n.Want(404, "GET", "/verify?rule=never&exactly=0&point=nowhere&since=1m", "", "")
 }
 
+const respond500 = `"faults": [{"fault": "respond", "status_code": 500}]}`
+
+// What points remember of a request can be printed by nobody.
+func TestNothingOfTheRequestShows(t *testing.T) {
+	n := testnode.Start(t, `{"point": "outer", "triggers": [{"source": "header"}]}`, `{"halt_when": {"errors": 9, "window": "1m"}}`)
+	inner := n.Beside(`{"point": "inner", "rules": [{"faults": [{"fault": "respond", "status_code": 500, "body": "{http.fault.decided}|{http.fault.taken_out}|"}]}]}`)
+	n.Put("never", `{"points": ["*"], "percent": 0, `+respond500)
+	w := httptest.NewRecorder()
+	r := testkit.Request(http.MethodGet, "/", w)
+	r.Header.Set("X-Fault", "percent 0; 551")
+	next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		return inner.ServeHTTP(w, r, caddyhttp.HandlerFunc(testkit.Upstream))
+	})
+	if err := n.ServeHTTP(w, r, next); err != nil || w.Body.String() != "||" {
+		t.Errorf("got %q, %v, want ||", w.Body, err)
+	}
+}
+
 // Above max_active of the app requests pass, and take nothing of times.
 func TestAppMaxActive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

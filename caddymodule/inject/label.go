@@ -125,8 +125,7 @@ func (inj *injection) discloseIn(header http.Header, name string) {
 }
 
 // injectionKey is the placeholder of the ID, by which the next point that hits
-// the request finds the hit before. (The request's variables would not do: in
-// phase response a goroutine of the transport may be reading them.)
+// the request finds the hit before.
 const injectionKey = "http.fault.id"
 
 func lastInjection(repl *caddy.Replacer) *injection {

@@ -4,17 +4,17 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/private"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
-// The placeholders that reverse_proxy and a point leave in a request's replacer.
-const (
-	upstreamStatusKey = "http.reverse_proxy.status_code"
-	errorSeenKey      = "http.fault.upstream_error"
-)
+// upstreamStatusKey is the placeholder that reverse_proxy sets.
+const upstreamStatusKey = "http.reverse_proxy.status_code"
+
+// errorSeen tells that a point has counted the error of a request.
+const errorSeen private.Slot[bool] = "upstream_error"
 
 // seeReply looks for an upstream's error when a request has ended, for
 // [HaltWhen].
@@ -22,9 +22,8 @@ func (in *injector) seeReply(r *http.Request, err error) {
 	if in.app.HaltWhen == nil {
 		return
 	}
-	repl := text.Replacer(r)
 	status := 0
-	if value, ok := repl.Get(upstreamStatusKey); ok {
+	if value, ok := text.Replacer(r).Get(upstreamStatusKey); ok {
 		status, _ = value.(int)
 	}
 	if err != nil {
@@ -33,8 +32,8 @@ func (in *injector) seeReply(r *http.Request, err error) {
 	if status < http.StatusInternalServerError {
 		return
 	}
-	if _, seen := repl.Get(errorSeenKey); !seen { // by a point further in
-		in.countError(repl)
+	if !errorSeen.Get(r) { // by a point further in
+		in.countError(r)
 	}
 }
 
@@ -52,17 +51,17 @@ func (in *injector) seeAttempt(r *http.Request, resp *http.Response, err error) 
 		status = statusOf(err)
 	}
 	if status >= http.StatusInternalServerError && fromClient(r) {
-		in.countError(text.Replacer(r))
+		in.countError(r)
 	}
 }
 
 // countError counts an error, unless any point has injected a fault into its
 // request.
-func (in *injector) countError(repl *caddy.Replacer) {
-	if lastInjection(repl) != nil {
+func (in *injector) countError(r *http.Request) {
+	if lastInjection(text.Replacer(r)) != nil {
 		return
 	}
-	repl.Set(errorSeenKey, true)
+	errorSeen.Set(r, true)
 	in.app.HaltWhen.Count()
 }
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/private"
 )
 
 // A guest is a rule that no point has: it comes while Caddy runs, is stronger
@@ -105,20 +105,16 @@ func (w *walk) askAlone(rule *Rule, r *http.Request, u float64) (done bool) {
 	return w.ask(rule, r)
 }
 
-// decided is the name of the replacer's value that has the guests which have
-// been decided for a request. (The request's variables would not do, see
-// package caddymodule.)
-const decided = "http.fault.decided"
+// decided has the guests that have been decided for a request.
+const decided private.Slot[[]*Rule] = "decided"
 
 // first reports whether the guest has not been decided for r yet, and notes
 // that it has.
 func first(r *http.Request, rule *Rule) bool {
-	repl := text.Replacer(r)
-	value, _ := repl.Get(decided)
-	known, _ := value.([]*Rule)
+	known := decided.Get(r)
 	if slices.Contains(known, rule) {
 		return false
 	}
-	repl.Set(decided, append(slices.Clip(known), rule))
+	decided.Set(r, append(slices.Clip(known), rule))
 	return true
 }

@@ -6,10 +6,9 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/private"
 )
 
 // Fields are the header fields in which the triggers of a server stand.
@@ -100,8 +99,7 @@ func (f *Fields) takeOut(r *http.Request, names []string) {
 		}
 		delete(r.Header, name)
 		if f.set.Load().points > 1 {
-			repl := text.Replacer(r)
-			repl.Set(takenOutKey, &takenOut{name, values, lastTakenOut(repl)})
+			lastTakenOut.Set(r, &takenOut{name, values, lastTakenOut.Get(r)})
 		}
 	}
 }
@@ -126,26 +124,15 @@ func deleteFields(r *http.Request, names []string) {
 }
 
 // takenOut is a header field that a point has taken out of a request, for the
-// points further in. It never changes, and it shows nothing to whoever writes
-// the placeholder out, for there may be a key in it.
+// points further in. It never changes.
 type takenOut struct {
 	name   string
 	values []string
 	before *takenOut
 }
 
-// String is empty.
-func (*takenOut) String() string { return "" }
-
-// takenOutKey is the placeholder of the last one. (The request's variables would
-// not do, see injectionKey.)
-const takenOutKey = "http.fault.taken_out"
-
-func lastTakenOut(repl *caddy.Replacer) *takenOut {
-	value, _ := repl.Get(takenOutKey)
-	last, _ := value.(*takenOut)
-	return last
-}
+// lastTakenOut has the last one of a request.
+const lastTakenOut private.Slot[*takenOut] = "taken_out"
 
 // giveBack gives a request the fields that earlier points have taken out. What
 // has been set since stays. A point of an error route gets nothing: the points
@@ -154,7 +141,7 @@ func giveBack(r *http.Request) {
 	if r.Context().Value(caddyhttp.ErrorCtxKey) != nil {
 		return
 	}
-	for field := lastTakenOut(text.Replacer(r)); field != nil; field = field.before {
+	for field := lastTakenOut.Get(r); field != nil; field = field.before {
 		if len(r.Header[field.name]) == 0 {
 			r.Header[field.name] = field.values
 		}
