@@ -90,7 +90,7 @@ func (s *Store) goOn(l *Live) {
 	if before := s.live[l.Name]; before.timer != nil {
 		before.timer.Stop()
 	}
-	l.Tag = l
+	l.Owner = l
 	s.live[l.Name] = l
 	s.wind(l)
 	s.publish()

@@ -45,12 +45,14 @@ func (s *Snapshot) Guests(at Place) *rules.Guests {
 		return known.(*rules.Guests)
 	}
 	var found []*rules.Rule
+	several := make(map[*rules.Rule]bool) // points at which a request can meet it
 	for _, l := range s.live {
 		if l.At(at) {
 			found = append(found, &l.Rule)
+			several[&l.Rule] = !l.onePoint()
 		}
 	}
-	guests := rules.NewGuests(found, func(rule *rules.Rule) bool { return !rule.Tag.(*Live).onePoint() })
+	guests := rules.NewGuests(found, func(rule *rules.Rule) bool { return several[rule] })
 	s.guests.Store(at, guests)
 	return guests
 }

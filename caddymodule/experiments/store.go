@@ -201,7 +201,7 @@ func (s *Store) commit(l *Live) (created bool) {
 // no gap between.
 func (s *Store) begin(l *Live) (created bool) {
 	before := s.live[l.Name]
-	l.Tag = l
+	l.Owner = l
 	l.ended, l.end = context.WithCancel(s.sw.Ended())
 	s.wind(l)
 	s.live[l.Name] = l

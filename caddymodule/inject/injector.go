@@ -48,7 +48,7 @@ func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error 
 	}
 	in.place, in.active = experiments.PlaceOf(point), metrics.ActiveRequests.WithLabelValues(point.Name)
 	for _, rule := range point.Rules {
-		rule.Tag = newLabel(point.Name, rule, metrics.NewRule(point.Name, rule.Name, rule.KindNames()))
+		rule.Owner = newLabel(point.Name, rule, metrics.NewRule(point.Name, rule.Name, rule.KindNames()))
 	}
 	srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	in.fields = in.app.FieldsOf(srv)
@@ -67,10 +67,14 @@ func (in *injector) guests() *rules.Guests { return in.ctl.Store.Snapshot().Gues
 
 // labelOf is the label of a rule at this point.
 func (in *injector) labelOf(rule *rules.Rule) *label {
-	if live, ok := rule.Tag.(*experiments.Live); ok {
-		return in.experimentLabel(live)
+	switch owner := rule.Owner.(type) {
+	case *experiments.Live:
+		return in.experimentLabel(owner)
+	case *label:
+		return owner
+	default:
+		panic("a rule without an owner") // provisionPoint, tagTriggered and the store give each one
 	}
-	return rule.Tag.(*label)
 }
 
 // passed counts a request that a rule let pass; without one, a request that the
@@ -86,8 +90,8 @@ func (in *injector) passed(rule *rules.Rule, reason rules.Reason) {
 // over reports whether the rule has been stopped since it was asked, which in
 // phase response may be long ago.
 func (in *injector) over(rule *rules.Rule) bool {
-	live, ok := rule.Tag.(*experiments.Live)
-	return in.halted() || ok && live.Ended().Err() != nil
+	own := rule.Owner.Ended()
+	return in.halted() || own != nil && own.Err() != nil
 }
 
 // allow reports whether the rule that fires may do so, and has something to do. A
@@ -142,8 +146,8 @@ func (in *injector) letGo() {
 // calls cancel in the end.
 func (in *injector) ended(rule *rules.Rule) (ctx context.Context, cancel context.CancelFunc) {
 	ctx = in.ctl.Switch.Ended()
-	if live, ok := rule.Tag.(*experiments.Live); ok {
-		ctx = live.Ended()
+	if own := rule.Owner.Ended(); own != nil {
+		ctx = own
 	}
 	if after := in.labelOf(rule).endAfter; after > 0 {
 		return context.WithTimeout(ctx, after)

@@ -43,7 +43,9 @@ func newLabel(point string, rule *rules.Rule, counts metrics.Rule) *label {
 }
 
 // PassedCounts returns how many requests a configured rule let pass, by reason.
-func PassedCounts(rule *rules.Rule) map[string]uint64 { return rule.Tag.(*label).counts.PassedCounts() }
+func PassedCounts(rule *rules.Rule) map[string]uint64 {
+	return rule.Owner.(*label).counts.PassedCounts()
+}
 
 // experimentLabel is the label of an experiment at this point.
 func (in *injector) experimentLabel(live *experiments.Live) *label {
@@ -55,6 +57,9 @@ func (in *injector) experimentLabel(live *experiments.Live) *label {
 	known, _ := live.Labels.LoadOrStore(point, fresh)
 	return known.(*label)
 }
+
+// Ended says that a configured or triggered rule has no end of its own.
+func (*label) Ended() context.Context { return nil }
 
 func (l *label) zapFields() []zap.Field {
 	return []zap.Field{zap.String("point", l.point), zap.String("rule", l.rule), zap.String("kind", l.kind)}
@@ -209,4 +214,8 @@ func traceID(span trace.SpanContext) string {
 }
 
 // Interface guards
-var _ zapcore.ObjectMarshaler = (*hitLog)(nil)
+var (
+	_ zapcore.ObjectMarshaler = (*hitLog)(nil)
+	_ rules.Owner             = (*label)(nil)
+	_ rules.Owner             = (*experiments.Live)(nil)
+)

@@ -60,7 +60,7 @@ func (h *Handler) obey(t *trigger.Trigger, r *http.Request) (d rules.Decision, d
 }
 
 // tagTriggered returns the label of a rule that a trigger of the point makes.
-func (h *Handler) tagTriggered(rule *rules.Rule, endAfter time.Duration) any {
+func (h *Handler) tagTriggered(rule *rules.Rule, endAfter time.Duration) rules.Owner {
 	l := newLabel(h.Point.Name, rule, metrics.NewRule(h.Point.Name, trigger.RuleName, triggerKind(rule)))
 	l.endAfter = endAfter
 	return l

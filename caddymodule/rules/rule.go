@@ -4,6 +4,7 @@
 package rules
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -23,6 +24,13 @@ const (
 	// PhaseResponse is when the head of the upstream's reply has come.
 	PhaseResponse = "response"
 )
+
+// An Owner is whose rule it is: a point's, an experiment, or a trigger.
+type Owner interface {
+	// Ended returns the context that is done when the rule has ended by itself,
+	// as an experiment does; nil: it has no end of its own.
+	Ended() context.Context
+}
 
 // Rule says which requests are hit, how often, and by which faults.
 type Rule struct {
@@ -120,8 +128,8 @@ type Rule struct {
 	// Place is where the faults run; the point knows.
 	Place faults.Place `json:"-"`
 
-	// Tag is what the owner of the rule knows it by.
-	Tag any `json:"-"`
+	// Owner is whose rule it is.
+	Owner Owner `json:"-"`
 
 	index    int // at its point
 	matchers caddyhttp.MatcherSets

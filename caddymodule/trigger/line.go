@@ -142,6 +142,6 @@ func (p *lineParser) provision(rule *grammar.RuleParser) (*asked, error) {
 	if limits.OpenEnded {
 		endAfter = p.maxDelay
 	}
-	brought.Tag = p.tag(brought, endAfter)
+	brought.Owner = p.tag(brought, endAfter)
 	return &asked{Rule: brought}, nil
 }

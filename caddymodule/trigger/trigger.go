@@ -79,7 +79,7 @@ const (
 
 // A Tagger gives a rule that a trigger makes what its point knows it by. The
 // faults of the rule end after endAfter, unless that is 0.
-type Tagger func(rule *rules.Rule, endAfter time.Duration) any
+type Tagger func(rule *rules.Rule, endAfter time.Duration) rules.Owner
 
 // Provision prepares the trigger for an injection point.
 func (t *Trigger) Provision(ctx caddy.Context, point *rules.Point, tag Tagger) error {
