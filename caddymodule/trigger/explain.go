@@ -9,16 +9,13 @@ import (
 
 // Place is where the trigger stands, in words.
 func (t *Trigger) Place() string {
-	if t.Source == sourceEnvoy {
-		return t.Source
-	}
-	return t.Source + " " + t.name()
+	return strings.TrimSpace(t.Source + " " + t.name())
 }
 
 // Explain tells what would become of r by what it asks a point for, with no draw
 // and no count; ok is false if it asks for nothing. It takes out what ask does.
 func (t *Trigger) Explain(r *http.Request, point *rules.Point) (v rules.Verdict, ok bool) {
-	found, ok, drawn := t.readWithoutDraws(r)
+	found, ok, drawn := t.source.peek(r)
 	deleteFields(r, t.hidden)
 	if ok {
 		v = t.judge(r, point, found, drawn)
@@ -51,25 +48,4 @@ func shown(line string) string {
 		return "a line that is not shown, since a word of 16 bytes or more may be a key"
 	}
 	return "'" + strings.Trim(line, "; ") + "'"
-}
-
-// readWithoutDraws reads everything that may come to pass, and whether that is
-// for draws to decide: those of Envoy's header fields are made while they are read.
-func (t *Trigger) readWithoutDraws(r *http.Request) (found trigger, ok, drawn bool) {
-	envoy, ok := t.source.(envoySource)
-	if !ok {
-		found, ok = t.source.read(r)
-		return found, ok, false
-	}
-	envoy.hits = func(percent float64) bool {
-		drawn = drawn || percent > 0 && percent < 100
-		return percent > 0
-	}
-	if found, ok = envoy.read(r); ok {
-		return found, true, drawn
-	}
-	envoy.hits = func(float64) bool { return true }
-	found, ok = envoy.read(r)
-	found.line = "percent 0;" + found.line // as it would say it if it were a line
-	return found, ok, false
 }

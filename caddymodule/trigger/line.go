@@ -65,7 +65,7 @@ func newLineParser(ctx caddy.Context, point *rules.Point, t *Trigger, tag Tagger
 	if len(p.allow) == 0 {
 		p.allow = untrustedKinds()
 	}
-	if t.Source == sourceEnvoy {
+	if placeOf(t.Source).draws {
 		p.percent = 100 // its draws are over
 	}
 	p.cache, _ = lru.New[string, parsed](maxLines) // fails for a negative size only

@@ -89,7 +89,11 @@ func (t *Trigger) Provision(ctx caddy.Context, point *rules.Point, tag Tagger) e
 	if err := t.provisionKey(); err != nil {
 		return err
 	}
-	t.source, t.hidden = newSource(t, point.Name), hiddenFields(t)
+	at := placeOf(t.Source)
+	t.source = at.make(t, t.name(), point.Name)
+	if at.hidden != nil {
+		t.hidden = at.hidden(t.name())
+	}
 	t.parser = newLineParser(ctx, point, t, tag)
 	return nil
 }
@@ -140,14 +144,14 @@ func hideKeys(text string, err error) error {
 
 // validate checks the settings by themselves.
 func (t *Trigger) validate() error {
-	if !slices.Contains(sourceNames, t.Source) {
-		return fmt.Errorf("bad trigger '%s': want %s", t.Source, strings.Join(sourceNames, ", "))
-	}
+	at := placeOf(t.Source)
 	switch {
-	case t.Source == sourceEnvoy && t.Name != "":
-		return fmt.Errorf("trigger envoy has its own names, '%s' is none", t.Name)
-	case t.Source == sourceEnvoy && t.Key != "":
-		return errors.New("trigger envoy and key cannot go together: Envoy's header fields carry none")
+	case at == nil:
+		return fmt.Errorf("bad trigger '%s': want %s", t.Source, sourceNames())
+	case at.name == "" && t.Name != "":
+		return fmt.Errorf("trigger %s has its own names, '%s' is none", t.Source, t.Name)
+	case at.keyless != "" && t.Key != "":
+		return fmt.Errorf("trigger %s and key cannot go together: %s", t.Source, at.keyless)
 	case t.Name != "" && !httpguts.ValidHeaderFieldName(t.Name):
 		return fmt.Errorf("bad name '%s' of trigger %s", t.Name, t.Source)
 	case t.MaxDelay < 0:
@@ -188,12 +192,7 @@ func (t *Trigger) SamePlace(other *Trigger) bool {
 }
 
 // name is where to look.
-func (t *Trigger) name() string {
-	if t.Source == sourceHeader {
-		return cmp.Or(t.Name, "X-Fault")
-	}
-	return cmp.Or(t.Name, "fault")
-}
+func (t *Trigger) name() string { return cmp.Or(t.Name, placeOf(t.Source).name) }
 
 // open checks the key that came with a trigger.
 func (t *Trigger) open(key string) bool {

@@ -1,0 +1,46 @@
+package trigger
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
+)
+
+var cookiePlace = place{
+	source: "cookie",
+	name:   "fault",
+	make:   func(t *Trigger, name, _ string) source { return cookieSource{name, t.key != nil} },
+}
+
+// cookieSource is a cookie.
+type cookieSource struct {
+	name  string
+	keyed bool
+}
+
+func (s cookieSource) present(r *http.Request) bool { return text.Mentions(r.Header["Cookie"], s.name) }
+
+func (s cookieSource) read(r *http.Request) (trigger, bool) {
+	cookies := r.CookiesNamed(s.name)
+	if len(cookies) == 0 {
+		return trigger{}, false
+	}
+	if err := repeated("cookie "+s.name, len(cookies)); err != nil {
+		return trigger{err: err}, true
+	}
+	line, err := url.PathUnescape(cookies[0].Value)
+	if err != nil { // whose text quotes the value
+		return trigger{err: errors.New("the cookie is not percent-encoded: each % needs two hexadecimal digits after it, and %25 is a % itself")}, true
+	}
+	return cutKey(line, s.keyed), true
+}
+
+func (s cookieSource) peek(r *http.Request) (found trigger, ok, drawn bool) {
+	found, ok = s.read(r)
+	return found, ok, false
+}
+
+// Interface guards
+var _ source = cookieSource{}
