@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddyfault/caddyfault/caddymodule/control"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/inject"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
@@ -94,7 +95,7 @@ func (a *service) explain(w http.ResponseWriter, r *http.Request) error {
 		return Answer(w, http.StatusOK, view)
 	}
 	for _, p := range app.Points() {
-		at := a.explainAt(p, request())
+		at := a.explainAt(app, p, request())
 		for i := range at.Rules {
 			if app.DryRun {
 				at.Rules[i].OnlyTell()
@@ -106,9 +107,9 @@ func (a *service) explain(w http.ResponseWriter, r *http.Request) error {
 }
 
 // explainAt tells what would become of r at a point.
-func (a *service) explainAt(p *rules.Point, r *http.Request) explainPoint {
+func (a *service) explainAt(app *control.App, p *rules.Point, r *http.Request) explainPoint {
 	at := explainPoint{Point: p.Name, Rules: []rules.Verdict{}}
-	at.Rules = append(at.Rules, inject.ExplainTriggers(p, r)...)
+	at.Rules = append(at.Rules, trigger.Explain(app.Triggers(p), r, p)...)
 	match, verdicts, err := p.Explain(r, a.ctl.Store.Snapshot().Guests(experiments.PlaceOf(p)))
 	at.Match = match || len(at.Rules) > 0
 	at.Rules = append(at.Rules, verdicts...)

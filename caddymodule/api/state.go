@@ -87,17 +87,17 @@ func (a *service) newStateView() StateView {
 	}
 	view.DryRun = app.DryRun
 	for _, p := range app.Points() {
-		view.Points = append(view.Points, newPointView(p))
+		view.Points = append(view.Points, newPointView(app, p))
 	}
 	return view
 }
 
-func newPointView(p *rules.Point) pointView {
+func newPointView(app *control.App, p *rules.Point) pointView {
 	view := pointView{Point: p.Name, Match: p.Match, Rules: []ruleView{}}
 	if len(p.Match) > 0 {
 		view.Line = grammar.Format(caddyconfig.JSON(map[string]any{"match": p.Match}, nil))
 	}
-	for _, t := range inject.TriggersOf(p) {
+	for _, t := range app.Triggers(p) {
 		shown := triggerView{*t, t.Hits()}
 		if shown.Key != "" {
 			shown.Key = "***"
@@ -176,7 +176,7 @@ type switchedRule struct {
 // reset sets counters back to the start.
 func (a *service) reset(w http.ResponseWriter, r *http.Request) error {
 	point, name := r.URL.Query().Get("point"), r.URL.Query().Get("rule")
-	found, live, triggers := a.ctl.FindRules(point, name), a.findExperiments(point, name), findTriggers(a.ctl, point, name)
+	found, live, triggers := a.ctl.FindRules(point, name), a.findExperiments(point, name), a.ctl.FindTriggers(point, name)
 	n := len(found) + len(live) + len(triggers)
 	switch {
 	case n > 0 || point == "" && name == "":

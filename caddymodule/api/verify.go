@@ -10,10 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddyfault/caddyfault/caddymodule/control"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
-	"github.com/caddyfault/caddyfault/caddymodule/inject"
-	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
 // VerifyView is the answer to an assertion that holds.
@@ -168,7 +165,7 @@ func (v *verification) count() (count int, all bool, err error) {
 	for _, rule := range v.ctl.FindRules(v.point, v.rule) {
 		count, known = count+int(rule.Stats().Hits), true
 	}
-	for _, t := range findTriggers(v.ctl, v.point, v.rule) {
+	for _, t := range v.ctl.FindTriggers(v.point, v.rule) {
 		count, known = count+int(t.Hits()), true
 	}
 	if e := v.experiment(known); e != nil && (v.point == "" || slices.Contains(e.Points, v.point)) {
@@ -199,24 +196,4 @@ func (v *verification) experiment(known bool) *experiments.Past {
 		return nil
 	}
 	return v.ctl.Store.LastPast(v.rule)
-}
-
-// findTriggers are the triggers of that point which count under that name; empty
-// is any. Namesakes share their counters.
-func findTriggers(ctl *control.Control, point, name string) []*trigger.Trigger {
-	if name != "" && name != trigger.RuleName {
-		return nil
-	}
-	type place struct{ point, trigger string }
-	var found []*trigger.Trigger
-	seen := make(map[place]bool)
-	for _, p := range ctl.FindPoints(point) {
-		for _, t := range inject.TriggersOf(p) {
-			if at := (place{p.Name, t.Place()}); !seen[at] {
-				seen[at] = true
-				found = append(found, t)
-			}
-		}
-	}
-	return found
 }

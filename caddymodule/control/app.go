@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -65,6 +66,8 @@ type App struct {
 	logger *zap.Logger
 	points rules.Group
 	fields trigger.Servers
+
+	triggers sync.Map // []*trigger.Trigger by *rules.Point
 }
 
 const (
@@ -160,6 +163,18 @@ func (a *App) ProvisionPoint(ctx caddy.Context, point *rules.Point) error {
 
 // FieldsOf returns the fields in which the triggers of a server stand.
 func (a *App) FieldsOf(srv *caddyhttp.Server) *trigger.Fields { return a.fields.Of(srv) }
+
+// SetTriggers says what requests may ask for at a point themselves.
+func (a *App) SetTriggers(point *rules.Point, triggers []*trigger.Trigger) {
+	a.triggers.Store(point, triggers)
+}
+
+// Triggers returns what requests may ask for at a point. A transport has none.
+func (a *App) Triggers(point *rules.Point) []*trigger.Trigger {
+	found, _ := a.triggers.Load(point)
+	triggers, _ := found.([]*trigger.Trigger)
+	return triggers
+}
 
 // DiscloseField is the name of the header field that discloses a hit, "" for none.
 func (a *App) DiscloseField() string {

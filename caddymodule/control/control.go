@@ -2,22 +2,17 @@ package control
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
-	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
 // Control is what belongs to the process and not to a configuration: the
@@ -163,117 +158,6 @@ func (c *Control) running() (app *App, others bool) {
 	}
 	return c.apps[len(c.apps)-1], len(c.apps) > 1
 }
-
-// FindPoints are the configured points of that name; empty is any.
-func (c *Control) FindPoints(name string) []*rules.Point {
-	app := c.Current()
-	if app == nil {
-		return nil
-	}
-	var found []*rules.Point
-	for _, p := range app.Points() {
-		if name == "" || p.Name == name {
-			found = append(found, p)
-		}
-	}
-	return found
-}
-
-// FindRules are the configured rules of that name at that point; empty is any.
-func (c *Control) FindRules(point, name string) []*rules.Rule {
-	type place struct{ point, rule string }
-	var found []*rules.Rule
-	seen := make(map[place]bool) // namesakes share their counters
-	for _, p := range c.FindPoints(point) {
-		for _, rule := range p.Rules {
-			at := place{p.Name, rule.Name}
-			if !seen[at] && (name == "" || rule.Name == name) {
-				seen[at] = true
-				found = append(found, rule)
-			}
-		}
-	}
-	return found
-}
-
-// loadExperiment makes the rule of an experiment ready. It has a context of its
-// own, which outlives the configuration that is running: what is loaded stays
-// when that goes.
-//
-// It may come from the storage of a group, read by a goroutine of its own, and
-// modules that load it may panic, as Caddy's header_regexp does for a null: that
-// must not end the process.
-func (c *Control) loadExperiment(e *experiments.Experiment) (unload func(), err error) {
-	app := c.Current()
-	if app == nil {
-		return nil, ErrNoPoints
-	}
-	if err := c.CheckMatchers(e.MatcherSetsRaw); err != nil {
-		return nil, err
-	}
-	parent := app.ctx
-	parent.Context = context.WithoutCancel(parent.Context)
-	if e.Place, err = c.placeOfExperiment(e); err != nil {
-		return nil, err
-	}
-	ctx, cancel := caddy.NewContext(parent)
-	defer func() {
-		if panicked := recover(); panicked != nil {
-			err = fmt.Errorf("a module panicked while it was loaded: %v", panicked)
-		}
-		if err != nil {
-			cancel()
-		}
-	}()
-	return cancel, rules.LoadGuest(ctx, &e.Rule)
-}
-
-// CheckMatchers refuses the matchers that an experiment may not have in the
-// running configuration.
-func (c *Control) CheckMatchers(sets caddyhttp.RawMatcherSets) error {
-	var named []string
-	if app := c.Current(); app != nil {
-		named = app.ExperimentMatchers
-	}
-	return experiments.CheckMatchers(sets, named)
-}
-
-// placeOfExperiment is where its faults run: not all kinds have a meaning at a
-// transport, and others only there.
-func (c *Control) placeOfExperiment(e *experiments.Experiment) (faults.Place, error) {
-	handlers, transports := 0, 0
-	for _, place := range c.Places() {
-		switch {
-		case !e.At(place):
-		case place.Transport:
-			transports++
-		default:
-			handlers++
-		}
-	}
-	switch {
-	case handlers > 0 && transports > 0:
-		return 0, errors.New("points: some of them are handlers and some transports: make two experiments")
-	case transports > 0:
-		return faults.InTransport, nil
-	default:
-		return 0, nil
-	}
-}
-
-// Places are the injection points of the running configuration.
-func (c *Control) Places() []experiments.Place {
-	var all []experiments.Place
-	for _, p := range c.FindPoints("") {
-		if place := experiments.PlaceOf(p); !slices.Contains(all, place) {
-			all = append(all, place)
-		}
-	}
-	return all
-}
-
-// ErrNoPoints says that an experiment has nowhere to be.
-var ErrNoPoints = errors.New("the running configuration has no injection point")
 
 // switched tells of a turn of the switch.
 func (c *Control) switched(state experiments.State) {

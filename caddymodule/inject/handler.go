@@ -54,7 +54,6 @@ func (h *Handler) UnmarshalJSON(data []byte) error {
 
 // Provision loads the rules.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	h.Point.Tag = h
 	if err := h.provisionPoint(ctx, &h.Point); err != nil {
 		return err
 	}

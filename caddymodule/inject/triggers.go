@@ -35,6 +35,7 @@ func (h *Handler) provisionTriggers(ctx caddy.Context) error {
 		}
 	}
 	h.fields.Join(h.Triggers)
+	h.app.SetTriggers(&h.Point, h.Triggers)
 	return nil
 }
 
@@ -87,38 +88,4 @@ func (h *Handler) parseTrigger(d *caddyfile.Dispenser) error {
 	}
 	h.Triggers = append(h.Triggers, t)
 	return nil
-}
-
-// TriggersOf returns the triggers of a point, which a transport has none of.
-func TriggersOf(p *rules.Point) []*trigger.Trigger {
-	if h, ok := p.Tag.(*Handler); ok {
-		return h.Triggers
-	}
-	return nil
-}
-
-// ExplainTriggers explains the triggers of a point, if it has any.
-func ExplainTriggers(p *rules.Point, r *http.Request) []rules.Verdict {
-	if h, ok := p.Tag.(*Handler); ok {
-		return h.explainTriggers(r)
-	}
-	return nil
-}
-
-// explainTriggers tells for each trigger of the point that r has what would
-// become of it, with no draw and no count. It takes out what ask takes out.
-func (h *Handler) explainTriggers(r *http.Request) []rules.Verdict {
-	var verdicts []rules.Verdict
-	for _, t := range h.Triggers {
-		if !t.MayAsk(r, true) {
-			continue
-		}
-		if h.Excludes(r) {
-			return nil
-		}
-		if v, ok := t.Explain(r, &h.Point); ok {
-			verdicts = append(verdicts, v)
-		}
-	}
-	return verdicts
 }

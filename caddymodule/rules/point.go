@@ -54,9 +54,6 @@ type Point struct {
 	// without rules does nothing.
 	Rules []*Rule `json:"rules,omitempty"`
 
-	// Tag is who has the point.
-	Tag any `json:"-"`
-
 	// Match is MatcherSetsRaw as it was configured.
 	Match caddyhttp.RawMatcherSets `json:"-"`
 

@@ -12,9 +12,27 @@ func (t *Trigger) Place() string {
 	return strings.TrimSpace(t.Source + " " + t.name())
 }
 
-// Explain tells what would become of r by what it asks a point for, with no draw
-// and no count; ok is false if it asks for nothing. It takes out what ask does.
-func (t *Trigger) Explain(r *http.Request, point *rules.Point) (v rules.Verdict, ok bool) {
+// Explain tells for each trigger of a point that r has what would become of r by
+// it, with no draw and no count. It takes out of r what Ask takes out.
+func Explain(triggers []*Trigger, r *http.Request, point *rules.Point) []rules.Verdict {
+	var verdicts []rules.Verdict
+	for _, t := range triggers {
+		if !t.MayAsk(r, true) {
+			continue
+		}
+		if point.Excludes(r) {
+			return nil
+		}
+		if v, ok := t.explain(r, point); ok {
+			verdicts = append(verdicts, v)
+		}
+	}
+	return verdicts
+}
+
+// explain tells what would become of r by what it asks a point for, with no draw
+// and no count; ok is false if it asks for nothing. It takes out what Ask does.
+func (t *Trigger) explain(r *http.Request, point *rules.Point) (v rules.Verdict, ok bool) {
 	found, ok, drawn := t.source.peek(r)
 	deleteFields(r, t.hidden)
 	if ok {

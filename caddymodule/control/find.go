@@ -1,0 +1,73 @@
+package control
+
+import (
+	"slices"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+	"github.com/caddyfault/caddyfault/caddymodule/trigger"
+)
+
+// FindPoints are the configured points of that name; empty is any.
+func (c *Control) FindPoints(name string) []*rules.Point {
+	app := c.Current()
+	if app == nil {
+		return nil
+	}
+	var found []*rules.Point
+	for _, p := range app.Points() {
+		if name == "" || p.Name == name {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// FindRules are the configured rules of that name at that point; empty is any.
+func (c *Control) FindRules(point, name string) []*rules.Rule {
+	type place struct{ point, rule string }
+	var found []*rules.Rule
+	seen := make(map[place]bool) // namesakes share their counters
+	for _, p := range c.FindPoints(point) {
+		for _, rule := range p.Rules {
+			at := place{p.Name, rule.Name}
+			if !seen[at] && (name == "" || rule.Name == name) {
+				seen[at] = true
+				found = append(found, rule)
+			}
+		}
+	}
+	return found
+}
+
+// FindTriggers are the triggers of that point which count under that name; empty
+// is any. Namesakes share their counters.
+func (c *Control) FindTriggers(point, name string) []*trigger.Trigger {
+	app := c.Current()
+	if app == nil || name != "" && name != trigger.RuleName {
+		return nil
+	}
+	type place struct{ point, trigger string }
+	var found []*trigger.Trigger
+	seen := make(map[place]bool)
+	for _, p := range c.FindPoints(point) {
+		for _, t := range app.Triggers(p) {
+			if at := (place{p.Name, t.Place()}); !seen[at] {
+				seen[at] = true
+				found = append(found, t)
+			}
+		}
+	}
+	return found
+}
+
+// Places are the injection points of the running configuration.
+func (c *Control) Places() []experiments.Place {
+	var all []experiments.Place
+	for _, p := range c.FindPoints("") {
+		if place := experiments.PlaceOf(p); !slices.Contains(all, place) {
+			all = append(all, place)
+		}
+	}
+	return all
+}
