@@ -104,6 +104,11 @@ func (c *counters) tally(key string) *tally {
 	if c.byKey == nil {
 		return &c.all
 	}
+	return c.tallyOf(key)
+}
+
+// tallyOf is the tally of one key. It stands apart so that tally is inlined.
+func (c *counters) tallyOf(key string) *tally {
 	key = keptAs(key)
 	t, known := c.byKey.Get(key)
 	if !known {

@@ -94,7 +94,7 @@ func (p *Point) decide(r *http.Request, guests *Guests, check bool) Decision {
 	own, came := found[:n], found[n:]
 	w := walk{point: p, check: check}
 	for _, late := range [...]bool{false, true} {
-		if w.askGuests(guests, came, late, r) || w.askOwn(own, late, r) {
+		if len(came) > 0 && w.askGuests(guests, came, late, r) || w.askOwn(own, late, r) {
 			break
 		}
 	}
