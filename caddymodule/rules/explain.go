@@ -59,11 +59,15 @@ func Settle(verdicts []Verdict) {
 // Explain tells for each guest and each rule of the point, in the order in which
 // they are asked, whether it would hit r. It takes no draw and counts nothing.
 // The error is that of a matcher of the point, to which r does not come then.
-func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, verdicts []Verdict, err error) {
+func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, all []Verdict, err error) {
 	if no, err := refusal(p.matchers, r); no != "" {
 		return false, nil, err
 	}
-	now := time.Now()
+	return true, p.verdicts(r, guests, time.Now()), nil
+}
+
+// verdicts explains a request that comes to the point at the given time.
+func (p *Point) verdicts(r *http.Request, guests *Guests, now time.Time) (all []Verdict) {
 	sum := 0.0
 	for _, late := range [...]bool{false, true} {
 		for _, g := range guests.turns(late) {
@@ -72,7 +76,7 @@ func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, verdicts
 			if g.DryRun {
 				v.OnlyTell()
 			}
-			verdicts = append(verdicts, v)
+			all = append(all, v)
 		}
 		for _, rule := range p.turns(late) {
 			v := rule.explain(r, now, sum)
@@ -82,10 +86,10 @@ func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, verdicts
 			if rule.DryRun {
 				v.OnlyTell()
 			}
-			verdicts = append(verdicts, v)
+			all = append(all, v)
 		}
 	}
-	return true, verdicts, nil
+	return all
 }
 
 // Excludes reports whether r does not come to the point. It counts nothing.
