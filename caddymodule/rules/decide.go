@@ -148,6 +148,7 @@ type candidate struct {
 	rule    *Rule
 	key     string // of the request as it came
 	counted bool   // the gates that count have let it on
+	shut    bool   // it only keeps its share
 	draw    draw   // of a rule that draws alone
 }
 
@@ -160,10 +161,16 @@ type candidate struct {
 // to them depends on it. A hit is taken where the rule fires, so a reply that
 // never comes takes nothing.
 func (w *walk) ask(rule *Rule, r *http.Request) (done bool) {
-	if g := rule.shut(coming, visit{now: w.now}); g != nil {
+	g := rule.shut(coming, visit{now: w.now})
+	waits := len(w.postponed) > 0
+	switch {
+	case g != nil && waits: // its share follows theirs
+		w.point.Passed(rule, g.reason)
+		w.postponed = append(w.postponed, candidate{rule: rule, shut: true, draw: w.draw})
+		return false
+	case g != nil:
 		return w.refuse(rule, g)
 	}
-	waits := len(w.postponed) > 0
 	if !waits && len(rule.gates[counting]) == 0 {
 		if _, hit := w.share(rule); !hit {
 			w.miss(rule)
@@ -219,17 +226,8 @@ func (w *walk) miss(rule *Rule) {
 // refuse leaves a rule at a gate that is shut.
 func (w *walk) refuse(rule *Rule, g *gate) (done bool) {
 	w.point.Passed(rule, g.reason)
-	w.leave(rule)
+	w.sum += rule.kept()
 	return g.ends
-}
-
-// leave keeps the share of a rule that cannot fire now, so that those of the
-// others do not move. One of 100 percent counts as absent: the rules behind it
-// would never fire.
-func (w *walk) leave(rule *Rule) {
-	if rule.percent < 100 {
-		w.sum += rule.percent
-	}
 }
 
 // decision is what the walk has come to.
@@ -261,8 +259,8 @@ func (w *walk) askOnHead(c candidate, code int, header http.Header) (done bool) 
 		defer func(shared draw) { w.draw = shared }(w.draw)
 		w.draw = c.draw
 	}
-	if !c.rule.matchesResponse(code, header) {
-		w.leave(c.rule)
+	if c.shut || !c.rule.matchesResponse(code, header) {
+		w.sum += c.rule.kept()
 		return false
 	}
 	return w.count(c)

@@ -45,14 +45,28 @@ func share(u, sum, percent float64) (within float64, hit bool) {
 	return below1((at - sum) / min(percent, 100-sum)), true
 }
 
+// kept is the share of a rule that cannot fire. It stays taken, so that the shares
+// of the others do not move. A rule of 100 percent counts as absent, because the
+// rules after it would never fire.
+func (rl *Rule) kept() float64 {
+	if rl.percent == 100 {
+		return 0
+	}
+	return rl.percent
+}
+
 // below1 keeps what has been rounded up in [0,1).
 func below1(x float64) float64 { return min(x, 1-0x1p-53) }
+
+// part is how much of 100 the draw has for the rule to fire.
+func (rl *Rule) part(now time.Time, sum float64) float64 {
+	return max(0, min(rl.percent, 100-sum)) * rl.schedule.part(now)
+}
 
 // explainShare completes the verdict on a rule whose gates are open: it says what
 // the draw decides. The share of the rule begins at sum.
 func (rl *Rule) explainShare(v *Verdict, now time.Time, sum float64) {
-	share := max(0, min(rl.percent, 100-sum)) * rl.schedule.part(now)
-	switch {
+	switch share := rl.part(now, sum); {
 	case share == 0 && sum >= 100:
 		v.Gate, v.Why = "percent", "the rules before it take every request"
 	case share == 0:
