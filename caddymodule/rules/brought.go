@@ -34,9 +34,12 @@ func (b *Brought) Rule(name string, chain faults.Chain, phase string, percent fl
 	return &rule
 }
 
-// ExplainBrought tells what would become of a rule that r has brought.
+// ExplainBrought tells what would become of a rule that r has brought. Above
+// max_active such a rule leaves r to those of the point.
 func (p *Point) ExplainBrought(r *http.Request, rule *Rule) Verdict {
-	return rule.explain(r, time.Now(), 0)
+	v, _ := rule.explain(r, time.Now(), 0)
+	v.Settles = v.Settles && v.Gate != maxActiveGate.name
+	return v
 }
 
 // DecideBrought decides on a rule that r has brought, by a draw of its own.

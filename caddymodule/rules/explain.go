@@ -71,7 +71,7 @@ func (p *Point) verdicts(r *http.Request, guests *Guests, now time.Time) (all []
 	sum := 0.0
 	for _, late := range [...]bool{false, true} {
 		for _, g := range guests.turns(late) {
-			v := g.explain(r, now, 0)
+			v, _ := g.explain(r, now, 0)
 			v.Experiment = true
 			if g.DryRun {
 				v.OnlyTell()
@@ -79,10 +79,8 @@ func (p *Point) verdicts(r *http.Request, guests *Guests, now time.Time) (all []
 			all = append(all, v)
 		}
 		for _, rule := range p.turns(late) {
-			v := rule.explain(r, now, sum)
-			if v.Gate != "match" && (v.Fires || v.Gate == gatePass || rule.percent < 100) {
-				sum = min(100, sum+rule.percent)
-			}
+			v, taken := rule.explain(r, now, sum)
+			sum += taken
 			if rule.DryRun {
 				v.OnlyTell()
 			}
@@ -125,32 +123,34 @@ func (p *Point) turns(late bool) []*Rule {
 	return p.ordered[:p.early]
 }
 
-// explain is the verdict of one rule, whose share begins at sum.
-func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) Verdict {
-	v := Verdict{Rule: rl.Name}
+// explain is the verdict of one rule, whose share of the draw begins at sum, and
+// how much of the draw the rules after it are certain not to get.
+func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (v Verdict, taken float64) {
+	v.Rule = rl.Name
 	if no, _ := refusal(rl.matchers, r); no != "" {
 		v.Gate, v.Why = "match", no
-		return v
+		return v, 0
 	}
-	var hit uint64
-	if v.Gate, v.Why, hit = rl.foresee(rl.key.of(r), now); v.Gate != "" {
-		return v
+	shut, why, hit := rl.foresee(rl.key.of(r), now)
+	taken = rl.percent
+	if shut != nil && !shut.ends || rl.MatchResponse != nil { // the reply may not match
+		taken = rl.kept()
+	}
+	if shut != nil {
+		v.Gate, v.Why, v.Settles = shut.name, why, shut.ends && taken == 100 && rl.part(now, sum) == 100
+		return v, taken
 	}
 	if rl.explainShare(&v, now, sum); v.Fires {
 		if idle, _ := rl.Faults.Idle(hit, faults.AnyDraw); idle {
-			v.Fires, v.Gate, v.Why = false, gatePass, fmt.Sprintf("hit %d is one that its faults let pass", hit)
+			v.Fires, v.Gate, v.Why = false, "pass", fmt.Sprintf("hit %d is one that its faults let pass", hit)
 		}
 	}
-	return v
+	return v, taken
 }
-
-// gatePass is the gate of a hit for which the rule does nothing. It takes its
-// share all the same.
-const gatePass = "pass"
 
 // foresee returns the gate that the next request of a key would find shut, and
 // why. If all are open, it returns the number of the hit.
-func (rl *Rule) foresee(key string, now time.Time) (gate, why string, hit uint64) {
+func (rl *Rule) foresee(key string, now time.Time) (shut *gate, why string, hit uint64) {
 	c := rl.counters
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -159,10 +159,10 @@ func (rl *Rule) foresee(key string, now time.Time) (gate, why string, hit uint64
 	v := visit{now: now, tally: &t}
 	for stage := range gates {
 		if g := rl.shut(stage, v); g != nil {
-			return g.name, g.why(rl, v), 0
+			return g, g.why(rl, v), 0
 		}
 	}
-	return "", "", t.hits + 1
+	return nil, "", t.hits + 1
 }
 
 // refusal is what in the matchers says no to r, empty when they say yes. The
