@@ -3,6 +3,7 @@ package rules
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,38 +12,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
-
-// limits are the settings of a rule that count, as [counters] want them.
-type limits struct {
-	skip, every uint64
-	over        int
-	window      time.Duration
-	times       uint64 // 0: no bound
-	maxActive   int64  // 0: no bound
-}
-
-func newLimits(rl *Rule) limits {
-	l := limits{
-		skip:      uint64(valueOr(rl.Skip, 0)),
-		every:     uint64(valueOr(rl.Every, 1)),
-		times:     uint64(valueOr(rl.Times, 0)),
-		maxActive: int64(valueOr(rl.MaxActive, 0)),
-	}
-	if rl.Over != nil {
-		l.over, l.window = rl.Over.Requests, time.Duration(rl.Over.Window)
-	}
-	return l
-}
-
-// counting reports whether requests count that are not hits.
-func (l *limits) counting() bool { return l.skip > 0 || l.every > 1 || l.over > 0 }
-
-func valueOr[T any](setting *T, otherwise T) T {
-	if setting == nil {
-		return otherwise
-	}
-	return *setting
-}
 
 // counters are what a rule remembers of the requests it has seen, wherever the
 // rule is written. They outlive a reload.
@@ -78,35 +47,31 @@ func (c *counters) Destruct() error {
 	return nil
 }
 
-// admit counts a request and reports whether skip, every and over let it on.
-func (c *counters) admit(l *limits, key string, now time.Time) bool {
-	var at time.Duration
-	if l.over > 0 {
-		at = now.Sub(c.since)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.tally(key).admit(l, at)
-}
-
-// take makes a request a hit and tells its number, from 1. When times or
-// max_active is used up it changes nothing and returns 0 and the reason. Both
-// are taken under one lock, so that no hit ever has to be given back and the
-// numbers have no gap.
-func (c *counters) take(l *limits, key string) (n uint64, refused Reason) {
+// admit counts a request and returns the gate that it finds shut, if any.
+func (rl *Rule) admit(key string, now time.Time) *gate {
+	c := rl.counters
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.tally(key)
-	switch {
-	case l.times > 0 && t.hits >= l.times:
-		return 0, ReasonCount
-	case l.maxActive > 0 && c.active.Load() >= l.maxActive: // it grows under the lock only
-		return 0, ReasonOverflow
+	t.came++
+	return rl.shut(counting, visit{now: now, tally: t})
+}
+
+// take makes a request a hit and returns its number, from 1. If a gate is shut,
+// take changes nothing and returns the gate. One lock covers the gates and the
+// count, so no hit has to be given back and the numbers have no gap.
+func (rl *Rule) take(key string, now time.Time) (n uint64, shut *gate) {
+	c := rl.counters
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.tally(key)
+	if shut = rl.shut(taking, visit{now: now, tally: t}); shut != nil {
+		return 0, shut
 	}
 	c.active.Add(1)
 	c.hits++
 	t.hits++
-	return t.hits, 0
+	return t.hits, nil
 }
 
 // takeBack makes a request that was taken none. Its hold is left to release.
@@ -139,6 +104,11 @@ func (c *counters) tally(key string) *tally {
 	if c.byKey == nil {
 		return &c.all
 	}
+	return c.tallyOf(key)
+}
+
+// tallyOf is the tally of one key. It stands apart so that tally is inlined.
+func (c *counters) tallyOf(key string) *tally {
 	key = keptAs(key)
 	t, known := c.byKey.Get(key)
 	if !known {
@@ -157,51 +127,24 @@ func keptAs(key string) string {
 	return "sha256:" + hex.EncodeToString(sum[:]) // too long to be a key as it came
 }
 
+// peek returns a copy of the tally of a key, for gates to count in. It changes
+// nothing, not even which keys were used last. The caller has the lock.
+func (c *counters) peek(key string) tally {
+	t := c.all
+	if c.byKey != nil {
+		if kept, known := c.byKey.Peek(keptAs(key)); known {
+			t = *kept
+		}
+	}
+	t.at = slices.Clone(t.at)
+	return t
+}
+
 // tally is the count of requests, of all or of those with one key.
 type tally struct {
-	came uint64 // to skip
+	came uint64 // to the gates that count
 	hits uint64
 	recent
-}
-
-// admit counts a request that comes at an instant. Each setting counts those
-// that the one before it has let on.
-func (t *tally) admit(l *limits, at time.Duration) bool {
-	t.came++
-	switch {
-	case t.came <= l.skip, l.every > 1 && (t.came-l.skip)%l.every != 0:
-		return false
-	case l.over == 0:
-		return true
-	}
-	above := t.above(l.over, l.window, at)
-	t.add(l.over, at)
-	return above
-}
-
-// recent is the instants of the last n requests: a ring that grows up to n.
-type recent struct {
-	at   []time.Duration
-	next int // the place of the next one, once there are n
-	last time.Duration
-}
-
-// above reports whether n requests have come within the window before at. Two
-// that come at once may take the lock in either order, so time never goes back.
-func (q *recent) above(n int, window, at time.Duration) bool {
-	return len(q.at) == n && max(at, q.last)-q.at[q.next] < window
-}
-
-func (q *recent) add(n int, at time.Duration) {
-	q.last = max(at, q.last)
-	if len(q.at) < n {
-		q.at = append(q.at, q.last)
-		return
-	}
-	q.at[q.next] = q.last
-	if q.next++; q.next == n {
-		q.next = 0
-	}
 }
 
 // Interface guards

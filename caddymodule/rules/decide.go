@@ -94,7 +94,7 @@ func (p *Point) decide(r *http.Request, guests *Guests, check bool) Decision {
 	own, came := found[:n], found[n:]
 	w := walk{point: p, check: check}
 	for _, late := range [...]bool{false, true} {
-		if w.askGuests(guests, came, late, r) || w.askOwn(own, late, r) {
+		if len(came) > 0 && w.askGuests(guests, came, late, r) || w.askOwn(own, late, r) {
 			break
 		}
 	}
@@ -147,30 +147,31 @@ type draw struct {
 type candidate struct {
 	rule    *Rule
 	key     string // of the request as it came
-	counted bool   // by skip, every and over
+	counted bool   // the gates that count have let it on
+	shut    bool   // it only keeps its share
 	draw    draw   // of a rule that draws alone
 }
 
-// ask leads a request that matches the rule through its gates, in this order:
-// switch, time, the reply's match, skip, every, over, draw, times, max_active. It
+// ask leads a request that matches the rule through its gates and the draw. It
 // reports whether the decision is made.
 //
 // What can be decided now is: a rule without match_response counts and draws
 // when the request comes, and waits for the head only to fire. The first rule
 // that waits makes those behind it wait as well, for whether a request comes
-// to them depends on it. Times and max_active are taken where the rule fires,
-// so a reply that never comes takes nothing.
+// to them depends on it. A hit is taken where the rule fires, so a reply that
+// never comes takes nothing.
 func (w *walk) ask(rule *Rule, r *http.Request) (done bool) {
-	if rule.counters.off.Load() {
-		w.refuse(rule, ReasonOff)
-		return false
-	}
-	if !rule.schedule.active(w.now) {
-		w.refuse(rule, ReasonTime)
-		return false
-	}
+	g := rule.shut(coming, visit{now: w.now})
 	waits := len(w.postponed) > 0
-	if !waits && !rule.limits.counting() {
+	switch {
+	case g != nil && waits: // its share follows theirs
+		w.point.Passed(rule, g.reason)
+		w.postponed = append(w.postponed, candidate{rule: rule, shut: true, draw: w.draw})
+		return false
+	case g != nil:
+		return w.refuse(rule, g)
+	}
+	if !waits && len(rule.gates[counting]) == 0 {
 		if _, hit := w.share(rule); !hit {
 			w.miss(rule)
 			return false
@@ -184,12 +185,13 @@ func (w *walk) ask(rule *Rule, r *http.Request) (done bool) {
 	return w.count(c)
 }
 
-// count asks a rule from skip on.
+// count asks a rule from the stage counting on.
 func (w *walk) count(c candidate) (done bool) {
 	rule := c.rule
-	if rule.limits.counting() && !c.counted && !rule.counters.admit(&rule.limits, c.key, w.now) {
-		w.refuse(rule, ReasonCount)
-		return false
+	if len(rule.gates[counting]) > 0 && !c.counted {
+		if g := rule.admit(c.key, w.now); g != nil {
+			return w.refuse(rule, g)
+		}
 	}
 	within, hit := w.share(rule)
 	if !hit {
@@ -201,33 +203,15 @@ func (w *walk) count(c candidate) (done bool) {
 		w.postponed = append(w.postponed, c)
 		return false
 	}
-	n, refused := rule.counters.take(&rule.limits, c.key)
-	switch {
-	case n == 0 && refused == ReasonOverflow:
-		w.point.Passed(rule, refused)
-		return true // the request passes untouched
-	case n == 0:
-		w.refuse(rule, refused)
-		return false
-	case rule.DryRun:
+	n, g := rule.take(c.key, w.now)
+	if g != nil {
+		return w.refuse(rule, g)
+	}
+	if rule.DryRun {
 		w.point.Passed(rule, ReasonDryRun)
 	}
 	w.found = Decision{Rule: rule, U: within, N: n, key: c.key}
 	return true
-}
-
-// share tells whether the draw lies in the part of the rule's share that fires,
-// and where within it.
-func (w *walk) share(rule *Rule) (within float64, hit bool) {
-	within, hit = share(w.u, w.sum, rule.percent)
-	if !hit || rule.schedule.ramp == 0 {
-		return within, hit
-	}
-	part := rule.schedule.part(w.now)
-	if within >= part {
-		return 0, false
-	}
-	return below1(within / part), true
 }
 
 // miss leaves a rule whose draw has missed. With match_response nobody knows,
@@ -239,19 +223,11 @@ func (w *walk) miss(rule *Rule) {
 	w.sum += rule.percent
 }
 
-// refuse leaves a rule that cannot fire now, and tells why.
-func (w *walk) refuse(rule *Rule, reason Reason) {
-	w.point.Passed(rule, reason)
-	w.leave(rule)
-}
-
-// leave keeps the share of a rule that cannot fire now, so that those of the
-// others do not move. One of 100 percent counts as absent: the rules behind it
-// would never fire.
-func (w *walk) leave(rule *Rule) {
-	if rule.percent < 100 {
-		w.sum += rule.percent
-	}
+// refuse leaves a rule at a gate that is shut.
+func (w *walk) refuse(rule *Rule, g *gate) (done bool) {
+	w.point.Passed(rule, g.reason)
+	w.sum += rule.kept()
+	return g.ends
 }
 
 // decision is what the walk has come to.
@@ -283,23 +259,9 @@ func (w *walk) askOnHead(c candidate, code int, header http.Header) (done bool) 
 		defer func(shared draw) { w.draw = shared }(w.draw)
 		w.draw = c.draw
 	}
-	if !c.rule.matchesResponse(code, header) {
-		w.leave(c.rule)
+	if c.shut || !c.rule.matchesResponse(code, header) {
+		w.sum += c.rule.kept()
 		return false
 	}
 	return w.count(c)
 }
-
-// share tells whether the draw u, in [0,1), lies in the share of percent that
-// begins at sum, and where within it, rescaled to [0,1). What reaches beyond
-// 100 is cut off.
-func share(u, sum, percent float64) (within float64, hit bool) {
-	at := u * 100
-	if at < sum || at >= sum+percent {
-		return 0, false
-	}
-	return below1((at - sum) / min(percent, 100-sum)), true
-}
-
-// below1 keeps what has been rounded up in [0,1).
-func below1(x float64) float64 { return min(x, 1-0x1p-53) }

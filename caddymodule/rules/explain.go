@@ -59,33 +59,35 @@ func Settle(verdicts []Verdict) {
 // Explain tells for each guest and each rule of the point, in the order in which
 // they are asked, whether it would hit r. It takes no draw and counts nothing.
 // The error is that of a matcher of the point, to which r does not come then.
-func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, verdicts []Verdict, err error) {
+func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, all []Verdict, err error) {
 	if no, err := refusal(p.matchers, r); no != "" {
 		return false, nil, err
 	}
-	now := time.Now()
+	return true, p.verdicts(r, guests, time.Now()), nil
+}
+
+// verdicts explains a request that comes to the point at the given time.
+func (p *Point) verdicts(r *http.Request, guests *Guests, now time.Time) (all []Verdict) {
 	sum := 0.0
 	for _, late := range [...]bool{false, true} {
 		for _, g := range guests.turns(late) {
-			v := g.explain(r, now, 0)
+			v, _ := g.explain(r, now, 0)
 			v.Experiment = true
 			if g.DryRun {
 				v.OnlyTell()
 			}
-			verdicts = append(verdicts, v)
+			all = append(all, v)
 		}
 		for _, rule := range p.turns(late) {
-			v := rule.explain(r, now, sum)
-			if v.Gate != "match" && (v.Fires || v.Gate == gatePass || rule.percent < 100) {
-				sum = min(100, sum+rule.percent)
-			}
+			v, taken := rule.explain(r, now, sum)
+			sum += taken
 			if rule.DryRun {
 				v.OnlyTell()
 			}
-			verdicts = append(verdicts, v)
+			all = append(all, v)
 		}
 	}
-	return true, verdicts, nil
+	return all
 }
 
 // Excludes reports whether r does not come to the point. It counts nothing.
@@ -121,104 +123,46 @@ func (p *Point) turns(late bool) []*Rule {
 	return p.ordered[:p.early]
 }
 
-// explain is the verdict of one rule, whose share begins at sum.
-func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) Verdict {
-	v := Verdict{Rule: rl.Name}
+// explain is the verdict of one rule, whose share of the draw begins at sum, and
+// how much of the draw the rules after it are certain not to get.
+func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (v Verdict, taken float64) {
+	v.Rule = rl.Name
 	if no, _ := refusal(rl.matchers, r); no != "" {
 		v.Gate, v.Why = "match", no
-		return v
+		return v, 0
 	}
-	if v.Gate, v.Why = rl.shut(r, now); v.Gate != "" {
-		return v
+	shut, why, hit := rl.foresee(rl.key.of(r), now)
+	taken = rl.percent
+	if shut != nil && !shut.ends || rl.MatchResponse != nil { // the reply may not match
+		taken = rl.kept()
 	}
-	share := max(0, min(rl.percent, 100-sum)) * rl.schedule.part(now)
-	switch {
-	case share == 0 && sum >= 100:
-		v.Gate, v.Why = "percent", "the rules before it take every request"
-	case share == 0:
-		v.Gate, v.Why = "percent", "its share is 0 percent just now"
-	case rl.MatchResponse != nil:
-		v.Fires, v.Gate, v.Why = true, "match_response", fmt.Sprintf("if the reply matches, with %v percent", share)
-	case share < 100:
-		v.Fires, v.Gate, v.Why = true, "percent", fmt.Sprintf("a draw from %v to below %v of 100", sum, sum+share)
-	default:
-		v.Fires, v.Settles = true, true
+	if shut != nil {
+		v.Gate, v.Why, v.Settles = shut.name, why, shut.ends && taken == 100 && rl.part(now, sum) == 100
+		return v, taken
 	}
-	if v.Fires {
-		next := rl.counters.next(rl.key.of(r))
-		if idle, _ := rl.Faults.Idle(next, faults.AnyDraw); idle {
-			v.Fires, v.Gate, v.Why = false, gatePass, fmt.Sprintf("hit %d is one that its faults let pass", next)
+	if rl.explainShare(&v, now, sum); v.Fires {
+		if idle, _ := rl.Faults.Idle(hit, faults.AnyDraw); idle {
+			v.Fires, v.Gate, v.Why = false, "pass", fmt.Sprintf("hit %d is one that its faults let pass", hit)
 		}
 	}
-	return v
+	return v, taken
 }
 
-// gatePass is the gate of a hit for which the rule does nothing. It takes its
-// share all the same.
-const gatePass = "pass"
-
-// shut is the gate that is closed for a request that matches, and why.
-func (rl *Rule) shut(r *http.Request, now time.Time) (gate, why string) {
-	if rl.counters.off.Load() {
-		return "switch", "the rule has been switched off"
-	}
-	if !rl.schedule.active(now) {
-		return "time", rl.schedule.describe(now)
-	}
-	return rl.counters.shut(&rl.limits, rl.key.of(r), now)
-}
-
-// describe says why a schedule is not active.
-func (s *schedule) describe(now time.Time) string {
-	switch since := now.Sub(s.start); {
-	case since < 0:
-		return fmt.Sprintf("it starts in %s", (-since).Round(time.Second))
-	case !s.end.IsZero() && !now.Before(s.end):
-		return fmt.Sprintf("it ended %s ago", now.Sub(s.end).Round(time.Second))
-	default:
-		return fmt.Sprintf("its cycle is off for another %s", (s.period - since%s.period).Round(time.Second))
-	}
-}
-
-// shut is the count that would refuse the next request of a key. It changes
-// nothing, not even which keys were used last.
-func (c *counters) shut(l *limits, key string, now time.Time) (gate, why string) {
+// foresee returns the gate that the next request of a key would find shut, and
+// why. If all are open, it returns the number of the hit.
+func (rl *Rule) foresee(key string, now time.Time) (shut *gate, why string, hit uint64) {
+	c := rl.counters
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.peek(key)
-	came := t.came + 1
-	switch {
-	case came <= l.skip:
-		return "skip", fmt.Sprintf("request %d of the %d to skip", came, l.skip)
-	case l.every > 1 && (came-l.skip)%l.every != 0:
-		return "every", fmt.Sprintf("request %d of %d", (came-l.skip)%l.every, l.every)
-	case l.over > 0 && !t.above(l.over, l.window, now.Sub(c.since)):
-		return "over", fmt.Sprintf("at most %d requests within %s", l.over, l.window)
-	case l.times > 0 && t.hits >= l.times:
-		return "times", fmt.Sprintf("it has fired %d times", t.hits)
+	t.came++
+	v := visit{now: now, tally: &t}
+	for stage := range gates {
+		if g := rl.shut(stage, v); g != nil {
+			return g, g.why(rl, v), 0
+		}
 	}
-	if active := c.active.Load(); l.maxActive > 0 && active >= l.maxActive {
-		return "max_active", fmt.Sprintf("it holds %d requests", active)
-	}
-	return "", ""
-}
-
-// next is the number of the next hit of a key.
-func (c *counters) next(key string) uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.peek(key).hits + 1
-}
-
-// peek is the tally of a key, or an empty one.
-func (c *counters) peek(key string) *tally {
-	if c.byKey == nil {
-		return &c.all
-	}
-	if t, known := c.byKey.Peek(keptAs(key)); known {
-		return t
-	}
-	return new(tally)
+	return nil, "", t.hits + 1
 }
 
 // refusal is what in the matchers says no to r, empty when they say yes. The

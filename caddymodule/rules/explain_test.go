@@ -66,6 +66,9 @@ func TestExplain(t *testing.T) {
 		{"absent at 100", `{"rules": [{"times": 1, ` + closing + `}, {` + closing + `}]}`, 1, "rule1 times; rule2 fires"},
 		{"dry run", `{"rules": [{"dry_run": true, "percent": 40, ` + closing + `}, {"percent": 80, ` + closing + `}, {` + closing + `}]}`, 0, "rule1 dry_run; rule2 fires percent; rule3 percent"},
 		{"dry run without a match", rule(`"dry_run": true, "match": [{"path": ["/x"]}]`), 0, "rule1 match"},
+		{"full", `{"rules": [{"max_active": 1, ` + closing + `}, {` + closing + `}]}`, 1, "rule1 max_active; rule2 percent"},
+		{"begin of a ramp", `{"rules": [{"ramp": "1h", ` + closing + `}, {` + closing + `}]}`, 0, "rule1 percent; rule2 percent"},
+		{"replies", `{"rules": [{"match_response": {"status_code": [5]}, ` + closing + `}, {"match_response": {"status_code": [404]}, ` + closing + `}, {"phase": "response", ` + closing + `}]}`, 0, "rule1 fires match_response; rule2 fires match_response; rule3 fires"},
 		{"order", `{"rules": [{"name": "late", "phase": "response", ` + closing + `}, {"name": "early", "percent": 10, ` + closing + `}]}`, 0, "early fires percent; late fires percent"},
 	}
 	for _, tt := range tests {
@@ -98,6 +101,27 @@ func TestExplainGuestsAndSwitch(t *testing.T) {
 	p.Rules[0].SwitchOff(true)
 	if got, want := verdicts(t, p, nil, request("/")), "own switch; late fires percent"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Above max_active a guest has the request all the same. What a request brings
+// with it leaves the request to the rules.
+func TestExplainFull(t *testing.T) {
+	p := mustLoad(t, `{"rules": [{`+closing+`}]}`)
+	guests := invite(guestRule(t, `{"name": "a", "max_active": 1, `+closing+`}`))
+	brought := p.Brought("b", 1).Rule("b", nil, "", 100)
+	for _, want := range []string{"a", ""} {
+		if got := fired(p.Decide(request("/"), guests)); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	p.DecideBrought(request("/"), brought)
+	_, all, _ := p.Explain(request("/"), guests)
+	if a := all[0]; a.Gate != "max_active" || !a.Settles {
+		t.Errorf("guest: got %+v, want that it is full and settles the request", a)
+	}
+	if b := p.ExplainBrought(request("/"), brought); b.Gate != "max_active" || b.Settles {
+		t.Errorf("brought: got %+v, want that it is full and settles nothing", b)
 	}
 }
 

@@ -118,6 +118,30 @@ func TestSharesOfRulesThatCannotFire(t *testing.T) {
 	}
 }
 
+// A rule that cannot fire keeps its share where it is: after that of a rule that
+// waits for the reply.
+func TestSharesOfRulesThatWait(t *testing.T) {
+	p := mustLoad(t, `{"rules": [
+		{"name": "waits", "percent": 60, "phase": "response", `+closing+`},
+		{"name": "later", "percent": 20, "phase": "response", "start": "1h", `+closing+`},
+		{"name": "out", "percent": 10, "phase": "response", `+closing+`},
+		{"name": "last", "percent": 10, "phase": "response", `+closing+`}
+	]}`)
+	p.Rules[2].SwitchOff(true)
+	got := passes(p)
+	for _, tt := range []struct {
+		u    float64
+		want string
+	}{{0, "waits"}, {0.59, "waits"}, {0.61, ""}, {0.89, ""}, {0.91, "last"}} {
+		if got := fired(later(decide(p, tt.u, 0), 200, nil)); got != tt.want {
+			t.Errorf("draw %v: got %q, want %q", tt.u, got, tt.want)
+		}
+	}
+	if got["later time"] != 5 || got["out off"] != 5 {
+		t.Errorf("passed: got %v, want 5 of each", got)
+	}
+}
+
 // A rule whose share the draw is not in still counts the requests that come to
 // it, also when the owner of the share cannot fire.
 func TestCountingGoesOnBehindAShare(t *testing.T) {

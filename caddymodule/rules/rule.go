@@ -134,7 +134,7 @@ type Rule struct {
 	index    int // at its point
 	matchers caddyhttp.MatcherSets
 	percent  float64
-	limits   limits
+	gates    [stages][]*gate
 	key      keyText
 	schedule schedule
 	counters *counters
@@ -155,7 +155,7 @@ func (rl *Rule) provision(ctx caddy.Context, index int) error {
 		return err
 	}
 	rl.percent = valueOr(rl.Percent, 100)
-	rl.limits = newLimits(rl)
+	rl.gates = gatesOf(rl)
 	rl.key = newKeyText(rl.Per, rl.Place)
 	matchers, err := loadMatchers(ctx, rl, rl.MatcherSetsRaw)
 	if err != nil {
@@ -212,7 +212,7 @@ func (rl *Rule) KindNames() string {
 // far as that can be told at load: one of 100 percent that cannot fire at a
 // time counts as absent.
 func (rl *Rule) takesItsShare() bool {
-	pauses := rl.limits.counting() || rl.Times != nil || rl.Start != "" || rl.End != "" || rl.Cycle != nil
+	pauses := rl.anyGate(func(g *gate) bool { return g.has != nil && !g.ends })
 	return len(rl.matchers) == 0 && rl.MatchResponse == nil && (rl.percent < 100 || !pauses)
 }
 

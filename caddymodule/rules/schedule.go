@@ -48,7 +48,6 @@ func (m moment) before(end moment) bool {
 
 // schedule is when a rule is active. The zero value is always.
 type schedule struct {
-	set    bool
 	wall   bool // start or end is an instant of the wall clock
 	start  time.Time
 	end    time.Time     // zero: none
@@ -60,7 +59,6 @@ type schedule struct {
 // newSchedule is the one of a rule loaded at the given time.
 func newSchedule(rl *Rule, load time.Time) (schedule, error) {
 	s := schedule{start: load, ramp: time.Duration(valueOr(rl.Ramp, 0))}
-	s.set = rl.Start != "" || rl.End != "" || rl.Cycle != nil || rl.Ramp != nil
 	if rl.Cycle != nil {
 		s.on, s.period = time.Duration(rl.Cycle.On), time.Duration(rl.Cycle.Period)
 	}
@@ -81,22 +79,6 @@ func newSchedule(rl *Rule, load time.Time) (schedule, error) {
 	return s, nil
 }
 
-// active reports whether the rule may fire at all.
-func (s *schedule) active(now time.Time) bool {
-	if !s.set {
-		return true
-	}
-	since := now.Sub(s.start)
-	switch {
-	case since < 0, !s.end.IsZero() && !now.Before(s.end):
-		return false
-	case s.period > 0:
-		return since%s.period < s.on
-	default:
-		return true
-	}
-}
-
 // part is how much of the rule's share fires, from 0 to 1.
 func (s *schedule) part(now time.Time) float64 {
 	if s.ramp == 0 {
@@ -112,10 +94,15 @@ func newClock(rules []*Rule) func() time.Time {
 	switch {
 	case slices.ContainsFunc(rules, func(rl *Rule) bool { return rl.schedule.wall }):
 		return time.Now
-	case slices.ContainsFunc(rules, func(rl *Rule) bool { return rl.schedule.set || rl.Over != nil }):
+	case slices.ContainsFunc(rules, (*Rule).timed):
 		load := time.Now()
 		return func() time.Time { return load.Add(time.Since(load)) }
 	default:
 		return nil
 	}
+}
+
+// timed reports whether the rule asks for the time.
+func (rl *Rule) timed() bool {
+	return rl.Ramp != nil || rl.anyGate(func(g *gate) bool { return g.timed })
 }

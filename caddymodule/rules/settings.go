@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,30 +15,9 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// Over is a quota: requests above so many within any stretch of time of this
-// length are hit.
-type Over struct {
-	// How many requests are let pass within the window: 1 to 100000. Required.
-	Requests int `json:"requests,omitempty"`
-
-	// The length of the window, which slides. Required.
-	Window caddy.Duration `json:"window,omitempty"`
-}
-
-// Cycle is a turn of being active and of not being so, again and again from
-// start or else from load.
-type Cycle struct {
-	// How long of each period the rule is active, from its beginning. Required.
-	On caddy.Duration `json:"on,omitempty"`
-
-	// The length of a period. Required.
-	Period caddy.Duration `json:"period,omitempty"`
-}
-
 // Bounds of the settings.
 const (
 	maxCount    = 1_000_000_000
-	maxOver     = 100_000
 	maxMaxKeys  = 1_000_000
 	defaultKeys = 10_000
 
@@ -74,8 +54,14 @@ func (rl *Rule) validate() error {
 // another. More may follow: a parser calls it after each line, so that the
 // error is about the last one.
 func (rl *Rule) CheckSettings() error {
-	for _, check := range []func() error{rl.checkPercent, rl.checkReply, rl.checkCounts, rl.checkOver, rl.checkTimes, rl.checkHealthChecks} {
-		if err := check(); err != nil {
+	checks := []func(*Rule) error{checkPercent, checkReply, checkMaxKeys, checkHealthChecks}
+	for _, g := range slices.Concat(gates[:]...) {
+		if g.check != nil {
+			checks = append(checks, g.check)
+		}
+	}
+	for _, check := range checks {
+		if err := check(rl); err != nil {
 			return err
 		}
 	}
@@ -97,14 +83,7 @@ func (rl *Rule) CheckKeys() error {
 	return nil
 }
 
-func (rl *Rule) checkPercent() error {
-	if rl.Percent == nil {
-		return nil
-	}
-	return ValidPercent(*rl.Percent)
-}
-
-func (rl *Rule) checkReply() error {
+func checkReply(rl *Rule) error {
 	switch rl.Phase {
 	case "", PhaseResponse:
 	case PhaseRequest:
@@ -120,86 +99,19 @@ func (rl *Rule) checkReply() error {
 	return ValidResponseMatcher(*rl.MatchResponse)
 }
 
-func (rl *Rule) checkCounts() error {
-	for _, count := range []struct {
-		name     string
-		value    *int
-		min, max int
-	}{
-		{"skip", rl.Skip, 0, maxCount},
-		{"every", rl.Every, 1, maxCount},
-		{"times", rl.Times, 1, maxCount},
-		{"max_keys", rl.MaxKeys, 1, maxMaxKeys},
-		{"max_active", rl.MaxActive, 1, maxCount},
-	} {
-		if count.value != nil && (*count.value < count.min || *count.value > count.max) {
-			return fmt.Errorf("bad %s '%d': want %d to %d", count.name, *count.value, count.min, count.max)
-		}
-	}
-	return nil
-}
+func checkMaxKeys(rl *Rule) error { return checkCount("max_keys", rl.MaxKeys, 1, maxMaxKeys) }
 
-func (rl *Rule) checkOver() error {
-	if rl.Over == nil {
-		return nil
-	}
-	requests := rl.Over.Requests
-	if requests < 1 || requests > maxOver {
-		return fmt.Errorf("bad over '%d': want 1 to %d requests", requests, maxOver)
-	}
-	return positive("window of over", rl.Over.Window)
-}
-
-// checkTimes checks what depends on the clock.
-func (rl *Rule) checkTimes() error {
-	if rl.Ramp != nil {
-		if err := positive("ramp", *rl.Ramp); err != nil {
-			return err
-		}
-	}
-	if rl.Cycle != nil {
-		if err := rl.Cycle.check(); err != nil {
-			return err
-		}
-	}
-	return rl.checkStartAndEnd()
-}
-
-func (c *Cycle) check() error {
-	if err := positive("time on of cycle", c.On); err != nil {
-		return err
-	}
-	if err := positive("period of cycle", c.Period); err != nil {
-		return err
-	}
-	if c.On > c.Period {
-		return fmt.Errorf("bad cycle: active for '%v' of each '%v', want at most the whole period", time.Duration(c.On), time.Duration(c.Period))
-	}
-	return nil
-}
-
-func (rl *Rule) checkStartAndEnd() error {
-	var start, end moment
-	var err error
-	if rl.Start != "" {
-		if start, err = parseMoment("start", rl.Start); err != nil {
-			return err
-		}
-	}
-	if rl.End != "" {
-		if end, err = parseMoment("end", rl.End); err != nil {
-			return err
-		}
-	}
-	if rl.Start != "" && rl.End != "" && !start.before(end) {
-		return fmt.Errorf("start '%s' and end '%s' cannot go together: the rule would never be active", rl.Start, rl.End)
-	}
-	return nil
-}
-
-func (rl *Rule) checkHealthChecks() error {
+func checkHealthChecks(rl *Rule) error {
 	if rl.HealthChecks && rl.Place != faults.InTransport {
 		return errors.New("health_checks has a meaning in a transport only: no health check comes by here")
+	}
+	return nil
+}
+
+// checkCount checks a setting that is a whole number, if it is set.
+func checkCount(name string, value *int, least, most int) error {
+	if value != nil && (*value < least || *value > most) {
+		return fmt.Errorf("bad %s '%d': want %d to %d", name, *value, least, most)
 	}
 	return nil
 }
@@ -236,14 +148,6 @@ func ValidRuleName(name string) error {
 	return ValidName(name)
 }
 
-// ValidPercent checks a percentage.
-func ValidPercent(p float64) error {
-	if !(p >= 0 && p <= 100) { // not a number fails both
-		return fmt.Errorf("bad percent '%v': want 0 to 100", p)
-	}
-	return nil
-}
-
 // ValidResponseMatcher refuses a matcher that would match every reply or none.
 func ValidResponseMatcher(m caddyhttp.ResponseMatcher) error {
 	if len(m.StatusCode) == 0 && len(m.Headers) == 0 {
@@ -256,4 +160,11 @@ func ValidResponseMatcher(m caddyhttp.ResponseMatcher) error {
 		}
 	}
 	return nil
+}
+
+func valueOr[T any](setting *T, otherwise T) T {
+	if setting == nil {
+		return otherwise
+	}
+	return *setting
 }
