@@ -1,0 +1,58 @@
+package command
+
+import (
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+)
+
+// Caddy's admin endpoint takes the origin that the client names, also where it
+// insists on one, and none on a socket, in whose address permissions may stand. See
+// caddymodule/docs/undocumented.md.
+func TestAdminEndpoint(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = free.Close()
+	t.Cleanup(func() {
+		if err := caddy.Load([]byte(`{"admin": {"disabled": true, "config": {"persist": false}}}`), true); err != nil {
+			t.Error(err)
+		}
+		if err := caddy.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, address := range []string{free.Addr().String(), "unix/" + filepath.Join(t.TempDir(), "admin.sock|0600")} {
+		for _, enforced := range []bool{false, true} {
+			isSocket := address != free.Addr().String()
+			if isSocket && enforced {
+				continue // which would let nobody in
+			}
+			config := `{"admin": {"listen": ` + strconv.Quote(address) + `, "enforce_origin": ` + strconv.FormatBool(enforced) + `, "config": {"persist": false}}, "apps": {"fault": {}}}`
+			if err := caddy.Load([]byte(config), true); err != nil {
+				t.Fatal(err)
+			}
+			client, err := newAdminClient(address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ask := func() error {
+				_, err := client.do(t.Context(), http.MethodGet, "/", nil, nil)
+				return err
+			}
+			if err := persist(t.Context(), ask); err != nil {
+				t.Errorf("%s, origin enforced %t: %v", address, enforced, err)
+			}
+			client.unix = !isSocket // as if it were the other
+			if err := ask(); (err == nil) != (!isSocket && !enforced) {
+				t.Errorf("%s, origin enforced %t, as for the other kind of address: got error %v", address, enforced, err)
+			}
+		}
+	}
+}
