@@ -37,7 +37,7 @@ func TestFunctionsAreWeighed(t *testing.T) {
 		t.Fatal(err)
 	}
 	weighed := map[string]bool{"bind": growers["cel.bind"]}
-	for _, name := range strings.Fields(steadyFunctions) {
+	for name := range strings.FieldsSeq(steadyFunctions) {
 		weighed[name] = true
 	}
 	var found []string
@@ -47,7 +47,9 @@ func TestFunctionsAreWeighed(t *testing.T) {
 	for _, macro := range env.Macros() {
 		found = append(found, macro.Function())
 	}
-	isOperator := func(name string) bool { return strings.ContainsAny(name, "@!_-") && !strings.HasPrefix(name, "exists_") }
+	isOperator := func(name string) bool {
+		return strings.ContainsAny(name, "@!_-") && !strings.HasPrefix(name, "exists_")
+	}
 	for _, name := range slices.DeleteFunc(found, isOperator) {
 		if _, refused := unbounded[name]; !weighed[name] && !loops[name] && !growers[name] && !refused {
 			t.Errorf("nobody has looked at what %s() costs", name)

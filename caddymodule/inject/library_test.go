@@ -82,8 +82,8 @@ func TestPlacesOfRoutes(t *testing.T) {
 		if handler.Kind() != reflect.Struct {
 			continue
 		}
-		for i := range handler.NumField() {
-			switch f := handler.Field(i); {
+		for f := range handler.Fields() {
+			switch {
 			case slices.Contains(placesOfRoutes, f.Type):
 				found++
 			case f.IsExported() && hasRoutes(f.Type, nil):

@@ -38,12 +38,12 @@ func TestCloseOverHTTP2(t *testing.T) {
 	for line, want := range map[string]bool{"respond 503": true, "respond 503 {\n close\n}": false} {
 		f := parse(t, new(Respond), line)
 		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if err := f.Inject(hitOf(r), w, r, notCalled(t)); err != nil {
+			if err := f.ServeHTTP(w, r, notCalled(t)); err != nil {
 				t.Error(err)
 			}
 		}))
 		srv.EnableHTTP2 = true
-		if err := http2.ConfigureServer(srv.Config, nil); err != nil { // as Caddy does
+		if err := http2.ConfigureServer(srv.Config, nil); err != nil { //nolint:staticcheck // what Caddy calls
 			t.Fatal(err)
 		}
 		srv.StartTLS()

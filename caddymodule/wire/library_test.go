@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -83,7 +82,7 @@ func TestStatusLineOfFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		file, err := os.Open(path) //nolint:gosec // a file of the test
+		file, err := os.Open(path)
 		if err != nil {
 			t.Error(err)
 			return
@@ -183,7 +182,7 @@ func TestInterruptedRead(t *testing.T) {
 // net/http notices that a client has left only when the body has been read.
 func TestLeavingBeforeBody(t *testing.T) {
 	for request, notices := range map[string]bool{
-		"GET / HTTP/1.1\r\nHost: x\r\n\r\n":                     true,
+		"GET / HTTP/1.1\r\nHost: x\r\n\r\n":                       true,
 		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n": false,
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -223,12 +222,27 @@ func (dropHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	return next.ServeHTTP(w, r)
 }
 
+// dropForAWhile drops the body until that waits for the client.
 func dropForAWhile(w http.ResponseWriter, r *http.Request) {
+	waits := make(chan struct{})
+	r.Body = &halfBody{ReadCloser: r.Body, read: waits}
 	body := DropBody(w, r)
-	for range 1000 {
-		runtime.Gosched() // until it waits for the client
-	}
+	<-waits
 	body.Stop()
+}
+
+// A halfBody closes read when its first half has been read.
+type halfBody struct {
+	io.ReadCloser
+	reads int
+	read  chan struct{}
+}
+
+func (b *halfBody) Read(p []byte) (int, error) {
+	if b.reads++; b.reads == 2 {
+		close(b.read)
+	}
+	return b.ReadCloser.Read(p)
 }
 
 // Caddy's own deadlines do not keep a read of the body from being ended.
@@ -257,7 +271,7 @@ func TestDropBodyStops(t *testing.T) {
 		"HTTP/2.0": func() (string, http.RoundTripper) {
 			srv := httptest.NewUnstartedServer(stalls)
 			srv.EnableHTTP2 = true
-			if err := http2.ConfigureServer(srv.Config, nil); err != nil { // as Caddy does
+			if err := http2.ConfigureServer(srv.Config, nil); err != nil { //nolint:staticcheck // what Caddy calls
 				t.Fatal(err)
 			}
 			srv.StartTLS()

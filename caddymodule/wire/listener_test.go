@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -467,7 +468,8 @@ func TestStatusLineLogOrder(t *testing.T) {
 // What middleware above the fault does must reach the client where it can.
 func TestStatusLineMiddleware(t *testing.T) {
 	above := `{"handler": "encode", "encodings": {"gzip": {}}, "minimum_length": 1},
-		{"handler": "headers", "response": {"deferred": true, "set": {"X-Deferred": ["yes"]}}},`
+		{"handler": "headers", "response": {"deferred": true, "add": {"X-Deferred": ["yes"]}}},
+		{"handler": "headers", "response": {"deferred": true, "set": {"X-Inner": ["yes"]}}},` // which hands the head on, too
 	for _, way := range []string{"wrapper", "handback"} {
 		addr := wireConfig{way: way, handlers: above}.start(t)
 		c := dialWire(t, addr, false)
@@ -482,7 +484,7 @@ func TestStatusLineMiddleware(t *testing.T) {
 				plain, _ := io.ReadAll(unzip)
 				body = string(plain)
 			}
-			if resp.Status != "551 User Not Local" || body != mailReply || resp.Header.Get("X-Deferred") != "yes" {
+			if resp.Status != "551 User Not Local" || body != mailReply || !slices.Equal(resp.Header["X-Deferred"], []string{"yes"}) {
 				t.Errorf("%s: %s %v %q", way, resp.Status, resp.Header, body)
 			}
 		}
