@@ -38,7 +38,7 @@ func TestCloseOverHTTP2(t *testing.T) {
 	for line, want := range map[string]bool{"respond 503": true, "respond 503 {\n close\n}": false} {
 		f := parse(t, new(Respond), line)
 		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if err := f.ServeHTTP(w, r, notCalled(t)); err != nil {
+			if err := f.Inject(hitOf(r), w, r, notCalled(t)); err != nil {
 				t.Error(err)
 			}
 		}))
