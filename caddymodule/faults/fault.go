@@ -71,12 +71,13 @@ type Idle interface {
 // AnyDraw stands for every draw there can be.
 const AnyDraw = -1
 
-// Formed is implemented by a kind that is written in several forms, of which one
-// may have a name that stands before its settings, such as `normal` in
-// `delay normal 200ms 50ms`.
-type Formed interface {
-	// Form is that name, empty for a form without one.
-	Form() string
+// Liner is implemented by a kind that can be written in one line, such as
+// `delay 200ms 2s`. The API shows the settings of other kinds as JSON.
+type Liner interface {
+	// Line returns what follows the kind in a Caddyfile, the inverse of
+	// UnmarshalCaddyfile; ok is false for settings that need a block. It must not
+	// need Provision.
+	Line() (args string, ok bool)
 }
 
 // Kind is the word for f in a Caddyfile, in JSON and in metrics.

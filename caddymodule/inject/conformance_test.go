@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -60,6 +61,7 @@ func TestEveryKind(t *testing.T) {
 				t.Fatalf("nothing is refused: write kind_%[1]s_bad_* into kinds/testdata/kind_%[1]s.refusals.txtar", kind)
 			}
 			t.Run("strict", func(t *testing.T) { checkStrict(t, info, samples[0]) })
+			t.Run("line", func(t *testing.T) { checkLine(t, info, samples) })
 			for i, sample := range samples {
 				t.Run(fmt.Sprint("sample", i+1), func(t *testing.T) {
 					checkSameValue(t, info, sample)
@@ -196,6 +198,66 @@ func checkSameValue(t *testing.T, info caddy.ModuleInfo, sample json.RawMessage)
 	if json.Unmarshal(again, &got) != nil || json.Unmarshal(sample, &want) != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %s, want %s", again, sample)
 	}
+}
+
+// checkLine wants the parser of a kind to read the lines that the kind writes, with
+// nothing lost. The settings are those of each sample, and the same with one more
+// from another sample, which a line may have no word for.
+func checkLine(t *testing.T, info caddy.ModuleInfo, samples []json.RawMessage) {
+	t.Helper()
+	if _, ok := info.New().(faults.Liner); !ok {
+		return // settings in a block only
+	}
+	written := 0
+	for _, settings := range mixed(t, samples) {
+		fault := info.New()
+		if err := caddy.StrictUnmarshalJSON(settings, fault); err != nil {
+			t.Fatalf("%s: %v", settings, err)
+		}
+		if v, ok := fault.(caddy.Validator); ok && v.Validate() != nil {
+			continue // settings that do not go together
+		}
+		line, ok := fault.(faults.Liner).Line()
+		if !ok {
+			continue
+		}
+		written++
+		tokens, err := caddyfile.Tokenize([]byte(info.ID.Name()+" "+line), "line")
+		if err != nil {
+			t.Fatalf("%s: %q: %v", settings, line, err)
+		}
+		again, d := info.New(), caddyfile.NewDispenser(tokens)
+		err = again.(caddyfile.Unmarshaler).UnmarshalCaddyfile(d)
+		if got, want := caddyconfig.JSON(again, nil), caddyconfig.JSON(fault, nil); err != nil || d.Next() || !bytes.Equal(got, want) {
+			t.Errorf("%s was written as %q, which reads as %s, error %v", want, line, got, err)
+		}
+	}
+	if written == 0 {
+		t.Error("no sample was written as a line")
+	}
+}
+
+// mixed are the samples, and each of them with a setting of another one.
+func mixed(t *testing.T, samples []json.RawMessage) []json.RawMessage {
+	t.Helper()
+	all := slices.Clone(samples)
+	for _, sample := range samples {
+		for _, other := range samples {
+			var more map[string]json.RawMessage
+			if err := json.Unmarshal(other, &more); err != nil {
+				t.Fatal(err)
+			}
+			for name, value := range more {
+				var settings map[string]json.RawMessage
+				if err := json.Unmarshal(sample, &settings); err != nil {
+					t.Fatal(err)
+				}
+				settings[name] = value
+				all = append(all, caddyconfig.JSON(settings, nil))
+			}
+		}
+	}
+	return all
 }
 
 func loadFault(t testing.TB, kind string, sample json.RawMessage) faults.Fault {

@@ -72,6 +72,9 @@ func (*Close) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return args.WordOnly(d)
 }
 
+// Line writes nothing after the kind.
+func (Close) Line() (line string, ok bool) { return "", true }
+
 // Interface guards
 var (
 	_ faults.Fault          = (*Close)(nil)
@@ -79,5 +82,6 @@ var (
 	_ faults.RoundTripper   = (*Close)(nil)
 	_ faults.Terminal       = (*Close)(nil)
 	_ faults.Untrusted      = (*Close)(nil)
+	_ faults.Liner          = (*Close)(nil)
 	_ caddyfile.Unmarshaler = (*Close)(nil)
 )

@@ -156,11 +156,15 @@ func (f *Corrupt) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+// Line writes the percentage.
+func (f *Corrupt) Line() (line string, ok bool) { return args.FormatNumber(f.Percent) + "%", true }
+
 // Interface guards
 var (
 	_ faults.Fault          = (*Corrupt)(nil)
 	_ faults.Replier        = (*Corrupt)(nil)
 	_ caddy.Validator       = (*Corrupt)(nil)
 	_ faults.Untrusted      = (*Corrupt)(nil)
+	_ faults.Liner          = (*Corrupt)(nil)
 	_ caddyfile.Unmarshaler = (*Corrupt)(nil)
 )

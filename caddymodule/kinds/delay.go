@@ -228,6 +228,12 @@ func (f *Delay) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	})
 }
 
+// Line writes the distribution, which alone stands outside of the block.
+func (f *Delay) Line() (line string, ok bool) {
+	line, ok = f.lineOfDistribution()
+	return line, ok && f.Distribution == "" && f.AtLeast == 0 && f.AtMost == 0 && !f.Hold
+}
+
 // Interface guards
 var (
 	_ faults.Fault          = (*Delay)(nil)
@@ -235,7 +241,7 @@ var (
 	_ faults.RoundTripper   = (*Delay)(nil)
 	_ caddy.Provisioner     = (*Delay)(nil)
 	_ caddy.Validator       = (*Delay)(nil)
-	_ faults.Formed         = (*Delay)(nil)
+	_ faults.Liner          = (*Delay)(nil)
 	_ faults.Untrusted      = (*Delay)(nil)
 	_ caddyfile.Unmarshaler = (*Delay)(nil)
 )

@@ -71,16 +71,6 @@ func (f *Delay) distribution() distribution {
 	return all[0]
 }
 
-// Form is the name of the distribution, where it is written.
-func (f *Delay) Form() string {
-	switch name := f.distribution().name; name {
-	case "fixed", "uniform":
-		return ""
-	default:
-		return name
-	}
-}
-
 func (f *Delay) fixed() quantile {
 	return func(float64) time.Duration { return time.Duration(f.Duration) }
 }
@@ -300,4 +290,30 @@ func (f *Delay) unmarshalPercentiles(d *caddyfile.Dispenser, words []string) err
 		f.Percentiles[name] = wait
 	}
 	return nil
+}
+
+// lineOfDistribution is the inverse of unmarshalDistribution; ok is false if one of
+// the distribution's fields is zero.
+func (f *Delay) lineOfDistribution() (line string, ok bool) {
+	d := f.distribution()
+	words := []string{d.name}
+	if d.name == "fixed" || d.name == "uniform" {
+		words = nil
+	}
+	ok = true
+	for _, field := range d.durations {
+		words = append(words, args.FormatDuration(*field.value))
+		ok = ok && *field.value != 0
+	}
+	for _, field := range d.numbers {
+		words = append(words, args.FormatNumber(*field.value))
+		ok = ok && *field.value != 0
+	}
+	if d.name == percentilesName {
+		for name, wait := range f.Percentiles {
+			words = append(words, name+"="+args.FormatDuration(wait))
+		}
+		slices.Sort(words[1:])
+	}
+	return strings.Join(words, " "), ok
 }

@@ -162,11 +162,17 @@ func (f *Dribble) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return args.Parse(d, words[1:], args.DurationParser(&f.Duration))
 }
 
+// Line writes both settings.
+func (f *Dribble) Line() (line string, ok bool) {
+	return strconv.Itoa(f.Chunks) + " " + args.FormatDuration(f.Duration), f.Chunks <= math.MaxInt32
+}
+
 // Interface guards
 var (
 	_ faults.Fault          = (*Dribble)(nil)
 	_ faults.Replier        = (*Dribble)(nil)
 	_ caddy.Validator       = (*Dribble)(nil)
 	_ faults.Untrusted      = (*Dribble)(nil)
+	_ faults.Liner          = (*Dribble)(nil)
 	_ caddyfile.Unmarshaler = (*Dribble)(nil)
 )

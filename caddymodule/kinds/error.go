@@ -133,6 +133,15 @@ func (f *Error) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return args.NoBlock(d)
 }
 
+// Line writes what is set of status and message.
+func (f *Error) Line() (line string, ok bool) {
+	var message *string
+	if f.Message != "" {
+		message = &f.Message
+	}
+	return statusArg{code: f.StatusCode}.line(message)
+}
+
 // Interface guards
 var (
 	_ faults.Fault          = (*Error)(nil)
@@ -142,5 +151,6 @@ var (
 	_ caddy.Provisioner     = (*Error)(nil)
 	_ caddy.Validator       = (*Error)(nil)
 	_ faults.Untrusted      = (*Error)(nil)
+	_ faults.Liner          = (*Error)(nil)
 	_ caddyfile.Unmarshaler = (*Error)(nil)
 )

@@ -164,6 +164,14 @@ func (f *Garbage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return args.NoBlock(d)
 }
 
+// Line writes the size, if there is one.
+func (f *Garbage) Line() (line string, ok bool) {
+	if f.Bytes == nil {
+		return "", true
+	}
+	return args.FormatSize(*f.Bytes), true
+}
+
 // Interface guards
 var (
 	_ faults.Fault          = (*Garbage)(nil)
@@ -172,5 +180,6 @@ var (
 	_ faults.Terminal       = (*Garbage)(nil)
 	_ caddy.Validator       = (*Garbage)(nil)
 	_ faults.Untrusted      = (*Garbage)(nil)
+	_ faults.Liner          = (*Garbage)(nil)
 	_ caddyfile.Unmarshaler = (*Garbage)(nil)
 )

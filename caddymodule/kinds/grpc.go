@@ -186,6 +186,15 @@ func (f *GRPC) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return args.NoBlock(d)
 }
 
+// Line writes the name of the code, and the message.
+func (f *GRPC) Line() (line string, ok bool) {
+	if f.Message == "" {
+		return f.Code.String(), true
+	}
+	message, ok := args.Quote(f.Message)
+	return f.Code.String() + " " + message, ok
+}
+
 // Interface guards
 var (
 	_ faults.Fault          = (*GRPC)(nil)
@@ -194,6 +203,7 @@ var (
 	_ caddy.Provisioner     = (*GRPC)(nil)
 	_ caddy.Validator       = (*GRPC)(nil)
 	_ faults.Untrusted      = (*GRPC)(nil)
+	_ faults.Liner          = (*GRPC)(nil)
 	_ caddyfile.Unmarshaler = (*GRPC)(nil)
 	_ json.Unmarshaler      = (*GRPCCode)(nil)
 )

@@ -234,6 +234,14 @@ func (f *Hang) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	})
 }
 
+// Line writes the duration, if there is one.
+func (f *Hang) Line() (line string, ok bool) {
+	if f.Duration > 0 {
+		line = args.FormatDuration(f.Duration)
+	}
+	return line, f.After == ""
+}
+
 // Interface guards
 var (
 	_ faults.Fault          = (*Hang)(nil)
@@ -244,5 +252,6 @@ var (
 	_ caddy.Provisioner     = (*Hang)(nil)
 	_ caddy.Validator       = (*Hang)(nil)
 	_ faults.Untrusted      = (*Hang)(nil)
+	_ faults.Liner          = (*Hang)(nil)
 	_ caddyfile.Unmarshaler = (*Hang)(nil)
 )

@@ -168,6 +168,9 @@ func (f *Malformed) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return args.NoBlock(d)
 }
 
+// Line writes the status, if there is one.
+func (f *Malformed) Line() (line string, ok bool) { return statusArg{code: f.StatusCode}.line(nil) }
+
 // Interface guards
 var (
 	_ faults.Fault          = (*Malformed)(nil)
@@ -177,5 +180,6 @@ var (
 	_ caddy.Provisioner     = (*Malformed)(nil)
 	_ caddy.Validator       = (*Malformed)(nil)
 	_ faults.Untrusted      = (*Malformed)(nil)
+	_ faults.Liner          = (*Malformed)(nil)
 	_ caddyfile.Unmarshaler = (*Malformed)(nil)
 )

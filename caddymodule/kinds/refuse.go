@@ -71,11 +71,15 @@ func (*Refuse) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return args.WordOnly(d)
 }
 
+// Line writes nothing after the kind.
+func (Refuse) Line() (line string, ok bool) { return "", true }
+
 // Interface guards
 var (
 	_ faults.Fault          = (*Refuse)(nil)
 	_ faults.Terminal       = (*Refuse)(nil)
 	_ faults.Placed         = (*Refuse)(nil)
 	_ faults.RoundTripper   = (*Refuse)(nil)
+	_ faults.Liner          = (*Refuse)(nil)
 	_ caddyfile.Unmarshaler = (*Refuse)(nil)
 )

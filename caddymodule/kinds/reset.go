@@ -72,6 +72,9 @@ func (*Reset) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return args.WordOnly(d)
 }
 
+// Line writes nothing after the kind.
+func (Reset) Line() (line string, ok bool) { return "", true }
+
 // Interface guards
 var (
 	_ faults.Fault          = (*Reset)(nil)
@@ -79,5 +82,6 @@ var (
 	_ faults.RoundTripper   = (*Reset)(nil)
 	_ faults.Terminal       = (*Reset)(nil)
 	_ faults.Untrusted      = (*Reset)(nil)
+	_ faults.Liner          = (*Reset)(nil)
 	_ caddyfile.Unmarshaler = (*Reset)(nil)
 )

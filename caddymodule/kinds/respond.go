@@ -321,6 +321,12 @@ func (f *Respond) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	}
 }
 
+// Line writes status and body, unless more is set.
+func (f *Respond) Line() (line string, ok bool) {
+	line, ok = statusArg{f.Family, f.StatusCode}.line(f.Body)
+	return line, ok && f.Reason == nil && f.BodyFile == "" && f.ContentType == "" && f.Format == "" && f.Headers == nil && !f.Close
+}
+
 // Interface guards
 var (
 	_ faults.Fault          = (*Respond)(nil)
@@ -330,5 +336,6 @@ var (
 	_ caddy.Provisioner     = (*Respond)(nil)
 	_ caddy.Validator       = (*Respond)(nil)
 	_ faults.Untrusted      = (*Respond)(nil)
+	_ faults.Liner          = (*Respond)(nil)
 	_ caddyfile.Unmarshaler = (*Respond)(nil)
 )

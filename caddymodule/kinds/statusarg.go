@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
@@ -60,6 +61,21 @@ func statusAndText(args []string) (statusArg, *string, error) {
 	}
 	code, err := parseStatus(args[0])
 	return code, text, err
+}
+
+// line is the inverse of statusAndText. Alone, a text must not look like a status.
+func (s statusArg) line(text *string) (line string, ok bool) {
+	if s.code != 0 {
+		line = s.String()
+	}
+	if text == nil {
+		return line, true
+	}
+	word, ok := args.Quote(*text)
+	if s.code == 0 {
+		return word, ok && !status.LooksLike(*text)
+	}
+	return line + " " + word, ok
 }
 
 // sendable refuses a status that cannot be the final one of a reply: net/http

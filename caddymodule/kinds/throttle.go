@@ -216,11 +216,17 @@ func (f *Throttle) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	}
 }
 
+// Line writes the rate.
+func (f *Throttle) Line() (line string, ok bool) {
+	return args.FormatSize(f.BytesPerSecond) + "/s", f.After == 0 && f.Direction == ""
+}
+
 // Interface guards
 var (
 	_ faults.Fault          = (*Throttle)(nil)
 	_ faults.Replier        = (*Throttle)(nil)
 	_ caddy.Validator       = (*Throttle)(nil)
 	_ faults.Untrusted      = (*Throttle)(nil)
+	_ faults.Liner          = (*Throttle)(nil)
 	_ caddyfile.Unmarshaler = (*Throttle)(nil)
 )

@@ -216,11 +216,26 @@ func (f *Truncate) parseLimit(arg string) error {
 	return err
 }
 
+// Line writes where the reply ends, and how.
+func (f *Truncate) Line() (line string, ok bool) {
+	switch {
+	case f.Bytes != nil:
+		line = args.FormatSize(*f.Bytes)
+	case f.Percent != nil:
+		line = args.FormatNumber(*f.Percent) + "%"
+	}
+	if f.End != "" {
+		line += " " + f.End
+	}
+	return line, f.After == 0
+}
+
 // Interface guards
 var (
 	_ faults.Fault          = (*Truncate)(nil)
 	_ faults.Replier        = (*Truncate)(nil)
 	_ caddy.Validator       = (*Truncate)(nil)
 	_ faults.Untrusted      = (*Truncate)(nil)
+	_ faults.Liner          = (*Truncate)(nil)
 	_ caddyfile.Unmarshaler = (*Truncate)(nil)
 )

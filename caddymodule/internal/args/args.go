@@ -1,10 +1,14 @@
 // Package args reads the arguments and blocks of Caddyfile lines, and sizes and
-// rates as people write them. It knows no fault.
+// rates as people write them, and writes such arguments. It knows no fault.
 package args
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
+	"strings"
+	"time"
+	"unicode"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -98,6 +102,18 @@ func DurationParser(target *caddy.Duration) func(string) error {
 	}
 }
 
+// FormatDuration writes a duration without the zeros at its end: 10m, not 10m0s.
+func FormatDuration(d caddy.Duration) string {
+	text := time.Duration(d).String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
 // AboveZero stores a duration that is not zero, which means the default.
 func AboveZero(name string, target *caddy.Duration) func(string) error {
 	return func(arg string) error {
@@ -121,7 +137,30 @@ func NumberParser(name string, target *float64) func(string) error {
 	}
 }
 
+// FormatNumber writes a number without an exponent.
+func FormatNumber(number float64) string { return strconv.FormatFloat(number, 'f', -1, 64) }
+
 // Duration parses the single argument of an option.
 func Duration(d *caddyfile.Dispenser, target *caddy.Duration) error {
 	return Parse(d, d.RemainingArgs(), DurationParser(target))
+}
+
+// oddBackslash finds a backslash that would escape the double quote after it. Of
+// two in a row, Caddy's lexer takes the second as it is.
+var oddBackslash = regexp.MustCompile(`(^|[^\\])(\\\\)*\\("|$)`).MatchString
+
+// Quote writes a text as one word, in backticks or double quotes where it needs
+// them; ok is false if no word of a line is that text.
+func Quote(text string) (word string, ok bool) {
+	bare := text != "" && !strings.ContainsAny(text, " \t\r\n;\"`\\#{}") && !strings.HasPrefix(text, "<<")
+	placeholder := len(text) > 2 && strings.HasPrefix(text, "{") && strings.HasSuffix(text, "}") && !strings.ContainsAny(text, " \t;\"`\\")
+	ok = !strings.ContainsAny(text, "\r\n\x00")
+	switch {
+	case bare || placeholder:
+		return text, ok && !strings.ContainsFunc(text, unicode.IsSpace) // where a bare word ends
+	case !strings.Contains(text, "`"):
+		return "`" + text + "`", ok
+	default:
+		return `"` + strings.ReplaceAll(text, `"`, `\"`) + `"`, ok && !oddBackslash(text)
+	}
 }

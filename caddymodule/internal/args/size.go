@@ -33,6 +33,18 @@ func ParseSize(arg string) (int64, error) {
 	return int64(size), nil
 }
 
+// FormatSize writes a size in the largest unit that it is a multiple of.
+func FormatSize(size int64) string {
+	unit := "B"
+	for _, larger := range []string{"KiB", "MiB", "GiB"} {
+		if size == 0 || size%1024 != 0 {
+			break
+		}
+		size, unit = size/1024, larger
+	}
+	return strconv.FormatInt(size, 10) + unit
+}
+
 // SizeParser stores a size.
 func SizeParser(target *int64) func(string) error {
 	return func(arg string) (err error) {

@@ -5,12 +5,20 @@ import (
 	"testing"
 )
 
-func TestParseSize(t *testing.T) {
+func TestSize(t *testing.T) {
 	for arg, want := range map[string]int64{
 		"0B": 0, "1B": 1, "10KiB": 10240, "10kb": 10000, "1.5MiB": 1572864, "1MB": 1e6, "8000PiB": 8000 << 50,
 	} {
 		if got, err := ParseSize(arg); err != nil || got != want {
 			t.Errorf("%s: got %d, error %v, want %d", arg, got, err, want)
+		}
+	}
+	for size, want := range map[int64]string{
+		0: "0B", 1: "1B", 1000: "1000B", 1024: "1KiB", 1025: "1025B", 3 << 20: "3MiB", 5 << 30: "5GiB", 1 << 50: "1048576GiB",
+	} {
+		got := FormatSize(size)
+		if again, err := ParseSize(got); got != want || again != size || err != nil {
+			t.Errorf("%d: got %s, which reads as %d, error %v; want %s", size, got, again, err, want)
 		}
 	}
 	for arg, want := range map[string]string{

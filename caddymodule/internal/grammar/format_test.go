@@ -3,6 +3,7 @@ package grammar_test
 import (
 	"encoding/json"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
 // A line is told as it was written, unless there is a shorter way.
@@ -68,7 +70,7 @@ func TestLineRoundTrip(t *testing.T) {
 				t.Errorf("%q: %v", line, err)
 				continue
 			}
-			if got := grammar.NewLine(caddyconfig.JSON(rule, nil)); got != want {
+			if got := grammar.Format(caddyconfig.JSON(rule, nil)); got != want {
 				t.Errorf("%q: got %q, want %q", line, got, want)
 			}
 		}
@@ -86,17 +88,23 @@ func TestLineOfBlocks(t *testing.T) {
 		{`{"match_response": {"status_code": [404], "headers": {"X-A": ["1"]}}, "faults": [{"fault": "close"}]}`, `match_response { header X-A 1; status 404 }; close`},
 		{`{"faults": [{"fault": "refuse"}]}`, `refuse`}, // of a transport; no line reads it
 		{`{"faults": [{"fault": "delay"}]}`, `delay {}`},
+		{`{"faults": [{"fault": "delay", "max": "1s"}]}`, `delay {"max":1000000000}`},
+		{`{"faults": [{"fault": "delay", "distribution": "fixed", "duration": "1s"}]}`, `delay {"distribution":"fixed","duration":1000000000}`},
+		{`{"faults": [{"fault": "dribble", "chunks": 3000000000, "duration": "1s"}]}`, `dribble {"chunks":3000000000,"duration":1000000000}`},
+		{`{"faults": [{"fault": "grpc", "code": 14, "message": "{path}"}]}`, `grpc {"code":14,"message":"{path}"}`}, // a parser would expand it
+		{`{"faults": [{"fault": "error", "message": "404"}]}`, `error {"message":"404"}`},
+		{`{"faults": [{"fault": "error", "message": "a\nb"}]}`, `error {"message":"a\nb"}`},
 		{`{"faults": [{"fault": "nonsense"}]}`, `{"fault": "nonsense"}`},
 	}
 	for _, tt := range tests {
-		if got := grammar.NewLine(json.RawMessage(tt.rule)); got != tt.want {
+		if got := grammar.Format(json.RawMessage(tt.rule)); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.rule, got, tt.want)
 		}
 	}
 }
 
-// The rule of each golden file of a kind is told, and if the parser reads that
-// it means the rule.
+// Each fault in the golden files of a kind is told, and if that has no JSON in it
+// the parser reads it as the fault.
 func TestLineOfEveryKind(t *testing.T) {
 	for _, g := range testkit.Goldens(t, "../../kinds/testdata", "kind_*") {
 		if g.Refused() {
@@ -106,21 +114,39 @@ func TestLineOfEveryKind(t *testing.T) {
 		if err := json.Unmarshal([]byte(g.Want), &config); err != nil {
 			t.Fatal(err)
 		}
-		testkit.Collect(config, func(node map[string]any) {
-			if _, is := node["faults"]; !is {
-				return
-			}
-			delete(node, "name")
-			source := caddyconfig.JSON(node, nil)
-			line := grammar.NewLine(source)
+		testkit.Collect(config, func(fault map[string]any) {
+			source := caddyconfig.JSON(map[string]any{"faults": []any{fault}}, nil)
+			line := grammar.Format(source)
 			if strings.Contains(line, "{") || strings.Contains(line, "refuse") {
 				return
 			}
 			rule, err := grammar.ParseLine(line)
-			if err != nil || grammar.NewLine(caddyconfig.JSON(rule, nil)) != line {
+			if err != nil || !grammar.SameJSON(caddyconfig.JSON(rule, nil), source) {
 				t.Errorf("%s: %s was told as %q: %v", g.Name, source, line, err)
 			}
 		})
+	}
+}
+
+// Each setting of a rule is told; a new one must be added here.
+func TestLineOfEverySetting(t *testing.T) {
+	source := `{"name": "n", "match": [{}], "percent": 0, "skip": 0, "every": 1, "over": {"requests": 1, "window": "1s"}, "times": 1,
+		"per": "{http.request.host}", "max_keys": 1, "start": "1s", "end": "1h", "cycle": {"on": "1s", "period": "1m"}, "ramp": "1s", "max_active": 1,
+		"phase": "response", "match_response": {"status_code": [5]}, "health_checks": true, "dry_run": true, "faults": [{"fault": "close"}]}`
+	want := "match *; percent 0; skip 0; every 1; over 1 1s; times 1; per {http.request.host}; max_keys 1; start 1s; end 1h; cycle 1s 1m; ramp 1s; max_active 1; " +
+		"phase response; match_response status 5xx; health_checks; dry_run; close"
+	if got := grammar.Format(json.RawMessage(source)); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	var rule rules.Rule
+	if err := json.Unmarshal([]byte(source), &rule); err != nil {
+		t.Fatal(err)
+	}
+	value := reflect.ValueOf(rule)
+	for _, field := range reflect.VisibleFields(value.Type()) {
+		if name := field.Tag.Get("json"); name != "" && name != "-" && value.FieldByIndex(field.Index).IsZero() {
+			t.Errorf("the rule does not have %s", field.Name)
+		}
 	}
 }
 
@@ -168,7 +194,7 @@ func FuzzLine(f *testing.F) {
 			return
 		}
 		source := caddyconfig.JSON(rule, nil)
-		told := grammar.NewLine(source)
+		told := grammar.Format(source)
 		if strings.ContainsAny(told, "{\"\\\n") {
 			return // it may have JSON in it
 		}
@@ -177,4 +203,21 @@ func FuzzLine(f *testing.F) {
 			t.Errorf("%q was told as %q: %v", line, told, err)
 		}
 	})
+}
+
+// BenchmarkFormat is what the line of a rule costs, which the API shows in each view.
+func BenchmarkFormat(b *testing.B) {
+	for _, bench := range []struct{ name, rule string }{
+		{"fault", `{"faults": [{"fault": "respond", "status_code": 503}]}`},
+		{"settings", `{"percent": 10, "skip": 2, "over": {"requests": 100, "window": "1m"}, "faults": [{"fault": "delay", "min": "200ms", "max": "2s"}, {"fault": "respond", "status_code": 503, "body": "it is gone"}]}`},
+		{"matchers", `{"match": [{"path": ["/api/*"]}, {"header": {"X-A": ["b c"]}}], "faults": [{"fault": "respond", "status_code": 503}]}`},
+		{"block", `{"faults": [{"fault": "choose", "branches": [{"weight": 1, "faults": [{"fault": "close"}]}, {"weight": 2}]}]}`},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				grammar.Format(json.RawMessage(bench.rule))
+			}
+		})
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -135,4 +136,50 @@ func ParseDuration(d *caddyfile.Dispenser, name, arg string) (caddy.Duration, er
 		return 0, d.Errf("bad %s '%s': want a duration such as 250ms or 2s", name, arg)
 	}
 	return caddy.Duration(duration), nil
+}
+
+// formatSettings writes these settings, each as a statement.
+func formatSettings(rule *rules.Rule) (statements []string) {
+	add := func(words ...string) { statements = append(statements, strings.Join(words, " ")) }
+	count := func(name string, n *int) {
+		if n != nil {
+			add(name, strconv.Itoa(*n))
+		}
+	}
+	text := func(name, value string) {
+		if value != "" {
+			add(name, quoted(value))
+		}
+	}
+	if rule.Percent != nil {
+		add("percent", args.FormatNumber(*rule.Percent))
+	}
+	count("skip", rule.Skip)
+	count("every", rule.Every)
+	if over := rule.Over; over != nil {
+		add("over", strconv.Itoa(over.Requests), args.FormatDuration(over.Window))
+	}
+	count("times", rule.Times)
+	text("per", rule.Per)
+	count("max_keys", rule.MaxKeys)
+	text("start", rule.Start)
+	text("end", rule.End)
+	if cycle := rule.Cycle; cycle != nil {
+		add("cycle", args.FormatDuration(cycle.On), args.FormatDuration(cycle.Period))
+	}
+	if rule.Ramp != nil {
+		add("ramp", args.FormatDuration(*rule.Ramp))
+	}
+	count("max_active", rule.MaxActive)
+	text("phase", rule.Phase)
+	if rule.MatchResponse != nil {
+		add(formatMatchResponse(rule.MatchResponse))
+	}
+	if rule.HealthChecks {
+		add("health_checks")
+	}
+	if rule.DryRun {
+		add("dry_run")
+	}
+	return statements
 }

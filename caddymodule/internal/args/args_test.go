@@ -1,0 +1,57 @@
+package args
+
+import (
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// A word is read as the text that it was written for.
+func TestQuote(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{"gone", "gone"},
+		{"", "``"},
+		{"it is gone", "`it is gone`"},
+		{"a;b", "`a;b`"},
+		{"#x", "`#x`"},
+		{"<<EOT", "`<<EOT`"},
+		{"{", "`{`"},
+		{"{}", "`{}`"},
+		{"{http.request.uri}", "{http.request.uri}"},
+		{"{a b}", "`{a b}`"},
+		{`C:\dir\`, "`C:\\dir\\`"},
+		{`"`, "`\"`"},
+		{"`", "\"`\""},
+		{"` \"", "\"` \\\"\""},
+		{"` \\ ", "\"` \\ \""},
+		{"` \\\\", "\"` \\\\\""},
+		{"` \\\\\"", "\"` \\\\\\\"\""},
+	} {
+		word, ok := Quote(tt.text)
+		if !ok || word != tt.want {
+			t.Errorf("%q: got %s, %t, want %s", tt.text, word, ok, tt.want)
+		}
+		tokens, err := caddyfile.Tokenize([]byte("x "+word), "line")
+		if err != nil || len(tokens) != 2 || tokens[1].Text != tt.text {
+			t.Errorf("%q was written as %s, which reads as %v, error %v", tt.text, word, tokens, err)
+		}
+	}
+	for _, text := range []string{"a\nb", "a\rb", "a b\x00", "` \\", "` \\\\\\", "` \\\"", "\"` x\\\\\\\" x", "a\u00a0b"} {
+		if word, ok := Quote(text); ok {
+			t.Errorf("%q was written as %s", text, word)
+		}
+	}
+}
+
+func TestFormatDuration(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 200 * time.Millisecond: "200ms", time.Minute: "1m", time.Hour: "1h", 90 * time.Second: "1m30s", 90 * time.Minute: "1h30m",
+		24*time.Hour + 10*time.Second: "24h0m10s", 10 * time.Second: "10s", 1500: "1.5µs",
+	} {
+		if got := FormatDuration(caddy.Duration(d)); got != want {
+			t.Errorf("%v: got %s, want %s", d, got, want)
+		}
+	}
+}
