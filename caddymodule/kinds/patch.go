@@ -139,13 +139,7 @@ func (f *Patch) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, 
 			return err
 		}
 	}
-	pw := &patchWriter{
-		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-		fault:                 f,
-		hit:                   hit,
-		r:                     r,
-		shield:                shield,
-	}
+	pw := newPatchWriter(f, hit, w, r, shield)
 	defer pw.breakOff()
 	if err := next.ServeHTTP(pw, r); err != nil {
 		return err
