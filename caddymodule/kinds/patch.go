@@ -140,9 +140,13 @@ func (f *Patch) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, 
 		}
 	}
 	pw := newPatchWriter(f, hit, w, r, shield)
-	defer pw.breakOff()
-	if err := next.ServeHTTP(pw, r); err != nil {
-		return err
+	defer func() {
+		if r.Context().Err() == nil {
+			pw.breakOff()
+		}
+	}()
+	if err := next.ServeHTTP(pw, r); err != nil || r.Context().Err() != nil {
+		return err // a client that has gone gets nothing
 	}
 	pw.finish()
 	return nil

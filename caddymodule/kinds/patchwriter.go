@@ -104,11 +104,8 @@ func (pw *patchWriter) skip(reason string) {
 	pw.fault.logger.Debug("the reply passes unpatched", zap.String("reason", reason), zap.String("uri", pw.r.RequestURI))
 }
 
-// finish ends a reply that has come whole. A client that has gone gets nothing.
+// finish ends a reply that has come whole.
 func (pw *patchWriter) finish() {
-	if pw.r.Context().Err() != nil {
-		return
-	}
 	pw.ImplicitHead()
 	if pw.holds() {
 		pw.sendHeld()
@@ -120,9 +117,10 @@ func (pw *patchWriter) finish() {
 }
 
 // breakOff gives the client what is held of a reply that has ended in an error
-// or a panic: without the fault it would have that, too.
+// or a panic: without the fault it would have that, too. The context of r does not
+// tell whether there is a client: it may be that of an upstream meanwhile.
 func (pw *patchWriter) breakOff() {
-	if pw.holds() && pw.r.Context().Err() == nil {
+	if pw.holds() {
 		_ = pw.unhold() // the sender has failed already
 		pw.sendLate()
 		_ = pw.FlushError() // the server drops what it has of a reply whose handler panics
