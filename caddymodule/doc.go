@@ -27,9 +27,8 @@
 // kinds, with the rest of the site as the next handler.
 //
 // In phase request that is all; the response writer is not touched. In phase
-// response the upstream is asked first and writes to a held writer; on the head
-// of its reply the same chain runs, as a coroutine of the request, and its next
-// handler is the reply that waits.
+// response the upstream is asked first. Its reply is held at the head, and the same
+// chain runs, as a coroutine of the request, with the reply as the next handler.
 //
 // A transport of package inject is the same between reverse_proxy and its upstreams.
 // It decides on each attempt of the proxy, and the kinds of fault that have a

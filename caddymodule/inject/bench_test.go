@@ -63,7 +63,7 @@ func BenchmarkHandler(b *testing.B) {
 // BenchmarkKinds is what each kind costs a request that it hits, by the first
 // sample of its golden file and without its waits, which have ended.
 func BenchmarkKinds(b *testing.B) {
-	b.Chdir("..")
+	b.Chdir(kindsFolder)
 	ended := make(chan struct{})
 	close(ended)
 	for _, kind := range faults.Kinds() {

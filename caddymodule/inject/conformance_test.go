@@ -372,15 +372,10 @@ func (tr *trial) serve(ctx context.Context) {
 		tr.err = tr.fault.Inject(tr.hit, w, r, next(caddyhttp.HandlerFunc(testkit.Upstream)))
 		return
 	}
-	hw := &heldWriter{
-		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-		cancelUpstream:        func() {},
-		decide:                func(int) rules.Decision { return rules.Decision{Rule: new(rules.Rule)} },
-		inject: func(_ rules.Decision, reply caddyhttp.HandlerFunc) error {
-			return tr.fault.Inject(tr.hit, w, r, next(reply))
-		},
-	}
-	tr.err = hw.serve(caddyhttp.HandlerFunc(testkit.Upstream), r)
+	rp := newResponsePhase(w, func(w http.ResponseWriter, reply caddyhttp.HandlerFunc) error {
+		return tr.fault.Inject(tr.hit, w, r, next(reply))
+	})
+	tr.err = rp.serve(caddyhttp.HandlerFunc(testkit.Upstream), r)
 }
 
 // checkReply checks what a client got of a fault that had its time.

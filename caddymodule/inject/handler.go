@@ -79,7 +79,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	case d.Rule != nil:
 		err = h.inject(w, r, next, d)
 	case d.Later != nil:
-		err = h.hold(w, r, next, d.Later)
+		err = h.watchReply(w, r, next, d.Later)
 	default:
 		err = next.ServeHTTP(w, r)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 // onResponse is a point with one rule of phase response.
@@ -124,13 +125,13 @@ func TestHeldNextReturnsAtTheEnd(t *testing.T) {
 	cut := errors.New("cut")
 	w := httptest.NewRecorder()
 	var log []string
-	hw := newHeld(w, func(d http.ResponseWriter, reply caddyhttp.HandlerFunc) error {
+	rp := newResponsePhase(w, func(d http.ResponseWriter, reply caddyhttp.HandlerFunc) error {
 		log = append(log, "chain")
 		err := reply(d, httptest.NewRequest("GET", "/", nil))
 		log = append(log, fmt.Sprint("end ", err))
 		return err
 	})
-	err := hw.serve(caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+	err := rp.serve(caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
 		w.WriteHeader(200)
 		log = append(log, "body")
 		return cut
@@ -144,7 +145,7 @@ func TestHeldNextReturnsAtTheEnd(t *testing.T) {
 func TestHeldUpstreamPanics(t *testing.T) {
 	w := httptest.NewRecorder()
 	ended := false
-	hw := newHeld(w, func(d http.ResponseWriter, reply caddyhttp.HandlerFunc) error {
+	rp := newResponsePhase(w, func(d http.ResponseWriter, reply caddyhttp.HandlerFunc) error {
 		err := reply(d, httptest.NewRequest("GET", "/", nil))
 		ended = errors.Is(err, http.ErrAbortHandler)
 		return err
@@ -157,20 +158,46 @@ func TestHeldUpstreamPanics(t *testing.T) {
 			t.Error("the chain was not ended with an error")
 		}
 	}()
-	_ = hw.serve(caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+	_ = rp.serve(caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
 		w.WriteHeader(200)
 		panic(http.ErrAbortHandler)
 	}), testkit.Request(http.MethodGet, "/", w))
 }
 
-// newHeld is a held writer whose rule always fires.
-func newHeld(w http.ResponseWriter, chain func(http.ResponseWriter, caddyhttp.HandlerFunc) error) *heldWriter {
-	return &heldWriter{
-		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-		cancelUpstream:        func() {},
-		decide:                func(int) rules.Decision { return rules.Decision{Rule: new(rules.Rule)} },
-		inject:                func(_ rules.Decision, reply caddyhttp.HandlerFunc) error { return chain(w, reply) },
+// A writer further in may write the head again when a chain has aborted the
+// request, as that of encode does. Nothing happens then: the rule has had its hit.
+func TestHeadIsTakenOnce(t *testing.T) {
+	w := httptest.NewRecorder()
+	hits := 0
+	rp := newResponsePhase(w, func(http.ResponseWriter, caddyhttp.HandlerFunc) error {
+		hits++
+		panic(http.ErrAbortHandler)
+	})
+	defer func() {
+		if p := recover(); p != http.ErrAbortHandler || hits != 1 || w.Flushed || w.Body.Len() > 0 {
+			t.Errorf("got panic %v after %d hits, sent %v %q; want the abort after one hit and nothing sent", p, hits, w.Flushed, w.Body)
+		}
+	}()
+	_ = rp.serve(caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+		defer func() {
+			w.WriteHeader(200)
+			_, _ = io.WriteString(w, "late")
+			_ = http.NewResponseController(w).Flush()
+		}()
+		w.WriteHeader(200)
+		return nil
+	}), testkit.Request(http.MethodGet, "/", w))
+}
+
+// newResponsePhase is one whose rule always fires.
+func newResponsePhase(w http.ResponseWriter, chain func(http.ResponseWriter, caddyhttp.HandlerFunc) error) *responsePhase {
+	rp := &responsePhase{
+		cancelUpstream: func() {},
+		decide:         func(int) rules.Decision { return rules.Decision{Rule: new(rules.Rule)} },
+		inject:         func(_ rules.Decision, reply caddyhttp.HandlerFunc) error { return chain(w, reply) },
 	}
+	rp.HeadWriter = wire.NewHeadWriter(w, rp)
+	return rp
 }
 
 // The rest of a replaced reply is cut after drainSize.

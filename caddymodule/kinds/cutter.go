@@ -171,6 +171,12 @@ func (c *cutter) isCut() bool {
 	return c.cut
 }
 
+// cutsShort reports whether the reply has been cut, and whether in good order.
+func (c *cutter) cutsShort() (cut, clean bool) {
+	cut = c.isCut()
+	return cut, cut && c.f.End == endClean
+}
+
 // settle ends the time of the reply and reports whether it has been cut.
 func (c *cutter) settle() bool {
 	c.mu.Lock()
@@ -185,7 +191,7 @@ func (c *cutter) settle() bool {
 // finish ends a reply that has been cut, when its sender has given up. If a fault
 // further out has cut it as well, that one decides how it ends.
 func (c *cutter) finish(w http.ResponseWriter, r *http.Request) error {
-	if hasCut(w, func(*cutter) bool { return true }) {
+	if cut, _ := wire.CutShort(w); cut {
 		if c.conn != nil {
 			_ = c.conn.Close() // by way of that one
 		}
@@ -287,14 +293,5 @@ func (c *cutter) finishConn(r *http.Request) {
 	}
 }
 
-// hasCut reports whether such a cutter has cut the reply on the way through w.
-func hasCut(w http.ResponseWriter, such func(*cutter) bool) bool {
-	for ; w != nil; w = wire.Unwrap(w) {
-		if sw, ok := w.(*shapeWriter); ok {
-			if c, ok := sw.shaper.(*cutter); ok && such(c) && c.isCut() {
-				return true
-			}
-		}
-	}
-	return false
-}
+// Interface guards
+var _ ender = (*cutter)(nil)

@@ -137,30 +137,30 @@ func (f *Hang) Untrusted(l *faults.Limits) error {
 	return err
 }
 
-// Inject holds the request, or lets the reply begin first.
+// Inject hangs the request, or lets the reply begin first.
 func (f *Hang) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if f.begin != nil {
-		return f.begin.cut(hit, w, r, next, func(ctx context.Context) { _ = f.hold(ctx, hit, time.Now()) })
+		return f.begin.cut(hit, w, r, next, func(ctx context.Context) { _ = f.wait(ctx, hit, time.Now()) })
 	}
 	began := time.Now()
 	if r.ProtoMajor == 1 {
 		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-			return f.holdConn(hit, conn, r, began)
+			return f.hangConn(hit, conn, r, began)
 		}
 	}
 	body := wire.DropBody(w, r)
-	err := f.hold(body.Ctx, hit, began)
+	err := f.wait(body.Ctx, hit, began)
 	if timedOut := body.Stop(); err != nil && !timedOut {
 		return caddyhttp.Error(faults.StatusClientClosed, err)
 	}
 	panic(http.ErrAbortHandler)
 }
 
-// holdConn holds a request whose connection has been taken over. A delay further
+// hangConn hangs a request whose connection has been taken over. A delay further
 // out that holds the reply may have waited for that: its time counts.
-func (f *Hang) holdConn(hit *faults.Hit, conn net.Conn, r *http.Request, began time.Time) (err error) {
+func (f *Hang) hangConn(hit *faults.Hit, conn net.Conn, r *http.Request, began time.Time) (err error) {
 	conn = wire.InnermostConn(conn, 0)
-	wire.DropInput(r.Context(), conn, func(ctx context.Context) { err = f.hold(ctx, hit, began) })
+	wire.DropInput(r.Context(), conn, func(ctx context.Context) { err = f.wait(ctx, hit, began) })
 	wire.LingerAfter(conn, r)
 	if err != nil {
 		return caddyhttp.Error(faults.StatusClientClosed, err)
@@ -168,13 +168,13 @@ func (f *Hang) holdConn(hit *faults.Hit, conn net.Conn, r *http.Request, began t
 	panic(http.ErrAbortHandler)
 }
 
-// RoundTrip holds the attempt behind the request, then fails it as the close
+// RoundTrip hangs the attempt after the request, then fails it as the close
 // fault does.
 func (f *Hang) RoundTrip(hit *faults.Hit, r *http.Request, _ http.RoundTripper) (*http.Response, error) {
 	if err := readBody(r); err != nil {
 		return nil, err
 	}
-	if err := f.hold(r.Context(), hit, time.Now()); err != nil {
+	if err := f.wait(r.Context(), hit, time.Now()); err != nil {
 		return nil, err
 	}
 	return nil, injected(io.EOF)
@@ -188,9 +188,9 @@ func (f *Hang) CheckPlace(p faults.Place) error {
 	return nil
 }
 
-// hold waits for the end of the hang that began then. An error says that the
+// wait waits for the end of the hang that began then. An error says that the
 // client has left.
-func (f *Hang) hold(ctx context.Context, hit *faults.Hit, began time.Time) error {
+func (f *Hang) wait(ctx context.Context, hit *faults.Hit, began time.Time) error {
 	var over <-chan time.Time
 	removed := hit.Removed
 	if f.Duration > 0 {

@@ -2,7 +2,7 @@ package kinds
 
 import (
 	"bufio"
-	"io"
+	"context"
 	"net"
 	"net/http"
 	"time"
@@ -16,20 +16,8 @@ import (
 // serveHeld calls next and lets nothing of the reply out before the wait,
 // counted from when the request came, is over.
 func serveHeld(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, hit *faults.Hit, wait time.Duration) error {
-	hw := &holdWriter{
-		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-		until: func() error {
-			rest := wait - time.Since(hit.Start)
-			if rest <= 0 {
-				return nil
-			}
-			waited, err := hit.Delay(r.Context(), rest)
-			if err == nil {
-				markDelay(w.Header(), waited)
-			}
-			return err
-		},
-	}
+	hw := &holdWriter{ctx: r.Context(), hit: hit, wait: wait}
+	hw.HeadWriter = wire.NewHeadWriter(w, hw)
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
@@ -66,65 +54,57 @@ func holdReply(r *http.Request, next http.RoundTripper, hit *faults.Hit, wait ti
 	return resp, err
 }
 
-// holdWriter keeps the head of a reply back.
+// A holdWriter holds a reply until its time has come.
 type holdWriter struct {
-	caddyhttp.ResponseWriterWrapper
-	until    func() error // waits; called once
-	released bool
-	err      error // what release came to: the client has left
+	wire.HeadWriter // towards the client
+
+	ctx  context.Context // of the request
+	hit  *faults.Hit
+	wait time.Duration // 0 after it
+	err  error         // what it came to: the client has left
 }
 
 // release waits for the time of the reply, the first time.
 func (hw *holdWriter) release() error {
-	if !hw.released {
-		hw.released = true
-		hw.err = hw.until()
+	rest := hw.wait - time.Since(hw.hit.Start)
+	if rest <= 0 {
+		return hw.err
 	}
-	return hw.err
+	hw.wait = 0
+	waited, err := hw.hit.Delay(hw.ctx, rest)
+	if err == nil {
+		markDelay(hw.ResponseWriter.Header(), waited)
+	}
+	hw.err = err
+	return err
 }
 
-// WriteHeader lets interim heads through and holds the final one.
-func (hw *holdWriter) WriteHeader(code int) {
-	if wire.Interim(code) || hw.release() == nil {
-		hw.ResponseWriter.WriteHeader(code)
-	}
-}
-
-// Write writes when the head may have gone out.
-func (hw *holdWriter) Write(p []byte) (int, error) {
+// TakeHead sends the head when its time has come, if the client is still there.
+func (hw *holdWriter) TakeHead(code int) {
 	if err := hw.release(); err != nil {
-		return 0, err
+		hw.Tail = goneClient{err}
+		return
 	}
-	return hw.ResponseWriter.Write(p)
+	hw.ResponseWriter.WriteHeader(code)
 }
 
-// ReadFrom leaves the copying to the writer further out.
-func (hw *holdWriter) ReadFrom(src io.Reader) (int64, error) {
-	if err := hw.release(); err != nil {
-		return 0, err
-	}
-	return hw.ResponseWriterWrapper.ReadFrom(src)
-}
-
-// FlushError sends what has been written, which may be a head only.
-func (hw *holdWriter) FlushError() error {
-	if err := hw.release(); err != nil {
-		return err
-	}
-	return http.NewResponseController(hw.ResponseWriter).Flush()
-}
+// HoldsReply reports false: a reply that goes past the writer is held by Hijack.
+func (*holdWriter) HoldsReply() bool { return false }
 
 // Hijack hands over the connection when the reply is due.
 func (hw *holdWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err := hw.release(); err != nil {
 		return nil, nil, err
 	}
-	return http.NewResponseController(hw.ResponseWriter).Hijack()
+	return hw.HeadWriter.Hijack()
 }
 
+// A goneClient takes nothing of the rest of a reply: the client has left.
+type goneClient struct{ err error }
+
+func (c goneClient) Write([]byte) (int, error) { return 0, c.err }
+
+func (c goneClient) FlushError() error { return c.err }
+
 // Interface guards
-var (
-	_ http.ResponseWriter = (*holdWriter)(nil)
-	_ io.ReaderFrom       = (*holdWriter)(nil)
-	_ http.Hijacker       = (*holdWriter)(nil)
-)
+var _ wire.HeadTaker = (*holdWriter)(nil)

@@ -20,7 +20,7 @@ func letOut(w http.ResponseWriter, bodySent bool) error {
 	flushed := w
 	for outer := w; outer != nil; outer = wire.Unwrap(outer) {
 		switch held := outer.(type) {
-		case *patchWriter:
+		case interface{ breakOff() }:
 			held.breakOff()
 		case caddyhttp.ResponseRecorder:
 			buf := held.Buffer()

@@ -139,16 +139,14 @@ func (f *Patch) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, 
 			return err
 		}
 	}
-	pw := &patchWriter{
-		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-		fault:                 f,
-		hit:                   hit,
-		r:                     r,
-		shield:                shield,
-	}
-	defer pw.breakOff()
-	if err := next.ServeHTTP(pw, r); err != nil {
-		return err
+	pw := newPatchWriter(f, hit, w, r, shield)
+	defer func() {
+		if r.Context().Err() == nil {
+			pw.breakOff()
+		}
+	}()
+	if err := next.ServeHTTP(pw, r); err != nil || r.Context().Err() != nil {
+		return err // a client that has gone gets nothing
 	}
 	pw.finish()
 	return nil

@@ -1,16 +1,13 @@
 package kinds
 
 import (
-	"bufio"
 	"bytes"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
@@ -22,47 +19,29 @@ import (
 // A patchWriter changes one reply on its way. It keeps the reply until it is
 // whole where the body has to be known, and lets all else through at once.
 type patchWriter struct {
-	caddyhttp.ResponseWriterWrapper // towards the client
+	wire.HeadWriter // towards the client
 
 	fault  *Patch
 	hit    *faults.Hit
 	r      *http.Request
 	shield shield // of a text that changes
-	state  patchState
 
-	code     int         // of the held reply
-	encoding string      // of its body
-	held     []byte      // its body so far
-	late     http.Header // what its sender sets behind the head: trailers
-
-	muted   bool // a reply to HEAD: what is written of its old body is dropped
-	padTo   int64
-	written int64
+	held heldReply  // Tail while it is kept
+	body paddedBody // Tail of a body that changes in length
 }
 
-type patchState int
-
-const (
-	patchBegins  patchState = iota // the head is still to come
-	patchHolds                     // the reply is kept until it is whole
-	patchStreams                   // the head has been sent
-)
-
-// WriteHeader takes the final head. An interim one may come from a goroutine of
-// the upstream's transport and touches no state.
-func (pw *patchWriter) WriteHeader(code int) {
-	switch {
-	case wire.Interim(code):
-		pw.ResponseWriter.WriteHeader(code)
-	case pw.state == patchBegins:
-		pw.begin(code)
-	}
+// newPatchWriter wraps w for one reply to r.
+func newPatchWriter(f *Patch, hit *faults.Hit, w http.ResponseWriter, r *http.Request, s shield) *patchWriter {
+	pw := &patchWriter{fault: f, hit: hit, r: r, shield: s}
+	pw.HeadWriter = wire.NewHeadWriter(w, pw)
+	pw.held.pw, pw.body.Writer = pw, w
+	return pw
 }
 
-// begin decides by the head what becomes of the reply.
-func (pw *patchWriter) begin(code int) {
+// TakeHead decides by the head what becomes of the reply.
+func (pw *patchWriter) TakeHead(code int) {
 	if code == http.StatusSwitchingProtocols || pw.hit.HasEnded() {
-		pw.pass(code)
+		pw.ResponseWriter.WriteHeader(code)
 		return
 	}
 	if !pw.fault.changesBody() || !allowsBody(code) {
@@ -72,25 +51,23 @@ func (pw *patchWriter) begin(code int) {
 		pw.send(code)
 		return
 	}
-	length := pw.length()
-	pw.encoding = encodingOf(pw.Header())
-	needsWhole := pw.fault.JSON != nil || pw.encoding != ""
-	reason := pw.fault.unfit(code, strings.Join(pw.Header()["Content-Type"], ", "), pw.encoding)
+	length, encoding := lengthOf(pw.Header()), encodingOf(pw.Header())
+	needsWhole := pw.fault.JSON != nil || encoding != ""
+	reason := pw.fault.unfit(code, strings.Join(pw.Header()["Content-Type"], ", "), encoding)
 	if reason == "" && needsWhole && length > pw.fault.maxSize() {
 		reason = passTooLarge
 	}
 	switch {
 	case reason != "":
 		pw.skip(reason)
-		pw.pass(code)
+		pw.ResponseWriter.WriteHeader(code)
 	case pw.r.Method != http.MethodHead && needsWhole:
-		pw.state, pw.code, pw.late = patchHolds, code, make(http.Header)
+		pw.held.code, pw.held.late = code, make(http.Header)
+		pw.Tail = &pw.held
 	default:
 		dropOldBody(pw.Header())
-		pw.muted = pw.r.Method == http.MethodHead
-		if !pw.muted {
-			pw.padTo = pw.fault.Pad
-		}
+		pw.body.muted = pw.r.Method == http.MethodHead
+		pw.Tail = &pw.body
 		if length >= 0 && !needsWhole {
 			pw.setLength(max(length, pw.fault.Pad))
 		}
@@ -99,15 +76,6 @@ func (pw *patchWriter) begin(code int) {
 }
 
 func allowsBody(code int) bool { return status.Code{Code: code}.BodyAllowed() }
-
-// length is what the head says of the body's length, -1 if nothing.
-func (pw *patchWriter) length() int64 {
-	length, err := strconv.ParseInt(pw.Header().Get("Content-Length"), 10, 64)
-	if err != nil {
-		return -1
-	}
-	return length
-}
 
 func (pw *patchWriter) setLength(length int64) {
 	pw.Header().Set("Content-Length", strconv.FormatInt(length, 10))
@@ -123,18 +91,11 @@ func dropOldBody(header http.Header) {
 
 // send sends the head, changed as configured.
 func (pw *patchWriter) send(code int) {
-	pw.state = patchStreams
 	pw.shield.raise()
 	uncache(pw.Header())
 	pw.fault.fields.apply(pw.Header(), text.Replacer(pw.r))
 	pw.fault.line.Arm(pw.r)
 	pw.ResponseWriter.WriteHeader(pw.fault.newCode(code))
-}
-
-// pass sends the head as it came.
-func (pw *patchWriter) pass(code int) {
-	pw.state = patchStreams
-	pw.ResponseWriter.WriteHeader(code)
 }
 
 // skip tells that the reply passes unchanged, and why.
@@ -143,103 +104,43 @@ func (pw *patchWriter) skip(reason string) {
 	pw.fault.logger.Debug("the reply passes unpatched", zap.String("reason", reason), zap.String("uri", pw.r.RequestURI))
 }
 
-// Header is the reply's header, or what is to follow the body of a held one.
-func (pw *patchWriter) Header() http.Header {
-	if pw.state == patchHolds {
-		return pw.late
-	}
-	return pw.ResponseWriter.Header()
-}
-
-// Write sends or keeps a part of the body.
-func (pw *patchWriter) Write(p []byte) (int, error) {
-	pw.implicitHead()
-	if pw.state == patchHolds {
-		if int64(len(pw.held)+len(p)) <= pw.fault.maxSize() {
-			pw.held = append(pw.held, p...)
-			return len(p), nil
-		}
-		pw.skip(passTooLarge)
-		if err := pw.unhold(); err != nil {
-			return 0, err
-		}
-	}
-	if pw.muted {
-		return len(p), nil
-	}
-	n, err := pw.ResponseWriter.Write(p)
-	pw.written += int64(n)
-	return n, err
-}
-
-// implicitHead takes a reply that has no head of its own.
-func (pw *patchWriter) implicitHead() {
-	if pw.state == patchBegins {
-		pw.begin(http.StatusOK)
-	}
-}
-
-// unhold sends what is held as it came.
-func (pw *patchWriter) unhold() error {
-	pw.pass(pw.code)
-	held := pw.held
-	pw.held = nil
-	_, err := pw.ResponseWriter.Write(held)
-	return err
-}
-
-// ReadFrom leaves the copying to the writer further out where nobody has to
-// look at the body.
-func (pw *patchWriter) ReadFrom(src io.Reader) (int64, error) {
-	pw.implicitHead()
-	if pw.state == patchStreams && pw.padTo == 0 && !pw.muted {
-		return pw.ResponseWriterWrapper.ReadFrom(src)
-	}
-	return io.Copy(struct{ io.Writer }{pw}, src)
-}
-
-// FlushError sends what has been written, unless it is held.
-func (pw *patchWriter) FlushError() error {
-	pw.implicitHead()
-	if pw.state == patchHolds {
-		return nil
-	}
-	return http.NewResponseController(pw.ResponseWriter).Flush()
-}
-
-// HoldsReply reports whether the head has yet to reach the client.
-func (pw *patchWriter) HoldsReply() bool { return pw.state != patchStreams }
-
-// Hijack takes over the connection, which leaves nothing to patch.
-func (pw *patchWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, brw, err := http.NewResponseController(pw.ResponseWriter).Hijack()
-	if err == nil {
-		pw.state, pw.padTo = patchStreams, 0
-	}
-	return conn, brw, err
-}
-
-// finish ends a reply that has come whole. A client that has gone gets nothing.
+// finish ends a reply that has come whole.
 func (pw *patchWriter) finish() {
-	if pw.r.Context().Err() != nil {
-		return
-	}
-	pw.implicitHead()
-	if pw.state == patchHolds {
+	pw.ImplicitHead()
+	if pw.holds() {
 		pw.sendHeld()
 	}
-	pw.pad()
+	if pw.Tail == &pw.body {
+		pw.body.pad(pw.fault.Pad)
+	}
 	pw.sendLate()
 }
 
 // breakOff gives the client what is held of a reply that has ended in an error
-// or a panic: without the fault it would have that, too.
+// or a panic: without the fault it would have that, too. The context of r does not
+// tell whether there is a client: it may be that of an upstream meanwhile.
 func (pw *patchWriter) breakOff() {
-	if pw.state == patchHolds && pw.r.Context().Err() == nil {
+	if pw.holds() {
 		_ = pw.unhold() // the sender has failed already
 		pw.sendLate()
 		_ = pw.FlushError() // the server drops what it has of a reply whose handler panics
 	}
+}
+
+// HoldsReply reports whether the head has yet to reach the client.
+func (pw *patchWriter) HoldsReply() bool { return pw.HeadWriter.HoldsReply() || pw.holds() }
+
+// holds reports whether the reply is kept until it is whole.
+func (pw *patchWriter) holds() bool { return pw.Tail == &pw.held }
+
+// unhold sends what is held as it came.
+func (pw *patchWriter) unhold() error {
+	pw.Tail = pw.ResponseWriter
+	pw.ResponseWriter.WriteHeader(pw.held.code)
+	held := pw.held.body
+	pw.held.body = nil
+	_, err := pw.Tail.Write(held)
+	return err
 }
 
 // sendHeld sends the held reply with its new body, if it can have one. After a
@@ -249,50 +150,89 @@ func (pw *patchWriter) sendHeld() {
 		_ = pw.unhold()
 		return
 	}
-	body, reason := pw.fault.newBody(pw.held, pw.encoding)
+	body, reason := pw.fault.newBody(pw.held.body, encodingOf(pw.ResponseWriter.Header()))
 	if reason != "" {
 		pw.skip(reason)
 		_ = pw.unhold() // there is nobody to tell that the client has gone
 		return
 	}
-	pw.state, pw.held, pw.padTo = patchStreams, nil, pw.fault.Pad
+	pw.Tail, pw.held.body = &pw.body, nil
 	dropOldBody(pw.Header())
-	if len(pw.Header()["Trailer"])+len(pw.late) == 0 { // trailers need chunks
-		pw.setLength(max(int64(len(body)), pw.padTo))
+	if len(pw.Header()["Trailer"])+len(pw.held.late) == 0 { // trailers need chunks
+		pw.setLength(max(int64(len(body)), pw.fault.Pad))
 	}
-	pw.send(pw.code)
-	n, _ := pw.ResponseWriter.Write(body)
-	pw.written = int64(n)
-}
-
-// spaces are sent over and over as padding.
-var spaces = bytes.Repeat([]byte(" "), 16<<10)
-
-// pad adds spaces until the body is long enough or the client has gone.
-func (pw *patchWriter) pad() {
-	for pw.written < pw.padTo {
-		n, err := pw.ResponseWriter.Write(spaces[:min(int64(len(spaces)), pw.padTo-pw.written)])
-		if err != nil {
-			return
-		}
-		pw.written += int64(n)
-	}
+	pw.send(pw.held.code)
+	_, _ = pw.body.Write(body) // what is wrong shows in the padding
 }
 
 // sendLate sends the trailers of a reply that was held. The head must be out
 // before they may stand in the header.
 func (pw *patchWriter) sendLate() {
-	if len(pw.late) == 0 {
+	if len(pw.held.late) == 0 {
 		return
 	}
 	_ = http.NewResponseController(pw.ResponseWriter).Flush() // a connection that is gone needs no trailers
-	maps.Copy(pw.ResponseWriter.Header(), pw.late)
+	maps.Copy(pw.ResponseWriter.Header(), pw.held.late)
+}
+
+// A heldReply keeps a reply for a patchWriter.
+type heldReply struct {
+	pw *patchWriter
+
+	code int
+	body []byte // so far
+	late http.Header
+}
+
+// Header takes what the sender sets after the head: trailers.
+func (h *heldReply) Header() http.Header { return h.late }
+
+// Write keeps a part of the body, or sends it if there is more than may be kept.
+func (h *heldReply) Write(p []byte) (int, error) {
+	if int64(len(h.body)+len(p)) <= h.pw.fault.maxSize() {
+		h.body = append(h.body, p...)
+		return len(p), nil
+	}
+	h.pw.skip(passTooLarge)
+	if err := h.pw.unhold(); err != nil {
+		return 0, err
+	}
+	return h.pw.Tail.Write(p)
+}
+
+// FlushError keeps what is held.
+func (*heldReply) FlushError() error { return nil }
+
+// A paddedBody is a body that gets spaces at its end, or in a reply to HEAD none
+// at all.
+type paddedBody struct {
+	io.Writer // towards the client
+
+	muted   bool // what is written of the old body is dropped
+	written int64
+}
+
+// Write sends and counts a part of the body.
+func (b *paddedBody) Write(p []byte) (int, error) {
+	if b.muted {
+		return len(p), nil
+	}
+	n, err := b.Writer.Write(p)
+	b.written += int64(n)
+	return n, err
+}
+
+// spaces are sent over and over as padding.
+var spaces = bytes.Repeat([]byte(" "), 16<<10)
+
+// pad adds spaces until the body has a size or the client has gone.
+func (b *paddedBody) pad(size int64) {
+	for !b.muted && b.written < size {
+		if _, err := b.Write(spaces[:min(int64(len(spaces)), size-b.written)]); err != nil {
+			return
+		}
+	}
 }
 
 // Interface guards
-var (
-	_ http.ResponseWriter = (*patchWriter)(nil)
-	_ io.ReaderFrom       = (*patchWriter)(nil)
-	_ http.Hijacker       = (*patchWriter)(nil)
-	_ wire.Holder         = (*patchWriter)(nil)
-)
+var _ wire.HeadTaker = (*patchWriter)(nil)

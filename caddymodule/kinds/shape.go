@@ -39,13 +39,30 @@ type readShaper interface {
 	read(o *outlet, src io.Reader, p []byte) (int, error)
 }
 
+// An ender is a shaper that may end the reply before its sender does.
+type ender interface {
+	headSent()                     // tells it that the head has been sent
+	takenOver()                    // tells it that a fault further in has the connection
+	hijacked(conn net.Conn)        // tells it the connection of an upgraded reply
+	closeConn(conn net.Conn) error // closes that for its user
+	cutsShort() (cut, clean bool)  // as in wire.Shortener
+}
+
 // An outlet is where the bytes of a shaper go: to a response writer, or to the
 // connection that it has become.
 type outlet struct {
 	io.Writer
-	flush func() error
-	ctx   context.Context
-	hit   *faults.Hit
+	ctx context.Context
+	hit *faults.Hit
+}
+
+// flush sends what a response writer keeps in a buffer.
+func (o *outlet) flush() error {
+	w, ok := o.Writer.(http.ResponseWriter)
+	if !ok {
+		return nil
+	}
+	return http.NewResponseController(w).Flush()
 }
 
 // wait blocks until d is over, the fault has ended or the client has left; only
@@ -74,36 +91,33 @@ func (o *outlet) rest(written int, p []byte) (int, error) {
 	return written + n, err
 }
 
-// A shapeWriter hands the body of a reply to a shaper. It leaves interim
-// replies alone, and replies that have no body.
-type shapeWriter struct {
-	caddyhttp.ResponseWriterWrapper // towards the client
+// A shapedBody is a body on its way through a shaper.
+type shapedBody struct {
+	shaper shaper
+	out    outlet
+}
 
-	shaper    shaper
-	r         *http.Request
-	out       outlet
-	cancel    context.CancelFunc // ends the waits of the outlet
-	wroteHead bool
-	shaped    bool
-	upgraded  bool
+// Write hands a part to the shaper.
+func (b *shapedBody) Write(p []byte) (int, error) { return b.shaper.write(&b.out, p) }
+
+// A shapeWriter hands the body of a reply to a shaper. It leaves replies alone
+// that have no body.
+type shapeWriter struct {
+	wire.HeadWriter // towards the client
+
+	r        *http.Request
+	body     shapedBody
+	cancel   context.CancelFunc // ends the waits of the outlet
+	upgraded bool
 }
 
 // newShapeWriter wraps w for one reply to r; the caller calls cancel when the
-// Reply is over.
+// reply has ended.
 func newShapeWriter(hit *faults.Hit, w http.ResponseWriter, r *http.Request, s shaper) *shapeWriter {
 	ctx, cancel := context.WithCancel(r.Context())
-	return &shapeWriter{
-		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-		shaper:                s,
-		r:                     r,
-		cancel:                cancel,
-		out: outlet{
-			Writer: w,
-			flush:  http.NewResponseController(w).Flush,
-			ctx:    ctx,
-			hit:    hit,
-		},
-	}
+	sw := &shapeWriter{r: r, body: shapedBody{s, outlet{w, ctx, hit}}, cancel: cancel}
+	sw.HeadWriter = wire.NewHeadWriter(w, sw)
+	return sw
 }
 
 // serveShaped calls next with a writer that shapes its reply.
@@ -113,94 +127,61 @@ func serveShaped(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next c
 	return next.ServeHTTP(sw, r)
 }
 
-// WriteHeader shows the final head to the shaper. An interim one may come from
-// a goroutine of the upstream's transport and touches no state.
-func (sw *shapeWriter) WriteHeader(code int) {
-	if wire.Interim(code) {
-		sw.ResponseWriter.WriteHeader(code)
-		return
+// TakeHead shows the head to the shaper, if there may be a body, and sends it.
+func (sw *shapeWriter) TakeHead(code int) {
+	sw.upgraded = code == http.StatusSwitchingProtocols
+	header, length := sw.ResponseWriter.Header(), int64(-1)
+	if !sw.upgraded {
+		length = lengthOf(header)
 	}
-	first := !sw.wroteHead
-	if first {
-		sw.wroteHead = true
-		sw.upgraded = code == http.StatusSwitchingProtocols
-		if sw.r.Method != http.MethodHead && code != http.StatusNoContent && code != http.StatusNotModified {
-			sw.shaped = !sw.out.ended() && sw.shaper.begin(sw.Header(), sw.length())
-		}
+	if sw.r.Method != http.MethodHead && code != http.StatusNoContent && code != http.StatusNotModified &&
+		!sw.body.out.ended() && sw.body.shaper.begin(header, length) {
+		sw.Tail = &sw.body
 	}
 	sw.ResponseWriter.WriteHeader(code)
-	if c, ok := sw.shaper.(interface{ headSent() }); ok && first && sw.shaped {
-		c.headSent()
+	if e, ok := sw.body.shaper.(ender); ok && sw.shapes() {
+		e.headSent()
 	}
 }
 
-// length is what the head says of the body's length, -1 if nothing.
-func (sw *shapeWriter) length() int64 {
-	length, err := strconv.ParseInt(sw.Header().Get("Content-Length"), 10, 64)
-	if err != nil || length < 0 || sw.upgraded {
+// lengthOf is what a header says of the body's length, -1 if nothing.
+func lengthOf(header http.Header) int64 {
+	length, err := strconv.ParseInt(header.Get("Content-Length"), 10, 64)
+	if err != nil || length < 0 {
 		return -1
 	}
 	return length
 }
 
-// implicitHead writes the head of a reply that has none of its own.
-func (sw *shapeWriter) implicitHead() {
-	if !sw.wroteHead {
-		sw.WriteHeader(http.StatusOK)
+// shapes reports whether the body goes through the shaper.
+func (sw *shapeWriter) shapes() bool { return sw.Tail == &sw.body }
+
+// CutsShort reports whether the shaper has ended the reply.
+func (sw *shapeWriter) CutsShort() (cut, clean bool) {
+	if e, ok := sw.body.shaper.(ender); ok {
+		return e.cutsShort()
 	}
-}
-
-// Write hands a part of the body to the shaper.
-func (sw *shapeWriter) Write(p []byte) (int, error) {
-	sw.implicitHead()
-	if !sw.shaped {
-		return sw.ResponseWriter.Write(p)
-	}
-	return sw.shaper.write(&sw.out, p)
-}
-
-// ReadFrom leaves the copying to the writer further out, unless the bytes are
-// shaped: then none may go past Write.
-func (sw *shapeWriter) ReadFrom(src io.Reader) (int64, error) {
-	sw.implicitHead()
-	if !sw.shaped {
-		return sw.ResponseWriterWrapper.ReadFrom(src)
-	}
-	return io.Copy(struct{ io.Writer }{sw}, src)
-}
-
-// FlushError sends what has been written, which may be a head only.
-func (sw *shapeWriter) FlushError() error {
-	sw.implicitHead()
-	return http.NewResponseController(sw.ResponseWriter).Flush()
-}
-
-// HoldsReply reports whether the head is still to come, so that nobody writes a
-// reply past the shaper.
-func (sw *shapeWriter) HoldsReply() bool { return !sw.wroteHead }
-
-// CutsShort reports whether the shaper has ended the reply in good order.
-func (sw *shapeWriter) CutsShort() bool {
-	c, ok := sw.shaper.(*cutter)
-	return ok && c.f.End == endClean && c.isCut()
+	return false, false
 }
 
 // Hijack hands over the connection; an upgraded one stays shaped.
 func (sw *shapeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, brw, err := http.NewResponseController(sw.ResponseWriter).Hijack()
-	if err != nil || !sw.shaped {
+	shapes := sw.shapes()
+	conn, brw, err := sw.HeadWriter.Hijack()
+	if err != nil || !shapes {
 		return conn, brw, err
 	}
+	e, mayEnd := sw.body.shaper.(ender)
 	if !sw.upgraded {
-		if c, ok := sw.shaper.(interface{ takenOver() }); ok {
-			c.takenOver()
+		if mayEnd {
+			e.takenOver()
 		}
 		return conn, brw, nil
 	}
-	shaped := &shapedConn{Conn: conn, shaper: sw.shaper, out: sw.out, cancel: sw.cancel}
-	shaped.out.Writer, shaped.out.flush = conn, func() error { return nil }
-	if c, ok := sw.shaper.(interface{ hijacked(conn net.Conn) }); ok {
-		c.hijacked(conn)
+	shaped := &shapedConn{Conn: conn, body: sw.body, cancel: sw.cancel}
+	shaped.body.out.Writer = conn
+	if mayEnd {
+		e.hijacked(conn)
 	}
 	brw.Writer.Reset(shaped)
 	buffered, _ := brw.Peek(brw.Reader.Buffered())
@@ -225,11 +206,10 @@ type shapedHalfConn struct {
 // ReadFrom and WriteTo of the one inside is on purpose.
 type shapedConn struct {
 	net.Conn
-	shaper shaper
 	cancel context.CancelFunc
 
-	mu  sync.Mutex // the ends of a tunnel may both write, at its close
-	out outlet
+	mu   sync.Mutex // the ends of a tunnel may both write, at its close
+	body shapedBody
 }
 
 // Write sends shaped bytes to the client. A second writer is the end of a tunnel,
@@ -241,13 +221,13 @@ func (c *shapedConn) Write(p []byte) (int, error) {
 		c.mu.Lock()
 	}
 	defer c.mu.Unlock()
-	return c.shaper.write(&c.out, p)
+	return c.body.Write(p)
 }
 
 // Read takes bytes from the client.
 func (c *shapedConn) Read(p []byte) (int, error) {
-	if s, ok := c.shaper.(readShaper); ok {
-		return s.read(&c.out, c.Conn, p)
+	if s, ok := c.body.shaper.(readShaper); ok {
+		return s.read(&c.body.out, c.Conn, p)
 	}
 	return c.Conn.Read(p)
 }
@@ -255,8 +235,8 @@ func (c *shapedConn) Read(p []byte) (int, error) {
 // Close also ends the waits.
 func (c *shapedConn) Close() error {
 	c.cancel()
-	if s, ok := c.shaper.(interface{ closeConn(conn net.Conn) error }); ok {
-		return s.closeConn(c.Conn)
+	if e, ok := c.body.shaper.(ender); ok {
+		return e.closeConn(c.Conn)
 	}
 	return c.Conn.Close()
 }
@@ -269,9 +249,8 @@ var errCut = errors.New("the reply has been cut off by a fault")
 
 // Interface guards
 var (
-	_ http.ResponseWriter = (*shapeWriter)(nil)
-	_ io.ReaderFrom       = (*shapeWriter)(nil)
-	_ http.Hijacker       = (*shapeWriter)(nil)
-	_ wire.Holder         = (*shapeWriter)(nil)
-	_ net.Conn            = (*shapedConn)(nil)
+	_ wire.HeadTaker = (*shapeWriter)(nil)
+	_ wire.Shortener = (*shapeWriter)(nil)
+	_ http.Hijacker  = (*shapeWriter)(nil)
+	_ net.Conn       = (*shapedConn)(nil)
 )

@@ -101,7 +101,7 @@ func (f *Throttle) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Reques
 	sw := newShapeWriter(hit, w, r, t)
 	defer sw.cancel()
 	if t.up != nil && r.Body != nil && r.Body != http.NoBody {
-		body := &slowBody{ReadCloser: r.Body, pace: f.newPace(), out: &sw.out}
+		body := &slowBody{ReadCloser: r.Body, pace: f.newPace(), out: &sw.body.out}
 		r = r.WithContext(r.Context()) // a copy
 		r.Body = body
 	}

@@ -131,7 +131,7 @@ func (f *Truncate) cut(hit *faults.Hit, w http.ResponseWriter, r *http.Request, 
 		w = lent.TakeOver(w)
 	}
 	sw := newShapeWriter(hit, w, r, c)
-	c.out, c.cancel = &sw.out, sw.cancel
+	c.out, c.cancel = &sw.body.out, sw.cancel
 	defer func() {
 		sw.cancel()
 		if !c.settle() {
@@ -143,7 +143,7 @@ func (f *Truncate) cut(hit *faults.Hit, w http.ResponseWriter, r *http.Request, 
 		}
 		err = c.finish(w, r)
 	}()
-	return next.ServeHTTP(sw, upstream.WithContext(sw.out.ctx))
+	return next.ServeHTTP(sw, upstream.WithContext(sw.body.out.ctx))
 }
 
 // limit is how many bytes of a body of the given length may pass, -1 for all of

@@ -89,22 +89,23 @@ func HoldsReply(w http.ResponseWriter) bool {
 	return false
 }
 
-// A Shortener is a response writer that may end the reply, in good order, before
-// its sender has.
+// A Shortener is a response writer that may end the reply before its sender has.
 type Shortener interface {
-	// CutsShort reports whether the reply has ended.
-	CutsShort() bool
+	// CutsShort reports whether the reply has ended, and whether in good order.
+	CutsShort() (cut, clean bool)
 }
 
-// CutShort reports whether a reply has ended on the way to the client before its
-// sender has. A sender that gives up then has nothing to abort.
-func CutShort(w http.ResponseWriter) bool {
+// CutShort reports whether a reply has been ended on the way to the client before
+// its sender has, and whether in good order. A sender that gives up then has
+// nothing to abort.
+func CutShort(w http.ResponseWriter) (cut, clean bool) {
 	for ; w != nil; w = Unwrap(w) {
-		if s, ok := w.(Shortener); ok && s.CutsShort() {
-			return true
+		if s, ok := w.(Shortener); ok {
+			ended, inOrder := s.CutsShort()
+			cut, clean = cut || ended, clean || inOrder
 		}
 	}
-	return false
+	return cut, clean
 }
 
 // recordsReply reports whether somebody on the way to the client keeps replies, to
