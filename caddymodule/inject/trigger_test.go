@@ -434,7 +434,7 @@ func BenchmarkTrigger(b *testing.B) {
 					if asked, err := trigger.Ask(r, h.fields); err != nil {
 						b.Fatal(err)
 					} else if asked != nil {
-						d := h.DecideBrought(r, asked.Rule)
+						d := h.DecideTriggered(r, asked.Rule)
 						d.Release()
 					}
 				}

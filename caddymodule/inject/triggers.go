@@ -56,7 +56,7 @@ func (h *Handler) obey(t *trigger.Trigger, r *http.Request) (d rules.Decision, d
 	case asked.Pass:
 		return d, true
 	}
-	d = h.DecideBrought(r, asked.Rule)
+	d = h.DecideTriggered(r, asked.Rule)
 	return d, d.Rule != nil || d.Later != nil
 }
 

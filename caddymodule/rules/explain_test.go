@@ -109,19 +109,19 @@ func TestExplainGuestsAndSwitch(t *testing.T) {
 func TestExplainFull(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{`+closing+`}]}`)
 	guests := invite(guestRule(t, `{"name": "a", "max_active": 1, `+closing+`}`))
-	brought := p.Brought("b", 1).Rule("b", nil, "", 100)
+	triggered := p.Triggered("b", 1).Rule("b", nil, "", 100)
 	for _, want := range []string{"a", ""} {
 		if got := fired(p.Decide(request("/"), guests)); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	p.DecideBrought(request("/"), brought)
+	p.DecideTriggered(request("/"), triggered)
 	_, all, _ := p.Explain(request("/"), guests)
 	if a := all[0]; a.Gate != "max_active" || !a.Settles {
 		t.Errorf("guest: got %+v, want that it is full and settles the request", a)
 	}
-	if b := p.ExplainBrought(request("/"), brought); b.Gate != "max_active" || b.Settles {
-		t.Errorf("brought: got %+v, want that it is full and settles nothing", b)
+	if b := p.ExplainTriggered(request("/"), triggered); b.Gate != "max_active" || b.Settles {
+		t.Errorf("triggered: got %+v, want that it is full and settles nothing", b)
 	}
 }
 

@@ -50,7 +50,7 @@ func (t *Trigger) judge(r *http.Request, point *rules.Point, found trigger, draw
 	case asked.Pass:
 		return rules.Verdict{Gate: "trigger", Why: "it asks to be left alone: no rule and no experiment is asked", Settles: true}
 	}
-	if v = point.ExplainBrought(r, asked.Rule); !v.Fires {
+	if v = point.ExplainTriggered(r, asked.Rule); !v.Fires {
 		return v
 	}
 	if drawn {

@@ -37,13 +37,13 @@ type asked struct {
 // A lineParser reads the lines of one trigger, and remembers the last ones,
 // malformed ones too.
 type lineParser struct {
-	ctx      caddy.Context
-	tag      Tagger
-	brought  *rules.Brought
-	allow    []string
-	maxDelay time.Duration
-	percent  float64
-	cache    *lru.Cache[string, parsed]
+	ctx       caddy.Context
+	tag       Tagger
+	triggered *rules.Triggered
+	allow     []string
+	maxDelay  time.Duration
+	percent   float64
+	cache     *lru.Cache[string, parsed]
 }
 
 type parsed struct {
@@ -55,12 +55,12 @@ func newLineParser(ctx caddy.Context, point *rules.Point, t *Trigger, tag Tagger
 	// of the server's timeouts the faults warn, and so would every line of a stranger
 	ctx.Context = context.WithValue(ctx.Context, caddyhttp.ServerCtxKey, nil)
 	p := lineParser{
-		ctx:      ctx,
-		tag:      tag,
-		brought:  point.Brought(t.Source+" "+t.name(), cmp.Or(t.MaxActive, defaultMaxActive)),
-		allow:    t.Allow,
-		maxDelay: cmp.Or(time.Duration(t.MaxDelay), defaultMaxDelay),
-		percent:  percentOf(t.Percent),
+		ctx:       ctx,
+		tag:       tag,
+		triggered: point.Triggered(t.Source+" "+t.name(), cmp.Or(t.MaxActive, defaultMaxActive)),
+		allow:     t.Allow,
+		maxDelay:  cmp.Or(time.Duration(t.MaxDelay), defaultMaxDelay),
+		percent:   percentOf(t.Percent),
 	}
 	if len(p.allow) == 0 {
 		p.allow = untrustedKinds()
@@ -137,11 +137,11 @@ func (p *lineParser) provision(rule *grammar.RuleParser) (*asked, error) {
 			}
 		}
 	}
-	brought := p.brought.Rule(RuleName, rule.Chain.Faults, rule.Phase, min(p.percent, percentOf(rule.Percent)))
+	triggered := p.triggered.Rule(RuleName, rule.Chain.Faults, rule.Phase, min(p.percent, percentOf(rule.Percent)))
 	endAfter := time.Duration(0)
 	if limits.OpenEnded {
 		endAfter = p.maxDelay
 	}
-	brought.Owner = p.tag(brought, endAfter)
-	return &asked{Rule: brought}, nil
+	triggered.Owner = p.tag(triggered, endAfter)
+	return &asked{Rule: triggered}, nil
 }

@@ -227,7 +227,7 @@ func (t *Trigger) understand(found trigger) (*asked, error) {
 }
 
 // Hits is how often the trigger has been obeyed.
-func (t *Trigger) Hits() uint64 { return t.parser.brought.Hits() }
+func (t *Trigger) Hits() uint64 { return t.parser.triggered.Hits() }
 
 // Reset sets that back to the start.
-func (t *Trigger) Reset() { t.parser.brought.Reset() }
+func (t *Trigger) Reset() { t.parser.triggered.Reset() }
