@@ -54,7 +54,7 @@ var arrows = []arrow{
 		"caddymodule/internal/grammar", "caddymodule/rules", "caddymodule/faults", "caddymodule/internal/private", "caddymodule/internal/text",
 	}},
 	{folder: "caddymodule/internal/grammar", mayImport: []string{
-		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/status", "caddymodule/internal/args",
+		"caddymodule/rules", "caddymodule/faults", "caddymodule/status", "caddymodule/internal/args",
 	}},
 	{folder: "caddymodule/internal/metrics", mayImport: []string{"caddymodule/experiments", "caddymodule/rules"}},
 	{folder: "caddymodule/experiments", mayImport: []string{"caddymodule/rules", "caddymodule/faults", "caddymodule/internal/strictjson"}},

@@ -414,10 +414,11 @@ func runSession(t *testing.T, client *adminClient, stderr io.Writer) (*session, 
 	s := &session{Command: &cobra.Command{}, adminClient: client}
 	s.SetContext(t.Context())
 	s.SetErr(stderr)
-	e, err := grammar.ParseExperiment("503", []string{"/x"})
+	rule, err := grammar.ParseLine("503", "/x")
 	if err != nil {
 		t.Fatal(err)
 	}
+	e := &experiments.Experiment{Rule: *rule}
 	e.Name, e.TTL = "x", new(caddy.Duration(commandTTL))
 	return s, e
 }

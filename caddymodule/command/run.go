@@ -108,10 +108,11 @@ func (s *session) cutCommand() (command []string, err error) {
 // experiment is what the rule and the flags say.
 func (s *session) experiment() (*experiments.Experiment, error) {
 	matchers, _ := s.Flags().GetStringArray("match")
-	e, err := grammar.ParseExperiment(s.args[0], matchers)
+	rule, err := grammar.ParseLine(s.args[0], matchers...)
 	if err != nil {
 		return nil, err
 	}
+	e := &experiments.Experiment{Rule: *rule}
 	e.Name, e.Note = flagText(s.Command, "name"), flagText(s.Command, "note")
 	e.Points, _ = s.Flags().GetStringArray("point")
 	if len(e.MatcherSetsRaw) == 0 && len(e.Points) == 0 {

@@ -7,17 +7,19 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
-	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// ParseExperiment reads an experiment as people write it in a terminal: a rule
-// in the one-line grammar, and matchers as they stand behind `match` in a
-// Caddyfile, of which each is an alternative. Caddy's placeholder shorthands
-// apply.
-func ParseExperiment(line string, matchers []string) (*experiments.Experiment, error) {
-	e := new(experiments.Experiment)
-	p := NewRuleParser(&e.Rule)
+// ParseLine reads a rule in the one-line grammar, matchers included:
+//
+//	match path /api/*; percent 10; delay 200ms 2s; respond 503
+//
+// More matchers may be given apart, as they stand after `match` in a Caddyfile;
+// each is an alternative. Caddy's placeholder shorthands apply. An error of the
+// line is a [LineError].
+func ParseLine(line string, matchers ...string) (*rules.Rule, error) {
+	rule := new(rules.Rule)
+	p := NewRuleParser(rule)
 	for _, matcher := range matchers {
 		tokens, err := caddyfile.Tokenize([]byte("match "+matcher), statementFile) // it may have lines and blocks
 		if err == nil {
@@ -41,7 +43,7 @@ func ParseExperiment(line string, matchers []string) (*experiments.Experiment, e
 	}
 	d := caddyfile.NewDispenser(statements[0].Tokens)
 	d.Next()
-	return e, statements[0].wrap(p.finish(d))
+	return rule, statements[0].wrap(p.finish(d))
 }
 
 var shorthands = httpcaddyfile.NewShorthandReplacer()
@@ -51,17 +53,4 @@ func parseShort(p *RuleParser, s Statement) error {
 	segment := caddyfile.Segment(s.Tokens)
 	shorthands.ApplyToSegment(&segment)
 	return s.Parse(p)
-}
-
-// ParseLine reads a rule in the one-line grammar, matchers included:
-//
-//	match path /api/*; percent 10; delay 200ms 2s; respond 503
-//
-// The error is a *statementError.
-func ParseLine(line string) (*rules.Rule, error) {
-	e, err := ParseExperiment(line, nil)
-	if err != nil {
-		return nil, err
-	}
-	return &e.Rule, nil
 }

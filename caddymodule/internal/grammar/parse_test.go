@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestParseExperiment(t *testing.T) {
+func TestParseLine(t *testing.T) {
 	tests := []struct {
 		line     string
 		matchers []string
@@ -29,7 +29,7 @@ func TestParseExperiment(t *testing.T) {
 		{"close", []string{"query a=1"}, `{"match":[{"query":{"a":["1"]}}],"faults":[{"fault":"close"}]}`},
 	}
 	for _, tt := range tests {
-		e, err := ParseExperiment(tt.line, tt.matchers)
+		e, err := ParseLine(tt.line, tt.matchers...)
 		if err != nil {
 			t.Errorf("%q, %q: %v", tt.line, tt.matchers, err)
 			continue
@@ -41,7 +41,7 @@ func TestParseExperiment(t *testing.T) {
 	}
 }
 
-func TestParseExperimentRefuses(t *testing.T) {
+func TestParseLineRefuses(t *testing.T) {
 	tests := []struct {
 		line, matcher string
 		want          string
@@ -66,7 +66,7 @@ func TestParseExperimentRefuses(t *testing.T) {
 		if tt.matcher != "" {
 			matchers = append(matchers, tt.matcher)
 		}
-		_, err := ParseExperiment(tt.line, matchers)
+		_, err := ParseLine(tt.line, matchers...)
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), statementFile+":1") {
 			t.Errorf("%q, %q: got error %v, want %q", tt.line, tt.matcher, err, tt.want)
 		}
