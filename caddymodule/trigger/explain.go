@@ -33,7 +33,7 @@ func Explain(triggers []*Trigger, r *http.Request, point *rules.Point) []rules.V
 // explain tells what would become of r by what it asks a point for, with no draw
 // and no count; ok is false if it asks for nothing. It takes out what Ask does.
 func (t *Trigger) explain(r *http.Request, point *rules.Point) (v rules.Verdict, ok bool) {
-	found, ok, drawn := t.source.peek(r)
+	found, ok, drawn := t.peek(r)
 	deleteFields(r, t.hidden)
 	if ok {
 		v = t.judge(r, point, found, drawn)
@@ -58,6 +58,21 @@ func (t *Trigger) judge(r *http.Request, point *rules.Point, found trigger, draw
 	}
 	v.Why = strings.TrimSuffix("it asks for "+shown(found.line)+"; "+v.Why, "; ")
 	return v
+}
+
+// peek reads everything that may come to pass, and whether draws decide about it.
+// It makes none: what one may let happen counts.
+func (t *Trigger) peek(r *http.Request) (found trigger, ok, drawn bool) {
+	found, ok = t.source.read(r, func(percent float64) bool {
+		drawn = drawn || percent > 0 && percent < 100
+		return percent > 0
+	})
+	if ok {
+		return found, true, drawn
+	}
+	found, ok = t.source.read(r, func(float64) bool { return true })
+	found.line = "percent 0;" + found.line // as it would say it if it were a line
+	return found, ok, false
 }
 
 // shown is a line to show, unless there may be a key in it.

@@ -2,6 +2,7 @@ package trigger
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,12 +14,17 @@ type source interface {
 	// those that may have one.
 	present(r *http.Request) bool
 
-	// read finds the trigger of a request that may have one.
-	read(r *http.Request) (found trigger, ok bool)
+	// read finds the trigger of a request that may have one. Where the request
+	// says by itself how often, hits decides.
+	read(r *http.Request, hits draws) (found trigger, ok bool)
+}
 
-	// peek reads everything that may come to pass, and whether a draw that read
-	// makes decides about it.
-	peek(r *http.Request) (found trigger, ok, drawn bool)
+// draws decides whether what has a share of so many percent is to happen.
+type draws func(percent float64) bool
+
+// drawHits leaves that to chance.
+func drawHits(percent float64) bool {
+	return rand.Float64()*100 < percent //nolint:gosec // chance, not secrecy
 }
 
 // A trigger is what a request came with.

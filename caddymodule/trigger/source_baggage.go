@@ -25,7 +25,7 @@ func (s baggageSource) present(r *http.Request) bool {
 	return text.Mentions(r.Header["Baggage"], s.all)
 }
 
-func (s baggageSource) read(r *http.Request) (trigger, bool) {
+func (s baggageSource) read(r *http.Request, _ draws) (trigger, bool) {
 	list := strings.Join(r.Header["Baggage"], ",")
 	bag, err := baggage.Parse(list)
 	if err != nil { // whose text quotes the value
@@ -66,11 +66,6 @@ func property(member baggage.Member, name string) string {
 	}
 	value, _ := properties[0].Value()
 	return value
-}
-
-func (s baggageSource) peek(r *http.Request) (found trigger, ok, drawn bool) {
-	found, ok = s.read(r)
-	return found, ok, false
 }
 
 // Interface guards

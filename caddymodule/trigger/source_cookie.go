@@ -22,7 +22,7 @@ type cookieSource struct {
 
 func (s cookieSource) present(r *http.Request) bool { return text.Mentions(r.Header["Cookie"], s.name) }
 
-func (s cookieSource) read(r *http.Request) (trigger, bool) {
+func (s cookieSource) read(r *http.Request, _ draws) (trigger, bool) {
 	cookies := r.CookiesNamed(s.name)
 	if len(cookies) == 0 {
 		return trigger{}, false
@@ -35,11 +35,6 @@ func (s cookieSource) read(r *http.Request) (trigger, bool) {
 		return trigger{err: errors.New("the cookie is not percent-encoded: each % needs two hexadecimal digits after it, and %25 is a % itself")}, true
 	}
 	return cutKey(line, s.keyed), true
-}
-
-func (s cookieSource) peek(r *http.Request) (found trigger, ok, drawn bool) {
-	found, ok = s.read(r)
-	return found, ok, false
 }
 
 // Interface guards

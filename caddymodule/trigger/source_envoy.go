@@ -3,7 +3,6 @@ package trigger
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"strconv"
 
@@ -12,7 +11,7 @@ import (
 
 var envoyPlace = place{
 	source:  "envoy",
-	make:    func(t *Trigger, _, _ string) source { return envoySource{percentOf(t.Percent), drawHits} },
+	make:    func(t *Trigger, _, _ string) source { return envoySource{percentOf(t.Percent)} },
 	hidden:  func(string) []string { return envoyFields },
 	keyless: "Envoy's header fields carry none",
 	draws:   true,
@@ -20,14 +19,7 @@ var envoyPlace = place{
 
 // envoySource is the header fields of Envoy's fault filter, which say by
 // themselves what is to happen and how often. They become a line.
-type envoySource struct {
-	percent float64
-	hits    func(percent float64) bool // makes a draw
-}
-
-func drawHits(percent float64) bool {
-	return rand.Float64()*100 < percent //nolint:gosec // chance, not secrecy
-}
+type envoySource struct{ percent float64 }
 
 // The header fields of Envoy's fault filter, from its documentation
 // (configuration/http/http_filters/fault_filter).
@@ -51,16 +43,16 @@ func (s envoySource) present(r *http.Request) bool {
 	return len(h[envoyAbort]) > 0 || len(h[envoyAbortGRPC]) > 0 || len(h[envoyDelay]) > 0 || len(h[envoyThroughput]) > 0
 }
 
-func (s envoySource) read(r *http.Request) (trigger, bool) {
+func (s envoySource) read(r *http.Request, hits draws) (trigger, bool) {
 	h := r.Header
 	for _, name := range envoyFields {
 		if err := repeated(name, len(h[name])); err != nil {
 			return trigger{err: err}, true
 		}
 	}
-	delay, delayErr := s.statement(h, envoyDelay, envoyDelayPercent, "delay %dms", 1<<31)
-	abort, abortErr := s.abort(h)
-	throughput, throughputErr := s.statement(h, envoyThroughput, envoyThroughputShare, "throttle %dKiB/s", 1<<31)
+	delay, delayErr := s.statement(h, hits, envoyDelay, envoyDelayPercent, "delay %dms", 1<<31)
+	abort, abortErr := s.abort(h, hits)
+	throughput, throughputErr := s.statement(h, hits, envoyThroughput, envoyThroughputShare, "throttle %dKiB/s", 1<<31)
 	if abort != "" {
 		throughput = "" // it is about the upstream's reply, and there is none
 	}
@@ -70,20 +62,20 @@ func (s envoySource) read(r *http.Request) (trigger, bool) {
 
 // abort is the statement that ends the request: by an HTTP status or, without
 // one, by one of gRPC.
-func (s envoySource) abort(h http.Header) (string, error) {
+func (s envoySource) abort(h http.Header, hits draws) (string, error) {
 	if len(h[envoyAbort]) == 0 {
-		return s.statement(h, envoyAbortGRPC, envoyAbortPercent, "grpc %d", 16)
+		return s.statement(h, hits, envoyAbortGRPC, envoyAbortPercent, "grpc %d", 16)
 	}
 	if value := h[envoyAbort][0]; value < "200" || len(value) != 3 {
 		return "", badEnvoy(envoyAbort, value, "200 to 599")
 	}
-	return s.statement(h, envoyAbort, envoyAbortPercent, "respond %d", 599)
+	return s.statement(h, hits, envoyAbort, envoyAbortPercent, "respond %d", 599)
 }
 
 // statement makes a statement of a number in a header field, or nothing when
 // its draw misses. The percentage in the other field can only lower the
 // configured one; what is no percentage does not count.
-func (s envoySource) statement(h http.Header, name, percentName, format string, most int64) (string, error) {
+func (s envoySource) statement(h http.Header, hits draws, name, percentName, format string, most int64) (string, error) {
 	if len(h[name]) == 0 {
 		return "", nil
 	}
@@ -101,7 +93,7 @@ func (s envoySource) statement(h http.Header, name, percentName, format string, 
 			percent = min(percent, asked)
 		}
 	}
-	if !s.hits(percent) {
+	if !hits(percent) {
 		return "", nil
 	}
 	return fmt.Sprintf(format, number) + ";", nil
@@ -112,21 +104,6 @@ func badEnvoy(name, value, want string) error {
 		return fmt.Errorf("bad %s: want %s", name, want)
 	}
 	return fmt.Errorf("bad %s '%s': want %s", name, value, want)
-}
-
-// peek makes no draw: what one may let happen counts.
-func (s envoySource) peek(r *http.Request) (found trigger, ok, drawn bool) {
-	s.hits = func(percent float64) bool {
-		drawn = drawn || percent > 0 && percent < 100
-		return percent > 0
-	}
-	if found, ok = s.read(r); ok {
-		return found, true, drawn
-	}
-	s.hits = func(float64) bool { return true }
-	found, ok = s.read(r)
-	found.line = "percent 0;" + found.line // as it would say it if it were a line
-	return found, ok, false
 }
 
 // Interface guards

@@ -19,17 +19,12 @@ type headerSource struct {
 
 func (s headerSource) present(r *http.Request) bool { return len(r.Header[s.name]) > 0 }
 
-func (s headerSource) read(r *http.Request) (trigger, bool) {
+func (s headerSource) read(r *http.Request, _ draws) (trigger, bool) {
 	lines := r.Header[s.name]
 	if err := repeated(s.name, len(lines)); err != nil {
 		return trigger{err: err}, true
 	}
 	return cutKey(lines[0], s.keyed), true
-}
-
-func (s headerSource) peek(r *http.Request) (found trigger, ok, drawn bool) {
-	found, ok = s.read(r)
-	return found, ok, false
 }
 
 // Interface guards

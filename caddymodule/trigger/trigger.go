@@ -207,7 +207,7 @@ func (t *Trigger) MayAsk(r *http.Request, fields bool) bool {
 
 // Ask reads what r asks for by the trigger, and takes that out; nil is nothing.
 func (t *Trigger) Ask(r *http.Request, fields *Fields) (*asked, error) {
-	found, ok := t.source.read(r)
+	found, ok := t.source.read(r, drawHits)
 	fields.takeOut(r, t.hidden)
 	if !ok {
 		return nil, nil
