@@ -55,7 +55,7 @@ func (a *AdminAPI) Routes() []caddy.AdminRoute {
 	}}
 }
 
-// Prefix is where the API is, on the admin endpoint and behind a console.
+// Prefix is the path of the API, on the admin endpoint and below a console.
 const Prefix = "/fault"
 
 // route is one operation of the API.
@@ -89,7 +89,7 @@ var routes = []route{
 	{"GET", "/openapi.json", (*service).getOpenAPI, nil},
 }
 
-// service is the operations. It has no state of its own.
+// service serves the operations. It keeps no state.
 type service struct {
 	ctl     *control.Control
 	storage certmagic.Storage // where no configuration has faults

@@ -349,15 +349,12 @@ func TestCommandRunNowhere(t *testing.T) {
 	if _, err := testkit.Load[*inject.Transport](t, ctx, "http.reverse_proxy.transport.fault", `{"point": "up"}`); err != nil {
 		t.Fatal(err)
 	}
-	app, err := ctx.App("fault")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := app.(*control.App).Start(); err != nil {
+	app := testkit.App(t, ctx)
+	if err := app.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := app.(*control.App).Stop(); err != nil {
+		if err := app.Stop(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -288,11 +288,7 @@ func loadApp(t *testing.T, ctx caddy.Context, handler string) *control.App {
 	if _, err := testnode.LoadIn(t, ctx, handler); err != nil {
 		t.Fatal(err)
 	}
-	mod, err := ctx.App("fault")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return mod.(*control.App)
+	return testkit.App(t, ctx)
 }
 
 // A configuration that is given up after its apps have started, which Caddy

@@ -27,7 +27,7 @@ type Control struct {
 	Journal *experiments.Journal
 	Series  *metrics.Series
 	Counts  experiments.Broadcast // to those who wait for a count to change
-	Active  atomic.Int64          // requests that are hit just now
+	Active  atomic.Int64          // requests currently hit
 
 	restored sync.Once                  // the switch, from the storage
 	saving   switchSaver                // the switch, to the storage

@@ -9,18 +9,14 @@ import (
 )
 
 // FindPoints are the configured points of that name; empty is any.
-func (c *Control) FindPoints(name string) []*rules.Point {
-	app := c.Current()
-	if app == nil {
+func (c *Control) FindPoints(name string) []*rules.Point { return c.Current().find(name) }
+
+// find are the points of that name; empty is any. A nil app has none.
+func (a *App) find(name string) []*rules.Point {
+	if a == nil {
 		return nil
 	}
-	var found []*rules.Point
-	for _, p := range app.Points() {
-		if name == "" || p.Name == name {
-			found = append(found, p)
-		}
-	}
-	return found
+	return slices.DeleteFunc(a.Points(), func(p *rules.Point) bool { return name != "" && p.Name != name })
 }
 
 // FindRules are the configured rules of that name at that point; empty is any.
@@ -43,14 +39,14 @@ func (c *Control) FindRules(point, name string) []*rules.Rule {
 // FindTriggers are the triggers of that point which count under that name; empty
 // is any. Namesakes share their counters.
 func (c *Control) FindTriggers(point, name string) []*trigger.Trigger {
-	app := c.Current()
-	if app == nil || name != "" && name != trigger.RuleName {
+	if name != "" && name != trigger.RuleName {
 		return nil
 	}
+	app := c.Current()
 	type place struct{ point, trigger string }
 	var found []*trigger.Trigger
 	seen := make(map[place]bool)
-	for _, p := range c.FindPoints(point) {
+	for _, p := range app.find(point) {
 		for _, t := range app.Triggers(p) {
 			if at := (place{p.Name, t.Place()}); !seen[at] {
 				seen[at] = true

@@ -48,6 +48,17 @@ func Provision(t testing.TB, ctl *control.Control, app string) (caddy.Context, e
 	return ctx, nil
 }
 
+// App returns the app of a configuration, which is loaded if nobody has asked for
+// it yet.
+func App(t testing.TB, ctx caddy.Context) *control.App {
+	t.Helper()
+	app, err := ctx.App("fault")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return app.(*control.App)
+}
+
 // Load provisions a module in a context and cleans it up when the test ends.
 func Load[T caddy.CleanerUpper](t testing.TB, ctx caddy.Context, id, config string) (module T, err error) {
 	t.Helper()

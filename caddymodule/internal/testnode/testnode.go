@@ -48,11 +48,7 @@ func TryLoad(t testing.TB, handler, app string) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	mod, err := ctx.App("fault")
-	if err != nil {
-		return nil, err
-	}
-	return &Node{Handler: h, T: t, App: mod.(*control.App), Ctl: ctl, API: api.New(ctl, ctx.Storage())}, nil
+	return &Node{Handler: h, T: t, App: testkit.App(t, ctx), Ctl: ctl, API: api.New(ctl, ctx.Storage())}, nil
 }
 
 // LoadIn provisions a handler in a context.
