@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/control"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/inject"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/mergepatch"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
@@ -34,6 +35,9 @@ type ExperimentView struct {
 	AppliesTo []string `json:"applies_to"`
 
 	rules.Stats
+
+	// Passed is how many matching requests were let pass, by reason.
+	Passed map[string]uint64 `json:"passed"`
 
 	// Line is its rule in one line of the grammar, to be read.
 	Line string `json:"line"`
@@ -62,6 +66,7 @@ func (a *service) newExperimentView(l *experiments.Live) ExperimentView {
 		Started:    l.Started.UTC(),
 		AppliesTo:  a.appliesTo(l),
 		Stats:      l.Stats(),
+		Passed:     inject.ExperimentPassedCounts(l),
 		Line:       grammar.Format(l.JSON),
 		Experiment: l.JSON,
 	}

@@ -39,7 +39,12 @@ type pointView struct {
 	Match    caddyhttp.RawMatcherSets `json:"match,omitempty"`
 	Line     string                   `json:"line,omitempty"` // match, as it is written in a line
 	Triggers []triggerView            `json:"triggers,omitempty"`
-	Rules    []ruleView               `json:"rules"`
+
+	// Passed is how many requests the point itself and its triggers let pass, by
+	// reason. It is not set back.
+	Passed map[string]uint64 `json:"passed,omitempty"`
+
+	Rules []ruleView `json:"rules"`
 }
 
 // triggerView is one trigger of it.
@@ -93,7 +98,7 @@ func (a *service) newStateView() StateView {
 }
 
 func newPointView(app *control.App, p *rules.Point) pointView {
-	view := pointView{Point: p.Name, Match: p.Match, Rules: []ruleView{}}
+	view := pointView{Point: p.Name, Match: p.Match, Passed: inject.PointPassedCounts(p), Rules: []ruleView{}}
 	if len(p.Match) > 0 {
 		view.Line = grammar.Format(caddyconfig.JSON(map[string]any{"match": p.Match}, nil))
 	}

@@ -23,7 +23,6 @@ func TestVerifyWoken(t *testing.T) {
 		{"a hit, in the journal", "rule=gone&at_least=2&since=1h", "", 200, func(n *testnode.Node) { n.Hit("/gone") }},
 		{"a hit at the point", "rule=gone&point=shop&at_least=2", "", 200, func(n *testnode.Node) { n.Hit("/gone") }},
 		{"a hit of an experiment", "rule=exp&at_least=2", "", 200, func(n *testnode.Node) { n.Hit("/exp") }},
-		{"a dry run", "rule=gone&at_least=2", `{"dry_run": true}`, 200, func(n *testnode.Node) { n.Hit("/gone") }},
 		{"a reset", "rule=gone&at_most=0", "", 200, func(n *testnode.Node) { n.Want(200, "POST", "/reset", "", "") }},
 		{"a new experiment of the name", "rule=exp&at_most=0", "", 200, func(n *testnode.Node) { n.Want(200, "PUT", "/experiments/exp", exp, "") }},
 		{"a reload without the rule", "rule=gone&at_least=2", "", 404, func(n *testnode.Node) {

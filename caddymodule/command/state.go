@@ -41,6 +41,9 @@ func printState(out io.Writer, v *api.StateView) error {
 		for _, asks := range p.Triggers {
 			t.row(p.Point, trigger.RuleName, "as "+asks.Place()+" asks", "", asks.Hits, "")
 		}
+		if len(p.Passed) > 0 {
+			t.row(p.Point, "", "the point and its triggers", "", "", passedText(p.Passed))
+		}
 		for _, rule := range p.Rules {
 			t.row(p.Point, rule.Name, kindsOf(rule.Rule), onOrOff(rule.Off), rule.Hits, passedText(rule.Passed))
 		}

@@ -75,18 +75,11 @@ func nameOf(chain ...piece) string {
 type meeting struct {
 	method, path, query string
 
-	name string   // for messages: the faults
-	may  []seen   // what the client may get
-	hits []turnOf // of the rules that it may hit, the outermost first
+	name  string   // for messages: the faults
+	may   []seen   // what the client may get
+	rules []string // those that may hit it, the outermost first
 
 	silent string // the rule of a transport, which tells the client nothing of an attempt that fails, nor counts bytes
-}
-
-// A turnOf is how often a rule hits a request: once, never or perhaps.
-type turnOf struct {
-	rule  string
-	least int
-	most  int
 }
 
 func (m meeting) String() string { return m.method + " " + m.name }
@@ -99,6 +92,7 @@ func (m meeting) key() string { return m.method + " " + m.path }
 func meet(t *testing.T, meetings []meeting, ask func(m meeting) (observed, error), c *client) {
 	t.Helper()
 	c.wantAdmin(t, 204, "DELETE", "/journal", "", "")
+	c.wantAdmin(t, 200, "POST", "/reset", "", "")
 	before := injectedByRule(t)
 	got := make([]observed, len(meetings))
 	next := make(chan int)
@@ -133,21 +127,25 @@ func meet(t *testing.T, meetings []meeting, ask func(m meeting) (observed, error
 // check compares a reply with those there may be, and its header with the rules
 // that hit.
 func (m meeting) check(t *testing.T, o observed, proto protocol) {
-	explained := func(s seen) bool { return s.explains(o, proto) }
+	explained := func(s seen) bool { return s.explains(o, proto) && (!o.head || m.told(s, o.told)) }
 	if !slices.ContainsFunc(m.may, explained) {
 		t.Errorf("%s: got %+v, want one of %+v", m, o, m.may)
 	}
-	if !o.head {
-		return
-	}
-	for _, hit := range m.hits {
-		if hit.rule == m.silent {
-			continue
+}
+
+// told reports whether each rule is told of as often as the reply says that it had an
+// effect. The client learns nothing of the silent one.
+func (m meeting) told(s seen, told func(rule string) int) bool {
+	for i, rule := range m.rules {
+		want := 0
+		if s.hits[i] {
+			want = 1
 		}
-		if n := o.told(hit.rule); n < hit.least || n > hit.most {
-			t.Errorf("%s: X-Fault-Injected is %q, which has %s %d times, want %d to %d", m, o.rules, hit.rule, n, hit.least, hit.most)
+		if rule != m.silent && told(rule) != want {
+			return false
 		}
 	}
+	return true
 }
 
 // told is how often the header field names a rule.
@@ -193,33 +191,96 @@ func (s *site) journal(t *testing.T) map[string][]hitEntry {
 // saw.
 func checkTold(t *testing.T, meetings []meeting, got []observed, before map[string]float64, c *client) {
 	t.Helper()
-	told, perRule := c.journal(t), make(map[string]int)
+	journal, logged, state, perRule := c.journal(t), c.logged(t, meetings), c.hitsByRule(t), make(map[string]int)
 	for i, m := range meetings {
-		outermost := true
-		for _, hit := range m.hits {
-			n := 0
-			for _, e := range told[m.key()] {
-				if e.Rule != hit.rule {
-					continue
+		inJournal, inLog := journal[m.key()], logged[m.key()]
+		entries := func(rule string) (n int) {
+			for _, e := range inJournal {
+				if e.Rule == rule {
+					n++
 				}
-				n++
-				// a patch further out may change the size after an inner point is done
-				if got[i].whole && outermost && hit.rule != m.silent && e.Bytes != len(got[i].body) {
+			}
+			return n
+		}
+		explained := func(s seen) bool {
+			m := m
+			m.silent = "" // here it tells as the others do
+			return s.explains(got[i], c.proto) && m.told(s, entries)
+		}
+		if !slices.ContainsFunc(m.may, explained) {
+			t.Errorf("%s: got %+v, and the journal has %+v, want one of %+v", m, got[i], inJournal, m.may)
+		}
+		for outermost, rule := range m.rules {
+			n := entries(rule)
+			for _, e := range inJournal {
+				// a patch further out may send, or change, the reply after an inner point is done
+				if e.Rule == rule && got[i].whole && outermost == 0 && rule != m.silent && e.Bytes != len(got[i].body) {
 					t.Errorf("%s: the journal tells of %d bytes at %s, want %d", m, e.Bytes, e.Rule, len(got[i].body))
 				}
 			}
-			if n < hit.least || n > hit.most || got[i].head && hit.rule != m.silent && n != got[i].told(hit.rule) {
-				t.Errorf("%s: the journal has %d hits of %s, want %d to %d, as the header has: %q", m, n, hit.rule, hit.least, hit.most, got[i].rules)
+			if got[i].head && rule != m.silent && n != got[i].told(rule) {
+				t.Errorf("%s: the journal has %d hits of %s, the header %q", m, n, rule, got[i].rules)
 			}
-			outermost = outermost && n == 0
-			perRule[hit.rule] += n
+			if m := strings.Count(","+inLog+",", ","+rule+","); m != n {
+				t.Errorf("%s: the journal has %d hits of %s, the access log %q", meetings[i], n, rule, inLog)
+			}
+			perRule[rule] += n
 		}
 	}
 	for rule, n := range injectedByRule(t) {
-		if n -= before[rule]; n != float64(perRule[rule]) {
-			t.Errorf("%s: counted %v hits, the journal has %d", rule, n, perRule[rule])
+		if n -= before[rule]; n != float64(perRule[rule]) || state[rule] != perRule[rule] {
+			t.Errorf("%s: counted %v hits, the state has %d, the journal %d", rule, n, state[rule], perRule[rule])
 		}
 	}
+	for _, m := range meetings[:min(20, len(meetings))] {
+		c.wantAdmin(t, 200, "GET", fmt.Sprintf("/verify?rule=%s&exactly=%d", m.rules[0], perRule[m.rules[0]]), "", "")
+	}
+}
+
+// logged is the rules that the access log names, by request, when it has them all.
+func (s *site) logged(t *testing.T, meetings []meeting) map[string]string {
+	t.Helper()
+	told := make(map[string]string)
+	eventually(t, func() error {
+		clear(told)
+		for _, line := range s.access(t) {
+			request, _ := line["request"].(map[string]any)
+			path, _, _ := strings.Cut(fmt.Sprint(request["uri"]), "?")
+			rules, _ := line["fault_rule"].(string)
+			told[fmt.Sprint(request["method"])+" "+path] = rules
+		}
+		for _, m := range meetings {
+			if _, ok := told[m.key()]; !ok {
+				return fmt.Errorf("the access log has no line of %s", m.key())
+			}
+		}
+		return nil
+	})
+	return told
+}
+
+// hitsByRule is the counts that verify goes by.
+func (s *site) hitsByRule(t *testing.T) map[string]int {
+	t.Helper()
+	var state struct {
+		Points []struct {
+			Rules []struct {
+				Name string
+				Hits int
+			}
+		}
+	}
+	_, text := s.admin(t, "GET", "/", "")
+	if err := json.Unmarshal([]byte(text), &state); err != nil {
+		t.Fatal(err)
+	}
+	hits := make(map[string]int)
+	for _, p := range state.Points {
+		for _, r := range p.Rules {
+			hits[r.Name] = r.Hits
+		}
+	}
+	return hits
 }
 
 // injectedByRule are the counts of the hits so far, by rule.
@@ -355,9 +416,9 @@ func pairsOfOneRule() (rules string, meetings []meeting) {
 				rules += rule(name, "/one/"+name, phase, a, b)
 				m := meeting{
 					method: http.MethodGet, path: "/one/" + name,
-					name: "one rule, phase " + phase + ": " + nameOf(a, b),
-					may:  through(sizedReply, a, b),
-					hits: []turnOf{{name, 1, 1}},
+					name:  "one rule, phase " + phase + ": " + nameOf(a, b),
+					may:   through(sizedReply, a, b),
+					rules: []string{name},
 				}
 				meetings = append(meetings, m)
 				m.method, m.query, m.may = http.MethodPost, "?chunked", through(chunkedReply, a, b)
@@ -395,28 +456,20 @@ func pairsOfTwoPoints() (outer, inner string, meetings []meeting) {
 
 // atTwoPoints tells what may come of a at the outer point and b at the inner one.
 func atTwoPoints(phase, outerRule string, a piece, innerRule string, b piece) (m meeting) {
-	outer, inner := turnOf{outerRule, 1, 1}, turnOf{innerRule, 1, 1}
-	if phase == "request" {
-		m.may = through(sizedReply, a, b)
-		if a.mayEnd() {
-			inner.least = 0
+	m.rules = []string{outerRule, innerRule}
+	for _, s := range through(sizedReply, b) {
+		s = s.further()
+		if phase == "response" && s.none { // it needs a reply
+			m.may = append(m.may, s)
+			continue
 		}
-		if a.ends {
-			inner.most = 0
-		}
-	} else {
-		outer.most = 0
-		for _, s := range through(sizedReply, b) { // a fault of phase response needs one
-			if s.none {
-				outer.least = 0
-				m.may = append(m.may, s)
-				continue
+		for _, out := range through(s, a) {
+			if phase == "response" {
+				out.hits[1] = s.hits[1] // which has been, whatever comes of it
 			}
-			outer.most = 1
-			m.may = append(m.may, through(s, a)...)
+			m.may = append(m.may, out)
 		}
 	}
-	m.hits = []turnOf{outer, inner}
 	return m
 }
 
@@ -479,7 +532,7 @@ func TestPairsOfAttempts(t *testing.T) {
 					method: http.MethodGet, path: "/one/" + pair,
 					name:   "transport, phase " + phase + ": " + nameOf(a, b),
 					may:    through(sizedReply, a, b),
-					hits:   []turnOf{{pair, 1, 1}},
+					rules:  []string{pair},
 					silent: pair,
 				})
 			}
@@ -520,9 +573,9 @@ func TestTriples(t *testing.T) {
 				rules.WriteString(rule(name, "/"+name, "request", a, b, c))
 				meetings = append(meetings, meeting{
 					method: http.MethodGet, path: "/" + name,
-					name: nameOf(a, b, c),
-					may:  through(sizedReply, a, b, c),
-					hits: []turnOf{{name, 1, 1}},
+					name:  nameOf(a, b, c),
+					may:   through(sizedReply, a, b, c),
+					rules: []string{name},
 				})
 			}
 		}
@@ -569,10 +622,10 @@ func sameReplies(a, b []piece) bool {
 	} {
 		got, want := make(map[seen]bool), make(map[seen]bool)
 		for _, s := range through(from, a...) {
-			got[s] = true
+			got[s.unhit()] = true
 		}
 		for _, s := range through(from, b...) {
-			want[s] = true
+			want[s.unhit()] = true
 		}
 		if !maps.Equal(got, want) {
 			return false

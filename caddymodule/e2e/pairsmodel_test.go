@@ -20,6 +20,26 @@ type seen struct {
 	json    bool // says that it is JSON
 	garbled bool // of the body only the size is known
 	loose   bool // the reply may break off earlier, at any byte
+
+	hits [2]bool // by the outer and the inner rule: a fault had an effect
+}
+
+// hit is the reply as one on which a fault of the outer rule had an effect.
+func (s seen) hit() seen {
+	s.hits[0] = true
+	return s
+}
+
+// further is the reply as a point further out sees it.
+func (s seen) further() seen {
+	s.hits = [2]bool{false, s.hits[0]}
+	return s
+}
+
+// unhit is the reply whoever has made it.
+func (s seen) unhit() seen {
+	s.hits = [2]bool{}
+	return s
 }
 
 // A piece is one fault in a chain: how it is written, and what the grammar says
@@ -49,8 +69,8 @@ func pieces() []piece {
 		{"garbage 16B", true, always(seen{none: true}), nil},
 		{"hang 2ms", true, always(seen{none: true}), nil},
 		breaks,
-		{"delay 1ms", false, same, nil},
-		{"delay 1ms {\nhold\n}", false, same, nil},
+		{"delay 1ms", false, wait, nil},
+		{"delay 1ms {\nhold\n}", false, maybeHold, nil},
 		{"hang 2ms {\nafter 5B\n}", false, cutting(5, -1, "close"), nil},
 		{"truncate 5B", false, cutting(5, -1, "close"), nil},
 		{"truncate 0B", false, cutting(0, -1, "close"), nil},
@@ -58,8 +78,8 @@ func pieces() []piece {
 		{"truncate 50% clean", false, cutting(-1, 50, "clean"), nil},
 		{"truncate 5B clean", false, cutting(5, -1, "clean"), nil},
 		{"truncate {\nafter 1ns\n}", false, loosen, nil},
-		{"throttle 1GiB/s", false, same, nil},
-		{"dribble 2 1ms", false, same, nil},
+		{"throttle 1GiB/s", false, slow, nil},
+		{"dribble 2 1ms", false, dribble, nil},
 		garbles,
 		{"patch {\njson `\"patched\"`\n}", false, patchJSON, nil},
 		{"patch {\npad 400B\nstatus 299\n}", false, pad, nil},
@@ -76,12 +96,12 @@ func attempts() []piece {
 	ours := seen{status: 551, body: body551, length: len(body551), json: true}
 	closes := piece{"close", true, fails, nil}
 	responds := piece{"respond 551", true, always(ours), nil}
-	waits := piece{"delay 1ms", false, same, nil}
+	waits := piece{"delay 1ms", false, wait, nil}
 	return []piece{
 		responds,
 		closes,
 		waits,
-		{"delay 1ms {\nhold\n}", false, same, nil},
+		{"delay 1ms {\nhold\n}", false, maybeHold, nil},
 		{"error 599", true, always(seen{past: true, status: 599}), nil},
 		{"grpc 14", true, always(seen{status: 200, length: -1}), nil},
 		{"reset", true, fails, nil},
@@ -94,14 +114,31 @@ func attempts() []piece {
 	}
 }
 
-// mayEnd reports whether the fault may not ask for a reply.
-func (p piece) mayEnd() bool {
-	return p.ends || slices.ContainsFunc(p.of, piece.mayEnd)
-}
-
-func always(s seen) func(seen) []seen { return func(seen) []seen { return []seen{s} } }
+func always(s seen) func(seen) []seen { return func(seen) []seen { return []seen{s.hit()} } }
 
 func same(s seen) []seen { return []seen{s} }
+
+func wait(s seen) []seen { return []seen{s.hit()} }
+
+// maybeHold holds a reply that is not late by itself.
+func maybeHold(s seen) []seen { return []seen{s, s.hit()} }
+
+// hasHead reports whether a head comes by, and not one that tells of no body.
+func (s seen) hasHead() bool { return !s.none && !s.past && s.length != 0 }
+
+func slow(s seen) []seen {
+	if s.hasHead() {
+		s = s.hit()
+	}
+	return []seen{s}
+}
+
+func dribble(s seen) []seen {
+	if s.hasHead() && s.length > 0 {
+		s = s.hit()
+	}
+	return []seen{s}
+}
 
 // oneOf is a fault that runs the one or the other.
 func oneOf(form string, a, b piece) piece {
@@ -122,9 +159,10 @@ func cutting(size, percent int, end string) func(seen) []seen {
 			}
 			at = s.length * percent / 100
 		}
-		if s.none || s.past || s.length >= 0 && s.length <= at {
+		if !s.hasHead() || s.length >= 0 && s.length <= at {
 			return same(s)
 		}
+		s = s.hit()
 		if end == "clean" && s.length >= 0 {
 			s.length = at
 		}
@@ -139,20 +177,30 @@ func cutting(size, percent int, end string) func(seen) []seen {
 }
 
 func loosen(s seen) []seen {
-	s.loose = s.loose || !s.none && !s.past && s.length != 0
+	if s.hasHead() {
+		s = s.hit()
+		s.loose = true
+	}
 	return []seen{s}
 }
 
 func garble(s seen) []seen {
+	if s.hasHead() {
+		s = s.hit()
+	}
 	s.garbled = s.garbled || s.shapeable()
 	return []seen{s}
 }
 
 // patchJSON puts another body in the place of one that is whole and JSON.
 func patchJSON(s seen) []seen {
-	if !s.shapeable() || !s.json || s.cut || s.garbled || s.loose || !json.Valid([]byte(s.body)) {
+	if s.loose {
+		return []seen{s, s.hit()} // it may have come whole
+	}
+	if !s.shapeable() || !s.json || s.cut || s.garbled || !json.Valid([]byte(s.body)) || s.body == `"patched"` {
 		return same(s)
 	}
+	s = s.hit()
 	s.body = `"patched"`
 	s.length = len(s.body)
 	return []seen{s}
@@ -163,6 +211,7 @@ func pad(s seen) []seen {
 	if s.none || s.past {
 		return same(s)
 	}
+	s = s.hit()
 	s.status = 299
 	if s.length >= 0 {
 		s.length = max(s.length, 400)

@@ -111,6 +111,9 @@ type Record struct {
 	bytes int
 }
 
+// Age returns how long ago the hit was.
+func (rec *Record) Age() time.Duration { return time.Since(rec.entry.Time) }
+
 // at returns the entry as it was after an event.
 func (rec *Record) at(event uint64) Entry {
 	e := rec.entry

@@ -23,6 +23,7 @@ func (c Chain) Inject(hit *Hit, w http.ResponseWriter, r *http.Request, next cad
 	if len(c) > 1 {
 		next = link{hit, c[1:], next}
 	}
+	hit.confirm(c[0])
 	return c[0].Inject(hit, w, r, next)
 }
 

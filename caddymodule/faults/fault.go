@@ -59,8 +59,25 @@ func Ends(f Fault) bool {
 	return ok && t.Terminal()
 }
 
-// Idle is implemented by a kind that may leave a request alone, which then is not
-// hit at all.
+// Conditional is implemented by a kind whose effect depends on what only the kind
+// sees, such as the head of the reply. The request is hit if one of the rule's
+// faults has an effect.
+type Conditional interface {
+	// Conditional reports whether the fault, as configured, calls [Hit.Confirm]
+	// before it has its effect, or [Hit.Pass] when it has none. For any other
+	// fault the chain calls Confirm.
+	Conditional() bool
+}
+
+// confirm confirms the hit by a fault that has an effect in any case.
+func (h *Hit) confirm(by Fault) {
+	if c, ok := by.(Conditional); !ok || !c.Conditional() {
+		h.Confirm()
+	}
+}
+
+// Idle is implemented by a kind that may leave a request alone, as is known
+// beforehand. Such a request is not hit at all.
 type Idle interface {
 	// Idle reports whether the fault does nothing to the n-th hit of its rule
 	// with the draw u, and which draw the faults behind it get, see [Hit];
@@ -86,7 +103,8 @@ func Kind(f Fault) string { return f.CaddyModule().ID.Name() }
 // Hit is what a kind may know of the decision that called it. The faults of a
 // chain get the same one, in turn.
 type Hit struct {
-	// N counts the hits of the rule; the first is 1.
+	// N counts the turns of the rule; the first is 1. A request on which no fault
+	// has an effect gives its turn back, so a number may come again.
 	N uint64
 
 	// U is the number drawn for the request, rescaled to [0,1) within the
@@ -105,28 +123,59 @@ type Hit struct {
 	// would otherwise wait without an end. A nil channel never is.
 	Removed <-chan struct{}
 
-	// Passed is told when a kind could not do its work and let the reply pass
-	// unchanged, and why: one of a few constant words, which become a label in
-	// the metrics. It may be nil.
-	Passed func(reason string)
+	// Listener learns what comes of the hit. It may be nil.
+	Listener Listener
 
-	// Delayed is told of a delay, for the metrics. It may be nil.
-	Delayed func(wait time.Duration)
-
-	chances uint64 // taken by Rand
+	chances   uint64 // taken by Rand
+	confirmed bool
+	explained bool // a reason has been given
 }
 
-// Pass counts a reply that the fault let pass unchanged.
-func (h *Hit) Pass(reason string) {
-	if h.Passed != nil {
-		h.Passed(reason)
+// A Listener learns what comes of a hit, in order to tell everybody else. Its
+// methods are called by the goroutine that runs the chain.
+type Listener interface {
+	// Injected is told once, before the first effect.
+	Injected()
+
+	// Passed is told each time that a fault has no effect, and why.
+	Passed(reason string)
+
+	// Delayed is told of each delay.
+	Delayed(wait time.Duration)
+}
+
+// Confirm says that a fault is about to have an effect. Until then the request is
+// not hit: nobody is told of it, and it takes no turn of its rule. Only a
+// [Conditional] kind has to call it. Further calls do nothing.
+func (h *Hit) Confirm() {
+	if h.confirmed {
+		return
+	}
+	h.confirmed = true
+	if h.Listener != nil {
+		h.Listener.Injected()
 	}
 }
 
+// Confirmed reports whether a fault had an effect.
+func (h *Hit) Confirmed() bool { return h.confirmed }
+
+// Pass says that a fault has no effect on this request, and why: one of a few
+// constant words, such as no_body, which become a label in the metrics.
+func (h *Hit) Pass(reason string) {
+	h.explained = true
+	if h.Listener != nil {
+		h.Listener.Passed(reason)
+	}
+}
+
+// Explained reports whether a fault has said why it had no effect.
+func (h *Hit) Explained() bool { return h.explained }
+
 // delayed counts a delay.
 func (h *Hit) delayed(wait time.Duration) {
-	if h.Delayed != nil {
-		h.Delayed(wait)
+	if h.Listener != nil {
+		h.Listener.Delayed(wait)
 	}
 }
 

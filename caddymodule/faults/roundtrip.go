@@ -70,6 +70,7 @@ func (c Chain) RoundTrip(hit *Hit, r *http.Request, next http.RoundTripper) (*ht
 	if len(c) > 1 {
 		next = attemptLink{hit, c[1:], next}
 	}
+	hit.confirm(c[0])
 	return c[0].(RoundTripper).RoundTrip(hit, r, next)
 }
 

@@ -237,7 +237,7 @@ func TestAppDryRun(t *testing.T) {
 		t.Errorf("%d lines, want 2", got)
 	}
 	n.Want(200, "POST", "/explain", `{"url": "/own"}`, `"gate": "dry_run"`)
-	n.Want(200, "GET", "/verify?rule=a&exactly=1", "", "") // counted
+	n.Want(200, "GET", "/verify?rule=a&exactly=0", "", "")
 	n.Want(200, "GET", "/journal", "", `"entries": []`)
 }
 

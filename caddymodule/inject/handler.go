@@ -118,10 +118,10 @@ func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	ended, cancel := h.ended(d.Rule)
 	defer cancel()
 	inj := h.newInjection(r, &d, ended.Done())
-	inj.discloseIn(w.Header(), h.disclose)
-	defer func() { h.finish(inj, recordedSize(w)) }()
+	inj.Start, inj.header = startOf(r), w.Header()
+	defer func() { h.finish(inj, &d, recordedSize(w)) }()
 	if d.Status == 0 { // in phase response next is the reply, and its request is a copy already
-		inj.original = original{r, next}
+		inj.original.next = next
 		next = &inj.original
 	}
 	return d.Rule.Faults.Inject(&inj.Hit, w, r, next)

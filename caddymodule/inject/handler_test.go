@@ -62,8 +62,8 @@ func TestMainJob(t *testing.T) {
 
 func TestDisclose(t *testing.T) {
 	tests := []struct{ name, app, field, want string }{
-		{"default", "", "X-Fault-Injected", "rule1"},
-		{"renamed", `{"disclose": "x-chaos"}`, "X-Chaos", "rule1"},
+		{"default", "", "X-Fault-Injected", "fault1/rule1"},
+		{"renamed", `{"disclose": "x-chaos"}`, "X-Chaos", "fault1/rule1"},
 		{"renamed, the default is gone", `{"disclose": "x-chaos"}`, "X-Fault-Injected", ""},
 		{"off", `{"disclose": "off"}`, "X-Fault-Injected", ""},
 	}

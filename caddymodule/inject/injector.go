@@ -47,8 +47,12 @@ func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error 
 		return err
 	}
 	in.place, in.active = experiments.PlaceOf(point), metrics.ActiveRequests.WithLabelValues(point.Name)
-	for _, rule := range point.Rules {
-		rule.Owner = newLabel(point.Name, rule, metrics.NewRule(point.Name, rule.Name, rule.KindNames()))
+	for i, rule := range point.Rules {
+		l := newLabel(point.Name, rule, metrics.NewRule(point.Name, rule.Name, rule.KindNames()))
+		if rule.Name == rules.DefaultName(i) { // of which there is one at each point
+			l.shown = point.Name + "/" + rule.Name
+		}
+		rule.Owner = l
 	}
 	srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	in.fields = in.app.FieldsOf(srv)
@@ -81,7 +85,7 @@ func (in *injector) labelOf(rule *rules.Rule) *label {
 // point itself let pass.
 func (in *injector) passed(rule *rules.Rule, reason rules.Reason) {
 	if rule == nil {
-		metrics.PassedTotal.WithLabelValues(in.place.Point, "", reason.String()).Inc()
+		metrics.Pass(in.place.Point, "", reason.String())
 		return
 	}
 	in.labelOf(rule).counts.Passed[reason].Inc()
@@ -155,22 +159,43 @@ func (in *injector) ended(rule *rules.Rule) (ctx context.Context, cancel context
 	return ctx, func() {}
 }
 
-// finish completes the entry of the journal.
-func (in *injector) finish(inj *injection, size int) {
-	in.ctl.Journal.Finish(inj.record, time.Since(inj.began), size)
+// noReply is the reason of a request without a reply that a fault could change:
+// the upstream has failed, or the client has left.
+const noReply = "no_reply"
+
+// finish completes the entry of the journal. A request on which no fault had an
+// effect is not hit: it has none, and gives its turn to another request.
+func (in *injector) finish(inj *injection, d *rules.Decision, size int) {
+	if inj.Confirmed() {
+		in.ctl.Journal.Finish(inj.record, inj.record.Age(), size)
+		return
+	}
+	switch {
+	case inj.Explained():
+	case inj.HasEnded():
+		in.passed(d.Rule, rules.ReasonOff)
+	default:
+		inj.Passed(noReply)
+	}
+	d.TakeBack()
+	in.ctl.Counts.Send()
+}
+
+// startOf is when the request came.
+func startOf(r *http.Request) time.Time {
+	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	if start, ok := vars["start_time"].(time.Time); ok {
+		return start
+	}
+	return time.Now()
 }
 
 // enter makes the entry of the journal for an injection.
 func (in *injector) enter(r *http.Request, inj *injection, span trace.SpanContext) {
-	inj.began = time.Now()
-	inj.Start = inj.began
 	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
-	if start, ok := vars["start_time"].(time.Time); ok {
-		inj.Start = start
-	}
 	client, _ := vars[caddyhttp.ClientIPVarKey].(string) // also for a client whose proxy is trusted
 	entry := &experiments.Entry{
-		Time:           inj.began,
+		Time:           time.Now(),
 		ID:             inj.id,
 		Point:          inj.point,
 		Rule:           inj.rule,

@@ -17,34 +17,53 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
+	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
 // label is what a hit of one rule is known by, everywhere: in the reply, the
 // log, the metrics. It is made once at load.
 type label struct {
 	point, rule, kind string
-	ruleValue         any // rule and kind as values of placeholders
+	shown             string // the rule, to the client
+	ruleValue         any    // rule and kind as values of placeholders
 	kindValue         any
 	counts            metrics.Rule
-	passed            func(reason string)
-	delayed           func(time.Duration)
 	endAfter          time.Duration // the faults have to end by then; 0: not before the process does
 }
 
 // newLabel makes the label of a rule at a point.
 func newLabel(point string, rule *rules.Rule, counts metrics.Rule) *label {
-	l := &label{point: point, rule: rule.Name, kind: rule.KindNames(), counts: counts}
+	l := &label{point: point, rule: rule.Name, shown: rule.Name, kind: rule.KindNames(), counts: counts}
 	l.ruleValue, l.kindValue = l.rule, l.kind
-	l.passed = func(reason string) { metrics.PassedTotal.WithLabelValues(l.point, l.counts.Name, reason).Inc() }
-	l.delayed = func(wait time.Duration) {
-		metrics.DelaySeconds.WithLabelValues(l.point, l.counts.Name).Observe(wait.Seconds())
-	}
 	return l
 }
 
 // PassedCounts returns how many requests a configured rule let pass, by reason.
 func PassedCounts(rule *rules.Rule) map[string]uint64 {
 	return rule.Owner.(*label).counts.PassedCounts()
+}
+
+// ExperimentPassedCounts returns how many requests an experiment let pass at all its
+// points, by reason.
+func ExperimentPassedCounts(live *experiments.Live) map[string]uint64 {
+	sums := make(map[string]uint64)
+	live.Labels.Range(func(_, l any) bool {
+		for reason, n := range l.(*label).counts.PassedCounts() {
+			sums[reason] += n
+		}
+		return true
+	})
+	return sums
+}
+
+// PointPassedCounts returns how many requests the point itself and its triggers let
+// pass, by reason.
+func PointPassedCounts(p *rules.Point) map[string]uint64 {
+	counts := metrics.PassedCounts(p.Name, "")
+	for reason, n := range metrics.PassedCounts(p.Name, trigger.RuleName) {
+		counts[reason] += n
+	}
+	return counts
 }
 
 // experimentLabel is the label of an experiment at this point.
@@ -65,11 +84,15 @@ func (l *label) zapFields() []zap.Field {
 	return []zap.Field{zap.String("point", l.point), zap.String("rule", l.rule), zap.String("kind", l.kind)}
 }
 
-// injection is one hit: everything that is kept of it, in one piece of memory.
+// injection is one request of which a rule has taken hold: everything that is kept
+// of it, in one piece of memory. It is a hit when a fault confirms it.
 type injection struct {
 	faults.Hit
 	*label
-	original original // what the faults call for next, in phase request
+	in       *injector
+	hits     *rules.Rule
+	header   http.Header // of the reply; nil in a transport
+	original original    // the request, and what the faults call for next in phase request
 	id       experiments.ID
 	disclose [1]string
 	before   *injection // at another point, for the same request
@@ -77,28 +100,44 @@ type injection struct {
 	log      *hitLog
 
 	upstream int // status of the reply on which the rule fired
-	began    time.Time
 	record   *experiments.Record
 }
 
 // String is the ID of the hit, written out only when somebody wants to read it.
 func (inj *injection) String() string { return inj.id.String() }
 
-// newInjection tells everybody but the client of a hit and returns it. Its faults
-// have to end with ended.
+// newInjection returns the injection of what has been decided. Its faults have to
+// end with ended.
 func (in *injector) newInjection(r *http.Request, d *rules.Decision, ended <-chan struct{}) *injection {
 	l := in.labelOf(d.Rule)
 	inj := &injection{
-		Hit: faults.Hit{
-			N: d.N, U: d.U,
-			Ended: ended, Removed: d.Rule.Removed(), Passed: l.passed, Delayed: l.delayed,
-		},
+		Hit:      faults.Hit{N: d.N, U: d.U, Ended: ended, Removed: d.Rule.Removed()},
 		label:    l,
+		in:       in,
+		hits:     d.Rule,
+		original: original{request: r},
 		id:       experiments.ID(rand.Uint64()), //nolint:gosec // to tell hits apart, not to keep a secret
-		disclose: [1]string{l.rule},
+		disclose: [1]string{l.shown},
 		upstream: d.Status,
 	}
+	inj.Listener = inj
+	return inj
+}
+
+// Passed counts a fault without an effect.
+func (inj *injection) Passed(reason string) { inj.counts.Pass(reason) }
+
+// Delayed counts a delay.
+func (inj *injection) Delayed(wait time.Duration) { inj.counts.Delayed(wait) }
+
+// Injected tells everybody of the hit.
+func (inj *injection) Injected() {
+	in, l, r := inj.in, inj.label, inj.original.request
+	inj.hits.CountHit()
 	l.counts.Injected.Inc()
+	if inj.header != nil {
+		inj.discloseIn(inj.header)
+	}
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		if in.logged {
 			inj.before = lastInjection(repl)
@@ -114,18 +153,16 @@ func (in *injector) newInjection(r *http.Request, d *rules.Decision, ended <-cha
 	if in.logger.Core().Enabled(zapcore.DebugLevel) {
 		in.debug("injected a fault", r, l, inj)
 	}
-	return inj
 }
 
-// discloseIn tells the client of the hit, by a header field of this name; "" for
-// none.
-func (inj *injection) discloseIn(header http.Header, name string) {
-	switch {
+// discloseIn tells the client of the hit, unless that is switched off.
+func (inj *injection) discloseIn(header http.Header) {
+	switch name := inj.in.disclose; {
 	case name == "":
 	case header[name] == nil:
 		header[name] = inj.disclose[:]
 	default:
-		header.Add(name, inj.rule)
+		header.Add(name, inj.shown)
 	}
 }
 
@@ -216,6 +253,7 @@ func traceID(span trace.SpanContext) string {
 // Interface guards
 var (
 	_ zapcore.ObjectMarshaler = (*hitLog)(nil)
+	_ faults.Listener         = (*injection)(nil)
 	_ rules.Owner             = (*label)(nil)
 	_ rules.Owner             = (*experiments.Live)(nil)
 )

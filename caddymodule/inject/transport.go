@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -187,15 +188,15 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, next roundTripFunc
 	ended, cancel := t.ended(d.Rule)
 	defer cancel()
 	inj := t.newInjection(r, &d, ended.Done())
-	inj.Start = inj.began
-	defer t.finish(inj, 0)
+	inj.Start = time.Now()
+	defer t.finish(inj, &d, 0)
 	replaced := false
 	resp, err := attempt(d.Rule.Faults, &inj.Hit, r, next, func() { replaced = true; drop() })
 	if err == nil {
 		if replaced {
 			t.executed().keepFrom(r, resp)
 		}
-		inj.discloseIn(resp.Header, t.disclose)
+		inj.discloseIn(resp.Header)
 	}
 	return resp, err
 }

@@ -46,7 +46,7 @@ func (h *Handler) obey(t *trigger.Trigger, r *http.Request) (d rules.Decision, d
 	asked, err := t.Ask(r, h.fields)
 	switch {
 	case err != nil:
-		metrics.PassedTotal.WithLabelValues(h.Point.Name, trigger.RuleName, "trigger_refused").Inc()
+		metrics.Pass(h.Point.Name, trigger.RuleName, "trigger_refused")
 		if c := h.logger.Check(zapcore.DebugLevel, "refused a trigger"); c != nil {
 			c.Write(append(requestFields(r), zap.String("point", h.Point.Name), zap.String("trigger", t.Source), zap.Error(err))...)
 		}

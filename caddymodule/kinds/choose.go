@@ -134,6 +134,9 @@ func (f *Choose) Reply(next faults.Reply) (faults.Reply, error) {
 	return most, nil
 }
 
+// Conditional reports that the faults of the branch confirm the hit.
+func (*Choose) Conditional() bool { return true }
+
 // Inject runs the branch that the draw of the rule falls on.
 func (f *Choose) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	return f.take(hit).Inject(hit, w, r, next)

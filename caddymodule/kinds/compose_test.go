@@ -74,8 +74,8 @@ func TestComposeRespond(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			got := runShaped(faults.Chain{shaper, respond}, request(http.MethodGet), nil)
-			if got.Header().Get("Content-Length") != want || strconv.Itoa(got.Body.Len()) != want || got.passed != "" {
-				t.Errorf("%s: got %d bytes, header %v, passed %q, want %s bytes", faults.Kind(shaper), got.Body.Len(), got.Header(), got.passed, want)
+			if got.Header().Get("Content-Length") != want || strconv.Itoa(got.Body.Len()) != want || got.told != "hit" {
+				t.Errorf("%s: got %d bytes, header %v, told %q, want %s bytes", faults.Kind(shaper), got.Body.Len(), got.Header(), got.told, want)
 			}
 		})
 	}

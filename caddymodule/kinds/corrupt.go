@@ -58,10 +58,14 @@ func (*Corrupt) Untrusted(*faults.Limits) error { return nil }
 // Reply needs a body.
 func (*Corrupt) Reply(next faults.Reply) (faults.Reply, error) { return next, next.Need(1) }
 
+// Conditional reports that only a reply with a body is garbled.
+func (*Corrupt) Conditional() bool { return true }
+
 // Inject calls next with a writer that garbles.
 func (f *Corrupt) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	shield, err := newShield(w)
 	if err != nil {
+		hit.Confirm() // by failing
 		return err
 	}
 	return serveShaped(hit, w, r, next, &garbler{
@@ -89,7 +93,12 @@ type garbler struct {
 const maxGarbled = 32 << 10
 
 // begin finds the first byte. It is within the body.
-func (g *garbler) begin(header http.Header, length int64) bool {
+func (g *garbler) begin(hit *faults.Hit, header http.Header, length int64) bool {
+	if length == 0 {
+		hit.Pass(passNoBody)
+		return false
+	}
+	hit.Confirm()
 	g.shield.raise() // by chance the text becomes an action, which nobody wrote
 	dropValidators(header)
 	uncache(header)
@@ -100,6 +109,9 @@ func (g *garbler) begin(header http.Header, length int64) bool {
 	g.next, g.count = place(g.rand.Float64()*width), 1
 	return true
 }
+
+// cameTooLate reports whether the body has ended before the first byte to change.
+func (g *garbler) cameTooLate() bool { return g.next >= g.seen && g.count == 1 }
 
 // write sends a garbled copy of p, which belongs to the sender.
 func (g *garbler) write(o *outlet, p []byte) (written int, err error) {

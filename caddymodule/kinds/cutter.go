@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
@@ -44,28 +45,46 @@ type cutter struct {
 }
 
 // begin finds the place of the cut.
-func (c *cutter) begin(header http.Header, length int64) bool {
+func (c *cutter) begin(hit *faults.Hit, header http.Header, length int64) bool {
 	c.length, c.limit = length, c.f.limit(length)
-	if c.f.Percent != nil && length < 0 {
-		c.out.hit.Pass(noLength)
-		if c.f.After == 0 {
-			return false
-		}
-	}
-	if c.f.After == 0 && c.limit < 0 || c.out.ended() {
+	if reason := c.unfit(header); reason != "" {
+		hit.Pass(reason)
 		return false
 	}
+	if c.f.Percent != nil && length < 0 {
+		hit.Pass(passNoLength) // it is cut by the time
+	}
+	hit.Confirm()
 	if c.f.End == endClean {
-		if partial(header) {
-			c.out.hit.Pass(passPartial)
-			return false
-		}
 		c.mend(header)
 	}
 	if c.f.End == endClean || c.closes && length < 0 { // no cache can tell that it is incomplete (RFC 9111 section 3.3)
 		uncache(header)
 	}
 	return true
+}
+
+// unfit tells why the reply is not cut; "" says that it may be.
+func (c *cutter) unfit(header http.Header) string {
+	byTime := c.f.After > 0
+	switch {
+	case c.length == 0:
+		return passNoBody
+	case c.f.Percent != nil && c.length < 0 && !byTime:
+		return passNoLength
+	case c.limit < 0 && !byTime:
+		return passShort
+	case c.f.End == endClean && partial(header):
+		return passPartial
+	}
+	return ""
+}
+
+// cameTooLate reports whether the reply has ended before the cut.
+func (c *cutter) cameTooLate() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.cut && !c.over
 }
 
 // headSent starts the time of the reply. It must not run out before: a fault

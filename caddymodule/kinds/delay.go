@@ -82,7 +82,8 @@ type Delay struct {
 
 	// Ask the upstream at once and hold its reply back until the wait, counted
 	// from when the request came, is over: the reply takes the longer of the
-	// two, not their sum. A reply that took longer anyway is not delayed.
+	// two, not their sum. A reply that took longer anyway is not delayed, and
+	// is no hit.
 	Hold bool `json:"hold,omitempty"`
 
 	quantile quantile
@@ -135,15 +136,20 @@ func (f *Delay) bounded() bool {
 	return f.AtMost > 0 || f.Duration > 0 || f.Max > 0 || len(f.Percentiles) > 0
 }
 
+// Conditional reports that a wait may turn out to be none.
+func (*Delay) Conditional() bool { return true }
+
 // Inject waits and calls next; with hold it calls next and waits.
 func (f *Delay) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	wait := f.wait(hit.Rand().Float64())
 	switch {
 	case wait <= 0:
+		hit.Pass(passNoDelay)
 		return next.ServeHTTP(w, r)
 	case f.Hold:
 		return serveHeld(w, r, next, hit, wait)
 	}
+	hit.Confirm()
 	waited, err := hit.Delay(r.Context(), wait)
 	if err != nil {
 		return err
@@ -161,10 +167,12 @@ func (f *Delay) RoundTrip(hit *faults.Hit, r *http.Request, next http.RoundTripp
 	wait := f.wait(hit.Rand().Float64())
 	switch {
 	case wait <= 0:
+		hit.Pass(passNoDelay)
 		return next.RoundTrip(r)
 	case f.Hold:
 		return holdReply(r, next, hit, wait)
 	}
+	hit.Confirm()
 	waited, err := hit.Delay(r.Context(), wait)
 	if err != nil {
 		return nil, err

@@ -294,8 +294,8 @@ func TestDelayOfAttempt(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := parse(t, new(Delay), tt.line)
 				start := time.Now()
-				var told time.Duration
-				hit := &faults.Hit{N: 1, Start: start, Delayed: func(wait time.Duration) { told += wait }}
+				var told heard
+				hit := &faults.Hit{N: 1, Start: start, Listener: &told}
 				r := request(http.MethodGet)
 				resp, err := f.RoundTrip(hit, r, transportFunc(func(r *http.Request) (*http.Response, error) {
 					time.Sleep(time.Second)
@@ -304,8 +304,8 @@ func TestDelayOfAttempt(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if took := time.Since(start); took != tt.took || told != tt.told {
-					t.Errorf("took %v and told of %v, want %v and %v", took, told, tt.took, tt.told)
+				if took := time.Since(start); took != tt.took || told.delayed != tt.told {
+					t.Errorf("took %v and told of %v, want %v and %v", took, told.delayed, tt.took, tt.told)
 				}
 				if got := resp.Header.Get("Server-Timing"); got != tt.marked {
 					t.Errorf("got Server-Timing %q, want %q", got, tt.marked)
@@ -355,18 +355,46 @@ func TestDelayEnded(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					ended := make(chan struct{})
 					defer time.AfterFunc(tt.ended, func() { close(ended) }).Stop()
-					var told time.Duration
-					hit := &faults.Hit{N: 1, Start: time.Now(), Ended: ended, Delayed: func(wait time.Duration) { told += wait }}
+					var told heard
+					hit := &faults.Hit{N: 1, Start: time.Now(), Ended: ended, Listener: &told}
 					r := request(http.MethodGet)
 					resp, err := run(r.WithContext(withHit(r.Context(), hit)))
 					if err != nil {
 						t.Fatal(err)
 					}
-					if got := resp.Header.Get("Server-Timing"); resp.StatusCode != tt.status || got != tt.marked || told != time.Since(hit.Start) {
-						t.Errorf("got %d, Server-Timing %q, told of %v after %v; want %d, %q", resp.StatusCode, got, told, time.Since(hit.Start), tt.status, tt.marked)
+					if got := resp.Header.Get("Server-Timing"); resp.StatusCode != tt.status || got != tt.marked || told.delayed != time.Since(hit.Start) {
+						t.Errorf("got %d, Server-Timing %q, told of %v after %v; want %d, %q", resp.StatusCode, got, told.delayed, time.Since(hit.Start), tt.status, tt.marked)
 					}
 				})
 			})
 		}
+	}
+}
+
+// A wait that is drawn as nothing is no hit, nor is a reply that is late by itself.
+func TestDelayOfNothing(t *testing.T) {
+	waits := map[bool]int{}
+	for u := range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			for _, line := range []string{"delay normal 1ms 1s", "delay normal 1ms 1s {\n hold\n}"} {
+				told := new(heard)
+				hit := &faults.Hit{N: 1, U: float64(u) / 20, Start: time.Now(), Listener: told}
+				w, began := httptest.NewRecorder(), time.Now()
+				if err := parse(t, new(Delay), line).Inject(hit, w, request(http.MethodGet), sized("text", 4)); err != nil {
+					t.Fatal(err)
+				}
+				want := "hit"
+				if time.Since(began) == 0 {
+					want = passNoDelay
+				}
+				waits[want == "hit"]++
+				if marked := w.Header().Get("Server-Timing") != ""; told.told != want || marked != (want == "hit") {
+					t.Errorf("%s waited %v: told %q, marked %v", line, time.Since(began), told.told, marked)
+				}
+			}
+		})
+	}
+	if waits[true] == 0 || waits[false] == 0 {
+		t.Errorf("only one of the cases came: %v", waits)
 	}
 }

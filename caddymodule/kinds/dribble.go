@@ -66,16 +66,17 @@ func (f *Dribble) Untrusted(l *faults.Limits) error { return l.Take(time.Duratio
 // Reply needs a body.
 func (*Dribble) Reply(next faults.Reply) (faults.Reply, error) { return next, next.Need(1) }
 
+// Conditional reports that only a body of known length dribbles.
+func (*Dribble) Conditional() bool { return true }
+
 // Inject calls next with a writer that dribbles.
 func (f *Dribble) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	d := &dribbler{f: f, hit: hit}
-	return serveShaped(hit, w, r, next, d)
+	return serveShaped(hit, w, r, next, &dribbler{f: f})
 }
 
 // A dribbler is the shaper of one reply that dribbles.
 type dribbler struct {
 	f      *Dribble
-	hit    *faults.Hit
 	start  time.Time
 	length uint64 // of the body
 	chunks uint64
@@ -85,15 +86,20 @@ type dribbler struct {
 }
 
 // begin divides the body.
-func (d *dribbler) begin(_ http.Header, length int64) bool {
-	if length < 0 {
-		d.hit.Pass(noLength)
+func (d *dribbler) begin(hit *faults.Hit, _ http.Header, length int64) bool {
+	switch {
+	case length < 0:
+		hit.Pass(passNoLength)
+		return false
+	case length == 0:
+		hit.Pass(passNoBody)
 		return false
 	}
+	hit.Confirm()
 	d.length = uint64(length)
 	d.chunks = min(uint64(d.f.Chunks), d.length)
 	d.start = time.Now()
-	return d.length > 0
+	return true
 }
 
 // write sends p, waiting where a piece begins.

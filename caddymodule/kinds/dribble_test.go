@@ -72,11 +72,11 @@ func TestDribblePasses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		f := parse(t, new(Dribble), "dribble 4 1h")
-		if got := runShaped(f, request(http.MethodGet), sender("12345678", 3)); got.passed != "no_length" || got.Body.String() != "12345678" {
-			t.Errorf("no length: got %q, passed %q", got.Body, got.passed)
+		if got := runShaped(f, request(http.MethodGet), sender("12345678", 3)); got.told != "no_length" || got.Body.String() != "12345678" {
+			t.Errorf("no length: got %q, passed %q", got.Body, got.told)
 		}
-		if got := runShaped(f, request(http.MethodHead), sized("", 3)); got.passed != "" {
-			t.Errorf("HEAD: passed %q", got.passed)
+		if got := runShaped(f, request(http.MethodHead), sized("", 3)); got.told != passNoBody {
+			t.Errorf("HEAD: told %q", got.told)
 		}
 		if took := time.Since(start); took != 0 {
 			t.Errorf("took %v", took)

@@ -137,6 +137,10 @@ func (f *Hang) Untrusted(l *faults.Limits) error {
 	return err
 }
 
+// Conditional reports whether the reply begins first: one that is whole by then
+// does not hang.
+func (f *Hang) Conditional() bool { return f.After != "" }
+
 // Inject hangs the request, or lets the reply begin first.
 func (f *Hang) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if f.begin != nil {

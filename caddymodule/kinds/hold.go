@@ -39,8 +39,10 @@ func holdReply(r *http.Request, next http.RoundTripper, hit *faults.Hit, wait ti
 	resp, err := next.RoundTrip(r)
 	rest := wait - time.Since(hit.Start)
 	if rest <= 0 {
+		hit.Pass(passNoDelay)
 		return resp, err
 	}
+	hit.Confirm()
 	waited, waitErr := hit.Delay(r.Context(), rest)
 	if waitErr != nil {
 		if err == nil {
@@ -60,17 +62,26 @@ type holdWriter struct {
 
 	ctx  context.Context // of the request
 	hit  *faults.Hit
-	wait time.Duration // 0 after it
-	err  error         // what it came to: the client has left
+	wait time.Duration
+	done bool
+	err  error // what it came to: the client has left
 }
 
 // release waits for the time of the reply, the first time.
 func (hw *holdWriter) release() error {
-	rest := hw.wait - time.Since(hw.hit.Start)
-	if rest <= 0 {
+	if hw.done {
 		return hw.err
 	}
-	hw.wait = 0
+	hw.done = true
+	rest := hw.wait - time.Since(hw.hit.Start)
+	switch {
+	case hw.hit.HasEnded():
+		return nil
+	case rest <= 0:
+		hw.hit.Pass(passNoDelay)
+		return nil
+	}
+	hw.hit.Confirm()
 	waited, err := hw.hit.Delay(hw.ctx, rest)
 	if err == nil {
 		markDelay(hw.ResponseWriter.Header(), waited)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,6 +91,24 @@ func hitIn(ctx context.Context) *faults.Hit {
 
 // firstHit returns a first hit that never ends.
 func firstHit() *faults.Hit { return &faults.Hit{N: 1, Start: time.Now()} }
+
+// heard is what a hit's listener has been told. It discloses the hit in header.
+type heard struct {
+	header  http.Header
+	told    string // "hit" and the reasons, in order
+	delayed time.Duration
+}
+
+func (h *heard) Injected() {
+	h.Passed("hit")
+	if h.header != nil {
+		h.header.Set("X-Hit", "yes")
+	}
+}
+
+func (h *heard) Passed(reason string) { h.told = strings.TrimPrefix(h.told+" "+reason, " ") }
+
+func (h *heard) Delayed(wait time.Duration) { h.delayed += wait }
 
 func notCalled(t testing.TB) caddyhttp.HandlerFunc {
 	return func(http.ResponseWriter, *http.Request) error {

@@ -130,12 +130,16 @@ func (f *Patch) Reply(next faults.Reply) (faults.Reply, error) {
 	return next, next.Need(faults.NoBody)
 }
 
+// Conditional reports that only a reply is changed that can be.
+func (*Patch) Conditional() bool { return true }
+
 // Inject calls next with a writer that changes its reply.
 func (f *Patch) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	var shield shield
 	if f.changesText() {
 		var err error
 		if shield, err = newShield(w); err != nil {
+			hit.Confirm() // by failing
 			return err
 		}
 	}
@@ -173,27 +177,32 @@ func (f *Patch) changesBody() bool { return f.JSON != nil || f.Pad > 0 }
 // changesText reports whether the body changes, or what it is taken for.
 func (f *Patch) changesText() bool { return f.changesBody() || f.Headers.sets("Content-Type") }
 
-// Why a reply passes unchanged.
-const (
-	passTooLarge = "too_large"
-	passNotJSON  = "not_json"
-	passPartial  = "partial"
-	passEncoded  = "encoded"
-)
+// changesHead reports whether there is something to change in each reply.
+func (f *Patch) changesHead() bool { return f.Headers != nil || f.StatusCode != 0 }
 
-// unfit tells from the head of a reply why its body cannot be changed; "" says
-// that it may.
-func (f *Patch) unfit(code int, contentType, encoding string) string {
+// unfit tells from the head of a reply that has a body why that cannot be changed;
+// "" says that it may.
+func (f *Patch) unfit(code int, header http.Header) string {
+	length, encoding := lengthOf(header), encodingOf(header)
 	switch {
 	case code == http.StatusPartialContent:
 		return passPartial
-	case f.JSON != nil && !isJSON(contentType):
+	case f.JSON != nil && length == 0:
+		return passNoBody
+	case f.JSON != nil && !isJSON(strings.Join(header["Content-Type"], ", ")):
 		return passNotJSON
 	case encoding != "" && encoding != "gzip":
 		return passEncoded
+	case f.needsWhole(encoding) && length > f.maxSize():
+		return passTooLarge
+	case f.JSON == nil && encoding == "" && length >= f.Pad && !f.changesHead():
+		return passNoChange
 	}
 	return ""
 }
+
+// needsWhole reports whether the body has to be held until it is whole.
+func (f *Patch) needsWhole(encoding string) bool { return f.JSON != nil || encoding != "" }
 
 // isJSON reports whether a Content-Type is one of JSON (RFC 8259, and RFC 6839
 // section 3.1 for the suffix). Two types are none.
@@ -230,7 +239,11 @@ func (f *Patch) newBody(old []byte, encoding string) (body []byte, reason string
 	case !json.Valid(old):
 		return nil, passNotJSON
 	}
-	return mergepatch.Apply(old, f.JSON), ""
+	body = mergepatch.Apply(old, f.JSON)
+	if !f.changesHead() && int64(len(old)) >= f.Pad && bytes.Equal(body, old) {
+		return nil, passNoChange
+	}
+	return body, ""
 }
 
 // gunzip unpacks no more than one byte above limit, however much there is.

@@ -51,7 +51,8 @@ func packed(text string) string {
 // patched runs a fault and tells why the reply passed unchanged, if it did.
 func patched(t *testing.T, line string, r *http.Request, next caddyhttp.HandlerFunc) (resp *http.Response, body, reason string) {
 	t.Helper()
-	hit := &faults.Hit{Passed: func(why string) { reason += why }}
+	var told heard
+	hit := &faults.Hit{Listener: &told}
 	resp, err := runFault(t, parse(t, new(Patch), line), r.WithContext(withHit(r.Context(), hit)), next)
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +61,10 @@ func patched(t *testing.T, line string, r *http.Request, next caddyhttp.HandlerF
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp, string(all), reason
+	if told.told == "hit" {
+		return resp, string(all), ""
+	}
+	return resp, string(all), told.told
 }
 
 // TestPatch runs through what can become of a body.
@@ -94,7 +98,11 @@ func TestPatch(t *testing.T) {
 		{"two types", merge, typed(typ, "text/html"), 200, object, passNotJSON},
 		{"two types, JSON last", merge, typed("text/html", "application/vnd.a+json"), 200, object, passNotJSON},
 		{"no JSON", merge, answer(200, typ, `{"a": `), 200, `{"a": `, passNotJSON},
-		{"nothing", merge, answer(200, typ, ""), 200, "", passNotJSON},
+		{"nothing", merge, answer(200, typ, ""), 200, "", passNoBody},
+		{"nothing, of unknown length", merge, answer(200, typ, "", "Content-Length", ""), 200, "", passNotJSON},
+		{"no change", merge, answer(200, typ, want), 200, want, passNoChange},
+		{"no change of JSON, but a field", "patch {\n json `{\"a\": 2}`\n header X-A a\n}", answer(200, typ, want), 200, want, ""},
+		{"no change of JSON, but spaces", "patch {\n json `{\"a\": 2}`\n pad 18B\n}", answer(200, typ, want), 200, want + "  ", ""},
 		{"no gzip", merge, answer(200, typ, object, "Content-Encoding", "gzip"), 200, object, passEncoded},
 		{"two encodings", merge, answer(200, typ, object, "Content-Encoding", "gzip, br"), 200, object, passEncoded},
 		{"identity", merge, answer(200, typ, object, "Content-Encoding", "identity"), 200, want, ""},
@@ -109,11 +117,11 @@ func TestPatch(t *testing.T) {
 		{"header", "patch {\n header X-A a\n}", answer(200, "text/plain", "text"), 200, "text", ""},
 		{"pad", "patch {\n pad 20B\n}", answer(200, typ, object), 200, object + "    ", ""},
 		{"pad text", "patch {\n pad 5B\n}", answer(200, "text/plain", "text"), 200, "text ", ""},
-		{"pad a long one", "patch {\n pad 5B\n}", answer(200, typ, object), 200, object, ""},
+		{"pad a long one", "patch {\n pad 5B\n}", answer(200, typ, object), 200, object, passNoChange},
 		{"pad gzip", "patch {\n pad 20B\n}", answer(200, typ, packed(object), "Content-Encoding", "gzip"), 200, object + "    ", ""},
 		{"pad br", "patch {\n pad 20B\n}", answer(200, typ, object, "Content-Encoding", "br"), 200, object, passEncoded},
 		{"pad nothing", "patch {\n pad 5B\n}", func(http.ResponseWriter, *http.Request) error { return nil }, 200, "     ", ""},
-		{"pad no body", "patch {\n pad 5B\n}", answer(204, typ, ""), 204, "", ""},
+		{"pad no body", "patch {\n pad 5B\n}", answer(204, typ, ""), 204, "", passNoBody},
 		{"json and pad", "patch {\n json `{\"a\": 2}`\n pad 100KiB\n}", answer(200, typ, object), 200, want + strings.Repeat(" ", 100<<10-len(want)), ""},
 	}
 	for _, tt := range tests {

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"go.uber.org/zap"
 
@@ -40,39 +39,43 @@ func newPatchWriter(f *Patch, hit *faults.Hit, w http.ResponseWriter, r *http.Re
 
 // TakeHead decides by the head what becomes of the reply.
 func (pw *patchWriter) TakeHead(code int) {
-	if code == http.StatusSwitchingProtocols || pw.hit.HasEnded() {
+	isHead := pw.r.Method == http.MethodHead
+	switch noBody := isHead || !allowsBody(code); {
+	case pw.hit.HasEnded():
 		pw.ResponseWriter.WriteHeader(code)
 		return
-	}
-	if !pw.fault.changesBody() || !allowsBody(code) {
+	case code == http.StatusSwitchingProtocols, noBody && !pw.fault.changesHead():
+		pw.pass(passNoBody, code)
+		return
+	case !pw.fault.changesBody(), !allowsBody(code):
 		if !allowsBody(code) && allowsBody(pw.fault.newCode(code)) {
 			pw.Header().Del("Content-Length") // of a body that does not come
 		}
 		pw.send(code)
 		return
 	}
-	length, encoding := lengthOf(pw.Header()), encodingOf(pw.Header())
-	needsWhole := pw.fault.JSON != nil || encoding != ""
-	reason := pw.fault.unfit(code, strings.Join(pw.Header()["Content-Type"], ", "), encoding)
-	if reason == "" && needsWhole && length > pw.fault.maxSize() {
-		reason = passTooLarge
+	if reason := pw.fault.unfit(code, pw.Header()); reason != "" {
+		pw.pass(reason, code)
+		return
 	}
-	switch {
-	case reason != "":
-		pw.skip(reason)
-		pw.ResponseWriter.WriteHeader(code)
-	case pw.r.Method != http.MethodHead && needsWhole:
+	pw.takeBody(code, isHead)
+}
+
+// takeBody holds a reply whose body has to be known, and sends the head of another.
+func (pw *patchWriter) takeBody(code int, isHead bool) {
+	length, needsWhole := lengthOf(pw.Header()), pw.fault.needsWhole(encodingOf(pw.Header()))
+	if needsWhole && !isHead {
 		pw.held.code, pw.held.late = code, make(http.Header)
 		pw.Tail = &pw.held
-	default:
-		dropOldBody(pw.Header())
-		pw.body.muted = pw.r.Method == http.MethodHead
-		pw.Tail = &pw.body
-		if length >= 0 && !needsWhole {
-			pw.setLength(max(length, pw.fault.Pad))
-		}
-		pw.send(code)
+		return
 	}
+	dropOldBody(pw.Header())
+	pw.body.muted = isHead
+	pw.Tail = &pw.body
+	if length >= 0 && !needsWhole {
+		pw.setLength(max(length, pw.fault.Pad))
+	}
+	pw.send(code)
 }
 
 func allowsBody(code int) bool { return status.Code{Code: code}.BodyAllowed() }
@@ -91,11 +94,18 @@ func dropOldBody(header http.Header) {
 
 // send sends the head, changed as configured.
 func (pw *patchWriter) send(code int) {
+	pw.hit.Confirm()
 	pw.shield.raise()
 	uncache(pw.Header())
 	pw.fault.fields.apply(pw.Header(), text.Replacer(pw.r))
 	pw.fault.line.Arm(pw.r)
 	pw.ResponseWriter.WriteHeader(pw.fault.newCode(code))
+}
+
+// pass sends the head as it is.
+func (pw *patchWriter) pass(reason string, code int) {
+	pw.skip(reason)
+	pw.ResponseWriter.WriteHeader(code)
 }
 
 // skip tells that the reply passes unchanged, and why.

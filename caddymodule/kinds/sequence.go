@@ -98,6 +98,9 @@ func (f *Sequence) Reply(next faults.Reply) (faults.Reply, error) {
 	return most, nil
 }
 
+// Conditional reports that the faults of the step confirm the hit.
+func (*Sequence) Conditional() bool { return true }
+
 // Inject runs the step of this hit.
 func (f *Sequence) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	return f.step(hit.N).Inject(hit, w, r, next)

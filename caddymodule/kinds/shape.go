@@ -18,19 +18,22 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
-// noLength is the reason of a reply that passed because it does not say how
-// long it is.
-const noLength = "no_length"
-
 // A shaper decides in which form the body of one reply goes out.
 type shaper interface {
-	// begin is told of the head of a reply that may have a body, and may change
-	// its fields. The length is -1 when the reply does not say it, as that of
-	// an upgraded connection. It returns false to leave the reply alone.
-	begin(header http.Header, length int64) bool
+	// begin is told of the head of a reply, and of its length: 0 without a body, -1
+	// when the head does not say it, as that of an upgraded connection. It confirms
+	// the hit and may change the header, or it says why the reply passes and
+	// returns false.
+	begin(hit *faults.Hit, header http.Header, length int64) bool
 
 	// write sends a part of the body. It must keep nothing of p.
 	write(o *outlet, p []byte) (int, error)
+}
+
+// A lateShaper may find out at the end that it had nothing to do: a reply of
+// unknown length was shorter than that.
+type lateShaper interface {
+	cameTooLate() bool
 }
 
 // A readShaper also shapes what comes from the client on an upgraded
@@ -124,18 +127,37 @@ func newShapeWriter(hit *faults.Hit, w http.ResponseWriter, r *http.Request, s s
 func serveShaped(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, s shaper) error {
 	sw := newShapeWriter(hit, w, r, s)
 	defer sw.cancel()
-	return next.ServeHTTP(sw, r)
+	return sw.serve(next, r)
 }
 
-// TakeHead shows the head to the shaper, if there may be a body, and sends it.
+// serve calls next, and counts a reply that has come to its end before the shaper
+// could do anything to it.
+func (sw *shapeWriter) serve(next caddyhttp.Handler, r *http.Request) error {
+	err := next.ServeHTTP(sw, r)
+	if err != nil || r.Context().Err() != nil || sw.body.out.ended() {
+		return err
+	}
+	switch late, ok := sw.body.shaper.(lateShaper); {
+	case sw.Tail == nil: // the server makes it an empty one
+		sw.body.out.hit.Pass(passNoBody)
+	case ok && sw.shapes() && late.cameTooLate():
+		sw.body.out.hit.Pass(passShort)
+	}
+	return nil
+}
+
+// TakeHead shows the head to the shaper and sends it.
 func (sw *shapeWriter) TakeHead(code int) {
 	sw.upgraded = code == http.StatusSwitchingProtocols
 	header, length := sw.ResponseWriter.Header(), int64(-1)
-	if !sw.upgraded {
+	switch {
+	case sw.upgraded:
+	case sw.r.Method == http.MethodHead || !allowsBody(code):
+		length = 0
+	default:
 		length = lengthOf(header)
 	}
-	if sw.r.Method != http.MethodHead && code != http.StatusNoContent && code != http.StatusNotModified &&
-		!sw.body.out.ended() && sw.body.shaper.begin(header, length) {
+	if !sw.body.out.ended() && sw.body.shaper.begin(sw.body.out.hit, header, length) {
 		sw.Tail = &sw.body
 	}
 	sw.ResponseWriter.WriteHeader(code)

@@ -89,9 +89,12 @@ func (f *Throttle) Reply(next faults.Reply) (faults.Reply, error) {
 	return next, next.Need(max(1, f.After))
 }
 
+// Conditional reports that only a body is slow that is long enough.
+func (*Throttle) Conditional() bool { return true }
+
 // Inject calls next with a slow request body, a slow writer, or both.
 func (f *Throttle) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	t := &throttler{}
+	t := &throttler{after: f.After}
 	if f.Direction != directionRequest {
 		t.down = f.newPace()
 	}
@@ -100,22 +103,49 @@ func (f *Throttle) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Reques
 	}
 	sw := newShapeWriter(hit, w, r, t)
 	defer sw.cancel()
+	t.upgraded = &sw.upgraded
 	if t.up != nil && r.Body != nil && r.Body != http.NoBody {
+		hit.Confirm()
+		t.slowsRequest = true
 		body := &slowBody{ReadCloser: r.Body, pace: f.newPace(), out: &sw.body.out}
 		r = r.WithContext(r.Context()) // a copy
 		r.Body = body
 	}
-	return next.ServeHTTP(sw, r)
+	return sw.serve(next, r)
 }
 
 func (f *Throttle) newPace() *pace { return &pace{rate: f.BytesPerSecond, free: f.After} }
 
 // A throttler is the shaper of one slow reply; a direction without a pace is
 // not slow.
-type throttler struct{ up, down *pace }
+type throttler struct {
+	up, down     *pace
+	after        int64 // bytes that pass at full speed
+	slowsRequest bool  // which has a body
+	upgraded     *bool // the reply is a connection now
+}
 
-// begin takes every reply that has a body.
-func (t *throttler) begin(http.Header, int64) bool { return true }
+// begin takes a reply that is longer than what passes at full speed.
+func (t *throttler) begin(hit *faults.Hit, _ http.Header, length int64) bool {
+	switch {
+	case *t.upgraded:
+	case t.down == nil && t.slowsRequest:
+		return false
+	case t.down == nil || length == 0:
+		hit.Pass(passNoBody)
+		return false
+	case length > 0 && length <= t.after:
+		hit.Pass(passShort)
+		return false
+	}
+	hit.Confirm()
+	return true
+}
+
+// cameTooLate reports whether the body has passed at full speed.
+func (t *throttler) cameTooLate() bool {
+	return t.down != nil && !*t.upgraded && !t.down.begun()
+}
 
 // write sends p in pieces, each when its time has come.
 func (t *throttler) write(o *outlet, p []byte) (written int, err error) {

@@ -38,7 +38,8 @@ func init() {
 // events until then delivered. A WebSocket over HTTP/1.1 is cut at a byte of
 // its frames, without a close frame; `clean` and `close` are the same there.
 //
-// A reply that is not longer passes whole, and so do replies without a body.
+// A reply that is not longer passes whole, and so do replies without a body. Neither
+// is a hit, if the head tells it: the reasons are short, no_body and no_length.
 type Truncate struct {
 	// How many bytes of the body are sent. 0 sends only the head.
 	Bytes *int64 `json:"bytes,omitempty"`
@@ -115,6 +116,9 @@ func (f *Truncate) Reply(next faults.Reply) (faults.Reply, error) {
 	return faults.Reply{Size: *f.Bytes, From: f, Cut: f.After == 0}, nil
 }
 
+// Conditional reports that only a reply that is longer is cut.
+func (*Truncate) Conditional() bool { return true }
+
 // Inject calls next and ends its reply early.
 func (f *Truncate) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	return f.cut(hit, w, r, next, nil)
@@ -143,7 +147,7 @@ func (f *Truncate) cut(hit *faults.Hit, w http.ResponseWriter, r *http.Request, 
 		}
 		err = c.finish(w, r)
 	}()
-	return next.ServeHTTP(sw, upstream.WithContext(sw.body.out.ctx))
+	return sw.serve(next, upstream.WithContext(sw.body.out.ctx))
 }
 
 // limit is how many bytes of a body of the given length may pass, -1 for all of

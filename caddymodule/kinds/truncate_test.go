@@ -43,7 +43,7 @@ func sized(body string, piece int, header ...string) caddyhttp.HandlerFunc {
 // shapedReply is what a client got of a shaped reply.
 type shapedReply struct {
 	*httptest.ResponseRecorder
-	passed  string // why the fault did nothing
+	heard
 	aborted bool
 	err     error
 }
@@ -55,10 +55,12 @@ type injecter interface {
 
 // runShaped runs a fault that shapes replies, or a chain, over HTTP/2.
 func runShaped(f injecter, r *http.Request, next caddyhttp.HandlerFunc) (got shapedReply) {
-	hit := &faults.Hit{N: 1, U: 0.5, Start: time.Now(), Passed: func(reason string) { got.passed = reason }}
+	got.ResponseRecorder = httptest.NewRecorder()
+	told := &heard{header: got.Header()}
+	hit := &faults.Hit{N: 1, U: 0.5, Start: time.Now(), Listener: told}
 	hit.Ended = hitOf(r).Ended
 	r.ProtoMajor, r.ProtoMinor = 2, 0
-	got.ResponseRecorder = httptest.NewRecorder()
+	defer func() { got.heard = *told }()
 	defer func() {
 		if p := recover(); p != nil {
 			got.aborted = errors.Is(p.(error), http.ErrAbortHandler)
@@ -76,27 +78,27 @@ func TestTruncate(t *testing.T) {
 		want    int // bytes
 		aborted bool
 		length  string
-		passed  string
+		told    string
 	}{
-		{"truncate 10B", sized(body, 7), 10, true, "100", ""},
-		{"truncate 10B", sized(body, 10), 10, true, "100", ""},
-		{"truncate 10B", sized(body, 1000), 10, true, "100", ""},
-		{"truncate 10B", sender(body, 7), 10, true, "", ""},
-		{"truncate 0B", sized(body, 7), 0, true, "100", ""},
-		{"truncate 99B reset", sized(body, 7), 99, true, "100", ""},
-		{"truncate 100B", sized(body, 7), 100, false, "100", ""},
-		{"truncate 100B", sender(body, 7), 100, false, "", ""},
-		{"truncate 1KiB", sized(body, 7), 100, false, "100", ""},
-		{"truncate 50%", sized(body, 7), 50, true, "100", ""},
-		{"truncate 0%", sized(body, 7), 0, true, "100", ""},
-		{"truncate 99.9%", sized(body, 7), 99, true, "100", ""},
+		{"truncate 10B", sized(body, 7), 10, true, "100", "hit"},
+		{"truncate 10B", sized(body, 10), 10, true, "100", "hit"},
+		{"truncate 10B", sized(body, 1000), 10, true, "100", "hit"},
+		{"truncate 10B", sender(body, 7), 10, true, "", "hit"},
+		{"truncate 0B", sized(body, 7), 0, true, "100", "hit"},
+		{"truncate 99B reset", sized(body, 7), 99, true, "100", "hit"},
+		{"truncate 100B", sized(body, 7), 100, false, "100", "short"},
+		{"truncate 100B", sender(body, 7), 100, false, "", "hit short"},
+		{"truncate 1KiB", sized(body, 7), 100, false, "100", "short"},
+		{"truncate 50%", sized(body, 7), 50, true, "100", "hit"},
+		{"truncate 0%", sized(body, 7), 0, true, "100", "hit"},
+		{"truncate 99.9%", sized(body, 7), 99, true, "100", "hit"},
 		{"truncate 50%", sender(body, 7), 100, false, "", "no_length"},
-		{"truncate 50%", sized("", 7), 0, false, "0", ""},
-		{"truncate 10B clean", sized(body, 7), 10, false, "10", ""},
-		{"truncate 10B clean", sender(body, 7), 10, false, "", ""},
-		{"truncate 50% clean", sized(body, 1000), 50, false, "50", ""},
+		{"truncate 50%", sized("", 7), 0, false, "0", "no_body"},
+		{"truncate 10B clean", sized(body, 7), 10, false, "10", "hit"},
+		{"truncate 10B clean", sender(body, 7), 10, false, "", "hit"},
+		{"truncate 50% clean", sized(body, 1000), 50, false, "50", "hit"},
 		{"truncate 50% clean", sender(body, 7), 100, false, "", "no_length"},
-		{"truncate 50% {\nafter 1s\n}", sender(body, 7), 100, false, "", "no_length"},
+		{"truncate 50% {\nafter 1s\n}", sender(body, 7), 100, false, "", "no_length hit short"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.line, func(t *testing.T) {
@@ -111,8 +113,11 @@ func TestTruncate(t *testing.T) {
 			if tt.aborted && !got.Flushed {
 				t.Error("what was sent before the cut was not flushed")
 			}
-			if got.passed != tt.passed {
-				t.Errorf("passed: got %q, want %q", got.passed, tt.passed)
+			if got.told != tt.told {
+				t.Errorf("told: got %q, want %q", got.told, tt.told)
+			}
+			if disclosed := got.Result().Header.Get("X-Hit") != ""; disclosed != strings.Contains(tt.told, "hit") {
+				t.Errorf("told %q, and disclosed: %v", got.told, disclosed)
 			}
 		})
 	}
@@ -124,6 +129,7 @@ func TestTruncateValidators(t *testing.T) {
 	for line, fields := range map[string]int{"truncate 4B clean": 3, "truncate 4B": 8, "truncate 9B clean": 8} {
 		got := runShaped(parse(t, new(Truncate), line), request(http.MethodGet), next)
 		got.Header().Del("Content-Type") // sniffed by the recorder
+		got.Header().Del("X-Hit")
 		if len(got.Header()) != fields {
 			t.Errorf("%s: got header %v, want %d fields", line, got.Header(), fields)
 		}
@@ -140,8 +146,8 @@ func TestTruncatePartial(t *testing.T) {
 				_, err := io.WriteString(w, "0123456789")
 				return err
 			})
-			if got.Body.Len() != want || (got.passed == passPartial) != (want == 10) {
-				t.Errorf("%s, %s: got %d bytes, passed %q, want %d", line, name, got.Body.Len(), got.passed, want)
+			if got.Body.Len() != want || (got.told == passPartial) != (want == 10) {
+				t.Errorf("%s, %s: got %d bytes, passed %q, want %d", line, name, got.Body.Len(), got.told, want)
 			}
 		}
 	}
@@ -167,8 +173,8 @@ func TestTruncateBodyless(t *testing.T) {
 			w.WriteHeader(tt.code)
 			return nil
 		})
-		if h := got.Header(); got.Code != tt.code || h.Get("Content-Length") != "100" || h.Get("Etag") == "" || got.aborted || got.passed != "" {
-			t.Errorf("%s %d: got %d %v, aborted %v, passed %q", tt.method, tt.code, got.Code, h, got.aborted, got.passed)
+		if h := got.Header(); got.Code != tt.code || h.Get("Content-Length") != "100" || h.Get("Etag") == "" || got.aborted || got.told != passNoBody {
+			t.Errorf("%s %d: got %d %v, aborted %v, passed %q", tt.method, tt.code, got.Code, h, got.aborted, got.told)
 		}
 	}
 }

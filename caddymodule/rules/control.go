@@ -5,7 +5,8 @@ type Stats struct {
 	// Off says that the rule has been switched off while running.
 	Off bool `json:"off,omitempty"`
 
-	// Hits is how many requests were hit, since load or since the last reset.
+	// Hits is how many requests were hit, since load or since the last reset. A
+	// request on which no fault had an effect is none of them.
 	Hits uint64 `json:"hits"`
 
 	// Active is how many requests the rule has hit that are not over.
@@ -23,12 +24,15 @@ func (rl *Rule) Stats() Stats {
 	c := rl.counters
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := Stats{Off: c.off.Load(), Hits: c.hits, Active: c.active.Load()}
+	s := Stats{Off: c.off.Load(), Hits: c.hits.Load(), Active: c.active.Load()}
 	if c.byKey != nil {
 		s.Keys = c.byKey.Len()
 	}
 	return s
 }
+
+// CountHit counts a request on which a fault is about to have an effect.
+func (rl *Rule) CountHit() { rl.counters.hits.Add(1) }
 
 // SwitchOff makes the rule match nothing, or match again. It holds until a
 // reload changes the rule.
@@ -42,5 +46,6 @@ func (c *counters) reset() {
 	fresh := newKeys(c.keys) // to delete a million keys takes long, and hits wait for the lock
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hits, c.all, c.byKey = 0, tally{}, fresh
+	c.hits.Store(0)
+	c.all, c.byKey = tally{}, fresh
 }

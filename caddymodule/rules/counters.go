@@ -19,13 +19,13 @@ type counters struct {
 	since time.Time     // the load that made them, which durations count from
 	gone  chan struct{} // closed when no configuration has the rule any more
 
-	off    atomic.Bool  // switched off while running
-	active atomic.Int64 // requests held
+	off    atomic.Bool   // switched off while running
+	active atomic.Int64  // requests held
+	hits   atomic.Uint64 // requests on which a fault had an effect, of all keys
 
 	keys int // how many it keeps; 0: all requests are counted together
 
 	mu    sync.Mutex
-	hits  uint64 // of all keys
 	all   tally
 	byKey *simplelru.LRU[string, *tally] // instead of all; nil without keys
 }
@@ -57,9 +57,9 @@ func (rl *Rule) admit(key string, now time.Time) *gate {
 	return rl.shut(counting, visit{now: now, tally: t})
 }
 
-// take makes a request a hit and returns its number, from 1. If a gate is shut,
-// take changes nothing and returns the gate. One lock covers the gates and the
-// count, so no hit has to be given back and the numbers have no gap.
+// take gives a request its turn and returns the number of that, from 1. If a gate
+// is shut, take changes nothing and returns the gate. One lock covers the gates and
+// the count, so the numbers have no gap.
 func (rl *Rule) take(key string, now time.Time) (n uint64, shut *gate) {
 	c := rl.counters
 	c.mu.Lock()
@@ -69,27 +69,16 @@ func (rl *Rule) take(key string, now time.Time) (n uint64, shut *gate) {
 		return 0, shut
 	}
 	c.active.Add(1)
-	c.hits++
-	t.hits++
-	return t.hits, nil
+	t.turns++
+	return t.turns, nil
 }
 
-// takeBack makes a request that was taken none. Its hold is left to release.
+// takeBack gives the turn of a request to another one. Its hold is left to release.
 func (c *counters) takeBack(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t := c.tally(key); t.hits > 0 { // a reset may have come between
-		c.hits--
-		t.hits--
-	}
-}
-
-// spare makes a request that was taken none, whose number stays used.
-func (c *counters) spare() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.hits > 0 { // a reset may have come between
-		c.hits--
+	if t := c.tally(key); t.turns > 0 { // a reset may have come between
+		t.turns--
 	}
 }
 
@@ -142,8 +131,8 @@ func (c *counters) peek(key string) tally {
 
 // tally is the count of requests, of all or of those with one key.
 type tally struct {
-	came uint64 // to the gates that count
-	hits uint64
+	came  uint64 // to the gates that count
+	turns uint64 // that led, or may yet lead, to a hit
 	recent
 }
 

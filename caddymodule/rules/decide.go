@@ -17,7 +17,7 @@ type Decision struct {
 	// fires.
 	U float64
 
-	// N is the number of this hit of the rule, from 1; with per, among the
+	// N is the number of this turn of the rule, from 1; with per, among the
 	// requests of the same key.
 	N uint64
 
@@ -41,8 +41,8 @@ func (d *Decision) Release() {
 	}
 }
 
-// TakeBack makes the hit none, and ends its hold, for whoever cannot let it
-// happen.
+// TakeBack gives the turn of the request to another one, and ends its hold: no
+// fault had an effect, or may have one.
 func (d *Decision) TakeBack() {
 	d.Rule.counters.takeBack(d.key)
 	d.Release()
@@ -61,7 +61,6 @@ func (d *Decision) Spares() bool {
 		d.TakeBack()
 		return true
 	}
-	d.Rule.counters.spare()
 	d.Release()
 	return true
 }

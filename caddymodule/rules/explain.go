@@ -162,7 +162,7 @@ func (rl *Rule) foresee(key string, now time.Time) (shut *gate, why string, hit 
 			return g, g.why(rl, v), 0
 		}
 	}
-	return nil, "", t.hits + 1
+	return nil, "", t.turns + 1
 }
 
 // refusal is what in the matchers says no to r, empty when they say yes. The

@@ -135,8 +135,8 @@ func TestGuestsOnce(t *testing.T) {
 	if got := winner(t, second, guests, r, 200); got != "" {
 		t.Errorf("second point: got %q, want none", got)
 	}
-	if got := guest.Stats().Hits; got != 1 {
-		t.Errorf("%d hits, want 1", got)
+	if got := guest.counters.all.turns; got != 1 {
+		t.Errorf("%d turns, want 1", got)
 	}
 	one := NewGuests([]*Rule{guest}, func(*Rule) bool { return false })
 	r = request("/")

@@ -61,8 +61,9 @@ type Rule struct {
 	// Hit only what is above a quota.
 	Over *Over `json:"over,omitempty"`
 
-	// Hit at most so many requests; dry runs count, and so do the turns of a
-	// sequence that let a request pass. Default: no bound.
+	// Hit at most n requests. A request on which no fault has an effect gives its
+	// turn back. Dry runs count, and so do the turns of a sequence that let a
+	// request pass. Default: no bound.
 	Times *int `json:"times,omitempty"`
 
 	// A text with placeholders, such as `{http.request.header.X-Order-Id}`:
@@ -111,8 +112,8 @@ type Rule struct {
 	// Default: they pass.
 	HealthChecks bool `json:"health_checks,omitempty"`
 
-	// Decide, count and log what would have happened, but change nothing. All
-	// other settings work as if it did.
+	// Decide, count as passed and log what would have happened, but change
+	// nothing. All other settings work as if it did. No request is a hit.
 	DryRun bool `json:"dry_run,omitempty"`
 
 	// What goes wrong, in this order. Required. A fault that ends the request

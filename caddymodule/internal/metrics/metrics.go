@@ -4,6 +4,7 @@ package metrics
 
 import (
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -24,13 +25,13 @@ var (
 	// PassedTotal counts requests that a rule let pass.
 	PassedTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "caddy_fault_passed_total",
-		Help: "Counter of requests that matched a rule and were not hit by it, by the reason why.",
+		Help: "Counter of faults that were not injected into a request that matched their rule, by reason.",
 	}, []string{"point", "rule", "reason"})
 
-	// ActiveRequests is how many requests are hit at the moment.
+	// ActiveRequests is how many requests the rules hold.
 	ActiveRequests = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "caddy_fault_active",
-		Help: "Requests that are hit just now, by injection point.",
+		Help: "Requests that a rule currently holds, by injection point.",
 	}, []string{"point"})
 
 	// DelaySeconds is the delays injected.
@@ -69,6 +70,9 @@ type Rule struct {
 
 	// Passed counts the requests that it let pass, by [rules.Reason].
 	Passed []prometheus.Counter
+
+	point  string
+	passed *reasons
 }
 
 // NewRule returns the counters of a rule at a point.
@@ -76,23 +80,25 @@ func NewRule(point, rule, kind string) Rule {
 	m := Rule{
 		Name:     rule,
 		Injected: InjectedTotal.WithLabelValues(point, rule, kind),
+		point:    point,
+		passed:   reasonsOf(point, rule),
 	}
 	for _, reason := range rules.Reasons() {
-		m.Passed = append(m.Passed, PassedTotal.WithLabelValues(point, rule, reason.String()))
+		m.Passed = append(m.Passed, m.passed.counter(point, rule, reason.String()))
 	}
 	return m
 }
 
-// PassedCounts returns the counts that are not 0.
-func (m *Rule) PassedCounts() map[string]uint64 {
-	counts := make(map[string]uint64)
-	for reason, counter := range m.Passed {
-		if n := counterValue(counter); n > 0 {
-			counts[rules.Reason(reason).String()] = n
-		}
-	}
-	return counts
+// Pass counts a request on which a fault had no effect, by the fault's own reason.
+func (m *Rule) Pass(reason string) { m.passed.counter(m.point, m.Name, reason).Inc() }
+
+// Delayed observes a delay.
+func (m *Rule) Delayed(wait time.Duration) {
+	DelaySeconds.WithLabelValues(m.point, m.Name).Observe(wait.Seconds())
 }
+
+// PassedCounts returns the counts that are not 0.
+func (m *Rule) PassedCounts() map[string]uint64 { return m.passed.counts() }
 
 func counterValue(c prometheus.Counter) uint64 {
 	var m dto.Metric

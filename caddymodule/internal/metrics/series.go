@@ -102,6 +102,7 @@ func (s *Series) drop(name string, taken func(point string) bool) {
 		if taken(point) {
 			continue
 		}
+		allReasons.Delete(seriesKey{point, name})
 		labels := prometheus.Labels{"point": point, "rule": name}
 		InjectedTotal.DeletePartialMatch(labels)
 		PassedTotal.DeletePartialMatch(labels)
