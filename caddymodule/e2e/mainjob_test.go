@@ -16,8 +16,8 @@ func TestMainJob(t *testing.T) {
 		if got.ProtoMajor != int(c.proto) {
 			t.Errorf("protocol: got %s, want %s", got.Proto, c.proto)
 		}
-		if rule := got.Header.Get("X-Fault-Injected"); rule != "rule1" {
-			t.Errorf("X-Fault-Injected: got %q, want rule1", rule)
+		if rule := got.Header.Get("X-Fault-Injected"); rule != "fault1/rule1" {
+			t.Errorf("X-Fault-Injected: got %q, want fault1/rule1", rule)
 		}
 		up.wantHits(t, before)
 		wantReply(t, c.get(t, "/"), 200, "GET /")

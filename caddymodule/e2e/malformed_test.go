@@ -44,7 +44,7 @@ func TestMalformed(t *testing.T) {
 // wantMalformed checks the head, and that the body is broken off.
 func wantMalformed(t *testing.T, c *client, got *reply, status int) {
 	t.Helper()
-	if got.StatusCode != status || got.Header.Get("X-Fault-Injected") != "rule1" || got.body != "" {
+	if got.StatusCode != status || got.Header.Get("X-Fault-Injected") != "fault1/rule1" || got.body != "" {
 		t.Errorf("got %d %q, header %v, want %d by rule1, without a body", got.StatusCode, got.body, got.Header, status)
 	}
 	if c.wrapper && c.proto == h1 && status == 551 && got.Status != "551 User Not Local" {
@@ -73,7 +73,7 @@ func TestMalformedBytes(t *testing.T) {
 					conn := s.dial(t)
 					go func() { _, _ = io.WriteString(conn.Conn, tt.request) }()
 					head, err := conn.readHead()
-					if err != nil || !strings.HasPrefix(head, tt.line) || !strings.Contains(head, tt.field) || !strings.Contains(head, "X-Fault-Injected: rule1\r\n") {
+					if err != nil || !strings.HasPrefix(head, tt.line) || !strings.Contains(head, tt.field) || !strings.Contains(head, "X-Fault-Injected: fault1/rule1\r\n") {
 						t.Errorf("got head %q, error %v, want %q with %q", head, err, tt.line, tt.field)
 					}
 					if rest, err := io.ReadAll(conn.in); err != nil || string(rest) != tt.rest {

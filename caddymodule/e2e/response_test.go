@@ -71,7 +71,7 @@ func wantReplacedHeader(t *testing.T, got *reply) {
 	if len(got.Trailer) > 0 {
 		t.Errorf("trailer: got %v, want none", got.Trailer)
 	}
-	for field, want := range map[string]string{"Set-Cookie": "session=1", "X-Upstream": "zoo", "X-Fault-Injected": "rule1"} {
+	for field, want := range map[string]string{"Set-Cookie": "session=1", "X-Upstream": "zoo", "X-Fault-Injected": "fault1/rule1"} {
 		if values := got.Header.Values(field); !slices.Equal(values, []string{want}) {
 			t.Errorf("%s: got %q, want %q", field, values, want)
 		}

@@ -217,7 +217,7 @@ func TestDisclosure(t *testing.T) {
 						for _, field := range []string{"X-Fault-Injected", "X-Chaos"} {
 							var want []string
 							if field == tt.field {
-								want = []string{"rule1"}
+								want = []string{"fault1/rule1"}
 							}
 							if values := got.Header.Values(field); !slices.Equal(values, want) {
 								t.Errorf("%s: got %q, want %q", field, values, want)

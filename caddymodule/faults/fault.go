@@ -11,7 +11,8 @@
 //
 // A kind that has a meaning for one attempt of a proxy is a [RoundTripper] as well.
 // One that needs a reply, or lets none through, is a [Replier]. One that a stranger
-// may ask for is [Untrusted].
+// may ask for is [Untrusted]. One that may turn out to have no effect is
+// [Conditional].
 package faults
 
 import (
