@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -66,6 +67,11 @@ func (c Chain) Append(f Fault) (Chain, error) {
 
 // Ends reports whether the chain never calls next.
 func (c Chain) Ends() bool { return len(c) > 0 && Ends(c[len(c)-1]) }
+
+// Conditional reports whether no fault of the chain is certain to have an effect.
+func (c Chain) Conditional() bool {
+	return !slices.ContainsFunc(c, func(f Fault) bool { return !conditional(f) })
+}
 
 // Idle reports whether no fault of the chain does anything to this hit, as
 // [Idle] has it.

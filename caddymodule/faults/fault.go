@@ -72,9 +72,14 @@ type Conditional interface {
 
 // confirm confirms the hit by a fault that has an effect in any case.
 func (h *Hit) confirm(by Fault) {
-	if c, ok := by.(Conditional); !ok || !c.Conditional() {
+	if !conditional(by) {
 		h.Confirm()
 	}
+}
+
+func conditional(f Fault) bool {
+	c, ok := f.(Conditional)
+	return ok && c.Conditional()
 }
 
 // Idle is implemented by a kind that may leave a request alone, as is known

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
@@ -134,8 +135,10 @@ func (f *Choose) Reply(next faults.Reply) (faults.Reply, error) {
 	return most, nil
 }
 
-// Conditional reports that the faults of the branch confirm the hit.
-func (*Choose) Conditional() bool { return true }
+// Conditional reports whether a branch that can be taken is.
+func (f *Choose) Conditional() bool {
+	return slices.ContainsFunc(f.Branches, func(b *Branch) bool { return b.weight() > 0 && b.chain.Conditional() })
+}
 
 // Inject runs the branch that the draw of the rule falls on.
 func (f *Choose) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {

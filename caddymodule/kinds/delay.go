@@ -136,8 +136,9 @@ func (f *Delay) bounded() bool {
 	return f.AtMost > 0 || f.Duration > 0 || f.Max > 0 || len(f.Percentiles) > 0
 }
 
-// Conditional reports that a wait may turn out to be none.
-func (*Delay) Conditional() bool { return true }
+// Conditional reports whether a wait may turn out to be none: a drawn one, or that
+// of a reply that is late by itself.
+func (f *Delay) Conditional() bool { return f.Hold || f.Duration == 0 }
 
 // Inject waits and calls next; with hold it calls next and waits.
 func (f *Delay) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -98,8 +99,10 @@ func (f *Sequence) Reply(next faults.Reply) (faults.Reply, error) {
 	return most, nil
 }
 
-// Conditional reports that the faults of the step confirm the hit.
-func (*Sequence) Conditional() bool { return true }
+// Conditional reports whether a step is, or the end of the steps.
+func (f *Sequence) Conditional() bool {
+	return !f.Loop || slices.ContainsFunc(f.steps, faults.Chain.Conditional)
+}
 
 // Inject runs the step of this hit.
 func (f *Sequence) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
