@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"github.com/caddyfault/caddyfault/caddymodule/control"
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 )
 
 func init() {
@@ -78,9 +79,9 @@ var routes = []route{
 	{"POST", "/rules/{point}/{rule}/off", (*service).switchRuleOff, nil},
 	{"POST", "/rules/{point}/{rule}/on", (*service).switchRuleOn, nil},
 	{"POST", "/reset", (*service).reset, []string{"point", "rule"}},
-	{"GET", "/journal", (*service).getJournal, []string{"point", "rule", "since", "limit", "rate"}},
+	{"GET", "/journal", (*service).getJournal, []string{"point", "rule", "refused", "since", "limit", "rate"}},
 	{"DELETE", "/journal", (*service).emptyJournal, nil},
-	{"GET", "/verify", (*service).verify, []string{"point", "rule", "exactly", "at_least", "at_most", "since", "wait"}},
+	{"GET", "/verify", (*service).verify, []string{"point", "rule", "refused", "exactly", "at_least", "at_most", "since", "wait"}},
 	{"POST", "/explain", (*service).explain, nil},
 	{"GET", "/kinds", (*service).listKinds, nil},
 	{"POST", "/line", (*service).readLine, nil},
@@ -156,6 +157,9 @@ type Error struct {
 	Status  int    `json:"-"`
 	Message string `json:"error"`
 	Count   *int   `json:"count,omitempty"` // of verify
+
+	// Refusals are the last of the refusals that verify has counted.
+	Refusals []experiments.Entry `json:"refusals,omitempty"`
 }
 
 func (e *Error) Error() string { return e.Message }

@@ -18,16 +18,16 @@ import (
 const keepAlive = 15 * time.Second
 
 // follow sends each entry as an event: `hit` when it begins, `done` when the
-// request has ended. A client that comes back says by Last-Event-ID what it has.
+// request has ended, and `refused` for a refused trigger. A client that comes back says by Last-Event-ID what it has.
 // With the parameter `rate` it gets at most that many hits a second, with the end
 // of each, and each second an event `skipped` with the number of the other hits.
-func (a *service) follow(w http.ResponseWriter, r *http.Request, q experiments.Query, limit *feedLimit) error {
+func (a *service) follow(w http.ResponseWriter, r *http.Request, journal *experiments.Journal, q experiments.Query, limit *feedLimit) error {
 	if seen := r.Header.Values("Last-Event-ID"); len(seen) == 1 { // two may contradict each other: then all are sent
 		if last, err := strconv.ParseUint(seen[0], 10, 64); err == nil {
 			q.AfterSeq = last
 		}
 	}
-	feed, known, err := a.ctl.Journal.Follow(q)
+	feed, known, err := journal.Follow(q)
 	if err != nil {
 		return Refuse(http.StatusServiceUnavailable, "%d feeds are open, which is the most there may be: close one, such as a console that nobody looks at, or ask for the journal again and again without 'Accept: text/event-stream': GET /fault/journal?since=10s", experiments.MaxFeeds)
 	}
@@ -194,7 +194,9 @@ func (l *feedLimit) take(e *experiments.Event) bool {
 		return false
 	}
 	l.sent++
-	l.open[e.Seq()] = struct{}{}
+	if !e.Alone() {
+		l.open[e.Seq()] = struct{}{}
+	}
 	return true
 }
 
@@ -209,7 +211,10 @@ func (l *feedLimit) next() (skipped int) {
 func eventText(e *experiments.Entry) []byte {
 	data, _ := json.Marshal(e) // it can be written as JSON
 	name := "hit"
-	if e.Done {
+	switch {
+	case e.Refused != "":
+		name = "refused"
+	case e.Done:
 		name = "done"
 	}
 	return fmt.Appendf(nil, "id: %d\nevent: %s\ndata: %s\n\n", e.Seq, name, data)

@@ -20,12 +20,20 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
-// getJournal lists the last injected faults, or follows them live for a client
-// that accepts an event stream.
+// getJournal lists the last injected faults, or the last refused triggers, or
+// follows them live for a client that accepts an event stream.
 func (a *service) getJournal(w http.ResponseWriter, r *http.Request) error {
 	q, err := journalQuery(r.URL.Query())
 	if err != nil {
 		return err
+	}
+	journal := a.ctl.Journal
+	refused, err := refusedParam(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	if refused {
+		journal = a.ctl.Refusals
 	}
 	limit, err := newFeedLimit(r.URL.Query().Get("rate"))
 	if err != nil {
@@ -37,10 +45,10 @@ func (a *service) getJournal(w http.ResponseWriter, r *http.Request) error {
 			w.Header().Set("Content-Type", "text/event-stream")
 			return nil
 		}
-		return a.follow(w, r, q, limit)
+		return a.follow(w, r, journal, q, limit)
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = writeEntries(w, a.ctl.Journal.Entries(q)) // the client may have left
+	_ = writeEntries(w, journal.Entries(q)) // the client may have left
 	return nil
 }
 
@@ -123,6 +131,7 @@ func since(params url.Values) (time.Time, error) {
 // emptyJournal forgets the entries, and sets no counter back.
 func (a *service) emptyJournal(w http.ResponseWriter, _ *http.Request) error {
 	a.ctl.Journal.Empty()
+	a.ctl.Refusals.Empty()
 	a.ctl.Counts.Send()
 	w.WriteHeader(http.StatusNoContent)
 	return nil

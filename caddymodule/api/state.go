@@ -53,6 +53,9 @@ type triggerView struct {
 
 	// Hits is how often it was obeyed, since load or since the last reset.
 	Hits uint64 `json:"hits"`
+
+	// Refused is how often it was refused, counted as Hits.
+	Refused uint64 `json:"refused"`
 }
 
 // ruleView is one rule of it.
@@ -103,7 +106,7 @@ func newPointView(app *control.App, p *rules.Point) pointView {
 		view.Line = grammar.Format(caddyconfig.JSON(map[string]any{"match": p.Match}, nil))
 	}
 	for _, t := range app.Triggers(p) {
-		shown := triggerView{*t, t.Hits()}
+		shown := triggerView{*t, t.Hits(), t.Refused()}
 		if shown.Key != "" {
 			shown.Key = "***"
 		}

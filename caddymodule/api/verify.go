@@ -35,6 +35,7 @@ func (a *service) verify(w http.ResponseWriter, r *http.Request) error {
 type verification struct {
 	*service
 	point, rule     string
+	refused         bool // refusals are counted, not hits
 	atLeast, atMost int
 	since           time.Time
 	sinceThen       *experiments.Counter // of the journal
@@ -46,8 +47,14 @@ const maxVerifyWait = 10 * time.Minute
 
 func (a *service) newVerification(params url.Values) (v verification, err error) {
 	v = verification{service: a, point: params.Get("point"), rule: params.Get("rule"), atLeast: -1, atMost: -1}
-	if v.rule == "" {
-		return v, Refuse(http.StatusBadRequest, "rule: say which")
+	if v.refused, err = refusedParam(params); err != nil {
+		return v, err
+	}
+	switch {
+	case v.refused && v.rule != "":
+		return v, Refuse(http.StatusBadRequest, "rule: leave it out with refused=true, which counts the refusals of triggers")
+	case !v.refused && v.rule == "":
+		return v, Refuse(http.StatusBadRequest, "rule: say which, or refused=true")
 	}
 	given := 0
 	for name, targets := range map[string][]*int{"exactly": {&v.atLeast, &v.atMost}, "at_least": {&v.atLeast}, "at_most": {&v.atMost}} {
@@ -153,6 +160,9 @@ func (v *verification) check(count int, all bool) error {
 		return nil
 	}
 	no := Refuse(http.StatusExpectationFailed, "rule '%s' has hit %d times, want %s", v.rule, count, v.wanted())
+	if v.refused {
+		no = v.tellRefusals(count)
+	}
 	no.Count = &count
 	return no
 }
@@ -161,6 +171,9 @@ func (v *verification) check(count int, all bool) error {
 // nor has been for an hour, or that it is not counted by its points. With an
 // instant the journal is counted, which need not have all of the hits.
 func (v *verification) count() (count int, all bool, err error) {
+	if v.refused {
+		return v.countRefusals()
+	}
 	known := false
 	for _, rule := range v.ctl.FindRules(v.point, v.rule) {
 		count, known = count+int(rule.Stats().Hits), true

@@ -20,8 +20,8 @@ import (
 
 func watchCommand() *cobra.Command {
 	cmd := jsonFlag(&cobra.Command{
-		Use:   "watch [--rule <name>] [--point <name>] [--json]",
-		Short: "Follows the journal of injected faults",
+		Use:   "watch [--rule <name>] [--point <name>] [--refused] [--json]",
+		Short: "Follows the journal of injected faults, or of refused triggers",
 		Long: `
 Prints one line for each injected fault, as it happens, after the last ten there
 have been. It outlasts reloads and short restarts of Caddy; when Caddy stays away
@@ -31,6 +31,7 @@ it ends with the exit code 1.`,
 	})
 	cmd.Flags().String("rule", "", "Only the hits of this rule or experiment")
 	cmd.Flags().String("point", "", "Only the hits at this injection point")
+	cmd.Flags().Bool("refused", false, "Follow refused triggers, and why they are refused")
 	return cmd
 }
 
@@ -63,7 +64,7 @@ const beforeWatch = 10
 
 func (f *follower) open() (io.ReadCloser, error) {
 	header := http.Header{"Accept": {"text/event-stream"}}
-	path := "/journal" + f.query("rule", "point")
+	path := "/journal" + f.query("rule", "point", "refused")
 	if f.last == "" {
 		path += map[bool]string{true: "&", false: "?"}[strings.Contains(path, "?")] + "limit=" + strconv.Itoa(beforeWatch)
 	} else {
@@ -109,24 +110,35 @@ func (f *follower) print(feed io.ReadCloser) error {
 
 // entryText is an entry in one line.
 func entryText(e *experiments.Entry) string {
-	text := fmt.Sprintf("%s %s/%s %s: %s %s%s", e.Time.Local().Format("15:04:05.000"), e.Point, e.Rule, e.Kind, e.Method, e.Host, e.Path)
+	what := e.Kind
+	if e.Refused != "" {
+		what = "refused"
+	}
+	text := fmt.Sprintf("%s %s/%s %s: %s %s%s", e.Time.Local().Format("15:04:05.000"), e.Point, e.Rule, what, e.Method, e.Host, e.Path)
 	if e.Client != "" {
 		text += " from " + e.Client
 	}
 	if e.UpstreamStatus != 0 {
 		text += fmt.Sprintf(", upstream %d", e.UpstreamStatus)
 	}
+	if e.Refused != "" {
+		text += ": " + e.Refused
+	}
 	return printable(text)
 }
 
 func verifyCommand() *cobra.Command {
 	cmd := jsonFlag(&cobra.Command{
-		Use:   "verify --rule <name> [--point <name>] --exactly|--at-least|--at-most <n> [--since <time>] [--wait <duration>] [--json]",
-		Short: "Asserts how often a rule or an experiment has hit",
+		Use:   "verify --rule <name>|--refused [--point <name>] --exactly|--at-least|--at-most <n> [--since <time>] [--wait <duration>] [--json]",
+		Short: "Asserts how often a rule or an experiment has hit, or a trigger was refused",
 		Long: `
 Asserts how often a rule or an experiment has hit, since it was loaded or since
 the last reset. The exit code is 0 if that holds, 2 if it does not, and 1 for
 any other error, such as a rule that is not known.
+
+With --refused it asserts how often a trigger was refused, for whatever reason:
+'--refused --exactly 0' tells whether each request got what it asked for. If that
+does not hold, the last ten refusals are printed.
 
 With --since the entries of the journal are counted from then on; it is an
 instant (RFC 3339) or how long ago. A journal that does not reach back that far
@@ -134,7 +146,8 @@ is an error, unless what it has decides; it begins with the process, and does no
 know what an earlier one has done. With --wait an assertion that does not
 hold yet has this much time, which goes on over reloads.`,
 		Example: `  caddy fault verify --rule slow --at-least 3 --wait 10s
-  caddy fault verify --rule trigger --point checkout --exactly 1`,
+  caddy fault verify --rule trigger --point checkout --exactly 1
+  caddy fault verify --refused --exactly 0`,
 		Args: cobra.NoArgs,
 		RunE: inSession(cmdVerify),
 	})
@@ -145,7 +158,9 @@ hold yet has this much time, which goes on over reloads.`,
 	cmd.Flags().Uint("at-most", 0, "The highest number of hits")
 	cmd.Flags().String("since", "", "Count from this time on")
 	cmd.Flags().String("wait", "", "How long to wait until it holds")
-	_ = cmd.MarkFlagRequired("rule") // fails for a flag that is not there
+	cmd.Flags().Bool("refused", false, "Count the triggers that were refused")
+	cmd.MarkFlagsOneRequired("rule", "refused")
+	cmd.MarkFlagsMutuallyExclusive("rule", "refused")
 	cmd.MarkFlagsOneRequired("exactly", "at-least", "at-most")
 	cmd.MarkFlagsMutuallyExclusive("exactly", "at-least")
 	cmd.MarkFlagsMutuallyExclusive("exactly", "at-most")
@@ -179,8 +194,19 @@ func cmdVerify(s *session) error {
 		}
 		return s.exit(2)
 	default:
-		return s.fail(2, no)
+		return s.fail(2, errors.New(refusalText(no)))
 	}
+}
+
+// refusalText is a refusal of verify, with a line for each trigger that was
+// refused.
+func refusalText(no *api.Error) string {
+	var text strings.Builder
+	text.WriteString(no.Message)
+	for i := range no.Refusals {
+		text.WriteString("\n  " + entryText(&no.Refusals[i]))
+	}
+	return text.String()
 }
 
 // passTime makes --wait and --since mean the same instants as so long before.
@@ -196,9 +222,13 @@ func (s *session) passTime(took time.Duration) {
 
 // verify asks once for what the flags say.
 func (s *session) verify() error {
-	path := "/verify" + s.query("rule", "point", "exactly", "at-least", "at-most", "since", "wait")
+	path := "/verify" + s.query("rule", "refused", "point", "exactly", "at-least", "at-most", "since", "wait")
 	return show(s, http.MethodGet, path, nil, func(out io.Writer, v *api.VerifyView) error {
-		_, err := fmt.Fprintf(out, "hits of rule '%s': %d\n", flagText(s.Command, "rule"), v.Count)
+		what := fmt.Sprintf("hits of rule '%s'", flagText(s.Command, "rule"))
+		if flagText(s.Command, "refused") == "true" {
+			what = "refused triggers"
+		}
+		_, err := fmt.Fprintf(out, "%s: %d\n", what, v.Count)
 		return err
 	})
 }

@@ -39,8 +39,9 @@ func printState(out io.Writer, v *api.StateView) error {
 	t := newTable(out, "POINT", "RULE", "FAULTS", "SWITCH", "HITS", "PASSED")
 	for _, p := range v.Points {
 		for _, asks := range p.Triggers {
-			t.row(p.Point, trigger.RuleName, "as "+asks.Place()+" asks", "", asks.Hits, "")
+			t.row(p.Point, trigger.RuleName, "as "+asks.Place()+" asks", "", asks.Hits, refusedText(asks.Refused))
 		}
+		delete(p.Passed, "trigger_refused") // as each trigger tells
 		if len(p.Passed) > 0 {
 			t.row(p.Point, "", "the point and its triggers", "", "", passedText(p.Passed))
 		}
@@ -117,6 +118,14 @@ func passedText(counts map[string]uint64) string {
 	return strings.Join(texts, ", ")
 }
 
+// refusedText is the count of refusals, empty if there are none.
+func refusedText(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("refused %d", n)
+}
+
 // kindsOf is the kinds of fault in the JSON of a rule, joined by `+`.
 func kindsOf(rule json.RawMessage) string {
 	var r struct {
@@ -191,8 +200,8 @@ func resetCommand() *cobra.Command {
 		Short: "Sets counters back to the start",
 		Long: `
 Sets the counters of rules and experiments back to the start: hits, skip, times,
-every, over and the steps of a sequence; of triggers, the hits; and, without
---rule, the place in a point's seed.`,
+every, over and the steps of a sequence; of triggers, the hits and refusals; and,
+without --rule, the place in a point's seed.`,
 		Args: cobra.NoArgs,
 		RunE: inSession(func(s *session) error {
 			return tell(s, "/reset"+s.query("point", "rule"), func(v *api.ResetView) string {

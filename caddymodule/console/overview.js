@@ -23,7 +23,11 @@ export function show(state, change) {
   keyed(byId("points"), state.points.map((p) => ({
     ...p,
     rules: p.rules.map((r) => ({ ...r, point: p.point, halted: state.halted, rates: rate(`rule ${p.point} ${r.name}`, r.hits, sum(r.passed)) })),
-    triggers: (p.triggers ?? []).map((t) => ({ ...t, rates: rate(`trigger ${p.point} ${t.source} ${t.name}`, t.hits, 0) })),
+    triggers: (p.triggers ?? []).map((t) => ({
+      ...t,
+      rates: rate(`trigger ${p.point} ${t.source} ${t.name}`, t.hits, 0),
+      refusals: ratesOf(`refused ${p.point} ${t.source} ${t.name}`, t.refused, 0),
+    })),
   })), numbered((p) => p.point), (p) => pointBlock(p, change));
   byId("no-points").hidden = state.points.length > 0;
   const all = [...counted];
@@ -113,7 +117,8 @@ function pointBlock(point, change) {
     text(about, p.line || "every request");
     keyed(list, p.rules, (r) => r.name, (r) => ruleRow(r, change));
     empty.hidden = p.rules.length > 0;
-    const sources = p.triggers.map((t) => `${[t.source, t.name].filter(Boolean).join(" ")} (${t.rates.hits} injected)`);
+    const refused = (t) => t.refusals.hits > 0 ? `, ${t.refusals.hits} refused` : "";
+    const sources = p.triggers.map((t) => `${[t.source, t.name].filter(Boolean).join(" ")} (${t.rates.hits} injected${refused(t)})`);
     text(triggers, "Requests may ask for their own fault: trigger " + sources.join(", "));
     triggers.hidden = sources.length === 0;
   };

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -37,16 +38,18 @@ type App struct {
 	// have happened, but change nothing.
 	DryRun bool `json:"dry_run,omitempty"`
 
-	// The header field that tells a client which rule has hit it; `off` sends
-	// none. It cannot be one that frames the message, such as `Trailer`.
-	// Default: `X-Fault-Injected`.
+	// The header field that tells a client which rule has hit it. It cannot be
+	// one that frames the message, such as `Trailer`. `off` sends none, nor
+	// `X-Fault-Refused`, which tells why a trigger is refused. Default:
+	// `X-Fault-Injected`.
 	Disclose string `json:"disclose,omitempty"`
 
 	// How many requests may be hit at a time, of all points together; more
 	// pass. Default: no bound.
 	MaxActive int64 `json:"max_active,omitempty" zero:"default"`
 
-	// How many injected faults the journal remembers; 0 is none. Default: 1000.
+	// How many injected faults the journal remembers, and up to 1000 how many
+	// refused triggers; 0 is none. Default: 1000.
 	Journal *int `json:"journal,omitempty"`
 
 	// Matchers of modules that are not Caddy's own and that experiments may use:
@@ -69,6 +72,9 @@ type App struct {
 
 	triggers sync.Map // []*trigger.Trigger by *rules.Point
 }
+
+// RefusedField is the header field that tells a client why its trigger is refused.
+const RefusedField = "X-Fault-Refused"
 
 const (
 	defaultDisclose = "X-Fault-Injected"
@@ -124,6 +130,8 @@ func (a *App) Validate() error {
 		}
 	}
 	switch {
+	case strings.EqualFold(a.Disclose, RefusedField):
+		return fmt.Errorf("disclose: '%s' tells of refused triggers; want another field, or off", RefusedField)
 	case a.MaxActive < 0:
 		return fmt.Errorf("bad max_active '%d': negative", a.MaxActive)
 	case a.Journal != nil && (*a.Journal < 0 || *a.Journal > maxJournal):

@@ -22,12 +22,13 @@ type Control struct {
 	exit      context.Context // done when the process begins to exit
 	beginExit context.CancelFunc
 
-	Switch  *experiments.Switch
-	Store   *experiments.Store
-	Journal *experiments.Journal
-	Series  *metrics.Series
-	Counts  experiments.Broadcast // to those who wait for a count to change
-	Active  atomic.Int64          // requests currently hit
+	Switch   *experiments.Switch
+	Store    *experiments.Store
+	Journal  *experiments.Journal
+	Refusals *experiments.Journal // of triggers: a flood of them pushes out no hit
+	Series   *metrics.Series
+	Counts   experiments.Broadcast // to those who wait for a count to change
+	Active   atomic.Int64          // requests currently hit
 
 	restored sync.Once                  // the switch, from the storage
 	saving   switchSaver                // the switch, to the storage
@@ -41,16 +42,18 @@ type Control struct {
 // CountsEvery is how long those who wait for a count to change sleep at least.
 const CountsEvery = 25 * time.Millisecond
 
-// defaultJournal is how many entries the journal has.
+// defaultJournal is how many entries the journal has, and the most that the
+// journal of refusals has.
 const defaultJournal = 1000
 
 // New returns a control of its own. It has no end: call BeginExit.
 func New() *Control {
 	c := &Control{
-		Journal: experiments.NewJournal(defaultJournal),
-		groups:  make(map[string]*experiments.Group),
-		Series:  metrics.NewSeries(),
-		Counts:  experiments.Broadcast{Every: CountsEvery},
+		Journal:  experiments.NewJournal(defaultJournal),
+		Refusals: experiments.NewJournal(defaultJournal),
+		groups:   make(map[string]*experiments.Group),
+		Series:   metrics.NewSeries(),
+		Counts:   experiments.Broadcast{Every: CountsEvery},
 	}
 	c.kept.Store(new(keptSwitch))
 	c.exit, c.beginExit = context.WithCancel(context.Background())
@@ -122,6 +125,7 @@ func (c *Control) settle() {
 		c.settleSwitch(false)
 	default:
 		c.Journal.Resize(app.journalSize())
+		c.Refusals.Resize(min(app.journalSize(), defaultJournal))
 		c.Counts.Send()
 		c.settleSwitch(app.Halted)
 		app.Share.start()

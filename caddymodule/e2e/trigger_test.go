@@ -25,10 +25,13 @@ func TestTrigger(t *testing.T) {
 		want551(t, ask("X-Fault", "key "+key+"; 551"))
 		want551(t, ask("X-Fault", "key "+key+"; phase response; 551"))
 		want551(t, ask("Baggage", "user=anna,fault.edge=551"))
-		for _, value := range []string{"551", "key " + key + "; nonsense", "key " + key + "; pass"} {
+		for value, refused := range map[string]string{"551": "key", "key " + key + "; delay 1": "bad duration '1': want one such as 250ms or 2s", "key " + key + "; pass": ""} {
 			got := ask("X-Fault", value)
 			if seen := got.Header.Get("X-Seen-Fault"); got.StatusCode != 200 || seen != "" {
 				t.Errorf("X-Fault %q: got %d, the upstream saw %q", value, got.StatusCode, seen)
+			}
+			if told := got.Header.Get("X-Fault-Refused"); told != refused {
+				t.Errorf("X-Fault %q: told %q, want %q", value, told, refused)
 			}
 		}
 		for _, value := range []string{"fault.other=551", "fault=nonsense"} {

@@ -39,6 +39,9 @@ func (e *Event) Seq() uint64 { return e.rec.entry.Seq }
 // Done reports whether the request has ended.
 func (e *Event) Done() bool { return e.done }
 
+// Alone reports whether no event of an end follows this one.
+func (e *Event) Alone() bool { return e.done || e.rec.entry.Done }
+
 // Text returns the event as encode writes it, which is called once for all
 // feeds. The caller must not change it.
 func (e *Event) Text(encode func(*Entry) []byte) []byte {

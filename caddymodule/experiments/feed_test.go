@@ -223,3 +223,28 @@ func TestBroadcast(t *testing.T) {
 		}
 	})
 }
+
+// A refused trigger is over at once: its entry is done, and has one event.
+func TestFeedOfRefusals(t *testing.T) {
+	j := NewJournal(10)
+	j.Add(&Entry{Refused: "why"})
+	feed, known := follow(t, j, Query{})
+	defer feed.Close()
+	if known != "1" {
+		t.Errorf("got known entries %q, want the one", known)
+	}
+	j.Add(&Entry{Refused: "why"})
+	hit := j.Add(&Entry{})
+	j.Finish(hit, time.Second, 1)
+	for i, want := range []struct{ done, alone bool }{{false, true}, {false, false}, {true, true}} {
+		e, err := feed.Next()
+		if err != nil || e.Done() != want.done || e.Alone() != want.alone {
+			t.Errorf("event %d: done %v, alone %v, want %v; %v", i, e.Done(), e.Alone(), want, err)
+		}
+	}
+	for e := range j.Entries(Query{}) {
+		if !e.Done || (e.Refused != "") != (e.Duration == 0) {
+			t.Errorf("got %+v", e)
+		}
+	}
+}

@@ -13,16 +13,19 @@ import (
 	"unicode/utf8"
 )
 
-// Entry is one injected fault.
+// Entry is one injected fault, or one trigger that was refused.
 type Entry struct {
 	// Seq numbers the entries of the process, from 1.
 	Seq uint64 `json:"seq"`
 
 	Time  time.Time `json:"time"`
-	ID    ID        `json:"id"`
+	ID    ID        `json:"id,omitzero"` // only of a fault
 	Point string    `json:"point"`
 	Rule  string    `json:"rule"`
-	Kind  string    `json:"kind"`
+	Kind  string    `json:"kind,omitempty"` // only of a fault
+
+	// Refused is why a trigger injects nothing.
+	Refused string `json:"refused,omitempty"`
 
 	// Method, Host and Path are the request's, without its query. What is longer
 	// than 1 KiB is cut there and ends in "…".
@@ -37,7 +40,8 @@ type Entry struct {
 	// response fired.
 	UpstreamStatus int `json:"upstream_status,omitempty"`
 
-	// Done says that the request is over; the fields below are known then.
+	// Done says that the request is over; the fields below are known then. Of a
+	// refused trigger nothing more is told.
 	Done bool `json:"done"`
 
 	// Duration is how long the request took from the hit on, in seconds.
@@ -205,6 +209,7 @@ func (j *Journal) Add(e *Entry) *Record {
 	rec := j.blank()
 	rec.entry = *e
 	rec.entry.Seq = j.seq
+	rec.entry.Done = e.Refused != ""
 	if e.Time.After(j.latest) {
 		j.latest = e.Time
 	}
@@ -218,7 +223,7 @@ func (j *Journal) Add(e *Entry) *Record {
 }
 
 // slab is how many records are allocated at once: they fill 8 KiB.
-const slab = 36
+const slab = 34
 
 // blank returns a new record.
 func (j *Journal) blank() *Record {

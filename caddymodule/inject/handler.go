@@ -20,7 +20,8 @@ func init() {
 // some of the requests that come by fail in the ways its rules say.
 //
 // For a request that is hit it sets the header field `X-Fault-Injected` (or as
-// the `fault` app says), the access log fields `fault_rule`, `fault_kind` and
+// the `fault` app says), and for one whose trigger is refused `X-Fault-Refused`.
+// A hit also has the access log fields `fault_rule`, `fault_kind` and
 // `fault_id`, and these placeholders:
 //
 // Placeholder | Description
@@ -65,10 +66,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 // response may fire does it look at the reply.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if !h.fields.Enter(r) {
-		return h.serve(w, r, next, h.decide(r, false))
+		return h.serve(w, r, next, h.decide(w, r, false))
 	}
 	defer h.fields.Leave()
-	d := h.decide(r, true)
+	d := h.decide(w, r, true)
 	h.fields.TakeOutAll(r)
 	return h.serve(w, r, next, d)
 }
@@ -89,8 +90,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 
 // decide finds what hits the request: what it asks for itself, or else an
 // experiment, or else a rule. The rules do not see the fields of the point's own
-// triggers. Without any field of a trigger, only cookies and baggage can ask.
-func (h *Handler) decide(r *http.Request, fields bool) rules.Decision {
+// triggers. Without any field of a trigger, only cookies and baggage can ask. The
+// header of the reply tells of a trigger that is refused.
+func (h *Handler) decide(w http.ResponseWriter, r *http.Request, fields bool) rules.Decision {
 	if h.halted() {
 		return rules.Decision{}
 	}
@@ -101,7 +103,7 @@ func (h *Handler) decide(r *http.Request, fields bool) rules.Decision {
 		if !h.Matches(r) {
 			return rules.Decision{}
 		}
-		if d, done := h.obey(t, r); done {
+		if d, done := h.obey(t, w, r); done {
 			return d
 		}
 	}

@@ -273,7 +273,8 @@ func TestNoTriggerAllocatesNothing(t *testing.T) {
 // and beside another one that takes fields out.
 func BenchmarkTriggerAtPoint(b *testing.B) {
 	h := load(b, testkit.Triggered(`{"source": "header"}`), "")
-	r := testkit.Request(http.MethodGet, "/", &testkit.Discard{Fields: make(http.Header)})
+	w := &testkit.Discard{Fields: make(http.Header)}
+	r := testkit.Request(http.MethodGet, "/", w)
 	for _, name := range []string{"alone", "beside"} {
 		if name == "beside" {
 			loadBeside(b, h, `{"point": "second", "triggers": [{"source": "header"}]}`)
@@ -281,7 +282,7 @@ func BenchmarkTriggerAtPoint(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				h.decide(r, h.fields.Enter(r))
+				h.decide(w, r, h.fields.Enter(r))
 			}
 		})
 	}

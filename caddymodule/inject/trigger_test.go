@@ -395,6 +395,9 @@ func FuzzTrigger(f *testing.F) {
 				h := load(t, testkit.Triggered(fmt.Sprintf(`{"source": %q, "max_delay": %d}`, source, maxDelay)), "")
 				got := testkit.Ask(h, "X-Fault", line, "Cookie", "fault="+line, "Baggage", "fault="+line,
 					"X-Envoy-Fault-Abort-Grpc-Request", line, "X-Envoy-Fault-Delay-Request", line, "X-Envoy-Fault-Throughput-Response", line, "X-Envoy-Fault-Delay-Request-Percentage", line)
+				for _, reason := range got.Header["X-Fault-Refused"] {
+					checkReason(t, reason)
+				}
 				if got.Took > maxDelay {
 					t.Errorf("%s %q: held for %v", source, line, got.Took)
 				}

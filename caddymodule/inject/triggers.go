@@ -8,9 +8,11 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddyfault/caddyfault/caddymodule/control"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 	"github.com/caddyfault/caddyfault/caddymodule/trigger"
@@ -42,14 +44,11 @@ func (h *Handler) provisionTriggers(ctx caddy.Context) error {
 // obey decides on what the request asks for by t. It reports whether that is
 // the whole decision: a trigger that is refused or whose draw misses leaves the
 // request to the rules.
-func (h *Handler) obey(t *trigger.Trigger, r *http.Request) (d rules.Decision, done bool) {
-	asked, err := t.Ask(r, h.fields)
+func (h *Handler) obey(t *trigger.Trigger, w http.ResponseWriter, r *http.Request) (d rules.Decision, done bool) {
+	asked, refusal := t.Ask(r, h.fields)
 	switch {
-	case err != nil:
-		metrics.Pass(h.Point.Name, trigger.RuleName, "trigger_refused")
-		if c := h.logger.Check(zapcore.DebugLevel, "refused a trigger"); c != nil {
-			c.Write(append(requestFields(r), zap.String("point", h.Point.Name), zap.String("trigger", t.Source), zap.Error(err))...)
-		}
+	case refusal != nil:
+		h.refuse(t, refusal, w.Header(), r)
 		return d, false
 	case asked == nil:
 		return d, false
@@ -58,6 +57,23 @@ func (h *Handler) obey(t *trigger.Trigger, r *http.Request) (d rules.Decision, d
 	}
 	d = h.DecideTriggered(r, asked.Rule)
 	return d, d.Rule != nil || d.Later != nil
+}
+
+// refuse tells everybody that r has asked in vain: the client, too, in the header
+// of the reply.
+func (h *Handler) refuse(t *trigger.Trigger, refusal *trigger.Refusal, reply http.Header, r *http.Request) {
+	if h.disclose != "" {
+		reply.Add(control.RefusedField, refusal.Disclosed())
+	}
+	metrics.Pass(h.Point.Name, trigger.RuleName, "trigger_refused")
+	entry := newEntry(r, time.Now(), trace.SpanContextFromContext(r.Context()))
+	entry.Point, entry.Rule, entry.Refused = h.Point.Name, trigger.RuleName, refusal.Reason()
+	h.ctl.Refusals.Add(entry)
+	t.CountRefusal()
+	h.ctl.Counts.Send()
+	if c := h.logger.Check(zapcore.DebugLevel, "refused a trigger"); c != nil {
+		c.Write(append(requestFields(r), zap.String("point", h.Point.Name), zap.String("trigger", t.Source), zap.Stringer("error", refusal))...)
+	}
 }
 
 // tagTriggered returns the label of a rule that a trigger of the point makes.

@@ -42,6 +42,25 @@ func TestReloadKeepsCounters(t *testing.T) {
 	}
 }
 
+// What triggers have done is kept as well, and set back as a whole.
+func TestReloadKeepsTriggered(t *testing.T) {
+	const config = `{"rules": [{"percent": 0, ` + closing + `}]}`
+	p := mustLoad(t, config)
+	triggered := p.Triggered("header X-Fault", 1)
+	triggered.CountRefusal()
+	triggered.Rule("trigger", nil, "", 100).CountHit()
+	fresh := mustLoad(t, config)
+	again := fresh.Triggered("header X-Fault", 1)
+	unload(t, p)
+	again.CountRefusal()
+	if again.Hits() != 1 || again.Refused() != 2 || fresh.Triggered("cookie fault", 1).Refused() != 0 {
+		t.Errorf("got %d hits and %d refusals, want 1 and 2", again.Hits(), again.Refused())
+	}
+	if again.Reset(); again.Hits() != 0 || again.Refused() != 0 {
+		t.Errorf("set back: got %d hits and %d refusals", again.Hits(), again.Refused())
+	}
+}
+
 // An unnamed rule and its default name are one.
 func TestReloadKnowsDefaultNames(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{"times": 1, `+closing+`}]}`)

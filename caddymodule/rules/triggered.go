@@ -3,6 +3,7 @@ package rules
 import (
 	"math/rand/v2"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
@@ -10,22 +11,38 @@ import (
 
 // Triggered has what the triggered rules of a point share: their counters and
 // their limit.
-type Triggered struct{ like Rule }
+type Triggered struct {
+	like    Rule
+	refused *atomic.Uint64
+}
 
 // Triggered returns what the triggered rules of that name share. They hit at most
 // maxActive requests at a time.
 func (p *Point) Triggered(name string, maxActive int) *Triggered {
-	t := &Triggered{Rule{MaxActive: &maxActive}}
+	t := &Triggered{like: Rule{MaxActive: &maxActive}}
 	t.like.gates = gatesOf(&t.like)
-	t.like.counters = keep(p, keptKey{point: p.Name, rule: "?" + name}, newCounters(time.Now(), 0)) // no rule has such a name
+	key := keptKey{point: p.Name, rule: "?" + name} // no rule has such a name
+	t.like.counters = keep(p, key, newCounters(time.Now(), 0))
+	key.settings = "refused"
+	t.refused = keep(p, key, new(atomic.Uint64))
 	return t
 }
 
 // Hits returns how many requests the rules have hit.
 func (t *Triggered) Hits() uint64 { return t.like.Stats().Hits }
 
-// Reset sets Hits back to zero. Requests that are still held stay counted as active.
-func (t *Triggered) Reset() { t.like.Reset() }
+// Refused returns how many requests have asked for what they may not have.
+func (t *Triggered) Refused() uint64 { return t.refused.Load() }
+
+// CountRefusal notes one more of them.
+func (t *Triggered) CountRefusal() { t.refused.Add(1) }
+
+// Reset sets Hits and Refused back to zero. Requests that are still held stay
+// counted as active.
+func (t *Triggered) Reset() {
+	t.like.Reset()
+	t.refused.Store(0)
+}
 
 // Rule returns a rule that counts with the others.
 func (t *Triggered) Rule(name string, chain faults.Chain, phase string, percent float64) *Rule {

@@ -43,10 +43,10 @@ func (t *Trigger) explain(r *http.Request, point *rules.Point) (v rules.Verdict,
 }
 
 func (t *Trigger) judge(r *http.Request, point *rules.Point, found trigger, drawn bool) (v rules.Verdict) {
-	asked, err := t.understand(found)
+	asked, refusal := t.understand(found)
 	switch {
-	case err != nil:
-		return rules.Verdict{Gate: "trigger", Why: "refused: " + err.Error()}
+	case refusal != nil:
+		return rules.Verdict{Gate: "trigger", Why: "refused: " + refusal.String()}
 	case asked.Pass:
 		return rules.Verdict{Gate: "trigger", Why: "it asks to be left alone: no rule and no experiment is asked", Settles: true}
 	}

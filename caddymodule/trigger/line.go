@@ -116,7 +116,7 @@ func (p *lineParser) readStatement(rule *grammar.RuleParser, s grammar.Statement
 	case word == "key":
 		return errors.New("'key' is not allowed here: write it as the first statement, and only where the trigger has a key")
 	case word != "percent" && word != "phase" && !slices.Contains(p.allow, word):
-		return hideKeys(text, fmt.Errorf("'%s' is not allowed", word))
+		return hideKeys(text, fmt.Errorf("'%s' is not allowed here: want percent, phase, or one of %s", word, strings.Join(p.allow, ", ")))
 	}
 	return hideKeys(text, s.Parse(rule))
 }

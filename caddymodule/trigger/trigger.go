@@ -27,9 +27,12 @@ import (
 // Nothing in the line is expanded. `pass` means "leave me alone": no rule and
 // no experiment hits the request at this point.
 //
-// A line that is malformed, not allowed, over a bound or there twice injects
-// nothing: the request passes as if it had none; a debug line and the counter
-// `caddy_fault_passed_total`, reason `trigger_refused`, say so.
+// A line that is malformed, not allowed, over a bound or there twice is refused:
+// it injects nothing, and the request passes as if it had none. The reply tells
+// why in the field `X-Fault-Refused`, unless the `fault` app discloses nothing.
+// Without the key that field has the one word `key`. The counter
+// `caddy_fault_passed_total`, reason `trigger_refused`, and a debug line tell of
+// it, too.
 type Trigger struct {
 	// Where the line stands. `header`: a header field, which every point on the
 	// way that has the trigger gets to see, and the upstream does not. `cookie`:
@@ -206,7 +209,7 @@ func (t *Trigger) MayAsk(r *http.Request, fields bool) bool {
 }
 
 // Ask reads what r asks for by the trigger, and takes that out; nil is nothing.
-func (t *Trigger) Ask(r *http.Request, fields *Fields) (*asked, error) {
+func (t *Trigger) Ask(r *http.Request, fields *Fields) (*asked, *Refusal) {
 	found, ok := t.source.read(r, drawHits)
 	fields.takeOut(r, t.hidden)
 	if !ok {
@@ -216,18 +219,28 @@ func (t *Trigger) Ask(r *http.Request, fields *Fields) (*asked, error) {
 }
 
 // understand reads what the trigger of a request asks for.
-func (t *Trigger) understand(found trigger) (*asked, error) {
+func (t *Trigger) understand(found trigger) (*asked, *Refusal) {
 	switch {
 	case found.err != nil:
-		return nil, found.err
+		return nil, &Refusal{err: found.err, told: t.key == nil}
 	case !t.open(found.key):
-		return nil, errors.New("the key is missing or wrong")
+		return nil, &Refusal{err: errors.New("the key is missing or wrong")}
 	}
-	return t.parser.parse(found.line)
+	asked, err := t.parser.parse(found.line)
+	if err != nil {
+		return nil, &Refusal{err: err, told: true}
+	}
+	return asked, nil
 }
 
 // Hits is how often the trigger has been obeyed.
 func (t *Trigger) Hits() uint64 { return t.parser.triggered.Hits() }
 
-// Reset sets that back to the start.
+// Refused is how often it has been refused.
+func (t *Trigger) Refused() uint64 { return t.parser.triggered.Refused() }
+
+// CountRefusal notes a refusal.
+func (t *Trigger) CountRefusal() { t.parser.triggered.CountRefusal() }
+
+// Reset sets both back to the start.
 func (t *Trigger) Reset() { t.parser.triggered.Reset() }

@@ -229,8 +229,10 @@ const tests = {
     await injected(103);
     state.experiments[0].hits = 2;
     await injected(102);
-    state.points[0].triggers = [{ source: "header", name: "X-Fault", hits: 7 }];
+    state.points[0].triggers = [{ source: "header", name: "X-Fault", hits: 7, refused: 0 }];
     await page.getByText("trigger header X-Fault (7 injected)").waitFor();
+    state.points[0].triggers[0].refused = 2;
+    await page.getByText("trigger header X-Fault (7 injected, 2 refused)").waitFor();
     await injected(109);
     await page.unroute("**/fault/");
     await page.reload();

@@ -1,0 +1,62 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+)
+
+// refusedParam reads the parameter of that name, which asks for refused triggers
+// instead of hits.
+func refusedParam(params url.Values) (bool, error) {
+	switch text := params.Get("refused"); text {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	default:
+		return false, Refuse(http.StatusBadRequest, "refused: '%s' is neither true nor false", text)
+	}
+}
+
+// refusals selects what the verification counts.
+func (v *verification) refusals() experiments.Query {
+	return experiments.Query{Point: v.point, Since: v.since}
+}
+
+// countRefusals is count for refused triggers. Where there is no trigger, nothing
+// can be refused, and an assertion would always hold.
+func (v *verification) countRefusals() (count int, all bool, err error) {
+	triggers := v.ctl.FindTriggers(v.point, "")
+	if len(triggers) == 0 {
+		return 0, false, Refuse(http.StatusNotFound, "no trigger%s: no request can be refused one", atPoint(v.point))
+	}
+	if v.since.IsZero() {
+		for _, t := range triggers {
+			count += int(t.Refused())
+		}
+		return count, true, nil
+	}
+	if v.sinceThen == nil {
+		v.sinceThen = v.ctl.Refusals.Counter(v.refusals())
+	}
+	count, all = v.sinceThen.Count()
+	return count, all, nil
+}
+
+// maxRefusals is how many refusals an answer shows.
+const maxRefusals = 10
+
+// tellRefusals makes the answer that the assertion does not hold for so many
+// refusals, with the last of them.
+func (v *verification) tellRefusals(count int) *Error {
+	no := Refuse(http.StatusExpectationFailed, "triggers%s have been refused %d times, want %s", atPoint(v.point), count, v.wanted())
+	if count > 0 {
+		q := v.refusals()
+		q.Limit = min(count, maxRefusals)
+		no.Refusals = slices.Collect(v.ctl.Refusals.Entries(q))
+	}
+	return no
+}
