@@ -118,40 +118,6 @@ func newPointView(app *control.App, p *rules.Point) pointView {
 	return view
 }
 
-// halt stops all faults. When it answers, this node injects none any more.
-func (a *service) halt(w http.ResponseWriter, _ *http.Request) error {
-	return a.answerTurn(w, a.ctl.Halt(control.WhyAPI, a.storageNow()))
-}
-
-// resume re-arms the rules and triggers.
-func (a *service) resume(w http.ResponseWriter, _ *http.Request) error {
-	if app := a.ctl.Current(); app != nil && app.Halted {
-		return Refuse(http.StatusConflict, "%v", control.ErrConfigured)
-	}
-	err := a.ctl.Resume(control.WhyAPI, a.storageNow())
-	if err != nil && a.ctl.Switch.Halted() {
-		return refuseChange(err)
-	}
-	return a.answerTurn(w, err)
-}
-
-// TurnView is the answer to a turn of the switch.
-type TurnView struct {
-	experiments.State
-
-	// Warning says that this node has turned, but that others, or the next
-	// process, do not know of it yet.
-	Warning string `json:"warning,omitempty"`
-}
-
-func (a *service) answerTurn(w http.ResponseWriter, err error) error {
-	view := TurnView{State: a.ctl.Switch.State()}
-	if err != nil {
-		view.Warning = "done here, but not stored: " + err.Error()
-	}
-	return Answer(w, http.StatusOK, view)
-}
-
 func (a *service) switchRuleOff(w http.ResponseWriter, r *http.Request) error {
 	return a.switchRule(w, r, true)
 }

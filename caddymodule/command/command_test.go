@@ -130,9 +130,13 @@ func TestCommandSwitch(t *testing.T) {
 		{"run --name x --point api --point= 503", "", "--point is empty"},
 		{"run --name x --point api --match= 503", "", "--match is empty"},
 		{"off api/", "", "the point or the rule is empty"},
-		{"halt", "faults are halted since ", ""},
+		{"halt", "Halted. Undo: caddy fault resume\n", ""},
+		{"halt", "Already halted since ", ""},
+		{"status", "faults are halted since ", ""},
 		{"run --name x --point api 503", "", "faults are halted"},
-		{"resume", "faults are on\n", ""},
+		{"resume", "Resumed. Armed again: 2 rules.\n", ""},
+		{"resume", "Already on since ", ""},
+		{"status", "faults are on; ", ""},
 		{"rm a b", "", "exiting with status 1"},
 		{"nope", "", `unknown command "nope"`},
 		{"explain / -H nope", "", "bad header 'nope'"},
@@ -295,6 +299,21 @@ late        delay   api     0     no end     why`+"\uFFFD"+`not
 	}
 	if got := caddyFault(t, "list", "--ended", "--address", address); !strings.Contains(got.stdout, "\nlate        delay   ") {
 		t.Errorf("list --ended: got %s", got.stdout)
+	}
+}
+
+// A halt says what it has ended, and that this is not undone.
+func TestCommandHaltTells(t *testing.T) {
+	h, address := adminEndpoint(t, twoRules)
+	h.Put("late", `{"points": ["*"], "faults": [{"fault": "close"}]}`)
+	h.Put("boom", `{"points": ["*"], "faults": [{"fault": "close"}]}`)
+	const want = "Halted. Ended 2 experiments: boom, late. Undo: caddy fault resume (experiments stay ended)\n"
+	if got := caddyFault(t, "halt", "--address", address); got.stdout != want || got.err != nil {
+		t.Errorf("got %+v, want %q", got, want)
+	}
+	got := caddyFault(t, "halt", "--address", address)
+	if !strings.HasPrefix(got.stdout, "Already halted since 2") || !strings.HasSuffix(got.stdout, " (api). Undo: caddy fault resume\n") {
+		t.Errorf("again: got %+v", got)
 	}
 }
 

@@ -151,7 +151,15 @@ func haltCommand() *cobra.Command {
 Stops all faults for the next request, lets go of what they hold, and ends all
 experiments. It outlasts a reload and a restart.`,
 		Args: cobra.NoArgs,
-		RunE: inSession(func(s *session) error { return tell(s, "/halt", s.turned) }),
+		RunE: inSession(func(s *session) error {
+			return tell(s, "/halt", func(v *api.TurnView) string {
+				text := s.turned(v) + " Undo: caddy fault resume"
+				if len(v.Ended) > 0 {
+					text += " (experiments stay ended)"
+				}
+				return text
+			})
+		}),
 	}
 }
 
@@ -164,12 +172,12 @@ func resumeCommand() *cobra.Command {
 	}
 }
 
-// turned says what has become of the switch.
+// turned says what a turn of the switch has done.
 func (s *session) turned(v *api.TurnView) string {
 	if v.Warning != "" {
 		s.warn("%s", v.Warning)
 	}
-	return switchText(v.State)
+	return printable(v.Answer)
 }
 
 func switchCommand(to, short string) *cobra.Command {

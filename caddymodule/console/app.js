@@ -79,9 +79,9 @@ async function turn(path, button, during) {
   busy(button, during);
   wanted = path === "halt";
   try {
-    const { warning } = await call("POST", path);
+    const { answer, warning } = await call("POST", path);
     banner("not-turned", "");
-    if (warning) toast(warning);
+    if (answer || warning) toast([answer, warning].filter(Boolean).join(" "));
   } catch (error) {
     banner("not-turned", `${wanted ? "NOT halted" : "NOT resumed"}: ${error.message}`);
     ready(button, label); // to be pressed again at once

@@ -58,6 +58,7 @@ func New() *Control {
 	c.kept.Store(new(keptSwitch))
 	c.exit, c.beginExit = context.WithCancel(context.Background())
 	c.Switch = experiments.NewSwitch(c.exit)
+	c.Switch.Active = c.Active.Load
 	c.Store = experiments.NewStore(c.Switch, c.loadExperiment, c.Places)
 	c.Switch.Watch(c.switched)
 	c.Store.Watch(c.experimentChanged)
@@ -164,13 +165,16 @@ func (c *Control) running() (app *App, others bool) {
 }
 
 // switched tells of a turn of the switch.
-func (c *Control) switched(state experiments.State) {
-	name, gauge := "resumed", 0.0
-	if state.Halted {
-		name, gauge = "halted", 1
+func (c *Control) switched(turn *experiments.Turn) {
+	why := zap.String("why", turn.Why)
+	if !turn.Halted {
+		metrics.HaltedGauge.Set(0)
+		c.announce("faults resumed", "fault_resumed", why)
+		return
 	}
-	metrics.HaltedGauge.Set(gauge)
-	c.announce("faults "+name, "fault_"+name, zap.String("why", state.Why))
+	metrics.HaltedGauge.Set(1)
+	c.announce("faults halted", "fault_halted", why,
+		zap.String("ended", experiments.Names(turn.Ended)), zap.Int64("released", turn.Released))
 }
 
 // experimentChanged tells of an experiment that begins, or of one that is over.

@@ -65,8 +65,12 @@ func (s *Share) provision(a *App) {
 	if a.ctl.Current() != nil {
 		return
 	}
+	before := a.ctl.Switch.Halted()
 	if err := s.member.Restore(a.ctx); err != nil {
 		a.logger.Error("cannot read the switch of the group; going on with what there is", zap.String("group", s.Group), zap.Error(err))
+	}
+	if now := a.ctl.Switch.State(); now.Halted && !before {
+		a.logger.Warn("faults are halted, as they are in the group", zap.String("group", s.Group), zap.String("why", now.Why))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddyfault/caddyfault/caddymodule/control"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
@@ -81,6 +82,71 @@ func TestSwitchOfGroupIsKept(t *testing.T) {
 		n.Ctl.BeginExit()
 		time.Sleep(time.Minute) // Caddy's storage is slow to notice that a lock has been released
 	})
+}
+
+// A halt tells in the log what it has done, whoever halts.
+func TestHaltIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := testnode.Start(t, testnode.Shop, `{"share": {"group": "g"}, "halt_when": {"errors": 1, "window": "1m"}}`)
+		storage := n.App.Context().Storage()
+		core, logs := observer.New(zap.InfoLevel)
+		n.App.SetLogger(zap.New(core))
+		sw := experiments.NewSwitch(t.Context())
+		other := experiments.NewGroup("g", sw, experiments.NewStore(sw, n.Ctl.LoadExperiment, n.Ctl.Places)).Member(storage, zap.NewNop())
+		for why, halt := range map[string]func(){
+			"api": func() { n.Want(200, "POST", "/halt", "", "") },
+			"another node": func() {
+				other.Sync(t.Context())
+				if err := other.Halt(control.NewState(true, "another node")); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"halt_when": func() {
+				n.App.HaltWhen.Count()
+				n.App.HaltWhen.Count()
+			},
+		} {
+			n.Put("slow", testnode.Slow500)
+			n.Ctl.Active.Add(2)
+			halt()
+			time.Sleep(2 * control.DefaultInterval)
+			n.Ctl.Active.Add(-2)
+			lines := logs.FilterMessage("faults halted").TakeAll()
+			if len(lines) != 1 {
+				t.Fatalf("%s: got %d lines, want one", why, len(lines))
+			}
+			if got, want := fmt.Sprint(lines[0].ContextMap()), fmt.Sprintf("map[ended:slow released:2 why:%s]", why); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+			n.Want(200, "POST", "/resume", "", `"halted": false`)
+			logs.TakeAll()
+		}
+		n.App.Share.Leave()
+		n.Ctl.BeginExit()
+		time.Sleep(time.Minute) // Caddy's storage is slow to notice that a lock has been released
+	})
+}
+
+// A node that starts in a group that is halted says so.
+func TestHaltOfGroupAtStart(t *testing.T) {
+	n := testnode.Start(t, testnode.Shop, `{"share": {"group": "g"}}`)
+	n.App.Share.Leave()
+	n.Want(200, "POST", "/halt", "", "")
+	for group, want := range map[string]string{"g": "map[group:g why:api]", "other": ""} {
+		core, logs := observer.New(zap.WarnLevel)
+		next := control.New()
+		app := control.NewApp(n.App.Context(), next, nil)
+		app.SetLogger(zap.New(core))
+		(&control.Share{Group: group}).Join(app)
+		got := ""
+		for _, line := range logs.FilterMessage("faults are halted, as they are in the group").All() {
+			got += fmt.Sprint(line.ContextMap())
+		}
+		if got != want {
+			t.Errorf("group %s: got %q, want %q", group, got, want)
+		}
+		next.BeginExit()
+	}
 }
 
 // A patch is one of the experiment as another node has just put it.

@@ -89,9 +89,9 @@ type Store struct {
 func NewStore(sw *Switch, load Loader, places func() []Place) *Store {
 	s := &Store{sw: sw, load: load, places: places, now: time.Now, live: make(map[string]*Live)}
 	s.revision = uint64(s.now().UnixMilli())
-	sw.Watch(func(state State) {
-		if state.Halted {
-			s.endAll()
+	sw.Watch(func(turn *Turn) {
+		if turn.Halted {
+			turn.Ended = s.endAll()
 		}
 	})
 	return s
@@ -243,16 +243,19 @@ func (s *Store) Delete(name string, when Condition) error {
 	return nil
 }
 
-// endAll ends all experiments, for the switch has been halted.
-func (s *Store) endAll() {
+// endAll ends all experiments, for the switch has been halted, and returns their
+// names.
+func (s *Store) endAll() (names []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := s.sorted()
 	clear(s.live)
 	s.publish()
 	for _, l := range all {
+		names = append(names, l.Name)
 		s.finish(l, WhyHalted)
 	}
+	return names
 }
 
 // finish takes an experiment out, and lets go of what it holds. Requests in

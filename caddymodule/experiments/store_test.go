@@ -34,7 +34,7 @@ func newBench(t testing.TB) *bench {
 		return func() { b.unloaded++; cancel() }, rules.LoadGuest(ctx, &e.Rule)
 	}, func() []Place { return []Place{{Point: "in"}, {Point: "out", Transport: true}} })
 	b.Watch(func(live *Live, why string) { b.told = append(b.told, strings.TrimSpace(live.Name+" "+why)) })
-	t.Cleanup(b.endAll)
+	t.Cleanup(func() { b.endAll() })
 	return b
 }
 

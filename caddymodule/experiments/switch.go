@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,12 +12,28 @@ import (
 
 // Switch stops all faults of the process, and lets go of what they hold.
 type Switch struct {
+	// Active tells how many requests are hit; nil: nobody knows.
+	Active func() int64
+
 	exit context.Context
 
 	mu      sync.Mutex
 	armed   atomic.Pointer[lease]
 	pinned  *State // what it says instead of being resumed; nil: it may be
-	watches []func(State)
+	last    Turn
+	watches []func(*Turn)
+}
+
+// Turn is a turn of the switch, and what a halt has done.
+type Turn struct {
+	State
+
+	// Ended are the names of the experiments that it has ended.
+	Ended []string
+
+	// Released is how many requests were hit at that moment: what held them has
+	// let go.
+	Released int64
 }
 
 // State is what a switch says.
@@ -110,11 +127,34 @@ func (s *Switch) Set(state State) (changed bool) {
 		return false
 	}
 	s.armed.Store(newLease(s.exit, state))
+	s.last = Turn{State: state}
+	if state.Halted && s.Active != nil {
+		s.last.Released = s.Active()
+	}
 	before.end()
 	for _, watch := range s.watches {
-		watch(state)
+		watch(&s.last)
 	}
 	return true
+}
+
+// namesShown is how many names are written out.
+const namesShown = 10
+
+// Names writes out names of experiments; of many, the first ones.
+func Names(names []string) string {
+	more := len(names) - namesShown
+	if more <= 0 {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:namesShown], ", ") + fmt.Sprintf(" and %d more", more)
+}
+
+// Last returns the last turn.
+func (s *Switch) Last() Turn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
 }
 
 // Pin keeps the switch halted, whoever wants to resume it: it says this state
@@ -125,8 +165,9 @@ func (s *Switch) Pin(state *State) {
 	s.pinned = state
 }
 
-// Watch has f called, one call at a time, whenever the switch turns.
-func (s *Switch) Watch(f func(State)) {
+// Watch has f called, one call at a time, whenever the switch turns. It may add to
+// what the turn has done, for those that watch since later.
+func (s *Switch) Watch(f func(*Turn)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.watches = append(s.watches, f)

@@ -2,7 +2,9 @@ package experiments
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -11,7 +13,7 @@ func TestSwitch(t *testing.T) {
 	exit, beginExit := context.WithCancel(t.Context())
 	s := NewSwitch(exit)
 	var told []bool
-	s.Watch(func(state State) { told = append(told, state.Halted) })
+	s.Watch(func(turn *Turn) { told = append(told, turn.Halted) })
 	held := s.Ended()
 	if s.Halted() || held.Err() != nil {
 		t.Fatal("a new switch is halted")
@@ -73,4 +75,38 @@ func TestSwitchConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// A halt knows what it has done, until the next turn.
+func TestSwitchLast(t *testing.T) {
+	b := newBench(t)
+	b.sw.Active = func() int64 { return 3 }
+	if last := b.sw.Last(); last.Halted || last.Since != nil {
+		t.Errorf("at the start: got %+v", last)
+	}
+	b.mustPut("b", "")
+	b.mustPut("a", "")
+	b.sw.Set(State{Halted: true, Why: "one"})
+	b.sw.Set(State{Halted: true, Why: "two"}) // which turns nothing
+	if last := b.sw.Last(); last.Why != "one" || last.Released != 3 || strings.Join(last.Ended, " ") != "a b" {
+		t.Errorf("halted: got %+v", last)
+	}
+	b.sw.Set(State{})
+	if last := b.sw.Last(); last.Halted || last.Released != 0 || last.Ended != nil {
+		t.Errorf("resumed: got %+v", last)
+	}
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for i, want := range map[int]string{0: "", 1: "n0", 2: "n0, n1", 10: "n0, n1, n2, n3, n4, n5, n6, n7, n8, n9", 13: "n0, n1, n2, n3, n4, n5, n6, n7, n8, n9 and 3 more"} {
+		names = nil
+		for j := range i {
+			names = append(names, fmt.Sprint("n", j))
+		}
+		if got := Names(names); got != want {
+			t.Errorf("%d names: got %q, want %q", i, got, want)
+		}
+	}
 }

@@ -173,6 +173,7 @@ const tests = {
 
     await page.getByRole("button", { name: "Halt all faults" }).click();
     await page.getByText(/Halted at .* by api/).waitFor();
+    await page.locator("#toast", { hasText: "Halted. Ended 1 experiment: orders." }).waitFor({ state: "attached" });
     assert.equal((await ask(site, "/orders/9")).status, 200);
     assert.equal((await ask(site, "/mail/x")).status, 200);
 

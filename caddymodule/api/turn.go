@@ -1,0 +1,136 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyfault/caddyfault/caddymodule/control"
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+)
+
+// TurnView is the answer to a turn of the switch.
+type TurnView struct {
+	experiments.State
+
+	// Answer tells in words what has been done.
+	Answer string `json:"answer"`
+
+	// Already says that the switch had been turned that way before.
+	Already bool `json:"already,omitempty"`
+
+	// Ended are the names of the experiments that a halt has ended.
+	Ended []string `json:"ended,omitempty"`
+
+	// Released is how many requests were hit at the moment of a halt: what held
+	// them has let go.
+	Released int64 `json:"released,omitempty"`
+
+	// Rules and Triggers are how many of them a resume has armed again: those
+	// that are not switched off.
+	Rules    int `json:"rules,omitempty"`
+	Triggers int `json:"triggers,omitempty"`
+
+	// Warning says that this node has turned, but that others, or the next
+	// process, do not know of it yet.
+	Warning string `json:"warning,omitempty"`
+}
+
+// halt stops all faults. When it answers, this node injects none any more.
+func (a *service) halt(w http.ResponseWriter, _ *http.Request) error {
+	before := a.ctl.Switch.State()
+	view := a.newTurnView(a.ctl.Halt(control.WhyAPI, a.storageNow()))
+	if view.Already = before.Halted; !view.Already {
+		turn := a.ctl.Switch.Last()
+		view.Ended, view.Released = turn.Ended, turn.Released
+	}
+	view.Answer = view.haltText(before)
+	return Answer(w, http.StatusOK, view)
+}
+
+// resume re-arms the rules and triggers.
+func (a *service) resume(w http.ResponseWriter, _ *http.Request) error {
+	if app := a.ctl.Current(); app != nil && app.Halted {
+		return Refuse(http.StatusConflict, "%v", control.ErrConfigured)
+	}
+	before := a.ctl.Switch.State()
+	err := a.ctl.Resume(control.WhyAPI, a.storageNow())
+	if err != nil && a.ctl.Switch.Halted() {
+		return refuseChange(err)
+	}
+	view := a.newTurnView(err)
+	if view.Already = !before.Halted; !view.Already {
+		view.Rules, view.Triggers = a.armed(), len(a.ctl.FindTriggers("", ""))
+	}
+	view.Answer = view.resumeText(before)
+	return Answer(w, http.StatusOK, view)
+}
+
+func (a *service) newTurnView(err error) TurnView {
+	view := TurnView{State: a.ctl.Switch.State()}
+	if err != nil {
+		view.Warning = "done here, but not stored: " + err.Error()
+	}
+	return view
+}
+
+// armed counts the configured rules that are not switched off.
+func (a *service) armed() (n int) {
+	for _, rule := range a.ctl.FindRules("", "") {
+		if !rule.Stats().Off {
+			n++
+		}
+	}
+	return n
+}
+
+func (v *TurnView) haltText(before experiments.State) string {
+	if v.Already {
+		return "Already halted" + sinceText(before)
+	}
+	text := []string{"Halted."}
+	if n := len(v.Ended); n > 0 {
+		text = append(text, fmt.Sprintf("Ended %s: %s.", counted(n, "experiment"), experiments.Names(v.Ended)))
+	}
+	if v.Released > 0 {
+		text = append(text, fmt.Sprintf("Released %s.", counted(int(v.Released), "request")))
+	}
+	return strings.Join(text, " ")
+}
+
+func (v *TurnView) resumeText(before experiments.State) string {
+	if v.Already {
+		return "Already on" + sinceText(before)
+	}
+	var armed []string
+	if v.Rules > 0 {
+		armed = append(armed, counted(v.Rules, "rule"))
+	}
+	if v.Triggers > 0 {
+		armed = append(armed, counted(v.Triggers, "trigger"))
+	}
+	if len(armed) == 0 {
+		return "Resumed. No rule and no trigger is on."
+	}
+	return "Resumed. Armed again: " + strings.Join(armed, ", ") + "."
+}
+
+// sinceText is since when the switch is as it is, and why, and ends a sentence.
+func sinceText(s experiments.State) (text string) {
+	if s.Since != nil {
+		text = " since " + s.Since.Local().Format(time.RFC3339)
+	}
+	if s.Why != "" {
+		text += " (" + s.Why + ")"
+	}
+	return text + "."
+}
+
+// counted is a number of things in words.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
