@@ -160,6 +160,16 @@ func (f *Choose) CheckPlace(p faults.Place) error {
 	return nil
 }
 
+// Hints asks all branches that can be taken.
+func (f *Choose) Hints() (hints []string) {
+	for _, branch := range f.Branches {
+		if branch.weight() > 0 {
+			hints = append(hints, branch.chain.Hints()...)
+		}
+	}
+	return hints
+}
+
 // Idle reports whether the draw falls on a branch that passes.
 func (f *Choose) Idle(n uint64, u float64) (idle bool, behind float64) {
 	if u != faults.AnyDraw {
@@ -257,6 +267,7 @@ const passWord = "pass"
 // Interface guards
 var (
 	_ faults.Fault          = (*Choose)(nil)
+	_ faults.Hinter         = (*Choose)(nil)
 	_ faults.Replier        = (*Choose)(nil)
 	_ faults.RoundTripper   = (*Choose)(nil)
 	_ faults.Terminal       = (*Choose)(nil)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"mime"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,7 +21,8 @@ import (
 type content struct {
 	contentType string
 	body        text.Text
-	prebuilt    []byte // the body when it has no placeholder
+	prebuilt    []byte      // the body when it has no placeholder
+	repeats     *retryAfter // nil: the body repeats no field of the header
 }
 
 func newContent(contentType string, body text.Text) content {
@@ -31,9 +33,12 @@ func newContent(contentType string, body text.Text) content {
 	return c
 }
 
-// bytes is the body for one request.
-func (c *content) bytes(repl *caddy.Replacer) []byte {
-	if c.body.Static() {
+// bytes is the body for one request, of a reply with this header.
+func (c *content) bytes(header http.Header, repl *caddy.Replacer) []byte {
+	switch {
+	case c.repeats != nil:
+		return c.repeats.body(header[retryAfterField])
+	case c.body.Static():
 		return c.prebuilt
 	}
 	return []byte(c.body.Fill(repl))
@@ -126,7 +131,11 @@ func (f *Respond) provisionContent() error {
 		if body == "" {
 			contentType = ""
 		}
-		f.content = append(f.content, newContent(contentType, fixed(body)))
+		c := newContent(contentType, fixed(body))
+		if form.name == "json" && f.code.RetryAfter() > 0 {
+			c.repeats = newRetryAfter(f.code)
+		}
+		f.content = append(f.content, c)
 	}
 	return nil
 }
@@ -140,8 +149,8 @@ func (f *Respond) baseFields() []nameValue {
 	if len(f.content) == 1 && f.content[0].contentType != "" {
 		base = append(base, nameValue{"Content-Type", f.content[0].contentType})
 	}
-	if retry := f.code.RetryAfter(); retry > 0 && !f.ownBody() {
-		base = append(base, nameValue{"Retry-After", strconv.Itoa(retry)})
+	if f.sendsDefaultRetryAfter() {
+		base = append(base, nameValue{retryAfterField, strconv.Itoa(f.code.RetryAfter())})
 	}
 	return base
 }

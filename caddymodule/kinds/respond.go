@@ -60,8 +60,9 @@ type Respond struct {
 	// sent as such.
 	Reason *string `json:"reason,omitempty"`
 
-	// The body. Default: the catalogue's, see `format`. An empty one is really
-	// empty.
+	// The body. Default: the catalogue's, see `format`. That of 503 repeats the
+	// Retry-After of its reply in seconds: 300, unless `headers` says otherwise.
+	// An empty one is really empty.
 	Body *string `json:"body,omitempty"`
 
 	// A file to send as the body, read once when the configuration loads and
@@ -128,6 +129,7 @@ func (f *Respond) Provision(caddy.Context) error {
 	if !f.Headers.replaces("Cache-Control") { // as uncache does
 		f.fields.setField("Cache-Control", noStore)
 	}
+	f.expectRetryAfter()
 	f.static = f.fields.static && f.reason.Static() && f.content[0].body.Static()
 	return nil
 }
@@ -230,10 +232,9 @@ func (f *Respond) compose(h http.Header, r *http.Request) (repl *caddy.Replacer,
 		h.Set("Content-Type", c.contentType)
 		h.Add("Vary", "Accept")
 	}
-	body = c.bytes(repl)
 	dropExpiry(h)
 	f.fields.apply(h, repl)
-	return repl, body
+	return repl, c.bytes(h, repl)
 }
 
 // autoLength is the length from which net/http, which holds back 2048 bytes,
@@ -330,6 +331,7 @@ func (f *Respond) Line() (line string, ok bool) {
 // Interface guards
 var (
 	_ faults.Fault          = (*Respond)(nil)
+	_ faults.Hinter         = (*Respond)(nil)
 	_ faults.Replier        = (*Respond)(nil)
 	_ faults.RoundTripper   = (*Respond)(nil)
 	_ faults.Terminal       = (*Respond)(nil)

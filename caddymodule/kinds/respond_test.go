@@ -32,8 +32,8 @@ func TestRespond(t *testing.T) {
 		{"family", "respond sip:481", 481, json, `{"error": "call/transaction_does_not_exist", "message": "Call/Transaction Does Not Exist"}`, ""},
 		{"503", "respond 503", 503, json, `{"error": "service_unavailable", "retry_after": 300}`, "Retry-After: 300"},
 		{"503 of your own", "respond 503 away", 503, plain, "away", "Retry-After: "},
-		{"Retry-After of your own", "respond 503 {\n header Retry-After 5\n}", 503, json, `{"error": "service_unavailable", "retry_after": 300}`, "Retry-After: 5"},
-		{"Retry-After deleted", "respond 503 {\n header -Retry-After\n}", 503, json, `{"error": "service_unavailable", "retry_after": 300}`, "Retry-After: "},
+		{"Retry-After of your own", "respond 503 {\n header Retry-After 5\n}", 503, json, `{"error": "service_unavailable", "retry_after": 5}`, "Retry-After: 5"},
+		{"Retry-After deleted", "respond 503 {\n header -Retry-After\n}", 503, json, `{"error": "service_unavailable"}`, "Retry-After: "},
 		{"unknown code", "respond 799", 799, json, `{"error": "server_error", "message": "Unknown Status"}`, ""},
 		{"unknown code with a reason", "respond 799 {\n reason \"Own Fault\"\n}", 799, json, `{"error": "server_error", "message": "Own Fault"}`, ""},
 		{"2xx", "respond 202", 202, json, `{"status": "success"}`, ""},
@@ -233,6 +233,7 @@ func TestRespondRefused(t *testing.T) {
 func BenchmarkRespond(b *testing.B) {
 	for _, bench := range []struct{ name, line string }{
 		{"static", "respond 551"},
+		{"503", "respond 503"},
 		{"placeholder", "respond 551 `{\"method\": \"{http.request.method}\"}`"},
 	} {
 		b.Run(bench.name, func(b *testing.B) {

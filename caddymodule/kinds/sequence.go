@@ -124,6 +124,14 @@ func (f *Sequence) CheckPlace(p faults.Place) error {
 	return nil
 }
 
+// Hints asks all steps.
+func (f *Sequence) Hints() (hints []string) {
+	for _, step := range f.steps {
+		hints = append(hints, step.Hints()...)
+	}
+	return hints
+}
+
 // Idle reports whether it is the turn of a step that passes, or of none.
 func (f *Sequence) Idle(n uint64, u float64) (idle bool, behind float64) {
 	return f.step(n).Idle(n, u)
@@ -199,6 +207,7 @@ func (f *Sequence) unmarshalLine(d *caddyfile.Dispenser) (faults.Draft, error) {
 // Interface guards
 var (
 	_ faults.Fault          = (*Sequence)(nil)
+	_ faults.Hinter         = (*Sequence)(nil)
 	_ faults.Replier        = (*Sequence)(nil)
 	_ faults.RoundTripper   = (*Sequence)(nil)
 	_ faults.Terminal       = (*Sequence)(nil)

@@ -121,6 +121,7 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 	}
 	p.clock = newClock(p.Rules)
 	p.warnOfUnreachable()
+	p.giveHints()
 	return nil
 }
 
@@ -162,6 +163,15 @@ func (p *Point) warnOfUnreachable() {
 					zap.String("point", p.Name), zap.String("rule", rule.Name), zap.Float64("sum", sum))
 			}
 			last = rule.Name
+		}
+	}
+}
+
+// giveHints tells what may surprise whoever configures the rules.
+func (p *Point) giveHints() {
+	for _, rule := range p.Rules {
+		for _, hint := range rule.Faults.Hints() {
+			p.logger.Info(hint, zap.String("point", p.Name), zap.String("rule", rule.Name))
 		}
 	}
 }

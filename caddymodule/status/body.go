@@ -36,8 +36,9 @@ func (c Code) RetryAfter() int {
 	return 0
 }
 
-// JSON is the default body of the code, for the type application/json. It has one
-// space after each colon and comma and no newline at the end:
+// JSON is the default body of the code, for the type application/json, and for a
+// reply that has the Retry-After header of [Code.RetryAfter]. It has one space after
+// each colon and comma and no newline at the end:
 //
 //	2xx    {"status": "success"}
 //	3xx    no body
@@ -48,14 +49,21 @@ func (c Code) RetryAfter() int {
 // Codes from 600 on are failures too (SIP's global failures, for one) and are
 // treated like 5xx. 503 has the same body in every family. Codes that must not have
 // a body (see [Code.BodyAllowed]) have none.
-func (c Code) JSON() string {
+func (c Code) JSON() string { return c.JSONRetryAfter(int64(c.RetryAfter())) }
+
+// JSONRetryAfter is [Code.JSON] for a reply whose Retry-After header asks the client
+// to wait for so many seconds. A negative number stands for a reply without one; the
+// body of 503 does not tell it then. No other body repeats a header.
+func (c Code) JSONRetryAfter(seconds int64) string {
 	switch {
 	case !c.hasBody():
 		return ""
 	case c.Code < 300:
 		return `{"status": "success"}`
+	case c.Code == 503 && seconds < 0:
+		return `{"error": "service_unavailable"}`
 	case c.Code == 503:
-		return `{"error": "service_unavailable", "retry_after": ` + strconv.Itoa(retryAfter) + `}`
+		return `{"error": "service_unavailable", "retry_after": ` + strconv.FormatInt(seconds, 10) + `}`
 	case c.Code < 500:
 		return `{"error": ` + quote(c.Slug()) + `, "message": ` + quote(c.Name) + `}`
 	default:

@@ -172,6 +172,25 @@ func checkProblem(t *testing.T, c Code) {
 	}
 }
 
+// Only the body of 503 repeats a header.
+func TestJSONRetryAfter(t *testing.T) {
+	t.Parallel()
+	for _, c := range All() {
+		for seconds, want := range map[int64]string{
+			-1: `{"error": "service_unavailable"}`,
+			0:  `{"error": "service_unavailable", "retry_after": 0}`,
+			5:  `{"error": "service_unavailable", "retry_after": 5}`,
+		} {
+			if c.Code != 503 {
+				want = c.JSON()
+			}
+			if got := c.JSONRetryAfter(seconds); got != want {
+				t.Errorf("%s, %d seconds: got %s, want %s", c, seconds, got, want)
+			}
+		}
+	}
+}
+
 func TestBodyAllowed(t *testing.T) {
 	t.Parallel()
 	for code := range 1100 {
