@@ -31,6 +31,12 @@ type Point struct {
 	// `transport`; in a Caddyfile with the number of its line behind.
 	Name string `json:"point,omitempty"`
 
+	// Where the point is written, for people to find it: the Caddyfile adapter
+	// puts the name of the file and the line here, such as `Caddyfile:12`. Up to
+	// 256 bytes, without control characters. It may change in a reload: the rules
+	// are the same ones and go on counting. Default: not known.
+	Source string `json:"source,omitempty"`
+
 	// Which requests come to the point at all. Default: all.
 	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
 
@@ -83,6 +89,9 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 	}
 	if err := ValidName(p.Name); err != nil {
 		return fmt.Errorf("point: %w", err)
+	}
+	if err := ValidSource(p.Source); err != nil {
+		return fmt.Errorf("point '%s': %w", p.Name, err)
 	}
 	for i, rule := range p.Rules {
 		if rule == nil {

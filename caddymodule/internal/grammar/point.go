@@ -48,6 +48,7 @@ type PointParser struct {
 // ParseBlock parses the block that follows; start stands on the first word of
 // the point.
 func (p *PointParser) ParseBlock(start caddyfile.Dispenser) error {
+	p.Point.Source = rules.SourceOf(start.File(), start.Line())
 	seen := make(map[string]bool)
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
 		if err := p.parseWord(p.Val(), seen); err != nil {
