@@ -150,6 +150,7 @@ func (a *App) Validate() error {
 
 // Start makes this the current configuration. It may still be given up.
 func (a *App) Start() error {
+	a.points.Settle() // while the configuration before still has what they go on with
 	a.ctl.enter(a)
 	a.ctl.settle()
 	return nil

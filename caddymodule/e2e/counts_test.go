@@ -28,6 +28,35 @@ func TestTimesIsExact(t *testing.T) {
 	}
 }
 
+// TestCountsOfAChangedPoint reloads a configuration in which a rule stands at
+// another line, or its point is for other requests.
+func TestCountsOfAChangedPoint(t *testing.T) {
+	up := serve(t, echo)
+	s := start(t, config{})
+	load := func(directive string) {
+		s.site = directive + " {\ntimes 1\nrespond 551\n}\n" + up.proxy()
+		s.load(t)
+	}
+	for _, step := range []struct {
+		directive string
+		status    int
+	}{
+		{"fault /x*", 551},
+		{"fault /x*", 200},
+		{"\n# a line more\nfault /x*", 200},
+		{"fault /x/*", 551},
+		{"fault /x/*", 200},
+		{"@x {\npath /x/*\nmethod GET\n}\nfault @x", 551},
+		{"@x {\nmethod GET\npath /x/*\n}\nfault @x", 200},
+		{"fault /x*", 551},
+	} {
+		load(step.directive)
+		if got := s.client(t, h1).get(t, "/x/y").StatusCode; got != step.status {
+			t.Errorf("%s: got %d, want %d", step.directive, got, step.status)
+		}
+	}
+}
+
 // count551 sends so many requests at once on each of so many connections and
 // counts the faults among the replies.
 func (s *site) count551(t *testing.T, conns, requests int) int {

@@ -134,6 +134,7 @@ func TestSequenceOverAReload(t *testing.T) {
 		}
 		old := h
 		h = load(t, config, "")
+		h.app.Points() // as they are when it starts
 		if err := old.Cleanup(); err != nil {
 			t.Error(err)
 		}

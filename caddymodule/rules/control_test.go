@@ -41,6 +41,7 @@ func TestSwitchOffNamesakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	group.Settle()
 	one.Rules[0].SwitchOff(true)
 	if got := name(t, two, request("/")); got != "" {
 		t.Errorf("got %q", got)

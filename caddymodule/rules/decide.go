@@ -90,6 +90,7 @@ func (p *Point) decide(r *http.Request, guests *Guests, check bool) Decision {
 	if len(found) == 0 {
 		return Decision{}
 	}
+	p.group.Settle()
 	own, came := found[:n], found[n:]
 	w := walk{point: p, check: check}
 	for _, late := range [...]bool{false, true} {

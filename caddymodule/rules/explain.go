@@ -63,6 +63,7 @@ func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, all []Ve
 	if no, err := refusal(p.matchers, r); no != "" {
 		return false, nil, err
 	}
+	p.group.Settle()
 	return true, p.verdicts(r, guests, time.Now()), nil
 }
 

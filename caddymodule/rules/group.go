@@ -1,10 +1,13 @@
 package rules
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,14 +21,25 @@ import (
 //
 // The zero value is an empty group.
 type Group struct {
+	settled atomic.Bool
+
 	mu     sync.Mutex
 	points map[string]*namesakes
 	order  []*Point // without the repeated ones
+	joined []joined // those that wait until all are there
+}
+
+// joined is a point that has not got its counters yet.
+type joined struct {
+	*Point
+	settings settings
+	at       time.Time
 }
 
 // Points are the points by the order in which they were loaded. Of those that
 // have the same name, rules and matchers there is one.
 func (g *Group) Points() []*Point {
+	g.Settle()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.Clone(g.order)
@@ -33,68 +47,126 @@ func (g *Group) Points() []*Point {
 
 // namesakes are the settings that points of the same name agree on.
 type namesakes struct {
-	point  string
-	halted bool
-	rules  map[string]string
-	shapes map[string]bool // the different points under the name
+	point   string
+	halted  bool
+	rules   map[string]string
+	shapes  map[string]bool // the different points under the name
+	matches map[string]bool // the different matchers of the points
+	came    string          // all of these, once the group has settled
+}
+
+// requests says which requests come to the points of the name.
+func (n *namesakes) requests() string {
+	if n.came == "" {
+		n.came = strings.Join(slices.Sorted(maps.Keys(n.matches)), " ")
+	}
+	return n.came
 }
 
 // settings are the point's and the rules' as JSON, before they are loaded.
 type settings struct {
 	point string
-	shape string // the matchers and all rules
+	match string
 	rules []string
 }
 
-func (p *Point) settings() (settings, error) {
-	var s settings
-	draw, err := json.Marshal(Point{Sticky: p.Sticky, Seed: p.Seed})
-	if err != nil {
+// shape is the matchers and all rules.
+func (s *settings) shape() string { return s.match + strings.Join(s.rules, "") }
+
+func (p *Point) settings() (s settings, err error) {
+	if s.point, err = canonical(Point{Sticky: p.Sticky, Seed: p.Seed}); err != nil {
 		return s, err
 	}
-	s.point = string(draw)
+	if s.match, err = canonical(p.MatcherSetsRaw); err != nil {
+		return s, fmt.Errorf("match: %w", err)
+	}
 	for _, rule := range p.Rules {
-		raw, err := json.Marshal(rule)
+		if rule.Source, err = json.Marshal(rule); err != nil {
+			return s, fmt.Errorf("rule '%s': %w", rule.Name, err)
+		}
+		same, err := canonical(rule.Source)
 		if err != nil {
 			return s, fmt.Errorf("rule '%s': %w", rule.Name, err)
 		}
-		rule.Source = raw
-		s.rules = append(s.rules, string(raw))
+		s.rules = append(s.rules, same)
 	}
-	shape, err := json.Marshal(Point{MatcherSetsRaw: p.MatcherSetsRaw, Rules: p.Rules})
-	s.shape = string(shape)
-	return s, err
+	return s, nil
 }
 
-// join gives p and its rules what they share with their namesakes, in this
-// configuration and in the one before. It refuses points and rules of the same
-// name with different settings.
+// canonical returns the JSON of a value, whose parts may be JSON already, in one
+// order of the keys.
+func canonical(value any) (string, error) {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return "", err
+	}
+	var plain any
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	if err := dec.Decode(&plain); err != nil {
+		return "", err
+	}
+	data, err = json.Marshal(plain)
+	return string(data), err
+}
+
+// join adds p to its namesakes. It refuses points and rules of the same name
+// with different settings.
 func (g *Group) join(p *Point, s settings) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if err := g.agree(p, s); err != nil {
 		return err
 	}
-	p.draws = keep(p, keptKey{point: p.Name, settings: s.point}, new(atomic.Uint64))
 	now := time.Now()
-	for i, rule := range p.Rules {
-		fresh := newCounters(now, rule.maxKeys())
-		fresh.off.Store(p.Halted)
-		if err := rule.remember(keep(p, keptKey{p.Name, rule.Name, s.rules[i], p.Halted}, fresh)); err != nil {
+	for _, rule := range p.Rules {
+		if _, err := newSchedule(rule, now); err != nil {
 			return err
 		}
+	}
+	p.draws = keep(p, keptKey{point: p.Name, settings: s.point}, new(atomic.Uint64))
+	p.group = g
+	g.joined = append(g.joined, joined{p, s, now})
+	if g.settled.Load() {
+		g.settleLocked()
 	}
 	return nil
 }
 
-// agree refuses what contradicts a namesake.
-func (g *Group) agree(p *Point, s settings) error {
+// Settle gives the points and their rules what they share with their namesakes,
+// in this configuration and in the one before. It waits until somebody asks, for
+// which requests come to the points of a name is known only when all are there.
+func (g *Group) Settle() {
+	if g.settled.Load() {
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.settleLocked()
+	g.settled.Store(true)
+}
+
+func (g *Group) settleLocked() {
+	for _, j := range g.joined {
+		came := g.points[j.Name].requests()
+		for i, rule := range j.Rules {
+			fresh := newCounters(j.at, rule.maxKeys())
+			fresh.off.Store(j.Halted)
+			_ = rule.remember(keep(j.Point, keptKey{j.Name, rule.Name, came, j.settings.rules[i], j.Halted}, fresh)) // join has read the schedule
+		}
+		j.clock = newClock(j.Rules)
+	}
+	g.joined = nil
+}
+
+// agree refuses what contradicts a namesake. The caller has the lock.
+func (g *Group) agree(p *Point, s settings) error {
 	if g.points == nil {
 		g.points = make(map[string]*namesakes)
 	}
 	known := g.points[p.Name]
 	if known == nil {
-		known = &namesakes{point: s.point, halted: p.Halted, rules: make(map[string]string), shapes: make(map[string]bool)}
+		known = &namesakes{point: s.point, halted: p.Halted, rules: make(map[string]string), shapes: make(map[string]bool), matches: make(map[string]bool)}
 		g.points[p.Name] = known
 	}
 	if known.point != s.point {
@@ -114,8 +186,9 @@ func (g *Group) agree(p *Point, s settings) error {
 		}
 		known.rules[rule.Name] = s.rules[i]
 	}
-	if !known.shapes[s.shape] {
-		known.shapes[s.shape] = true
+	known.matches[s.match] = true
+	if shape := s.shape(); !known.shapes[shape] {
+		known.shapes[shape] = true
 		g.order = append(g.order, p)
 	}
 	return nil

@@ -9,10 +9,11 @@ import "github.com/caddyserver/caddy/v2"
 // flight go on with theirs after the point has let go.
 var kept = caddy.NewUsagePool()
 
-// keptKey has the settings as a whole: whoever changes one begins anew.
+// keptKey has the settings as a whole, and the matchers of all points of the
+// name: whoever changes one begins anew.
 type keptKey struct {
-	point, rule, settings string
-	startOff              bool
+	point, rule, match, settings string
+	startOff                     bool
 }
 
 // keep is what is kept under the key, which is fresh if there was nothing yet.
@@ -24,6 +25,9 @@ func keep[T any](p *Point, key keptKey, fresh *T) *T {
 
 // Cleanup lets go of what outlives a reload.
 func (p *Point) Cleanup() error {
+	if p.group != nil {
+		p.group.Settle() // so that nothing is kept later
+	}
 	for _, key := range p.kept {
 		if _, err := kept.Delete(key); err != nil {
 			return err

@@ -20,6 +20,7 @@ func TestReloadKeepsCounters(t *testing.T) {
 		{"the same", config, "a"},
 		{"written otherwise", `{ "rules" : [ {"times": 3, "name": "a", "faults": [ {"fault":  "close"} ] } ] }`, "a"},
 		{"another rule before it", `{"rules": [{"name": "b", "percent": 0, ` + closing + `}, {"name": "a", "times": 3, ` + closing + `}]}`, "a"},
+		{"another line", `{"source": "Caddyfile:13", "rules": [{"name": "a", "times": 3, ` + closing + `}]}`, "a"},
 		{"another setting", `{"rules": [{"name": "a", "times": 3, "percent": 100, ` + closing + `}]}`, "aaa"},
 		{"another fault", `{"rules": [{"name": "a", "times": 3, "faults": [{"fault": "reset"}]}]}`, "aaa"},
 		{"another name", `{"rules": [{"name": "b", "times": 3, ` + closing + `}]}`, "bbb"},
@@ -59,6 +60,131 @@ func TestReloadKeepsTriggered(t *testing.T) {
 	if again.Reset(); again.Hits() != 0 || again.Refused() != 0 {
 		t.Errorf("set back: got %d hits and %d refusals", again.Hits(), again.Refused())
 	}
+}
+
+// Which requests come to the point is part of what a rule is; how that is written
+// is not.
+func TestReloadKnowsMatchersOfThePoint(t *testing.T) {
+	point := func(match string) string {
+		return `{"match": ` + match + `, "rules": [{"name": "a", "times": 3, ` + closing + `}]}`
+	}
+	const was = `[{"path": ["/x*"], "header": {"A": ["1"], "B": ["2"]}}]`
+	tests := []struct{ name, match, want string }{
+		{"the same", was, "a"},
+		{"written otherwise", `[ { "header" : {"B" : ["2"], "A": ["1"]}, "path": ["/x*"] } ]`, "a"},
+		{"another path", `[{"path": ["/*"], "header": {"A": ["1"], "B": ["2"]}}]`, "aaa"},
+		{"another header", `[{"path": ["/x*"], "header": {"A": ["1"], "B": ["*"]}}]`, "aaa"},
+		{"a matcher less", `[{"path": ["/x*"]}]`, "aaa"},
+		{"a set more", `[{"path": ["/x*"], "header": {"A": ["1"], "B": ["2"]}}, {"path": ["/y"]}]`, "aaa"},
+		{"none", `[]`, "aaa"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := mustLoad(t, point(was))
+			for range 2 {
+				name(t, p, request("/x", "A", "1", "B", "2"))
+			}
+			p = reload(t, p, point(tt.match))
+			got := ""
+			for range 5 {
+				got += name(t, p, request("/x", "A", "1", "B", "2"))
+			}
+			if got != tt.want {
+				t.Errorf("got hits %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// The rules of a name count together wherever they are written. What comes to any
+// of the points is part of what they are, in whatever order these are loaded.
+func TestReloadKnowsMatchersOfNamesakes(t *testing.T) {
+	configuration := func(t *testing.T, paths ...string) (all []*Point) {
+		t.Helper()
+		group := new(Group)
+		for _, path := range paths {
+			p, err := load(t, `{"match": [{"path": ["`+path+`"]}], "rules": [{"name": "a", "times": 3, `+closing+`}]}`, group)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, p)
+		}
+		group.Settle()
+		return all
+	}
+	tests := []struct {
+		name  string
+		paths []string
+		want  string
+	}{
+		{"the same", []string{"/a", "/b"}, "a"},
+		{"the other first", []string{"/b", "/a"}, "a"},
+		{"one twice", []string{"/b", "/a", "/b"}, "a"},
+		{"one less", []string{"/a"}, "aaa"},
+		{"one more", []string{"/c", "/a", "/b"}, "aaa"},
+		{"another one", []string{"/a", "/c"}, "aaa"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			old := configuration(t, "/a", "/b")
+			if got := name(t, old[0], request("/a")) + name(t, old[1], request("/b")); got != "aa" {
+				t.Fatalf("got hits %q, want two", got)
+			}
+			all := configuration(t, tt.paths...)
+			for _, p := range old {
+				unload(t, p)
+			}
+			got := ""
+			for range 3 {
+				for i, p := range all {
+					got += name(t, p, request(tt.paths[i]))
+				}
+			}
+			if got != tt.want {
+				t.Errorf("got hits %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// A point that comes later counts with its namesakes, too.
+func TestGroupSettled(t *testing.T) {
+	group := new(Group)
+	var all []*Point
+	for _, path := range []string{"/a", "/b"} {
+		p, err := load(t, `{"match": [{"path": ["`+path+`"]}], "rules": [{"name": "a", "times": 1, `+closing+`}]}`, group)
+		if err != nil {
+			t.Fatal(err)
+		}
+		group.Settle()
+		all = append(all, p)
+	}
+	if got := name(t, all[0], request("/a")) + name(t, all[1], request("/b")); got != "a" {
+		t.Errorf("got hits %q, want one", got)
+	}
+	if all[0].Rules[0].counters != all[1].Rules[0].counters {
+		t.Error("rules of the same name count apart")
+	}
+}
+
+// What a configuration that never ran has joined is not kept.
+func TestUnloadUnsettled(t *testing.T) {
+	group := new(Group)
+	for _, path := range []string{"/a", "/b"} {
+		p, err := load(t, `{"match": [{"path": ["`+path+`"]}], "rules": [{"name": "never", `+closing+`}]}`, group)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unload(t, p)
+	}
+	t.Cleanup(func() {
+		kept.Range(func(key, _ any) bool {
+			if key.(keptKey).rule == "never" {
+				t.Errorf("%+v is still there", key)
+			}
+			return true
+		})
+	})
 }
 
 // An unnamed rule and its default name are one.

@@ -77,8 +77,9 @@ type Point struct {
 	ordered  []*Rule          // rules of phase request first, then of phase response
 	early    int              // how many are of phase request
 	index    index            // of the rules in order
-	clock    func() time.Time // nil: no rule looks at it
+	clock    func() time.Time // nil: no rule looks at it; of what the group settles
 	draws    *atomic.Uint64   // numbers taken from the seed
+	group    *Group
 	kept     []keptKey
 }
 
@@ -128,7 +129,6 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 	if err := group.join(p, settings); err != nil {
 		return err
 	}
-	p.clock = newClock(p.Rules)
 	p.warnOfUnreachable()
 	p.giveHints()
 	return nil

@@ -35,12 +35,15 @@ func unload(t testing.TB, p *Point) {
 	}
 }
 
+// mustLoad provisions a point that is alone in its configuration.
 func mustLoad(t testing.TB, config string) *Point {
 	t.Helper()
-	p, err := load(t, config, new(Group))
+	group := new(Group)
+	p, err := load(t, config, group)
 	if err != nil {
 		t.Fatalf("loading %s: %v", config, err)
 	}
+	group.Settle()
 	return p
 }
 
@@ -325,6 +328,7 @@ func TestGroup(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			group.Settle()
 			if first.Name == second.Name && first.draws != second.draws {
 				t.Error("points of the same name share nothing")
 			}
