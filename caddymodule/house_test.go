@@ -37,17 +37,17 @@ var arrows = []arrow{
 	{folder: "caddymodule/console", mayImport: []string{"caddymodule/api", "caddymodule/control", "caddymodule/internal/args"}},
 	{folder: "caddymodule/api", mayImport: []string{
 		"caddymodule/inject", "caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar",
-		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
+		"caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
 		"caddymodule/internal/mergepatch", "caddymodule/internal/strictjson", "caddymodule/internal/text",
 	}},
 	{folder: "caddymodule/inject", mayImport: []string{
 		"caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",
-		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
+		"caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
 		"caddymodule/internal/private", "caddymodule/internal/strictjson", "caddymodule/internal/text",
 	}},
 	{folder: "caddymodule/control", mayImport: []string{
 		"caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",
-		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults",
+		"caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults",
 		"caddymodule/internal/args", "caddymodule/internal/strictjson", "caddymodule/internal/text",
 	}},
 	{folder: "caddymodule/trigger", mayImport: []string{
@@ -63,6 +63,7 @@ var arrows = []arrow{
 		"caddymodule/faults", "caddymodule/wire", "caddymodule/status",
 		"caddymodule/internal/args", "caddymodule/internal/mergepatch", "caddymodule/internal/text",
 	}},
+	{folder: "caddymodule/routes"},
 	{folder: "caddymodule/faults"},
 	{folder: "caddymodule/wire"},
 	{folder: "caddymodule/status", stdlibOnly: true},

@@ -8,6 +8,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/routes"
 )
 
 // templatesID is the module that executes replies as templates.
@@ -19,66 +21,23 @@ const templatesID = "http.handlers.templates"
 type executedTypes []string
 
 // findExecutedTypes looks at all routes of a server that has been provisioned.
-func findExecutedTypes(srv *caddyhttp.Server) executedTypes {
-	var found executedTypes
-	if srv == nil {
-		return nil
-	}
-	found.addRoutes(srv.Routes)
-	if srv.Errors != nil {
-		found.addRoutes(srv.Errors.Routes)
-	}
-	for _, route := range srv.NamedRoutes {
-		found.addRoutes(caddyhttp.RouteList{*route})
+func findExecutedTypes(srv *caddyhttp.Server) (found executedTypes) {
+	for handler := range routes.WalkServer("", srv) {
+		if module, ok := handler.(caddy.Module); ok && module.CaddyModule().ID == templatesID {
+			found = append(found, typesOf(handler)...)
+		}
 	}
 	return found
 }
 
-func (e *executedTypes) addRoutes(routes caddyhttp.RouteList) {
-	for _, route := range routes {
-		for _, handler := range route.Handlers {
-			e.addHandler(handler)
-		}
-	}
-}
-
-// addHandler looks at a handler and at the routes in its exported fields, as
-// handle, route, intercept and reverse_proxy have them.
-func (e *executedTypes) addHandler(handler caddyhttp.MiddlewareHandler) {
-	v := reflect.Indirect(reflect.ValueOf(handler))
-	if v.Kind() != reflect.Struct {
-		return
-	}
-	if module, ok := handler.(caddy.Module); ok && module.CaddyModule().ID == templatesID {
-		*e = append(*e, typesOf(v)...)
-	}
-	for i := range v.NumField() {
-		if !v.Type().Field(i).IsExported() {
-			continue
-		}
-		switch field := v.Field(i).Interface().(type) {
-		case caddyhttp.RouteList:
-			e.addRoutes(field)
-		case *caddyhttp.Subroute:
-			if field != nil {
-				e.addHandler(field)
-			}
-		case *caddyhttp.HTTPErrorConfig:
-			if field != nil {
-				e.addRoutes(field.Routes)
-			}
-		case []caddyhttp.ResponseHandler:
-			for _, response := range field {
-				e.addRoutes(response.Routes)
-			}
-		}
-	}
-}
-
 // typesOf are the types of one templates directive. If it does not show them, it
 // may execute all.
-func typesOf(directive reflect.Value) []string {
-	if field := directive.FieldByName("MIMETypes"); field.IsValid() {
+func typesOf(directive any) []string {
+	v := reflect.Indirect(reflect.ValueOf(directive))
+	if v.Kind() != reflect.Struct {
+		return []string{""}
+	}
+	if field := v.FieldByName("MIMETypes"); field.IsValid() {
 		if types, ok := reflect.TypeAssert[[]string](field); ok {
 			return types
 		}

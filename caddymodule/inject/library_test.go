@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
-	"slices"
 	"sync"
 	"testing"
 
@@ -66,53 +64,6 @@ func TestProxyLeaves(t *testing.T) {
 			t.Errorf("%s: {%s} is %v", path, upstreamStatusKey, status)
 		}
 	}
-}
-
-// placesOfRoutes are the types that addHandler looks into.
-var placesOfRoutes = []reflect.Type{
-	reflect.TypeFor[caddyhttp.RouteList](), reflect.TypeFor[*caddyhttp.Subroute](),
-	reflect.TypeFor[*caddyhttp.HTTPErrorConfig](), reflect.TypeFor[[]caddyhttp.ResponseHandler](),
-}
-
-// No handler of Caddy has routes in a place where addHandler does not look.
-func TestPlacesOfRoutes(t *testing.T) {
-	found := 0
-	for _, info := range caddy.GetModules("http.handlers") {
-		handler := reflect.TypeOf(info.New()).Elem()
-		if handler.Kind() != reflect.Struct {
-			continue
-		}
-		for f := range handler.Fields() {
-			switch {
-			case slices.Contains(placesOfRoutes, f.Type):
-				found++
-			case f.IsExported() && hasRoutes(f.Type, nil):
-				t.Errorf("%s: nobody looks for routes in %s, a %s", info.ID, f.Name, f.Type)
-			}
-		}
-	}
-	if found < 4 {
-		t.Errorf("only %d places have been found", found)
-	}
-	for _, f := range reflect.VisibleFields(reflect.TypeFor[caddyhttp.Server]()) {
-		if known := []string{"Routes", "Errors", "NamedRoutes"}; f.IsExported() && slices.Contains(known, f.Name) != hasRoutes(f.Type, nil) {
-			t.Errorf("the server's %s, a %s: it has routes: %t", f.Name, f.Type, hasRoutes(f.Type, nil))
-		}
-	}
-}
-
-// hasRoutes reports whether a configuration may have routes in a value of the
-// type.
-func hasRoutes(t reflect.Type, above []reflect.Type) bool {
-	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
-		t = t.Elem()
-	}
-	if t == reflect.TypeFor[caddyhttp.Route]() || t.Kind() != reflect.Struct || slices.Contains(above, t) {
-		return t == reflect.TypeFor[caddyhttp.Route]()
-	}
-	return slices.ContainsFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool {
-		return f.IsExported() && hasRoutes(f.Type, append(above, t))
-	})
 }
 
 // Caddy's placeholders of the request read the very request that the server has

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
+	"github.com/caddyfault/caddyfault/caddymodule/routes"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -230,4 +231,5 @@ var (
 	_ caddy.Provisioner  = (*Transport)(nil)
 	_ caddy.CleanerUpper = (*Transport)(nil)
 	_ http.RoundTripper  = (*Transport)(nil)
+	_ routes.Wrapper     = (*Transport)(nil)
 )

@@ -2,11 +2,15 @@ package inject
 
 import (
 	"errors"
+	"net/http"
 	"net/url"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
+
+// Inner returns the transport that makes the attempts.
+func (t *Transport) Inner() http.RoundTripper { return t.inner }
 
 // What reverse_proxy may ask of a transport is answered by the one inside.
 

@@ -1,0 +1,82 @@
+package routes
+
+import (
+	"net/http"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	_ "github.com/caddyserver/caddy/v2/modules/standard" // all handlers and transports of Caddy
+)
+
+// placesOfRoutes are the types that the walk looks into.
+var placesOfRoutes = []reflect.Type{
+	reflect.TypeFor[caddyhttp.RouteList](), reflect.TypeFor[*caddyhttp.Subroute](),
+	reflect.TypeFor[*caddyhttp.HTTPErrorConfig](), reflect.TypeFor[[]caddyhttp.ResponseHandler](),
+}
+
+// No handler of Caddy has routes in a place where the walk does not look.
+func TestPlacesOfRoutes(t *testing.T) {
+	found := 0
+	for _, info := range caddy.GetModules("http.handlers") {
+		handler := reflect.TypeOf(info.New()).Elem()
+		if handler.Kind() != reflect.Struct {
+			continue
+		}
+		for f := range handler.Fields() {
+			switch {
+			case slices.Contains(placesOfRoutes, f.Type):
+				found++
+			case f.IsExported() && hasRoutes(f.Type, nil):
+				t.Errorf("%s: nobody looks for routes in %s, a %s", info.ID, f.Name, f.Type)
+			}
+		}
+	}
+	if found < 4 {
+		t.Errorf("only %d places have been found", found)
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[caddyhttp.Server]()) {
+		if known := []string{"Routes", "Errors", "NamedRoutes"}; f.IsExported() && slices.Contains(known, f.Name) != hasRoutes(f.Type, nil) {
+			t.Errorf("the server's %s, a %s: it has routes: %t", f.Name, f.Type, hasRoutes(f.Type, nil))
+		}
+	}
+}
+
+// hasRoutes reports whether a configuration may have routes in a value of the
+// type.
+func hasRoutes(t reflect.Type, above []reflect.Type) bool {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
+		t = t.Elem()
+	}
+	if t == reflect.TypeFor[caddyhttp.Route]() || t.Kind() != reflect.Struct || slices.Contains(above, t) {
+		return t == reflect.TypeFor[caddyhttp.Route]()
+	}
+	return slices.ContainsFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool {
+		return f.IsExported() && hasRoutes(f.Type, append(above, t))
+	})
+}
+
+// No handler and no transport of Caddy has a transport in a place where the walk
+// does not look.
+func TestPlacesOfTransports(t *testing.T) {
+	found := 0
+	for _, info := range slices.Concat(caddy.GetModules("http.handlers"), caddy.GetModules("http.reverse_proxy.transport")) {
+		module := reflect.TypeOf(info.New()).Elem()
+		if module.Kind() != reflect.Struct {
+			continue
+		}
+		for f := range module.Fields() {
+			switch {
+			case f.IsExported() && f.Type == reflect.TypeFor[http.RoundTripper]():
+				found++
+			case f.Type.Kind() == reflect.Interface && f.Type.Implements(reflect.TypeFor[http.RoundTripper]()):
+				t.Errorf("%s: nobody looks for a transport in %s", info.ID, f.Name)
+			}
+		}
+	}
+	if found != 1 {
+		t.Errorf("%d places have been found, want that of reverse_proxy", found)
+	}
+}
