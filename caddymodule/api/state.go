@@ -35,7 +35,8 @@ type StateView struct {
 
 // pointView is one injection point of the running configuration.
 type pointView struct {
-	Point    string                   `json:"point"`
+	Point string `json:"point"`
+	whereView
 	Match    caddyhttp.RawMatcherSets `json:"match,omitempty"`
 	Line     string                   `json:"line,omitempty"` // match, as it is written in a line
 	Triggers []triggerView            `json:"triggers,omitempty"`
@@ -45,6 +46,17 @@ type pointView struct {
 	Passed map[string]uint64 `json:"passed,omitempty"`
 
 	Rules []ruleView `json:"rules"`
+}
+
+// whereView is where a point stands, for people to find it.
+type whereView struct {
+	// Site is the site that it stands in, such as `shop.example.com`. Empty: it is
+	// not among the routes, as in a handler of another module.
+	Site string `json:"site,omitempty"`
+
+	// Source is the line where it is written, such as `Caddyfile:12`. Empty: the
+	// configuration does not say.
+	Source string `json:"source,omitempty"`
 }
 
 // triggerView is one trigger of it.
@@ -101,7 +113,7 @@ func (a *service) newStateView() StateView {
 }
 
 func newPointView(app *control.App, p *rules.Point) pointView {
-	view := pointView{Point: p.Name, Match: p.Match, Passed: inject.PointPassedCounts(p), Rules: []ruleView{}}
+	view := pointView{Point: p.Name, whereView: whereView(app.Where(p)), Match: p.Match, Passed: inject.PointPassedCounts(p), Rules: []ruleView{}}
 	if len(p.Match) > 0 {
 		view.Line = grammar.Format(caddyconfig.JSON(map[string]any{"match": p.Match}, nil))
 	}

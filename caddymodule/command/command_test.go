@@ -78,7 +78,7 @@ func wantLines(t *testing.T, got, want string) {
 	}
 }
 
-const twoRules = `{"point": "api", "match": [{"path": ["/api/*"]}], "rules": [
+const twoRules = `{"point": "api", "source": "Caddyfile:3", "match": [{"path": ["/api/*"]}], "rules": [
 	{"name": "slow", "percent": 0, "faults": [{"fault": "delay", "duration": "1s"}, {"fault": "respond", "status_code": 503}]},
 	{"name": "gone", "faults": [{"fault": "respond", "status_code": 410}]}]}`
 
@@ -102,9 +102,9 @@ func TestCommandStatus(t *testing.T) {
 	wantLines(t, got.stdout, fmt.Sprintf(`
 faults are on; requests hit just now: 0
 
-POINT  RULE  FAULTS         SWITCH  HITS  PASSED
-api    slow  delay+respond  on      0     percent %d
-api    gone  respond        on      1     -
+POINT  RULE  FAULTS         SWITCH  HITS  PASSED     SOURCE
+api    slow  delay+respond  on      0     percent %d  Caddyfile:3
+api    gone  respond        on      1     -          Caddyfile:3
 `, view.Points[0].Rules[0].Passed["percent"])) // the metric is of the process
 }
 

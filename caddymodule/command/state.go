@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/api"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
 	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
@@ -36,20 +37,21 @@ func printState(out io.Writer, v *api.StateView) error {
 		fmt.Fprintln(out, "dry_run is configured: faults are decided and counted, and change nothing")
 	}
 	fmt.Fprintln(out, shareText(v.Share))
-	t := newTable(out, "POINT", "RULE", "FAULTS", "SWITCH", "HITS", "PASSED")
+	t := newTable(out, "POINT", "RULE", "FAULTS", "SWITCH", "HITS", "PASSED", "SOURCE")
 	for _, p := range v.Points {
+		title := rules.Title(p.Site, p.Point)
 		for _, asks := range p.Triggers {
-			t.row(p.Point, trigger.RuleName, "as "+asks.Place()+" asks", "", asks.Hits, refusedText(asks.Refused))
+			t.row(title, trigger.RuleName, "as "+asks.Place()+" asks", "", asks.Hits, refusedText(asks.Refused), p.Source)
 		}
 		delete(p.Passed, "trigger_refused") // as each trigger tells
 		if len(p.Passed) > 0 {
-			t.row(p.Point, "", "the point and its triggers", "", "", passedText(p.Passed))
+			t.row(title, "", "the point and its triggers", "", "", passedText(p.Passed), p.Source)
 		}
 		for _, rule := range p.Rules {
-			t.row(p.Point, rule.Name, kindsOf(rule.Rule), onOrOff(rule.Off), rule.Hits, passedText(rule.Passed))
+			t.row(title, rule.Name, kindsOf(rule.Rule), onOrOff(rule.Off), rule.Hits, passedText(rule.Passed), p.Source)
 		}
 		if len(p.Triggers)+len(p.Rules) == 0 {
-			t.row(p.Point, "", "", "", "", "")
+			t.row(title, "", "", "", "", "", p.Source)
 		}
 	}
 	if err := t.Flush(); err != nil || len(v.Experiments) == 0 {

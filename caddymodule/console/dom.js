@@ -20,6 +20,9 @@ function setAttributes(node, attributes) {
   }
 }
 
+// title names an injection point by the site that it stands in.
+export const title = ({ site, point }) => site ? `${site} › ${point}` : point;
+
 // text sets the text of an element, and touches the document only if it differs.
 export function text(node, value) {
   const wanted = String(value);

@@ -1,7 +1,7 @@
 // The overview: points and their rules, experiments that are on or have ended.
 
 import { call, experiment, rule as ruleTurn } from "./api.js";
-import { byId, clock, el, keyed, sparkline, span, text, toast } from "./dom.js";
+import { byId, clock, el, keyed, sparkline, span, text, title, toast } from "./dom.js";
 import { ratesOf, read } from "./rates.js";
 
 const bars = 30;
@@ -109,12 +109,16 @@ function button(label, name, did, act, change) {
 function pointBlock(point, change) {
   const list = el("ul", { class: "rows" });
   const empty = el("p", { class: "quiet" }, "No rule: an experiment can use this point.");
+  const name = el("span");
   const about = el("span", { class: "quiet code" });
+  const source = el("span", { class: "quiet" });
   const triggers = el("p", { class: "quiet" });
   const node = el("section", { "aria-label": "Injection point " + point.point },
-    el("h3", {}, point.point, " ", about), list, empty, triggers);
+    el("h3", {}, name, " ", about, " ", source), list, empty, triggers);
   node.update = (p) => {
+    text(name, title(p));
     text(about, p.line || "every request");
+    text(source, p.source ?? "");
     keyed(list, p.rules, (r) => r.name, (r) => ruleRow(r, change));
     empty.hidden = p.rules.length > 0;
     const refused = (t) => t.refusals.hits > 0 ? `, ${t.refusals.hits} refused` : "";

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -68,6 +69,7 @@ type App struct {
 	events *caddyevents.App
 	logger *zap.Logger
 	points rules.Group
+	known  atomic.Pointer[layout] // of the points
 	fields trigger.Servers
 
 	triggers sync.Map // []*trigger.Trigger by *rules.Point
@@ -161,9 +163,6 @@ func (a *App) Context() caddy.Context { return a.ctx }
 
 // Control is what outlives the configuration that the app belongs to.
 func (a *App) Control() *Control { return a.ctl }
-
-// Points are the injection points of the configuration.
-func (a *App) Points() []*rules.Point { return a.points.Points() }
 
 // ProvisionPoint makes an injection point one of the configuration's.
 func (a *App) ProvisionPoint(ctx caddy.Context, point *rules.Point) error {

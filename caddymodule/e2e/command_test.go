@@ -260,7 +260,8 @@ func TestCommandExitCodes(t *testing.T) {
 	term.want(t, 2, "", "Error: rule 'rule1' has hit 1 times, want at least 2\n", "verify", "--rule", "rule1", "--at-least", "2")
 	term.want(t, 1, "", "Error: no rule 'rule2'\n", "verify", "--rule", "rule2", "--at-least", "2")
 	term.want(t, 1, "", "Error: unknown command \"verfy\" for \"caddy fault\"\n", "verfy")
-	term.want(t, 0, "fault1  rule1  respond", "", "status")
+	term.want(t, 0, host+" › fault1  rule1  respond", "", "status")
+	term.want(t, 0, " Caddyfile:9\n"+host+" › fault2  ", "", "status")
 	term.want(t, 0, `"point": "fault1"`, "", "explain", "--json", "/gone")
 }
 

@@ -58,3 +58,21 @@ func TestTwoPoints(t *testing.T) {
 		})
 	}
 }
+
+// A line of the log says where the point stands.
+func TestWhereInLog(t *testing.T) {
+	up := serve(t, echo)
+	s := start(t, config{site: "fault /f 551\n" + up.proxy()})
+	want551(t, s.client(t, h1).get(t, "/f"))
+	for line := range strings.Lines(s.caddyLog(t)) {
+		if strings.Contains(line, `"injected a fault"`) {
+			for _, want := range []string{`"point":"fault1"`, `"site":"` + host + `"`, `"source":"Caddyfile:`} {
+				if !strings.Contains(line, want) {
+					t.Errorf("got %s, want %s", line, want)
+				}
+			}
+			return
+		}
+	}
+	t.Error("nothing is said of the fault")
+}

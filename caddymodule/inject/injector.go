@@ -22,6 +22,7 @@ import (
 // injector is what an injection point needs to let a hit happen and to tell
 // everybody of it.
 type injector struct {
+	point    *rules.Point
 	place    experiments.Place
 	app      *control.App
 	ctl      *control.Control
@@ -39,8 +40,8 @@ func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error 
 	if err != nil {
 		return fmt.Errorf("getting fault app: %w", err)
 	}
-	in.app, in.logger = mod.(*control.App), ctx.Logger()
-	in.ctl = in.app.Control()
+	in.app, in.logger = mod.(*control.App), point.LoggerOf(ctx)
+	in.ctl, in.point = in.app.Control(), point
 	in.disclose = in.app.DiscloseField()
 	point.Passed = in.passed
 	if err := in.app.ProvisionPoint(ctx, point); err != nil {

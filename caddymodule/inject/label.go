@@ -216,6 +216,9 @@ func (inj *injection) join(field func(*injection) string) string {
 func (in *injector) debug(message string, r *http.Request, l *label, inj *injection) {
 	if c := in.logger.Check(zapcore.DebugLevel, message); c != nil {
 		fields := append(l.zapFields(), requestFields(r)...)
+		if site := in.app.Where(in.point).Site; site != "" {
+			fields = append(fields, zap.String("site", site))
+		}
 		if inj != nil {
 			fields = append(fields, zap.Stringer("id", inj))
 		}

@@ -25,7 +25,7 @@ type Group struct {
 
 	mu     sync.Mutex
 	points map[string]*namesakes
-	order  []*Point // without the repeated ones
+	all    []*Point
 	joined []joined // those that wait until all are there
 }
 
@@ -36,21 +36,26 @@ type joined struct {
 	at       time.Time
 }
 
-// Points are the points by the order in which they were loaded. Of those that
-// have the same name, rules and matchers there is one.
+// Points are the points by the order in which they were loaded.
 func (g *Group) Points() []*Point {
 	g.Settle()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return slices.Clone(g.order)
+	return slices.Clone(g.all)
 }
+
+// InjectionPoint returns the point, whatever module has it embedded.
+func (p *Point) InjectionPoint() *Point { return p }
+
+// Identity is the same text for points that are one, wherever they are written:
+// those with the same name, matchers and rules.
+func (p *Point) Identity() string { return p.identity }
 
 // namesakes are the settings that points of the same name agree on.
 type namesakes struct {
 	point   string
 	halted  bool
 	rules   map[string]string
-	shapes  map[string]bool // the different points under the name
 	matches map[string]bool // the different matchers of the points
 	came    string          // all of these, once the group has settled
 }
@@ -69,9 +74,6 @@ type settings struct {
 	match string
 	rules []string
 }
-
-// shape is the matchers and all rules.
-func (s *settings) shape() string { return s.match + strings.Join(s.rules, "") }
 
 func (p *Point) settings() (s settings, err error) {
 	if s.point, err = canonical(Point{Sticky: p.Sticky, Seed: p.Seed}); err != nil {
@@ -166,7 +168,7 @@ func (g *Group) agree(p *Point, s settings) error {
 	}
 	known := g.points[p.Name]
 	if known == nil {
-		known = &namesakes{point: s.point, halted: p.Halted, rules: make(map[string]string), shapes: make(map[string]bool), matches: make(map[string]bool)}
+		known = &namesakes{point: s.point, halted: p.Halted, rules: make(map[string]string), matches: make(map[string]bool)}
 		g.points[p.Name] = known
 	}
 	if known.point != s.point {
@@ -187,10 +189,8 @@ func (g *Group) agree(p *Point, s settings) error {
 		known.rules[rule.Name] = s.rules[i]
 	}
 	known.matches[s.match] = true
-	if shape := s.shape(); !known.shapes[shape] {
-		known.shapes[shape] = true
-		g.order = append(g.order, p)
-	}
+	p.identity = fmt.Sprintf("%s %d %s %s", p.Name, p.Place, s.match, s.rules)
+	g.all = append(g.all, p)
 	return nil
 }
 

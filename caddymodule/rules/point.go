@@ -80,6 +80,7 @@ type Point struct {
 	clock    func() time.Time // nil: no rule looks at it; of what the group settles
 	draws    *atomic.Uint64   // numbers taken from the seed
 	group    *Group
+	identity string
 	kept     []keptKey
 }
 
@@ -107,7 +108,7 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 	if err != nil {
 		return err
 	}
-	p.logger = ctx.Logger()
+	p.logger = p.LoggerOf(ctx)
 	p.Match = p.MatcherSetsRaw
 	if p.matchers, err = loadMatchers(ctx, p, p.MatcherSetsRaw); err != nil {
 		return err

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 )
 
 // maxSource is the size in bytes of a point's source: file systems have names of
@@ -33,4 +36,22 @@ func SourceOf(file string, line int) string {
 		return fmt.Sprintf("line %d", line)
 	}
 	return source
+}
+
+// LoggerOf returns the logger of a module, whose lines say where the point is
+// written.
+func (p *Point) LoggerOf(ctx caddy.Context) *zap.Logger {
+	if p.Source == "" {
+		return ctx.Logger()
+	}
+	return ctx.Logger().With(zap.String("source", p.Source))
+}
+
+// Title names a point for people by the site that it stands in, such as
+// `shop.example.com › fault6`. Without a site it is the name.
+func Title(site, point string) string {
+	if site == "" {
+		return point
+	}
+	return site + " › " + point
 }

@@ -48,6 +48,49 @@ func Provision(t testing.TB, ctl *control.Control, app string) (caddy.Context, e
 	return ctx, nil
 }
 
+// ProvisionCaddyfile returns the context of a configuration with all that a
+// Caddyfile says, which is not started, and with a control of its own.
+func ProvisionCaddyfile(t *testing.T, ctl *control.Control, caddyfile string) caddy.Context {
+	t.Helper()
+	config, err := Adapt(t, caddyfile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cfg caddy.Config
+	if err := json.Unmarshal([]byte(config), &cfg); err != nil {
+		t.Fatal(err)
+	}
+	return provisionApps(t, ctl, cfg.AppsRaw)
+}
+
+// ProvisionHTTP does the same with the JSON of an http app.
+func ProvisionHTTP(t testing.TB, ctl *control.Control, config string) caddy.Context {
+	t.Helper()
+	return provisionApps(t, ctl, caddy.ModuleMap{"http": []byte(config)})
+}
+
+func provisionApps(t testing.TB, ctl *control.Control, apps caddy.ModuleMap) caddy.Context {
+	t.Helper()
+	storage, err := json.Marshal(map[string]string{"module": "file_system", "root": t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := &caddy.Config{Admin: &caddy.AdminConfig{Disabled: true}, StorageRaw: storage}
+	empty, err := caddy.ProvisionContext(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.AppsRaw = apps // Caddy loads an app when somebody asks for it, in a context that has the control
+	empty.Context = ctl.With(empty.Context)
+	ctx, cancel := caddy.NewContext(empty) // one that can be cancelled
+	t.Cleanup(ctl.BeginExit)
+	t.Cleanup(cancel)
+	if _, err := ctx.App("http"); err != nil {
+		t.Fatal(err)
+	}
+	return ctx
+}
+
 // App returns the app of a configuration, which is loaded if nobody has asked for
 // it yet.
 func App(t testing.TB, ctx caddy.Context) *control.App {
