@@ -160,6 +160,9 @@ type Error struct {
 
 	// Refusals are the last of the refusals that verify has counted.
 	Refusals []experiments.Entry `json:"refusals,omitempty"`
+
+	// Counts are the hits by point, of a rule that verify finds at several.
+	Counts map[string]int `json:"counts,omitempty"`
 }
 
 func (e *Error) Error() string { return e.Message }

@@ -102,7 +102,9 @@ func writePiece(w io.Writer, text *bytes.Buffer) error {
 
 // journalQuery reads the parameters rule, point, since and limit.
 func journalQuery(params url.Values) (q experiments.Query, err error) {
-	q.Rule, q.Point = params.Get("rule"), params.Get("point")
+	if q.Point, q.Rule, err = ruleParams(params); err != nil {
+		return q, err
+	}
 	if text := params.Get("limit"); text != "" {
 		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 {
 			return q, Refuse(http.StatusBadRequest, "limit: '%s' is no number above 0", text)

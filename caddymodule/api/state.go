@@ -161,7 +161,10 @@ type switchedRule struct {
 
 // reset sets counters back to the start.
 func (a *service) reset(w http.ResponseWriter, r *http.Request) error {
-	point, name := r.URL.Query().Get("point"), r.URL.Query().Get("rule")
+	point, name, err := ruleParams(r.URL.Query())
+	if err != nil {
+		return err
+	}
 	found, live, triggers := a.ctl.FindRules(point, name), a.findExperiments(point, name), a.ctl.FindTriggers(point, name)
 	n := len(found) + len(live) + len(triggers)
 	switch {

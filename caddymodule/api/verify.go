@@ -46,7 +46,10 @@ type verification struct {
 const maxVerifyWait = 10 * time.Minute
 
 func (a *service) newVerification(params url.Values) (v verification, err error) {
-	v = verification{service: a, point: params.Get("point"), rule: params.Get("rule"), atLeast: -1, atMost: -1}
+	v = verification{service: a, atLeast: -1, atMost: -1}
+	if v.point, v.rule, err = ruleParams(params); err != nil {
+		return v, err
+	}
 	if v.refused, err = refusedParam(params); err != nil {
 		return v, err
 	}
@@ -168,11 +171,14 @@ func (v *verification) check(count int, all bool) error {
 }
 
 // count is how often the rule has hit. The error is that there is no such rule,
-// nor has been for an hour, or that it is not counted by its points. With an
-// instant the journal is counted, which need not have all of the hits.
+// nor has been for an hour, that there are several, or that it is not counted by its
+// points. With an instant the journal is counted, which need not have all of the hits.
 func (v *verification) count() (count int, all bool, err error) {
 	if v.refused {
 		return v.countRefusals()
+	}
+	if err := v.checkOne(); err != nil {
+		return 0, false, err
 	}
 	known := false
 	for _, rule := range v.ctl.FindRules(v.point, v.rule) {

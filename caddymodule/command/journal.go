@@ -134,7 +134,8 @@ func verifyCommand() *cobra.Command {
 		Long: `
 Asserts how often a rule or an experiment has hit, since it was loaded or since
 the last reset. The exit code is 0 if that holds, 2 if it does not, and 1 for
-any other error, such as a rule that is not known.
+any other error, such as a rule that is not known. A rule that stands at several
+points needs --point, or --rule <point>/<rule>.
 
 With --refused it asserts how often a trigger was refused, for whatever reason:
 '--refused --exactly 0' tells whether each request got what it asked for. If that

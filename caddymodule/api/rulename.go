@@ -1,0 +1,68 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// ruleParams reads the parameters point and rule. A rule may be written as
+// `<point>/<rule>`, which is how one without a name of its own is disclosed.
+func ruleParams(params url.Values) (point, rule string, err error) {
+	point, rule = params.Get("point"), params.Get("rule")
+	before, after, both := strings.Cut(rule, "/")
+	switch {
+	case !both:
+		return point, rule, nil
+	case rules.ValidName(before) != nil || rules.ValidName(after) != nil:
+		return "", "", Refuse(http.StatusBadRequest, "rule: '%s' is neither a rule nor a point and a rule: want a name such as rule1, or both such as fault1/rule1", rule)
+	case point != "" && point != before:
+		return "", "", Refuse(http.StatusBadRequest, "rule: '%s' is at the point '%s', not at '%s': leave point out", rule, before, point)
+	}
+	return before, after, nil
+}
+
+// checkOne refuses a rule that stands at several points, for their hits would be
+// told as those of one. It tells the hits of each. An experiment is counted for
+// all its points.
+func (v *verification) checkOne() error {
+	if v.point != "" {
+		return nil
+	}
+	counts := make(map[string]int)
+	var each []string
+	for _, p := range v.ctl.FindPoints("") {
+		for _, rule := range p.Rules {
+			if _, seen := counts[p.Name]; rule.Name == v.rule && !seen {
+				counts[p.Name] = v.hitsAt(p.Name, rule)
+				each = append(each, fmt.Sprintf("%s/%s has hit %d times", p.Name, v.rule, counts[p.Name]))
+			}
+		}
+	}
+	if len(each) < 2 {
+		return nil
+	}
+	one, _, _ := strings.Cut(each[0], " ")
+	if more := len(each) - maxEach; more > 0 {
+		each = append(each[:maxEach], fmt.Sprintf("and there are %d more", more))
+	}
+	no := Refuse(http.StatusConflict, "rule '%s' stands at several points: %s; say which, as rule=%[3]s or --rule %[3]s", v.rule, strings.Join(each, ", "), one)
+	no.Counts = counts
+	return no
+}
+
+// maxEach is how many points an error names.
+const maxEach = 10
+
+// hitsAt is how often the rule has hit at a point.
+func (v *verification) hitsAt(point string, rule *rules.Rule) int {
+	if v.since.IsZero() {
+		return int(rule.Stats().Hits)
+	}
+	n, _ := v.ctl.Journal.Counter(experiments.Query{Rule: rule.Name, Point: point, Since: v.since}).Count()
+	return n
+}
