@@ -34,7 +34,16 @@ type ExperimentView struct {
 	// for.
 	AppliesTo []string `json:"applies_to"`
 
+	// Places are the same points with where they stand and what they are for. Lists
+	// of experiments do without.
+	Places []experimentPlace `json:"places,omitempty"`
+
 	rules.Stats
+
+	// Came is how many requests it was asked about at its points, Matched how many of
+	// them it has matched. A request that comes to several of them counts at each.
+	Came    uint64 `json:"came"`
+	Matched uint64 `json:"matched"`
 
 	// Passed is how many matching requests were let pass, by reason.
 	Passed map[string]uint64 `json:"passed"`
@@ -70,6 +79,7 @@ func (a *service) newExperimentView(l *experiments.Live) ExperimentView {
 		Line:       grammar.Format(l.JSON),
 		Experiment: l.JSON,
 	}
+	view.Came, view.Matched = l.Seen()
 	if !l.Ends.IsZero() {
 		ends := l.Ends.UTC()
 		view.Ends, view.TimeLeft = &ends, time.Until(ends).Round(time.Millisecond).Seconds()
@@ -156,6 +166,7 @@ func noExperiment(r *http.Request) error {
 
 func (a *service) answerExperiment(w http.ResponseWriter, status int, live *experiments.Live) error {
 	view := a.newExperimentView(live)
+	view.Places = a.placesOf(live)
 	w.Header().Set("ETag", view.ETag())
 	return Answer(w, status, view)
 }

@@ -114,6 +114,7 @@ var described = map[string]reflect.Type{
 	"Entry":           reflect.TypeFor[experiments.Entry](),
 	"Error":           reflect.TypeFor[Error](),
 	"Experiment":      reflect.TypeFor[experiments.Experiment](),
+	"ExperimentPlace": reflect.TypeFor[experimentPlace](),
 	"Experiments":     reflect.TypeFor[ExperimentList](),
 	"ExplainRequest":  reflect.TypeFor[ExplainRequest](),
 	"ExplainedPoint":  reflect.TypeFor[explainPoint](),

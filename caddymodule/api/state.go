@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/certmagic"
 
@@ -113,10 +112,7 @@ func (a *service) newStateView() StateView {
 }
 
 func newPointView(app *control.App, p *rules.Point) pointView {
-	view := pointView{Point: p.Name, whereView: whereView(app.Where(p)), Match: p.Match, Passed: inject.PointPassedCounts(p), Rules: []ruleView{}}
-	if len(p.Match) > 0 {
-		view.Line = grammar.Format(caddyconfig.JSON(map[string]any{"match": p.Match}, nil))
-	}
+	view := pointView{Point: p.Name, whereView: whereView(app.Where(p)), Match: p.Match, Line: matchLine(p), Passed: inject.PointPassedCounts(p), Rules: []ruleView{}}
 	for _, t := range app.Triggers(p) {
 		shown := triggerView{*t, t.Hits(), t.Refused()}
 		if shown.Key != "" {

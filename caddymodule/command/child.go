@@ -36,6 +36,7 @@ func (s *session) runWith(e *experiments.Experiment, command []string) error {
 	case err != nil:
 		return err
 	}
+	s.warnOfExcluded(view)
 	if err := child.Start(); err != nil {
 		return s.fail(startCode(err), err)
 	}

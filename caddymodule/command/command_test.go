@@ -275,13 +275,67 @@ func errorOf(text string) error {
 	return fmt.Errorf("%s", text)
 }
 
+// An experiment that can match nothing is not said to be on somewhere, and one that
+// has matched nothing says so.
+func TestCommandRunMatchesNothing(t *testing.T) {
+	h, address := adminEndpoint(t, twoRules)
+	const excluded = "  cannot match at api: path /api/* and /other\n"
+	run := func(name string, more ...string) printed {
+		return caddyFault(t, append([]string{"run", "--address", address, "--name", name, "--match", "path /other", "503"}, more...)...)
+	}
+	got := run("none")
+	if want := "experiment 'none' is on at no point where it can match; time left: 10m0s\n" + excluded; got.stdout != want || got.stderr != "" || got.err != nil {
+		t.Errorf("got %+v, want %q", got, want)
+	}
+	if want := "Warning: experiment 'child' is on at no point where it can match:\n" + excluded; !strings.HasPrefix(run("child", "--", "true").stderr, want) {
+		t.Errorf("with a command: got no warning %q", want)
+	}
+	for _, command := range []string{"list", "status"} {
+		if got := caddyFault(t, command, "--address", address); strings.Contains(got.stdout, "matched") {
+			t.Errorf("%s: got %s before any request", command, got.stdout)
+		}
+	}
+	for range 3 {
+		hit(t, h)
+	}
+	for _, command := range []string{"list", "status"} {
+		if got := caddyFault(t, command, "--address", address); !strings.HasSuffix(got.stdout, "\nexperiment 'none': 0 of 3 requests at its points matched\n") {
+			t.Errorf("%s: got %s", command, got.stdout)
+		}
+	}
+	h.Beside(`{"point": "other", "source": "b:1", "match": [{"path": ["/other"]}]}`)
+	got = run("some")
+	if want := "experiment 'some' is on at other; time left: 10m0s\n" + excluded + "  other: match path /other\n"; got.stdout != want || got.stderr != "" {
+		t.Errorf("got %+v, want %q", got, want)
+	}
+}
+
+// Of very many points not all have a line.
+func TestBegunText(t *testing.T) {
+	view := &api.ExperimentView{Name: "a"}
+	if got := begunText(view); got != "experiment 'a' is on at no point; time left: no end\n" {
+		t.Errorf("got %q", got)
+	}
+	data := `{"name": "a", "places": [{"point": "p", "site": "h.example.com\u001b", "line": "match path /p0"}`
+	for i := 1; i < 12; i++ {
+		data += fmt.Sprintf(`, {"point": "p", "line": "match path /p%d"}`, i)
+	}
+	if err := json.Unmarshal([]byte(data+`, {"point": "all"}]}`), view); err != nil {
+		t.Fatal(err)
+	}
+	got := begunText(view)
+	if !strings.HasPrefix(got, "experiment 'a' is on at p, all; time left: no end\n  h.example.com\uFFFD › p: match path /p0\n  p: match path /p1\n") || !strings.HasSuffix(got, "/p9\n  and 2 more\n") {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestCommandRun(t *testing.T) {
 	h, address := adminEndpoint(t, twoRules)
 	run := func(args ...string) printed {
 		return caddyFault(t, append([]string{"run", "--address", address, "--name", "late"}, args...)...)
 	}
 	got := run("--point", "api", "--ttl", "0", "--note", "why\tnot", "times 3; delay 1ms")
-	if want := "experiment 'late' is on at api; time left: no end\n"; got.stdout != want || got.err != nil {
+	if want := "experiment 'late' is on at api; time left: no end\n  api: match path /api/*\n"; got.stdout != want || got.err != nil {
 		t.Fatalf("got %+v, want %q", got, want)
 	}
 	wantLines(t, caddyFault(t, "list", "--address", address).stdout, `
@@ -430,7 +484,7 @@ func runSession(t *testing.T, client *adminClient, stderr io.Writer) (*session, 
 	s := &session{Command: &cobra.Command{}, adminClient: client}
 	s.SetContext(t.Context())
 	s.SetErr(stderr)
-	rule, err := grammar.ParseLine("503", "/x")
+	rule, err := grammar.ParseLine("503", "/api/x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -505,7 +559,7 @@ func TestCommandRunUnanswered(t *testing.T) {
 		}, "", 0},
 		{"not begun", commandTTL, func(http.Handler, *http.Request) {}, warning, 0},
 		{"another has begun the same", commandTTL, func(api http.Handler, r *http.Request) {
-			other := strings.NewReader(`{"match":[{"path":["/x"]}],"name":"x","ttl":86400000000000,"faults":[{"fault":"respond","status_code":503}]}`)
+			other := strings.NewReader(`{"match":[{"path":["/api/x"]}],"name":"x","ttl":86400000000000,"faults":[{"fault":"respond","status_code":503}]}`)
 			unheard(api, httptest.NewRequestWithContext(r.Context(), "PUT", r.URL.Path, other))
 		}, "", 1},
 		{"without an end", 0, unheard, warning, 1},

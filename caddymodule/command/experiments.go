@@ -37,7 +37,15 @@ func printExperiments(out io.Writer, views []api.ExperimentView) error {
 	for _, v := range views {
 		t.row(v.Name, kindsOf(v.Experiment), strings.Join(v.AppliesTo, ","), v.Hits, timeLeft(&v), note(&v))
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, v := range views {
+		if v.Came > 0 && v.Matched == 0 {
+			fmt.Fprintf(out, "experiment '%s': 0 of %d requests at its points matched\n", v.Name, v.Came)
+		}
+	}
+	return nil
 }
 
 // timeLeft is how long an experiment is on, in words.

@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/api"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
 // commandTTL ends an experiment whose command is gone, and `caddy fault run`
@@ -79,12 +82,63 @@ func cmdRun(s *session) error {
 	if err != nil {
 		return err
 	}
-	places := cmp.Or(strings.Join(view.AppliesTo, ", "), "no point")
-	_, err = fmt.Fprintf(s.OutOrStdout(), "experiment '%s' is on at %s; time left: %s\n", view.Name, places, timeLeft(view))
-	if err != nil {
+	if _, err = io.WriteString(s.OutOrStdout(), begunText(view)); err != nil {
 		return fmt.Errorf("experiment '%s' is on, which could not be told: %w", view.Name, err)
 	}
 	return nil
+}
+
+// begunText says of an experiment that has begun where it is, and which requests come
+// to it there.
+func begunText(view *api.ExperimentView) string {
+	reached, lines := placesOf(view)
+	places := cmp.Or(strings.Join(reached, ", "), "no point")
+	if len(reached) == 0 && len(view.Places) > 0 {
+		places = "no point where it can match"
+	}
+	lines = append([]string{fmt.Sprintf("experiment '%s' is on at %s; time left: %s", view.Name, places, timeLeft(view))}, lines...)
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// placesOf are the names of the points where the experiment can match, and a line for
+// each that is not for all requests.
+func placesOf(view *api.ExperimentView) (reached, lines []string) {
+	for _, p := range view.Places {
+		title := rules.Title(p.Site, p.Point)
+		switch {
+		case p.Excluded != "":
+			lines = append(lines, "  cannot match at "+title+": "+p.Excluded)
+			continue
+		case p.Line != "":
+			lines = append(lines, "  "+title+": "+p.Line)
+		}
+		if !slices.Contains(reached, p.Point) {
+			reached = append(reached, p.Point)
+		}
+	}
+	return reached, fewOf(lines)
+}
+
+// warnOfExcluded tells of an experiment that can match nothing.
+func (s *session) warnOfExcluded(view *api.ExperimentView) {
+	if reached, lines := placesOf(view); len(reached) == 0 && len(lines) > 0 {
+		s.warn("experiment '%s' is on at no point where it can match:\n%s", view.Name, strings.Join(lines, "\n"))
+	}
+}
+
+// maxPlaces is how many points of an experiment have a line each.
+const maxPlaces = 10
+
+// fewOf are the first of the lines, which a terminal can show, and how many more there
+// are.
+func fewOf(lines []string) []string {
+	if more := len(lines) - maxPlaces; more > 0 {
+		lines = append(lines[:maxPlaces:maxPlaces], fmt.Sprintf("  and %d more", more))
+	}
+	for i, line := range lines {
+		lines[i] = printable(line)
+	}
+	return lines
 }
 
 // cutCommand takes what stands behind -- off the arguments, which leaves the

@@ -181,7 +181,8 @@ function experimentRow(first, change) {
     extend.hidden = !e.ends;
     const everywhere = (e.experiment.points ?? ["*"]).includes("*");
     const where = e.applies_to.length === 0 ? "at no point of the running configuration" : everywhere ? "at all points" : "at " + e.applies_to.join(", ");
-    text(about, e.experiment.note ? `${where}: ${e.experiment.note}` : where);
+    const idle = e.came > 0 && e.matched === 0 ? `; 0 of ${e.came} requests at its points matched` : "";
+    text(about, (e.experiment.note ? `${where}: ${e.experiment.note}` : where) + idle);
     numbers.update(e.rates);
   };
   return node;

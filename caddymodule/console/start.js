@@ -2,7 +2,7 @@
 // and the server's own parser says whether that is right.
 
 import { call, experiment } from "./api.js";
-import { busy, byId, el, isBusy, mistake, options, ready, toast } from "./dom.js";
+import { busy, byId, el, isBusy, mistake, options, ready, title, toast } from "./dom.js";
 import * as fields from "./fields.js";
 
 // Kinds whose settings need a block of lines, or that are for a transport only.
@@ -152,14 +152,23 @@ async function start({ point, ttl, note, name }) {
   if (point) wanted.points = [point];
   if (ttl) wanted.ttl = ttl === "0" ? 0 : ttl;
   if (note) wanted.note = note;
+  let begun;
   try {
-    await call("PUT", experiment(name), wanted, { "If-None-Match": "*" });
+    begun = await call("PUT", experiment(name), wanted, { "If-None-Match": "*" });
   } catch (error) {
     refused(error, name);
     return;
   }
-  toast(`Started ${name}`);
+  toast(`Started ${name}` + excluded(begun.places ?? []));
   if (byId("start-name").value.trim() === name) byId("start-name").value = freshName();
   changed();
   location.hash = "#overview";
+}
+
+// excluded tells of the points where the experiment can match nothing.
+function excluded(places) {
+  const none = places.filter((p) => p.excluded);
+  if (none.length === 0) return "";
+  const where = none.length === places.length ? "" : ` at ${title(none[0])}${none.length > 1 ? ` and ${none.length - 1} more` : ""}`;
+  return `, which can match nothing${where}: ${none[0].excluded}`;
 }

@@ -81,7 +81,7 @@ func (l *Live) extended(e *Experiment, data []byte, now time.Time) *Live {
 	same.TTL, same.Note = e.TTL, e.Note
 	return &Live{
 		Experiment: &same, JSON: compact(data), Started: l.Started, stamped: l.stamped, Ends: same.ends(now),
-		ended: l.ended, end: l.end, unload: l.unload,
+		traffic: l.traffic, ended: l.ended, end: l.end, unload: l.unload,
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 type Snapshot struct {
 	live   []*Live
 	guests sync.Map // *rules.Guests by Place
+	visits *visits
 }
 
 // Place is where a point stands. At a transport only those experiments are
@@ -52,7 +53,7 @@ func (s *Snapshot) Guests(at Place) *rules.Guests {
 			several[&l.Rule] = !l.onePoint()
 		}
 	}
-	guests := rules.NewGuests(found, func(rule *rules.Rule) bool { return several[rule] })
+	guests := rules.NewGuests(found, func(rule *rules.Rule) bool { return several[rule] }, s.visits.at(at))
 	s.guests.Store(at, guests)
 	return guests
 }

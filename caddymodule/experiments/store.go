@@ -49,10 +49,11 @@ type Live struct {
 	// Labels is for the use of those who count its hits, by point.
 	Labels sync.Map
 
-	ended  context.Context // done: what it holds lets go
-	end    context.CancelFunc
-	unload func()
-	timer  *time.Timer
+	traffic *traffic        // what has come to it
+	ended   context.Context // done: what it holds lets go
+	end     context.CancelFunc
+	unload  func()
+	timer   *time.Timer
 }
 
 // Ended is done when the experiment is over.
@@ -79,6 +80,7 @@ type Store struct {
 	watches  []func(live *Live, why string)
 
 	snapshot atomic.Pointer[Snapshot]
+	visits   visits
 }
 
 // NewStore is an empty store, in a process that has these injection points just
@@ -202,6 +204,7 @@ func (s *Store) commit(l *Live) (created bool) {
 func (s *Store) begin(l *Live) (created bool) {
 	before := s.live[l.Name]
 	l.Owner = l
+	l.traffic = newTraffic(&s.visits)
 	l.ended, l.end = context.WithCancel(s.sw.Ended())
 	s.wind(l)
 	s.live[l.Name] = l
@@ -312,7 +315,7 @@ func (s *Store) publish() {
 		s.snapshot.Store(nil)
 		return
 	}
-	s.snapshot.Store(&Snapshot{live: s.sorted()})
+	s.snapshot.Store(&Snapshot{live: s.sorted(), visits: &s.visits})
 }
 
 func compact(data []byte) json.RawMessage {

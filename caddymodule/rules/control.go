@@ -47,5 +47,7 @@ func (c *counters) reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hits.Store(0)
+	c.matched.Store(0)
+	c.unasked.Store(0)
 	c.all, c.byKey = tally{}, fresh
 }

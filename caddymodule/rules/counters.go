@@ -23,6 +23,8 @@ type counters struct {
 	active atomic.Int64  // requests held
 	hits   atomic.Uint64 // requests on which a fault had an effect, of all keys
 
+	matched, unasked atomic.Uint64 // requests at the points of a guest, see Seen
+
 	keys int // how many it keeps; 0: all requests are counted together
 
 	mu    sync.Mutex

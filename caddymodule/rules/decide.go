@@ -83,6 +83,7 @@ func (p *Point) decide(r *http.Request, guests *Guests, check bool) Decision {
 	if !p.Matches(r) {
 		return Decision{}
 	}
+	guests.see()
 	var space room
 	found := p.index.find(r, space[:0])
 	n := len(found)
@@ -95,6 +96,7 @@ func (p *Point) decide(r *http.Request, guests *Guests, check bool) Decision {
 	w := walk{point: p, check: check}
 	for _, late := range [...]bool{false, true} {
 		if len(came) > 0 && w.askGuests(guests, came, late, r) || w.askOwn(own, late, r) {
+			guests.miss(came)
 			break
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -34,6 +35,7 @@ type Guests struct {
 	early   int
 	index   index
 	clock   func() time.Time
+	came    *atomic.Uint64 // requests to the point
 }
 
 // guest is one of them. One that comes to several points is decided at the
@@ -44,13 +46,13 @@ type guest struct {
 }
 
 // NewGuests orders rules as guests of a point. Those that once is true of come
-// to others, too.
-func NewGuests(rules []*Rule, once func(*Rule) bool) *Guests {
+// to others, too. The requests that come to the point are counted in came.
+func NewGuests(rules []*Rule, once func(*Rule) bool, came *atomic.Uint64) *Guests {
 	if len(rules) == 0 {
 		return nil
 	}
 	ordered, early := inOrder(rules)
-	g := &Guests{early: early, clock: newClock(rules)}
+	g := &Guests{early: early, clock: newClock(rules), came: came}
 	for i, rule := range ordered {
 		g.ordered = append(g.ordered, guest{rule, once(rule)})
 		g.index.add(i, rule.matchers)
@@ -64,6 +66,27 @@ func (g *Guests) find(r *http.Request, q queue) queue {
 		return q
 	}
 	return g.index.find(r, q)
+}
+
+// see counts a request that comes to the point.
+func (g *Guests) see() {
+	if g != nil {
+		g.came.Add(1)
+	}
+}
+
+// miss counts a request for those that could match it and were not asked, which are
+// in q: one before them has the request.
+func (g *Guests) miss(q queue) {
+	for i, found := q.next(g.end(true)); found; i, found = q.next(g.end(true)) {
+		g.ordered[i].counters.unasked.Add(1)
+	}
+}
+
+// Seen returns how many requests a guest has matched, at all its points, and which
+// of those that came there it was not asked about.
+func (rl *Rule) Seen() (matched, unasked uint64) {
+	return rl.counters.matched.Load(), rl.counters.unasked.Load()
 }
 
 // end is behind the last guest of a phase.
@@ -84,7 +107,11 @@ func (w *walk) askGuests(guests *Guests, q queue, late bool, r *http.Request) (d
 	end := guests.end(late)
 	for i, found := q.next(end); found; i, found = q.next(end) {
 		g := guests.ordered[i]
-		if !w.point.matches(g.Rule, g.matchers, r) || g.once && !first(r, g.Rule) {
+		if !w.point.matches(g.Rule, g.matchers, r) {
+			continue
+		}
+		g.counters.matched.Add(1)
+		if g.once && !first(r, g.Rule) {
 			continue
 		}
 		if w.now.IsZero() && guests.clock != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,7 +30,7 @@ func guestRule(t testing.TB, config string) *Rule {
 
 // invite makes rules guests that come to several points.
 func invite(rules ...*Rule) *Guests {
-	return NewGuests(rules, func(*Rule) bool { return true })
+	return NewGuests(rules, func(*Rule) bool { return true }, new(atomic.Uint64))
 }
 
 // winner is the rule that fires for r among guests and the point's own, with
@@ -138,7 +140,7 @@ func TestGuestsOnce(t *testing.T) {
 	if got := guest.counters.all.turns; got != 1 {
 		t.Errorf("%d turns, want 1", got)
 	}
-	one := NewGuests([]*Rule{guest}, func(*Rule) bool { return false })
+	one := NewGuests([]*Rule{guest}, func(*Rule) bool { return false }, new(atomic.Uint64))
 	r = request("/")
 	winner(t, first, one, r, 200)
 	if got := winner(t, first, one, r, 200); got != "a" {
@@ -184,5 +186,60 @@ func TestGuestsMatcherError(t *testing.T) {
 	}
 	if got, want := fmt.Sprint(passed), "map[a match_error:1 c percent:1]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// A guest tells how many of the requests that came to its points it has matched, as
+// far as it was asked.
+func TestGuestsSeen(t *testing.T) {
+	const path = `"match": [{"path": ["/a"]}], `
+	for _, tt := range []struct {
+		name, before, own string // the guest before it, and the rule of the point
+		guest             string
+		came, matched     uint64
+	}{
+		{"alone", "", "", path, 6, 2},
+		{"all", "", "", "", 6, 6},
+		{"none", "", "", `"match": [{"path": ["/b"]}], `, 6, 0},
+		{"misses the draw", "", "", path + `"percent": 0, `, 6, 2},
+		{"behind one that has them all", closing, "", "", 6, 0},
+		{"behind one that has some", path + closing, "", "", 6, 4},
+		{"behind one that has what it cannot match", `"match": [{"path": ["/c"]}], ` + closing, "", path, 6, 2},
+		{"behind one that misses", `"percent": 0, ` + closing, "", path, 6, 2},
+		{"before the point's rule", "", closing, path, 6, 2},
+		{"behind the point's rule", "", closing, path + `"phase": "response", `, 6, 0},
+		{"by a matcher that no index knows", "", closing, `"match": [{"path": ["*a"]}], "phase": "response", `, 6, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			guest := guestRule(t, `{"name": "b", `+tt.guest+closing+`}`)
+			all := []*Rule{guest}
+			if tt.before != "" {
+				all = []*Rule{guestRule(t, `{"name": "a", `+tt.before+`}`), guest}
+			}
+			own := ""
+			if tt.own != "" {
+				own = `{` + tt.own + `}`
+			}
+			p := mustLoad(t, `{"match": [{"path": ["/a", "/c"]}], "rules": [`+own+`]}`)
+			came := new(atomic.Uint64)
+			guests := NewGuests(all, func(*Rule) bool { return true }, came)
+			for range 2 {
+				for _, target := range []string{"/a", "/c", "/c", "/left-out"} {
+					winner(t, p, guests, request(target), 200)
+				}
+			}
+			matched, unasked := guest.Seen()
+			if got := came.Load(); got != tt.came || matched != tt.matched || unasked > got-matched {
+				t.Errorf("got %d of %d, %d of which it was not asked about; want %d of %d", matched, got, unasked, tt.matched, tt.came)
+			}
+			behind := tt.before != "" || strings.Contains(tt.guest, "response")
+			if tt.matched == 0 && behind && unasked == 0 {
+				t.Error("the request that another one has had counts as one that did not match")
+			}
+			guest.Reset()
+			if matched, unasked := guest.Seen(); matched+unasked != 0 {
+				t.Errorf("after a reset: got %d and %d", matched, unasked)
+			}
+		})
 	}
 }

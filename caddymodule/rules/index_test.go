@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -204,7 +205,7 @@ func TestIndexEqualsScan(t *testing.T) {
 		random := rand.New(rand.NewPCG(uint64(n), 0))
 		p := somePoint(t, random, "own", rules)
 		visitors := somePoint(t, random, "guest", rules).Rules
-		guests := NewGuests(visitors, func(*Rule) bool { return false })
+		guests := NewGuests(visitors, func(*Rule) bool { return false }, new(atomic.Uint64))
 		var got []string
 		p.Passed = func(rule *Rule, reason Reason) {
 			if reason == ReasonMatchError {
@@ -377,7 +378,7 @@ func TestManyMissesAllocateNothing(t *testing.T) {
 	for _, kind := range missed {
 		for _, n := range []int{1, 1000} {
 			p := missedBy(t, n, kind.matchers)
-			guests := NewGuests(p.Rules, func(*Rule) bool { return true })
+			guests := NewGuests(p.Rules, func(*Rule) bool { return true }, new(atomic.Uint64))
 			for _, host := range []string{"example.com", "example.com:8080", "[::1]", "[::1]:8080"} {
 				r := missing()
 				r.Host = host
@@ -412,7 +413,7 @@ func BenchmarkGuests(b *testing.B) {
 	for _, n := range []int{0, 100} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			visitors := missedBy(b, n, []string{otherHeader, otherPath, otherPrefix, otherHost})
-			benchmarkMiss(b, mustLoad(b, `{}`), NewGuests(visitors.Rules, func(*Rule) bool { return true }))
+			benchmarkMiss(b, mustLoad(b, `{}`), NewGuests(visitors.Rules, func(*Rule) bool { return true }, new(atomic.Uint64)))
 		})
 	}
 }

@@ -230,6 +230,10 @@ const tests = {
     await injected(103);
     state.experiments[0].hits = 2;
     await injected(102);
+    Object.assign(state.experiments[0], { came: 214, matched: 0 });
+    await page.getByText("; 0 of 214 requests at its points matched").waitFor();
+    Object.assign(state.points[1], { site: "shop.example.com", source: "Caddyfile:12" });
+    await page.locator("#points h3", { hasText: "shop.example.com › old" }).getByText("Caddyfile:12").waitFor();
     state.points[0].triggers = [{ source: "header", name: "X-Fault", hits: 7, refused: 0 }];
     await page.getByText("trigger header X-Fault (7 injected)").waitFor();
     state.points[0].triggers[0].refused = 2;
