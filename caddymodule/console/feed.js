@@ -47,7 +47,10 @@ export function watch(isShown) {
 
 // showRules lists the rules to choose from.
 export function showRules(state) {
-  const names = [...state.points.flatMap((p) => p.rules), ...state.experiments].map((r) => r.name);
+  const points = new Map(); // by the name of a rule
+  for (const p of state.points) for (const r of p.rules) points.set(r.name, (points.get(r.name) ?? new Set()).add(p.point));
+  const ruleName = (p, r) => points.get(r.name).size > 1 ? `${p.point}/${r.name}` : r.name;
+  const names = [...state.points.flatMap((p) => p.rules.map((r) => ruleName(p, r))), ...state.experiments.map((e) => e.name)];
   if (state.points.some((p) => p.triggers)) names.push("trigger");
   options(byId("feed-rule"), [["", "all"], ...[...new Set(names)].sort().map((name) => [name, name])]);
 }

@@ -239,6 +239,9 @@ const tests = {
     state.points[0].triggers[0].refused = 2;
     await page.getByText("trigger header X-Fault (7 injected, 2 refused)").waitFor();
     await injected(109);
+    state.points.push(point("other")); // its rule has the same name
+    await page.locator('#feed-rule option[value="other/shared"]').waitFor({ state: "attached" });
+    assert.equal(await page.locator('#feed-rule option[value="shared"]').count(), 0);
     await page.unroute("**/fault/");
     await page.reload();
     assert.match(await page.locator('#points [data-rule="slow"] code').textContent(), /^percent 10; delay 20ms 200ms$/);
