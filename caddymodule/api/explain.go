@@ -61,6 +61,7 @@ type ExplainView struct {
 
 type explainPoint struct {
 	Point string `json:"point"`
+	whereView
 
 	// Match says whether the request comes to the point at all.
 	Match bool `json:"match"`
@@ -108,7 +109,7 @@ func (a *service) explain(w http.ResponseWriter, r *http.Request) error {
 
 // explainAt tells what would become of r at a point.
 func (a *service) explainAt(app *control.App, p *rules.Point, r *http.Request) explainPoint {
-	at := explainPoint{Point: p.Name, Rules: []rules.Verdict{}}
+	at := explainPoint{Point: p.Name, whereView: whereView(app.Where(p)), Rules: []rules.Verdict{}}
 	at.Rules = append(at.Rules, trigger.Explain(app.Triggers(p), r, p)...)
 	match, verdicts, err := p.Explain(r, a.ctl.Store.Snapshot().Guests(experiments.PlaceOf(p)))
 	at.Match = match || len(at.Rules) > 0

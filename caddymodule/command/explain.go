@@ -49,16 +49,17 @@ func printExplanation(out io.Writer, v *api.ExplainView) error {
 	}
 	t := newTable(out, "POINT", "RULE", "VERDICT", "BY", "WHY")
 	for _, p := range v.Points {
+		title := rules.Title(p.Site, p.Point)
 		switch {
 		case p.Error != "":
-			t.row(p.Point, "", "passes", "match", p.Error)
+			t.row(title, "", "passes", "match", p.Error)
 		case !p.Match:
-			t.row(p.Point, "", "passes", "match", "the point is not for this request")
+			t.row(title, "", "passes", "match", "the point is not for this request")
 		case len(p.Rules) == 0:
-			t.row(p.Point, "", "passes", "", "there is no rule")
+			t.row(title, "", "passes", "", "there is no rule")
 		}
 		for _, rule := range p.Rules {
-			t.row(p.Point, ruleText(&rule), verdictText(&rule), rule.Gate, rule.Why)
+			t.row(title, ruleText(&rule), verdictText(&rule), rule.Gate, rule.Why)
 		}
 	}
 	return t.Flush()

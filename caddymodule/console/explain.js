@@ -1,7 +1,7 @@
 // What would happen to a request, rule by rule.
 
 import { call } from "./api.js";
-import { byId, el } from "./dom.js";
+import { byId, el, title } from "./dom.js";
 
 let asked = 0;
 
@@ -44,7 +44,7 @@ function request() {
 
 function shown({ halted, points }) {
   const parts = points.map((p) => el("section", { "aria-label": "Injection point " + p.point },
-    el("h3", {}, p.point), ...atPoint(p)));
+    el("h3", {}, title(p)), ...atPoint(p)));
   if (halted) parts.unshift(el("p", { class: "answer wrong" }, "Halted: nothing is injected. If it were live:"));
   return parts.length > 0 ? parts : [el("p", { class: "quiet" }, "The running configuration has no injection point.")];
 }

@@ -262,6 +262,7 @@ func TestCommandExitCodes(t *testing.T) {
 	term.want(t, 1, "", "Error: unknown command \"verfy\" for \"caddy fault\"\n", "verfy")
 	term.want(t, 0, host+" › fault1  rule1  respond", "", "status")
 	term.want(t, 0, " Caddyfile:9\n"+host+" › fault2  ", "", "status")
+	term.want(t, 0, "\n"+host+" › fault1  rule1  hits", "", "explain", "/gone")
 	term.want(t, 0, `"point": "fault1"`, "", "explain", "--json", "/gone")
 }
 
