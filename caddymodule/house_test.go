@@ -34,7 +34,7 @@ var arrows = []arrow{
 		"caddymodule/api", "caddymodule/trigger", "caddymodule/internal/grammar",
 		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults",
 	}},
-	{folder: "caddymodule/console", mayImport: []string{"caddymodule/api", "caddymodule/control", "caddymodule/internal/args"}},
+	{folder: "caddymodule/console", mayImport: []string{"caddymodule/api", "caddymodule/control", "caddymodule/routes", "caddymodule/internal/args"}},
 	{folder: "caddymodule/api", mayImport: []string{
 		"caddymodule/inject", "caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar",
 		"caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
@@ -43,35 +43,38 @@ var arrows = []arrow{
 	{folder: "caddymodule/inject", mayImport: []string{
 		"caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",
 		"caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
-		"caddymodule/internal/private", "caddymodule/internal/strictjson", "caddymodule/internal/text",
+		"caddymodule/internal/hint", "caddymodule/internal/private", "caddymodule/internal/strictjson", "caddymodule/internal/text",
 	}},
 	{folder: "caddymodule/control", mayImport: []string{
 		"caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",
 		"caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults",
-		"caddymodule/internal/args", "caddymodule/internal/strictjson", "caddymodule/internal/text",
+		"caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/strictjson", "caddymodule/internal/text",
 	}},
 	{folder: "caddymodule/trigger", mayImport: []string{
 		"caddymodule/internal/grammar", "caddymodule/rules", "caddymodule/faults", "caddymodule/internal/private", "caddymodule/internal/text",
 	}},
 	{folder: "caddymodule/internal/grammar", mayImport: []string{
-		"caddymodule/rules", "caddymodule/faults", "caddymodule/status", "caddymodule/internal/args",
+		"caddymodule/rules", "caddymodule/faults", "caddymodule/status", "caddymodule/internal/args", "caddymodule/internal/hint",
 	}},
 	{folder: "caddymodule/internal/metrics", mayImport: []string{"caddymodule/experiments", "caddymodule/rules"}},
 	{folder: "caddymodule/experiments", mayImport: []string{"caddymodule/rules", "caddymodule/faults", "caddymodule/internal/strictjson"}},
-	{folder: "caddymodule/rules", mayImport: []string{"caddymodule/faults", "caddymodule/internal/private", "caddymodule/internal/text"}},
+	{folder: "caddymodule/rules", mayImport: []string{
+		"caddymodule/faults", "caddymodule/internal/hint", "caddymodule/internal/private", "caddymodule/internal/text",
+	}},
 	{folder: "caddymodule/kinds", mayImport: []string{
 		"caddymodule/faults", "caddymodule/wire", "caddymodule/status",
-		"caddymodule/internal/args", "caddymodule/internal/mergepatch", "caddymodule/internal/text",
+		"caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/mergepatch", "caddymodule/internal/text",
 	}},
 	{folder: "caddymodule/routes"},
 	{folder: "caddymodule/faults"},
-	{folder: "caddymodule/wire"},
+	{folder: "caddymodule/wire", mayImport: []string{"caddymodule/internal/hint"}},
 	{folder: "caddymodule/status", stdlibOnly: true},
 	{folder: "caddymodule/internal/args"},
 	{folder: "caddymodule/internal/mergepatch", stdlibOnly: true},
 	{folder: "caddymodule/internal/private", mayImport: []string{"caddymodule/internal/text"}},
 	{folder: "caddymodule/internal/strictjson"},
 	{folder: "caddymodule/internal/text"},
+	{folder: "caddymodule/internal/hint"},
 
 	// of tests only
 	{folder: "caddymodule/internal/leak"},

@@ -127,6 +127,8 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "PUT", "/experiments/b", `{` + faults, "match: "},
 		{400, "PUT", "/experiments/b", `{"points": ["*"]}`, "faults: "},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "start": "soon", ` + faults, "bad start 'soon'"},
+		{400, "PUT", "/experiments/b", `{"points": ["*"], "per": "X-User", "times": 1, ` + faults, "write per {http.request.header.X-User}"},
+		{400, "PUT", "/experiments/b", `{"match": [{"path": ["api/*"]}], ` + faults, "match: bad path 'api/*': every path begins with '/'; write path /api/*"},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "faults": [{"fault": "explode"}]}`, "explode"},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "match": [{"header_regexp": {"X": null}}], "faults": [{"fault": "close"}]}`, "match[0].header_regexp.X: null is no value"},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "faults": [{"fault": "respond", "status": 1}]}`, "status"},

@@ -440,6 +440,12 @@ func TestCommandRunNowhere(t *testing.T) {
 		{[]string{"--point", "*", "551"}, "experiment 'all' is on at no point; time left: 10m0s\n", warning},
 		{[]string{"--point", "*", "551", "--", "true"}, "", warning},
 		{[]string{"--point", "up", "551"}, "experiment 'all' is on at up; time left: 10m0s\n", ""},
+		{[]string{"--point", "up", "percent 0.1%; 551"}, "experiment 'all' is on at up; time left: 10m0s\n", ""},
+		{
+			[]string{"--point", "up", "percent 0.1; 551"},
+			"experiment 'all' is on at up; time left: 10m0s\n",
+			"Warning: percent 0.1 is 1 request in 1000; if a share of 0.1 is meant, write percent 10; if not, write percent 0.1%\n",
+		},
 	} {
 		got := caddyFault(t, append([]string{"run", "--address", address, "--name", "all"}, tt.args...)...)
 		if got.stdout != tt.stdout || got.stderr != tt.stderr {

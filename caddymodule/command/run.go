@@ -166,6 +166,9 @@ func (s *session) experiment() (*experiments.Experiment, error) {
 	if err != nil {
 		return nil, err
 	}
+	if text := grammar.FractionHint(s.args[0]); text != "" {
+		s.warn("%s", text)
+	}
 	e := &experiments.Experiment{Rule: *rule}
 	e.Name, e.Note = flagText(s.Command, "name"), flagText(s.Command, "note")
 	e.Points, _ = s.Flags().GetStringArray("point")

@@ -82,7 +82,7 @@ func TestParseRefused(t *testing.T) {
 		{"env behind an escape", everywhere(`"per": "\u007benv.HOME}", ` + closing), "per: placeholder '{env.HOME}'"},
 		{"env with a default", everywhere(`"per": "{env.HOME:x}", ` + closing), "per: placeholder"},
 		{"system", everywhere(`"per": "{system.hostname}", ` + closing), "per: placeholder"},
-		{"shorthand", everywhere(`"per": "{host}", ` + closing), "they may use {http.*} and {time.*}"},
+		{"shorthand", everywhere(`"per": "{host}", ` + closing), "write per {http.request.host}"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -363,6 +363,8 @@ func TestTriggerBadConfig(t *testing.T) {
 		{`{"source": "smoke"}`, "bad trigger 'smoke': want header, cookie, baggage, envoy"},
 		{`{}`, "bad trigger ''"},
 		{`{"source": "header", "name": "X Fault"}`, "bad name 'X Fault'"},
+		{`{"source": "header", "name": "Cookie"}`, "bad name 'Cookie' of trigger header: the field is taken out of each request"},
+		{`{"source": "header", "key": "env.STAGING_FAULT_KEY"}`, "write it as a placeholder, such as key {env.FAULT_KEY}"},
 		{`{"source": "header", "key": "short"}`, "trigger key has 5 bytes: want 16 or more"},
 		{`{"source": "header", "key": "0123456789 abcdef"}`, "has a space"},
 		{`{"source": "header", "key": "{env.FAULT_KEY}"}`, "has a space"},

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyfault/caddyfault/caddymodule/control"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/hint"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 	"github.com/caddyfault/caddyfault/caddymodule/trigger"
@@ -32,7 +33,7 @@ func (h *Handler) provisionTriggers(ctx caddy.Context) error {
 			return err
 		}
 		if t.Key == "" && !h.Limited() {
-			h.logger.Warn("a trigger without key at a point without matcher: every client can inject faults into its requests",
+			hint.Warn(hint.At(ctx, h.Source), "a trigger without key at a point without matcher: every client can inject faults into its requests",
 				zap.String("point", h.Point.Name), zap.String("trigger", t.Source))
 		}
 	}

@@ -1,6 +1,7 @@
 package kinds
 
 import (
+	"fmt"
 	"math"
 	"net/http"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/hint"
 )
 
 func init() {
@@ -97,18 +99,28 @@ func (Delay) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
+// longDelay is more than clients wait for, so that milliseconds may be meant.
+const longDelay = 10 * time.Minute
+
 // Provision prepares the distribution, and warns of a wait that the server's
-// own timeout will cut short.
+// own timeout will cut short, and of one that is hardly meant.
 func (f *Delay) Provision(ctx caddy.Context) error {
 	if err := f.Validate(); err != nil {
 		return err
 	}
 	f.quantile = f.distribution().quantile()
 	srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if median := f.wait(0.5); ok && srv.WriteTimeout > 0 && median >= time.Duration(srv.WriteTimeout) {
-		ctx.Logger().Warn("the delay reaches the server's write timeout: clients get no reply at all",
+	if !ok {
+		return nil // of what comes while Caddy runs, nobody reads the log
+	}
+	median := f.wait(0.5)
+	if srv.WriteTimeout > 0 && median >= time.Duration(srv.WriteTimeout) {
+		hint.Warn(ctx, "the delay reaches the server's write timeout: clients get no reply at all",
 			zap.Duration("median_delay", median),
 			zap.Duration("write_timeout", time.Duration(srv.WriteTimeout)))
+	}
+	if median >= longDelay {
+		hint.Warn(ctx, fmt.Sprintf("the delay is %s for most requests: m is minutes, and milliseconds are ms", median))
 	}
 	return nil
 }

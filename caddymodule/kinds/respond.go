@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -156,6 +157,9 @@ func (f *Respond) Validate() error {
 	}
 	if !httpguts.ValidHeaderFieldValue(f.ContentType) {
 		return fmt.Errorf("bad content_type %q: control characters cannot stand in a header", f.ContentType)
+	}
+	if f.ContentType != "" && !strings.ContainsAny(f.ContentType, "/{") {
+		return fmt.Errorf("bad content_type '%s': no media type is without a slash; write content_type application/%[1]s", f.ContentType)
 	}
 	if err := f.validateBody(); err != nil {
 		return err

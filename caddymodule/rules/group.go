@@ -27,6 +27,20 @@ type Group struct {
 	points map[string]*namesakes
 	all    []*Point
 	joined []joined // those that wait until all are there
+
+	told map[string]bool // what has been warned of
+}
+
+// tell reports whether nobody has been told a text about what stands at a source.
+func (g *Group) tell(source, text string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.told == nil {
+		g.told = make(map[string]bool)
+	}
+	key := source + " " + text
+	defer func() { g.told[key] = true }()
+	return !g.told[key]
 }
 
 // joined is a point that has not got its counters yet.

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -17,7 +18,12 @@ import (
 
 // LoadGuest loads a rule as a guest, with counters of its own. What it loads
 // belongs to ctx. The settings that it had as JSON are gone afterwards.
+//
+// Who asks for a guest reads no log, so matchers that are a slip are refused.
 func LoadGuest(ctx caddy.Context, rule *Rule) error {
+	if err := CheckMatchers(rule.MatcherSetsRaw...); err != nil {
+		return fmt.Errorf("match: %w", err)
+	}
 	if err := rule.provision(ctx, 0); err != nil {
 		return err
 	}

@@ -1,10 +1,15 @@
 package rules
 
 import (
+	"fmt"
 	"net/http"
 	"net/textproto"
 	"regexp"
 	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
@@ -43,4 +48,46 @@ func (k *keyText) of(r *http.Request) string {
 	default:
 		return text.Replacer(r).ReplaceAll(k.text, "")
 	}
+}
+
+func checkPer(rl *Rule) error { return ValidKey("per", rl.Per) }
+
+// ValidKey checks the text of a setting that gives each request its key. Without
+// a placeholder all requests have the same key, which nobody means.
+func ValidKey(setting, text string) error {
+	const want = "bad %s '%s': %s; write %s %s"
+	full := writtenOut(text)
+	switch {
+	case text == "":
+		return nil
+	case !hasPlaceholder(text):
+		return fmt.Errorf(want, setting, text, "without a placeholder all requests have this one key", setting, meantKey(text))
+	case full != text: // a Caddyfile has it written out
+		return fmt.Errorf(want, setting, text, "only a Caddyfile knows the short form, so the key would be empty", setting, full)
+	}
+	return nil
+}
+
+var hasPlaceholder = regexp.MustCompile(`(^|[^\\])\{[^{}]+\}`).MatchString
+
+// meantKey is the placeholder that a text without one probably means.
+func meantKey(text string) string {
+	bare := strings.Trim(text, "{}$ ")
+	placeholder := "{" + bare + "}"
+	if full := writtenOut(placeholder); full != placeholder || strings.HasPrefix(bare, "http.") {
+		return full
+	}
+	if !httpguts.ValidHeaderFieldName(bare) {
+		bare = "X-User"
+	}
+	return "{http.request.header." + bare + "}"
+}
+
+var shorthands = httpcaddyfile.NewShorthandReplacer()
+
+// writtenOut is a text with the placeholders that a Caddyfile has short forms of.
+func writtenOut(text string) string {
+	segment := caddyfile.Segment{{Text: text}}
+	shorthands.ApplyToSegment(&segment)
+	return segment[0].Text
 }

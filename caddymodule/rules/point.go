@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/hint"
 )
 
 // DefaultPoint is the name of a point that has none. The Caddyfile adapter
@@ -42,7 +43,8 @@ type Point struct {
 
 	// A text with placeholders, such as `{http.request.header.X-User}`, that
 	// decides the draw: the same key gets the same answer, on every node and
-	// after every start. A request without a key draws at random.
+	// after every start. A request without a key draws at random. A text without
+	// a placeholder is refused.
 	Sticky string `json:"sticky,omitempty"`
 
 	// Makes the draws repeatable: the n-th request that matches any rule gets
@@ -95,6 +97,9 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 	if err := ValidSource(p.Source); err != nil {
 		return fmt.Errorf("point '%s': %w", p.Name, err)
 	}
+	if err := ValidKey("sticky", p.Sticky); err != nil {
+		return err
+	}
 	for i, rule := range p.Rules {
 		if rule == nil {
 			return fmt.Errorf("rule %d is null", i+1)
@@ -108,8 +113,10 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 	if err != nil {
 		return err
 	}
+	ctx = hint.At(ctx, p.Source)
 	p.logger = p.LoggerOf(ctx)
 	p.Match = p.MatcherSetsRaw
+	slips := p.slips()
 	if p.matchers, err = loadMatchers(ctx, p, p.MatcherSetsRaw); err != nil {
 		return err
 	}
@@ -130,8 +137,7 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 	if err := group.join(p, settings); err != nil {
 		return err
 	}
-	p.warnOfUnreachable()
-	p.giveHints()
+	p.warn(ctx, group, slips)
 	return nil
 }
 
@@ -155,35 +161,6 @@ func (p *Point) end(late bool) int {
 		return len(p.ordered)
 	}
 	return p.early
-}
-
-// warnOfUnreachable tells of rules that come behind others which take every
-// request.
-func (p *Point) warnOfUnreachable() {
-	sum, last := 0.0, ""
-	for _, rule := range p.ordered {
-		if sum >= 100 {
-			p.logger.Warn("rule can never fire: the rules before it take every request",
-				zap.String("point", p.Name), zap.String("rule", rule.Name), zap.String("behind", last))
-			continue
-		}
-		if rule.takesItsShare() {
-			if sum += rule.percent; sum > 100 {
-				p.logger.Warn("rule is cut short: the shares of the rules sum up to more than 100 percent",
-					zap.String("point", p.Name), zap.String("rule", rule.Name), zap.Float64("sum", sum))
-			}
-			last = rule.Name
-		}
-	}
-}
-
-// giveHints tells what may surprise whoever configures the rules.
-func (p *Point) giveHints() {
-	for _, rule := range p.Rules {
-		for _, hint := range rule.Faults.Hints() {
-			p.logger.Info(hint, zap.String("point", p.Name), zap.String("rule", rule.Name))
-		}
-	}
 }
 
 // Limited reports whether the point is for some requests only.

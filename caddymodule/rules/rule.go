@@ -68,8 +68,8 @@ type Rule struct {
 
 	// A text with placeholders, such as `{http.request.header.X-Order-Id}`:
 	// skip, every, over, times and the steps of a sequence are counted for each
-	// value by itself. Requests without a value have the empty one. Default:
-	// all requests are counted together.
+	// value by itself. Requests without a value have the empty one. A text without
+	// a placeholder is refused. Default: all requests are counted together.
 	Per string `json:"per,omitempty"`
 
 	// How many values of `per` are kept; the least recently used ones are

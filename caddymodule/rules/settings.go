@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
@@ -54,7 +55,7 @@ func (rl *Rule) validate() error {
 // another. More may follow: a parser calls it after each line, so that the
 // error is about the last one.
 func (rl *Rule) CheckSettings() error {
-	checks := []func(*Rule) error{checkPercent, checkReply, checkMaxKeys, checkHealthChecks}
+	checks := []func(*Rule) error{checkPercent, checkReply, checkPer, checkMaxKeys, checkHealthChecks}
 	for _, g := range slices.Concat(gates[:]...) {
 		if g.check != nil {
 			checks = append(checks, g.check)
@@ -157,6 +158,11 @@ func ValidResponseMatcher(m caddyhttp.ResponseMatcher) error {
 		class, final := code >= 2 && code <= 9, code >= 200 && code <= 999 || code == http.StatusSwitchingProtocols
 		if !class && !final {
 			return fmt.Errorf("bad match_response status '%d': want a code such as 503 or a class such as 5xx", code)
+		}
+	}
+	for field := range m.Headers {
+		if !httpguts.ValidHeaderFieldName(field) {
+			return fmt.Errorf("bad match_response header '%s': no reply has a field of that name; write the name without a colon", field)
 		}
 	}
 	return nil

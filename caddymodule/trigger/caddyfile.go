@@ -74,6 +74,7 @@ func (t *Trigger) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	case "percent":
 		percent, err := grammar.ParsePercent(d, arg)
 		t.Percent = &percent
+		grammar.HintAtFraction(d)
 		return err
 	default:
 		return d.Errf("unrecognized option '%s' of trigger", name)

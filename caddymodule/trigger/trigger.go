@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -157,6 +159,10 @@ func (t *Trigger) validate() error {
 		return fmt.Errorf("trigger %s and key cannot go together: %s", t.Source, at.keyless)
 	case t.Name != "" && !httpguts.ValidHeaderFieldName(t.Name):
 		return fmt.Errorf("bad name '%s' of trigger %s", t.Name, t.Source)
+	case t.Source == "header" && needed(t.name()):
+		return fmt.Errorf("bad name '%s' of trigger header: the field is taken out of each request, which needs it; write a field of your own, such as X-Fault", t.Name)
+	case unexpanded(t.Key):
+		return errors.New("trigger key is the name of a variable, not its value: write it as a placeholder, such as key {env.FAULT_KEY}")
 	case t.MaxDelay < 0:
 		return fmt.Errorf("bad trigger max_delay '%s': negative", time.Duration(t.MaxDelay))
 	case t.MaxActive < 0:
@@ -177,6 +183,15 @@ func (t *Trigger) validate() error {
 	}
 	return checkKey(t.Key)
 }
+
+// needed reports whether no point may take a header field out of the requests.
+func needed(field string) bool {
+	return text.ValidFieldName(field) != nil || slices.Contains([]string{"Host", "Authorization", "Cookie", "Baggage"}, http.CanonicalHeaderKey(field))
+}
+
+// unexpanded reports whether a key is a variable as a shell or Caddy has them, but
+// for its braces.
+var unexpanded = regexp.MustCompile(`^(\$[A-Z_][A-Z0-9_]*|\$\{[A-Za-z0-9_]+\}|(env|file)\.[A-Za-z0-9_./-]+)$`).MatchString
 
 // untrustedKinds are the kinds of fault that a request may ask for.
 func untrustedKinds() []string {

@@ -2,13 +2,18 @@ package wire
 
 import (
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/hint"
 )
 
 func init() {
@@ -31,6 +36,28 @@ func (ListenerWrapper) CaddyModule() caddy.ModuleInfo {
 		ID:  "caddy.listeners.fault",
 		New: func() caddy.Module { return new(ListenerWrapper) },
 	}
+}
+
+// Provision warns of a place in front of TLS, where the wrapper sees no reply.
+func (ListenerWrapper) Provision(ctx caddy.Context) error {
+	srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok || len(srv.TLSConnPolicies) == 0 {
+		return nil
+	}
+	tls := slices.IndexFunc(srv.ListenerWrappersRaw, func(raw json.RawMessage) bool { return wrapperName(raw) == "tls" })
+	if own := slices.IndexFunc(srv.ListenerWrappersRaw, func(raw json.RawMessage) bool { return wrapperName(raw) == "fault" }); own < tls {
+		hint.Warn(ctx, "listener wrapper fault has no effect in front of tls, where all bytes are encrypted: write the line fault after the line tls")
+	}
+	return nil
+}
+
+// wrapperName is the name of a listener wrapper in a configuration.
+func wrapperName(raw json.RawMessage) string {
+	var named struct {
+		Wrapper string `json:"wrapper"`
+	}
+	_ = json.Unmarshal(raw, &named) // Caddy refuses what cannot be read
+	return named.Wrapper
 }
 
 // WrapListener returns l with connections that can write a status line of ours.
@@ -181,6 +208,7 @@ func looksLikeHTTP(first [5]byte) bool {
 // Interface guards
 var (
 	_ caddy.ListenerWrapper = (*ListenerWrapper)(nil)
+	_ caddy.Provisioner     = (*ListenerWrapper)(nil)
 	_ caddyfile.Unmarshaler = (*ListenerWrapper)(nil)
 	_ LineWriter            = (*faultAddr)(nil)
 	_ io.ReaderFrom         = (*faultCopyConn)(nil)

@@ -26,6 +26,8 @@ func TestParseLine(t *testing.T) {
 		{"match host a; close", []string{"*"}, `{"match":[{},{"host":["a"]}],"faults":[{"fault":"close"}]}`},
 		{"close", []string{"{\npath /a;b\nnot method GET\n}"}, `{"match":[{"not":[{"method":["GET"]}],"path":["/a;b"]}],"faults":[{"fault":"close"}]}`},
 		{"close", []string{"`{path} == \"/x\"`"}, `{"match":[{"expression":"{http.request.uri.path} == \"/x\""}],"faults":[{"fault":"close"}]}`},
+		{"close", []string{"`path('/a') && method('POST')`"}, `{"match":[{"expression":"path('/a') \u0026\u0026 method('POST')"}],"faults":[{"fault":"close"}]}`},
+		{"close", []string{"path /a /path"}, `{"match":[{"path":["/a","/path"]}],"faults":[{"fault":"close"}]}`},
 		{"close", []string{"query a=1"}, `{"match":[{"query":{"a":["1"]}}],"faults":[{"fault":"close"}]}`},
 	}
 	for _, tt := range tests {
@@ -60,6 +62,10 @@ func TestParseLineRefuses(t *testing.T) {
 		{"close", "path", "matcher 'path'"},
 		{"close", "/a /b", "unexpected argument '/b'"},
 		{"close", "path /a\nmethod GET", "unexpected word 'method'"},
+		{"match path /a method POST; close", "", "'method' is a value of the matcher path here; in one line several matchers are an expression, such as match `path('/a') && method('POST')`"},
+		{"close", "path /a method POST", "'method' is a value of the matcher path here"},
+		{"close", "path api", "matcher 'path api': bad path 'api': every path begins with '/'; write path /api"},
+		{"per user; times 1; close", "", "bad per 'user'"},
 	}
 	for _, tt := range tests {
 		var matchers []string

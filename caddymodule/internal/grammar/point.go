@@ -56,6 +56,7 @@ func (p *PointParser) ParseBlock(start caddyfile.Dispenser) error {
 		}
 	}
 	if p.Direct != nil {
+		p.Direct.hintAtFraction()
 		return p.Direct.finish(&start)
 	}
 	return p.checkDefaultNames(&start)
@@ -112,6 +113,9 @@ func (p *PointParser) parseOption(word string) error {
 		if value == "" {
 			return p.Err("sticky '' is empty: want a key such as {header.X-User}")
 		}
+		if err := rules.ValidKey("sticky", value); err != nil {
+			return p.WrapErr(err)
+		}
 		p.Point.Sticky = value
 	case "seed":
 		seed, err := strconv.ParseInt(value, 10, 64)
@@ -149,6 +153,7 @@ func (p *PointParser) parseRule() error {
 			return err
 		}
 	}
+	rule.hintAtFraction()
 	return rule.finish(&start)
 }
 

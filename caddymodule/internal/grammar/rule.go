@@ -159,6 +159,9 @@ func (p *RuleParser) matcherSet(d *caddyfile.Dispenser) (caddy.ModuleMap, error)
 		return set, nil
 	}
 	*d = before
+	if err := checkMatchLines(before); err != nil {
+		return nil, err
+	}
 	set, err = caddyhttp.ParseCaddyfileNestedMatcherSet(d)
 	if err != nil {
 		return nil, err
@@ -170,6 +173,9 @@ func (p *RuleParser) matcherSet(d *caddyfile.Dispenser) (caddy.ModuleMap, error)
 	}
 	if len(set) == 0 {
 		return nil, before.Err("match without a matcher: leave it out to match every request")
+	}
+	if err := rules.CheckMatchers(set); err != nil {
+		return nil, before.WrapErr(err)
 	}
 	return set, nil
 }

@@ -35,14 +35,14 @@ func (g Golden) Refused() bool { return !strings.HasPrefix(g.Want, "{") }
 func (g Golden) Write(t *testing.T, got string) {
 	t.Helper()
 	content := g.Caddyfile + goldenSeparator + got + "\n"
-	if strings.HasSuffix(g.Path, refusalsExt) {
+	if second := secondHalf(g.Path); second != "" {
 		comment, cases := readRefusals(t, g.Path) // again: other cases may have been written
 		i := slices.IndexFunc(cases, func(other Golden) bool { return other.Name == g.Name })
 		cases[i].Want = got
-		if !cases[i].Refused() {
+		if strings.HasSuffix(g.Path, refusalsExt) && !cases[i].Refused() {
 			t.Fatalf("adapts: move it out of %s into %s%s", g.Path, g.Name, goldenExt)
 		}
-		content = formatRefusals(comment, cases)
+		content = formatRefusals(comment, cases, second)
 	}
 	if err := os.WriteFile(g.Path, []byte(content), 0o644); err != nil { //nolint:gosec // a file of the repository, like the others
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func Goldens(t testing.TB, folder, pattern string) []Golden {
 // goldensIn reads one file, which may be no golden file.
 func goldensIn(t testing.TB, file string) []Golden {
 	t.Helper()
-	if strings.HasSuffix(file, refusalsExt) {
+	if secondHalf(file) != "" {
 		_, cases := readRefusals(t, file)
 		return cases
 	}

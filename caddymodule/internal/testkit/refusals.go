@@ -16,16 +16,36 @@ import (
 //	-- <name>.error --
 //	the error
 //
-// To add a case, write its first half: TestGolden with -update adds the second. A
-// Caddyfile that has such a line in it, a CR, a NUL or a BOM gets a file of its own.
-const refusalsExt = ".refusals.txtar"
+// warningsExt ends that of Caddyfiles that load with warnings, which are in the
+// members <name>.warnings.
+//
+// To add a case, write its first half: TestGolden or TestWarnings with -update adds
+// the second. A Caddyfile that has such a line in it, a CR, a NUL or a BOM gets a
+// file of its own.
+const (
+	refusalsExt = ".refusals.txtar"
+	warningsExt = ".warnings.txtar"
+)
+
+// secondHalf ends the names of what becomes of the Caddyfiles in an archive. It is
+// empty for a file that is none.
+func secondHalf(file string) string {
+	switch {
+	case strings.HasSuffix(file, refusalsExt):
+		return ".error"
+	case strings.HasSuffix(file, warningsExt):
+		return ".warnings"
+	default:
+		return ""
+	}
+}
 
 var memberLine = regexp.MustCompile(`(?m)^-- (\S+) --\n`)
 
 // readRefusals reads an archive from its file.
 func readRefusals(t testing.TB, file string) (comment string, cases []Golden) {
 	t.Helper()
-	comment, cases, err := parseRefusals(readFile(t, file))
+	comment, cases, err := parseRefusals(readFile(t, file), secondHalf(file))
 	if err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}
@@ -36,7 +56,7 @@ func readRefusals(t testing.TB, file string) (comment string, cases []Golden) {
 }
 
 // parseRefusals reads an archive from its text.
-func parseRefusals(content string) (comment string, cases []Golden, err error) {
+func parseRefusals(content, second string) (comment string, cases []Golden, err error) {
 	lines := memberLine.FindAllStringSubmatchIndex(content, -1)
 	if len(lines) == 0 {
 		return "", nil, errors.New("no case: want a line such as -- name --")
@@ -51,7 +71,7 @@ func parseRefusals(content string) (comment string, cases []Golden, err error) {
 			end = lines[i+1][0]
 		}
 		member, text := content[line[2]:line[3]], content[line[1]:end]
-		name, isError := strings.CutSuffix(member, ".error")
+		name, isError := strings.CutSuffix(member, second)
 		last := len(cases) - 1
 		switch {
 		case !isError:
@@ -66,10 +86,10 @@ func parseRefusals(content string) (comment string, cases []Golden, err error) {
 }
 
 // formatRefusals writes an archive.
-func formatRefusals(comment string, cases []Golden) string {
+func formatRefusals(comment string, cases []Golden, second string) string {
 	texts := make([]string, 0, len(cases))
 	for _, g := range cases {
-		texts = append(texts, fmt.Sprintf("-- %[1]s --\n%s\n-- %[1]s.error --\n%[3]s\n", g.Name, g.Caddyfile, g.Want))
+		texts = append(texts, fmt.Sprintf("-- %[1]s --\n%s\n-- %[1]s%[4]s --\n%[3]s\n", g.Name, g.Caddyfile, g.Want, second))
 	}
 	return comment + strings.Join(texts, "\n")
 }

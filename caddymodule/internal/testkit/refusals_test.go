@@ -63,7 +63,7 @@ func TestParseRefusalsRefused(t *testing.T) {
 		{"X.\n-- a --\nb\n-- a.error --\nc\n-- a.error --\nd\n", "a.error does not follow a"},
 	}
 	for _, tt := range tests {
-		if _, _, err := parseRefusals(tt.content); err == nil || !strings.Contains(err.Error(), tt.err) {
+		if _, _, err := parseRefusals(tt.content, ".error"); err == nil || !strings.Contains(err.Error(), tt.err) {
 			t.Errorf("%q: got error %v, want %q", tt.content, err, tt.err)
 		}
 	}

@@ -1,0 +1,168 @@
+package rules
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/net/http/httpguts"
+)
+
+// CheckMatchers refuses matchers with a value that no request has. Caddy loads
+// them, and they never match; under `not` they always do.
+func CheckMatchers(sets ...caddy.ModuleMap) error {
+	for _, set := range sets {
+		for _, name := range slices.Sorted(maps.Keys(set)) {
+			if err := checkMatcher(name, set[name]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkMatcher looks at one of Caddy's matchers. What cannot be read is for Caddy
+// to refuse.
+func checkMatcher(name string, raw json.RawMessage) error {
+	switch name {
+	case "path":
+		return checkEach(raw, checkPath)
+	case "host":
+		return checkEach(raw, checkHost)
+	case "method":
+		return checkEach(raw, checkMethod)
+	case "header", "header_regexp":
+		return checkFields(name, raw)
+	case "protocol":
+		var protocol string
+		_ = json.Unmarshal(raw, &protocol)
+		return checkProtocol(protocol)
+	case "query":
+		return checkQuery(raw)
+	case "path_regexp":
+		var m caddyhttp.MatchRegexp
+		_ = json.Unmarshal(raw, &m)
+		return checkPathPattern(m.Pattern)
+	case "not":
+		var sets []caddy.ModuleMap
+		_ = json.Unmarshal(raw, &sets)
+		return CheckMatchers(sets...)
+	}
+	return nil
+}
+
+// checkEach checks the values of a matcher that is a list of them.
+func checkEach(raw json.RawMessage, check func(string) error) error {
+	var values []string
+	_ = json.Unmarshal(raw, &values)
+	for _, value := range values {
+		if strings.HasSuffix(value, ",") {
+			return fmt.Errorf("'%s' ends in a comma: separate several by spaces alone", value)
+		}
+		if err := check(value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkPath(path string) error {
+	before, query, _ := strings.Cut(path, "?")
+	switch {
+	case path == "" || !strings.ContainsRune("/*{", rune(path[0])):
+		return fmt.Errorf("bad path '%s': every path begins with '/'; write path %s", path, meantPath(path))
+	case strings.Contains(query, "="):
+		return fmt.Errorf("bad path '%s': a path has no query; write path %s, and on another line of the block query %s", path, before, query)
+	}
+	return nil
+}
+
+// meantPath is the path in what has none at its beginning.
+func meantPath(text string) string {
+	if _, address, isURL := strings.Cut(text, "://"); isURL {
+		_, text, _ = strings.Cut(address, "/")
+	}
+	return "/" + text
+}
+
+func checkHost(host string) error {
+	_, err := netip.ParseAddr(host)
+	switch {
+	case err == nil || strings.Contains(host, "{"):
+		return nil
+	case strings.HasPrefix(host, "/"):
+		return fmt.Errorf("bad host '%s': it is a path; write path %s", host, host)
+	case host == "" || strings.ContainsAny(host, "/:[]"):
+		return fmt.Errorf("bad host '%s': the matcher compares names and addresses, without scheme, port, brackets and path; write host %s", host, bareHost(host))
+	}
+	return nil
+}
+
+// bareHost is the name or address in an address that has more.
+func bareHost(host string) string {
+	if _, after, isURL := strings.Cut(host, "://"); isURL {
+		host = after
+	}
+	host, _, _ = strings.Cut(host, "/")
+	if inside, _, isIPv6 := strings.Cut(strings.TrimPrefix(host, "["), "]"); isIPv6 {
+		return inside
+	}
+	host, _, _ = strings.Cut(host, ":")
+	if host == "" {
+		return "example.com"
+	}
+	return host
+}
+
+func checkMethod(method string) error {
+	if !httpguts.ValidHeaderFieldName(method) { // both are tokens
+		return fmt.Errorf("bad method '%s': no request has it; write method GET POST", method)
+	}
+	return nil
+}
+
+// checkFields checks the names of the fields that a matcher is for.
+func checkFields(matcher string, raw json.RawMessage) error {
+	var fields map[string]json.RawMessage
+	_ = json.Unmarshal(raw, &fields)
+	for _, field := range slices.Sorted(maps.Keys(fields)) {
+		if !httpguts.ValidHeaderFieldName(field) {
+			return fmt.Errorf("bad field '%s' of %s: no request has a field of that name; write it without a colon, such as %s X-User 7", field, matcher, matcher)
+		}
+	}
+	return nil
+}
+
+var protocols = []string{"http", "https", "grpc", "http/1.0", "http/1.0+", "http/1.1", "http/1.1+", "http/2", "http/2+", "http/3", "http/3+"}
+
+func checkProtocol(protocol string) error {
+	if !slices.Contains(protocols, protocol) {
+		return fmt.Errorf("bad protocol '%s': want one of %s", protocol, strings.Join(protocols, ", "))
+	}
+	return nil
+}
+
+func checkQuery(raw json.RawMessage) error {
+	var params map[string]json.RawMessage
+	_ = json.Unmarshal(raw, &params)
+	for _, param := range slices.Sorted(maps.Keys(params)) {
+		if bare := strings.TrimLeft(param, "?&"); bare != param {
+			return fmt.Errorf("bad parameter '%s' of query: no query has it; write query %s=1", param, bare)
+		}
+	}
+	return nil
+}
+
+// checkPathPattern refuses a glob, whose end says nothing in a regular
+// expression: it matches every path that has the rest somewhere in it.
+func checkPathPattern(pattern string) error {
+	if pattern == "*" || strings.HasSuffix(pattern, "/*") {
+		return fmt.Errorf("bad path_regexp '%s': it ends as a path does, which says nothing in a regular expression; write path %s", pattern, strings.TrimPrefix(pattern, "^"))
+	}
+	return nil
+}
