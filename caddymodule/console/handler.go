@@ -2,11 +2,13 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"mime"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,7 +49,12 @@ type Console struct {
 	// page in their browser whose own name resolves to the address.
 	Insecure bool `json:"insecure,omitempty"`
 
+	// Where the console is written, such as `Caddyfile:12`, for warnings. The
+	// Caddyfile adapter writes it.
+	Source string `json:"source,omitempty"`
+
 	api   http.Handler
+	srv   *caddyhttp.Server
 	ended context.Context // when the server does, for what it would wait for
 	end   context.CancelFunc
 }
@@ -69,6 +76,7 @@ func (c *Console) Provision(ctx caddy.Context) error {
 	c.api = api.New(control.Of(ctx), ctx.Storage())
 	c.ended, c.end = context.WithCancel(context.Background())
 	if srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		c.srv = srv
 		srv.RegisterOnShutdown(c.end)
 	}
 	return nil
@@ -236,6 +244,7 @@ func parseConsole(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //	}
 func (c *Console) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume directive
+	c.Source = fmt.Sprintf("%s:%d", filepath.Base(d.File()), d.Line())
 	if err := args.None(d); err != nil {
 		return err
 	}
@@ -260,4 +269,5 @@ var (
 	_ caddy.CleanerUpper          = (*Console)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Console)(nil)
 	_ caddyfile.Unmarshaler       = (*Console)(nil)
+	_ control.Misplaced           = (*Console)(nil)
 )

@@ -152,6 +152,7 @@ func (a *App) Validate() error {
 
 // Start makes this the current configuration. It may still be given up.
 func (a *App) Start() error {
+	a.warnOfPlaces()
 	a.points.Settle() // while the configuration before still has what they go on with
 	a.ctl.enter(a)
 	a.ctl.settle()
@@ -202,8 +203,14 @@ func (a *App) Stop() error {
 }
 
 // Cleanup stops the app, which Caddy does not do itself when it gives up a
-// configuration after all its apps have started.
-func (a *App) Cleanup() error { return a.Stop() }
+// configuration after all its apps have started. One that is only validated never
+// starts: there has been no other time to look at its routes.
+func (a *App) Cleanup() error {
+	if a.validated() {
+		a.warnOfPlaces()
+	}
+	return a.Stop()
+}
 
 func (a *App) journalSize() int {
 	if a.Journal == nil {
