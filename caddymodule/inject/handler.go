@@ -29,6 +29,9 @@ func init() {
 // `{http.fault.rule}` | The name of the rule
 // `{http.fault.kind}` | Its kinds of fault, joined by `+`
 // `{http.fault.id}` | A random ID of this one hit
+//
+// A fault that decides by the head of the reply is no hit before. A request on which
+// no fault has an effect is none at all.
 type Handler struct {
 	rules.Point
 
