@@ -390,6 +390,7 @@ func (tr *trial) checkReply(t *testing.T, fault faults.Fault) {
 	if tr.panicked != nil && tr.panicked != http.ErrAbortHandler {
 		t.Errorf("panicked with %v", tr.panicked)
 	}
+	tr.checkEnding(t, faults.Chain{fault}.EndsWith(faults.InHandler))
 	if tr.panicked != nil || tr.err != nil {
 		return // the reply is broken off, or left to the error routes
 	}
@@ -402,6 +403,23 @@ func (tr *trial) checkReply(t *testing.T, fault faults.Fault) {
 	}
 	if tr.nexts == 1 && bytes.Equal(body, []byte(testkit.UpstreamBody)) && resp.Header.Get("X-Upstream") != "1" {
 		t.Error("the upstream's header is lost")
+	}
+}
+
+// checkEnding checks what a fault has said of its end beforehand.
+func (tr *trial) checkEnding(t *testing.T, said faults.Ending) {
+	t.Helper()
+	is := faults.Ending{Aborts: tr.panicked != nil}
+	switch {
+	case said == faults.Ending{}:
+		return
+	case tr.err != nil:
+		is.Status, is.Error = statusOf(tr.err), true
+	case tr.panicked == nil:
+		is.Status = tr.w.Code
+	}
+	if is != said {
+		t.Errorf("it ends with %+v, and has said %+v", is, said)
 	}
 }
 

@@ -41,6 +41,9 @@ func (Close) CaddyModule() caddy.ModuleInfo {
 // Terminal reports that nothing comes after a close.
 func (Close) Terminal() bool { return true }
 
+// EndsWith says that the connection is lost.
+func (Close) EndsWith(p faults.Place) faults.Ending { return faults.Lost(p) }
+
 // Reply says that no reply passes.
 func (f Close) Reply(faults.Reply) (faults.Reply, error) {
 	return faults.Reply{Size: faults.NoHead, From: f}, nil
@@ -80,6 +83,7 @@ var (
 	_ faults.Fault          = (*Close)(nil)
 	_ faults.Replier        = (*Close)(nil)
 	_ faults.RoundTripper   = (*Close)(nil)
+	_ faults.Ender          = (*Close)(nil)
 	_ faults.Terminal       = (*Close)(nil)
 	_ faults.Untrusted      = (*Close)(nil)
 	_ faults.Liner          = (*Close)(nil)

@@ -77,6 +77,11 @@ func (f *Error) Validate() error {
 // Terminal reports that nothing comes after an error.
 func (*Error) Terminal() bool { return true }
 
+// EndsWith returns the status of the error.
+func (f *Error) EndsWith(faults.Place) faults.Ending {
+	return faults.Ending{Status: f.StatusCode, Error: true}
+}
+
 // Reply says that no reply passes: the error routes write it past the chain.
 func (f *Error) Reply(faults.Reply) (faults.Reply, error) {
 	return faults.Reply{Size: faults.NoHead, From: f}, nil
@@ -147,6 +152,7 @@ var (
 	_ faults.Fault          = (*Error)(nil)
 	_ faults.Replier        = (*Error)(nil)
 	_ faults.RoundTripper   = (*Error)(nil)
+	_ faults.Ender          = (*Error)(nil)
 	_ faults.Terminal       = (*Error)(nil)
 	_ caddy.Provisioner     = (*Error)(nil)
 	_ caddy.Validator       = (*Error)(nil)

@@ -41,6 +41,9 @@ func (Refuse) CaddyModule() caddy.ModuleInfo {
 // Terminal reports that nothing comes after a refusal.
 func (Refuse) Terminal() bool { return true }
 
+// EndsWith says that there is no connection to the upstream.
+func (Refuse) EndsWith(faults.Place) faults.Ending { return faults.Lost(faults.InTransport) }
+
 // CheckPlace refuses all places but a transport.
 func (Refuse) CheckPlace(p faults.Place) error {
 	if p != faults.InTransport {
@@ -77,6 +80,7 @@ func (Refuse) Line() (line string, ok bool) { return "", true }
 // Interface guards
 var (
 	_ faults.Fault          = (*Refuse)(nil)
+	_ faults.Ender          = (*Refuse)(nil)
 	_ faults.Terminal       = (*Refuse)(nil)
 	_ faults.Placed         = (*Refuse)(nil)
 	_ faults.RoundTripper   = (*Refuse)(nil)

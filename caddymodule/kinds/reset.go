@@ -41,6 +41,9 @@ func (Reset) CaddyModule() caddy.ModuleInfo {
 // Terminal reports that nothing comes after a reset.
 func (Reset) Terminal() bool { return true }
 
+// EndsWith says that the connection is lost.
+func (Reset) EndsWith(p faults.Place) faults.Ending { return faults.Lost(p) }
+
 // Reply says that no reply passes.
 func (f Reset) Reply(faults.Reply) (faults.Reply, error) {
 	return faults.Reply{Size: faults.NoHead, From: f}, nil
@@ -80,6 +83,7 @@ var (
 	_ faults.Fault          = (*Reset)(nil)
 	_ faults.Replier        = (*Reset)(nil)
 	_ faults.RoundTripper   = (*Reset)(nil)
+	_ faults.Ender          = (*Reset)(nil)
 	_ faults.Terminal       = (*Reset)(nil)
 	_ faults.Untrusted      = (*Reset)(nil)
 	_ faults.Liner          = (*Reset)(nil)

@@ -173,6 +173,9 @@ func (f *Respond) Validate() error {
 // Terminal reports that nothing comes after a reply.
 func (*Respond) Terminal() bool { return true }
 
+// EndsWith returns the status.
+func (f *Respond) EndsWith(faults.Place) faults.Ending { return faults.Ending{Status: f.StatusCode} }
+
 // Reply bounds the body where the configuration tells its size.
 func (f *Respond) Reply(faults.Reply) (faults.Reply, error) {
 	switch {
@@ -338,6 +341,7 @@ var (
 	_ faults.Hinter         = (*Respond)(nil)
 	_ faults.Replier        = (*Respond)(nil)
 	_ faults.RoundTripper   = (*Respond)(nil)
+	_ faults.Ender          = (*Respond)(nil)
 	_ faults.Terminal       = (*Respond)(nil)
 	_ caddy.Provisioner     = (*Respond)(nil)
 	_ caddy.Validator       = (*Respond)(nil)
