@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -56,6 +57,43 @@ func hasRoutes(t reflect.Type, above []reflect.Type) bool {
 	return slices.ContainsFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool {
 		return f.IsExported() && hasRoutes(f.Type, append(above, t))
 	})
+}
+
+// Of each handler of Caddy it is known what it does with a request. The one that is
+// not in the table is unknown on purpose: an acme_server is for some paths only, and
+// hands out certificates.
+func TestHandlersAreKnown(t *testing.T) {
+	for _, info := range caddy.GetModules("http.handlers") {
+		name := info.ID.Name()
+		if own := strings.HasPrefix(reflect.TypeOf(info.New()).Elem().PkgPath(), "github.com/caddyserver/"); !own || name == "acme_server" {
+			if handlers[name] != 0 {
+				t.Errorf("%s is known", name)
+			}
+		} else if handlers[name] == 0 {
+			t.Errorf("nobody knows what %s does", name)
+		}
+	}
+	for name := range handlers {
+		if _, err := caddy.GetModule("http.handlers." + name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Of each matcher of Caddy it is known what it reads.
+func TestMatchersAreKnown(t *testing.T) {
+	for _, info := range caddy.GetModules("http.matchers") {
+		name := info.ID.Name()
+		own := strings.HasPrefix(reflect.TypeOf(info.New()).Elem().PkgPath(), "github.com/caddyserver/")
+		if _, known := matchers[name]; known != own {
+			t.Errorf("%s: known is %v, Caddy's own %v", name, known, own)
+		}
+	}
+	for name := range matchers {
+		if _, err := caddy.GetModule("http.matchers." + name); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // No handler and no transport of Caddy has a transport in a place where the walk

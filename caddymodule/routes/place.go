@@ -2,6 +2,7 @@ package routes
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -23,6 +24,8 @@ type Place struct {
 
 	// Errors says that it stands among routes for errors.
 	Errors bool
+
+	around []*caddyhttp.Route // the routes it stands in, the outermost first
 }
 
 // maxShown is how many names of a site are shown.
@@ -46,6 +49,7 @@ func (p Place) Site() string {
 
 // within is the place of what stands in a route.
 func (p Place) within(route *caddyhttp.Route) Place {
+	p.around = append(slices.Clip(p.around), route)
 	var hosts []string
 	for _, set := range route.MatcherSets {
 		found := hostsOf(set)

@@ -1,0 +1,194 @@
+package routes
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// maxWays bounds how many ways are followed.
+const maxWays = 256
+
+// Follow tells which ways a request may take through a running configuration, as
+// Caddy would lead it. It sends nothing, counts nothing and draws nothing.
+func Follow(app *caddyhttp.App, ask Ask, guide Guide) *Answer {
+	a := &Answer{
+		servers: make(map[string]bool),
+		entered: make(map[*caddyhttp.Route]bool),
+		refused: make(map[*caddyhttp.Route]string),
+		asked:   ask.New(),
+	}
+	names, why := serversFor(app, ask.URL)
+	a.NoServer = why
+	s := new(search)
+	for len(names) > 0 {
+		if len(a.Ways) == maxWays {
+			a.Cut = true
+			break
+		}
+		name := names[s.choose(len(names))]
+		a.servers[name] = true
+		w := &run{
+			search: s, ask: &ask, guide: guide, answer: a, server: app.Servers[name],
+			reply: &reply{header: make(http.Header)}, groups: make(map[string]bool),
+		}
+		if len(names) > 1 {
+			w.suppose("it comes to %s", strings.Join(w.server.Listen, ", "))
+		}
+		w.serve(name)
+		a.Ways = append(a.Ways, w.way)
+		if !s.next() {
+			break
+		}
+	}
+	a.NoSite = len(a.Ways) > 0 && !a.anySite()
+	return a
+}
+
+// anySite reports whether a route of a server has been taken.
+func (a *Answer) anySite() bool { return len(a.entered) > 0 }
+
+// serversFor are the servers that the request may come to, or why there is none.
+func serversFor(app *caddyhttp.App, target *url.URL) (names []string, why string) {
+	all := serversOf(app)
+	if target.Host == "" {
+		if len(all) == 0 {
+			why = "there is no server"
+		}
+		return all, why
+	}
+	host, port := target.Hostname(), target.Port()
+	if port == "" {
+		port = map[bool]string{true: "443", false: "80"}[target.Scheme == "https"]
+	}
+	var listening, wrong []string
+	for _, name := range all {
+		srv := app.Servers[name]
+		for _, addr := range addressesOf(srv) {
+			listening = append(listening, addr)
+			if !listensAt(addr, host, port) {
+				continue
+			}
+			if useTLS := len(srv.TLSConnPolicies) > 0 && port != httpPort(app); useTLS != (target.Scheme == "https") {
+				wrong = append(wrong, addr)
+				continue
+			}
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	switch {
+	case len(names) > 0:
+		return names, ""
+	case len(wrong) > 0 && target.Scheme == "https":
+		return nil, fmt.Sprintf("%s does not speak TLS", wrong[0])
+	case len(wrong) > 0:
+		return nil, fmt.Sprintf("%s speaks TLS", wrong[0])
+	case len(listening) == 0:
+		return nil, "there is no server"
+	default:
+		return nil, "servers listen on " + strings.Join(listening, ", ")
+	}
+}
+
+// addressesOf are the addresses that a server listens on; once it runs with the
+// ports that the kernel has chosen.
+func addressesOf(srv *caddyhttp.Server) []string {
+	addresses := slices.Clone(srv.Listen)
+	i := slices.IndexFunc(addresses, func(addr string) bool { return strings.HasSuffix(addr, ":0") })
+	if i < 0 {
+		return addresses
+	}
+	addresses = nil
+	for _, ln := range srv.Listeners() {
+		addresses = append(addresses, ln.Addr().String())
+	}
+	return addresses
+}
+
+// listensAt reports whether a listen address is the one of a host and a port. A
+// name may have any address.
+func listensAt(listen, host, port string) bool {
+	addr, err := caddy.ParseNetworkAddress(listen)
+	if err != nil || addr.IsUnixNetwork() || addr.IsFdNetwork() {
+		return false
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || uint(number) < addr.StartPort || uint(number) > addr.EndPort {
+		return false
+	}
+	asked, err := netip.ParseAddr(host)
+	if err != nil && host != "localhost" || addr.Host == "" {
+		return true
+	}
+	own, err := netip.ParseAddr(addr.Host)
+	if err != nil || own.IsUnspecified() {
+		return true
+	}
+	if host == "localhost" {
+		return own.IsLoopback()
+	}
+	return own == asked
+}
+
+func httpPort(app *caddyhttp.App) string {
+	if app.HTTPPort != 0 {
+		return strconv.Itoa(app.HTTPPort)
+	}
+	return strconv.Itoa(caddyhttp.DefaultHTTPPort)
+}
+
+// WhyNot tells why a request does not come to what stands at a place.
+func (a *Answer) WhyNot(at Place) string {
+	if a.NoServer != "" || !a.servers[at.Server] {
+		return "it stands at another server, which listens on " + strings.Join(at.Listen, ", ")
+	}
+	if a.otherSite(at) {
+		return "it stands at another site"
+	}
+	for _, route := range at.around {
+		if a.entered[route] {
+			continue
+		}
+		if why := a.refused[route]; why != "" {
+			return "its route is not for the request: " + why
+		}
+		break
+	}
+	if at.Errors && !a.failed {
+		return "it stands among routes for errors, and there is no error"
+	}
+	for i := range a.Ways {
+		if end := &a.Ways[i].End; end.At.Site() == at.Site() && end.String() != "" {
+			return fmt.Sprintf("the request does not get here: %s ends it, at %s", end, end.At.Site())
+		}
+	}
+	return "the request does not get here"
+}
+
+// otherSite reports whether a place is for other hosts than that of the request.
+func (a *Answer) otherSite(at Place) bool {
+	if len(at.Hosts) == 0 || a.asked.Host == "" || strings.Contains(strings.Join(at.Hosts, ""), "{") {
+		return false
+	}
+	r := a.asked.WithContext(context.WithValue(a.asked.Context(), caddy.ReplacerCtxKey, caddy.NewEmptyReplacer()))
+	is, _ := caddyhttp.MatchHost(at.Hosts).MatchWithError(r)
+	return !is
+}
+
+// String names what ends a request, "" if nothing replies.
+func (e *End) String() string {
+	if e.Hit != nil {
+		return fmt.Sprint(e.Hit)
+	}
+	return e.Module
+}

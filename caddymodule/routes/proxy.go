@@ -1,0 +1,173 @@
+package routes
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+)
+
+// failures are the errors of a proxy whose upstream fails.
+var failures = [...]int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
+
+// fail returns an error, as the module would.
+func (w *run) fail(by End, status int) error {
+	w.failing = by
+	return caddyhttp.Error(status, errors.New(http.StatusText(status)))
+}
+
+// proxy leads through a proxy: its transports, and then what its upstream may
+// reply.
+func (w *run) proxy(h *reverseproxy.Handler, at Place, next step, r *http.Request) error {
+	end := End{Module: "reverse_proxy", Upstreams: w.upstreams(h, r)}
+	later, done, err := w.attempt(h, at, r, end)
+	if !done {
+		err = w.upstream(h, at, next, r, end)
+	}
+	for _, waiting := range later {
+		err = w.onReply(waiting, err)
+	}
+	return err
+}
+
+// attempt leads through the transports of a proxy. It returns the turns that wait
+// for the reply, those of the innermost transport first.
+func (w *run) attempt(h *reverseproxy.Handler, at Place, r *http.Request, end End) (later []waiting, done bool, err error) {
+	var sent *http.Request
+	for transport := h.Transport; transport != nil; {
+		if sent == nil {
+			sent = w.sent(h, r, end.Upstreams)
+		}
+		if turns := w.visit(transport, at, sent); turns != nil {
+			turn, waiting := w.before(turns, turns.Passes || triesAgain(h))
+			if turn != nil {
+				return later, true, w.failAttempt(turn)
+			}
+			later = slices.Insert(later, 0, waiting)
+		}
+		wrapper, ok := transport.(Wrapper)
+		if !ok {
+			break
+		}
+		transport = wrapper.Inner()
+	}
+	return later, false, nil
+}
+
+// failAttempt ends an attempt by a turn: by a reply, or by an error of the proxy.
+func (w *run) failAttempt(turn *Turn) error {
+	if turn.Error || turn.Status != 0 || w.caught == 0 || w.choose(2) == 0 {
+		return w.hit(turn)
+	}
+	return w.fail(End{Hit: turn.Hit}, http.StatusBadGateway)
+}
+
+// triesAgain reports whether an attempt that fails may not be the last one.
+func triesAgain(h *reverseproxy.Handler) bool {
+	return h.LoadBalancing != nil && (h.LoadBalancing.Retries > 0 || h.LoadBalancing.TryDuration > 0)
+}
+
+// upstream leads through what the upstream may reply.
+func (w *run) upstream(h *reverseproxy.Handler, at Place, next step, r *http.Request, end End) error {
+	for i := range h.HandleResponse {
+		rh := &h.HandleResponse[i]
+		if rh.Match != nil {
+			if w.choose(2) == 1 {
+				continue
+			}
+			w.suppose("the upstream %s", Replies(rh.Match))
+		}
+		if rh.StatusCode != "" {
+			end.Status = rh.StatusCode.Int()
+			w.end(end)
+			return nil
+		}
+		w.proxied = end
+		return w.routes(rh.Routes, at, next)(r)
+	}
+	if w.caught > 0 {
+		if i := w.choose(1 + len(failures)); i > 0 {
+			w.way.Unlikely = true
+			w.suppose("the upstream fails with %d", failures[i-1])
+			return w.fail(end, failures[i-1])
+		}
+	}
+	w.end(end)
+	return nil
+}
+
+// upstreams are the addresses that a proxy may send the request to.
+func (w *run) upstreams(h *reverseproxy.Handler, r *http.Request) []string {
+	if h.DynamicUpstreamsRaw != nil || h.DynamicUpstreams != nil {
+		return nil
+	}
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	var found []string
+	for _, upstream := range h.Upstreams {
+		found = append(found, repl.ReplaceKnown(upstream.Dial, ""))
+	}
+	return found
+}
+
+// hopHeaders are the fields that are for one connection only.
+var hopHeaders = []string{
+	"Alt-Svc", "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
+	"Te", "Trailer", "Transfer-Encoding", "Upgrade",
+}
+
+// sent is the request as the proxy sends it.
+func (w *run) sent(h *reverseproxy.Handler, r *http.Request, upstreams []string) *http.Request {
+	w.unknown = ""
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if len(upstreams) == 1 && !strings.Contains(upstreams[0], "{") {
+		repl.Set("http.reverse_proxy.upstream.hostport", upstreams[0])
+		repl.Set("http.reverse_proxy.upstream.address", upstreams[0])
+		if host, port, err := net.SplitHostPort(upstreams[0]); err == nil {
+			repl.Set("http.reverse_proxy.upstream.host", host)
+			repl.Set("http.reverse_proxy.upstream.port", port)
+		}
+	}
+	client := r
+	r = r.Clone(r.Context())
+	if h.Rewrite != nil {
+		h.Rewrite.Rewrite(r, repl)
+	}
+	for _, name := range hopHeaders {
+		delete(r.Header, name)
+	}
+	forward(r, client)
+	r.Header["Via"] = append(r.Header["Via"], "1.1 Caddy")
+	if h.Headers != nil && h.Headers.Request != nil {
+		h.Headers.Request.ApplyToRequest(r)
+	}
+	if len(upstreams) == 1 {
+		r.URL.Host = upstreams[0]
+	}
+	return r
+}
+
+// forward adds what the proxy says of the client. A client that is trusted may
+// have said it itself.
+func forward(r, client *http.Request) {
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	proto := "http"
+	if client.TLS != nil {
+		proto = "https"
+	}
+	ip, _, _ := net.SplitHostPort(r.RemoteAddr)
+	prior := strings.Join(r.Header["X-Forwarded-For"], ", ")
+	if trusted && prior != "" {
+		ip = prior + ", " + ip
+	}
+	r.Header.Set("X-Forwarded-For", ip)
+	for name, value := range map[string]string{"X-Forwarded-Proto": proto, "X-Forwarded-Host": client.Host} {
+		if !trusted || r.Header.Get(name) == "" {
+			r.Header.Set(name, value)
+		}
+	}
+}
