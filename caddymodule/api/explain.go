@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/tls"
 	"encoding/json"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -12,15 +13,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/caddyfault/caddyfault/caddymodule/control"
-	"github.com/caddyfault/caddyfault/caddymodule/experiments"
-	"github.com/caddyfault/caddyfault/caddymodule/inject"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
-	"github.com/caddyfault/caddyfault/caddymodule/rules"
+	caddyroutes "github.com/caddyfault/caddyfault/caddymodule/routes"
 	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
@@ -38,6 +34,9 @@ type ExplainRequest struct {
 	// Client is the address that the request comes from, such as 192.0.2.1.
 	// Default: 127.0.0.1.
 	Client string `json:"client,omitempty"`
+
+	// Body is the body as a text. Default: none.
+	Body *string `json:"body,omitempty"`
 }
 
 // HeaderValues is one text or several in JSON.
@@ -52,31 +51,8 @@ func (v *HeaderValues) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]string)(v))
 }
 
-// ExplainView is what would become of the request, point by point. The matchers
-// see it as it is written: a rewrite that comes before a point is not known.
-type ExplainView struct {
-	Halted bool           `json:"halted"`
-	Points []explainPoint `json:"points"`
-}
-
-type explainPoint struct {
-	Point string `json:"point"`
-	whereView
-
-	// Match says whether the request comes to the point at all.
-	Match bool `json:"match"`
-
-	// Rules are in the order in which they are asked: what the request asks for
-	// itself; experiments, then rules of phase request; then both of phase
-	// response.
-	Rules []rules.Verdict `json:"rules"`
-
-	// Error is that of a matcher of the point, to which the request does not come
-	// then.
-	Error string `json:"error,omitempty"`
-}
-
-// explain tells for a request each rule, whether it would match, and why not.
+// explain tells what would become of a request: where it goes, and at each point
+// which rule would hit it, and why not.
 func (a *service) explain(w http.ResponseWriter, r *http.Request) error {
 	body, err := readBody(w, r)
 	if err != nil {
@@ -86,43 +62,16 @@ func (a *service) explain(w http.ResponseWriter, r *http.Request) error {
 	if err := strictjson.Decode(body, &asked); err != nil {
 		return Refuse(http.StatusBadRequest, "%v", err)
 	}
-	request, err := asked.request()
+	ask, err := asked.ask()
 	if err != nil {
 		return Refuse(http.StatusBadRequest, "%v", err)
 	}
-	view := ExplainView{Halted: a.ctl.Switch.Halted(), Points: []explainPoint{}}
-	app := a.ctl.Current()
-	if app == nil {
-		return Answer(w, http.StatusOK, view)
-	}
-	for _, p := range app.Points() {
-		at := a.explainAt(app, p, request())
-		for i := range at.Rules {
-			if app.DryRun {
-				at.Rules[i].OnlyTell()
-			}
-		}
-		view.Points = append(view.Points, at)
-	}
-	return Answer(w, http.StatusOK, view)
+	return Answer(w, http.StatusOK, a.answer(ask))
 }
 
-// explainAt tells what would become of r at a point.
-func (a *service) explainAt(app *control.App, p *rules.Point, r *http.Request) explainPoint {
-	at := explainPoint{Point: p.Name, whereView: whereView(app.Where(p)), Rules: []rules.Verdict{}}
-	at.Rules = append(at.Rules, trigger.Explain(app.Triggers(p), r, p)...)
-	match, verdicts, err := p.Explain(r, a.ctl.Store.Snapshot().Guests(experiments.PlaceOf(p)))
-	at.Match = match || len(at.Rules) > 0
-	at.Rules = append(at.Rules, verdicts...)
-	rules.Settle(at.Rules)
-	if err != nil {
-		at.Error = err.Error()
-	}
-	return at
-}
-
-// request makes the request, anew each time, for matchers may change it.
-func (e *ExplainRequest) request() (func() *http.Request, error) {
+// ask checks the request and makes it one to follow. It is made anew for each way,
+// for handlers and matchers may change it.
+func (e *ExplainRequest) ask() (*caddyroutes.Ask, error) {
 	if e.URL == "" {
 		return nil, Refuse(http.StatusBadRequest, "url: say which")
 	}
@@ -139,10 +88,17 @@ func (e *ExplainRequest) request() (func() *http.Request, error) {
 	if err := e.checkHeader(); err != nil {
 		return nil, err
 	}
+	noClient := e.Client == ""
 	if e.Client = cmp.Or(e.Client, "127.0.0.1"); net.ParseIP(e.Client) == nil {
 		return nil, Refuse(http.StatusBadRequest, "client: '%s' is no IP address", e.Client)
 	}
-	return func() *http.Request { return e.build(target) }, nil
+	return &caddyroutes.Ask{
+		New:       func() *http.Request { return e.build(target) },
+		URL:       target,
+		AnyHost:   e.build(target).Host == "",
+		AnyClient: noClient,
+		AnyBody:   e.Body == nil && e.Method != "" && e.Method != http.MethodGet && e.Method != http.MethodHead,
+	}, nil
 }
 
 // checkHeader refuses header fields that no server would take. It does not show
@@ -171,8 +127,13 @@ func (e *ExplainRequest) checkHeader() error {
 	return nil
 }
 
+// build makes the request as a server gets it from a client.
 func (e *ExplainRequest) build(target *url.URL) *http.Request {
-	r, _ := http.NewRequest(e.Method, target.RequestURI(), http.NoBody) //nolint:noctx // it has been made before
+	body := io.Reader(http.NoBody)
+	if e.Body != nil {
+		body = strings.NewReader(*e.Body)
+	}
+	r, _ := http.NewRequest(e.Method, target.RequestURI(), body) //nolint:noctx // it has been made before
 	r.Host, r.RequestURI = target.Host, target.RequestURI()
 	r.URL, _ = url.ParseRequestURI(r.RequestURI) // as servers do: NewRequest takes a host out of //a/b
 	for name, values := range e.Header {
@@ -184,18 +145,9 @@ func (e *ExplainRequest) build(target *url.URL) *http.Request {
 		r.Host = host
 		r.Header.Del("Host")
 	}
-	if target.Scheme == "https" {
-		r.TLS = &tls.ConnectionState{HandshakeComplete: true} // matchers of addresses want it
+	if target.Scheme == "https" { // matchers of addresses want it
+		r.TLS = &tls.ConnectionState{HandshakeComplete: true, ServerName: target.Hostname()}
 	}
 	r.RemoteAddr = net.JoinHostPort(e.Client, "0")
-	r = inject.ToMatch(r, caddy.NewReplacer(), &discarded{header: make(http.Header)})
-	caddyhttp.SetVar(r.Context(), caddyhttp.ClientIPVarKey, e.Client)
 	return r
 }
-
-// discarded is a reply that nobody reads.
-type discarded struct{ header http.Header }
-
-func (d *discarded) Header() http.Header         { return d.header }
-func (d *discarded) Write(p []byte) (int, error) { return len(p), nil }
-func (d *discarded) WriteHeader(int)             {}

@@ -28,7 +28,8 @@ The address of the API can be customized using the --address flag, or from the
 given --config, if not the default.
 
 The exit code is 0 if the command worked and 1 if it did not. 'verify' exits
-with 2 if its assertion does not hold, 'run' with the code of its own command.
+with 2 if its assertion does not hold, 'explain' if no fault can hit the request,
+'run' with the code of its own command.
 `,
 		CobraFunc: setUpCommand,
 	})

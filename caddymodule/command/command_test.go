@@ -160,15 +160,30 @@ func TestCommandExplain(t *testing.T) {
 	_, address := adminEndpoint(t, twoRules)
 	got := caddyFault(t, "explain", "https://example.com/api/x", "-X", "POST", "-H", "X-A: b", "--address", address)
 	wantLines(t, got.stdout, `
+no site serves https://example.com/api/x: there is no server; the point api may hit, and nobody knows where it stands
+
 POINT  RULE  VERDICT  BY       WHY
 api    slow  passes   percent  its share is 0 percent just now
 api    gone  hits     -        -
 `)
-	got = caddyFault(t, "explain", "/other", "--address", address)
-	wantLines(t, got.stdout, `
-POINT  RULE  VERDICT  BY     WHY
-api    -     passes   match  the point is not for this request
+	if got.err != nil {
+		t.Errorf("a fault may hit: got %v", got.err)
+	}
+	for _, flag := range []string{"--json=false", "--json"} {
+		got = caddyFault(t, "explain", "/other", flag, "--address", address)
+		if got.err == nil || got.err.Error() != "exiting with status 2" {
+			t.Errorf("%s: no fault can hit: got %v", flag, got.err)
+		}
+		if flag == "--json" {
+			continue
+		}
+		wantLines(t, got.stdout, `
+no site serves /other: there is no server
+
+POINT  RULE  VERDICT  BY  WHY
+api    -     passes   -   the matcher of the point says no
 `)
+	}
 }
 
 func TestCommandExplainError(t *testing.T) {
@@ -185,7 +200,7 @@ func TestCommandExplainError(t *testing.T) {
 	} {
 		_, address := adminEndpoint(t, tt.config)
 		got := caddyFault(t, "explain", "/", "-H", "X: no", "--address", address)
-		if got.err != nil || !strings.Contains(got.stdout, tt.want) {
+		if !strings.Contains(got.stdout, tt.want) {
 			t.Errorf("got %+v, want %q", got, tt.want)
 		}
 	}
@@ -801,4 +816,25 @@ type untilLine struct {
 func (u *untilLine) Write(p []byte) (int, error) {
 	defer u.stop()
 	return u.Buffer.Write(p)
+}
+
+// A body makes the request a POST, as with curl.
+func TestCommandExplainBody(t *testing.T) {
+	_, address := adminEndpoint(t, `{"point": "api", "rules": [{"name": "first", "match": [{"method": ["POST"], "vars": {"{http.request.body}": ["a=b"]}}], "faults": [{"fault": "close"}]}]}`)
+	for _, tt := range []struct {
+		args []string
+		hits bool
+	}{
+		{nil, false},
+		{[]string{"-d", "a=b"}, true},
+		{[]string{"-d", "a=c"}, false},
+		{[]string{"-d", ""}, false},
+		{[]string{"-d", "a=b", "-X", "PUT"}, false},
+		{[]string{"--data", "a=b", "-X", "POST"}, true},
+	} {
+		got := caddyFault(t, append([]string{"explain", "/", "--address", address}, tt.args...)...)
+		if hits := got.err == nil; hits != tt.hits || strings.Contains(got.stdout, " hits ") != tt.hits {
+			t.Errorf("%q: got %+v, want hit %v", tt.args, got, tt.hits)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,19 +15,23 @@ import (
 
 func explainCommand() *cobra.Command {
 	cmd := jsonFlag(&cobra.Command{
-		Use:   "explain <url> [-X <method>] [-H '<name>: <value>']... [--json]",
-		Short: "Tells which rules would hit a request, and why not",
+		Use:   "explain <url> [-X <method>] [-H '<name>: <value>']... [-d <body>] [--json]",
+		Short: "Tells where a request goes and which rules would hit it, and why not",
 		Long: `
-Tells for each rule, in the order in which they are asked, whether it would hit
-a request, and if not, why; and first, what would become of the trigger that the
-request has. A matcher that fails, and lets the request fail, is told of at its
-point. No request is sent and nothing is counted.`,
+Follows a request through the routes of the running configuration. The first line
+says what becomes of it. Then it tells for each rule, in the order in which they
+are asked, whether it would hit the request, and if not, why; and first, what
+would become of the trigger that the request has. No request is sent and nothing
+is counted. What only a real request can tell, it says.
+
+The exit code is 0 if a fault may hit the request, and 2 if none can.`,
 		Example: "  caddy fault explain https://example.com/api/x -X POST -H 'X-User: ann'",
 		Args:    cobra.ExactArgs(1),
 		RunE:    inSession(cmdExplain),
 	})
-	cmd.Flags().StringP("method", "X", "", "The method (default GET)")
+	cmd.Flags().StringP("method", "X", "", "The method (default GET, or POST with a body)")
 	cmd.Flags().StringArrayP("header", "H", nil, "A header field, as 'Name: value'")
+	cmd.Flags().StringP("data", "d", "", "The body")
 	return cmd
 }
 
@@ -40,13 +45,38 @@ func cmdExplain(s *session) error {
 		}
 		asked.Header[name] = append(asked.Header[name], strings.TrimSpace(value))
 	}
-	return show(s, http.MethodPost, "/explain", asked, printExplanation)
+	if s.Flags().Changed("data") {
+		body, _ := s.Flags().GetString("data")
+		asked.Body, asked.Method = &body, cmp.Or(asked.Method, http.MethodPost)
+	}
+	data, err := s.ask(http.MethodPost, "/explain", asked)
+	if err != nil {
+		return err
+	}
+	var view api.ExplainView
+	if err := readAnswer(data, &view); err != nil {
+		return err
+	}
+	if s.wantsJSON() {
+		_, err = s.OutOrStdout().Write(data)
+	} else {
+		err = printExplanation(s.OutOrStdout(), &view)
+	}
+	if err == nil && !view.MayHit {
+		return s.exit(2)
+	}
+	return err
 }
 
 func printExplanation(out io.Writer, v *api.ExplainView) error {
-	if v.Halted {
-		fmt.Fprint(out, "faults are halted: nothing is injected until they are resumed\n\n")
+	fmt.Fprintln(out, v.Answer)
+	for _, note := range v.Notes {
+		fmt.Fprintln(out, "Note: "+note+".")
 	}
+	if len(v.Points) == 0 {
+		return nil
+	}
+	fmt.Fprintln(out)
 	t := newTable(out, "POINT", "RULE", "VERDICT", "BY", "WHY")
 	for _, p := range v.Points {
 		title := rules.Title(p.Site, p.Point)
@@ -54,7 +84,7 @@ func printExplanation(out io.Writer, v *api.ExplainView) error {
 		case p.Error != "":
 			t.row(title, "", "passes", "match", p.Error)
 		case !p.Match:
-			t.row(title, "", "passes", "match", "the point is not for this request")
+			t.row(title, "", "passes", "", p.Reason)
 		case len(p.Rules) == 0:
 			t.row(title, "", "passes", "", "there is no rule")
 		}

@@ -42,18 +42,22 @@ function request() {
   return { method: byId("explain-method").value.trim() || "GET", url: byId("explain-url").value.trim(), header };
 }
 
-function shown({ halted, points }) {
-  const parts = points.map((p) => el("section", { "aria-label": "Injection point " + p.point },
-    el("h3", {}, title(p)), ...atPoint(p)));
-  if (halted) parts.unshift(el("p", { class: "answer wrong" }, "Halted: nothing is injected. If it were live:"));
-  return parts.length > 0 ? parts : [el("p", { class: "quiet" }, "The running configuration has no injection point.")];
+// shown is the answer in one line, and then what would happen at each point.
+function shown({ answer, notes = [], halted, points }) {
+  return [
+    el("p", { class: "answer" }, answer),
+    ...notes.map((note) => el("p", { class: "quiet" }, note + ".")),
+    ...(halted ? [el("p", { class: "answer wrong" }, "Halted: nothing is injected. If it were live:")] : []),
+    ...points.map((p) => el("section", { "aria-label": "Injection point " + p.point },
+      el("h3", {}, title(p)), ...atPoint(p))),
+  ];
 }
 
 // atPoint is what would happen at a point. Where a matcher of the point fails,
 // the request does not come to it.
-function atPoint({ match, rules, error }) {
+function atPoint({ match, rules, reason, error }) {
   if (error) return [el("p", { class: "answer wrong" }, error)];
-  return [match ? verdicts(rules) : el("p", { class: "quiet" }, "The request is not for this point.")];
+  return [match ? verdicts(rules) : el("p", { class: "quiet" }, `The request passes: ${reason}.`)];
 }
 
 function verdicts(rules) {

@@ -21,6 +21,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/api"
 	"github.com/caddyfault/caddyfault/caddymodule/control"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+	"github.com/caddyfault/caddyfault/caddymodule/routes"
 )
 
 func init() {
@@ -117,6 +118,9 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		return caddyhttp.Error(http.StatusNotFound, nil)
 	}
 }
+
+// AlwaysReplies tells `explain` that nothing comes after a console.
+func (*Console) AlwaysReplies() {}
 
 // feedRate is how many events a second a console gets of the journal, unless it
 // asks for less: what more could a person read.
@@ -268,6 +272,7 @@ var (
 	_ caddy.Provisioner           = (*Console)(nil)
 	_ caddy.CleanerUpper          = (*Console)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Console)(nil)
+	_ routes.Replier              = (*Console)(nil)
 	_ caddyfile.Unmarshaler       = (*Console)(nil)
 	_ control.Misplaced           = (*Console)(nil)
 )

@@ -162,6 +162,13 @@ func (a *App) Start() error {
 // Context is the one in which the app was provisioned.
 func (a *App) Context() caddy.Context { return a.ctx }
 
+// HTTP returns the http app of the configuration, nil if it has none.
+func (a *App) HTTP() *caddyhttp.App {
+	mod, _ := a.ctx.AppIfConfigured("http")
+	app, _ := mod.(*caddyhttp.App)
+	return app
+}
+
 // Control is what outlives the configuration that the app belongs to.
 func (a *App) Control() *Control { return a.ctl }
 

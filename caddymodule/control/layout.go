@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddyfault/caddyfault/caddymodule/routes"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
@@ -45,9 +43,8 @@ func (a *App) layout() *layout {
 		return known
 	}
 	all := a.points.Points()
-	mod, err := a.ctx.AppIfConfigured("http")
-	http, ok := mod.(*caddyhttp.App)
-	if err != nil || !ok {
+	http := a.HTTP()
+	if http == nil {
 		return newLayout(all, func(func(any, routes.Place) bool) {})
 	}
 	slices.SortStableFunc(all, func(p, q *rules.Point) int {

@@ -27,9 +27,8 @@ type Misplaced interface {
 // warnOfPlaces tells of points and other modules that can have no effect where they
 // stand. That can be seen only when the routes are complete.
 func (a *App) warnOfPlaces() {
-	mod, err := a.ctx.AppIfConfigured("http")
-	http, ok := mod.(*caddyhttp.App)
-	if err != nil || !ok {
+	http := a.HTTP()
+	if http == nil {
 		return
 	}
 	told := make(map[string]bool)

@@ -341,7 +341,6 @@ var (
 	_ faults.Hinter         = (*Respond)(nil)
 	_ faults.Replier        = (*Respond)(nil)
 	_ faults.RoundTripper   = (*Respond)(nil)
-	_ faults.Ender          = (*Respond)(nil)
 	_ faults.Terminal       = (*Respond)(nil)
 	_ caddy.Provisioner     = (*Respond)(nil)
 	_ caddy.Validator       = (*Respond)(nil)

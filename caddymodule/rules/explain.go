@@ -40,6 +40,10 @@ type Verdict struct {
 
 	// Settles says that nothing behind it is asked.
 	Settles bool `json:"-"`
+
+	// By is the rule. If it fires, Share is how many percent of the draw it has.
+	By    *Rule   `json:"-"`
+	Share float64 `json:"-"`
 }
 
 // Settle tells the verdicts on one request at a point, in the order in which they
@@ -127,7 +131,7 @@ func (p *Point) turns(late bool) []*Rule {
 // explain is the verdict of one rule, whose share of the draw begins at sum, and
 // how much of the draw the rules after it are certain not to get.
 func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (v Verdict, taken float64) {
-	v.Rule = rl.Name
+	v.Rule, v.By = rl.Name, rl
 	if no, _ := refusal(rl.matchers, r); no != "" {
 		v.Gate, v.Why = "match", no
 		return v, 0
@@ -142,6 +146,7 @@ func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (v Verdict,
 		return v, taken
 	}
 	if rl.explainShare(&v, now, sum); v.Fires {
+		v.Share = rl.part(now, sum)
 		if idle, _ := rl.Faults.Idle(hit, faults.AnyDraw); idle {
 			v.Fires, v.Gate, v.Why = false, "pass", fmt.Sprintf("hit %d is one that its faults let pass", hit)
 		}

@@ -1,6 +1,7 @@
 package trigger
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -81,6 +82,17 @@ func (f *Fields) Enter(r *http.Request) bool {
 	}
 	f.inside.Add(1)
 	return true
+}
+
+// Foresee shows a request that nobody has sent to see as a point would see it, and
+// leaves it as the point would leave it.
+func (f *Fields) Foresee(r *http.Request, see func()) {
+	giveBack(r)
+	before := r.Header.Clone()
+	see()
+	clear(r.Header)
+	maps.Copy(r.Header, before)
+	f.TakeOutAll(r)
 }
 
 // Leave ends what Enter began.

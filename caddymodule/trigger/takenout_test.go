@@ -4,6 +4,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // A request is counted as inside a point from enter to leave, if it has any of
@@ -25,5 +28,32 @@ func TestFieldsInside(t *testing.T) {
 	f.Leave()
 	if got := f.inside.Load(); got != 0 {
 		t.Errorf("inside after leave: got %d, want 0", got)
+	}
+}
+
+// Foresee shows what a point would see, and leaves what it would leave: a field that
+// has been taken out is there again, and what asks take out of it comes back for the
+// next one.
+func TestFieldsForesee(t *testing.T) {
+	f := newFields()
+	for range 2 { // two points
+		f.Join([]*Trigger{{hidden: []string{"X-Fault"}}})
+	}
+	r := caddyhttp.PrepareRequest(httptest.NewRequest(http.MethodGet, "/", nil), caddy.NewReplacer(), nil, nil)
+	r.Header.Set("X-Fault", "551")
+	r.Header.Set("X-Other", "1")
+	for point := range 3 {
+		f.Foresee(r, func() {
+			if got := r.Header.Get("X-Fault"); got != "551" {
+				t.Errorf("point %d sees %q", point, got)
+			}
+			r.Header.Del("X-Fault")
+		})
+		if len(r.Header) != 1 || r.Header.Get("X-Other") != "1" {
+			t.Errorf("point %d leaves %v", point, r.Header)
+		}
+	}
+	if got := f.inside.Load(); got != 0 {
+		t.Errorf("%d requests are inside", got)
 	}
 }

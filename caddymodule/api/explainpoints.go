@@ -1,0 +1,289 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/control"
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/inject"
+	caddyroutes "github.com/caddyfault/caddyfault/caddymodule/routes"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+	"github.com/caddyfault/caddyfault/caddymodule/trigger"
+)
+
+type explainPoint struct {
+	Point string `json:"point"`
+	whereView
+
+	// Match says whether the request comes to the point at all, or may.
+	Match bool `json:"match"`
+
+	// Reason says why not, or what has to be so.
+	Reason string `json:"reason,omitempty"`
+
+	// Rules are in the order in which they are asked: what the request asks for
+	// itself; experiments, then rules of phase request; then both of phase
+	// response.
+	Rules []rules.Verdict `json:"rules"`
+
+	// Error is that of a matcher of the point, to which the request does not come
+	// then.
+	Error string `json:"error,omitempty"`
+
+	place   caddyroutes.Place
+	reached bool
+}
+
+// explainer asks the points that a request comes to.
+type explainer struct {
+	*service
+
+	app    *control.App
+	halted bool
+	points []*explainPoint
+	known  map[string]*explainPoint
+	doubts []string // points that may be for the request
+}
+
+// answer tells what would become of a request in the running configuration.
+func (a *service) answer(ask *caddyroutes.Ask) *ExplainView {
+	view := &ExplainView{Halted: a.ctl.Switch.Halted(), Outcomes: []outcome{}, Points: []explainPoint{}}
+	app := a.ctl.Current()
+	if app == nil {
+		view.Answer = "the running configuration has no injection point"
+		return view
+	}
+	e := &explainer{service: a, app: app, halted: view.Halted || app.Halted, known: make(map[string]*explainPoint)}
+	found := &caddyroutes.Answer{NoServer: "there is no server"}
+	if servers := app.HTTP(); servers != nil {
+		e.list(servers)
+		found = caddyroutes.Follow(servers, *ask, e.guide)
+	}
+	view.Notes, view.Outcomes = found.Notes, outcomes(found.Ways)
+	if found.Cut {
+		e.doubt("there are more ways than are followed, and a fault may hit on one of them")
+	}
+	reached := false
+	for _, p := range e.points {
+		if p.reached {
+			reached = true
+		} else {
+			p.Reason = found.WhyNot(p.place)
+		}
+	}
+	for i := range view.Outcomes {
+		view.MayHit = view.MayHit || len(view.Outcomes[i].Hits) > 0
+	}
+	e.unplaced(ask)
+	view.MayHit = view.MayHit || len(e.doubts) > 0
+	view.Answer = strings.Join(append([]string{view.answerText(shownURL(ask), found, reached)}, e.doubts...), "; ")
+	for _, p := range e.points {
+		view.Points = append(view.Points, *p)
+	}
+	return view
+}
+
+// shownURL is the URL of a request, to show.
+func shownURL(ask *caddyroutes.Ask) string {
+	shown := *ask.URL
+	shown.RawQuery, shown.User = "", nil
+	return shown.String()
+}
+
+// pointOf is the injection point that a module is, nil if it is none.
+func pointOf(module any) *rules.Point {
+	if p, ok := module.(interface{ InjectionPoint() *rules.Point }); ok {
+		return p.InjectionPoint()
+	}
+	return nil
+}
+
+// list makes the list of all points with their places.
+func (e *explainer) list(servers *caddyhttp.App) {
+	for module, at := range caddyroutes.Walk(servers) {
+		if p := pointOf(module); p != nil {
+			e.entry(p, at.Site(), at)
+		}
+	}
+}
+
+// entry is the one of a point at a site. Caddy provisions a site twice that listens
+// on two ports.
+func (e *explainer) entry(p *rules.Point, site string, at caddyroutes.Place) *explainPoint {
+	key := site + "\x00" + p.Identity()
+	if known := e.known[key]; known != nil {
+		return known
+	}
+	entry := &explainPoint{Point: p.Name, whereView: whereView{Site: site, Source: p.Source}, Rules: []rules.Verdict{}, place: at}
+	e.known[key] = entry
+	e.points = append(e.points, entry)
+	return entry
+}
+
+// doubt makes something a part of the answer that may let a fault hit.
+func (e *explainer) doubt(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !e.halted && !slices.Contains(e.doubts, text) {
+		e.doubts = append(e.doubts, text)
+	}
+}
+
+// guide tells what a point may do to a request that comes to it.
+func (e *explainer) guide(v *caddyroutes.Visit) *caddyroutes.Turns {
+	p := pointOf(v.Module)
+	if p == nil {
+		return nil
+	}
+	at, key := explainPoint{}, ""
+	see := func() {
+		key = v.Unknown(func() { at = e.explainAt(p, v.Request) })
+	}
+	if p.Place == faults.InTransport {
+		see()
+	} else {
+		srv, _ := v.Request.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+		e.app.FieldsOf(srv).Foresee(v.Request, see)
+	}
+	if key != "" {
+		at.doubt(key, func(v rules.Verdict) bool { return v.Fires || v.Gate == "match" })
+		if !at.Match {
+			e.doubt("the point %s may hit, since its matcher reads {%s}, which only a real request has", p.Name, key)
+		}
+	}
+	if v.Request.Host == "" {
+		at.doubt("http.request.host", hangsOnHost)
+	}
+	e.entry(p, v.At.Site(), v.At).come(&at, v.If())
+	if e.halted {
+		return &caddyroutes.Turns{Passes: true}
+	}
+	return turnsOf(p.Name, at.Rules)
+}
+
+// doubt makes verdicts doubtful, since they may hang on a placeholder that only a
+// real request has.
+func (at *explainPoint) doubt(placeholder string, hangs func(rules.Verdict) bool) {
+	for i := range at.Rules {
+		v := &at.Rules[i]
+		if !hangs(*v) || v.By == nil || v.By.DryRun {
+			continue
+		}
+		if !v.Fires {
+			v.Fires, v.Share = true, 100
+			if v.By.Percent != nil {
+				v.Share = *v.By.Percent
+			}
+		}
+		v.Settles, v.Gate, v.Why = false, "match", fmt.Sprintf("only a real request has {%s}", placeholder)
+	}
+}
+
+// hangsOnHost reports whether a rule is not for the request because of its host.
+func hangsOnHost(v rules.Verdict) bool { return v.Gate == "match" && strings.Contains(v.Why, "'host'") }
+
+// come takes notice of what becomes of the request that comes to the point, on the
+// first of its ways. The conditions are those of all.
+func (at *explainPoint) come(found *explainPoint, conditions []string) {
+	switch {
+	case !at.reached:
+		at.reached, at.Match, at.Rules, at.Error = true, found.Match, found.Rules, found.Error
+		if !at.Match && at.Error == "" {
+			at.Reason = notForIt
+		} else if len(conditions) > 0 {
+			at.Reason = "only if " + strings.Join(conditions, " and ")
+		}
+	case at.Match && len(conditions) == 0:
+		at.Reason = ""
+	}
+}
+
+const notForIt = "the matcher of the point says no"
+
+// turnsOf are what the verdicts mean for the request.
+func turnsOf(point string, verdicts []rules.Verdict) *caddyroutes.Turns {
+	turns := &caddyroutes.Turns{Passes: true}
+	sum := 0.0
+	for i := range verdicts {
+		v := &verdicts[i]
+		if !v.Fires {
+			continue
+		}
+		chain := v.By.Faults
+		ending := chain.EndsWith(v.By.Place)
+		turn := caddyroutes.Turn{
+			Hit: newHit(point, v), Ends: chain.MayEnd(), Continues: !chain.Ends(), Status: ending.Status, Error: ending.Error, Aborts: ending.Aborts,
+			OnReply: v.By.OnResponse(), Match: v.By.MatchResponse,
+		}
+		if drawn := v.Gate == "" || v.Gate == "percent" || v.Gate == "match_response"; drawn {
+			turn.Certain = v.Share == 100
+			if own := v.Trigger == "" && !v.Experiment; own { // which share one draw
+				sum += v.Share
+				turn.Certain = sum >= 100
+			}
+		}
+		if turn.Certain && !turn.OnReply {
+			turns.Passes = false
+		}
+		turns.Turns = append(turns.Turns, turn)
+	}
+	return turns
+}
+
+// unplaced explains the points that stand where nobody looks for them, in a handler
+// of another module, each alone.
+func (e *explainer) unplaced(ask *caddyroutes.Ask) {
+	placed := make(map[string]bool)
+	for _, p := range e.points {
+		placed[p.Point] = true
+	}
+	for _, p := range e.app.Points() {
+		if placed[p.Name] {
+			continue
+		}
+		at := e.explainAt(p, prepared(ask))
+		if at.Reason = "nobody knows where it stands"; !at.Match {
+			at.Reason = notForIt
+		}
+		e.points = append(e.points, &at)
+		if slices.ContainsFunc(at.Rules, func(v rules.Verdict) bool { return v.Fires }) {
+			e.doubt("the point %s may hit, and nobody knows where it stands", p.Name)
+		}
+	}
+}
+
+// prepared is the request as matchers can look at it.
+func prepared(ask *caddyroutes.Ask) *http.Request {
+	return inject.ToMatch(ask.New(), caddy.NewReplacer(), &discarded{header: make(http.Header)})
+}
+
+// explainAt tells what would become of r at a point.
+func (e *explainer) explainAt(p *rules.Point, r *http.Request) explainPoint {
+	at := explainPoint{Point: p.Name, whereView: whereView{Source: p.Source}, Rules: []rules.Verdict{}}
+	at.Rules = append(at.Rules, trigger.Explain(e.app.Triggers(p), r, p)...)
+	match, verdicts, err := p.Explain(r, e.ctl.Store.Snapshot().Guests(experiments.PlaceOf(p)))
+	at.Match = match || len(at.Rules) > 0
+	at.Rules = append(at.Rules, verdicts...)
+	rules.Settle(at.Rules)
+	if err != nil {
+		at.Error = err.Error()
+	}
+	for i := range at.Rules {
+		if e.app.DryRun {
+			at.Rules[i].OnlyTell()
+		}
+	}
+	return at
+}
+
+// discarded is a reply that nobody reads.
+type discarded struct{ header http.Header }
+
+func (d *discarded) Header() http.Header         { return d.header }
+func (d *discarded) Write(p []byte) (int, error) { return len(p), nil }
+func (d *discarded) WriteHeader(int)             {}
