@@ -220,7 +220,7 @@ func turnsOf(point string, verdicts []rules.Verdict) *caddyroutes.Turns {
 			Hit: newHit(point, v), Ends: chain.MayEnd(), Continues: !chain.Ends(), Status: ending.Status, Error: ending.Error, Aborts: ending.Aborts,
 			OnReply: v.By.OnResponse(), Match: v.By.MatchResponse,
 		}
-		if drawn := v.Gate == "" || v.Gate == "percent" || v.Gate == "match_response"; drawn {
+		if drawn := slices.Contains([]string{"", "percent", "match_response", rules.GateEffect}, v.Gate); drawn {
 			turn.Certain = v.Share == 100
 			if own := v.Trigger == "" && !v.Experiment; own { // which share one draw
 				sum += v.Share

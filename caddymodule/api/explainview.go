@@ -93,7 +93,7 @@ func newHit(point string, v *rules.Verdict) explainHit {
 	switch {
 	case v.By.MatchResponse != nil:
 		hit.If = "it " + caddyroutes.Replies(v.By.MatchResponse)
-	case v.Gate != "" && v.Gate != "percent":
+	case v.Gate != "" && v.Gate != "percent" && v.Gate != rules.GateEffect:
 		hit.If = v.Why
 	case v.By.Faults.Conditional():
 		hit.If = "it has an effect on the reply"

@@ -31,8 +31,9 @@ type Verdict struct {
 
 	// Gate is who says no, or in the end decides: `trigger`, `switch`, `match`,
 	// `time`, `match_response`, `skip`, `every`, `over`, `percent`, `times`,
-	// `max_active`, `pass`, `dry_run` or `before`, where one before it is certain to
-	// have the request. Empty: the rule fires for certain.
+	// `max_active`, `pass`, `dry_run`, `effect`, where only the reply shows whether
+	// the faults have one, or `before`, where one before it is certain to have the
+	// request. Empty: the rule fires for certain.
 	Gate string `json:"gate,omitempty"`
 
 	// Why says it in words.
@@ -45,6 +46,9 @@ type Verdict struct {
 	By    *Rule   `json:"-"`
 	Share float64 `json:"-"`
 }
+
+// GateEffect is the gate of a rule that fires, and may have no effect.
+const GateEffect = "effect"
 
 // Settle tells the verdicts on one request at a point, in the order in which they
 // are asked, that nothing is asked behind one that settles it.
@@ -147,8 +151,11 @@ func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (v Verdict,
 	}
 	if rl.explainShare(&v, now, sum); v.Fires {
 		v.Share = rl.part(now, sum)
-		if idle, _ := rl.Faults.Idle(hit, faults.AnyDraw); idle {
+		switch idle, _ := rl.Faults.Idle(hit, faults.AnyDraw); {
+		case idle:
 			v.Fires, v.Gate, v.Why = false, "pass", fmt.Sprintf("hit %d is one that its faults let pass", hit)
+		case v.Gate == "" && rl.Faults.Conditional():
+			v.Gate, v.Why = GateEffect, "only if it has an effect on the reply"
 		}
 	}
 	return v, taken

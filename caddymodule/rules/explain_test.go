@@ -169,3 +169,28 @@ func TestExplainTakesNoDraw(t *testing.T) {
 		}
 	}
 }
+
+// A rule whose faults depend on the reply may hit, and keeps its share all the same.
+func TestExplainEffect(t *testing.T) {
+	const cut = `{"fault": "truncate", "percent": 50}`
+	for _, tt := range []struct{ rules, want string }{
+		{`{"faults": [` + cut + `]}, {` + closing + `}`, "rule1 fires effect; rule2 percent"},
+		{`{"faults": [{"fault": "delay", "duration": "1s"}, ` + cut + `]}`, "rule1 fires"},
+		{`{"percent": 10, "faults": [` + cut + `]}`, "rule1 fires percent"},
+		{`{"faults": [{"fault": "choose", "branches": [{"weight": 1, "faults": [` + cut + `]}]}]}`, "rule1 fires effect"},
+	} {
+		_, verdicts, _ := mustLoad(t, `{"rules": [`+tt.rules+`]}`).Explain(request("/"), nil)
+		Settle(verdicts)
+		var got []string
+		for _, v := range verdicts {
+			text := v.Rule
+			if v.Fires {
+				text += " fires"
+			}
+			got = append(got, strings.TrimSpace(text+" "+v.Gate))
+		}
+		if text := strings.Join(got, "; "); text != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.rules, text, tt.want)
+		}
+	}
+}
