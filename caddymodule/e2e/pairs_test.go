@@ -115,6 +115,7 @@ func meet(t *testing.T, meetings []meeting, ask func(m meeting) (observed, error
 	}
 	close(next)
 	wg.Wait()
+	t.Logf("%d replies", len(meetings))
 	checkTold(t, meetings, got, before, c)
 	for line := range strings.SplitSeq(c.caddyLog(t), "\n") {
 		if strings.Contains(line, "panic") {
