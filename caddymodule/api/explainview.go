@@ -95,7 +95,7 @@ func newHit(point string, v *rules.Verdict) explainHit {
 		hit.If = "it " + caddyroutes.Replies(v.By.MatchResponse)
 	case v.Gate != "" && v.Gate != "percent" && v.Gate != rules.GateEffect:
 		hit.If = v.Why
-	case v.By.Faults.Conditional():
+	case v.Conditional:
 		hit.If = "it has an effect on the reply"
 	}
 	return hit

@@ -68,9 +68,10 @@ func (c Chain) Append(f Fault) (Chain, error) {
 // Ends reports whether the chain never calls next.
 func (c Chain) Ends() bool { return len(c) > 0 && Ends(c[len(c)-1]) }
 
-// Conditional reports whether no fault of the chain is certain to have an effect.
-func (c Chain) Conditional() bool {
-	return !slices.ContainsFunc(c, func(f Fault) bool { return !conditional(f) })
+// Conditional reports whether no fault of the chain is certain to have an effect in
+// the n-th turn of its rule.
+func (c Chain) Conditional(n uint64) bool {
+	return !slices.ContainsFunc(c, func(f Fault) bool { return !conditional(f, n) })
 }
 
 // Idle reports whether no fault of the chain does anything to this hit, as

@@ -64,22 +64,22 @@ func Ends(f Fault) bool {
 // sees, such as the head of the reply. The request is hit if one of the rule's
 // faults has an effect.
 type Conditional interface {
-	// Conditional reports whether the fault, as configured, calls [Hit.Confirm]
-	// before it has its effect, or [Hit.Pass] when it has none. For any other
-	// fault the chain calls Confirm.
-	Conditional() bool
+	// Conditional reports whether the fault calls [Hit.Confirm] in the n-th turn of
+	// its rule before it has its effect, or [Hit.Pass] when it has none. If not, the
+	// chain calls Confirm. It must not depend on anything but the settings and n.
+	Conditional(n uint64) bool
 }
 
 // confirm confirms the hit by a fault that has an effect in any case.
 func (h *Hit) confirm(by Fault) {
-	if !conditional(by) {
+	if !conditional(by, h.N) {
 		h.Confirm()
 	}
 }
 
-func conditional(f Fault) bool {
+func conditional(f Fault, n uint64) bool {
 	c, ok := f.(Conditional)
-	return ok && c.Conditional()
+	return ok && c.Conditional(n)
 }
 
 // Idle is implemented by a kind that may leave a request alone, as is known

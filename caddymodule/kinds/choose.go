@@ -136,8 +136,8 @@ func (f *Choose) Reply(next faults.Reply) (faults.Reply, error) {
 }
 
 // Conditional reports whether a branch that can be taken is.
-func (f *Choose) Conditional() bool {
-	return slices.ContainsFunc(f.Branches, func(b *Branch) bool { return b.weight() > 0 && b.chain.Conditional() })
+func (f *Choose) Conditional(n uint64) bool {
+	return slices.ContainsFunc(f.Branches, func(b *Branch) bool { return b.weight() > 0 && b.chain.Conditional(n) })
 }
 
 // Inject runs the branch that the draw of the rule falls on.

@@ -59,7 +59,7 @@ func (*Corrupt) Untrusted(*faults.Limits) error { return nil }
 func (*Corrupt) Reply(next faults.Reply) (faults.Reply, error) { return next, next.Need(1) }
 
 // Conditional reports that only a reply with a body is garbled.
-func (*Corrupt) Conditional() bool { return true }
+func (*Corrupt) Conditional(uint64) bool { return true }
 
 // Inject calls next with a writer that garbles.
 func (f *Corrupt) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {

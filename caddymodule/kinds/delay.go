@@ -150,7 +150,7 @@ func (f *Delay) bounded() bool {
 
 // Conditional reports whether a wait may turn out to be none: a drawn one, or that
 // of a reply that is late by itself.
-func (f *Delay) Conditional() bool { return f.Hold || f.Duration == 0 }
+func (f *Delay) Conditional(uint64) bool { return f.Hold || f.Duration == 0 }
 
 // Inject waits and calls next; with hold it calls next and waits.
 func (f *Delay) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {

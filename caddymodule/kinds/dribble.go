@@ -67,7 +67,7 @@ func (f *Dribble) Untrusted(l *faults.Limits) error { return l.Take(time.Duratio
 func (*Dribble) Reply(next faults.Reply) (faults.Reply, error) { return next, next.Need(1) }
 
 // Conditional reports that only a body of known length dribbles.
-func (*Dribble) Conditional() bool { return true }
+func (*Dribble) Conditional(uint64) bool { return true }
 
 // Inject calls next with a writer that dribbles.
 func (f *Dribble) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {

@@ -139,7 +139,7 @@ func (f *Hang) Untrusted(l *faults.Limits) error {
 
 // Conditional reports whether the reply begins first: one that is whole by then
 // does not hang.
-func (f *Hang) Conditional() bool { return f.After != "" }
+func (f *Hang) Conditional(uint64) bool { return f.After != "" }
 
 // Inject hangs the request, or lets the reply begin first.
 func (f *Hang) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {

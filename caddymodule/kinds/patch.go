@@ -131,7 +131,7 @@ func (f *Patch) Reply(next faults.Reply) (faults.Reply, error) {
 }
 
 // Conditional reports that only a reply is changed that can be.
-func (*Patch) Conditional() bool { return true }
+func (*Patch) Conditional(uint64) bool { return true }
 
 // Inject calls next with a writer that changes its reply.
 func (f *Patch) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -99,10 +98,8 @@ func (f *Sequence) Reply(next faults.Reply) (faults.Reply, error) {
 	return most, nil
 }
 
-// Conditional reports whether a step is, or the end of the steps.
-func (f *Sequence) Conditional() bool {
-	return !f.Loop || slices.ContainsFunc(f.steps, faults.Chain.Conditional)
-}
+// Conditional reports whether the step of the turn is.
+func (f *Sequence) Conditional(n uint64) bool { return f.step(n).Conditional(n) }
 
 // Inject runs the step of this hit.
 func (f *Sequence) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {

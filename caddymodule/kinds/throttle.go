@@ -90,7 +90,7 @@ func (f *Throttle) Reply(next faults.Reply) (faults.Reply, error) {
 }
 
 // Conditional reports that only a body is slow that is long enough.
-func (*Throttle) Conditional() bool { return true }
+func (*Throttle) Conditional(uint64) bool { return true }
 
 // Inject calls next with a slow request body, a slow writer, or both.
 func (f *Throttle) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {

@@ -117,7 +117,7 @@ func (f *Truncate) Reply(next faults.Reply) (faults.Reply, error) {
 }
 
 // Conditional reports that only a reply that is longer is cut.
-func (*Truncate) Conditional() bool { return true }
+func (*Truncate) Conditional(uint64) bool { return true }
 
 // Inject calls next and ends its reply early.
 func (f *Truncate) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {

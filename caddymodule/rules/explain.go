@@ -42,6 +42,9 @@ type Verdict struct {
 	// Settles says that nothing behind it is asked.
 	Settles bool `json:"-"`
 
+	// Conditional says that only the reply shows whether the faults have an effect.
+	Conditional bool `json:"-"`
+
 	// By is the rule. If it fires, Share is how many percent of the draw it has.
 	By    *Rule   `json:"-"`
 	Share float64 `json:"-"`
@@ -151,10 +154,11 @@ func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (v Verdict,
 	}
 	if rl.explainShare(&v, now, sum); v.Fires {
 		v.Share = rl.part(now, sum)
+		v.Conditional = rl.Faults.Conditional(hit)
 		switch idle, _ := rl.Faults.Idle(hit, faults.AnyDraw); {
 		case idle:
 			v.Fires, v.Gate, v.Why = false, "pass", fmt.Sprintf("hit %d is one that its faults let pass", hit)
-		case v.Gate == "" && rl.Faults.Conditional():
+		case v.Gate == "" && v.Conditional:
 			v.Gate, v.Why = GateEffect, "only if it has an effect on the reply"
 		}
 	}
