@@ -112,7 +112,7 @@ func labelsByMetric(t *testing.T) map[string][]string {
 	if err := metrics.Register(registry); err != nil {
 		t.Fatal(err)
 	}
-	h := testnode.Start(t, `{"point": "board", "rules": [{"faults": [{"fault": "delay", "duration": "1ns"}]}]}`, "")
+	h := testnode.Start(t, `{"point": "board", "rules": [{"percent": 0, "faults": [{"fault": "close"}]}, {"faults": [{"fault": "delay", "duration": "1ns"}]}]}`, "")
 	if _, _, err := testkit.Get(t, h, "/", testkit.Upstream); err != nil {
 		t.Fatal(err)
 	}

@@ -86,10 +86,10 @@ func (in *injector) labelOf(rule *rules.Rule) *label {
 // point itself let pass.
 func (in *injector) passed(rule *rules.Rule, reason rules.Reason) {
 	if rule == nil {
-		metrics.Pass(in.place.Point, "", reason.String())
+		metrics.PassPoint(in.place.Point, reason)
 		return
 	}
-	in.labelOf(rule).counts.Passed[reason].Inc()
+	in.labelOf(rule).counts.Passed(reason)
 }
 
 // over reports whether the rule has been stopped since it was asked, which in

@@ -125,7 +125,7 @@ func (in *injector) newInjection(r *http.Request, d *rules.Decision, ended <-cha
 }
 
 // Passed counts a fault without an effect.
-func (inj *injection) Passed(reason string) { inj.counts.Pass(reason) }
+func (inj *injection) Passed(reason string) { inj.counts.PassedBy(reason) }
 
 // Delayed counts a delay.
 func (inj *injection) Delayed(wait time.Duration) { inj.counts.Delayed(wait) }

@@ -66,7 +66,7 @@ func (h *Handler) refuse(t *trigger.Trigger, refusal *trigger.Refusal, reply htt
 	if h.disclose != "" {
 		reply.Add(control.RefusedField, refusal.Disclosed())
 	}
-	metrics.Pass(h.Point.Name, trigger.RuleName, "trigger_refused")
+	metrics.PassOther(h.Point.Name, trigger.RuleName, "trigger_refused")
 	entry := newEntry(r, time.Now(), trace.SpanContextFromContext(r.Context()))
 	entry.Point, entry.Rule, entry.Refused = h.Point.Name, trigger.RuleName, refusal.Reason()
 	h.ctl.Refusals.Add(entry)

@@ -45,13 +45,7 @@ var reasonNames = [...]string{
 	ReasonPass:       "pass",
 }
 
-// Reasons are all of them.
-func Reasons() []Reason {
-	all := make([]Reason, len(reasonNames))
-	for i := range all {
-		all[i] = Reason(i)
-	}
-	return all
-}
+// NumReasons is how many there are.
+const NumReasons = len(reasonNames)
 
 func (r Reason) String() string { return reasonNames[r] }

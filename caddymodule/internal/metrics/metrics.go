@@ -59,8 +59,9 @@ func Register(registry prometheus.Registerer) error {
 	return nil
 }
 
-// Rule is the counters of one rule, looked up once at load. Its histogram of
-// delays, fifteen series, is looked up when there is a delay: most rules have none.
+// Rule is the counters of one rule, looked up once at load. Those of the requests
+// that it let pass, and its histogram of delays, fifteen series, are looked up when
+// there is something to count: most rules have none.
 type Rule struct {
 	// Name is that of the rule, as it stands in the labels.
 	Name string
@@ -68,33 +69,27 @@ type Rule struct {
 	// Injected counts its hits.
 	Injected prometheus.Counter
 
-	// Passed counts the requests that it let pass, by [rules.Reason].
-	Passed []prometheus.Counter
-
-	point  string
 	passed *reasons
 }
 
 // NewRule returns the counters of a rule at a point.
 func NewRule(point, rule, kind string) Rule {
-	m := Rule{
+	return Rule{
 		Name:     rule,
 		Injected: InjectedTotal.WithLabelValues(point, rule, kind),
-		point:    point,
 		passed:   reasonsOf(point, rule),
 	}
-	for _, reason := range rules.Reasons() {
-		m.Passed = append(m.Passed, m.passed.counter(point, rule, reason.String()))
-	}
-	return m
 }
 
-// Pass counts a request on which a fault had no effect, by the fault's own reason.
-func (m *Rule) Pass(reason string) { m.passed.counter(m.point, m.Name, reason).Inc() }
+// Passed counts a request that the rule let pass.
+func (m *Rule) Passed(reason rules.Reason) { m.passed.count(reason) }
+
+// PassedBy counts a request on which a fault had no effect, by the fault's reason.
+func (m *Rule) PassedBy(reason string) { m.passed.countOther(reason) }
 
 // Delayed observes a delay.
 func (m *Rule) Delayed(wait time.Duration) {
-	DelaySeconds.WithLabelValues(m.point, m.Name).Observe(wait.Seconds())
+	DelaySeconds.WithLabelValues(m.passed.point, m.Name).Observe(wait.Seconds())
 }
 
 // PassedCounts returns the counts that are not 0.
