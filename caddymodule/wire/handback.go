@@ -54,16 +54,6 @@ func (s *StatusLine) HandBack(w http.ResponseWriter, r *http.Request, body []byt
 	return true, x.finish(w, conn, brw)
 }
 
-// writeHeaders tells every writer on the way to the client of the head, from
-// the outermost in: some keep it back until there is a body, such as that of
-// encode, and those behind them would not learn of it.
-func writeHeaders(w http.ResponseWriter, code int) {
-	for w != nil {
-		w.WriteHeader(code)
-		w = Unwrap(w)
-	}
-}
-
 // Unwrap is the writer inside of w, nil if it shows none.
 func Unwrap(w http.ResponseWriter) http.ResponseWriter {
 	if outer, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
@@ -140,8 +130,7 @@ func (x *exchange) finish(w http.ResponseWriter, conn net.Conn, brw *bufio.ReadW
 			_ = conn.Close() // also when a writer above panics
 		}
 	}()
-	// for those who record the status or have operations on the header left to
-	// do; net/http itself makes nothing of it but debug messages
+	// for those who record the status or have operations on the header left to do
 	writeHeaders(w, x.line.code)
 	x.close = x.close || saysClose(w.Header()) || ShutsDown(x.srv)
 
