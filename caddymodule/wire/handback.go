@@ -132,10 +132,15 @@ func (x *exchange) finish(w http.ResponseWriter, conn net.Conn, brw *bufio.ReadW
 	}()
 	// for those who record the status or have operations on the header left to do
 	writeHeaders(w, x.line.code)
-	x.close = x.close || saysClose(w.Header()) || ShutsDown(x.srv)
-
 	body := x.wireBody()
 	conn = InnermostConn(conn, int64(len(body)))
+	var next *rejoinedConn
+	if x.close = x.close || saysClose(w.Header()); !x.close {
+		if next = x.rejoin(conn, brw.Reader); next != nil {
+			conn = next
+		}
+	}
+	x.close = next == nil
 	if err := x.write(conn, w.Header(), body); err != nil {
 		return fmt.Errorf("writing reply: %w", err)
 	}
@@ -144,7 +149,7 @@ func (x *exchange) finish(w http.ResponseWriter, conn net.Conn, brw *bufio.ReadW
 	if x.close {
 		afterHandler(x.r.Context(), func() { linger(conn) })
 	} else {
-		afterHandler(x.r.Context(), newNextRequest(x, conn, brw.Reader).serve)
+		next.admit()
 	}
 	return nil
 }
@@ -211,6 +216,13 @@ func saysClose(header http.Header) bool {
 func ShutsDown(srv *http.Server) bool {
 	return errors.Is(srv.Serve(noListener{}), http.ErrServerClosed)
 }
+
+// noListener has no connection to accept.
+type noListener struct{}
+
+func (noListener) Accept() (net.Conn, error) { return nil, net.ErrClosed }
+func (noListener) Close() error              { return nil }
+func (noListener) Addr() net.Addr            { return &net.TCPAddr{} }
 
 // drained reads the request's body to its end, so that the next byte is the
 // next request's, and reports whether it got there. It waits for the client no

@@ -21,12 +21,17 @@ type next struct {
 	pieces []string // what comes then, one piece a second
 	joined bool     // the first piece comes together with the first request
 	half   bool     // the client then ends its sending half and waits
+
+	pause time.Duration // before the pieces
+	read  time.Duration // the server's ReadTimeout; without it ReadHeaderTimeout is set
 }
 
 const (
 	nextIdle   = time.Hour   // IdleTimeout
 	nextHeader = time.Minute // ReadHeaderTimeout
 	nextGone   = 3 * time.Hour
+
+	readAhead = 4 << 10 // how much net/http reads at once
 )
 
 // firstRequest is a request of the method; some have a body.
@@ -44,7 +49,10 @@ func (n next) transcript(t *testing.T, srv *http.Server) string {
 	t.Helper()
 	var b strings.Builder
 	synctest.Test(t, func(t *testing.T) {
-		srv.IdleTimeout, srv.ReadHeaderTimeout = nextIdle, nextHeader
+		srv.IdleTimeout, srv.ReadTimeout = nextIdle, n.read
+		if n.read == 0 {
+			srv.ReadHeaderTimeout = nextHeader
+		}
 		srv.ErrorLog = log.New(io.Discard, "", 0)
 		ours, theirs := duplexPipe()
 		go func() { _ = srv.Serve(&oneConn{conn: theirs}) }()
@@ -87,6 +95,7 @@ func transcribe(from io.Reader) string {
 
 // send sends the pieces, and leaves when a server must have closed long ago.
 func (n next) send(conn *duplex, pieces []string) {
+	time.Sleep(n.pause)
 	for i, piece := range pieces {
 		if i > 0 || n.joined {
 			time.Sleep(time.Second)
@@ -117,7 +126,7 @@ func (n next) compare(t *testing.T) {
 			got[i] = n.transcript(t, &http.Server{Protocols: p, Handler: sameReply(i == 1)})
 		}
 		if got[0] != got[1] {
-			t.Errorf("%s, after %s %.100q (joined %t, half %t):\nnet/http sent\n%.300q\nafter hand-back it sent\n%.300q", protocols, n.first, n.pieces, n.joined, n.half, got[0], got[1])
+			t.Errorf("%s, after %s %.100q (joined %t, half %t, pause %v, ReadTimeout %v):\nnet/http sent\n%.300q\nafter hand-back it sent\n%.300q", protocols, n.first, n.pieces, n.joined, n.half, n.pause, n.read, got[0], got[1])
 		}
 	}
 }
@@ -222,7 +231,7 @@ func TestNextRequestSplit(t *testing.T) {
 // TestNextRequestLong does so for heads about as long as what is read ahead, and
 // for one that is too long to be read at all.
 func TestNextRequestLong(t *testing.T) {
-	for _, size := range []int{maxAhead - 100, maxAhead - 41, maxAhead - 40, maxAhead, maxAhead + 1, 3 * maxAhead, 2 << 20} {
+	for _, size := range []int{readAhead - 100, readAhead - 41, readAhead - 40, readAhead, readAhead + 1, 3 * readAhead, 2 << 20} {
 		long := "GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + strings.Repeat("x", size)
 		for _, end := range []string{"", "\r\n\r\n", "\r\nno colon\r\n\r\n"} {
 			next{pieces: []string{long + end}}.compare(t)
@@ -230,6 +239,20 @@ func TestNextRequestLong(t *testing.T) {
 			next{pieces: []string{long, end}}.compare(t)
 			next{pieces: []string{long[:100], long[100:], end}}.compare(t)
 			next{pieces: []string{"GET /" + strings.Repeat("x", size), " HTTP/1.1\r\nHost: x" + end}}.compare(t)
+		}
+	}
+}
+
+// TestNextRequestReadTimeout does so where the time for a whole request is limited.
+// It begins with the first bytes, however long the connection has been idle.
+func TestNextRequestReadTimeout(t *testing.T) {
+	for _, text := range []string{"", "GE", getNext, "GET / HT", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhello"} {
+		for _, pause := range []time.Duration{0, time.Second, 10 * time.Minute, 2 * nextIdle} {
+			for _, read := range []time.Duration{time.Minute, 2 * nextIdle} {
+				for _, joined := range []bool{false, true} {
+					next{pieces: []string{text, "x"}, pause: pause, read: read, joined: joined}.compare(t)
+				}
+			}
 		}
 	}
 }
