@@ -272,6 +272,8 @@ func FuzzNextRequest(f *testing.F) {
 			pieces: []string{string(text[:i]), string(text[i:j]), string(text[j:])},
 			joined: how&4 != 0,
 			half:   how&8 != 0,
+			pause:  []time.Duration{0, nextHeader + time.Millisecond, nextIdle - time.Millisecond, 2 * nextIdle}[how>>4&3],
+			read:   []time.Duration{0, 1500 * time.Millisecond, nextHeader + time.Millisecond, 2 * nextIdle}[how>>6],
 		}.compare(t)
 	})
 }
