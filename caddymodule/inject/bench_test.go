@@ -1,7 +1,10 @@
 package inject
 
 import (
+	"context"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -10,6 +13,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 // BenchmarkHandler is what a point costs a request that passes it, and what a
@@ -59,6 +63,61 @@ func BenchmarkHandler(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkServed is what a request costs with a context and writers as Caddy's
+// server makes them for it, which a hit looks at. The first one is without a point.
+func BenchmarkServed(b *testing.B) {
+	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
+	for _, bench := range []struct{ name, config string }{
+		{"without", ""},
+		{"missed", mail},
+		{"respond", `{"rules": [{"faults": [{"fault": "respond", "status_code": 551}]}]}`},
+		{"delay", `{"rules": [{"faults": [{"fault": "delay", "duration": "1ns"}]}]}`},
+		{"respond_on_response", onResponse(respond551)},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			h := caddyhttp.MiddlewareHandler(nothing{})
+			if bench.config != "" {
+				h = load(b, bench.config, "")
+			}
+			w := &testkit.Discard{Fields: make(http.Header)}
+			came := httptest.NewRequestWithContext(asServed(b), http.MethodGet, "/other", nil)
+			srv := new(caddyhttp.Server)
+			b.ReportAllocs()
+			for b.Loop() {
+				clear(w.Fields)
+				counts := caddyhttp.NewResponseRecorder(w, nil, nil)
+				r := caddyhttp.PrepareRequest(came, caddy.NewReplacer(), counts, srv)
+				if err := h.ServeHTTP(counts, r, next); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// nothing is a handler that calls the next one.
+type nothing struct{}
+
+func (nothing) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return next.ServeHTTP(w, r)
+}
+
+// asServed is a context as net/http gives it to a request.
+func asServed(b *testing.B) context.Context {
+	ctx := context.WithValue(b.Context(), http.ServerContextKey, new(http.Server))
+	ctx = context.WithValue(ctx, http.LocalAddrContextKey, new(lineWriter))
+	ctx, cancel := context.WithCancel(ctx) // of the connection
+	b.Cleanup(cancel)
+	ctx, cancel = context.WithCancel(ctx)
+	b.Cleanup(cancel)
+	return ctx
+}
+
+// lineWriter is an address as the listener wrapper shows it.
+type lineWriter struct{ net.TCPAddr }
+
+func (*lineWriter) WriteLine(*wire.StatusLine, bool) bool { return true }
 
 // BenchmarkKinds is what each kind costs a request that it hits, by the first
 // sample of its golden file and without its waits, which have ended.
