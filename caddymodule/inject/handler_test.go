@@ -142,6 +142,20 @@ func TestMissAllocatesNothing(t *testing.T) {
 	}
 }
 
+// A hit allocates what outlives it, and the record of the journal with many others.
+func TestHitAllocatesLittle(t *testing.T) {
+	h := load(t, `{"rules": [{"faults": [{"fault": "respond", "status_code": 551}]}]}`, "")
+	w := &testkit.Discard{Fields: make(http.Header)}
+	r := testkit.Request(http.MethodGet, "/", w)
+	allocs := testing.AllocsPerRun(1000, func() {
+		asNew(w, r)
+		_ = h.ServeHTTP(w, r, nil)
+	})
+	if allocs > 2 { // the injection, and the values of the fields
+		t.Errorf("got %v allocations, want 2", allocs)
+	}
+}
+
 func TestLabels(t *testing.T) {
 	const config = `{"point": "labels", "rules": [{"name": "slow", "faults": [
 		{"fault": "delay", "duration": "1ns"},

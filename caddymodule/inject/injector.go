@@ -9,7 +9,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"github.com/caddyfault/caddyfault/caddymodule/control"
@@ -192,19 +191,19 @@ func startOf(r *http.Request) time.Time {
 }
 
 // enter makes the entry of the journal for an injection.
-func (in *injector) enter(r *http.Request, inj *injection, span trace.SpanContext) {
-	entry := newEntry(r, time.Now(), span)
-	entry.ID, entry.Point, entry.Rule, entry.Kind = inj.id, inj.point, inj.rule, inj.kind
-	entry.UpstreamStatus = inj.upstream
-	inj.record = in.ctl.Journal.Add(entry)
+func (in *injector) enter(r *http.Request, inj *injection, trace string) {
+	entry := experiments.Entry{
+		Time: time.Now(), ID: inj.id, Point: inj.point, Rule: inj.rule, Kind: inj.kind,
+		Client: clientOf(r), Trace: trace, UpstreamStatus: inj.upstream,
+	}
+	entry.Take(r)
+	inj.record = in.ctl.Journal.Add(&entry)
 	in.ctl.Counts.Send()
 }
 
-// newEntry makes an entry of a journal with what there is to tell of a request.
-func newEntry(r *http.Request, at time.Time, span trace.SpanContext) *experiments.Entry {
+// clientOf is the address of the client, also of one whose proxy is trusted.
+func clientOf(r *http.Request) string {
 	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
-	client, _ := vars[caddyhttp.ClientIPVarKey].(string) // also for a client whose proxy is trusted
-	entry := &experiments.Entry{Time: at, Client: client, Trace: traceID(span)}
-	entry.Take(r)
-	return entry
+	client, _ := vars[caddyhttp.ClientIPVarKey].(string)
+	return client
 }

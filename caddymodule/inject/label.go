@@ -149,7 +149,7 @@ func (inj *injection) Injected() {
 	}
 	span := trace.SpanFromContext(r.Context())
 	inj.addToTrace(span)
-	in.enter(r, inj, span.SpanContext())
+	in.enter(r, inj, traceID(span))
 	if in.logger.Core().Enabled(zapcore.DebugLevel) {
 		in.debug("injected a fault", r, l, inj)
 	}
@@ -246,9 +246,9 @@ func (inj *injection) addToTrace(span trace.Span) {
 }
 
 // traceID is the ID of the request's trace, empty if it has none.
-func traceID(span trace.SpanContext) string {
-	if span.HasTraceID() {
-		return span.TraceID().String()
+func traceID(span trace.Span) string {
+	if id := span.SpanContext().TraceID(); id.IsValid() {
+		return id.String()
 	}
 	return ""
 }

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyfault/caddyfault/caddymodule/control"
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/hint"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
@@ -67,9 +68,12 @@ func (h *Handler) refuse(t *trigger.Trigger, refusal *trigger.Refusal, reply htt
 		reply.Add(control.RefusedField, refusal.Disclosed())
 	}
 	metrics.PassOther(h.Point.Name, trigger.RuleName, "trigger_refused")
-	entry := newEntry(r, time.Now(), trace.SpanContextFromContext(r.Context()))
-	entry.Point, entry.Rule, entry.Refused = h.Point.Name, trigger.RuleName, refusal.Reason()
-	h.ctl.Refusals.Add(entry)
+	entry := experiments.Entry{
+		Time: time.Now(), Point: h.Point.Name, Rule: trigger.RuleName, Refused: refusal.Reason(),
+		Client: clientOf(r), Trace: traceID(trace.SpanFromContext(r.Context())),
+	}
+	entry.Take(r)
+	h.ctl.Refusals.Add(&entry)
 	t.CountRefusal()
 	h.ctl.Counts.Send()
 	if c := h.logger.Check(zapcore.DebugLevel, "refused a trigger"); c != nil {
