@@ -118,9 +118,6 @@ type Hit struct {
 	// the share, U is uniform.
 	U float64
 
-	// Start is when the request came, or in a transport when the attempt began.
-	Start time.Time
-
 	// Ended is closed when the fault must let go of what it holds: at a halt, at
 	// the end of its experiment or of the process. A nil channel never ends.
 	Ended <-chan struct{}
@@ -148,6 +145,19 @@ type Listener interface {
 
 	// Delayed is told of each delay.
 	Delayed(wait time.Duration)
+
+	// Began returns when the request came, or in a transport when the attempt
+	// began. Few kinds ask.
+	Began() time.Time
+}
+
+// Start returns when the request came, or in a transport when the attempt began.
+// Without a listener that is now.
+func (h *Hit) Start() time.Time {
+	if h.Listener == nil {
+		return time.Now()
+	}
+	return h.Listener.Began()
 }
 
 // Confirm says that a fault is about to have an effect. Until then the request is

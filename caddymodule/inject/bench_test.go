@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -130,7 +129,7 @@ func BenchmarkKinds(b *testing.B) {
 			fault := loadFault(b, kind, samplesOf(b, kind)[0])
 			w := &testkit.Discard{Fields: make(http.Header)}
 			r := testkit.Request(http.MethodGet, "/", w)
-			hit := &faults.Hit{N: 1, U: 0.5, Start: time.Now(), Ended: ended}
+			hit := &faults.Hit{N: 1, U: 0.5, Ended: ended}
 			serve := func() {
 				defer func() {
 					if p := recover(); p != nil && p != http.ErrAbortHandler {

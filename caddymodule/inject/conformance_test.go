@@ -336,7 +336,7 @@ type trial struct {
 func newHit() *faults.Hit {
 	removed := make(chan struct{}) // what has no end of its own ends by this
 	time.AfterFunc(1000*time.Hour, func() { close(removed) })
-	return &faults.Hit{N: 1, U: 0.5, Start: time.Now(), Removed: removed}
+	return &faults.Hit{N: 1, U: 0.5, Removed: removed}
 }
 
 func newTrial(t *testing.T, fault faults.Fault, phase string) *trial {

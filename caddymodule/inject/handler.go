@@ -123,7 +123,7 @@ func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	ended, cancel := h.ended(d.Rule)
 	defer cancel()
 	inj := h.newInjection(r, &d, ended.Done())
-	inj.Start, inj.header = startOf(r), w.Header()
+	inj.header = w.Header()
 	defer func() { h.finish(inj, &d, recordedSize(w)) }()
 	if d.Status == 0 { // in phase response next is the reply, and its request is a copy already
 		inj.original.next = next

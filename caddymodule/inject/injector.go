@@ -181,15 +181,6 @@ func (in *injector) finish(inj *injection, d *rules.Decision, size int) {
 	in.ctl.Counts.Send()
 }
 
-// startOf is when the request came.
-func startOf(r *http.Request) time.Time {
-	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
-	if start, ok := vars["start_time"].(time.Time); ok {
-		return start
-	}
-	return time.Now()
-}
-
 // enter makes the entry of the journal for an injection.
 func (in *injector) enter(r *http.Request, inj *injection, trace string) {
 	entry := experiments.Entry{

@@ -130,6 +130,15 @@ func (inj *injection) Passed(reason string) { inj.counts.PassedBy(reason) }
 // Delayed counts a delay.
 func (inj *injection) Delayed(wait time.Duration) { inj.counts.Delayed(wait) }
 
+// Began returns when the request came.
+func (inj *injection) Began() time.Time {
+	vars, _ := inj.original.request.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	if start, ok := vars["start_time"].(time.Time); ok {
+		return start
+	}
+	return time.Now()
+}
+
 // Injected tells everybody of the hit.
 func (inj *injection) Injected() {
 	in, l, r := inj.in, inj.label, inj.original.request

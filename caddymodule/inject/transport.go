@@ -189,7 +189,7 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, next roundTripFunc
 	ended, cancel := t.ended(d.Rule)
 	defer cancel()
 	inj := t.newInjection(r, &d, ended.Done())
-	inj.Start = time.Now()
+	inj.Listener = &attemptListener{inj, time.Now()}
 	defer t.finish(inj, &d, 0)
 	replaced := false
 	resp, err := attempt(d.Rule.Faults, &inj.Hit, r, next, func() { replaced = true; drop() })
@@ -201,6 +201,16 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, next roundTripFunc
 	}
 	return resp, err
 }
+
+// attemptListener is the injection of an attempt, which may begin long after the
+// request has come.
+type attemptListener struct {
+	*injection
+	began time.Time
+}
+
+// Began returns when the attempt began.
+func (a *attemptListener) Began() time.Time { return a.began }
 
 // attempt runs a chain of faults with next behind it, or else drop.
 func attempt(chain faults.Chain, hit *faults.Hit, r *http.Request, next roundTripFunc, drop func()) (*http.Response, error) {

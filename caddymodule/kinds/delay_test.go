@@ -200,7 +200,7 @@ func TestDelayHold(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := parse(t, new(Delay), "delay 1m {\n hold\n}")
 				r := request(http.MethodGet)
-				r = r.WithContext(withHit(r.Context(), &faults.Hit{N: 1, Start: time.Now()}))
+				r = r.WithContext(withHit(r.Context(), &faults.Hit{N: 1, Listener: &heard{began: time.Now()}}))
 				start := time.Now()
 				w := &stamped{ResponseRecorder: httptest.NewRecorder()}
 				err := f.Inject(hitOf(r), w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
@@ -294,8 +294,8 @@ func TestDelayOfAttempt(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := parse(t, new(Delay), tt.line)
 				start := time.Now()
-				var told heard
-				hit := &faults.Hit{N: 1, Start: start, Listener: &told}
+				told := heard{began: start}
+				hit := &faults.Hit{N: 1, Listener: &told}
 				r := request(http.MethodGet)
 				resp, err := f.RoundTrip(hit, r, transportFunc(func(r *http.Request) (*http.Response, error) {
 					time.Sleep(time.Second)
@@ -355,15 +355,15 @@ func TestDelayEnded(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					ended := make(chan struct{})
 					defer time.AfterFunc(tt.ended, func() { close(ended) }).Stop()
-					var told heard
-					hit := &faults.Hit{N: 1, Start: time.Now(), Ended: ended, Listener: &told}
+					told := heard{began: time.Now()}
+					hit := &faults.Hit{N: 1, Ended: ended, Listener: &told}
 					r := request(http.MethodGet)
 					resp, err := run(r.WithContext(withHit(r.Context(), hit)))
 					if err != nil {
 						t.Fatal(err)
 					}
-					if got := resp.Header.Get("Server-Timing"); resp.StatusCode != tt.status || got != tt.marked || told.delayed != time.Since(hit.Start) {
-						t.Errorf("got %d, Server-Timing %q, told of %v after %v; want %d, %q", resp.StatusCode, got, told.delayed, time.Since(hit.Start), tt.status, tt.marked)
+					if got := resp.Header.Get("Server-Timing"); resp.StatusCode != tt.status || got != tt.marked || told.delayed != time.Since(told.began) {
+						t.Errorf("got %d, Server-Timing %q, told of %v after %v; want %d, %q", resp.StatusCode, got, told.delayed, time.Since(told.began), tt.status, tt.marked)
 					}
 				})
 			})
@@ -377,8 +377,8 @@ func TestDelayOfNothing(t *testing.T) {
 	for u := range 20 {
 		synctest.Test(t, func(t *testing.T) {
 			for _, line := range []string{"delay normal 1ms 1s", "delay normal 1ms 1s {\n hold\n}"} {
-				told := new(heard)
-				hit := &faults.Hit{N: 1, U: float64(u) / 20, Start: time.Now(), Listener: told}
+				told := &heard{began: time.Now()}
+				hit := &faults.Hit{N: 1, U: float64(u) / 20, Listener: told}
 				w, began := httptest.NewRecorder(), time.Now()
 				if err := parse(t, new(Delay), line).Inject(hit, w, request(http.MethodGet), sized("text", 4)); err != nil {
 					t.Fatal(err)

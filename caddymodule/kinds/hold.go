@@ -16,7 +16,7 @@ import (
 // serveHeld calls next and lets nothing of the reply out before the wait,
 // counted from when the request came, is over.
 func serveHeld(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, hit *faults.Hit, wait time.Duration) error {
-	hw := &holdWriter{ctx: r.Context(), hit: hit, wait: wait}
+	hw := &holdWriter{ctx: r.Context(), hit: hit, due: hit.Start().Add(wait)}
 	hw.HeadWriter = wire.NewHeadWriter(w, hw)
 	defer func() {
 		if p := recover(); p != nil {
@@ -36,8 +36,9 @@ func serveHeld(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, h
 // holdReply makes an attempt and keeps what comes of it until the wait, counted
 // from the attempt, is over.
 func holdReply(r *http.Request, next http.RoundTripper, hit *faults.Hit, wait time.Duration) (*http.Response, error) {
+	due := hit.Start().Add(wait)
 	resp, err := next.RoundTrip(r)
-	rest := wait - time.Since(hit.Start)
+	rest := time.Until(due)
 	if rest <= 0 {
 		hit.Pass(passNoDelay)
 		return resp, err
@@ -62,7 +63,7 @@ type holdWriter struct {
 
 	ctx  context.Context // of the request
 	hit  *faults.Hit
-	wait time.Duration
+	due  time.Time
 	done bool
 	err  error // what it came to: the client has left
 }
@@ -73,7 +74,7 @@ func (hw *holdWriter) release() error {
 		return hw.err
 	}
 	hw.done = true
-	rest := hw.wait - time.Since(hw.hit.Start)
+	rest := time.Until(hw.due)
 	switch {
 	case hw.hit.HasEnded():
 		return nil

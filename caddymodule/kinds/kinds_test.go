@@ -90,10 +90,11 @@ func hitIn(ctx context.Context) *faults.Hit {
 }
 
 // firstHit returns a first hit that never ends.
-func firstHit() *faults.Hit { return &faults.Hit{N: 1, Start: time.Now()} }
+func firstHit() *faults.Hit { return &faults.Hit{N: 1} }
 
 // heard is what a hit's listener has been told. It discloses the hit in header.
 type heard struct {
+	began   time.Time
 	header  http.Header
 	told    string // "hit" and the reasons, in order
 	delayed time.Duration
@@ -107,6 +108,8 @@ func (h *heard) Injected() {
 }
 
 func (h *heard) Passed(reason string) { h.told = strings.TrimPrefix(h.told+" "+reason, " ") }
+
+func (h *heard) Began() time.Time { return h.began }
 
 func (h *heard) Delayed(wait time.Duration) { h.delayed += wait }
 

@@ -56,8 +56,8 @@ type injecter interface {
 // runShaped runs a fault that shapes replies, or a chain, over HTTP/2.
 func runShaped(f injecter, r *http.Request, next caddyhttp.HandlerFunc) (got shapedReply) {
 	got.ResponseRecorder = httptest.NewRecorder()
-	told := &heard{header: got.Header()}
-	hit := &faults.Hit{N: 1, U: 0.5, Start: time.Now(), Listener: told}
+	told := &heard{began: time.Now(), header: got.Header()}
+	hit := &faults.Hit{N: 1, U: 0.5, Listener: told}
 	hit.Ended = hitOf(r).Ended
 	r.ProtoMajor, r.ProtoMinor = 2, 0
 	defer func() { got.heard = *told }()
