@@ -68,6 +68,17 @@ func (c Chain) Append(f Fault) (Chain, error) {
 // Ends reports whether the chain never calls next.
 func (c Chain) Ends() bool { return len(c) > 0 && Ends(c[len(c)-1]) }
 
+// Replaces reports whether the chain is one fault that never calls next, not even
+// after it has ended. A kind that may be [Idle] runs other faults, and calls next
+// when one of them has ended while it waited.
+func (c Chain) Replaces() bool {
+	if len(c) != 1 || !Ends(c[0]) {
+		return false
+	}
+	_, mayBeIdle := c[0].(Idle)
+	return !mayBeIdle
+}
+
 // Conditional reports whether no fault of the chain is certain to have an effect in
 // the n-th turn of its rule.
 func (c Chain) Conditional(n uint64) bool {

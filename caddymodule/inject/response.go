@@ -33,6 +33,7 @@ func (h *Handler) watchReply(w http.ResponseWriter, r *http.Request, next caddyh
 		inject: func(d rules.Decision, reply caddyhttp.HandlerFunc) error {
 			return h.inject(lent.writer, withBody(r.WithContext(client), lent.rest), reply, d)
 		},
+		dryRun: h.app.DryRun,
 	}
 	rp.HeadWriter = wire.NewHeadWriter(lent.writer, rp)
 	return rp.serve(next, r)
@@ -42,7 +43,8 @@ func (h *Handler) watchReply(w http.ResponseWriter, r *http.Request, next caddyh
 // may fire. On the head of the reply it decides. When a rule fires, its chain
 // runs as a coroutine of the request: next, for the chain, writes the held head
 // and then waits while the upstream writes the body, so that it returns when
-// the reply has ended, as the next handler of phase request does.
+// the reply has ended, as the next handler of phase request does. A chain that
+// never calls next needs no coroutine, whose stack costs more than all else.
 //
 // A chain that ends without calling next has replaced the reply. The rest of
 // the upstream's is then read for a little, so that its connection can be used
@@ -55,6 +57,7 @@ type responsePhase struct {
 	decide         func(code int) rules.Decision
 	inject         func(d rules.Decision, reply caddyhttp.HandlerFunc) error
 	cancelUpstream context.CancelFunc
+	dryRun         bool // of the app
 
 	resume      func() (struct{}, bool)
 	stop        func()
@@ -159,13 +162,37 @@ func (rp *responsePhase) TakeHead(code int) {
 	}
 	aside := setAside(rp.ResponseWriter.Header())
 	rp.Tail = &rp.dropped // until the chain calls next
+	pass := func(w http.ResponseWriter) {
+		putBack(w.Header(), aside)
+		rp.Tail = w
+		w.WriteHeader(code)
+	}
+	if d.Rule.Faults.Replaces() && !d.Rule.DryRun && !rp.dryRun { // a dry run holds the request until the reply has ended
+		rp.replace(d, pass)
+	} else {
+		rp.runBeside(d, pass)
+	}
+	if rp.Tail == &rp.dropped {
+		rp.drain = time.AfterFunc(drainTime, rp.cancelUpstream)
+	}
+}
+
+// replace runs a chain that never calls next. Where the rule may not fire after
+// all, the reply passes.
+func (rp *responsePhase) replace(d rules.Decision, pass func(http.ResponseWriter)) {
+	rp.chainErr = rp.inject(d, func(w http.ResponseWriter, _ *http.Request) error {
+		pass(w)
+		return nil // what becomes of the reply is the upstream's
+	})
+}
+
+// runBeside runs a chain as a coroutine, until it has called next or has ended.
+func (rp *responsePhase) runBeside(d rules.Decision, pass func(http.ResponseWriter)) {
 	reply := func(yield func(struct{}) bool) caddyhttp.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) error {
 			// a kind may end the upstream by the request, as in phase request
 			defer context.AfterFunc(r.Context(), rp.cancelUpstream)()
-			putBack(w.Header(), aside)
-			rp.Tail = w
-			w.WriteHeader(code)
+			pass(w)
 			yield(struct{}{}) // the upstream writes the body
 			return rp.upstreamErr
 		}
@@ -173,9 +200,7 @@ func (rp *responsePhase) TakeHead(code int) {
 	rp.resume, rp.stop = iter.Pull(func(yield func(struct{}) bool) {
 		rp.chainErr = rp.inject(d, reply(yield))
 	})
-	if _, passing := rp.resume(); !passing {
-		rp.drain = time.AfterFunc(drainTime, rp.cancelUpstream)
-	}
+	rp.resume()
 }
 
 // replaced reports whether the chain has returned without calling next.
