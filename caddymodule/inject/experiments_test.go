@@ -345,21 +345,52 @@ func (s *span) SpanContext() trace.SpanContext {
 	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}})
 }
 
+// A span that any handler has put into the context is told of the hit, and the
+// journal of its trace: no directive has to say that there is one.
 func TestTrace(t *testing.T) {
-	n := testnode.Start(t, testnode.Shop, "")
-	s := new(span)
-	w := httptest.NewRecorder()
-	r := testkit.Request(http.MethodGet, "/gone", w)
-	if err := n.ServeHTTP(w, r.WithContext(trace.ContextWithSpan(r.Context(), s)), nil); err != nil {
-		t.Fatal(err)
+	for _, place := range []string{"request", "response", "transport", "refused"} {
+		t.Run(place, func(t *testing.T) {
+			s, w := new(span), httptest.NewRecorder()
+			r := testkit.Request(http.MethodGet, "/gone", w)
+			entries, err := askTraced(t, place, w, r.WithContext(trace.ContextWithSpan(r.Context(), s)))
+			if err != nil || len(entries) != 1 || !strings.HasPrefix(entries[0].Trace, "01000") {
+				t.Fatalf("got %+v and error %v, want an entry with the trace", entries, err)
+			}
+			var got, want []string
+			for _, kv := range s.attributes {
+				got = append(got, string(kv.Key)+"="+kv.Value.AsString())
+			}
+			if e := entries[0]; e.Refused == "" { // a refused trigger is no hit
+				want = []string{"fault.point=shop", "fault.rule=gone", "fault.kind=respond", "fault.id=" + e.ID.String()}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
 	}
-	var got []string
-	for _, kv := range s.attributes {
-		got = append(got, string(kv.Key)+"="+kv.Value.AsString())
+}
+
+// askTraced asks a point in one place and returns what is told of it.
+func askTraced(t *testing.T, place string, w http.ResponseWriter, r *http.Request) ([]experiments.Entry, error) {
+	t.Helper()
+	if place == "transport" {
+		tr := inject.LoadTransport(t, `{"point": "shop", "rules": [{"name": "gone", "faults": [{"fault": "respond", "status_code": 503}]}]}`)
+		resp, err := tr.RoundTrip(r)
+		if err == nil {
+			err = resp.Body.Close()
+		}
+		return slices.Collect(inject.JournalOf(tr).Entries(experiments.Query{})), err
 	}
-	e := slices.Collect(n.Ctl.Journal.Entries(experiments.Query{}))[0]
-	want := []string{"fault.point=shop", "fault.rule=gone", "fault.kind=respond", "fault.id=" + e.ID.String()}
-	if !slices.Equal(got, want) || !strings.HasPrefix(e.Trace, "01000") {
-		t.Errorf("got %q and the trace %q in the journal, want %q", got, e.Trace, want)
+	config := `{"point": "shop", "rules": [{"name": "gone", "phase": "` + place + `", "faults": [{"fault": "respond", "status_code": 503}]}]}`
+	if place == "refused" {
+		config = `{"point": "shop", "triggers": [{"source": "header"}]}`
+		r.Header.Set("X-Fault", "no such kind")
 	}
+	n := testnode.Start(t, config, "")
+	err := n.ServeHTTP(w, r, caddyhttp.HandlerFunc(testkit.Upstream))
+	journal := n.Ctl.Journal
+	if place == "refused" {
+		journal = n.Ctl.Refusals
+	}
+	return slices.Collect(journal.Entries(experiments.Query{})), err
 }

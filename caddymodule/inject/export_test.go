@@ -1,9 +1,13 @@
 package inject
 
 import (
+	"testing"
+
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 )
 
 // Observe keeps what the handler logs.
@@ -12,3 +16,9 @@ func Observe(h *Handler) *observer.ObservedLogs {
 	h.logger = zap.New(core)
 	return logs
 }
+
+// LoadTransport is loadTransport for tests of the package from outside.
+func LoadTransport(t testing.TB, config string) *Transport { return loadTransport(t, config) }
+
+// JournalOf is the journal of the node that the transport is at.
+func JournalOf(t *Transport) *experiments.Journal { return t.ctl.Journal }

@@ -99,8 +99,9 @@ func (t *Transport) loadInner(ctx caddy.Context) (any, error) {
 // RoundTrip injects the fault of the rule that fires, or makes the attempt as it
 // is, but without the fields of triggers.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	d := t.decide(r)
-	if fromClient(r) {
+	client := fromClient(r)
+	d := t.decide(r, client)
+	if client {
 		r = t.fields.Without(r)
 	}
 	resp, err := t.roundTrip(r, d)
@@ -129,12 +130,13 @@ func fromClient(r *http.Request) bool {
 	return ok
 }
 
-// decide finds the rule that hits the attempt.
-func (t *Transport) decide(r *http.Request) rules.Decision {
+// decide finds the rule that hits the attempt, which is for a client or a health
+// check.
+func (t *Transport) decide(r *http.Request, client bool) rules.Decision {
 	if t.halted() {
 		return rules.Decision{}
 	}
-	if fromClient(r) {
+	if client {
 		return t.Decide(r, t.guests())
 	}
 	return t.DecideHealthCheck(healthCheckToMatch(r))
