@@ -61,7 +61,7 @@ func gatesOf(rl *Rule) (own [stages][]*gate) {
 
 // anyGate reports whether is holds for one of the rule's gates.
 func (rl *Rule) anyGate(is func(*gate) bool) bool {
-	return slices.ContainsFunc(slices.Concat(rl.gates[:]...), is)
+	return slices.ContainsFunc(rl.gates[:], func(at []*gate) bool { return slices.ContainsFunc(at, is) })
 }
 
 // shut returns the first gate of a stage that is shut, nil if all are open.

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -82,7 +83,8 @@ func (n *namesakes) requests() string {
 	return n.came
 }
 
-// settings are the point's and the rules' as JSON, before they are loaded.
+// settings are the point's as JSON, before it is loaded, and the digests of its
+// matchers and rules, which are compared and never read.
 type settings struct {
 	point string
 	match string
@@ -96,6 +98,8 @@ func (p *Point) settings() (s settings, err error) {
 	if s.match, err = canonical(p.MatcherSetsRaw); err != nil {
 		return s, fmt.Errorf("match: %w", err)
 	}
+	s.match = digest(s.match)
+	s.rules = make([]string, 0, len(p.Rules))
 	for _, rule := range p.Rules {
 		if rule.Source, err = json.Marshal(rule); err != nil {
 			return s, fmt.Errorf("rule '%s': %w", rule.Name, err)
@@ -104,7 +108,7 @@ func (p *Point) settings() (s settings, err error) {
 		if err != nil {
 			return s, fmt.Errorf("rule '%s': %w", rule.Name, err)
 		}
-		s.rules = append(s.rules, same)
+		s.rules = append(s.rules, digest(same))
 	}
 	return s, nil
 }
@@ -124,6 +128,12 @@ func canonical(value any) (string, error) {
 	}
 	data, err = json.Marshal(plain)
 	return string(data), err
+}
+
+// digest stands for a text of any length.
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return string(sum[:])
 }
 
 // join adds p to its namesakes. It refuses points and rules of the same name
@@ -164,6 +174,7 @@ func (g *Group) Settle() {
 
 func (g *Group) settleLocked() {
 	for _, j := range g.joined {
+		j.kept = slices.Grow(j.kept, len(j.Rules))
 		came := g.points[j.Name].requests()
 		for i, rule := range j.Rules {
 			fresh := newCounters(j.at, rule.maxKeys())
@@ -203,7 +214,7 @@ func (g *Group) agree(p *Point, s settings) error {
 		known.rules[rule.Name] = s.rules[i]
 	}
 	known.matches[s.match] = true
-	p.identity = fmt.Sprintf("%s %d %s %s", p.Name, p.Place, s.match, s.rules)
+	p.identity = digest(fmt.Sprintf("%s %d %q %q", p.Name, p.Place, s.match, s.rules))
 	g.all = append(g.all, p)
 	return nil
 }

@@ -55,12 +55,6 @@ func (rl *Rule) validate() error {
 // another. More may follow: a parser calls it after each line, so that the
 // error is about the last one.
 func (rl *Rule) CheckSettings() error {
-	checks := []func(*Rule) error{checkPercent, checkReply, checkPer, checkMaxKeys, checkHealthChecks}
-	for _, g := range slices.Concat(gates[:]...) {
-		if g.check != nil {
-			checks = append(checks, g.check)
-		}
-	}
 	for _, check := range checks {
 		if err := check(rl); err != nil {
 			return err
@@ -68,6 +62,17 @@ func (rl *Rule) CheckSettings() error {
 	}
 	return nil
 }
+
+// checks are all of them: those of no gate, then those of the gates.
+var checks = func() []func(*Rule) error {
+	all := []func(*Rule) error{checkPercent, checkReply, checkPer, checkMaxKeys, checkHealthChecks}
+	for _, g := range slices.Concat(gates[:]...) {
+		if g.check != nil {
+			all = append(all, g.check)
+		}
+	}
+	return all
+}()
 
 // CheckKeys refuses max_keys without per, and keys that would remember too much,
 // when no more settings follow.

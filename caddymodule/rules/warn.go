@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -19,17 +20,16 @@ import (
 
 // slips are the matchers that match nothing, of the point and of its rules, as
 // they are before they are loaded.
-func (p *Point) slips() []string {
-	var slips []string
+func (p *Point) slips() (found findings) {
 	if err := CheckMatchers(p.MatcherSetsRaw...); err != nil {
-		slips = append(slips, fmt.Sprintf("point '%s': %v", p.Name, err))
+		found.add("", fmt.Sprintf("point '%s': %v", p.Name, err))
 	}
 	for _, rule := range p.Rules {
 		if err := CheckMatchers(rule.MatcherSetsRaw...); err != nil {
-			slips = append(slips, fmt.Sprintf("rule '%s': %v", rule.Name, err))
+			found.add(rule.Name, fmt.Sprintf(": %v", err))
 		}
 	}
-	return slips
+	return found
 }
 
 // warnings find what a rule can hardly mean, and say it after its name.
@@ -37,44 +37,90 @@ var warnings = []func(*Point, *Rule) string{(*Point).warnOfEnd, (*Point).warnOfP
 
 // warn logs what has been found, and what there is to find now that the point is
 // loaded.
-func (p *Point) warn(ctx caddy.Context, group *Group, found []string) {
+func (p *Point) warn(ctx caddy.Context, group *Group, found findings) {
 	for _, rule := range p.Rules {
 		for _, of := range warnings {
 			if text := of(p, rule); text != "" {
-				found = append(found, fmt.Sprintf("rule '%s'%s", rule.Name, text))
+				found.add(rule.Name, text)
 			}
 		}
 	}
-	for _, text := range append(found, p.unreachable()...) {
+	p.unreachable(&found)
+	for _, text := range found.told() {
 		if group.tell(p.Source, text) { // a site at two addresses is loaded twice
 			hint.Warn(ctx, text, zap.String("point", p.Name))
 		}
 	}
+	var hints findings
 	for _, rule := range p.Rules {
 		for _, text := range rule.Faults.Hints() {
-			if text = fmt.Sprintf("rule '%s': %s", rule.Name, text); group.tell(p.Source, text) {
-				hint.Info(ctx, text, zap.String("point", p.Name))
-			}
+			hints.add(rule.Name, ": "+text)
+		}
+	}
+	for _, text := range hints.told() {
+		if group.tell(p.Source, text) {
+			hint.Info(ctx, text, zap.String("point", p.Name))
 		}
 	}
 }
 
-// unreachable tells of rules that come after others which take every request.
-func (p *Point) unreachable() (texts []string) {
+// findings are what there is to tell of the rules of a point, in the order in which
+// it was found. What is the same for many rules is told once: ten thousand lines
+// hide all others.
+type findings struct {
+	texts []string            // as they follow the name of the rule
+	rules map[string][]string // by text, the rules that it is about
+}
+
+// add notes a text about a rule; without one, about the point.
+func (f *findings) add(rule, text string) {
+	if f.rules == nil {
+		f.rules = make(map[string][]string)
+	}
+	if f.rules[text] == nil {
+		f.texts = append(f.texts, text)
+	}
+	f.rules[text] = append(f.rules[text], rule)
+}
+
+// alikeShown is how many of the rules are named that a text is about as well.
+const alikeShown = 3
+
+// told returns the texts with the names of their rules.
+func (f *findings) told() []string {
+	told := make([]string, 0, len(f.texts))
+	for _, text := range f.texts {
+		rules := f.rules[text]
+		if rules[0] != "" {
+			text = fmt.Sprintf("rule '%s'%s", rules[0], text)
+		}
+		if alike := rules[1:]; len(alike) > 0 {
+			more := len(alike) - alikeShown
+			text += "; the same goes for '" + strings.Join(alike[:min(alikeShown, len(alike))], "', '") + "'"
+			if more > 0 {
+				text += fmt.Sprintf(" and %d more", more)
+			}
+		}
+		told = append(told, text)
+	}
+	return told
+}
+
+// unreachable finds rules that come after others which take every request.
+func (p *Point) unreachable(found *findings) {
 	sum, last := 0.0, ""
 	for _, rule := range p.ordered {
 		if sum >= 100 {
-			texts = append(texts, fmt.Sprintf("rule '%s' can never fire: the rules before it take every request, the last of them '%s'", rule.Name, last))
+			found.add(rule.Name, fmt.Sprintf(" can never fire: the rules before it take every request, the last of them '%s'", last))
 			continue
 		}
 		if rule.takesItsShare() {
 			if sum += rule.percent; sum > 100 {
-				texts = append(texts, fmt.Sprintf("rule '%s' is cut short: up to it the shares of the rules sum up to %v percent", rule.Name, sum))
+				found.add(rule.Name, fmt.Sprintf(" is cut short: up to it the shares of the rules sum up to %v percent", sum))
 			}
 			last = rule.Name
 		}
 	}
-	return texts
 }
 
 // warnOfEnd tells of a rule whose time is over for good. One whose end is counted

@@ -2,7 +2,6 @@ package grammar
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -43,6 +42,8 @@ type PointParser struct {
 
 	// Direct is the rule without a rule block, nil if there is none.
 	Direct *RuleParser
+
+	named map[string]bool // the rules that have a name of their own
 }
 
 // ParseBlock parses the block that follows; start stands on the first word of
@@ -84,9 +85,7 @@ func (p *PointParser) parseWord(word string, seen map[string]bool) error {
 // of its own.
 func (p *PointParser) checkDefaultNames(start *caddyfile.Dispenser) error {
 	for i, rule := range p.Point.Rules {
-		name := rules.DefaultName(i)
-		taken := slices.ContainsFunc(p.Point.Rules, func(other *rules.Rule) bool { return other.Name == name })
-		if rule.Name == "" && taken {
+		if name := rules.DefaultName(i); rule.Name == "" && p.named[name] {
 			return start.Errf("rule '%s' already specified: it is also the name of rule number %d, which has none of its own", name, i+1)
 		}
 	}
@@ -139,11 +138,13 @@ func (p *PointParser) parseRule() error {
 		if err := rules.ValidRuleName(rule.Name); err != nil {
 			return p.WrapErr(fmt.Errorf("rule: %w", err))
 		}
-		for _, other := range p.Point.Rules[:len(p.Point.Rules)-1] {
-			if other.Name == rule.Name {
-				return p.Errf("rule '%s' already specified", rule.Name)
-			}
+		if p.named[rule.Name] {
+			return p.Errf("rule '%s' already specified", rule.Name)
 		}
+		if p.named == nil {
+			p.named = make(map[string]bool)
+		}
+		p.named[rule.Name] = true
 	}
 	if p.NextArg() {
 		return p.Errf("unexpected argument '%s': a rule's matcher is a line of its block, match %s", p.Val(), p.Val())

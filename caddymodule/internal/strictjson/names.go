@@ -9,7 +9,9 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -95,20 +97,32 @@ func Walk(field string, dec *json.Decoder, v Visitor) error {
 			return v.Text(field, token)
 		}
 	case json.Delim:
-		seen := make(map[string]bool)
-		for i := 0; dec.More(); i++ {
-			within := fmt.Sprintf("%s[%d]", field, i)
-			if token == '{' {
-				if within, err = readName(field, dec, seen, v); err != nil {
-					return err
-				}
-			}
-			if err := Walk(within, dec, v); err != nil {
-				return err
-			}
-		}
-		_, err = dec.Token() // closes it
+		return walkWithin(field, dec, v, token == '{')
 	}
+	return nil
+}
+
+// walkWithin reads what is in an object or a list.
+func walkWithin(field string, dec *json.Decoder, v Visitor, object bool) (err error) {
+	var seen map[string]bool
+	if object {
+		seen = make(map[string]bool)
+	}
+	for i := 0; dec.More(); i++ {
+		var within string
+		if object {
+			within, err = readName(field, dec, seen, v)
+		} else {
+			within = field + "[" + strconv.Itoa(i) + "]"
+		}
+		if err == nil {
+			err = Walk(within, dec, v)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err = dec.Token() // closes it
 	return err
 }
 
@@ -191,14 +205,28 @@ func (c checker) module(field string, data []byte, tag reflect.StructTag) error 
 	return c.value(field, data, reflect.TypeOf(info.New()), "")
 }
 
-// fields looks at the fields of a struct.
-func (c checker) fields(field string, data []byte, t reflect.Type) error {
-	known := make(map[string]reflect.StructField)
+// knownFields has the fields of the structs that have been looked at, by type. To
+// ask package reflect for them takes longer than all the rest.
+var knownFields sync.Map // of map[string]reflect.StructField
+
+// fieldsOf are the fields of a struct by their names in JSON.
+func fieldsOf(t reflect.Type) map[string]reflect.StructField {
+	if known, ok := knownFields.Load(t); ok {
+		return known.(map[string]reflect.StructField)
+	}
+	fields := make(map[string]reflect.StructField)
 	for _, f := range reflect.VisibleFields(t) {
 		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
-			known[name] = f
+			fields[name] = f
 		}
 	}
+	knownFields.Store(t, fields)
+	return fields
+}
+
+// fields looks at the fields of a struct.
+func (c checker) fields(field string, data []byte, t reflect.Type) error {
+	known := fieldsOf(t)
 	members := membersOf(data)
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		written, f := find(known, name)
@@ -212,11 +240,28 @@ func (c checker) fields(field string, data []byte, t reflect.Type) error {
 		if err := checkZero(within, members[name], f); err != nil {
 			return err
 		}
+		if c.anyCase && !mayHoldFields(f.Type, f.Tag) {
+			continue
+		}
 		if err := c.value(within, members[name], f.Type, f.Tag); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// mayHoldFields reports whether there are fields to look at in a type. There are
+// none in matchers, which are most of a large configuration.
+func mayHoldFields(t reflect.Type, tag reflect.StructTag) bool {
+	if t == reflect.TypeFor[json.RawMessage]() {
+		return strings.Contains(tag.Get("caddy"), "inline_key=")
+	}
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return mayHoldFields(t.Elem(), tag)
+	default:
+		return t.Kind() == reflect.Struct
+	}
 }
 
 // find finds a field by its name in JSON, in any case if need be.
@@ -235,8 +280,11 @@ func find(known map[string]reflect.StructField, name string) (written string, f 
 // checkZero refuses the zero of a field that has the tag `zero:"default"`: its
 // default is something else, and would be taken instead.
 func checkZero(field string, data []byte, f reflect.StructField) error {
+	if f.Tag.Get("zero") != "default" {
+		return nil
+	}
 	value := reflect.New(f.Type)
-	if f.Tag.Get("zero") != "default" || json.Unmarshal(data, value.Interface()) != nil || !value.Elem().IsZero() {
+	if json.Unmarshal(data, value.Interface()) != nil || !value.Elem().IsZero() {
 		return nil
 	}
 	return fmt.Errorf("bad %s %s: want more than 0; leave it out for the default", field, data)
