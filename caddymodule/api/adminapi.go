@@ -68,7 +68,7 @@ type route struct {
 }
 
 var routes = []route{
-	{"GET", "/{$}", (*service).getState, nil},
+	{"GET", "/{$}", (*service).getState, []string{"after", "limit"}},
 	{"POST", "/halt", (*service).halt, nil},
 	{"POST", "/resume", (*service).resume, nil},
 	{"GET", "/experiments", (*service).listExperiments, []string{endedParam}},

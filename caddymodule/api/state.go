@@ -28,6 +28,10 @@ type StateView struct {
 	// Share tells how the sharing with other nodes goes, if there is any.
 	Share *experiments.GroupState `json:"share,omitempty"`
 
+	// Next is the query of the next rules, such as `?after=shop/gone`. Empty: these
+	// are the last ones.
+	Next string `json:"next,omitempty"`
+
 	Points      []pointView      `json:"points"`
 	Experiments []ExperimentView `json:"experiments"`
 }
@@ -85,12 +89,20 @@ type ruleView struct {
 	Rule json.RawMessage `json:"rule"`
 }
 
-func (a *service) getState(w http.ResponseWriter, _ *http.Request) error {
-	return Answer(w, http.StatusOK, a.newStateView())
+func (a *service) getState(w http.ResponseWriter, r *http.Request) error {
+	pg, err := newPage(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	view, err := a.newStateView(&pg)
+	if err != nil {
+		return err
+	}
+	return Answer(w, http.StatusOK, view)
 }
 
-func (a *service) newStateView() StateView {
-	view := StateView{
+func (a *service) newStateView(pg *page) (view StateView, err error) {
+	view = StateView{
 		State:       a.ctl.Switch.State(),
 		Active:      a.ctl.Active.Load(),
 		Points:      []pointView{},
@@ -102,16 +114,16 @@ func (a *service) newStateView() StateView {
 	}
 	app := a.ctl.Current()
 	if app == nil {
-		return view
+		return view, nil
 	}
 	view.DryRun = app.DryRun
-	for _, p := range app.Points() {
-		view.Points = append(view.Points, newPointView(app, p))
-	}
-	return view
+	points, next, err := pg.views(app)
+	view.Points, view.Next = append(view.Points, points...), next
+	return view, err
 }
 
-func newPointView(app *control.App, p *rules.Point) pointView {
+// newPointView shows a point with some of its rules.
+func newPointView(app *control.App, p *rules.Point, listed []*rules.Rule) pointView {
 	view := pointView{Point: p.Name, whereView: whereView(app.Where(p)), Match: p.Match, Line: matchLine(p), Passed: inject.PointPassedCounts(p), Rules: []ruleView{}}
 	for _, t := range app.Triggers(p) {
 		shown := triggerView{*t, t.Hits(), t.Refused()}
@@ -120,7 +132,7 @@ func newPointView(app *control.App, p *rules.Point) pointView {
 		}
 		view.Triggers = append(view.Triggers, shown)
 	}
-	for _, rule := range p.Rules {
+	for _, rule := range listed {
 		view.Rules = append(view.Rules, ruleView{Name: rule.Name, Stats: rule.Stats(), Passed: inject.PassedCounts(rule), Line: grammar.Format(rule.Source), Rule: rule.Source})
 	}
 	return view

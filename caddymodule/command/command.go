@@ -84,7 +84,7 @@ func inSession(f func(*session) error) func(*cobra.Command, []string) error {
 // refuseEmpty refuses a flag that was given without a value, as from a variable
 // that is not set: without a name a reset, say, is one of everything.
 func refuseEmpty(cmd *cobra.Command) error {
-	for _, name := range []string{"name", "rule", "point", "match", "ttl", "since", "wait", "method", "header"} {
+	for _, name := range []string{"after", "limit", "name", "rule", "point", "match", "ttl", "since", "wait", "method", "header"} {
 		flag := cmd.Flag(name)
 		if flag == nil || !flag.Changed {
 			continue

@@ -21,14 +21,17 @@ import (
 )
 
 func statusCommand() *cobra.Command {
-	return jsonFlag(&cobra.Command{
-		Use:   "status [--json]",
+	cmd := jsonFlag(&cobra.Command{
+		Use:   "status [--after <point>/<rule>] [--limit <n>] [--json]",
 		Short: "Shows the switch, all rules with their counters, and experiments",
 		Args:  cobra.NoArgs,
 		RunE: inSession(func(s *session) error {
-			return show(s, http.MethodGet, "/", nil, printState)
+			return show(s, http.MethodGet, "/"+s.query("after", "limit"), nil, printState)
 		}),
 	})
+	cmd.Flags().String("after", "", "Only the rules after this one")
+	cmd.Flags().String("limit", "", "So many rules at most, up to 10000 (default 1000)")
+	return cmd
 }
 
 func printState(out io.Writer, v *api.StateView) error {
@@ -54,11 +57,29 @@ func printState(out io.Writer, v *api.StateView) error {
 			t.row(title, "", "", "", "", "", p.Source)
 		}
 	}
-	if err := t.Flush(); err != nil || len(v.Experiments) == 0 {
+	if err := t.Flush(); err != nil {
 		return err
+	}
+	fmt.Fprint(out, moreText(v.Next))
+	if len(v.Experiments) == 0 {
+		return nil
 	}
 	fmt.Fprintln(out)
 	return printExperiments(out, v.Experiments)
+}
+
+// moreText says how to see the rules that the API has at a query; empty when there
+// are none.
+func moreText(next string) string {
+	params, err := url.ParseQuery(strings.TrimPrefix(next, "?"))
+	if err != nil || next == "" {
+		return ""
+	}
+	text := "There are more rules: caddy fault status --after " + params.Get("after")
+	if limit := params.Get("limit"); limit != "" {
+		text += " --limit " + limit
+	}
+	return printable(text) + "\n"
 }
 
 // switchText says the state of the switch in words.

@@ -26,3 +26,25 @@ func TestShareText(t *testing.T) {
 		t.Errorf("got %q without a group", got)
 	}
 }
+
+// Of rules that are too many for one answer the status says how to see the next ones.
+func TestCommandStatusInParts(t *testing.T) {
+	_, address := adminEndpoint(t, twoRules)
+	for _, tt := range []struct{ flags, rules, more string }{
+		{"", "slow gone", ""},
+		{"--limit 1", "slow", "There are more rules: caddy fault status --after api/slow --limit 1\n"},
+		{"--after api/slow --limit 1", "gone", ""},
+		{"--after api/slow", "gone", ""},
+	} {
+		got := caddyFault(t, append(strings.Fields("status --address "+address), strings.Fields(tt.flags)...)...)
+		var names []string
+		for _, name := range []string{"slow", "gone"} {
+			if strings.Contains(got.stdout, "\napi    "+name) {
+				names = append(names, name)
+			}
+		}
+		if rules := strings.Join(names, " "); got.err != nil || rules != tt.rules || strings.Contains(got.stdout, "more rules") != (tt.more != "") || !strings.Contains(got.stdout, tt.more) {
+			t.Errorf("%s: got rules '%s' of\n%s%v, want '%s' and '%s'", tt.flags, rules, got.stdout, got.err, tt.rules, tt.more)
+		}
+	}
+}

@@ -14,6 +14,8 @@ const period = 1000; // milliseconds between two readings
 let timer;
 let readings = 0;
 let loaded = false; // what does not change while Caddy runs
+let page = ""; // the query of the rules that are shown, empty for the first ones
+let following = ""; // that of the rules after them, empty if there are none
 
 // refresh reads the state, shows it, and does so again after a while. A page
 // that nobody sees asks nothing. What a later reading has overtaken is not
@@ -23,7 +25,7 @@ async function refresh() {
   const reading = ++readings;
   try {
     if (!loaded) await load();
-    const state = await call("GET", "");
+    const state = await call("GET", page);
     const { ended } = await call("GET", "experiments?ended");
     if (reading !== readings) return;
     showSwitch(state);
@@ -31,9 +33,11 @@ async function refresh() {
     overview.showEnded(ended, state.experiments, refresh);
     start.showPoints(state.points);
     feed.showRules(state);
+    showPages(state);
     problem(state.share?.error ? sentence(`Out of step with the group '${state.share.group}': ${state.share.error}`) : "");
   } catch (error) {
     if (reading !== readings) return;
+    if (error.status === 404) page = ""; // a reload has removed the rule before these
     text(byId("status-text"), "No answer");
     document.documentElement.classList.add("lost");
     document.title = "No answer – Faults";
@@ -48,6 +52,19 @@ async function load() {
   loaded = true;
   start.begin(kinds, refresh);
   catalogue.begin(codes);
+}
+
+// showPages offers the other rules, where there are too many for one page.
+function showPages({ next = "" }) {
+  following = next;
+  byId("more-rules").hidden = next === "" && page === "";
+  byId("first-rules").hidden = page === "";
+  byId("next-rules").hidden = next === "";
+}
+
+function turnTo(query) {
+  page = query;
+  refresh();
 }
 
 const problem = (message) => banner("problem", message);
@@ -116,6 +133,8 @@ byId("confirm-yes").addEventListener("click", async () => {
   byId("confirm").close();
   if (await turn("resume", byId("resume"), "Resuming …")) byId("halt").focus();
 });
+byId("first-rules").addEventListener("click", () => turnTo(""));
+byId("next-rules").addEventListener("click", () => turnTo(following));
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address names the view, to which a reload is to come back
   byId("main").focus();

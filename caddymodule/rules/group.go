@@ -214,7 +214,7 @@ func (g *Group) agree(p *Point, s settings) error {
 		known.rules[rule.Name] = s.rules[i]
 	}
 	known.matches[s.match] = true
-	p.identity = digest(fmt.Sprintf("%s %d %q %q", p.Name, p.Place, s.match, s.rules))
+	p.identity = digest(fmt.Sprintf("%s %d %s %s", p.Name, p.Place, s.match, strings.Join(s.rules, "")))
 	g.all = append(g.all, p)
 	return nil
 }

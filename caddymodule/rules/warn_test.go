@@ -85,3 +85,28 @@ func TestValidKey(t *testing.T) {
 		}
 	}
 }
+
+// What is the same for many rules is told once, with the names of some.
+func TestToldOnce(t *testing.T) {
+	var found findings
+	found.add("", "point 'a': odd")
+	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+		found.add(name, ": same")
+		if name < "d" {
+			found.add(name, ": of three")
+		}
+	}
+	found.add("f", ": own")
+	want := []string{
+		"point 'a': odd",
+		"rule 'a': same; the same goes for 'b', 'c', 'd' and 2 more",
+		"rule 'a': of three; the same goes for 'b', 'c'",
+		"rule 'f': own",
+	}
+	if got := found.told(); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := new(findings).told(); len(got) > 0 {
+		t.Errorf("got %q of nothing", got)
+	}
+}

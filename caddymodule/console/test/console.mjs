@@ -203,6 +203,35 @@ const tests = {
     await close(page);
   },
 
+  async "many rules come in parts"() {
+    const page = await open();
+    const part = (point, next) => ({
+      halted: false, active: 0, experiments: [], next,
+      points: [{ point, rules: [{ name: "one", line: "close", hits: 1, passed: {} }] }],
+    });
+    let removed = false;
+    await page.route(/\/fault\/(\?.*)?$/, (route) => {
+      const query = new URL(route.request().url()).search;
+      if (query === "") return route.fulfill({ json: part("first", "?after=first/one") });
+      if (removed) return route.fulfill({ status: 404, json: { error: "after: there is no 'first/one'" } });
+      return route.fulfill({ json: part("last", undefined) });
+    });
+    await page.reload();
+    const section = (name) => page.locator(`[aria-label="Injection point ${name}"]`);
+    await section("first").waitFor();
+    assert.equal(await page.locator("#first-rules").isVisible(), false);
+    await page.locator("#next-rules").click();
+    await section("last").waitFor();
+    assert.equal(await section("first").count(), 0);
+    assert.equal(await page.locator("#next-rules").isVisible(), false);
+    await page.locator("#first-rules").click();
+    await section("first").waitFor();
+    await page.locator("#next-rules").click();
+    await section("last").waitFor();
+    removed = true; // by a reload: the page begins again
+    await section("first").waitFor();
+  },
+
   async "the overview counts"() {
     const page = await open();
     assert.match(await page.locator("#sum-hits-of").textContent(), /^Injected, last \d+ s$/);

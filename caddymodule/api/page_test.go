@@ -1,0 +1,138 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyfault/caddyfault/caddymodule/api"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
+)
+
+// manyRules is the JSON of a point with rules of these names.
+func manyRules(point, match string, names ...string) string {
+	rules := make([]string, len(names))
+	for i, name := range names {
+		rules[i] = `{"name": "` + name + `", "match": [{"path": ["/none"]}], "faults": [{"fault": "close"}]}`
+	}
+	return fmt.Sprintf(`{"point": %q, "match": [{"path": [%q]}], "rules": [%s]}`, point, match, strings.Join(rules, ", "))
+}
+
+// pageAt asks for rules, and returns them as `<point>:<rules>` with the query of the
+// next ones.
+func pageAt(t *testing.T, n *testnode.Node, query string) (got, next string) {
+	t.Helper()
+	var view api.StateView
+	if err := json.Unmarshal(n.Want(http.StatusOK, "GET", "/"+query, "", "").Body.Bytes(), &view); err != nil {
+		t.Fatal(err)
+	}
+	var points []string
+	for _, p := range view.Points {
+		names := make([]string, len(p.Rules))
+		for i, rule := range p.Rules {
+			names[i] = rule.Name
+		}
+		points = append(points, p.Point+":"+strings.Join(names, ","))
+	}
+	return strings.Join(points, " "), view.Next
+}
+
+// Whatever the limit, the pages together have every rule once, also of points of
+// one name and of points that have none.
+func TestPages(t *testing.T) {
+	n := testnode.Start(t, manyRules("a", "/1", "x", "y", "z"), "")
+	n.Beside(`{"point": "empty"}`)
+	n.Beside(manyRules("a", "/2", "v", "w"))
+	n.Beside(`{"point": "empty", "match": [{"path": ["/3"]}]}`)
+	n.Beside(manyRules("z", "/4", "x"))
+	whole, next := pageAt(t, n, "")
+	if next != "" {
+		t.Errorf("8 rules have a next page: %s", next)
+	}
+	rows := func(text string) (rows []string) {
+		for point := range strings.FieldsSeq(text) {
+			name, rules, _ := strings.Cut(point, ":")
+			for rule := range strings.SplitSeq(rules, ",") {
+				rows = append(rows, name+":"+rule)
+			}
+		}
+		return rows
+	}
+	if got := rows(whole); len(got) != 8 {
+		t.Fatalf("got %q, want 8 rows", got)
+	}
+	for limit := 1; limit <= 9; limit++ {
+		var all []string
+		query, pages := fmt.Sprintf("?limit=%d", limit), 0
+		for ; query != "" && pages < 10; pages++ {
+			var got string
+			got, query = pageAt(t, n, query)
+			if one := rows(got); len(one) > limit || len(one) == 0 {
+				t.Errorf("limit %d: a page has %q", limit, one)
+			}
+			all = append(all, rows(got)...)
+		}
+		if !slices.Equal(all, rows(whole)) || pages != (8+limit-1)/limit {
+			t.Errorf("limit %d: got %d pages\n%q, want\n%q", limit, pages, all, rows(whole))
+		}
+	}
+}
+
+func TestPageAfter(t *testing.T) {
+	n := testnode.Start(t, manyRules("a", "/1", "x", "y", "z"), "")
+	n.Beside(manyRules("b", "/2", "x"))
+	for _, tt := range []struct{ query, want, next string }{
+		{"?after=a/x", "a:y,z b:x", ""},
+		{"?after=a/z", "b:x", ""},
+		{"?after=a", "b:x", ""},
+		{"?after=b/x", "", ""},
+		{"?limit=2", "a:x,y", "?after=a/y&limit=2"},
+		{"?limit=3", "a:x,y,z", "?after=a/z&limit=3"},
+		{"?after=a/y&limit=1", "a:z", "?after=a/z&limit=1"},
+		{"?limit=4", "a:x,y,z b:x", ""},
+		{"?limit=10000", "a:x,y,z b:x", ""},
+	} {
+		if got, next := pageAt(t, n, tt.query); got != tt.want || next != tt.next {
+			t.Errorf("%s: got '%s' and next '%s', want '%s' and '%s'", tt.query, got, next, tt.want, tt.next)
+		}
+	}
+	for _, tt := range []struct {
+		status      int
+		query, text string
+	}{
+		{400, "?limit=0", "limit: '0' is no number from 1 to 10000; write limit=1000"},
+		{400, "?limit=10001", "limit: '10001' is no number"},
+		{400, "?limit=many", "limit: 'many' is no number"},
+		{400, "?after=a/b/c", "after: 'a/b/c' is no place among the rules; write a point and a rule, such as after=fault1/rule1"},
+		{400, "?after=a/x/1", "is no place"},
+		{400, "?after=/x", "is no place"},
+		{400, "?after=a/x/2/3", "is no place"},
+		{400, "?after=a/!", "is no place"},
+		{400, "?after=", "after: it is empty"},
+		{400, "?offset=3", "no parameter 'offset' here; there are: after, limit"},
+		{404, "?after=a/w", "after: there is no 'a/w' in the running configuration; begin again, without after"},
+		{404, "?after=c", "there is no 'c'"},
+		{404, "?after=a/x/2", "there is no 'a/x/2'"},
+	} {
+		n.Want(tt.status, "GET", "/"+tt.query, "", tt.text)
+	}
+}
+
+// A configuration of usual size is shown as a whole; a thousand rules are a page.
+func TestPageByDefault(t *testing.T) {
+	names := make([]string, 1001)
+	for i := range names {
+		names[i] = fmt.Sprintf("r%d", i)
+	}
+	n := testnode.Start(t, manyRules("a", "/1", names...), "")
+	got, next := pageAt(t, n, "")
+	if rules := strings.Count(got, ",") + 1; rules != 1000 || next != "?after=a/r999" {
+		t.Errorf("got %d rules and next '%s'", rules, next)
+	}
+	if got, next := pageAt(t, n, next); got != "a:r1000" || next != "" {
+		t.Errorf("got '%s' and next '%s'", got, next)
+	}
+}

@@ -1,0 +1,67 @@
+package inject
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
+)
+
+// manyRules is the JSON of a point with so many rules.
+func manyRules(point string, n int) string {
+	rules := make([]string, n)
+	for i := range rules {
+		rules[i] = fmt.Sprintf(`{"name": "r%d", "match": [{"header": {"X-Case": ["case-%[1]d"]}}], "faults": [{"fault": "respond", "status_code": 503}]}`, i)
+	}
+	return fmt.Sprintf(`{"point": %q, "rules": [%s]}`, point, strings.Join(rules, ", "))
+}
+
+// TestManyRules bounds what a rule costs to load, and what of it stays: whoever
+// generates a rule for each test case has ten thousand of them. Most of it is Caddy's
+// own: the matchers, and reading JSON.
+func TestManyRules(t *testing.T) {
+	const n = 2000
+	load(t, manyRules("warm", 2), "") // what there is once for all rules
+	config := manyRules("many", n)
+	before := memory()
+	h := load(t, config, "")
+	h.app.Points() // which settles the rules
+	after := memory()
+	allocated, kept := (after.TotalAlloc-before.TotalAlloc)/n, (after.HeapAlloc-before.HeapAlloc)/n
+	t.Logf("%d bytes allocated for a rule, %d kept", allocated, kept)
+	if allocated > 30<<10 || kept > 6<<10 {
+		t.Errorf("a rule allocates %d bytes and keeps %d, want 30 and 6 KiB at most", allocated, kept)
+	}
+	runtime.KeepAlive(h)
+}
+
+// memory is what is in use once the garbage is gone.
+func memory() (stats runtime.MemStats) {
+	runtime.GC()
+	runtime.GC() // empties the pools
+	runtime.ReadMemStats(&stats)
+	return stats
+}
+
+// The hits of a rule can be asked for from load, so that one that never fires is
+// told from one that is not there. Requests that were let pass are counted from the
+// first one on.
+func TestCountersFromLoad(t *testing.T) {
+	injected, passed := testutil.CollectAndCount(metrics.InjectedTotal), testutil.CollectAndCount(metrics.PassedTotal)
+	h := load(t, manyRules("counted", 3), "")
+	if got := testutil.CollectAndCount(metrics.InjectedTotal) - injected; got != 3 {
+		t.Errorf("loading 3 rules makes %d counters of hits", got)
+	}
+	if got := testutil.CollectAndCount(metrics.PassedTotal) - passed; got != 0 {
+		t.Errorf("loading rules makes %d counters of requests that were let pass", got)
+	}
+	for _, rule := range h.Rules {
+		if got := testutil.ToFloat64(metrics.InjectedTotal.WithLabelValues("counted", rule.Name, "respond")); got != 0 {
+			t.Errorf("%s: got %v hits", rule.Name, got)
+		}
+	}
+}
