@@ -45,19 +45,36 @@ type client struct {
 	*site
 	proto protocol
 	dials *counter
+	gone  context.Context // done when its one connection has ended; nil: it may have several
+	end   func()          // closes what is open
 }
 
+// client connects; the end of the test closes it.
 func (s *site) client(t *testing.T, proto protocol) *client {
 	t.Helper()
+	addr := s.addr
+	if proto == h3 {
+		addr = s.quicAddr(t)
+	}
+	c, err := s.connect(t.Context(), proto, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.end)
+	return c
+}
+
+// connect is client for whoever closes it itself.
+func (s *site) connect(ctx context.Context, proto protocol, addr string) (*client, error) {
 	c := &client{site: s, proto: proto, dials: new(counter)}
 	var transport http.RoundTripper
 	switch proto {
 	case h3:
-		conn, err := quic.DialAddr(t.Context(), s.quicAddr(t), clientTLS(http3.NextProtoH3), nil)
+		conn, err := quic.DialAddr(ctx, addr, clientTLS(http3.NextProtoH3), nil)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
-		t.Cleanup(func() { _ = conn.CloseWithError(0, "") })
+		c.gone, c.end = conn.Context(), func() { _ = conn.CloseWithError(0, "") }
 		c.dials.inc() // the only one: a Transport would leave a connection after every stream error
 		transport = (&http3.Transport{DisableCompression: true}).NewClientConn(conn)
 	default:
@@ -76,10 +93,10 @@ func (s *site) client(t *testing.T, proto protocol) *client {
 			DisableCompression: true,
 			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 				c.dials.inc()
-				return new(net.Dialer).DialContext(ctx, network, s.addr)
+				return new(net.Dialer).DialContext(ctx, network, addr)
 			},
 		}
-		t.Cleanup(tcp.CloseIdleConnections)
+		c.end = tcp.CloseIdleConnections
 		transport = tcp
 	}
 	c.Client = &http.Client{
@@ -87,7 +104,7 @@ func (s *site) client(t *testing.T, proto protocol) *client {
 		Timeout:       patience,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return c
+	return c, nil
 }
 
 // reply is what came back, the body read to its end.

@@ -57,6 +57,7 @@ type config struct {
 	global  string // further global options
 	servers string // further options of the server
 	port    int    // 0: the kernel chooses
+	quiet   bool   // there is no log
 	anyHost bool   // the site answers to every name, not to fault.test only
 	site    string // the directives of fault.test
 	other   string // the directives of plain.test, if there is to be one
@@ -73,6 +74,10 @@ func (c config) caddyfile(dir string) string {
 	}
 	if c.wrapper {
 		wrapper = "listener_wrappers {\nfault\n}"
+	}
+	log := "output file " + filepath.Join(dir, "caddy.log") + " {\nroll_disabled\n}"
+	if c.quiet {
+		log = "output discard"
 	}
 	block := func(host, directives string) string {
 		directives = strings.ReplaceAll(directives, "{access.log}", filepath.Join(dir, "access.log"))
@@ -92,9 +97,7 @@ func (c config) caddyfile(dir string) string {
 		grace_period %v
 		storage file_system %s
 		log default {
-			output file %s {
-				roll_disabled
-			}
+			%s
 			format json
 			level DEBUG
 		}
@@ -104,7 +107,7 @@ func (c config) caddyfile(dir string) string {
 		}
 		%s
 	}
-	`, admin, patience, filepath.Join(dir, "storage"), filepath.Join(dir, "caddy.log"), wrapper, c.servers, c.global) +
+	`, admin, patience, filepath.Join(dir, "storage"), log, wrapper, c.servers, c.global) +
 		block(name, c.site) + second
 }
 
@@ -191,6 +194,9 @@ func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
 // caddyLog is what the default logger has written so far.
 func (s *site) caddyLog(t *testing.T) string {
 	t.Helper()
+	if s.quiet {
+		return ""
+	}
 	log, err := os.ReadFile(s.path("caddy.log"))
 	if err != nil {
 		t.Errorf("reading caddy's log: %v", err)

@@ -53,11 +53,18 @@ const stressed = 200 // clients
 // nothing stops, and by default it holds the connection's buffers for a minute.
 const shortIdle = "timeouts {\nread_body_idle 3s\nwrite_idle 3s\n}"
 
+// shortKeepAlive bounds how long the connections to an upstream stay which requests
+// were using while a reload gave up their transport. By default it is two minutes.
+const shortKeepAlive = "transport http {\nkeepalive 3s\n}\n"
+
 // stressDirectives are a point for every kind and phase, at a path of its own.
 func stressDirectives(t *testing.T) []string {
 	t.Helper()
-	var directives []string
-	kinds := []string{"refuse"} // at a transport only
+	var directives, kinds []string
+	for _, attempt := range attempts() {
+		kind, _, _ := strings.Cut(attempt.text, " ")
+		kinds = append(kinds, kind)
+	}
 	for _, sample := range curlTests {
 		kind, _, _ := strings.Cut(sample.fault, " ")
 		kinds = append(kinds, kind)
@@ -74,28 +81,38 @@ func stressDirectives(t *testing.T) []string {
 	return directives
 }
 
+// stressSite is the directives of a site with a point for each of them, one for
+// experiments, and all faults of attempts. The paths lead to each.
+func stressSite(directives []string, upstream string) (site string, paths []string) {
+	paths = []string{"/", "/experiment"}
+	for i := range directives {
+		paths = append(paths, fmt.Sprintf("/%d", i))
+	}
+	rules := ""
+	for i, attempt := range attempts() {
+		path := fmt.Sprintf("/attempt%d", i)
+		paths = append(paths, path)
+		rules += "rule {\nmatch path " + path + "\npercent 50\n" + attempt.text + "\n}\n"
+	}
+	site = strings.Join(directives, "") + "fault /experiment {\npoint guest\n}\nreverse_proxy " + upstream + " {\ntransport fault {\n" + rules + shortKeepAlive + "}\n}\n"
+	return site, paths
+}
+
 // stress runs the mix for a time and counts the whole replies.
 func stress(t *testing.T, directives []string, lasting time.Duration) int {
 	t.Helper()
 	replies := new(counter)
 	t.Run(lasting.String(), func(t *testing.T) {
 		up := serve(t, shapes)
-		s := start(t, config{
-			wrapper: true, port: freePort(t), servers: "protocols h1 h2c\n" + shortIdle,
-			site: strings.Join(directives, "") + "fault /experiment {\npoint guest\n}\nreverse_proxy " + up.addr + " {\ntransport fault {\nmatch path /attempt\npercent 50\nrefuse\n}\n}\n",
-		})
+		directives, paths := stressSite(directives, up.addr)
+		s := start(t, config{wrapper: true, port: freePort(t), servers: "protocols h1 h2c\n" + shortIdle, site: directives})
 		target, api := *s, newControl(t)
-		paths := []string{"/", "/attempt", "/experiment"}
-		for i := range directives {
-			paths = append(paths, fmt.Sprintf("/%d", i))
-		}
-
 		ctx, cancel := context.WithTimeout(t.Context(), lasting)
 		defer cancel()
 		var wg sync.WaitGroup
 		for i := range stressed {
 			c := target.client(t, protocol(i%2)+h1)
-			wg.Go(func() { c.stress(ctx, paths, replies) })
+			wg.Go(func() { c.stress(ctx, paths, 0, replies) })
 		}
 		wg.Go(func() { api.stress(ctx, t) })
 		reload := time.NewTicker(250 * time.Millisecond)
@@ -111,10 +128,13 @@ func stress(t *testing.T, directives []string, lasting time.Duration) int {
 	return replies.get()
 }
 
-// stress asks for pages by chance. One request in three is given up before its
-// reply can have come.
-func (c *client) stress(ctx context.Context, paths []string, replies *counter) {
+// stress asks for pages by chance, with pauses of up to so long between. One request
+// in three is given up before its reply can have come.
+func (c *client) stress(ctx context.Context, paths []string, pause time.Duration, replies *counter) {
 	for ctx.Err() == nil {
+		if pause > 0 {
+			<-time.After(rand.N(pause))
+		}
 		patience := 2 * time.Second
 		if rand.IntN(3) == 0 {
 			patience = rand.N(50 * time.Millisecond)
@@ -217,14 +237,15 @@ func settled(t *testing.T) (left leftover) {
 	return left
 }
 
-func leftovers() leftover {
-	left := leftover{runtime.NumGoroutine(), 0, inUse().heap}
+func leftovers() leftover { return leftover{runtime.NumGoroutine(), openFiles(), inUse().heap} }
+
+func openFiles() (n int) {
 	files, _ := os.ReadDir("/proc/self/fd") // of Linux
 	for _, file := range files {
 		// Caddy keeps the last log of a configuration that has gone open.
 		if target, err := os.Readlink("/proc/self/fd/" + file.Name()); err == nil && !strings.Contains(target, ".log") {
-			left.files++
+			n++
 		}
 	}
-	return left
+	return n
 }
