@@ -154,7 +154,7 @@ var measures = []struct {
 	slack int
 }{
 	{"resident KiB", func(s sample) int { return s.resident }, 24 << 10},
-	{"live KiB", func(s sample) int { return s.live }, 12 << 10},
+	{"live KiB", func(s sample) int { return s.live }, 4 << 10},
 	{"goroutines", func(s sample) int { return s.goroutines }, 60},
 	{"descriptors", func(s sample) int { return s.opened }, 30},
 }
