@@ -271,7 +271,7 @@ func (s *site) hitsByRule(t *testing.T) map[string]int {
 			}
 		}
 	}
-	_, text := s.admin(t, "GET", "/", "")
+	_, text := s.admin(t, "GET", "/?limit=10000", "")
 	if err := json.Unmarshal([]byte(text), &state); err != nil {
 		t.Fatal(err)
 	}

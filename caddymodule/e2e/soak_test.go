@@ -129,6 +129,7 @@ type sample struct {
 }
 
 func takeSample(at time.Duration, replies int) sample {
+	runtime.GC() // else the garbage of the last cycle counts
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(live)
 	return sample{at, replies, residentKiB(), int(live[0].Value.Uint64() >> 10), runtime.NumGoroutine(), openFiles()}
