@@ -76,8 +76,12 @@ func contenders(t *testing.T) []contender {
 		onReply:         {"`fault 551` in phase response, before it", true, "fault {\nphase response\nrespond 551\n}\n" + up.proxy(), 0},
 		{"Caddy's `respond`", false, "header Content-Type application/json\nrespond `" + string(smallestBody) + "` 551", 0},
 	}
+	taken := make(map[int]bool)
 	for i := range all {
-		all[i].port = freePort(t)
+		for all[i].port == 0 || taken[all[i].port] { // a port is free again as soon as it is known
+			all[i].port = freePort(t)
+		}
+		taken[all[i].port] = true
 	}
 	return all
 }
