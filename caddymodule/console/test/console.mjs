@@ -695,7 +695,7 @@ const tests = {
     await page.locator("#explain-headers").fill("X-User: 42");
     await page.getByRole("button", { name: "Explain" }).click();
     await page.locator('#explained [data-rule="moved"]', { hasText: "hits" }).waitFor();
-    await page.locator("#explained").getByText("551 by mail/moved").waitFor();
+    await page.locator("#explained .answer", { hasText: "551 by mail/moved" }).waitFor();
     await page.locator("#explained").getByText("The request passes: ").first().waitFor();
     await close(page);
   },
