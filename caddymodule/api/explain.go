@@ -69,7 +69,7 @@ func (a *service) explain(w http.ResponseWriter, r *http.Request) error {
 	return Answer(w, http.StatusOK, a.answer(ask))
 }
 
-// ask checks the request and makes it one to follow. It is made anew for each way,
+// ask checks the request and makes it one to follow. It is made again for each way,
 // for handlers and matchers may change it.
 func (e *ExplainRequest) ask() (*caddyroutes.Ask, error) {
 	if e.URL == "" {
