@@ -97,18 +97,10 @@ func shownURL(ask *caddyroutes.Ask) string {
 	return shown.String()
 }
 
-// pointOf is the injection point that a module is, nil if it is none.
-func pointOf(module any) *rules.Point {
-	if p, ok := module.(interface{ InjectionPoint() *rules.Point }); ok {
-		return p.InjectionPoint()
-	}
-	return nil
-}
-
 // list makes the list of all points with their places.
 func (e *explainer) list(servers *caddyhttp.App) {
 	for module, at := range caddyroutes.Walk(servers) {
-		if p := pointOf(module); p != nil {
+		if p := rules.PointOf(module); p != nil {
 			e.entry(p, at.Site(), at)
 		}
 	}
@@ -136,7 +128,7 @@ func (e *explainer) doubt(format string, args ...any) {
 
 // guide tells what a point may do to a request that comes to it.
 func (e *explainer) guide(v *caddyroutes.Visit) *caddyroutes.Turns {
-	p := pointOf(v.Module)
+	p := rules.PointOf(v.Module)
 	if p == nil {
 		return nil
 	}

@@ -71,8 +71,8 @@ func newLayout(all []*rules.Point, walk iter.Seq2[any, routes.Place]) *layout {
 		sources[one] = addText(sources[one], p.Source)
 	}
 	for module, at := range walk {
-		if holder, ok := module.(interface{ InjectionPoint() *rules.Point }); ok {
-			add(holder.InjectionPoint(), at.Site())
+		if p := rules.PointOf(module); p != nil {
+			add(p, at.Site())
 		}
 	}
 	for _, p := range all {

@@ -39,12 +39,10 @@ func (a *App) warnOfPlaces() {
 		}
 	}
 	for _, found := range routes.Approaches(http) {
-		switch module := found.Module.(type) {
-		case Misplaced:
+		if module, ok := found.Module.(Misplaced); ok {
 			source, text := module.Misplaced(found.Ways)
 			tell(source, text)
-		case interface{ InjectionPoint() *rules.Point }:
-			point := module.InjectionPoint()
+		} else if point := rules.PointOf(found.Module); point != nil {
 			for _, text := range misplaced(point, found.Ways) {
 				tell(point.Source, text, zap.String("point", point.Name))
 			}

@@ -59,8 +59,16 @@ func (g *Group) Points() []*Point {
 	return slices.Clone(g.all)
 }
 
-// InjectionPoint returns the point, whatever module has it embedded.
+// InjectionPoint returns the point, whatever module has it embedded. See [PointOf].
 func (p *Point) InjectionPoint() *Point { return p }
+
+// PointOf returns the injection point that a module is, or nil if it is none.
+func PointOf(module any) *Point {
+	if holder, ok := module.(interface{ InjectionPoint() *Point }); ok {
+		return holder.InjectionPoint()
+	}
+	return nil
+}
 
 // Identity is the same text for points that are one, wherever they are written:
 // those with the same name, matchers and rules.
