@@ -49,7 +49,7 @@ func (v *verification) countRefusals() (count int, all bool, err error) {
 // maxRefusals is how many refusals an answer shows.
 const maxRefusals = 10
 
-// tellRefusals makes the answer that the assertion does not hold for so many
+// tellRefusals makes the answer that the assertion does not hold for n
 // refusals, with the last of them.
 func (v *verification) tellRefusals(count int) *Error {
 	no := Refuse(http.StatusExpectationFailed, "triggers%s have been refused %d times, want %s", atPoint(v.point), count, v.wanted())
