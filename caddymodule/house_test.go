@@ -78,6 +78,7 @@ var arrows = []arrow{
 
 	// of tests only
 	{folder: "caddymodule/internal/leak"},
+	{folder: "caddymodule/internal/manual", stdlibOnly: true},
 	{folder: "caddymodule/internal/testkit", mayImport: []string{
 		"caddymodule/control", "caddymodule/experiments", "caddymodule/kinds", "caddymodule/internal/metrics",
 	}},
@@ -90,7 +91,7 @@ var arrows = []arrow{
 // onlyTests are packages that nothing but tests may import, and plugBoard is the
 // only one besides them that may import the kinds of fault.
 var (
-	onlyTests = []string{"caddymodule/internal/leak", "caddymodule/internal/testkit", "caddymodule/internal/testnode"}
+	onlyTests = []string{"caddymodule/internal/leak", "caddymodule/internal/manual", "caddymodule/internal/testkit", "caddymodule/internal/testnode"}
 	plugBoard = "caddymodule"
 	allKinds  = "caddymodule/kinds"
 )

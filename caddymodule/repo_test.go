@@ -2,8 +2,6 @@ package caddymodule
 
 import (
 	"os"
-	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -25,32 +23,4 @@ func TestExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	testkit.Validate(t, config)
-}
-
-var fencedCaddyfile = regexp.MustCompile("(?s)```caddyfile\n(.*?)```")
-
-// TestReadme adapts every Caddyfile in the README. One that begins with
-// a directive is the inside of a site.
-func TestReadme(t *testing.T) {
-	content, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := fencedCaddyfile.FindAllSubmatch(content, -1)
-	if len(blocks) == 0 {
-		t.Fatal("no Caddyfile in the README")
-	}
-	t.Setenv("FAULT_KEY", "0123456789abcdef")
-	for _, block := range blocks {
-		text := string(block[1])
-		if strings.HasPrefix(text, "fault") || strings.HasPrefix(text, "@") || strings.HasPrefix(text, "log") {
-			text = ":8080 {\n" + text + "}\n"
-		}
-		config, err := testkit.Adapt(t, text)
-		if err != nil {
-			t.Errorf("%v in\n%s", err, text)
-			continue
-		}
-		testkit.Validate(t, config)
-	}
 }
