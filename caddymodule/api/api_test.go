@@ -124,7 +124,7 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "PUT", "/experiments/b", `{"percent": "1"}`, "percent: want float64"},
 		{400, "PUT", "/experiments/b", `{"ttl": "soon"}`, "ttl: "},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "percent": 101, ` + faults, "bad percent '101'"},
-		{400, "PUT", "/experiments/b", `{` + faults, "match: "},
+		{400, "PUT", "/experiments/b", `{` + faults, "either match or points"},
 		{400, "PUT", "/experiments/b", `{"points": ["*"]}`, "faults: "},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "start": "soon", ` + faults, "bad start 'soon'"},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "per": "X-User", "times": 1, ` + faults, "write per {http.request.header.X-User}"},
@@ -147,7 +147,7 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "faults": [{"fault": "delay", "Duration": "1s"}]}`, "faults[0].Duration: the field is written 'duration'"},
 		{400, "POST", "/explain", `{"URL": "/gone"}`, "URL: the field is written 'url'"},
 		{400, "PATCH", "/experiments/a", `{"faults": null}`, "faults: "},
-		{400, "PATCH", "/experiments/a", `{"name": "b"}`, "name: 'b' is not the 'a'"},
+		{400, "PATCH", "/experiments/a", `{"name": "b"}`, "name: 'b' differs from 'a'"},
 		{400, "POST", "/reset?rules=gone", "", "no parameter 'rules' here; there are: point, rule"},
 		{400, "POST", "/halt?now", "", "no parameter 'now' here"},
 		{400, "POST", "/reset?rule=gone&rule=third", "", "rule: it is given 2 times"},
@@ -224,20 +224,20 @@ func TestAPIMethods(t *testing.T) {
 func TestAPIConditions(t *testing.T) {
 	n := testnode.Start(t, testnode.Shop, "")
 	const path = "/experiments/a"
-	n.Want(412, "PUT", path, testnode.Slow500, "there is no experiment 'a'", "If-Match", "*")
-	n.Want(412, "PUT", path, testnode.Slow500, "there is no experiment 'a'", "If-Match", `"1"`)
+	n.Want(412, "PUT", path, testnode.Slow500, "experiment 'a' does not exist", "If-Match", "*")
+	n.Want(412, "PUT", path, testnode.Slow500, "experiment 'a' does not exist", "If-Match", `"1"`)
 	first := n.Want(201, "PUT", path, testnode.Slow500, "", "If-None-Match", "*").Header().Get("ETag")
-	n.Want(412, "PUT", path, testnode.Slow500, "there is an experiment 'a'", "If-None-Match", "*")
+	n.Want(412, "PUT", path, testnode.Slow500, "experiment 'a' exists", "If-None-Match", "*")
 	second := n.Want(200, "PUT", path, testnode.Slow500, "", "If-Match", first).Header().Get("ETag")
 	if got := n.Do("GET", path, "").Header().Get("ETag"); got != second || second == first {
 		t.Errorf("got ETags %s, %s and %s", first, second, got)
 	}
-	n.Want(412, "PUT", path, testnode.Slow500, "by now of revision ", "If-Match", first)
-	n.Want(412, "PATCH", path, `{"note": "x"}`, "by now of revision ", "If-Match", first)
-	n.Want(412, "DELETE", path, "", "by now of revision ", "If-Match", first)
-	n.Want(412, "PUT", path, testnode.Slow500, "by now of revision ", "If-Match", "")
-	n.Want(412, "DELETE", path, "", "by now of revision ", "If-Match", "", "If-Match", first)
-	n.Want(412, "PUT", path, testnode.Slow500, "there is an experiment 'a'", "If-None-Match", "", "If-None-Match", "*")
+	n.Want(412, "PUT", path, testnode.Slow500, "currently at revision ", "If-Match", first)
+	n.Want(412, "PATCH", path, `{"note": "x"}`, "currently at revision ", "If-Match", first)
+	n.Want(412, "DELETE", path, "", "currently at revision ", "If-Match", first)
+	n.Want(412, "PUT", path, testnode.Slow500, "currently at revision ", "If-Match", "")
+	n.Want(412, "DELETE", path, "", "currently at revision ", "If-Match", "", "If-Match", first)
+	n.Want(412, "PUT", path, testnode.Slow500, "experiment 'a' exists", "If-None-Match", "", "If-None-Match", "*")
 	third := n.Want(200, "PATCH", path, `{"note": "x"}`, "", "If-Match", "", "If-Match", `"0", `+second).Header().Get("ETag")
 	n.Want(204, "DELETE", path, "", "", "If-Match", third)
 }
@@ -318,7 +318,7 @@ func TestAPIHalt(t *testing.T) {
 	if got := [2]int{n.Hit("/gone"), n.Hit("/slow")}; got != [2]int{200, 200} {
 		t.Errorf("halted: got %v", got)
 	}
-	n.Want(409, "PUT", "/experiments/b", testnode.Slow500, "halted: resume first")
+	n.Want(409, "PUT", "/experiments/b", testnode.Slow500, "halted; resume first")
 	n.Want(200, "POST", "/halt", "", `"halted": true`) // again is no error
 	n.Want(200, "POST", "/explain", `{"url": "/gone"}`, `"halted": true`)
 	n.Want(200, "POST", "/resume", "", `"halted": false`)

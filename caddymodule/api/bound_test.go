@@ -22,7 +22,7 @@ func TestExperimentsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	n.Want(409, "PUT", "/experiments/more", experiment, "there are 1000, the most are 1000: end one first, as with 'caddy fault rm <name>'")
+	n.Want(409, "PUT", "/experiments/more", experiment, "there are 1000 of at most 1000; end one first, for example with 'caddy fault rm <name>'")
 	n.Want(200, "PUT", "/experiments/e1", experiment, "")
 	n.Want(200, "PATCH", "/experiments/e2", `{"ttl": "1m"}`, "")
 	n.Want(204, "DELETE", "/experiments/e1", "", "")

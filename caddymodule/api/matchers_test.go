@@ -19,7 +19,7 @@ func TestExperimentMatchers(t *testing.T) {
 		return `{"match": [` + match + `], "faults": [{"fault": "respond", "status_code": 500}]}`
 	}
 	n := testnode.Start(t, testnode.Shop, "")
-	n.Want(400, "PUT", "/experiments/a", matching(`{"foreign": {}}`), "match[0].foreign: the matcher 'foreign' is not Caddy's own and may read more than the request; the global option allows it: fault { experiment_matchers foreign }")
+	n.Want(400, "PUT", "/experiments/a", matching(`{"foreign": {}}`), "match[0].foreign: the matcher 'foreign' is not part of Caddy and may read more than the request; to allow it, write in the global options: fault { experiment_matchers foreign }")
 	n = testnode.Start(t, testnode.Shop, `{"experiment_matchers": ["foreign"]}`)
 	n.Put("a", matching(`{"not": [{"foreign": {}}]}, {"foreign": {}}`))
 	if got := n.Hit("/"); got != http.StatusInternalServerError {
@@ -27,8 +27,8 @@ func TestExperimentMatchers(t *testing.T) {
 	}
 	n.Want(400, "PUT", "/experiments/b", matching(`{"foreign": {"panic": true}}`), "a module panicked while it was loaded: as it was told")
 	for config, want := range map[string]string{
-		`{"experiment_matchers": ["path"]}`:               "experiment_matchers: bad matcher 'path': experiments may use it anyway",
-		`{"experiment_matchers": ["file"]}`:               "experiment_matchers: bad matcher 'file': an experiment reads no files",
+		`{"experiment_matchers": ["path"]}`:               "experiment_matchers: bad matcher 'path': experiments may always use it",
+		`{"experiment_matchers": ["file"]}`:               "experiment_matchers: bad matcher 'file': experiments read no files",
 		`{"experiment_matchers": ["none"]}`:               "this Caddy has no module http.matchers.none",
 		`{"experiment_matchers": ["foreign", "foreign"]}`: "'foreign' is there twice",
 	} {

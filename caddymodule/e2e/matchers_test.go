@@ -98,7 +98,7 @@ func TestExperimentReadsTheRequest(t *testing.T) {
 		} {
 			quoted, _ := json.Marshal(expression) // a string can be written
 			for _, match := range []string{`{"expression": %s}`, `{"expression": {"expr": %s, "name": "n"}}`, `{"not": [{"expression": %s}]}`} {
-				c.site.wantAdmin(t, 400, "PUT", "/experiments/reads", `{"match": [`+fmt.Sprintf(match, quoted)+`], `+body+`}`, "not a text in one piece")
+				c.site.wantAdmin(t, 400, "PUT", "/experiments/reads", `{"match": [`+fmt.Sprintf(match, quoted)+`], `+body+`}`, "not a single string literal")
 			}
 			wantReply(t, ask(), 200, "GET /a")
 		}

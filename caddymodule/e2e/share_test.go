@@ -255,7 +255,7 @@ func testGroup(t *testing.T, s sharedStorage) {
 		}
 		allAnswer(t, nodes[:1], 200)
 		nodes[0].want(t, 503, "POST", "resume", "")
-		nodes[0].find(t, `"msg":"(out of step with the group[^"]*)"`)
+		nodes[0].find(t, `"msg":"(not synchronized with the group[^"]*)"`)
 		s.up(t)
 		allAnswer(t, nodes, 200) // the halt has been delivered
 		eventually(t, func() error {

@@ -13,31 +13,30 @@ import (
 	"go.uber.org/zap"
 )
 
-// sliceTime is how long a node takes over experiments before it looks for a halt
-// again.
+// sliceTime is how long a node applies experiments before it checks for a halt again.
 const sliceTime = 500 * time.Millisecond
 
 func (g *Group) key() string { return "fault/" + g.name + ".json" }
 
-// corruptKey is where the old content of an object is kept that was replaced. It
-// stands in a folder, so that no group can be called as it.
+// corruptKey returns the key under which a corrupt object is kept after it has been
+// replaced. The key is in a folder, so that it is never the key of a group.
 func (g *Group) corruptKey() string { return "fault/corrupt/" + g.name + ".json" }
 
-// corruptError is an object that is no document.
+// corruptError reports an object that is not a valid document.
 type corruptError struct {
 	error
 	data []byte
 }
 
-// errGone says that there is no document any more. Some storages say so as well
-// when they cannot be reached, so nothing is ended because of it.
+// errGone reports that the document no longer exists. Some storages also return this
+// error when they cannot be reached, so no experiment ends because of it.
 var errGone = errors.New("the shared object is gone")
 
-// ErrBehind says that a change cannot be judged before all experiments of the group
-// are here.
-var ErrBehind = fmt.Errorf("%w: this node still takes over the experiments of the group: try again", ErrStorage)
+// ErrBehind reports that a change cannot be checked until this node has all experiments
+// of the group.
+var ErrBehind = fmt.Errorf("%w: this node is still loading the experiments of the group; try again", ErrStorage)
 
-// read reads the document. One that is corrupt still halts.
+// read parses the document. A corrupt document can still halt this node.
 func (m *Member) read(data []byte) (*document, error) {
 	doc, err := parse(data)
 	if err == nil {
@@ -51,8 +50,8 @@ func (m *Member) read(data []byte) (*document, error) {
 		m.key(), err, m.corruptKey()), data}
 }
 
-// pull loads the document and applies it if it has changed. It leaves alone what is
-// no document.
+// pull loads the document and applies it if it has changed. It does not replace a
+// corrupt document.
 func (m *Member) pull(ctx context.Context) error {
 	looking := m.store.now()
 	m.more = false
@@ -69,8 +68,8 @@ func (m *Member) pull(ctx context.Context) error {
 			return err
 		}
 		if m.halted && !doc.Switch.Halted && !newer(doc.Version, m.version) {
-			// no resume, which counts on: a node that had lost the lock has stored
-			// what there was before the halt
+			// A resume would count up. A node that had lost the lock has stored the
+			// state from before the halt.
 			state := m.sw.State()
 			doc.halt(state)
 			m.deliver(&state)
@@ -84,14 +83,14 @@ func (m *Member) pull(ctx context.Context) error {
 	return nil
 }
 
-// saw remembers the document that this node is in step with.
+// saw remembers the document that this node is synchronized with.
 func (g *Group) saw(doc *document, data []byte) {
 	g.seen, g.version, g.halted = data, doc.Version, doc.Switch.Halted
 }
 
-// last returns the document as this node has seen it last, which can be more than
-// it has. One that the configuration halts has no experiment, and one that it could
-// not load is missing. A new group begins with what there is.
+// last returns the document as this node last saw it. The document can have experiments
+// that this node lacks: those halted by its configuration, and those that it could not
+// load. The document of a new group has the experiments of this node.
 func (g *Group) last() *document {
 	doc, err := parse(g.seen)
 	if err != nil {
@@ -107,13 +106,13 @@ func (g *Group) last() *document {
 	return doc
 }
 
-// apply makes this node like the document. It reports whether it is; else its time
-// was up, and the next look goes on.
+// apply makes the state of this node equal to the document. It reports whether that is
+// complete. If its time slice has ended, the next pull continues.
 func (m *Member) apply(doc *document) bool {
 	m.turn(doc)
 	for _, live := range m.store.List() {
 		if _, still := doc.Experiments[live.Name]; !still {
-			_ = m.store.Delete(live.Name, nil) // it may have expired meanwhile
+			_ = m.store.Delete(live.Name, nil) // may have expired already
 		}
 	}
 	began := time.Now()
@@ -121,7 +120,7 @@ func (m *Member) apply(doc *document) bool {
 		live, seen := m.store.Get(name), m.known[name]
 		switch {
 		case m.sw.Halted():
-			return true // by its configuration, by itself from before the group, or just now
+			return true // by its configuration, by a halt from before it joined the group, or by a concurrent halt
 		case m.ignored[name] == seen || seen.over(m.store.now()):
 			continue
 		case live != nil && (seen.is(live) || m.goOn(live, seen)):
@@ -136,8 +135,8 @@ func (m *Member) apply(doc *document) bool {
 	return true
 }
 
-// ignore tells why an experiment is left out, once. It reports whether others can
-// be tried.
+// ignore logs, once, why an experiment is left out. It reports whether the next
+// experiment can be tried.
 func (m *Member) ignore(name string, seen *sight, err error) bool {
 	if errors.Is(err, ErrHalted) {
 		return false
@@ -152,14 +151,14 @@ func (m *Member) ignore(name string, seen *sight, err error) bool {
 	return !full
 }
 
-// turn makes the switch like the document. A halt of this node alone stays.
+// turn sets the switch as the document says. A halt of this node alone remains.
 func (m *Member) turn(doc *document) {
 	if doc.Switch.Halted || m.halted {
 		m.sw.Set(doc.Switch)
 	}
 }
 
-// adopt begins an experiment of another node.
+// adopt starts an experiment of another node.
 func (m *Member) adopt(name string, seen *sight) error {
 	if seen.err != nil {
 		return seen.err
@@ -181,8 +180,8 @@ func (m *Member) adopt(name string, seen *sight) error {
 	return nil
 }
 
-// goOn extends an experiment as another node has done, if that is all that has
-// been done.
+// goOn extends an experiment that another node has extended. It reports false if the
+// other node has changed anything else.
 func (m *Member) goOn(live *Live, seen *sight) bool {
 	if !seen.isExtended(live) {
 		return false
@@ -196,7 +195,7 @@ func (m *Member) goOn(live *Live, seen *sight) bool {
 	return m.store.commitExtended(next) == nil
 }
 
-// take makes the times and the number of an experiment those of the record, by the
+// take sets the times and the revision of an experiment to those of the record, by the
 // clock of this node.
 func (l *Live) take(seen *sight) {
 	if !l.stamp().Equal(seen.Started) {

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// bounded is a storage whose calls end with their context, which those of a file
-// system do not while its server is away. A call that has been given up goes on
-// by itself; until it has ended, all others fail at once, so that none pile up.
+// bounded is a storage whose calls end with their context. The calls of a file system
+// do not, while its server is unreachable. An abandoned call keeps running. Until it
+// has ended, all other calls fail immediately, so that calls do not pile up.
 type bounded struct {
 	storage Storage
 
@@ -17,20 +17,19 @@ type bounded struct {
 	last chan struct{} // closed when the last call has ended
 }
 
-var errHangs = errors.New("the storage hangs; what it was asked for may still happen when it answers")
+var errHangs = errors.New("the storage hangs; the call may still take effect when it answers")
 
-// grace is for a storage that minds the context, to say why it gives up.
+// grace is the time that a storage which respects the context has to report its error.
 const grace = 100 * time.Millisecond
 
-// Bound gives each call of a storage an end, that of its context. Callers take
-// turns.
+// Bound returns a storage whose calls end with their context. Calls run one at a time.
 func Bound(storage Storage) Storage {
 	b := &bounded{storage: storage, last: make(chan struct{})}
 	close(b.last)
 	return b
 }
 
-// Lock takes the lock. One that comes too late is given back.
+// Lock acquires the lock. A lock that is acquired too late is released again.
 func (b *bounded) Lock(ctx context.Context, name string) error {
 	return b.call(ctx,
 		func() error {
@@ -40,8 +39,8 @@ func (b *bounded) Lock(ctx context.Context, name string) error {
 		func() { _ = b.storage.Unlock(context.WithoutCancel(ctx), name) })
 }
 
-// Unlock waits in the background for a call that hangs: it may be a Store, which
-// must not come after the lock is free and undo what another node has stored.
+// Unlock waits in the background for a call that hangs. The call may be a Store, which
+// must not undo a change that another node makes once the lock is free.
 func (b *bounded) Unlock(ctx context.Context, name string) error {
 	unlock := func() error { return b.storage.Unlock(context.WithoutCancel(ctx), name) }
 	if b.hangs() {
@@ -62,12 +61,12 @@ func (b *bounded) Load(ctx context.Context, key string) ([]byte, error) {
 		return err
 	}, nil)
 	if err != nil {
-		return nil, err // data may be written to by a call that has been given up
+		return nil, err // an abandoned call may still write to data
 	}
 	return data, nil
 }
 
-// call runs f until ctx is done; late is for when f succeeds after that.
+// call runs f until ctx is done. If f succeeds after that, late runs.
 func (b *bounded) call(ctx context.Context, f func() error, late func()) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -97,11 +96,11 @@ func (b *bounded) call(ctx context.Context, f func() error, late func()) error {
 			return errHangs
 		}
 	}
-	<-ended // at once; the next call must not take it for one that hangs
+	<-ended // ends immediately; the next call must not see it as hanging
 	return err
 }
 
-// run runs f once the last call has ended.
+// run runs f after the last call has ended.
 func (b *bounded) run(f func()) (ended chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

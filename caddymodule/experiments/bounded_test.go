@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// hung is the way of one node to a storage, where calls can hang.
+// hung is the access of one node to a storage whose calls can hang.
 type hung struct {
 	*memory
 
@@ -18,7 +18,7 @@ type hung struct {
 	calls map[string]chan struct{} // by their name
 }
 
-// hang lets calls hang until it answers.
+// hang makes calls hang until the storage answers.
 func (h *hung) hang(call string) (answer func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -37,7 +37,7 @@ func (h *hung) wait(call string) {
 	hangs := h.calls[call]
 	h.mu.Unlock()
 	if hangs != nil {
-		<-hangs // minds no context
+		<-hangs // ignores the context
 	}
 }
 
@@ -61,9 +61,9 @@ func (h *hung) Load(ctx context.Context, key string) ([]byte, error) {
 	return h.memory.Load(ctx, key)
 }
 
-// Whichever call hangs, a node answers in time, and at once when it knows. No
-// goroutines pile up. Once the storage answers, the lock is free, what has been
-// stored late is on all nodes, and a halt wins.
+// Whichever call hangs, a node answers in time, and immediately once it knows.
+// Goroutines do not pile up. When the storage answers, the lock is free, all nodes have
+// what was stored late, and a halt wins.
 func TestShareHangs(t *testing.T) {
 	for _, call := range []string{"lock", "load", "store", "unlock"} {
 		t.Run(call, func(t *testing.T) {
@@ -101,8 +101,8 @@ func TestShareHangs(t *testing.T) {
 				if more := runtime.NumGoroutine() - goroutines; more > 2 {
 					t.Errorf("%d goroutines more", more)
 				}
-				if lines := a.logs.FilterMessageSnippet("out of step").Len(); lines != 1 {
-					t.Errorf("%d lines tell of it, want 1", lines)
+				if lines := a.logs.FilterMessageSnippet("not synchronized").Len(); lines != 1 {
+					t.Errorf("%d lines about it, want 1", lines)
 				}
 
 				answer()
@@ -120,7 +120,8 @@ func TestShareHangs(t *testing.T) {
 	}
 }
 
-// A Store that hangs keeps the lock: it would undo what others store meanwhile.
+// A Store that hangs keeps the lock. Otherwise it would undo what other nodes store
+// meanwhile.
 func TestShareLateStoreIsLocked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		storage := new(memory)
@@ -140,8 +141,8 @@ func TestShareLateStoreIsLocked(t *testing.T) {
 	})
 }
 
-// A node that is told to stop following does so while the storage hangs, and
-// does not call that a failure of the storage.
+// A node stops following even while the storage hangs, and does not report this as a
+// failure of the storage.
 func TestShareFollowHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		way := &hung{memory: new(memory)}

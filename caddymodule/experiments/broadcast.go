@@ -6,25 +6,24 @@ import (
 	"time"
 )
 
-// Broadcast wakes everybody who waits for news. It does so at most once in every
-// interval, so that a flood of news costs those who have it an atomic load, and
-// those who wait no more than that interval allows.
+// Broadcast wakes all goroutines that wait for news, at most once per interval. A flood
+// of news costs each sender an atomic load, and wakes each waiter once per interval.
 //
 // The zero value wakes for each piece of news.
 type Broadcast struct {
-	// Every is the interval.
+	// Every is the minimum interval between two wakes.
 	Every time.Duration
 
-	awaited atomic.Bool // somebody waits, and no wake is on its way
+	awaited atomic.Bool // a goroutine waits, and no wake is scheduled
 
 	mu      sync.Mutex
 	woken   chan struct{} // closed by the next wake
-	pending bool          // that wake is on its way
-	last    time.Time     // when the wake before was
+	pending bool          // the next wake is scheduled
+	last    time.Time     // time of the last wake
 }
 
-// Next returns a channel that is closed once there are news. Whoever waits takes
-// it first and then looks at what there is.
+// Next returns a channel that is closed when there is news. A waiter takes the channel
+// first and then looks for news.
 func (b *Broadcast) Next() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -37,7 +36,7 @@ func (b *Broadcast) Next() <-chan struct{} {
 	return b.woken
 }
 
-// Send says that there are news.
+// Send announces news.
 func (b *Broadcast) Send() {
 	if b.awaited.Load() && b.awaited.CompareAndSwap(true, false) {
 		b.schedule()
@@ -54,7 +53,7 @@ func (b *Broadcast) schedule() {
 	if wait := b.Every - time.Since(b.last); wait > 0 {
 		time.AfterFunc(wait, b.wake)
 	} else {
-		go b.wake() // the one who has news does not wake many
+		go b.wake() // waking many goroutines must not hold up the sender
 	}
 }
 

@@ -8,14 +8,14 @@ import (
 	"go.uber.org/zap"
 )
 
-// exchange makes a change for somebody who waits for it. When the storage cannot
-// be used, it calls otherwise.
+// exchange makes a change for a caller who waits for it. If the storage cannot be used,
+// it calls otherwise.
 func (m *Member) exchange(change func(*document) error, otherwise func()) error {
 	ctx, cancel := context.WithTimeout(context.Background(), StorageTime)
 	defer cancel()
 	err := m.change(ctx, change)
 	if refused := (refusedError{}); errors.As(err, &refused) {
-		if !m.failed { // it did not get as far as to be stored
+		if !m.failed { // the change was not stored
 			m.note(refused.still)
 		}
 		return refused.error
@@ -30,14 +30,14 @@ func (m *Member) exchange(change func(*document) error, otherwise func()) error 
 	return nil
 }
 
-// refusedError is a change that was not wanted once the document was known.
+// refusedError reports a change that was refused once the document was known.
 type refusedError struct {
 	error
-	still error // why the node is still out of step: the object is corrupt
+	still error // why the node is not synchronized: the object is corrupt
 }
 
-// change takes over the document, changes it and stores it, under its lock. Without
-// a change it stores what there was.
+// change loads the document, changes it and stores it, under its lock. Without a change
+// it stores the document as it was.
 func (m *Member) change(ctx context.Context, change func(*document) error) error {
 	err := m.lock(ctx)
 	if err == nil {
@@ -66,9 +66,8 @@ func (m *Member) unlock(ctx context.Context) {
 	}
 }
 
-// changeLocked replaces an object that is corrupt only for a change that somebody
-// has asked for. One that is gone is stored again: the lock shows that the storage
-// can be reached.
+// changeLocked replaces a corrupt document only for a change that a caller requests. It
+// stores a document that is gone again: the lock shows that the storage can be reached.
 func (m *Member) changeLocked(ctx context.Context, change func(*document) error) error {
 	err := m.pull(ctx)
 	corrupt, isCorrupt := errors.AsType[*corruptError](err)
@@ -101,7 +100,7 @@ func (m *Member) changeLocked(ctx context.Context, change func(*document) error)
 	return nil
 }
 
-// changed returns the object with the change.
+// changed returns the encoded document with the change.
 func (m *Member) changed(doc *document, change func(*document) error) ([]byte, error) {
 	if change != nil {
 		if err := change(doc); err != nil {

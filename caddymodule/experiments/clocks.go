@@ -7,29 +7,30 @@ import (
 	"go.uber.org/zap"
 )
 
-// clockSlack is how far clocks may differ before that counts. A change takes up to
-// StorageTime from when it is made until others can see it.
+// clockSlack is how far clocks may differ without consequences. Others can see a change
+// up to StorageTime after it was made.
 const clockSlack = StorageTime
 
-// sight is what this node makes of a record when it first sees it.
+// sight is a record as this node understood it when it first saw it.
 type sight struct {
 	record
 
-	// ends is when the experiment ends by the clock of this node; zero: never.
+	// ends is the end of the experiment by the clock of this node. Zero means never.
 	ends time.Time
 
-	// until is when it has ended whatever the clocks say; zero: that is unknown.
+	// until is a time by which the experiment has ended whatever the clocks say. Zero
+	// means unknown.
 	until time.Time
 
-	// skew is how far the clock of the writer is ahead; 0: it is not known to
-	// differ.
+	// skew is how far the clock of the writer is ahead. Zero means that no difference
+	// is known.
 	skew time.Duration
 }
 
 func (s *sight) over(now time.Time) bool { return !s.ends.IsZero() && !s.ends.After(now) }
 
-// see notes which records of a document are new, and when. It comes before the
-// version is noted.
+// see records which records of a document are new, and when this node saw them. Call it
+// before saw, which stores the version.
 func (m *Member) see(doc *document) {
 	now := m.store.now()
 	for name := range m.known {
@@ -50,10 +51,10 @@ func (m *Member) see(doc *document) {
 	m.warnOfClock(worst)
 }
 
-// firstSight finds out when an experiment ends by the clock of this node. A record
-// that was not there when this node last looked has been written since then. If it
-// says otherwise, or comes from the future, the clocks differ, and the experiment
-// lives from now on. Nothing is known of one from before that.
+// firstSight determines when an experiment ends by the clock of this node. If the
+// record was missing when this node last looked, it has been written since. If the
+// record contradicts this, or comes from the future, the clocks differ, and the
+// lifetime begins now. The age of an older record is unknown.
 func (m *Member) firstSight(doc *document, rec record, now time.Time) *sight {
 	s := &sight{record: rec}
 	if rec.Ends == nil {
@@ -73,7 +74,7 @@ func (m *Member) firstSight(doc *document, rec record, now time.Time) *sight {
 	return s
 }
 
-// warnOfClock says in the state and the log how far the clocks differ.
+// warnOfClock reports in the state and the log how far the clocks differ.
 func (m *Member) warnOfClock(experiment string) {
 	text := ""
 	if s := m.known[experiment]; s != nil && s.skew != 0 {
@@ -81,7 +82,7 @@ func (m *Member) warnOfClock(experiment string) {
 		if s.skew < 0 {
 			way = "behind"
 		}
-		text = fmt.Sprintf("experiment '%s' comes from a node whose clock is about %s %s the clock of this node: set the clocks, as with NTP",
+		text = fmt.Sprintf("experiment '%s' comes from a node whose clock is about %s %s the clock of this node; synchronize the clocks, for example with NTP",
 			experiment, s.skew.Abs().Round(time.Second), way)
 	}
 	m.status.Lock()
@@ -92,8 +93,8 @@ func (m *Member) warnOfClock(experiment string) {
 	m.skew = text
 }
 
-// prune forgets what has ended, however the clocks differ. What this node has not
-// seen for long enough, and what it does not understand, stays.
+// prune removes experiments that have ended, however the clocks differ. It keeps
+// records that this node has not seen for long enough or does not understand.
 func (m *Member) prune(doc *document) {
 	now := m.store.now()
 	for name, s := range m.known {

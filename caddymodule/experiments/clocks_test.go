@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// clock sets the clock of a node: by so much it is ahead.
+// clock sets how far the clock of a node is ahead.
 func (n *node) clock(ahead time.Duration) *node {
 	n.bench.Store.now = func() time.Time { return time.Now().Add(ahead) }
 	return n
 }
 
-// follow lets a node follow the others, as it does by default.
+// follow makes a node follow the others at the default interval.
 func (n *node) follow(interval time.Duration) {
 	ctx, stop := context.WithCancel(n.t.Context())
 	n.t.Cleanup(stop)
@@ -36,8 +36,8 @@ func (n *node) warned(text string) {
 	}
 }
 
-// An experiment lives equally long on all nodes, whatever their clocks say, and no
-// node ends it for the others.
+// An experiment lives equally long on all nodes, whatever their clocks say, and no node
+// ends it for the others.
 func TestShareClocks(t *testing.T) {
 	const interval, ttl = time.Second, time.Minute
 	for _, tt := range []struct {
@@ -45,11 +45,11 @@ func TestShareClocks(t *testing.T) {
 		text  string
 	}{
 		{-time.Hour, "1h0m1s behind"},
-		{time.Hour, "59m59s ahead"}, // by what there is to know
+		{time.Hour, "59m59s ahead"}, // if everything were known
 		{-365 * 24 * time.Hour, "8760h0m1s behind"},
 		{365 * 24 * time.Hour, "8759h59m59s ahead"},
 		{3 * time.Second, ""},
-		{-3 * time.Second, ""}, // the clocks are taken for the same
+		{-3 * time.Second, ""}, // the clocks count as equal
 	} {
 		t.Run(tt.ahead.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -76,8 +76,8 @@ func TestShareClocks(t *testing.T) {
 					t.Errorf("the document has %v, want what is on only", doc.Experiments)
 				}
 				b.warned("")
-				if got := b.logs.FilterMessageSnippet("set the clocks").Len(); (got == 1) != (tt.text != "") {
-					t.Errorf("%d lines tell of the clocks", got)
+				if got := b.logs.FilterMessageSnippet("synchronize the clocks").Len(); (got == 1) != (tt.text != "") {
+					t.Errorf("%d lines about the clocks", got)
 				}
 				after(interval)
 			})
@@ -85,7 +85,8 @@ func TestShareClocks(t *testing.T) {
 	}
 }
 
-// So it is for the experiments of both nodes, and for one that the other extends.
+// The same holds for experiments of both nodes, and for an experiment that the other
+// node extends.
 func TestShareClocksExtend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const interval = time.Second
@@ -116,8 +117,8 @@ func TestShareClocksExtend(t *testing.T) {
 	})
 }
 
-// A node that comes later cannot know how old an experiment is. It ends none for
-// the others, and runs one from the future no longer than it is to live.
+// A node that joins later cannot know how old an experiment is. It ends no experiment
+// for the others, and runs one from the future no longer than its ttl.
 func TestShareClocksOfLateNode(t *testing.T) {
 	for _, ahead := range []time.Duration{-time.Hour, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
@@ -144,7 +145,7 @@ func TestShareClocksOfLateNode(t *testing.T) {
 	}
 }
 
-// An object from before, as from a backup, begins nothing that is over.
+// An old object, for example from a backup, starts no experiment that has ended.
 func TestShareClocksOfBackup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		storage := new(memory)
@@ -163,8 +164,8 @@ func TestShareClocksOfBackup(t *testing.T) {
 	})
 }
 
-// A change that the storage takes its time for is none of another clock, and the
-// experiment ends on all nodes at the same instant.
+// A slow storage is not mistaken for a different clock, and the experiment ends on all
+// nodes at the same instant.
 func TestShareSlowStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const interval = time.Second

@@ -1,22 +1,21 @@
 package experiments
 
-// Counter counts the entries that a query selects. It does so again and again:
-// what it has counted it does not look at again, nor forgets when it is pushed
-// out of the journal.
+// Counter counts the entries that a query selects. Repeated calls look only at new
+// entries. Entries that are pushed out of the journal remain counted.
 type Counter struct {
 	journal *Journal
 	query   Query
-	ring    *ring  // nil: it has not counted
-	upTo    uint64 // it has counted
+	ring    *ring  // nil: not counted yet
+	upTo    uint64 // the last entry counted
 	n       int
 	all     bool
 }
 
-// Counter returns a counter for q, whose limit it ignores.
+// Counter returns a counter for q. It ignores the limit of q.
 func (j *Journal) Counter(q Query) *Counter { return &Counter{journal: j, query: q} }
 
-// Count returns how many entries the query selects, and whether those are all of
-// the process since then. A journal of no size never knows.
+// Count returns how many entries the query selects, and whether these are all entries
+// of the process since the query's start. A journal of size 0 never reports all.
 func (c *Counter) Count() (n int, all bool) {
 	v := c.journal.view()
 	if v.ring != c.ring { // emptied or resized

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// A counter goes on from where it was, and keeps what the journal has forgotten
-// since.
+// A counter continues where it stopped, and keeps what the journal has forgotten since.
 func TestCounter(t *testing.T) {
 	start := time.Now()
 	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
@@ -39,7 +38,7 @@ func TestCounter(t *testing.T) {
 
 	c = j.Counter(Query{Since: at(8)})
 	want("another one", 1, true)
-	add("a", 1, 2, 3, 4, 5) // what comes and goes is too old to count
+	add("a", 1, 2, 3, 4, 5) // entries that come and go are too old to count
 	want("old ones", 1, false)
 
 	c = j.Counter(Query{Since: at(9)})
@@ -51,7 +50,7 @@ func TestCounter(t *testing.T) {
 	want("no journal", 0, false)
 }
 
-// What a counter has counted it does not look at again.
+// A counter does not look at an entry twice.
 func TestCounterLooksOnce(t *testing.T) {
 	const size = 100
 	j := NewJournal(size)
@@ -61,7 +60,7 @@ func TestCounterLooksOnce(t *testing.T) {
 	c := j.Counter(Query{Since: time.Unix(1, 0)})
 	c.Count()
 	for i := range *j.ring {
-		(*j.ring)[i].Store(nil) // which it would take for pushed out
+		(*j.ring)[i].Store(nil) // it would count as pushed out
 	}
 	j.Add(&Entry{Time: time.Unix(1, 0)})
 	if n, all := c.Count(); n != size+1 || !all {

@@ -12,24 +12,24 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// maxObject bounds the document in bytes. A larger one is corrupt: reading it each
-// time costs too much.
+// maxObject is the largest size of the document in bytes. A larger document counts as
+// corrupt, because loading it repeatedly costs too much.
 const maxObject = 8 << 20
 
-// document is the object that a group shares. Writers lock it, load it, change
-// it and store it, so that none loses the change of another.
+// document is the object that a group shares. Writers lock it, load it, change it and
+// store it, so that no change is lost.
 type document struct {
-	// Version counts the changes, so it is never 0.
+	// Version counts the changes. It is never 0.
 	Version     uint64
 	Switch      State
 	Experiments map[string]record
 
-	// members are those of the object as it was read. Those of a newer version
-	// stay.
+	// members are the members of the object as read. Members of a newer version are
+	// preserved.
 	members map[string]json.RawMessage
 }
 
-// The members that a document has at least.
+// The members that every document has.
 const (
 	memberVersion     = "version"
 	memberSwitch      = "switch"
@@ -40,8 +40,8 @@ func newDocument() *document {
 	return &document{Experiments: make(map[string]record), members: make(map[string]json.RawMessage)}
 }
 
-// parse reads a document. When it fails, it returns the switch all the same, if
-// that can be read: a halt counts whatever the rest is.
+// parse reads a document. On an error it still returns the switch, if that can be read,
+// because a halt counts even in a corrupt document.
 func parse(data []byte) (*document, error) {
 	doc := newDocument()
 	err := doc.readMembers(data)
@@ -55,7 +55,7 @@ func parse(data []byte) (*document, error) {
 		return doc, err
 	}
 	raw := doc.members[memberVersion]
-	if json.Unmarshal(raw, &doc.Version) != nil || doc.Version == 0 { // as of null or {}, which would resume and end everything
+	if json.Unmarshal(raw, &doc.Version) != nil || doc.Version == 0 { // null or {} would otherwise resume and end everything
 		return doc, fmt.Errorf("%s: want a whole number of 1 or more, not '%.40s'", memberVersion, raw)
 	}
 	if raw, there := doc.members[memberExperiments]; there {
@@ -63,18 +63,18 @@ func parse(data []byte) (*document, error) {
 			return doc, fmt.Errorf("%s: want an object, not '%.40s'", memberExperiments, raw)
 		}
 	}
-	if doc.Experiments == nil { // it says null
+	if doc.Experiments == nil { // the member is null
 		doc.Experiments = make(map[string]record)
 	}
 	return doc, nil
 }
 
-// readMembers reads the members up to the first that cannot be read. Of an object
-// that is too large it reads no more than it needs to know of a halt.
+// readMembers reads members until one cannot be read. Of an object that is too large it
+// reads only up to the switch.
 func (doc *document) readMembers(data []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
-		return errors.New("it is no JSON object")
+		return errors.New("not a JSON object")
 	}
 	for dec.More() {
 		token, err := dec.Token()
@@ -92,18 +92,19 @@ func (doc *document) readMembers(data []byte) error {
 		}
 	}
 	if len(data) > maxObject {
-		return fmt.Errorf("it has %d bytes, more than %d", len(data), maxObject)
+		return fmt.Errorf("the object has %d bytes, more than %d", len(data), maxObject)
 	}
 	if _, err := dec.Token(); err != nil {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more after the object")
+		return errors.New("unexpected data after the object")
 	}
 	return nil
 }
 
-// encode returns the object, with all that has been read and not changed.
+// encode returns the document as JSON, including members that were read and not
+// changed.
 func (doc *document) encode() ([]byte, error) {
 	known := struct {
 		Version     uint64            `json:"version"`
@@ -131,7 +132,7 @@ func (doc *document) encode() ([]byte, error) {
 	return indented.Bytes(), err
 }
 
-// marshal returns v as JSON. It leaves texts within it as they are written.
+// marshal returns v as JSON without escaping HTML characters.
 func marshal(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -140,15 +141,14 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), err
 }
 
-// next counts a change. The number after the largest is 1.
+// next counts a change. After the largest number it continues with 1.
 func (doc *document) next() {
 	if doc.Version++; doc.Version == 0 {
 		doc.Version = 1
 	}
 }
 
-// newer reports whether a version comes after another, which may be shortly before
-// the largest number.
+// newer reports whether version comes after than. Versions wrap around.
 func newer(version, than uint64) bool {
 	return int64(version-than) > 0 // the distance may be negative
 }
@@ -159,25 +159,25 @@ func (doc *document) turn(state State) {
 	delete(doc.members, memberSwitch)
 }
 
-// halt stops all faults of the group, and ends its experiments.
+// halt stops all faults of the group and ends its experiments.
 func (doc *document) halt(state State) {
 	doc.turn(state)
 	doc.Experiments = make(map[string]record)
 }
 
-// record is an experiment in the document. Its times are by the clock of the node
-// that has written them.
+// record is an experiment in the document. Its times are by the clock of the node that
+// wrote it.
 type record struct {
 	Experiment json.RawMessage `json:"experiment"`
 	Revision   uint64          `json:"revision"`
 	Started    time.Time       `json:"started"`
 	Ends       *time.Time      `json:"ends,omitempty"`
 
-	raw json.RawMessage // as it was read, nil if it was not
-	err error           // why it cannot be understood
+	raw json.RawMessage // as read; nil if the record was not read
+	err error           // why the record cannot be understood
 }
 
-// UnmarshalJSON keeps a record that cannot be understood as it is: a newer version
+// UnmarshalJSON preserves a record that cannot be understood, because a newer version
 // may have written it.
 func (rec *record) UnmarshalJSON(data []byte) error {
 	type plain record
@@ -191,7 +191,7 @@ func (rec *record) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// MarshalJSON returns the record as it was read.
+// MarshalJSON returns the record as read.
 func (rec record) MarshalJSON() ([]byte, error) {
 	if rec.raw != nil {
 		return rec.raw, nil
@@ -208,8 +208,8 @@ func newRecord(l *Live) record {
 	return rec
 }
 
-// extended returns the record of an experiment that has another time. Fields of a
-// newer version stay.
+// extended returns the record with the new end of l. It preserves fields of a newer
+// version.
 func (rec record) extended(l *Live) record {
 	next := newRecord(l)
 	var fields map[string]json.RawMessage
@@ -230,20 +230,20 @@ func (rec record) extended(l *Live) record {
 	return next
 }
 
-// is reports whether the experiment is this one. One that is older than the
-// group has a number of this process alone.
+// is reports whether the record describes this experiment. The revision of an
+// experiment from before the group is only unique within its process.
 func (rec *record) is(l *Live) bool {
 	return l.Revision == rec.Revision && l.stamp().Equal(rec.Started)
 }
 
-// same reports whether the other record is of the same change.
+// same reports whether the other record is from the same change.
 func (rec *record) same(other record) bool {
 	sameEnd := rec.Ends == other.Ends || rec.Ends != nil && other.Ends != nil && rec.Ends.Equal(*other.Ends)
 	return rec.Revision == other.Revision && rec.Started.Equal(other.Started) && sameEnd
 }
 
-// life returns how long the experiment was to live when it was written. That is
-// its ttl, unless a newer version writes that in another way.
+// life returns the lifetime of the experiment when it was written. It is the ttl,
+// unless a newer version writes the ttl in another form.
 func (rec *record) life() time.Duration {
 	var e struct {
 		TTL *caddy.Duration `json:"ttl"`

@@ -14,19 +14,19 @@ import (
 	"time"
 )
 
-// broken are objects that no node should store: some are corrupt.
+// broken are objects that no node should store. Some are corrupt.
 var broken = map[string]struct {
 	object  string
-	corrupt string // what the error names; empty: it is none
+	corrupt string // what the error names; empty: no error
 	halts   bool
 }{
 	"cut":                 {`{"version": 7, "experim`, "unexpected EOF", false},
 	"cut after a halt":    {`{"version": 7, "switch": {"halted": true}, "experiments": {`, "unexpected EOF", true},
-	"empty":               {``, "no JSON object", false},
-	"null":                {`null`, "no JSON object", false},
-	"list":                {`[]`, "no JSON object", false},
+	"empty":               {``, "not a JSON object", false},
+	"null":                {`null`, "not a JSON object", false},
+	"list":                {`[]`, "not a JSON object", false},
 	"no members":          {`{}`, "version: want a whole number of 1 or more, not ''", false},
-	"two":                 {`{"version": 1} {}`, "more after", false},
+	"two":                 {`{"version": 1} {}`, "unexpected data", false},
 	"version 0":           {`{"version": 0}`, "version: ", false},
 	"version text":        {`{"version": "7", "switch": {"halted": true}}`, "version: want a whole number of 1 or more, not '\"7\"'", true},
 	"version negative":    {`{"version": -1}`, "version: ", false},
@@ -135,7 +135,7 @@ func TestShareKeepsCorruptObject(t *testing.T) {
 		t.Errorf("put: got %v, want %v", err, errDown)
 	}
 	storage.fail(nil)
-	a.Sync(t.Context()) // tries whether it can store
+	a.Sync(t.Context()) // tests whether it can store
 	if err := a.Member.Delete("none", nil); !errors.Is(err, ErrUnknown) {
 		t.Errorf("delete: got %v, want %v", err, ErrUnknown)
 	}
@@ -214,11 +214,11 @@ func TestShareKeepsUnknown(t *testing.T) {
 		}
 		must(t, a.Member.Delete("one", nil))
 		check("delete")
-		must(t, a.Member.Delete("text", nil)) // as somebody wants it
+		must(t, a.Member.Delete("text", nil)) // as a user wants
 		if doc := a.document(); len(doc.Experiments) != 5 {
 			t.Errorf("left are %v", doc.Experiments)
 		}
-		time.Sleep(DefaultTTL) // one of ten minutes is over by now, whatever the clocks say
+		time.Sleep(DefaultTTL) // an experiment of ten minutes has ended by now, whatever the clocks say
 		must(t, a.put("two", "", nil))
 		if _, there := a.document().Experiments["kind"]; there {
 			t.Error("an experiment stays for ever")
@@ -269,7 +269,7 @@ func TestShareIsBounded(t *testing.T) {
 			b.edit(func(doc *document) { doc.next() })
 		}
 		if got := b.logs.FilterMessageSnippet("ignoring").Len(); got != 1 {
-			t.Errorf("%d lines tell of it, want 1", got)
+			t.Errorf("%d lines about it, want 1", got)
 		}
 		for name, err := range map[string]error{"put": b.put("more", "", nil), "put alone": alone(b.bench)} {
 			if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "caddy fault rm") {
@@ -277,7 +277,7 @@ func TestShareIsBounded(t *testing.T) {
 			}
 		}
 		b.inStep("", false)
-		must(t, b.put("e1", "", nil)) // in the place of another
+		must(t, b.put("e1", "", nil)) // replacing another
 		must(t, b.Member.Halt(halted("api")))
 		must(t, b.Resume(resumed()))
 

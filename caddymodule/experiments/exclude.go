@@ -11,9 +11,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// Exclude tells which matchers of the two keep every request from matching both,
-// such as `path /a/* and /b/*`. Empty: there may be such requests, or it cannot be
-// told. Each request is looked at by both at the same time.
+// Exclude returns a pair of matchers, one of each side, that no request can match
+// together, such as `path /a/* and /b/*`. It returns "" if such requests may exist, or
+// if that is unknown. Both sides see the request at the same time.
 func Exclude(one, other caddyhttp.RawMatcherSets) (why string) {
 	for _, a := range one {
 		for _, b := range other {
@@ -29,7 +29,7 @@ func Exclude(one, other caddyhttp.RawMatcherSets) (why string) {
 	return why
 }
 
-// excluders are the matchers that can be told to exclude one of their own kind.
+// excluders are the matchers for which exclusion can be determined.
 var excluders = []struct {
 	name    string
 	exclude func(a, b json.RawMessage) string
@@ -52,8 +52,8 @@ func excludeSets(a, b caddy.ModuleMap) string {
 	return ""
 }
 
-// excludeLists is for matchers that are lists of alternatives: each excludes each of
-// the other.
+// excludeLists is for matchers that are lists of alternatives. Each element must
+// exclude each element of the other list.
 func excludeLists(exclude func(a, b string) bool) func(a, b json.RawMessage) string {
 	return func(a, b json.RawMessage) string {
 		var mine, others []string
@@ -69,14 +69,14 @@ func excludeLists(exclude func(a, b string) bool) func(a, b json.RawMessage) str
 	}
 }
 
-// maxCompared bounds what is compared, and maxTold what is told, of lists that may be
-// very long.
+// Bounds for lists that may be very long: maxCompared for comparisons, maxTold for the
+// elements named in the answer.
 const (
 	maxCompared = 10_000
 	maxTold     = 3
 )
 
-// firstOf are the first of the alternatives.
+// firstOf returns the first alternatives, as text.
 func firstOf(list []string) string {
 	if len(list) > maxTold {
 		return strings.Join(list[:maxTold], " ") + " ..."
@@ -84,8 +84,9 @@ func firstOf(list []string) string {
 	return strings.Join(list, " ")
 }
 
-// excludePaths reports whether no path is of both patterns. It knows exact paths and
-// those that end in a star; Caddy compares both with the same form of a path.
+// excludePaths reports whether no path matches both patterns. It knows exact paths and
+// paths that end in a star. Caddy compares both with the same form of the request's
+// path.
 func excludePaths(a, b string) bool {
 	a, b = strings.ToLower(a), strings.ToLower(b)
 	prefixA, openA := strings.CutSuffix(a, "*")
@@ -107,14 +108,14 @@ func excludePaths(a, b string) bool {
 	}
 }
 
-// excludeMethods reports whether the methods differ once Caddy has loaded them, which
-// makes I of i and of ı alike.
+// excludeMethods reports whether the methods differ after Caddy has loaded them.
+// Loading changes both i and ı to I.
 func excludeMethods(a, b string) bool {
 	upper := strings.ToUpper(a)
 	return upper != strings.ToUpper(b)
 }
 
-// excludeHosts reports whether no host is of both names. A star stands for one label.
+// excludeHosts reports whether no host matches both names. A star stands for one label.
 func excludeHosts(a, b string) bool {
 	if !plainHost(a) || !plainHost(b) {
 		return false
@@ -131,16 +132,16 @@ func excludeHosts(a, b string) bool {
 	return false
 }
 
-// plainHost reports whether a name is compared as it is written: neither with
-// placeholders, nor in another alphabet.
+// plainHost reports whether Caddy compares the name as written: it has no placeholders
+// and only ASCII characters.
 func plainHost(name string) bool {
 	return !strings.ContainsFunc(name, func(r rune) bool {
 		return !strings.ContainsRune("*-._", r) && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 	})
 }
 
-// excludeHeaders tells of a field that one wants to be absent and the other wants to
-// be there. A request may have two values, so that values exclude nothing.
+// excludeHeaders finds a field that one side requires and the other forbids. Different
+// values exclude nothing, because a request may have both.
 func excludeHeaders(a, b json.RawMessage) string {
 	var mine, others map[string][]string
 	if json.Unmarshal(a, &mine) != nil || json.Unmarshal(b, &others) != nil {
@@ -158,7 +159,7 @@ func excludeHeaders(a, b json.RawMessage) string {
 	return ""
 }
 
-// fieldText is the field as a Caddyfile has it.
+// fieldText returns the field in the notation of a Caddyfile.
 func fieldText(name string, absent bool) string {
 	if absent {
 		return "!" + name

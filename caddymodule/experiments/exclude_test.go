@@ -93,7 +93,7 @@ func TestExcludeLong(t *testing.T) {
 	}
 }
 
-// Of matchers that are said to exclude each other Caddy's own never both match.
+// Caddy's matchers never both match if Exclude says that they exclude each other.
 func TestExcludeAsCaddy(t *testing.T) {
 	matchers := []string{}
 	for _, path := range []string{"/", "/a", "/A", "/a/", "/a/*", "/a*", "/a/b", "/a/B*", "/b*", "/b/", "*", "/*", "*b", "*a*", "/a/*b", "/?", "/[ab]", "/a//b", "//a", "/%61", "a", "", "/a.", "/.."} {
@@ -133,7 +133,7 @@ func TestExcludeAsCaddy(t *testing.T) {
 	}
 }
 
-// requestsOf are requests of many kinds.
+// requestsOf returns requests of many kinds.
 func requestsOf(t *testing.T) (all []*http.Request) {
 	t.Helper()
 	for _, method := range []string{"GET", "get", "PUT"} {
@@ -153,7 +153,7 @@ func requestsOf(t *testing.T) (all []*http.Request) {
 	return all
 }
 
-// answers are those of a set of Caddy's matchers to the requests.
+// answers are the results of a set of Caddy's matchers for the requests.
 func answers(t *testing.T, set string, requests []*http.Request) (all []bool) {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})

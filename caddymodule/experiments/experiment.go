@@ -12,30 +12,30 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// DefaultTTL is how long an experiment lives that does not say it.
+// DefaultTTL is the lifetime of an experiment without a ttl.
 const DefaultTTL = 10 * time.Minute
 
-// Everywhere in the points of an experiment means all of them but transports.
+// Everywhere, in the points of an experiment, means all points that are not transports.
 const Everywhere = "*"
 
-// Experiment is a rule that is added while Caddy runs. It has everything that
-// a rule of a configuration has, but no files and no environment.
+// Experiment is a rule that is added while Caddy runs. It accepts everything that a
+// rule of the configuration accepts, except files and the environment.
 type Experiment struct {
 	rules.Rule
 
-	// The injection points that the experiment is for; `*` is all but transports,
-	// which are named each. Default: `*`, if it has matchers; without matchers the
-	// points have to be said.
+	// The injection points of the experiment. `*` means every point that is not a
+	// transport; transports must be named. Default: `*` if `match` is set. Required
+	// without `match`.
 	Points []string `json:"points,omitempty"`
 
-	// How long the experiment lives; 0 is without an end. Default: 10m.
+	// How long the experiment lasts. 0 means until it is deleted. Default: 10m.
 	TTL *caddy.Duration `json:"ttl,omitempty"`
 
-	// Why it is there, for whoever finds it.
+	// The purpose of the experiment, for people who see it in a list.
 	Note string `json:"note,omitempty"`
 }
 
-// ends is when its time is over, from an instant on; zero is never.
+// ends returns when the experiment ends if it starts at from. Zero means never.
 func (e *Experiment) ends(from time.Time) time.Time {
 	switch {
 	case e.TTL == nil:
@@ -47,7 +47,7 @@ func (e *Experiment) ends(from time.Time) time.Time {
 	}
 }
 
-// At reports whether the experiment is for a place.
+// At reports whether the experiment applies to a place.
 func (e *Experiment) At(at Place) bool {
 	return slices.Contains(e.Points, at.Point) || !at.Transport && e.everywhere()
 }
@@ -56,11 +56,12 @@ func (e *Experiment) everywhere() bool {
 	return len(e.Points) == 0 || slices.Contains(e.Points, Everywhere)
 }
 
-// onePoint reports whether a request can meet the experiment only once.
+// onePoint reports whether at most one point of a request's path can apply the
+// experiment.
 func (e *Experiment) onePoint() bool { return !e.everywhere() && len(e.Points) == 1 }
 
-// Parse reads an experiment from its JSON and checks what can be told without
-// loading it. Unknown fields are refused.
+// Parse reads an experiment from its JSON and checks what can be checked without
+// loading it. It returns an error for unknown fields.
 func Parse(name string, data []byte) (*Experiment, error) {
 	e := new(Experiment)
 	if err := strictjson.Decode(data, e); err != nil {
@@ -70,7 +71,7 @@ func Parse(name string, data []byte) (*Experiment, error) {
 		e.Name = name
 	}
 	if e.Name != name {
-		return nil, fmt.Errorf("name: '%s' is not the '%s' of the address", e.Name, name)
+		return nil, fmt.Errorf("name: '%s' differs from '%s' in the URL; omit it", e.Name, name)
 	}
 	if err := e.check(); err != nil {
 		return nil, err
@@ -89,7 +90,7 @@ func (e *Experiment) check() error {
 		return err
 	}
 	if e.TTL != nil && *e.TTL < 0 {
-		return fmt.Errorf("ttl: '%s' is negative", time.Duration(*e.TTL))
+		return fmt.Errorf("ttl: '%s' is negative; write a duration such as 10m, or 0 for no end", time.Duration(*e.TTL))
 	}
 	for _, point := range e.Points {
 		if point == Everywhere {
@@ -100,13 +101,13 @@ func (e *Experiment) check() error {
 		}
 	}
 	if slices.ContainsFunc(e.MatcherSetsRaw, func(set caddy.ModuleMap) bool { return len(set) == 0 }) {
-		return errors.New("match: a set without a matcher would match everything")
+		return errors.New("match: an empty set would match every request; remove it")
 	}
 	if len(e.MatcherSetsRaw) == 0 && len(e.Points) == 0 {
-		return errors.New(`match: without matchers the points have to be said; ["*"] is all but transports`)
+		return errors.New(`either match or points is required; use "points": ["*"] for every point that is not a transport`)
 	}
 	if len(e.FaultsRaw) == 0 {
-		return errors.New("faults: there is none: say what goes wrong")
+		return errors.New(`faults: at least one fault is required, such as "faults": [{"fault": "respond", "status_code": 503}]`)
 	}
 	return nil
 }

@@ -15,10 +15,10 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// celLanguage is CEL as Caddy's matcher has it, without the functions that the
-// matchers add.
+// celLanguage is CEL as Caddy's expression matcher configures it, without the functions
+// of the matchers.
 type celLanguage struct {
-	parser *cel.Env // which expands no macro: the tree is what is written
+	parser *cel.Env // expands no macros: the tree is what is written
 	known  func(function string) bool
 }
 
@@ -34,35 +34,35 @@ var loadCEL = sync.OnceValues(func() (celLanguage, error) {
 	}}, err
 })
 
-// What Caddy makes of the placeholders in an expression, before it reads it: a
-// call each, also within texts, which therefore may end where none seems to.
+// Caddy turns placeholders in an expression into calls before it parses the expression.
+// It also does so inside string literals, which may therefore end where they do not
+// seem to.
 var (
 	celPlaceholder = regexp.MustCompile(`([^\\]|^){([a-zA-Z][\w.-]+)}`)
 	celEscaped     = regexp.MustCompile(`\\{([a-zA-Z][\w.-]+)}`)
 )
 
-// marker distinguishes the calls that Caddy makes from those that are written.
-// No placeholder has it in its name.
+// marker distinguishes the calls that Caddy makes from calls in the source. No
+// placeholder has it in its name.
 const marker = ":"
 
-// rewrite does what Caddy does, with a mark before the name of each placeholder.
+// rewrite replaces placeholders as Caddy does, with mark before each name.
 func rewrite(expression, mark string) string {
 	expression = celPlaceholder.ReplaceAllString(expression, `${1}`+caddyhttp.CELPlaceholderFuncName+`(req, "`+mark+`${2}")`)
 	return celEscaped.ReplaceAllString(expression, `{${1}}`)
 }
 
-// expression looks at the matcher of that name. Every way to Caddy's replacer
-// leads over the variable req, which only the calls for placeholders and the
-// functions of the matchers have. Those functions fill in their arguments, so
-// these are texts as they are written, not values of the request, which would
-// be filled in a second time.
+// expression checks an expression matcher. Caddy's replacer can only be reached through
+// the variable req, which only placeholder calls and matcher functions use. Matcher
+// functions expand placeholders in their arguments. The arguments must therefore be
+// literals, not values of the request, which would be expanded twice.
 func (c *matcherCheck) expression(field string, raw json.RawMessage) error {
 	text, err := expressionText(raw)
 	if err != nil {
 		return fmt.Errorf("%s: %w", field, err)
 	}
 	if len(text) > maxExpression {
-		return fmt.Errorf("%s: the expression has %d bytes, more than the %d of an experiment: write several sets of matchers", field, len(text), maxExpression)
+		return fmt.Errorf("%s: the expression has %d bytes; experiments allow %d; split it into several matcher sets", field, len(text), maxExpression)
 	}
 	if err := c.count(field, ""); err != nil {
 		return err
@@ -79,8 +79,8 @@ func (c *matcherCheck) expression(field string, raw json.RawMessage) error {
 	return w.expr(tree.NativeRep().Expr(), scope{})
 }
 
-// expressionText is the expression in its short form or its long one, for which
-// Caddy wants both fields.
+// expressionText returns the expression from its short or long form. Caddy requires
+// both fields of the long form.
 func expressionText(raw json.RawMessage) (string, error) {
 	var text *string
 	if json.Unmarshal(raw, &text) == nil && text != nil {
@@ -95,18 +95,18 @@ func expressionText(raw json.RawMessage) (string, error) {
 	return expr, nil
 }
 
-// celWalk walks along the tree of an expression.
+// celWalk walks the tree of an expression.
 type celWalk struct {
 	*matcherCheck
 	field string
 	known func(function string) bool
 }
 
-// scope is what an expression stands in.
+// scope describes the calls around an expression.
 type scope struct {
-	grower string // a call whose cost multiplies that of what it contains, "" for none
-	loop   bool   // done once for each part of something
-	looped bool   // which may be a value of the request
+	grower string // a call whose cost multiplies the cost of its arguments, "" for none
+	loop   bool   // evaluated once for each part of a value
+	looped bool   // the value may come from the request
 }
 
 func (w *celWalk) refuse(format string, args ...any) error {
@@ -128,7 +128,7 @@ func (w *celWalk) expr(e ast.Expr, in scope) error {
 		return nil
 	case ast.IdentKind:
 		if strings.TrimPrefix(e.AsIdent(), ".") == caddyhttp.CELRequestVarName {
-			return w.refuse("'req' is Caddy's own name: write a placeholder instead, such as {http.request.uri.path}")
+			return w.refuse("'req' is reserved by Caddy; write a placeholder instead, such as {http.request.uri.path}")
 		}
 		return nil
 	case ast.SelectKind:
@@ -147,10 +147,10 @@ func (w *celWalk) expr(e ast.Expr, in scope) error {
 		return w.all(values, in)
 	case ast.UnspecifiedExprKind, ast.ComprehensionKind:
 	}
-	return w.refuse("bad expression: what stands for nothing is left out")
+	return w.refuse("bad expression: an element is empty")
 }
 
-// entries are the keys and values of a map.
+// entries returns the keys and values of a map.
 func entries(m ast.MapExpr) (both []ast.Expr) {
 	for _, entry := range m.Entries() {
 		both = append(both, entry.AsMapEntry().Key(), entry.AsMapEntry().Value())
@@ -158,7 +158,7 @@ func entries(m ast.MapExpr) (both []ast.Expr) {
 	return both
 }
 
-// call looks at the call of a function.
+// call checks a function call.
 func (w *celWalk) call(call ast.CallExpr, in scope) error {
 	name, args := functionName(call), call.Args()
 	if !call.IsMemberFunction() {
@@ -170,14 +170,14 @@ func (w *celWalk) call(call ast.CallExpr, in scope) error {
 		}
 	}
 	if !w.known(name) && !w.known(call.FunctionName()) {
-		return w.refuse("'%s' is neither a function of CEL nor a matcher of Caddy", name)
+		return w.refuse("'%s' is not a function of CEL or a matcher of Caddy", name)
 	}
 	within, err := w.bound(name, call, in)
 	if err != nil {
 		return err
 	}
 	if call.IsMemberFunction() {
-		outside := in // what a loop goes through is evaluated once
+		outside := in // the operand of a loop is evaluated once
 		if !loops[name] {
 			outside.grower = within.grower
 		}
@@ -188,7 +188,7 @@ func (w *celWalk) call(call ast.CallExpr, in scope) error {
 	return w.all(args, within)
 }
 
-// functionName is the name of a function with its namespace, as in math.abs.
+// functionName returns the name of a function with its namespace, such as math.abs.
 func functionName(call ast.CallExpr) string {
 	name := strings.TrimPrefix(call.FunctionName(), ".")
 	if call.IsMemberFunction() && call.Target().Kind() == ast.IdentKind {
@@ -201,7 +201,7 @@ func functionName(call ast.CallExpr) string {
 
 var namespaces = map[string]bool{"cel": true, "lists": true, "math": true, "strings": true}
 
-// placeholder looks at a call that Caddy makes of a placeholder.
+// placeholder checks a call that Caddy makes from a placeholder.
 func (w *celWalk) placeholder(args []ast.Expr, in scope) error {
 	name := ""
 	if len(args) == 2 {
@@ -210,20 +210,20 @@ func (w *celWalk) placeholder(args []ast.Expr, in scope) error {
 	name, written := strings.CutPrefix(name, marker)
 	switch {
 	case !written:
-		return w.refuse("%s() is Caddy's own function: write the placeholder instead, such as {http.request.uri.path}", caddyhttp.CELPlaceholderFuncName)
+		return w.refuse("%s() is reserved by Caddy; write the placeholder instead, such as {http.request.uri.path}", caddyhttp.CELPlaceholderFuncName)
 	case in.looped:
-		return w.refuse("{%s} would be read for each part of another value of the request: compare the parts with texts", name)
+		return w.refuse("{%s} would be evaluated for each part of another request value; compare the parts with literals", name)
 	}
 	return checkPlaceholders(w.field, "{"+name+"}")
 }
 
-// matcherCall looks at a call of a matcher's function.
+// matcherCall checks a call of a matcher function.
 func (w *celWalk) matcherCall(name string, args []ast.Expr, in scope) error {
 	if known := caddyMatchers[name]; known.refused {
 		return w.refuse("%s(): %s", name, known.why)
 	}
 	if in.loop {
-		return w.refuse("%s() would be asked again and again in %s(): ask it once, outside", name, in.grower)
+		return w.refuse("%s() would run for each element of %s(); call it once, outside", name, in.grower)
 	}
 	last := ""
 	for _, arg := range args {
@@ -240,7 +240,7 @@ func (w *celWalk) matcherCall(name string, args []ast.Expr, in scope) error {
 	return nil
 }
 
-// argument looks at an argument of a matcher's function: a text, or a list or map
+// argument checks an argument of a matcher function: a string literal, or a list or map
 // of them.
 func (w *celWalk) argument(function string, arg ast.Expr, last *string) error {
 	var parts []ast.Expr
@@ -254,7 +254,7 @@ func (w *celWalk) argument(function string, arg ast.Expr, last *string) error {
 	case arg.Kind() == ast.MapKind:
 		parts = entries(arg.AsMap())
 	default:
-		return w.refuse("an argument of %s() is not a text in one piece; Caddy would fill in placeholders a second time: compare with ==, in, contains() or matches() instead, such as {http.request.host} == {http.request.header.X}", function)
+		return w.refuse("an argument of %s() is not a single string literal, so Caddy would expand placeholders twice; compare with ==, in, contains() or matches() instead, such as {http.request.host} == {http.request.header.X}", function)
 	}
 	for _, part := range parts {
 		if err := w.argument(function, part, last); err != nil {
@@ -264,7 +264,7 @@ func (w *celWalk) argument(function string, arg ast.Expr, last *string) error {
 	return nil
 }
 
-// literal is a text that stands in the expression as it is.
+// literal returns the value of a string literal.
 func literal(e ast.Expr) (text string, ok bool) {
 	if e.Kind() == ast.LiteralKind {
 		text, ok = e.AsLiteral().Value().(string)

@@ -12,14 +12,14 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// quote makes a text JSON.
+// quote returns a text as JSON.
 func quote(text string) string {
 	quoted, _ := json.Marshal(text) // a string can be written
 	return string(quoted)
 }
 
-// expression is the error of the check, as an experiment gets it: that of its
-// placeholders, or of its matchers.
+// expression returns the error of an experiment's check: of its placeholders, or of its
+// matchers.
 func expression(text string) error {
 	match := `[{"expression": ` + quote(text) + `}]`
 	if err := checkWeak([]byte(`{"match": ` + match + `}`)); err != nil {
@@ -28,14 +28,14 @@ func expression(text string) error {
 	return check(match)
 }
 
-// allowedExpressions are such as people write.
+// allowedExpressions are expressions that people write.
 var allowedExpressions = []string{
 	`true`,
 	`{http.request.body}.contains("x")`,
 	`{http.request.method} == "GET" && !({http.request.host} in ["a.test", "b.test"])`,
 	`int({http.request.header.X-N}) % 2 == 1 || {http.request.header.X}.matches("^[a-z]{2}$")`,
 	`{http.request.uri.path}.startsWith({http.request.header.X-Prefix})`,
-	`{http.request.header.X} + "{a" == "{" + "a.b}"`, // which nobody fills in
+	`{http.request.header.X} + "{a" == "{" + "a.b}"`, // not expanded
 	`{http.request.body}.contains("{\"a\": 1}") && {http.request.body}.contains('\x7bx')`,
 	`path("/a", "/b*") && method("GET") && host("*.test") && protocol("https") && tls() && tls('complete')`,
 	`header({"X": ["a", "b"], "Y": "c"}) || query({"q": "*"}) || vars({"v": ["1"]})`,
@@ -72,8 +72,8 @@ func TestExpressionsAllowed(t *testing.T) {
 	}
 }
 
-// matcherFunctions are calls of all functions of Caddy's matchers, with a hole
-// for a text.
+// matcherFunctions are calls of all functions of Caddy's matchers, with a gap for a
+// text.
 var matcherFunctions = []string{
 	`client_ip(%)`, `client_ip("::1", %)`, `header({"X": %})`, `header({%: "x"})`, `header({"X": ["a", %]})`,
 	`header_regexp(%, "a")`, `header_regexp("X", %)`, `header_regexp("n", "X", %)`, `header_regexp(%, "X", "a")`, `header_regexp("n", %, "a")`,
@@ -84,8 +84,8 @@ var matcherFunctions = []string{
 	`vars_regexp(%, "a")`, `vars_regexp("v", %)`, `vars_regexp("n", %, "(?s)(.*)")`, `vars_regexp(%, "v", "a")`, `vars_regexp("n", "v", %)`,
 }
 
-// A matcher's function takes texts as they are written: a value that has to be
-// found first may be, or become, a placeholder.
+// A matcher function accepts only literals. A computed value may be, or become, a
+// placeholder.
 func TestFunctionsTakeTextsOnly(t *testing.T) {
 	covered := make(map[string]bool)
 	for _, call := range matcherFunctions {
@@ -126,71 +126,71 @@ func TestFunctionsTakeTextsOnly(t *testing.T) {
 
 func TestExpressionsRefused(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
-		{"file()", `file()`, "match[0].expression: file(): an experiment reads no files"},
-		{"file() of a text", `file('x')`, "file(): an experiment reads no files"},
-		{"file() behind a comment", "file // \n ('x')", "file(): an experiment reads no files"},
-		{"its function", `file_request_map(req, {"root": "/"})`, "'file_request_map' is neither a function of CEL nor a matcher of Caddy"},
-		{"a matcher's function", `header_matcher_request_map(req, {"X": {http.request.header.Y}})`, "'header_matcher_request_map' is neither"},
-		{"with a dot before", `.host_match_request_list(req, [{http.request.header.Y}])`, "'host_match_request_list' is neither"},
-		{"ph()", `ph(req, 'env.HOME') == 'x'`, "ph() is Caddy's own function: write the placeholder"},
-		{"ph() of the request", `ph (req, "http.request.uri") == 'x'`, "ph() is Caddy's own function"},
-		{"ph() with a dot", `.ph(req, "env.HOME") == 'x'`, "ph() is Caddy's own function"},
-		{"ph() of a sum", `ph(req, "en" + "v.HOME") == 'x'`, "ph() is Caddy's own function"},
-		{"ph() of a variable", `["env.HOME"].exists(v, ph(req, v) == 'x')`, "ph() is Caddy's own function"},
+		{"file()", `file()`, "match[0].expression: file(): experiments read no files"},
+		{"file() of a text", `file('x')`, "file(): experiments read no files"},
+		{"file() behind a comment", "file // \n ('x')", "file(): experiments read no files"},
+		{"its function", `file_request_map(req, {"root": "/"})`, "'file_request_map' is not a function of CEL or a matcher of Caddy"},
+		{"a matcher's function", `header_matcher_request_map(req, {"X": {http.request.header.Y}})`, "'header_matcher_request_map' is not a function"},
+		{"with a dot before", `.host_match_request_list(req, [{http.request.header.Y}])`, "'host_match_request_list' is not a function"},
+		{"ph()", `ph(req, 'env.HOME') == 'x'`, "ph() is reserved by Caddy; write the placeholder"},
+		{"ph() of the request", `ph (req, "http.request.uri") == 'x'`, "ph() is reserved by Caddy"},
+		{"ph() with a dot", `.ph(req, "env.HOME") == 'x'`, "ph() is reserved by Caddy"},
+		{"ph() of a sum", `ph(req, "en" + "v.HOME") == 'x'`, "ph() is reserved by Caddy"},
+		{"ph() of a variable", `["env.HOME"].exists(v, ph(req, v) == 'x')`, "ph() is reserved by Caddy"},
 		{"ph() with the mark", `ph(req, ":env.HOME") == 'x'`, "placeholder '{env.HOME}'"},
-		{"ph() without", `ph()`, "ph() is Caddy's own function"},
+		{"ph() without", `ph()`, "ph() is reserved by Caddy"},
 		{"ph() of a text that ends before", `"a{http.a}) == '' || ph(req, 'env.HOME') + "b" == ''`, "bad expression"},
 		{"a text that ends before", `"{http.a}" + env.b + "{http.c}" == "x" || ph(req, "env.HOME") == ""`, "bad expression"},
-		{"the request", `[req].exists(r, true)`, "'req' is Caddy's own name"},
-		{"with a dot", `.req == .req`, "'req' is Caddy's own name"},
-		{"bound", `cel.bind(r, req, ph(r, 'env.HOME') == 'x')`, "'req' is Caddy's own name"},
-		{"in a map", `{"a": req}.a == 1`, "'req' is Caddy's own name"},
-		{"in a struct", `google.protobuf.Any{value: req} == 1`, "'req' is Caddy's own name"},
-		{"selected", `has(req.a)`, "'req' is Caddy's own name"},
-		{"behind a quote in a comment", "// '\nheader({'X': '{' + 'env.HOME}'})", "an argument of header() is not a text in one piece"},
-		{"behind a raw text", `r'\' == 'x' || header({'X': '{' + 'env.HOME}'})`, "not a text in one piece"},
-		{"behind three quotes", `''' ' ''' == 'x' || header({'X': '{' + 'env.HOME}'})`, "not a text in one piece"},
-		{"behind an escaped quote", `'\'' == 'x' || header({'X': '{' + 'env.HOME}'})`, "not a text in one piece"},
+		{"the request", `[req].exists(r, true)`, "'req' is reserved by Caddy"},
+		{"with a dot", `.req == .req`, "'req' is reserved by Caddy"},
+		{"bound", `cel.bind(r, req, ph(r, 'env.HOME') == 'x')`, "'req' is reserved by Caddy"},
+		{"in a map", `{"a": req}.a == 1`, "'req' is reserved by Caddy"},
+		{"in a struct", `google.protobuf.Any{value: req} == 1`, "'req' is reserved by Caddy"},
+		{"selected", `has(req.a)`, "'req' is reserved by Caddy"},
+		{"behind a quote in a comment", "// '\nheader({'X': '{' + 'env.HOME}'})", "an argument of header() is not a single string literal"},
+		{"behind a raw text", `r'\' == 'x' || header({'X': '{' + 'env.HOME}'})`, "not a single string literal"},
+		{"behind three quotes", `''' ' ''' == 'x' || header({'X': '{' + 'env.HOME}'})`, "not a single string literal"},
+		{"behind an escaped quote", `'\'' == 'x' || header({'X': '{' + 'env.HOME}'})`, "not a single string literal"},
 		{"two halves of a name", `header({'X': ('{e') /* */ + r"nv.HOME}"})`, "bad expression"}, // CEL has no such comments
-		{"of the environment", `{env.HOME} == 'x'`, "placeholder '{env.HOME}' is not for experiments: they may use {http.*} and {time.*}"},
+		{"of the environment", `{env.HOME} == 'x'`, "placeholder '{env.HOME}' is not allowed in experiments; they may use {http.*} and {time.*}"},
 		{"in an operand", `"{env.HOME}" == 'x'`, "placeholder '{env.HOME}'"},
-		{"an unknown function", `geoip({http.request.remote.host}) == 'x'`, "'geoip' is neither a function of CEL nor a matcher of Caddy"},
-		{"a member of a name", `"a".path("/b")`, "'path' is neither"},
+		{"an unknown function", `geoip({http.request.remote.host}) == 'x'`, "'geoip' is not a function of CEL or a matcher of Caddy"},
+		{"a member of a name", `"a".path("/b")`, "'path' is not a function"},
 		{"nothing", ``, "bad expression"},
 		{"half", `path(`, "bad expression"},
-		{"a module of another", `foreign("a")`, "'foreign' is neither"},
+		{"a module of another", `foreign("a")`, "'foreign' is not a function"},
 
-		{"size", `"` + strings.Repeat("a", 4095) + `" == ""`, "the expression has 4103 bytes, more than the 4096 of an experiment"},
+		{"size", `"` + strings.Repeat("a", 4095) + `" == ""`, "the expression has 4103 bytes; experiments allow 4096"},
 		{"pattern", `path_regexp("` + strings.Repeat("a", 1025) + `")`, "match[0].expression: path_regexp(): the pattern has 1025 bytes"},
 		{"pattern of url_pattern", `url_pattern("/` + strings.Repeat("a", 1025) + `")`, "url_pattern(): the pattern has 1026 bytes"},
 		{"pattern of matches", `{http.request.uri}.matches("` + strings.Repeat("a", 1025) + `")`, "matches(): the pattern has 1025 bytes"},
 		{"pattern of matches()", `matches({http.request.uri}, "(")`, "matches(): error parsing regexp"},
 		{"pattern that repeats", `header_regexp("X", r"` + strings.Repeat(`\d{1000}`, 3) + `")`, "header_regexp(): the repetitions of the pattern make"},
-		{"pattern of the client", `"a".matches({http.request.header.X})`, "what matches() looks for is not a text in one piece"},
-		{"search of the client", `{http.request.body}.indexOf({http.request.header.X}) > 0`, "what indexOf() looks for"},
-		{"all in all", `[1].all(a, [2].all(b, a == b))`, "all() in all() costs more than its bound"},
-		{"exists in what all goes through", `[[1].exists(a, true)].all(b, [2].exists(c, true))`, "exists() in all()"},
-		{"map in filter", `[1].filter(a, [2].map(b, b) == [a]) == []`, "map() in filter()"},
-		{"map in map", `[1].map(a, [2].map(b, b)) == []`, "map() in map()"},
-		{"map of map", `["a"].map(a, a + a).map(b, b + b) == []`, "map() in map()"},
-		{"map with a filter", `[1].map(a, a > 0, [1].exists_one(b, b == a)) == []`, "exists_one() in map()"},
-		{"a macro that Caddy has not", `[1].existsOne(a, [2].existsOne(b, a == b))`, "'existsOne' is neither"},
-		{"sortBy", `[1].sortBy(a, [2].sortBy(b, b)[0]) == []`, "sortBy() in sortBy()"},
-		{"bind in bind", `cel.bind(a, "x", cel.bind(b, a + a, b + b)) == ""`, "cel.bind() in cel.bind()"},
-		{"bind of bind", `cel.bind(a, cel.bind(b, "x", b + b), a + a) == ""`, "cel.bind() in cel.bind()"},
-		{"bind in all", `[1].all(a, cel.bind(b, a, b == a))`, "cel.bind() in all()"},
-		{"all in bind", `cel.bind(a, [1], a.all(b, true))`, "all() in cel.bind()"},
-		{"flatten of map", `[1].map(a, [1, 2]).flatten() == []`, "map() in flatten()"},
-		{"replace of replace", `"a".replace("a", "bb").replace("b", "aa") == ""`, "replace() in replace()"},
-		{"replace by a value", `"a".replace({http.request.header.X}, "").replace("", "bb") == ""`, "replace() in replace()"},
-		{"join of split of replace", `"a".replace("a", "bb").split("").join("cc") == ""`, "replace() in join()"},
-		{"quote of quote", `strings.quote(strings.quote("a")) == ""`, "strings.quote() in strings.quote()"},
-		{"range", `lists.range(1000000).size() > 0`, "lists.range() has no bound in an experiment: write the list out"},
+		{"pattern of the client", `"a".matches({http.request.header.X})`, "the pattern of matches() is not a single string literal"},
+		{"search of the client", `{http.request.body}.indexOf({http.request.header.X}) > 0`, "the pattern of indexOf()"},
+		{"all in all", `[1].all(a, [2].all(b, a == b))`, "all() inside all() is too expensive"},
+		{"exists in what all goes through", `[[1].exists(a, true)].all(b, [2].exists(c, true))`, "exists() inside all()"},
+		{"map in filter", `[1].filter(a, [2].map(b, b) == [a]) == []`, "map() inside filter()"},
+		{"map in map", `[1].map(a, [2].map(b, b)) == []`, "map() inside map()"},
+		{"map of map", `["a"].map(a, a + a).map(b, b + b) == []`, "map() inside map()"},
+		{"map with a filter", `[1].map(a, a > 0, [1].exists_one(b, b == a)) == []`, "exists_one() inside map()"},
+		{"a macro that Caddy has not", `[1].existsOne(a, [2].existsOne(b, a == b))`, "'existsOne' is not a function"},
+		{"sortBy", `[1].sortBy(a, [2].sortBy(b, b)[0]) == []`, "sortBy() inside sortBy()"},
+		{"bind in bind", `cel.bind(a, "x", cel.bind(b, a + a, b + b)) == ""`, "cel.bind() inside cel.bind()"},
+		{"bind of bind", `cel.bind(a, cel.bind(b, "x", b + b), a + a) == ""`, "cel.bind() inside cel.bind()"},
+		{"bind in all", `[1].all(a, cel.bind(b, a, b == a))`, "cel.bind() inside all()"},
+		{"all in bind", `cel.bind(a, [1], a.all(b, true))`, "all() inside cel.bind()"},
+		{"flatten of map", `[1].map(a, [1, 2]).flatten() == []`, "map() inside flatten()"},
+		{"replace of replace", `"a".replace("a", "bb").replace("b", "aa") == ""`, "replace() inside replace()"},
+		{"replace by a value", `"a".replace({http.request.header.X}, "").replace("", "bb") == ""`, "replace() inside replace()"},
+		{"join of split of replace", `"a".replace("a", "bb").split("").join("cc") == ""`, "replace() inside join()"},
+		{"quote of quote", `strings.quote(strings.quote("a")) == ""`, "strings.quote() inside strings.quote()"},
+		{"range", `lists.range(1000000).size() > 0`, "lists.range() has no bound; write the list out"},
 		{"distinct", `{http.request.body}.split("").distinct().size() > 3`, "distinct() has no bound"},
-		{"body for each part of the body", `{http.request.body}.split("").all(a, {http.request.body}.contains(a))`, "{http.request.body} would be read for each part of another value"},
-		{"matcher for each part", `{http.request.body}.split("").map(a, path_regexp("a")) == []`, "path_regexp() would be asked again and again in map()"},
-		{"matcher for each text", `["a", "b"].all(a, path("/a"))`, "path() would be asked again and again in all(): ask it once, outside"},
-		{"pattern for each text", `["a", "b"].all(a, {http.request.uri}.matches("a"))`, "matches() would be asked again and again in all()"},
+		{"body for each part of the body", `{http.request.body}.split("").all(a, {http.request.body}.contains(a))`, "{http.request.body} would be evaluated for each part of another request value"},
+		{"matcher for each part", `{http.request.body}.split("").map(a, path_regexp("a")) == []`, "path_regexp() would run for each element of map()"},
+		{"matcher for each text", `["a", "b"].all(a, path("/a"))`, "path() would run for each element of all(); call it once, outside"},
+		{"pattern for each text", `["a", "b"].all(a, {http.request.uri}.matches("a"))`, "matches() would run for each element of all()"},
 		{"deep", strings.Repeat("(", 300) + "true" + strings.Repeat(")", 300), "bad expression"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -200,7 +200,7 @@ func TestExpressionsRefused(t *testing.T) {
 		})
 	}
 	for match, want := range map[string]string{
-		`[{"expression": {"expr": "file()", "name": "n"}}]`:            "match[0].expression: file(): an experiment reads no files",
+		`[{"expression": {"expr": "file()", "name": "n"}}]`:            "match[0].expression: file(): experiments read no files",
 		`[{"not": [{"expression": "file()"}]}]`:                        "match[0].not[0].expression: file(): ",
 		`[{"not": [{"expression": {"expr": "file()", "name": "n"}}]}]`: "match[0].not[0].expression: file(): ",
 		`[{"expression": {"expr": "true"}}]`:                           `want an expression, such as "path('/a')", or {"expr": "path('/a')", "name": "a"}`,

@@ -7,12 +7,11 @@ import (
 	"time"
 )
 
-// WhyExtended tells a watcher of an experiment that it is not over, but has
-// another time.
+// WhyExtended is the reason given to a watcher of an experiment whose end has changed.
 const WhyExtended = "extended"
 
-// Extends reports whether a merge patch of an experiment changes nothing but its
-// time and its note.
+// Extends reports whether a merge patch of an experiment changes only its ttl and its
+// note.
 func Extends(patch []byte) bool {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(patch, &members) != nil || members == nil {
@@ -27,8 +26,8 @@ func dropTime(members map[string]json.RawMessage) {
 	delete(members, "note")
 }
 
-// Extend gives an experiment that is on another time, from now on, and another
-// note. It goes on with its counts and with what it holds.
+// Extend gives a running experiment a new ttl, counted from now, and a new note. Its
+// counters and held requests are not affected.
 func (s *Store) Extend(e *Experiment, data []byte, when Condition) (*Live, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,7 +41,7 @@ func (s *Store) Extend(e *Experiment, data []byte, when Condition) (*Live, error
 	return live, nil
 }
 
-// Extend does so on all nodes.
+// Extend extends the experiment on all nodes of the group.
 func (m *Member) Extend(e *Experiment, data []byte, when Condition) (live *Live, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -64,7 +63,8 @@ func (m *Member) Extend(e *Experiment, data []byte, when Condition) (live *Live,
 	return live, m.store.commitExtended(live)
 }
 
-// commitExtended puts an experiment in the place of itself, if it is still on.
+// commitExtended replaces an experiment with its extended version if it is still
+// running.
 func (s *Store) commitExtended(l *Live) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +75,8 @@ func (s *Store) commitExtended(l *Live) error {
 	return nil
 }
 
-// extended is the experiment with the time, from now on, and the note of e.
+// extended returns the experiment with the ttl of e, counted from now, and the note of
+// e.
 func (l *Live) extended(e *Experiment, data []byte, now time.Time) *Live {
 	same := *l.Experiment
 	same.TTL, same.Note = e.TTL, e.Note
@@ -85,7 +86,7 @@ func (l *Live) extended(e *Experiment, data []byte, now time.Time) *Live {
 	}
 }
 
-// goOn puts an experiment in the place of itself.
+// goOn replaces an experiment with its extended version.
 func (s *Store) goOn(l *Live) {
 	if before := s.live[l.Name]; before.timer != nil {
 		before.timer.Stop()
@@ -97,8 +98,8 @@ func (s *Store) goOn(l *Live) {
 	s.tell(l, WhyExtended)
 }
 
-// isExtended reports whether the record is the experiment, but for its time and
-// its note.
+// isExtended reports whether the record differs from the experiment only in ttl and
+// note.
 func (rec *record) isExtended(l *Live) bool {
 	var mine, other map[string]json.RawMessage
 	if !l.stamp().Equal(rec.Started) || json.Unmarshal(l.JSON, &mine) != nil || json.Unmarshal(compact(rec.Experiment), &other) != nil {

@@ -18,7 +18,7 @@ func TestExtends(t *testing.T) {
 	}
 }
 
-// extension is a change of nothing but time and note.
+// extension is a change of ttl and note alone.
 func extension(t testing.TB, name, settings, time string) (*Experiment, []byte) {
 	t.Helper()
 	data := []byte(`{` + settings + time + `"points": ["*"], ` + closing + `}`)
@@ -29,7 +29,7 @@ func extension(t testing.TB, name, settings, time string) (*Experiment, []byte) 
 	return e, data
 }
 
-// One that is extended goes on as it is, to another end.
+// An extended experiment continues unchanged, with another end.
 func TestStoreExtend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -82,8 +82,8 @@ func TestStoreExtendForEver(t *testing.T) {
 	})
 }
 
-// All nodes go on with an experiment that one of them extends, and begin anew with
-// one that has been changed otherwise, or put again.
+// If a node extends an experiment, it continues on all nodes. If a node changes it
+// otherwise or puts it again, it starts again.
 func TestShareExtend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		storage := new(memory)

@@ -9,21 +9,21 @@ import (
 )
 
 const (
-	// MaxFeeds is how many feeds may be open at a time.
+	// MaxFeeds is the maximum number of open feeds.
 	MaxFeeds = 1000
 
-	feedEvery = 80 * time.Millisecond // how often a feed is woken at most
-	feedSize  = 4096                  // how many events it may lag behind
+	feedEvery = 80 * time.Millisecond // minimum interval between two wakes of a feed
+	feedSize  = 4096                  // how many events a feed may lag
 )
 
-// What a feed refuses.
+// Errors of a feed.
 var (
 	ErrFeeds = errors.New("too many feeds are open")
 	ErrSlow  = errors.New("the reader is too slow")
 )
 
-// Event is a hit that begins, or one whose request has ended. All feeds have the
-// same.
+// Event reports that a hit has begun, or that its request has ended. All feeds share
+// the same events.
 type Event struct {
 	number uint64
 	rec    *Record
@@ -33,17 +33,17 @@ type Event struct {
 	text []byte
 }
 
-// Seq returns the number of its entry.
+// Seq returns the number of the journal entry.
 func (e *Event) Seq() uint64 { return e.rec.entry.Seq }
 
 // Done reports whether the request has ended.
 func (e *Event) Done() bool { return e.done }
 
-// Alone reports whether no event of an end follows this one.
+// Alone reports whether no end event follows this event.
 func (e *Event) Alone() bool { return e.done || e.rec.entry.Done }
 
-// Text returns the event as encode writes it, which is called once for all
-// feeds. The caller must not change it.
+// Text returns the event in the form that encode writes. Encode runs once for all
+// feeds. The caller must not modify the result.
 func (e *Event) Text(encode func(*Entry) []byte) []byte {
 	e.once.Do(func() {
 		entry := e.rec.at(e.number)
@@ -52,15 +52,14 @@ func (e *Event) Text(encode func(*Entry) []byte) []byte {
 	return e.text
 }
 
-// log has the last events, each at the place of its number. It is written under
-// the lock of the journal, and read without.
+// log holds the last events, each at the index of its number. Writers hold the lock of
+// the journal; readers need no lock.
 type log struct {
 	last atomic.Uint64
 	ring [feedSize]atomic.Pointer[Event]
 }
 
-// tell makes an event of a record that has begun or ended. The caller has the
-// lock.
+// tell makes an event of a record that has begun or ended. The caller holds the lock.
 func (j *Journal) tell(rec *Record, done bool) {
 	j.events++
 	if done {
@@ -72,7 +71,7 @@ func (j *Journal) tell(rec *Record, done bool) {
 	}
 }
 
-// Feed is the new events for one reader.
+// Feed delivers new events to one reader.
 type Feed struct {
 	journal *Journal
 	log     *log
@@ -81,22 +80,22 @@ type Feed struct {
 	close   func()
 }
 
-// Follow begins a feed of the entries that q selects. The entries that are there
-// already come back as well. It returns [ErrFeeds] if there are [MaxFeeds].
+// Follow opens a feed of the entries that q selects, and returns the existing entries.
+// It returns [ErrFeeds] if [MaxFeeds] feeds are open.
 func (j *Journal) Follow(q Query) (*Feed, iter.Seq[Entry], error) {
 	f := &Feed{journal: j, query: q, close: sync.OnceFunc(j.leave)}
-	f.query.AfterSeq = 0 // what comes is later; and one known as begun may be done now
+	f.query.AfterSeq = 0 // new events come later; an entry seen as begun may be done now
 	v, err := j.join(f)
 	if err != nil {
 		return nil, nil, err
 	}
 	if q.AfterSeq > v.last {
-		q.AfterSeq = 0 // the reader has it from a process before this one
+		q.AfterSeq = 0 // the reader knows the entry from an earlier process
 	}
 	return f, v.entries(q), nil
 }
 
-// join opens a feed and returns what comes before it.
+// join opens a feed and returns the existing entries.
 func (j *Journal) join(f *Feed) (v view, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -119,12 +118,12 @@ func (j *Journal) leave() {
 	}
 }
 
-// Woken returns a channel that is closed when there are further events. A reader
-// takes it first and then asks for the events.
+// Woken returns a channel that is closed when there are new events. A reader takes the
+// channel first and then calls Next.
 func (f *Feed) Woken() <-chan struct{} { return f.journal.news.Next() }
 
-// Next returns the next event, or nil if there is none yet. It returns [ErrSlow]
-// if later events have pushed that one out.
+// Next returns the next event, or nil if there are no new events. It returns [ErrSlow]
+// if later events have overwritten the next one.
 func (f *Feed) Next() (*Event, error) {
 	for last := f.log.last.Load(); f.read < last; {
 		f.read++

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// follow begins a feed and tells the numbers of the entries before.
+// follow opens a feed and returns the numbers of the existing entries.
 func follow(t *testing.T, j *Journal, q Query) (feed *Feed, known string) {
 	t.Helper()
 	feed, entries, err := j.Follow(q)
@@ -19,7 +19,7 @@ func follow(t *testing.T, j *Journal, q Query) (feed *Feed, known string) {
 	return feed, seqs(entries)
 }
 
-// eventLine is an event in a few words.
+// eventLine describes an event in a few words.
 func eventLine(e *Event) string {
 	return fmt.Sprint(e.Seq(), map[bool]string{true: " done"}[e.Done()])
 }
@@ -55,7 +55,7 @@ func TestFeed(t *testing.T) {
 	wantEvents(t, feed, "4 done")
 	wantEvents(t, feed)
 	feed.Close()
-	feed.Close() // a second time is no harm
+	feed.Close() // a second call does nothing
 	j.Add(&Entry{Rule: "a"})
 	again, known := follow(t, j, Query{Rule: "a"})
 	defer again.Close()
@@ -65,8 +65,8 @@ func TestFeed(t *testing.T) {
 	}
 }
 
-// What happens while a reader takes what is there already comes as an event, and
-// not before.
+// If entries change while a reader takes the existing ones, the changes arrive as
+// events, and not before.
 func TestFeedBegins(t *testing.T) {
 	j := NewJournal(10)
 	rec := j.Add(&Entry{})
@@ -84,8 +84,8 @@ func TestFeedBegins(t *testing.T) {
 	wantEvents(t, feed, "1 done")
 }
 
-// An entry that is pushed out of the journal still ends for the readers, and so
-// does one that no journal remembers.
+// An entry that has been pushed out of the journal still ends for the readers, and so
+// does an entry that no journal remembers.
 func TestFeedOfSmallJournal(t *testing.T) {
 	for _, size := range []int{0, 1} {
 		j := NewJournal(size)
@@ -98,7 +98,7 @@ func TestFeedOfSmallJournal(t *testing.T) {
 	}
 }
 
-// A reader that has followed the process before gets everything.
+// A reader that followed an earlier process gets everything.
 func TestFeedAfterRestart(t *testing.T) {
 	j := NewJournal(10)
 	j.Add(&Entry{})
@@ -111,7 +111,7 @@ func TestFeedAfterRestart(t *testing.T) {
 	wantEvents(t, feed, "2")
 }
 
-// A reader that is too slow is told so; requests and the other readers go on.
+// A reader that is too slow gets an error. Requests and other readers continue.
 func TestFeedSlowReader(t *testing.T) {
 	j := NewJournal(10)
 	slow, _ := follow(t, j, Query{})
@@ -133,7 +133,7 @@ func TestFeedSlowReader(t *testing.T) {
 	wantEvents(t, quick, fmt.Sprint(feedSize+1), fmt.Sprint(feedSize+2))
 }
 
-// An event is encoded once for all readers, as it was then.
+// An event is encoded once for all readers, in its state at that time.
 func TestFeedEncodesOnce(t *testing.T) {
 	j := NewJournal(10)
 	encoded := 0
@@ -164,7 +164,7 @@ func TestFeedEncodesOnce(t *testing.T) {
 	}
 }
 
-// There is a bound to the number of feeds. One that ends makes room.
+// The number of feeds is bounded. A feed that ends makes room.
 func TestFeedCap(t *testing.T) {
 	j := NewJournal(1)
 	var feeds []*Feed
@@ -189,12 +189,12 @@ func TestFeedCap(t *testing.T) {
 	}
 }
 
-// Whoever waits is woken at once by the first news, and once for all that come
-// within the interval.
+// The first news wakes a waiter immediately. Further news within the interval wakes it
+// once.
 func TestBroadcast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := Broadcast{Every: 50 * time.Millisecond}
-		b.Send() // to nobody
+		b.Send() // no waiter
 		start := time.Now()
 		for _, want := range []time.Duration{0, 50 * time.Millisecond, 100 * time.Millisecond} {
 			woken, other := b.Next(), b.Next()
@@ -224,7 +224,7 @@ func TestBroadcast(t *testing.T) {
 	})
 }
 
-// A refused trigger is over at once: its entry is done, and has one event.
+// A refused trigger ends immediately: its entry is done, and has one event.
 func TestFeedOfRefusals(t *testing.T) {
 	j := NewJournal(10)
 	j.Add(&Entry{Refused: "why"})

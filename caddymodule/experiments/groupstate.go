@@ -7,28 +7,28 @@ import (
 	"go.uber.org/zap"
 )
 
-// GroupState tells how the sharing goes.
+// GroupState reports how sharing works.
 type GroupState struct {
 	Group string `json:"group"`
 
-	// Synced is when the node was last in step with the group; null: never.
+	// Synced is when the node was last synchronized with the group; null means never.
 	Synced *time.Time `json:"synced"`
 
-	// Error is why it is not, at the moment.
+	// Error is why the node is currently not synchronized.
 	Error string `json:"error,omitempty"`
 
-	// Pending says that a halt of this node still has to reach the others.
+	// Pending reports that a halt of this node has not been stored yet.
 	Pending bool `json:"pending,omitempty"`
 
-	// Warnings say what needs attention while the node is in step: clocks that
-	// differ, and a corrupt object that this node has replaced.
+	// Warnings report problems that do not prevent synchronization: clocks that differ,
+	// and a corrupt object that this node has replaced.
 	Warnings []string `json:"warnings,omitempty"`
 
-	// PerNode is what is not shared.
+	// PerNode lists the state that is not shared.
 	PerNode []string `json:"per_node"`
 }
 
-// State is how the sharing goes.
+// State returns how sharing works.
 func (g *Group) State() GroupState {
 	g.status.Lock()
 	defer g.status.Unlock()
@@ -49,16 +49,16 @@ func (g *Group) State() GroupState {
 	return state
 }
 
-// note keeps how an exchange went, and logs when that changes.
+// note records the result of an exchange, and logs changes.
 func (m *Member) note(err error) {
 	m.status.Lock()
 	defer m.status.Unlock()
 	switch {
 	case err != nil && (m.err == nil || m.err.Error() != err.Error()):
-		m.logger.Error("out of step with the group: going on with what there is",
+		m.logger.Error("not synchronized with the group; continuing with the current state",
 			zap.String("group", m.name), zap.Error(err))
 	case err == nil && m.err != nil:
-		m.logger.Info("in step with the group again", zap.String("group", m.name))
+		m.logger.Info("synchronized with the group again", zap.String("group", m.name))
 	}
 	m.err = err
 	if err == nil {
@@ -66,11 +66,11 @@ func (m *Member) note(err error) {
 	}
 }
 
-// tellReplaced says that a change has replaced a corrupt object.
+// tellReplaced reports that a change has replaced a corrupt object.
 func (m *Member) tellReplaced() {
 	m.status.Lock()
 	defer m.status.Unlock()
-	m.replaced = fmt.Sprintf("%s was corrupt and was replaced at %s: its old content is in %s",
+	m.replaced = fmt.Sprintf("%s was corrupt and was replaced at %s; its old content is in %s",
 		m.key(), time.Now().UTC().Format(time.RFC3339), m.corruptKey())
 	m.logger.Warn(m.replaced, zap.String("group", m.name))
 }

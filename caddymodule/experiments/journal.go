@@ -13,22 +13,22 @@ import (
 	"unicode/utf8"
 )
 
-// Entry is one injected fault, or one trigger that was refused.
+// Entry is an injected fault or a refused trigger.
 type Entry struct {
-	// Seq numbers the entries of the process, from 1.
+	// Seq numbers the entries of the process, starting at 1.
 	Seq uint64 `json:"seq"`
 
 	Time  time.Time `json:"time"`
-	ID    ID        `json:"id,omitzero"` // only of a fault
+	ID    ID        `json:"id,omitzero"` // faults only
 	Point string    `json:"point"`
 	Rule  string    `json:"rule"`
-	Kind  string    `json:"kind,omitempty"` // only of a fault
+	Kind  string    `json:"kind,omitempty"` // faults only
 
-	// Refused is why a trigger injects nothing.
+	// Refused is why a trigger was refused.
 	Refused string `json:"refused,omitempty"`
 
-	// Method, Host and Path are the request's, without its query. What is longer
-	// than 1 KiB is cut there and ends in "…".
+	// Method, Host and Path come from the request, without its query. Texts over 1 KiB
+	// are cut and end in "…".
 	Method string `json:"method"`
 	Host   string `json:"host"`
 	Path   string `json:"path"`
@@ -36,43 +36,43 @@ type Entry struct {
 	Client string `json:"client,omitempty"`
 	Trace  string `json:"trace_id,omitempty"`
 
-	// UpstreamStatus is the status of the reply on which a rule of phase
-	// response fired.
+	// UpstreamStatus is the status of the reply on which a rule in phase response
+	// fired.
 	UpstreamStatus int `json:"upstream_status,omitempty"`
 
-	// Done says that the request is over; the fields below are known then. Of a
-	// refused trigger nothing more is told.
+	// Done reports that the request has ended. The fields below are known then. For a
+	// refused trigger they remain unknown.
 	Done bool `json:"done"`
 
-	// Duration is how long the request took from the hit on, in seconds.
+	// Duration is the time from the hit to the end of the request, in seconds.
 	Duration float64 `json:"duration,omitempty"`
 
-	// Bytes is the size of the reply's body, where Caddy records it.
+	// Bytes is the size of the reply's body, if Caddy records it.
 	Bytes int `json:"bytes,omitempty"`
 }
 
-// ID tells a hit from all others.
+// ID identifies a hit.
 type ID uint64
 
-// String is the ID as it stands in logs and replies.
+// String returns the ID as written in logs and replies.
 func (id ID) String() string { return fmt.Sprintf("%016x", uint64(id)) }
 
-// MarshalText writes the ID as String does.
+// MarshalText returns the ID as String does.
 func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
-// UnmarshalText reads what MarshalText has written.
+// UnmarshalText parses the result of MarshalText.
 func (id *ID) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseUint(string(text), 16, 64)
 	*id = ID(n)
 	return err
 }
 
-// maxText is the size, in bytes, to which what a client chooses freely is cut: a
-// journal can have many entries.
+// maxText is the maximum size, in bytes, of texts that a client chooses. A journal can
+// have many entries.
 const maxText = 1 << 10
 
-// Take takes over what the entry tells of the request. Its texts may be parts of
-// the request line, and would keep it in memory: those of a long one are copied.
+// Take copies what the entry needs from the request. Its texts may be parts of the
+// request line and would keep a long line in memory, so Take copies them.
 func (e *Entry) Take(r *http.Request) {
 	e.Method, e.Host, e.Path = r.Method, r.Host, r.URL.Path
 	if len(r.Method)+len(r.Host)+len(r.URL.Path)+len(r.RequestURI) > maxText {
@@ -80,10 +80,10 @@ func (e *Entry) Take(r *http.Request) {
 	}
 }
 
-// own makes the texts of the entry its own, and not too long.
+// own copies the texts of the entry and cuts long ones.
 func (e *Entry) own() {
 	method, host, path := cut(e.Method, maxText), cut(e.Host, maxText), cut(e.Path, maxText)
-	var one strings.Builder // a single piece of memory for the three
+	var one strings.Builder // one allocation for the three
 	one.Grow(len(method) + len(host) + len(path))
 	one.WriteString(method)
 	one.WriteString(host)
@@ -93,8 +93,7 @@ func (e *Entry) own() {
 	e.Host, e.Path = all[:len(host)], all[len(host):]
 }
 
-// cut shortens a text that has more than so many bytes, and not in the middle of
-// a character.
+// cut shortens a text to a number of bytes without splitting a character.
 func cut(text string, most int) string {
 	if len(text) <= most {
 		return text
@@ -106,19 +105,19 @@ func cut(text string, most int) string {
 	return text[:end] + "…"
 }
 
-// Record is an entry as the journal has it. Nobody changes it once it is there,
-// except that [Journal.Finish] completes it, so that it is read without a lock.
+// Record is an entry in the journal. Only [Journal.Finish] changes a record after it
+// was added, so reading it needs no lock.
 type Record struct {
-	entry Entry         // as the hit began
-	ended atomic.Uint64 // the number of the event of its end; 0: the request goes on
-	took  time.Duration // known when it has ended
+	entry Entry         // state at the start of the hit
+	ended atomic.Uint64 // number of the end event; 0: the request continues
+	took  time.Duration // known after the end of the request
 	bytes int
 }
 
 // Age returns how long ago the hit was.
 func (rec *Record) Age() time.Duration { return time.Since(rec.entry.Time) }
 
-// at returns the entry as it was after an event.
+// at returns the entry as of an event.
 func (rec *Record) at(event uint64) Entry {
 	e := rec.entry
 	if ended := rec.ended.Load(); ended > 0 && ended <= event {
@@ -127,12 +126,12 @@ func (rec *Record) at(event uint64) Entry {
 	return e
 }
 
-// ring has the last records, each at the place of its number.
+// ring holds the last records, each at the index of its number.
 type ring []atomic.Pointer[Record]
 
 func (g ring) at(seq uint64) *atomic.Pointer[Record] { return &g[seq%uint64(len(g))] }
 
-// get returns the record of that number, or nil if it has been pushed out.
+// get returns the record with a number, or nil if it has been pushed out.
 func (g ring) get(seq uint64) *Record {
 	if rec := g.at(seq).Load(); rec != nil && rec.entry.Seq == seq {
 		return rec
@@ -140,31 +139,31 @@ func (g ring) get(seq uint64) *Record {
 	return nil
 }
 
-// Journal remembers the last injected faults, and feeds its readers with new
-// ones. Each hit takes its lock, so nobody looks at records under it: readers
-// take a [view].
+// Journal remembers the last injected faults and feeds new ones to its readers. Each
+// hit takes its lock, so readers use a [view] and do not hold the lock while they look
+// at records.
 type Journal struct {
-	news Broadcast // to the feeds
+	news Broadcast // of the feeds
 
 	mu     sync.Mutex
-	ring   *ring // replaced when it is resized or emptied
+	ring   *ring // replaced by Resize and Empty
 	spare  []Record
 	seq    uint64    // of the last record
-	first  uint64    // the oldest that has not been emptied
+	first  uint64    // oldest entry that Empty has not removed
 	latest time.Time // of all records
-	lost   time.Time // of the latest record that is not there any more
-	events uint64    // the number of the last one
+	lost   time.Time // time of the latest removed record
+	events uint64    // number of the last event
 	feeds  int
-	log    *log // nil: no feed is open
+	log    *log // nil: no open feed
 }
 
-// NewJournal returns a journal of that many entries.
+// NewJournal returns a journal of n entries.
 func NewJournal(size int) *Journal {
 	fresh := make(ring, size)
 	return &Journal{ring: &fresh, first: 1, news: Broadcast{Every: feedEvery}}
 }
 
-// Resize changes the number of entries; the last ones stay.
+// Resize changes the number of entries. The latest entries are kept.
 func (j *Journal) Resize(size int) {
 	fresh := make(ring, size)
 	j.mu.Lock()
@@ -184,8 +183,8 @@ func (j *Journal) Resize(size int) {
 	j.first = j.oldest()
 }
 
-// Empty forgets the entries. It resets no counter, and feeds still learn how the
-// requests end that go on.
+// Empty removes all entries. It resets no counter, and feeds still report the ends of
+// current requests.
 func (j *Journal) Empty() {
 	j.mu.Lock()
 	size := len(*j.ring)
@@ -200,7 +199,7 @@ func (j *Journal) Empty() {
 	j.ring, j.spare, j.first = &fresh, nil, j.seq+1
 }
 
-// Add enters a hit and returns its record, for Finish.
+// Add adds a hit and returns its record, for Finish.
 func (j *Journal) Add(e *Entry) *Record {
 	defer j.news.Send()
 	j.mu.Lock()
@@ -222,7 +221,7 @@ func (j *Journal) Add(e *Entry) *Record {
 	return rec
 }
 
-// slab is how many records are allocated at once: they fill 8 KiB.
+// slab is the number of records per allocation. They fill 8 KiB.
 const slab = 34
 
 // blank returns a new record.
@@ -235,15 +234,15 @@ func (j *Journal) blank() *Record {
 	return rec
 }
 
-// lose notes that an entry is not there any more. Entries may come in another
-// order than by their times.
+// lose records that an entry has been removed. The order of entries can differ from the
+// order of their times.
 func (j *Journal) lose(at time.Time) {
 	if at.After(j.lost) {
 		j.lost = at
 	}
 }
 
-// Finish completes a record when its request has ended.
+// Finish completes a record after its request has ended.
 func (j *Journal) Finish(rec *Record, took time.Duration, bytes int) {
 	defer j.news.Send()
 	j.mu.Lock()
@@ -263,11 +262,11 @@ func (j *Journal) oldest() uint64 {
 	return j.first
 }
 
-// view is the journal at an instant. The lock has been released, so that hits
-// may push out what it can still name.
+// view is the journal at an instant. The lock has been released, so hits may push out
+// records that the view still names.
 type view struct {
 	*ring
-	oldest, last uint64 // numbers of records
+	oldest, last uint64 // record numbers
 	event        uint64
 	lost         time.Time
 }
@@ -286,8 +285,8 @@ func (j *Journal) viewLocked() view {
 type Query struct {
 	Rule     string    // "" for all
 	Point    string    // "" for all
-	AfterSeq uint64    // only later ones
-	Since    time.Time // only these and later ones
+	AfterSeq uint64    // only entries with a later number
+	Since    time.Time // only entries at or after this time
 	Limit    int       // the last n; 0 for all
 }
 
@@ -296,14 +295,14 @@ func (q *Query) wants(e *Entry) bool {
 		e.Seq > q.AfterSeq && !e.Time.Before(q.Since)
 }
 
-// Entries returns those that q selects, the oldest first, as they are now.
+// Entries returns the entries that q selects, oldest first, in their current state.
 func (j *Journal) Entries(q Query) iter.Seq[Entry] {
 	v := j.view()
 	return v.entries(q)
 }
 
-// entries finds the records at once, from the last one back, and reads them one
-// by one.
+// entries selects the records first, from the latest to the oldest, and then reads them
+// one by one.
 func (v *view) entries(q Query) iter.Seq[Entry] {
 	var found []*Record
 	for seq := v.last; seq >= max(v.oldest, q.AfterSeq+1); seq-- {

@@ -15,7 +15,7 @@ import (
 	"unsafe"
 )
 
-// seqs are the numbers of the entries.
+// seqs returns the numbers of the entries.
 func seqs(entries iter.Seq[Entry]) string {
 	var numbers []string
 	for e := range entries {
@@ -50,7 +50,7 @@ func TestJournal(t *testing.T) {
 	before := j.Entries(Query{AfterSeq: 4})
 	j.Finish(records[1], time.Second, 10) // pushed out
 	j.Finish(records[4], 1500*time.Millisecond, 54)
-	j.Finish(records[4], time.Second, 1) // a second time is no harm
+	j.Finish(records[4], time.Second, 1) // a second call does nothing
 	if e := slices.Collect(j.Entries(Query{AfterSeq: 4}))[0]; !e.Done || e.Duration != 1.5 || e.Bytes != 54 {
 		t.Errorf("got %+v", e)
 	}
@@ -78,14 +78,14 @@ func TestJournalResize(t *testing.T) {
 		j.Resize(step.size)
 		wantSeqs(t, j, Query{}, step.want)
 	}
-	j.Finish(j.Add(&Entry{}), time.Second, 1) // nothing to remember it in
+	j.Finish(j.Add(&Entry{}), time.Second, 1) // nowhere to remember it
 	wantSeqs(t, j, Query{}, "")
 	j.Resize(2)
 	j.Add(&Entry{})
 	wantSeqs(t, j, Query{}, "7")
 }
 
-// What an entry says of its request is cut, in the ring and for the readers.
+// The texts of an entry are cut, in the ring and for the readers.
 func TestJournalCuts(t *testing.T) {
 	const a, umlaut, noText = "a", "ä", "\x80"
 	for _, tt := range []struct{ method, host, path, wantMethod, wantHost, wantPath string }{
@@ -103,8 +103,8 @@ func TestJournalCuts(t *testing.T) {
 	}
 }
 
-// A short path keeps none of the long line that it was a part of, neither in the
-// ring nor for a reader that lags behind.
+// A short path does not keep the long line of which it is a part, neither in the ring
+// nor for a slow reader.
 func TestJournalKeepsNoLine(t *testing.T) {
 	const entries, line = 50, 1 << 20
 	for _, size := range []int{entries, 0} {
@@ -124,8 +124,8 @@ func TestJournalKeepsNoLine(t *testing.T) {
 	}
 }
 
-// An emptied journal has released its entries; a request that goes on still ends
-// for the readers.
+// An emptied journal has released its entries. A request that continues still ends for
+// the readers.
 func TestJournalEmptyFrees(t *testing.T) {
 	const size = 5000
 	j := NewJournal(size)
@@ -148,8 +148,8 @@ func TestJournalEmptyFrees(t *testing.T) {
 	wantSeqs(t, j, Query{}, "")
 }
 
-// A journal takes memory for what is in it. The bound is that of a ring of
-// entries, which it was once, and of what the allocator adds.
+// A journal uses memory only for its entries. The bound is that of a ring of entries,
+// its former form, plus what the allocator adds.
 func TestJournalMemory(t *testing.T) {
 	const size = 20_000
 	before := heap()
@@ -168,7 +168,7 @@ func TestJournalMemory(t *testing.T) {
 	runtime.KeepAlive(j)
 }
 
-// heap is the memory in use.
+// heap returns the memory in use.
 func heap() int {
 	runtime.GC()
 	var m runtime.MemStats
@@ -176,7 +176,7 @@ func heap() int {
 	return int(m.HeapAlloc)
 }
 
-// A count tells whether it is of all the entries that there have been.
+// A count reports whether it covers all entries that there have been.
 func TestJournalCount(t *testing.T) {
 	start := time.Now()
 	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
@@ -187,14 +187,14 @@ func TestJournalCount(t *testing.T) {
 			t.Errorf("since %d: got %d entries, all of them: %v, want %d, %v", since, got, all, n, complete)
 		}
 	}
-	want(-100, 0, true) // nothing is known of before the process
+	want(-100, 0, true) // nothing is known from before the process
 	for _, second := range []int{0, 2, 1, 3} {
 		j.Add(&Entry{Rule: "a", Time: at(second)})
 	}
 	want(0, 3, false)
 	want(1, 3, true)
 	j.Add(&Entry{Rule: "b", Time: at(4)})
-	j.Add(&Entry{Rule: "b", Time: at(5)}) // pushes out the one before it in time, too
+	j.Add(&Entry{Rule: "b", Time: at(5)}) // also pushes out the entry before it in time
 	want(2, 1, false)
 	want(3, 1, true)
 	j.Resize(2)
@@ -208,7 +208,7 @@ func TestJournalCount(t *testing.T) {
 	want(6, 1, true)
 	j.Resize(0)
 	want(6, 0, false)
-	want(7, 0, false) // it would know of nothing
+	want(7, 0, false) // it would not know of any
 	j.Add(&Entry{Rule: "a", Time: at(8)})
 	j.Resize(1)
 	want(8, 0, false)
@@ -222,7 +222,7 @@ func TestEntryJSON(t *testing.T) {
 	}
 }
 
-// Everything at once, for the race detector.
+// Everything at the same time, for the race detector.
 func TestJournalConcurrently(t *testing.T) {
 	j := NewJournal(16)
 	var wg sync.WaitGroup

@@ -20,16 +20,16 @@ func TestNullPatternPanics(t *testing.T) {
 	_, _ = loadMatcher(t, "header_regexp", `{"X": null}`)
 }
 
-// steadyFunctions are those of CEL that cost no more than the length of what they
-// are given, and return no more than that. Three of them cost the product of two
-// texts, of which one is written out, see celWalk.search.
+// steadyFunctions are the functions of CEL whose cost and result do not exceed the
+// length of their arguments. Three of them cost the product of two texts, one of which
+// must be a literal; see celWalk.search.
 const steadyFunctions = `bool bytes charAt contains double duration dyn endsWith getDate getDayOfMonth getDayOfWeek
 	getDayOfYear getFullYear getHours getMilliseconds getMinutes getMonth getSeconds greatest has in indexOf int
 	lastIndexOf least lowerAscii matches math.abs math.bitAnd math.bitNot math.bitOr math.bitShiftLeft
 	math.bitShiftRight math.bitXor math.ceil math.floor math.isFinite math.isInf math.isNaN math.round math.sign
 	math.sqrt math.trunc reverse size slice sort split startsWith string substring timestamp trim type uint upperAscii`
 
-// Each function of CEL has been weighed: one that comes new is looked at first. See
+// Each function of CEL has been weighed. A new one must be looked at first. See
 // caddymodule/docs/undocumented.md.
 func TestFunctionsAreWeighed(t *testing.T) {
 	env, err := cel.NewEnv(ext.Strings(), ext.Bindings(), ext.Lists(), ext.Math())

@@ -20,64 +20,63 @@ type caddyMatcher struct {
 	why     string
 }
 
-// caddyMatchers are the matchers of Caddy's registry. A matcher is allowed when
-// it reads the request alone, and fills in the placeholders of its settings once
-// at most: a value of the request is never read as a placeholder. In an
-// expression the matchers are functions of the same names.
+// caddyMatchers are the matchers of Caddy's registry. A matcher is allowed if it reads
+// only the request and expands placeholders of its settings at most once, so that a
+// value of the request is never read as a placeholder. In an expression the matchers
+// are functions with the same names.
 var caddyMatchers = map[string]caddyMatcher{
-	"client_ip":     {why: "fills in its ranges once, at load, where no request is known"},
-	"expression":    {why: "fills in nothing itself; its tree is checked, see checkExpression"},
-	"file":          {refused: true, why: "an experiment reads no files: match by path instead"},
-	"header":        {why: "fills in its values once; names stay as they are"},
-	"header_regexp": {why: "fills in nothing; a capture is a part of the request"},
-	"host":          {why: "fills in its names once"},
-	"method":        {why: "fills in nothing"},
-	"not":           {why: "asks other matchers, which are checked"},
-	"path":          {why: "fills in its paths once"},
-	"path_regexp":   {why: "fills in nothing; a capture is a part of the request"},
-	"protocol":      {why: "fills in nothing"},
-	"query":         {why: "fills in its names and values once"},
-	"remote_ip":     {why: "fills in its ranges once, at load, where no request is known"},
-	"tls":           {why: "fills in nothing"},
-	"url_pattern":   {why: "fills in nothing; a group is a part of the request"},
-	"vars":          {why: "fills in its values once, and looks its names up once"},
-	"vars_regexp":   {why: "looks its names up once; a capture is a part of what is found"},
+	"client_ip":     {why: "expands its ranges once, at load, without a request"},
+	"expression":    {why: "expands nothing; its tree is checked, see matcherCheck.expression"},
+	"file":          {refused: true, why: "experiments read no files; match by path instead"},
+	"header":        {why: "expands its values once, and no names"},
+	"header_regexp": {why: "expands nothing; a capture is a part of the request"},
+	"host":          {why: "expands its names once"},
+	"method":        {why: "expands nothing"},
+	"not":           {why: "contains other matchers, which are checked"},
+	"path":          {why: "expands its paths once"},
+	"path_regexp":   {why: "expands nothing; a capture is a part of the request"},
+	"protocol":      {why: "expands nothing"},
+	"query":         {why: "expands its names and values once"},
+	"remote_ip":     {why: "expands its ranges once, at load, without a request"},
+	"tls":           {why: "expands nothing"},
+	"url_pattern":   {why: "expands nothing; a group is a part of the request"},
+	"vars":          {why: "expands its values once, and looks up its names once"},
+	"vars_regexp":   {why: "looks up its names once; a capture is a part of the value"},
 }
 
-// matcherNamespace is where Caddy's registry has the matchers.
+// matcherNamespace is the namespace of matchers in Caddy's registry.
 const matcherNamespace = "http.matchers."
 
-// What the matchers of an experiment may cost to load.
+// Bounds for what the matchers of an experiment may cost to load.
 const (
 	maxExpression   = 4 << 10 // bytes
 	maxPattern      = 1 << 10 // bytes
-	maxInstructions = 2_500   // of the program that a pattern becomes
-	maxCompiled     = 32      // expressions and patterns of one experiment
+	maxInstructions = 2_500   // of the compiled pattern
+	maxCompiled     = 32      // expressions and patterns per experiment
 )
 
-// CheckMatchers refuses the matchers of an experiment that read more than the
-// request, or cost more than their bound. The named ones are modules of others
-// that the configuration allows.
+// CheckMatchers returns an error for matchers that read more than the request or are
+// too expensive. The configuration allows the modules in named, which are not Caddy's.
 func CheckMatchers(sets caddyhttp.RawMatcherSets, named []string) error {
 	c := matcherCheck{named: named}
 	return c.sets("match", sets)
 }
 
-// CheckNamed refuses what a configuration cannot allow.
+// CheckNamed returns an error for a name that a configuration cannot allow.
 func CheckNamed(name string) error {
 	known, ok := caddyMatchers[name]
 	switch _, err := caddy.GetModule(matcherNamespace + name); {
 	case ok && known.refused:
 		return fmt.Errorf("bad matcher '%s': %s", name, known.why)
 	case ok:
-		return fmt.Errorf("bad matcher '%s': experiments may use it anyway; leave it out", name)
+		return fmt.Errorf("bad matcher '%s': experiments may always use it; remove it from the list", name)
 	case err != nil:
 		return fmt.Errorf("bad matcher '%s': this Caddy has no module %s%s", name, matcherNamespace, name)
 	}
 	return nil
 }
 
-// matcherCheck looks at the matchers of one experiment.
+// matcherCheck checks the matchers of one experiment.
 type matcherCheck struct {
 	named    []string
 	compiled int // expressions and patterns so far
@@ -94,7 +93,7 @@ func (c *matcherCheck) sets(field string, sets []caddy.ModuleMap) error {
 	return nil
 }
 
-// matcher looks at one matcher, which stands at field.
+// matcher checks the matcher at a field.
 func (c *matcherCheck) matcher(field, name string, raw json.RawMessage) error {
 	known, ok := caddyMatchers[name]
 	switch {
@@ -138,16 +137,16 @@ func read(field string, raw json.RawMessage, into any) error {
 	return nil
 }
 
-// foreign looks at a module that is not Caddy's. Whether there is one of that
-// name is for Caddy to tell.
+// foreign checks a module that is not Caddy's. Caddy reports a name that is not
+// registered.
 func (c *matcherCheck) foreign(field, name string) error {
 	if _, err := caddy.GetModule(matcherNamespace + name); err != nil || slices.Contains(c.named, name) {
 		return nil
 	}
-	return fmt.Errorf("%s: the matcher '%s' is not Caddy's own and may read more than the request; the global option allows it: fault { experiment_matchers %s }", field, name, name)
+	return fmt.Errorf("%s: the matcher '%s' is not part of Caddy and may read more than the request; to allow it, write in the global options: fault { experiment_matchers %s }", field, name, name)
 }
 
-// patterns looks at patterns by the names of what they are for.
+// patterns checks patterns by the names of their fields.
 func (c *matcherCheck) patterns(field string, raw json.RawMessage) error {
 	var m map[string]*caddyhttp.MatchRegexp
 	if err := read(field, raw, &m); err != nil {
@@ -156,7 +155,7 @@ func (c *matcherCheck) patterns(field string, raw json.RawMessage) error {
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		within := strictjson.Member(field, name)
 		if m[name] == nil {
-			return fmt.Errorf(`%s: it is null; want a pattern, such as {"pattern": "^a"}`, within)
+			return fmt.Errorf(`%s: null is not a pattern; write one such as {"pattern": "^a"}`, within)
 		}
 		if err := c.pattern(within+".pattern", m[name].Pattern); err != nil {
 			return err
@@ -165,8 +164,8 @@ func (c *matcherCheck) patterns(field string, raw json.RawMessage) error {
 	return nil
 }
 
-// pattern refuses a regular expression that is too large, as it is written or as
-// a program: a{1000} becomes a thousand instructions.
+// pattern returns an error for a regular expression that is too large as text or as a
+// program: a{1000} becomes a thousand instructions.
 func (c *matcherCheck) pattern(field, text string) error {
 	if err := c.count(field, text); err != nil {
 		return err
@@ -176,12 +175,12 @@ func (c *matcherCheck) pattern(field, text string) error {
 		return fmt.Errorf("%s: %w", field, err)
 	}
 	if n := instructions(re); n > maxInstructions {
-		return fmt.Errorf("%s: the repetitions of the pattern make %d instructions, more than %d: use * or + instead", field, n, maxInstructions)
+		return fmt.Errorf("%s: the repetitions of the pattern make %d instructions, more than %d; use * or + instead", field, n, maxInstructions)
 	}
 	return nil
 }
 
-// instructions is about how many instructions a regular expression becomes.
+// instructions estimates the number of instructions of a regular expression.
 func instructions(re *syntax.Regexp) int {
 	n := 1
 	if re.Op == syntax.OpLiteral {
@@ -196,14 +195,14 @@ func instructions(re *syntax.Regexp) int {
 	return n
 }
 
-// count refuses a pattern that is too long, and more patterns and expressions
-// than an experiment may have.
+// count returns an error if a pattern is too long or an experiment has too many
+// patterns and expressions.
 func (c *matcherCheck) count(field, pattern string) error {
 	if len(pattern) > maxPattern {
-		return fmt.Errorf("%s: the pattern has %d bytes, more than the %d of an experiment: write several sets of matchers", field, len(pattern), maxPattern)
+		return fmt.Errorf("%s: the pattern has %d bytes; experiments allow %d; split it into several matcher sets", field, len(pattern), maxPattern)
 	}
 	if c.compiled++; c.compiled > maxCompiled {
-		return fmt.Errorf("%s: more than %d expressions and patterns in one experiment: write several experiments", field, maxCompiled)
+		return fmt.Errorf("%s: more than %d expressions and patterns; split the experiment", field, maxCompiled)
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func (foreignMatcher) CaddyModule() caddy.ModuleInfo {
 
 func (foreignMatcher) MatchWithError(*http.Request) (bool, error) { return true, nil }
 
-// The table knows every matcher of Caddy: one that comes new is looked at first.
+// The table has every matcher of Caddy. A new one must be looked at first.
 func TestTableIsCaddys(t *testing.T) {
 	registered := make(map[string]bool)
 	for _, info := range caddy.GetModules("http.matchers") {
@@ -45,8 +45,8 @@ func TestTableIsCaddys(t *testing.T) {
 	}
 }
 
-// In an expression a matcher of Caddy is a function of its name. Nothing that the
-// matchers bring has another one, and all of it takes the request first.
+// In an expression a matcher of Caddy is a function with the same name. The matchers
+// add no other function, and each takes the request first.
 func TestFunctionsAreMatchers(t *testing.T) {
 	language, err := loadCEL()
 	if err != nil {
@@ -88,7 +88,7 @@ func TestFunctionsAreMatchers(t *testing.T) {
 	}
 }
 
-// check loads nothing.
+// check checks matchers without loading anything.
 func check(match string, named ...string) error {
 	var sets caddyhttp.RawMatcherSets
 	if err := json.Unmarshal([]byte(match), &sets); err != nil {
@@ -100,13 +100,13 @@ func check(match string, named ...string) error {
 func TestMatchersRefused(t *testing.T) {
 	text := func(n int) string { return strings.Repeat("a", n) }
 	for _, tt := range []struct{ name, match, want string }{
-		{"file", `[{"file": {}}]`, "match[0].file: an experiment reads no files"},
-		{"file in not", `[{"path": ["/"]}, {"not": [{}, {"file": {}}]}]`, "match[1].not[1].file: an experiment reads no files"},
+		{"file", `[{"file": {}}]`, "match[0].file: experiments read no files"},
+		{"file in not", `[{"path": ["/"]}, {"not": [{}, {"file": {}}]}]`, "match[1].not[1].file: experiments read no files"},
 		{"file in not in not", `[{"not": [{"not": [{"file": {}}]}]}]`, "match[0].not[0].not[0].file: "},
 		{"not of something else", `[{"not": {"file": {}}}]`, "match[0].not: json: cannot unmarshal object"},
 		{"another module", `[{"foreign": {}}]`, "fault { experiment_matchers foreign }"},
-		{"another module in not", `[{"not": [{"foreign": {}}]}]`, "match[0].not[0].foreign: the matcher 'foreign' is not Caddy's own"},
-		{"path_regexp too long", `[{"path_regexp": {"pattern": "` + text(1025) + `"}}]`, "match[0].path_regexp.pattern: the pattern has 1025 bytes, more than the 1024"},
+		{"another module in not", `[{"not": [{"foreign": {}}]}]`, "match[0].not[0].foreign: the matcher 'foreign' is not part of Caddy"},
+		{"path_regexp too long", `[{"path_regexp": {"pattern": "` + text(1025) + `"}}]`, "match[0].path_regexp.pattern: the pattern has 1025 bytes; experiments allow 1024"},
 		{"in any case", `[{"path_regexp": {"pattern": "a", "PATTERN": "` + text(1025) + `"}}]`, "match[0].path_regexp.pattern: the pattern has 1025 bytes"},
 		{"header_regexp too long", `[{"header_regexp": {"A": {"pattern": "a"}, "X": {"pattern": "` + text(1025) + `"}}}]`, "match[0].header_regexp.X.pattern: "},
 		{"vars_regexp too long", `[{"not": [{"vars_regexp": {"{http.request.uri}": {"pattern": "` + text(1025) + `"}}}]}]`, "match[0].not[0].vars_regexp.{http.request.uri}.pattern: "},
@@ -116,7 +116,7 @@ func TestMatchersRefused(t *testing.T) {
 		{"repetitions of repetitions", `[{"path_regexp": {"pattern": "((a{10}){10}){10}((a{10}){10}){10}` + strings.Repeat(`a{1000}`, 9) + `"}}]`, "the repetitions of the pattern make"},
 		{"bomb", `[{"path_regexp": {"pattern": "(a{1000}){1000}"}}]`, "match[0].path_regexp.pattern: error parsing regexp: invalid repeat count"},
 		{"bad pattern", `[{"path_regexp": {"pattern": "("}}]`, "match[0].path_regexp.pattern: error parsing regexp: missing closing )"},
-		{"pattern is null", `[{"header_regexp": {"X": null}}]`, `match[0].header_regexp.X: it is null; want a pattern, such as {"pattern": "^a"}`},
+		{"pattern is null", `[{"header_regexp": {"X": null}}]`, `match[0].header_regexp.X: null is not a pattern; write one such as {"pattern": "^a"}`},
 		{"no patterns", `[{"vars_regexp": []}]`, "match[0].vars_regexp: json: "},
 		{"too many", `[{"path_regexp": {"pattern": "a"}}` + strings.Repeat(`, {"path_regexp": {"pattern": "a"}, "expression": "true"}`, 16) + `]`, "more than 32 expressions and patterns"},
 	} {
@@ -146,8 +146,8 @@ func TestMatchersAllowed(t *testing.T) {
 
 func TestCheckNamed(t *testing.T) {
 	for name, want := range map[string]string{
-		"file":         "bad matcher 'file': an experiment reads no files",
-		"path":         "bad matcher 'path': experiments may use it anyway",
+		"file":         "bad matcher 'file': experiments read no files",
+		"path":         "bad matcher 'path': experiments may always use it",
 		"nobody_knows": "this Caddy has no module http.matchers.nobody_knows",
 	} {
 		if err := CheckNamed(name); err == nil || !strings.Contains(err.Error(), want) {
@@ -171,7 +171,7 @@ func loadMatcher(t *testing.T, name, config string) (caddyhttp.RequestMatcherWit
 	return mod.(caddyhttp.RequestMatcherWithError), nil
 }
 
-// prepared is a request as Caddy's server hands it to a handler.
+// prepared returns a request as Caddy's server passes it to a handler.
 func prepared(target string, header ...string) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, target, nil)
 	for i := 0; i < len(header); i += 2 {
@@ -180,7 +180,7 @@ func prepared(target string, header ...string) *http.Request {
 	return caddyhttp.PrepareRequest(r, caddy.NewReplacer(), httptest.NewRecorder(), nil)
 }
 
-// What the table says is true: a value of the request is not filled in again.
+// The table is right: a value of the request is not expanded again.
 func TestFilledInOnce(t *testing.T) {
 	const secret = "secret.test"
 	t.Setenv("FAULT_SECRET", secret)
@@ -218,7 +218,7 @@ func TestFilledInOnce(t *testing.T) {
 	}
 }
 
-// The text that is checked is the one that Caddy reads.
+// The check reads the same text as Caddy.
 func TestRewriteIsCaddys(t *testing.T) {
 	for _, expression := range append(slices.Clone(allowedExpressions), `{http.a}{http.b} == ''`, `"a{http.a}b"`, `\{http.a}\\{http.b}`, `x{http.a}.y({a.}) {2} {-.a} {ä.b}`) {
 		m := caddyhttp.MatchExpression{Expr: expression}

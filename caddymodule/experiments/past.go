@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// Past is an experiment that is over. It can be started again from its JSON.
+// Past is an experiment that has ended. Its JSON can start it again.
 type Past struct {
 	Name    string          `json:"name"`
 	JSON    json.RawMessage `json:"experiment"`
 	Started time.Time       `json:"started"`
 	Ended   time.Time       `json:"ended"`
 
-	// Why it is over: `expired`, `deleted`, `replaced` or `halted`.
+	// Why it ended: `expired`, `deleted`, `replaced` or `halted`.
 	Why  string `json:"why"`
 	Hits uint64 `json:"hits"`
 
-	// Points are the injection points that it was for in the end.
+	// Points are the injection points to which it applied when it ended.
 	Points []string `json:"-"`
 }
 
-// Why an experiment is over.
+// Reasons for the end of an experiment.
 const (
 	WhyExpired  = "expired"
 	WhyDeleted  = "deleted"
@@ -30,12 +30,12 @@ const (
 )
 
 const (
-	pastFor     = time.Hour // how long an experiment that is over is remembered,
-	maxPast     = 1000      // how many of them
-	maxPastJSON = 1 << 20   // and how many bytes of their JSON
+	pastFor     = time.Hour // how long an ended experiment is remembered
+	maxPast     = 1000      // how many are remembered
+	maxPastJSON = 1 << 20   // total size of their JSON in bytes
 )
 
-// remember notes an experiment that is over.
+// remember records an experiment that has ended.
 func (s *Store) remember(l *Live, why string) {
 	s.past = slices.Insert(s.past, 0, Past{
 		Name: l.Name, JSON: l.JSON, Started: l.Started, Ended: s.now(), Why: why,
@@ -44,8 +44,8 @@ func (s *Store) remember(l *Live, why string) {
 	s.forget()
 }
 
-// forget drops what has been over for long, and what is too much; but the last one
-// may be of any size.
+// forget drops old experiments and those over the bounds. The latest is kept whatever
+// its size.
 func (s *Store) forget() {
 	size := 0
 	for i, p := range s.past {
@@ -58,7 +58,7 @@ func (s *Store) forget() {
 	}
 }
 
-// Past is what has been over for less than an hour, the last one first.
+// Past returns the experiments that ended less than an hour ago, latest first.
 func (s *Store) Past() []Past {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,8 +66,8 @@ func (s *Store) Past() []Past {
 	return slices.Clone(s.past)
 }
 
-// LastPast returns the last experiment of that name that has been over for less
-// than an hour; nil if there is none.
+// LastPast returns the latest experiment with this name that ended less than an hour
+// ago, or nil.
 func (s *Store) LastPast(name string) *Past {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// Storage is what a group of nodes has in common: a part of Caddy's storage.
+// Storage is the part of Caddy's storage that a group of nodes shares.
 type Storage interface {
 	Lock(ctx context.Context, name string) error
 	Unlock(ctx context.Context, name string) error
@@ -20,79 +20,78 @@ type Storage interface {
 	Load(ctx context.Context, key string) ([]byte, error)
 }
 
-// ErrStorage says that a change could not be shared, and has not been made. One
-// that a storage takes when nobody waits for it any more is found in it later, as
-// if another node had made it.
+// ErrStorage reports that a change could not be shared and was not made. If the storage
+// completes an abandoned call later, the change appears as if another node had made it.
 var ErrStorage = errors.New("the shared storage cannot be used")
 
-// ErrHaltedAgain says that a halt has come between, and beats the resume.
-var ErrHaltedAgain = errors.New("faults have been halted again meanwhile")
+// ErrHaltedAgain reports a halt that happened during a resume. The halt wins.
+var ErrHaltedAgain = errors.New("another halt happened during the resume; faults remain halted")
 
-// StorageTime bounds what one change may wait for the storage.
+// StorageTime is how long one change may wait for the storage.
 const StorageTime = 5 * time.Second
 
-// tryTime is the same for a node that only tries whether it could make one, and
-// should not stop following for long.
+// tryTime is how long a node waits that only tests whether it could make a change,
+// because it should not stop following for long.
 const tryTime = 2 * time.Second
 
-// Group keeps the experiments and the switch of this process the same as those
-// of all nodes that share a document.
+// Group synchronizes the experiments and the switch of this process with all nodes that
+// share a document.
 type Group struct {
 	name  string
 	sw    *Switch
 	store *Store
 
-	mu      sync.Mutex // held over each exchange with the storage
-	seen    []byte     // the document as it was applied last
-	version uint64     // of it
-	looked  time.Time  // when it was loaded last
+	mu      sync.Mutex // held during each exchange with the storage
+	seen    []byte     // the document as last applied
+	version uint64     // of the document
+	looked  time.Time  // when it was last loaded
 	halted  bool       // whether it was halted
-	halt    *State     // that still has to be delivered; written under status, too
+	halt    *State     // still to be delivered; also written under status
 	failed  bool       // the last change could not be stored
 	known   map[string]*sight
 
 	status   sync.Mutex
-	synced   time.Time // the last exchange that went well
-	err      error     // of the last one
+	synced   time.Time // time of the last successful exchange
+	err      error     // of the last exchange
 	skew     string    // how far the clocks differ
-	replaced string    // the last corrupt object
+	replaced string    // about the last corrupt object
 }
 
-// NewGroup joins the store and the switch to a group.
+// NewGroup returns a group that synchronizes the store and the switch.
 func NewGroup(name string, sw *Switch, store *Store) *Group {
 	return &Group{name: name, sw: sw, store: store, known: make(map[string]*sight)}
 }
 
-// Name is the name of the group.
+// Name returns the name of the group.
 func (g *Group) Name() string { return g.name }
 
-// Member is the group with the storage of one configuration.
+// Member is a group with the storage of one configuration.
 type Member struct {
 	*Group
 	storage Storage
 	logger  *zap.Logger
 	joined  bool // the document has been applied for this configuration
-	more    bool // its time was up before that
-	full    bool // the last experiment had no room
+	more    bool // the time slice ended first
+	full    bool // no room for the last experiment
 	ignored map[string]*sight
 }
 
-// Member makes the group reachable for a configuration.
+// Member returns the group as a member with this storage.
 func (g *Group) Member(storage Storage, logger *zap.Logger) *Member {
 	return &Member{Group: g, storage: Bound(storage), logger: logger, ignored: make(map[string]*sight)}
 }
 
-// Join says, when the process joins the group, whether it is halted because the
-// group was when it left: that halt is over when the group says so. One of the
-// process alone stays. What it saw before it left is of no account.
+// Join records, when the process joins the group, whether it is halted because the
+// group was halted when the process left. Such a halt ends when the group says so. A
+// halt of the process alone remains. Join discards the document from before.
 func (g *Group) Join(halted bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.halted, g.seen = halted, nil
 }
 
-// Restore takes over the switch only, before anything is injected. Experiments
-// need a running configuration.
+// Restore applies only the switch, before anything can be injected. Experiments need a
+// running configuration.
 func (m *Member) Restore(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, StorageTime)
 	defer cancel()
@@ -113,14 +112,13 @@ func (m *Member) Restore(ctx context.Context) error {
 	return err
 }
 
-// Follow keeps in step until ctx is done, and calls behind each time it has
-// looked.
-func (m *Member) Follow(ctx context.Context, interval time.Duration, behind func()) {
+// Follow synchronizes until ctx is done, and calls synced after each attempt.
+func (m *Member) Follow(ctx context.Context, interval time.Duration, synced func()) {
 	for {
 		more := m.Sync(ctx)
-		behind()
-		// some jitter, lest all nodes ask at once
-		pause := interval - time.Duration(rand.Int64N(int64(interval)/10+1)) //nolint:gosec // chance, not secrecy
+		synced()
+		// Jitter keeps the nodes from loading at the same time.
+		pause := interval - time.Duration(rand.Int64N(int64(interval)/10+1)) //nolint:gosec // jitter, not a secret
 		if more {
 			pause = 0
 		}
@@ -132,16 +130,16 @@ func (m *Member) Follow(ctx context.Context, interval time.Duration, behind func
 	}
 }
 
-// Sync takes over what the others have changed, and delivers a halt that is due. It
-// reports whether there is more to take over: it takes a while only, so that the
-// next call meets a halt that has come meanwhile.
+// Sync applies the changes of other nodes and delivers a pending halt. It stops after a
+// while, so that the next call sees a halt that happened meanwhile, and reports whether
+// changes remain.
 func (m *Member) Sync(ctx context.Context) (more bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	bound, cancel := context.WithTimeout(ctx, StorageTime)
 	defer cancel()
 	m.more = false
-	if err := m.sync(bound); err == nil || ctx.Err() == nil { // else it has been told to stop
+	if err := m.sync(bound); err == nil || ctx.Err() == nil { // otherwise following was stopped
 		m.note(err)
 	}
 	return m.more
@@ -167,18 +165,19 @@ func (m *Member) sync(ctx context.Context) error {
 	return err
 }
 
-// Halt stops the faults of this node at once, and of the others as soon as the
-// storage can be reached. An error says that it cannot be at the moment.
+// Halt stops the faults of this node immediately, and those of the other nodes as soon
+// as the storage can be reached. It returns an error if the storage cannot be reached
+// now.
 func (m *Member) Halt(state State) error {
 	m.sw.Set(state)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.sw.Set(state) // a resume may have come between
+	m.sw.Set(state) // a resume may have happened between
 	return m.exchange(m.halting(state), func() { m.deliver(&state) })
 }
 
-// halting halts the group, and this node once more: what has been pulled before
-// may have been a resume.
+// halting halts the group, and halts this node again, because the pulled document may
+// have resumed it.
 func (m *Member) halting(state State) func(*document) error {
 	return func(doc *document) error {
 		m.sw.Set(state)
@@ -187,7 +186,7 @@ func (m *Member) halting(state State) func(*document) error {
 	}
 }
 
-// deliver keeps a halt for later; nil is none.
+// deliver keeps a halt to be stored later. Nil means none.
 func (g *Group) deliver(state *State) {
 	g.status.Lock()
 	defer g.status.Unlock()
@@ -200,7 +199,7 @@ func (m *Member) Resume(state State) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.halt != nil {
-		return fmt.Errorf("%w: a halt still has to be delivered", ErrStorage)
+		return fmt.Errorf("%w: a halt is still waiting to be delivered", ErrStorage)
 	}
 	err := m.exchange(func(doc *document) error {
 		if m.halt != nil || doc.Switch.Halted && !known.isHalt(doc.Switch) {
@@ -211,12 +210,12 @@ func (m *Member) Resume(state State) error {
 	}, nil)
 	if err == nil {
 		m.sw.Set(state)
-		m.joined = false // to take over what it could not while it was halted
+		m.joined = false // loads what it could not load while halted
 	}
 	return err
 }
 
-// Put begins an experiment on all nodes.
+// Put starts an experiment on all nodes.
 func (m *Member) Put(e *Experiment, data []byte, when Condition) (live *Live, created bool, err error) {
 	if live, err = m.store.prepare(e, data); err != nil {
 		return nil, false, err
@@ -233,7 +232,7 @@ func (m *Member) Put(e *Experiment, data []byte, when Condition) (live *Live, cr
 		if _, there := doc.Experiments[e.Name]; !there && len(doc.Experiments) >= MaxExperiments {
 			return errFull(len(doc.Experiments))
 		}
-		live.begins(m.store.now()) // the others take it for the time of the change
+		live.begins(m.store.now()) // the other nodes apply it with the time of the change
 		live.Revision = doc.Version + 1
 		doc.Experiments[e.Name] = newRecord(live)
 		return nil
@@ -246,8 +245,8 @@ func (m *Member) Put(e *Experiment, data []byte, when Condition) (live *Live, cr
 	return live, created, nil
 }
 
-// Delete ends an experiment on all nodes. Without a condition, it can be one that
-// this node could not load.
+// Delete ends an experiment on all nodes. Without a condition it can end an experiment
+// that this node could not load.
 func (m *Member) Delete(name string, when Condition) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -263,7 +262,7 @@ func (m *Member) Delete(name string, when Condition) error {
 		return nil
 	}, nil)
 	if err == nil {
-		_ = m.store.Delete(name, nil) // it may not be here, or may have expired meanwhile
+		_ = m.store.Delete(name, nil) // it may be missing here, or may have expired
 	}
 	return err
 }

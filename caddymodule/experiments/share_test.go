@@ -19,7 +19,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-// memory is a storage that can fail, one call at a time.
+// memory is a storage in which single calls can fail.
 type memory struct {
 	objects sync.Map // []byte by key
 
@@ -97,7 +97,7 @@ var errDown = errors.New("connection refused")
 
 const object = "fault/staging.json"
 
-// node is one of a group.
+// node is a node of a group.
 type node struct {
 	*bench
 	*Member
@@ -111,10 +111,10 @@ func newNode(t testing.TB, storage Storage) *node {
 	return &node{b, NewGroup("staging", b.sw, b.Store).Member(storage, zap.New(core)), logs}
 }
 
-// reload makes the node the member of a new configuration.
+// reload makes the node a member with a new configuration.
 func (n *node) reload() { n.Member = n.Group.Member(n.storage, n.logger) }
 
-// put begins an experiment on all nodes.
+// put starts an experiment on all nodes.
 func (n *node) put(name, settings string, when Condition) error {
 	data := []byte(`{` + settings + `"points": ["*"], ` + closing + `}`)
 	e, err := Parse(name, data)
@@ -125,7 +125,7 @@ func (n *node) put(name, settings string, when Condition) error {
 	return err
 }
 
-// step syncs and tells what the node has.
+// step syncs and describes the state of the node.
 func (n *node) step() []string {
 	n.Sync(n.t.Context())
 	return n.has()
@@ -149,7 +149,7 @@ func (n *node) want(got []string, want ...string) {
 	}
 }
 
-// inStep checks what State says.
+// inStep checks the result of State.
 func (n *node) inStep(problem string, pending bool) {
 	n.t.Helper()
 	state := n.State()
@@ -180,7 +180,7 @@ func TestShareFollows(t *testing.T) {
 		storage := new(memory)
 		a, b := newNode(t, storage), newNode(t, storage)
 		must(t, a.put("one", `"ttl": "1h", `, nil))
-		must(t, b.put("two", `"ttl": 0, `, nil)) // without having looked: must not lose the first
+		must(t, b.put("two", `"ttl": 0, `, nil)) // has not pulled: must not lose the first
 		a.want(a.step(), "one", "two")
 		b.want(b.step(), "one", "two")
 		for _, name := range []string{"one", "two"} {
@@ -224,7 +224,7 @@ func TestShareConditions(t *testing.T) {
 	if b.unloaded != 1 {
 		t.Errorf("%d unloaded, want the refused one", b.unloaded)
 	}
-	b.want(b.has(), "one") // a refused change has shown the document all the same
+	b.want(b.has(), "one") // even a refused change has shown the document
 	b.inStep("", false)
 }
 
@@ -259,8 +259,8 @@ func TestShareHalt(t *testing.T) {
 	late.want(late.has(), "HALTED")
 }
 
-// Whatever cannot be reached, a halt works at once and is delivered later; all
-// else is refused and has changed nothing.
+// Whatever cannot be reached, a halt takes effect immediately and is delivered later.
+// All other changes are refused and change nothing.
 func TestShareStorageDown(t *testing.T) {
 	for _, call := range []string{"lock", "load", "store"} {
 		t.Run(call, func(t *testing.T) {
@@ -289,7 +289,7 @@ func TestShareStorageDown(t *testing.T) {
 			if err := a.Resume(resumed()); !errors.Is(err, ErrStorage) {
 				t.Errorf("resume before the halt is delivered: got %v, want %v", err, ErrStorage)
 			}
-			if got := a.logs.FilterMessageSnippet("out of step").Len(); got != 1 {
+			if got := a.logs.FilterMessageSnippet("not synchronized").Len(); got != 1 {
 				t.Errorf("%d lines say that the storage is away, want 1", got)
 			}
 
@@ -297,15 +297,15 @@ func TestShareStorageDown(t *testing.T) {
 			a.want(a.step(), "HALTED")
 			a.inStep("", false)
 			b.want(b.step(), "HALTED")
-			if a.logs.FilterMessageSnippet("in step").Len() != 1 {
+			if a.logs.FilterMessageSnippet("synchronized with the group again").Len() != 1 {
 				t.Error("no line says that the storage is back")
 			}
 		})
 	}
 }
 
-// While a storage can be read only, a node follows the others and says all the
-// time why it cannot make a change, which it finds out by itself to be over.
+// While a storage is read-only, a node follows the others and reports why it cannot
+// make a change. It finds out without a change when the storage can be written again.
 func TestShareReadOnly(t *testing.T) {
 	for _, call := range []string{"lock", "store"} {
 		storage := new(memory)
@@ -330,13 +330,13 @@ func TestShareReadOnly(t *testing.T) {
 		storage.fail(nil)
 		a.Sync(t.Context())
 		a.inStep("", false)
-		if out, in := a.logs.FilterMessageSnippet("out of step").Len(), a.logs.FilterMessageSnippet("in step").Len(); out != 1 || in != 1 {
-			t.Errorf("%s: %d lines say that it is out of step, %d that it is in step again, want one each", call, out, in)
+		if out, in := a.logs.FilterMessageSnippet("not synchronized").Len(), a.logs.FilterMessageSnippet("synchronized with the group again").Len(); out != 1 || in != 1 {
+			t.Errorf("%s: %d lines say that it is not synchronized, %d that it is again, want one each", call, out, in)
 		}
 	}
 }
 
-// A lock that somebody keeps does not keep a node from following.
+// A lock that another node keeps does not stop a node from following.
 func TestShareFollowsWhileLocked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		storage := new(memory)
@@ -370,7 +370,7 @@ func TestShareUnlockFails(t *testing.T) {
 	}
 }
 
-// An object that has vanished ends nothing: it is made anew.
+// An object that has vanished ends nothing. It is made again.
 func TestShareGone(t *testing.T) {
 	storage := new(memory)
 	a, b := newNode(t, storage), newNode(t, storage)
@@ -393,8 +393,8 @@ func TestShareGone(t *testing.T) {
 	late.want(late.step(), "HALTED")
 }
 
-// A node that has not all of the group's experiments makes the object anew with
-// all of them.
+// A node that lacks some of the group's experiments makes the object again with all of
+// them.
 func TestShareGoneWhereSomeAreMissing(t *testing.T) {
 	storage := new(memory)
 	a, b := newNode(t, storage), newNode(t, storage)
@@ -418,8 +418,8 @@ func TestShareGoneWhereSomeAreMissing(t *testing.T) {
 	}
 }
 
-// A node that joins again while the object is away begins with what it has, not
-// with what there was when it left.
+// A node that joins again while the object is missing begins with its current state,
+// not with the state of when it left.
 func TestShareGoneBeforeJoining(t *testing.T) {
 	storage := new(memory)
 	a := newNode(t, storage)
@@ -433,8 +433,8 @@ func TestShareGoneBeforeJoining(t *testing.T) {
 	a.want(a.step(), "new")
 }
 
-// An experiment in the storage that breaks the rules is told of once and left
-// out; the others go on.
+// An invalid experiment in the storage is reported once and left out. The others
+// continue.
 func TestShareIgnores(t *testing.T) {
 	storage := new(memory)
 	a, b := newNode(t, storage), newNode(t, storage)
@@ -458,7 +458,7 @@ func TestShareIgnores(t *testing.T) {
 	b.inStep("", false)
 }
 
-// document is what the nodes share.
+// document is the document that the nodes share.
 func (n *node) document() *document {
 	n.t.Helper()
 	data, err := n.storage.Load(n.t.Context(), object)
@@ -468,7 +468,7 @@ func (n *node) document() *document {
 	return doc
 }
 
-// edit changes the document behind the nodes' backs.
+// edit changes the document without the nodes.
 func (n *node) edit(change func(*document)) {
 	n.t.Helper()
 	doc := n.document()
@@ -478,8 +478,8 @@ func (n *node) edit(change func(*document)) {
 	must(n.t, n.storage.Store(n.t.Context(), object, data))
 }
 
-// Follow keeps up within the interval; what has expired is in no document for
-// long.
+// Follow keeps up within the interval. Expired experiments do not stay in the document
+// for long.
 func TestShareFollow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const interval = time.Second
@@ -506,8 +506,7 @@ func TestShareFollow(t *testing.T) {
 	})
 }
 
-// Experiments that are put, deleted and halted from all sides at once leave all
-// nodes the same.
+// Concurrent puts, deletes and halts leave all nodes in the same state.
 func TestShareConcurrent(t *testing.T) {
 	storage := new(memory)
 	nodes := []*node{newNode(t, storage), newNode(t, storage), newNode(t, storage)}
@@ -540,8 +539,8 @@ func TestShareConcurrent(t *testing.T) {
 	}
 }
 
-// A group begins with what its first node has; who comes later takes over what
-// there is, and does so anew whenever its configuration changes.
+// A group begins with the experiments of its first node. A node that joins later takes
+// over what exists, and does so again whenever its configuration changes.
 func TestShareJoin(t *testing.T) {
 	storage := new(memory)
 	a, b := newNode(t, storage), newNode(t, storage)
@@ -560,7 +559,7 @@ func TestShareJoin(t *testing.T) {
 	b.want(b.has(), "new", "old")
 }
 
-// An experiment of a node alone is not one of the group because both have the same
+// An experiment of a node alone is not mistaken for one of the group with the same
 // number.
 func TestShareSameRevision(t *testing.T) {
 	storage := new(memory)
@@ -577,8 +576,8 @@ func TestShareSameRevision(t *testing.T) {
 	}
 }
 
-// A node that was halted when it joined takes over the experiments of the group
-// once it resumes.
+// A node that was halted when it joined takes over the experiments of the group once it
+// resumes.
 func TestShareJoinHalted(t *testing.T) {
 	storage := new(memory)
 	a, b := newNode(t, storage), newNode(t, storage)
@@ -591,7 +590,7 @@ func TestShareJoinHalted(t *testing.T) {
 	b.want(b.has(), "x")
 }
 
-// An object without experiments can say so in more than one way.
+// An object without experiments has several forms.
 func TestShareOddObjects(t *testing.T) {
 	for _, odd := range []string{`{"version": 1}`, `{"version": 1, "experiments": null}`, `{"version": 1, "experiments": {"x": null}}`} {
 		storage := new(memory)
@@ -605,8 +604,8 @@ func TestShareOddObjects(t *testing.T) {
 	}
 }
 
-// A halt that could not be delivered halts its own node, too, when the others
-// have resumed meanwhile.
+// A halt that could not be delivered also halts its node again, if the other nodes have
+// resumed meanwhile.
 func TestSharePendingHalt(t *testing.T) {
 	storage := new(memory)
 	a, b := newNode(t, storage), newNode(t, storage)
@@ -624,8 +623,8 @@ func TestSharePendingHalt(t *testing.T) {
 	b.want(b.has(), "HALTED")
 }
 
-// A halt outlasts a document from before it, as a node stores that was stuck and
-// has lost its lock.
+// A halt outlasts an older document, which a node stores that was stuck and has lost
+// its lock.
 func TestShareHaltOutlastsLateStore(t *testing.T) {
 	for _, late := range []uint64{0, 1} { // it has the number from before, or that of the halt
 		storage := new(memory)
@@ -655,7 +654,7 @@ func TestShareHaltOutlastsLateStore(t *testing.T) {
 	}
 }
 
-// A halt wins that comes while the same node resumes.
+// A halt wins over a resume of the same node at the same time.
 func TestShareHaltWhileResuming(t *testing.T) {
 	storage := new(memory)
 	a := newNode(t, storage)
@@ -672,7 +671,7 @@ func TestShareHaltWhileResuming(t *testing.T) {
 	a.want(a.has(), "HALTED")
 }
 
-// A node that takes over a halt when it starts takes over its end as well.
+// A node that takes over a halt when it starts also takes over its end.
 func TestShareRestore(t *testing.T) {
 	storage := new(memory)
 	a, b := newNode(t, storage), newNode(t, storage)
@@ -684,8 +683,8 @@ func TestShareRestore(t *testing.T) {
 	b.want(b.has())
 }
 
-// A node that begins halted because its group was resumes if the group has
-// meanwhile, but not because its object is away.
+// A node that begins halted because its group was halted resumes if the group has
+// resumed meanwhile, but not because the object is missing.
 func TestShareInheritHalt(t *testing.T) {
 	storage := new(memory)
 	inheriting := func() *node {

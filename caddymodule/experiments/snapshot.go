@@ -14,19 +14,19 @@ type Snapshot struct {
 	visits *visits
 }
 
-// Place is where a point stands. At a transport only those experiments are
-// guests that name it.
+// Place identifies an injection point. An experiment applies to a transport only if it
+// names the transport.
 type Place struct {
 	Point     string
 	Transport bool
 }
 
-// PlaceOf returns where a configured point stands.
+// PlaceOf returns the place of a configured point.
 func PlaceOf(point *rules.Point) Place {
 	return Place{Point: point.Name, Transport: point.Place == faults.InTransport}
 }
 
-// AppliesTo is the names of those places that an experiment is for.
+// AppliesTo returns the names of the places to which an experiment applies.
 func AppliesTo(e interface{ At(Place) bool }, places []Place) []string {
 	names := []string{}
 	for _, place := range places {
@@ -37,7 +37,7 @@ func AppliesTo(e interface{ At(Place) bool }, places []Place) []string {
 	return names
 }
 
-// Guests is the experiments at a place. Nil is none.
+// Guests returns the experiments at a place, or nil.
 func (s *Snapshot) Guests(at Place) *rules.Guests {
 	if s == nil {
 		return nil
@@ -46,7 +46,7 @@ func (s *Snapshot) Guests(at Place) *rules.Guests {
 		return known.(*rules.Guests)
 	}
 	var found []*rules.Rule
-	several := make(map[*rules.Rule]bool) // points at which a request can meet it
+	several := make(map[*rules.Rule]bool) // the points that apply it
 	for _, l := range s.live {
 		if l.At(at) {
 			found = append(found, &l.Rule)

@@ -13,29 +13,29 @@ import (
 	"time"
 )
 
-// What a store refuses.
+// Errors of a store.
 var (
-	ErrHalted   = errors.New("faults are halted: resume first")
+	ErrHalted   = errors.New("faults are halted; resume first: caddy fault resume")
 	ErrUnknown  = errors.New("no such experiment")
 	ErrModified = errors.New("precondition failed")
-	ErrFull     = errors.New("there is no room for another experiment")
+	ErrFull     = errors.New("no room for another experiment")
 )
 
-// MaxExperiments is how many experiments there can be at a time.
+// MaxExperiments is the maximum number of live experiments.
 const MaxExperiments = 1000
 
 func errFull(n int) error {
-	return fmt.Errorf("%w: there are %d, the most are %d: end one first, as with 'caddy fault rm <name>'", ErrFull, n, MaxExperiments)
+	return fmt.Errorf("%w: there are %d of at most %d; end one first, for example with 'caddy fault rm <name>'", ErrFull, n, MaxExperiments)
 }
 
-// Loader makes the rule of an experiment ready, and tells how to undo that.
+// Loader provisions the rule of an experiment. It returns a function that undoes this.
 type Loader func(e *Experiment) (unload func(), err error)
 
-// Live is an experiment that is on.
+// Live is a running experiment.
 type Live struct {
 	*Experiment
 
-	// JSON is the experiment as it was given.
+	// JSON is the experiment as received.
 	JSON json.RawMessage
 
 	// Revision changes with the experiment.
@@ -44,29 +44,29 @@ type Live struct {
 	Started time.Time
 	Ends    time.Time // zero: never
 
-	stamped time.Time // Started by the clock of the node that has put it; zero: by ours
+	stamped time.Time // Started by the clock of the node that started it; zero: this node
 
-	// Labels is for the use of those who count its hits, by point.
+	// Labels holds the metrics of its hits by point, for the package that counts them.
 	Labels sync.Map
 
-	traffic *traffic        // what has come to it
-	ended   context.Context // done: what it holds lets go
+	traffic *traffic        // the requests at its points
+	ended   context.Context // done: releases held requests
 	end     context.CancelFunc
 	unload  func()
 	timer   *time.Timer
 }
 
-// Ended is done when the experiment is over.
+// Ended is done when the experiment has ended.
 func (l *Live) Ended() context.Context { return l.ended }
 
-// At reports whether the experiment is for a place. It has been loaded either
-// for handlers or for transports, and a reload may have put a point of the same
-// name into the other.
+// At reports whether the experiment applies to a place. It is loaded either for
+// handlers or for transports, and a reload may have moved the name of a point from one
+// to the other.
 func (l *Live) At(at Place) bool {
 	return at.Transport == l.InTransport() && l.Experiment.At(at)
 }
 
-// Store has the experiments of the process.
+// Store holds the experiments of the process.
 type Store struct {
 	sw     *Switch
 	load   Loader
@@ -75,7 +75,7 @@ type Store struct {
 
 	mu       sync.Mutex
 	live     map[string]*Live
-	past     []Past // the last one first
+	past     []Past // latest first
 	revision uint64
 	watches  []func(live *Live, why string)
 
@@ -83,11 +83,11 @@ type Store struct {
 	visits   visits
 }
 
-// NewStore is an empty store, in a process that has these injection points just
-// now. When the switch is halted, all its experiments are over.
+// NewStore returns an empty store. places reports the injection points currently
+// configured. A halt of the switch ends all experiments.
 //
-// Its revisions begin with the time, so that one of an earlier process is none of
-// this one.
+// Revisions start with the current time, so that they differ from those of an earlier
+// process.
 func NewStore(sw *Switch, load Loader, places func() []Place) *Store {
 	s := &Store{sw: sw, load: load, places: places, now: time.Now, live: make(map[string]*Live)}
 	s.revision = uint64(s.now().UnixMilli())
@@ -99,19 +99,20 @@ func NewStore(sw *Switch, load Loader, places func() []Place) *Store {
 	return s
 }
 
-// Watch has f called, one call at a time, for each experiment that begins, with
-// an empty reason, that is extended, and that is over.
+// Watch registers f. It runs, one call at a time, for each experiment that starts (with
+// an empty reason), is extended or ends.
 func (s *Store) Watch(f func(live *Live, why string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.watches = append(s.watches, f)
 }
 
-// Condition bounds a change to what the caller has seen. Nil is no condition.
+// Condition restricts a change to the state that the caller has seen. Nil means no
+// condition.
 type Condition func(now *Live) bool
 
-// Put begins an experiment, or replaces the one of its name. The experiment that
-// was there is over, and its counts with it.
+// Put starts an experiment, or replaces the one with its name. The replaced experiment
+// ends, together with its counters.
 func (s *Store) Put(e *Experiment, data []byte, when Condition) (live *Live, created bool, err error) {
 	if live, err = s.prepare(e, data); err != nil {
 		return nil, false, err
@@ -127,7 +128,7 @@ func (s *Store) Put(e *Experiment, data []byte, when Condition) (live *Live, cre
 	return live, s.begin(live), nil
 }
 
-// prepare makes an experiment ready to begin now.
+// prepare loads an experiment so that it can start.
 func (s *Store) prepare(e *Experiment, data []byte) (*Live, error) {
 	live := &Live{Experiment: e, JSON: compact(data)}
 	live.begins(s.now())
@@ -136,10 +137,10 @@ func (s *Store) prepare(e *Experiment, data []byte) (*Live, error) {
 	return live, err
 }
 
-// begins makes now the time from which the experiment lives.
+// begins sets the start of the experiment to now.
 func (l *Live) begins(now time.Time) { l.Started, l.Ends = now, l.ends(now) }
 
-// stamp returns when it started, by the clock of the node that has put it.
+// stamp returns when the experiment started, by the clock of the node that started it.
 func (l *Live) stamp() time.Time {
 	if l.stamped.IsZero() {
 		return l.Started
@@ -147,7 +148,7 @@ func (l *Live) stamp() time.Time {
 	return l.stamped
 }
 
-// admit reports why an experiment of that name must not begin; nil: it may.
+// admit reports why an experiment with this name must not start, or nil.
 func (s *Store) admit(name string, when Condition) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,15 +167,15 @@ func (s *Store) admitLocked(name string, when Condition) error {
 	return nil
 }
 
-// modified is ErrModified and why.
+// modified returns ErrModified with the reason.
 func modified(name string, now *Live) error {
 	if now == nil {
-		return fmt.Errorf("%w: there is no experiment '%s'", ErrModified, name)
+		return fmt.Errorf("%w: experiment '%s' does not exist", ErrModified, name)
 	}
-	return fmt.Errorf("%w: there is an experiment '%s', by now of revision %d", ErrModified, name, now.Revision)
+	return fmt.Errorf("%w: experiment '%s' exists, currently at revision %d", ErrModified, name, now.Revision)
 }
 
-// has reports why the experiment cannot be ended; nil: it can.
+// has reports why the experiment cannot be ended, or nil.
 func (s *Store) has(name string, when Condition) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -191,16 +192,15 @@ func (s *Store) hasLocked(name string, when Condition) error {
 	return nil
 }
 
-// commit begins an experiment that has been admitted, and reports whether its
-// name is new.
+// commit starts an admitted experiment, and reports whether its name is new.
 func (s *Store) commit(l *Live) (created bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.begin(l)
 }
 
-// begin makes an experiment live. It takes the place of the one of its name with
-// no gap between.
+// begin makes an experiment live. It replaces the experiment with its name without a
+// gap.
 func (s *Store) begin(l *Live) (created bool) {
 	before := s.live[l.Name]
 	l.Owner = l
@@ -214,7 +214,7 @@ func (s *Store) begin(l *Live) (created bool) {
 		s.finish(before, WhyReplaced)
 	}
 	if s.sw.Halted() {
-		s.finish(l, WhyHalted) // it was admitted before
+		s.finish(l, WhyHalted) // it was admitted
 	}
 	return before == nil
 }
@@ -226,7 +226,7 @@ func (s *Store) wind(l *Live) {
 	}
 }
 
-// expire ends an experiment whose time is over, if it is still there.
+// expire ends an experiment that has expired, if it still exists.
 func (s *Store) expire(l *Live) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -246,7 +246,7 @@ func (s *Store) Delete(name string, when Condition) error {
 	return nil
 }
 
-// endAll ends all experiments, for the switch has been halted, and returns their
+// endAll ends all experiments because the switch has been halted, and returns their
 // names.
 func (s *Store) endAll() (names []string) {
 	s.mu.Lock()
@@ -261,8 +261,8 @@ func (s *Store) endAll() (names []string) {
 	return names
 }
 
-// finish takes an experiment out, and lets go of what it holds. Requests in
-// flight go on with what they have of it.
+// finish removes an experiment and releases the requests that it holds. Requests in
+// flight continue with their state.
 func (s *Store) finish(l *Live, why string) {
 	if l.timer != nil {
 		l.timer.Stop()
@@ -284,14 +284,14 @@ func (s *Store) tell(l *Live, why string) {
 	}
 }
 
-// Get is the live experiment of that name, nil if there is none.
+// Get returns the live experiment with this name, or nil.
 func (s *Store) Get(name string) *Live {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.live[name]
 }
 
-// List is the live experiments by name.
+// List returns the live experiments by name.
 func (s *Store) List() []*Live {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -307,7 +307,8 @@ func (s *Store) sorted() []*Live {
 	return all
 }
 
-// Snapshot is the experiments as requests see them; nil when there are none.
+// Snapshot returns the experiments as requests see them, or nil if there are no
+// experiments.
 func (s *Store) Snapshot() *Snapshot { return s.snapshot.Load() }
 
 func (s *Store) publish() {
@@ -321,7 +322,7 @@ func (s *Store) publish() {
 func compact(data []byte) json.RawMessage {
 	var buf bytes.Buffer
 	if err := json.Compact(&buf, data); err != nil {
-		return data // it has been read before, so this does not happen
+		return data // cannot happen: it has been parsed before
 	}
 	return buf.Bytes()
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// bench is a store with what it told.
+// bench is a store and its notifications.
 type bench struct {
 	*Store
 	t        testing.TB
@@ -96,7 +96,7 @@ func TestStoreTTL(t *testing.T) {
 	})
 }
 
-// One that is replaced takes its timer with it.
+// The timer of a replaced experiment stops.
 func TestStoreReplace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -123,7 +123,7 @@ func TestStoreReplace(t *testing.T) {
 	})
 }
 
-// A request that asks while an experiment is replaced meets one of the two.
+// A request that arrives while an experiment is replaced meets one of the two.
 func TestStoreReplaceWithoutGap(t *testing.T) {
 	b := newBench(t)
 	b.mustPut("a", "")
@@ -204,7 +204,7 @@ func TestStoreConditions(t *testing.T) {
 	b.wantTold("a", "a deleted")
 }
 
-// A rule that cannot be loaded leaves the one before alone.
+// A rule that cannot be loaded does not affect the earlier one.
 func TestStoreLoadFails(t *testing.T) {
 	b := newBench(t)
 	before := b.mustPut("a", "")
@@ -222,8 +222,8 @@ func TestStoreLoadFails(t *testing.T) {
 	b.wantTold("a")
 }
 
-// A revision of a process is none of the next one, where another experiment may
-// have the name.
+// A revision is not valid in the next process, where another experiment may have the
+// name.
 func TestRevisionOfAnotherProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		before := newBench(t).mustPut("a", "")
@@ -274,7 +274,7 @@ func TestPastIsBounded(t *testing.T) {
 	})
 }
 
-// Everything at once, for the race detector.
+// Everything at the same time, for the race detector.
 func TestStoreConcurrently(t *testing.T) {
 	b := newBench(t)
 	var wg sync.WaitGroup

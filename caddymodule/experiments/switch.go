@@ -10,45 +10,45 @@ import (
 	"time"
 )
 
-// Switch stops all faults of the process, and lets go of what they hold.
+// Switch stops all faults of the process and releases the requests that they hold.
 type Switch struct {
-	// Active tells how many requests are hit; nil: nobody knows.
+	// Active returns how many requests are hit. Nil means unknown.
 	Active func() int64
 
 	exit context.Context
 
 	mu      sync.Mutex
 	armed   atomic.Pointer[lease]
-	pinned  *State // what it says instead of being resumed; nil: it may be
+	pinned  *State // the state while it cannot be resumed; nil: not pinned
 	last    Turn
 	watches []func(*Turn)
 }
 
-// Turn is a turn of the switch, and what a halt has done.
+// Turn is a turn of the switch with its effects.
 type Turn struct {
 	State
 
-	// Ended are the names of the experiments that it has ended.
+	// Ended are the names of the experiments that a halt ended.
 	Ended []string
 
-	// Released is how many requests were hit at that moment: what held them has
-	// let go.
+	// Released is how many requests were hit, and are released now.
 	Released int64
 }
 
-// State is what a switch says.
+// State is the state of a switch.
 type State struct {
-	// Halted says that nothing is injected.
+	// Halted reports that nothing is injected.
 	Halted bool `json:"halted"`
 
-	// Since is when it was halted or resumed; null since the start.
+	// Since is when the switch was halted or resumed; null if it has not been turned
+	// since the start.
 	Since *time.Time `json:"since,omitempty"`
 
-	// Why says what halted it, such as `api` or `halt_when`.
+	// Why is the cause of the halt, such as `api` or `halt_when`.
 	Why string `json:"why,omitempty"`
 }
 
-// ParseState reads a state. A time or a reason that it cannot read is left out: a
+// ParseState parses a state. It omits a time or a cause that it cannot read, because a
 // halt counts without them.
 func ParseState(data []byte) (State, error) {
 	var fields struct {
@@ -82,11 +82,11 @@ func sameTime(a, b *time.Time) bool { return a == b || a != nil && b != nil && a
 // lease is the time between two turns of the switch.
 type lease struct {
 	State
-	ctx context.Context // done: what is held lets go
+	ctx context.Context // done: releases held requests
 	end context.CancelFunc
 }
 
-// NewSwitch is a switch that is on until exit is done.
+// NewSwitch returns a switch that is armed until exit is done.
 func NewSwitch(exit context.Context) *Switch {
 	s := &Switch{exit: exit}
 	s.armed.Store(newLease(exit, State{}))
@@ -101,18 +101,18 @@ func newLease(exit context.Context, state State) *lease {
 	return l
 }
 
-// Halted reports whether nothing is to be injected.
+// Halted reports whether nothing is injected.
 func (s *Switch) Halted() bool { return s.armed.Load().Halted }
 
-// State is the state with its circumstances.
+// State returns the state.
 func (s *Switch) State() State { return s.armed.Load().State }
 
-// Ended is done when what has been injected now has to let go of its request:
-// when the switch is halted or the process exits.
+// Ended is done when current faults must release their requests: when the switch is
+// halted or the process exits.
 func (s *Switch) Ended() context.Context { return s.armed.Load().ctx }
 
-// Set halts or resumes and reports whether that changed anything. When it
-// returns, no further fault is injected, and what was held is let go of.
+// Set halts or resumes and reports whether that changed anything. When it returns, no
+// further fault is injected, and held requests have been released.
 func (s *Switch) Set(state State) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,7 +121,7 @@ func (s *Switch) Set(state State) (changed bool) {
 	}
 	before := s.armed.Load()
 	if before.Halted == state.Halted {
-		if state.Halted { // the last halt counts
+		if state.Halted { // the latest halt counts
 			s.armed.Store(&lease{state, before.ctx, before.end})
 		}
 		return false
@@ -138,10 +138,10 @@ func (s *Switch) Set(state State) (changed bool) {
 	return true
 }
 
-// namesShown is how many names are written out.
+// namesShown is how many names are listed.
 const namesShown = 10
 
-// Names writes out names of experiments; of many, the first ones.
+// Names lists names of experiments. Of many it lists the first.
 func Names(names []string) string {
 	more := len(names) - namesShown
 	if more <= 0 {
@@ -157,16 +157,16 @@ func (s *Switch) Last() Turn {
 	return s.last
 }
 
-// Pin keeps the switch halted, whoever wants to resume it: it says this state
-// then. Nil ends that, and turns nothing.
+// Pin keeps the switch halted with this state. While it is pinned, it cannot be
+// resumed. Nil unpins the switch and does not turn it.
 func (s *Switch) Pin(state *State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pinned = state
 }
 
-// Watch has f called, one call at a time, whenever the switch turns. It may add to
-// what the turn has done, for those that watch since later.
+// Watch registers f. It runs, one call at a time, after each turn of the switch. It may
+// add effects to the turn for watchers registered earlier.
 func (s *Switch) Watch(f func(*Turn)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -44,8 +44,8 @@ func TestSwitch(t *testing.T) {
 	}
 }
 
-// A pinned switch takes a halt and no resume, and says afterwards why it is
-// still halted.
+// A pinned switch can be halted, but not resumed. After it is unpinned, it reports why
+// it is still halted.
 func TestSwitchPinned(t *testing.T) {
 	s := NewSwitch(t.Context())
 	s.Set(State{Halted: true, Why: "somebody"})
@@ -59,7 +59,7 @@ func TestSwitchPinned(t *testing.T) {
 	}
 }
 
-// When Set returns, everybody sees it, and what was held is let go of.
+// When Set returns, everyone sees the new state, and held requests have been released.
 func TestSwitchConcurrently(t *testing.T) {
 	s := NewSwitch(t.Context())
 	var wg sync.WaitGroup
@@ -77,7 +77,7 @@ func TestSwitchConcurrently(t *testing.T) {
 	wg.Wait()
 }
 
-// A halt knows what it has done, until the next turn.
+// A halt knows its effects until the next turn.
 func TestSwitchLast(t *testing.T) {
 	b := newBench(t)
 	b.sw.Active = func() int64 { return 3 }
@@ -87,7 +87,7 @@ func TestSwitchLast(t *testing.T) {
 	b.mustPut("b", "")
 	b.mustPut("a", "")
 	b.sw.Set(State{Halted: true, Why: "one"})
-	b.sw.Set(State{Halted: true, Why: "two"}) // which turns nothing
+	b.sw.Set(State{Halted: true, Why: "two"}) // turns nothing
 	if last := b.sw.Last(); last.Why != "one" || last.Released != 3 || strings.Join(last.Ended, " ") != "a b" {
 		t.Errorf("halted: got %+v", last)
 	}

@@ -5,12 +5,12 @@ import (
 	"sync/atomic"
 )
 
-// visits counts the requests that come to the points where experiments are. There is
-// one number for a place and not one for each experiment, of which there may be
-// many: an experiment knows what the numbers were when it began.
+// visits counts the requests at points that have experiments. There is one counter for
+// each place, not for each experiment, because there may be many experiments. An
+// experiment remembers the counters from when it began.
 type visits struct{ byPlace sync.Map } // *atomic.Uint64 by Place
 
-// at is the number of one place.
+// at returns the counter of one place.
 func (v *visits) at(place Place) *atomic.Uint64 {
 	known, ok := v.byPlace.Load(place)
 	if !ok {
@@ -19,15 +19,15 @@ func (v *visits) at(place Place) *atomic.Uint64 {
 	return known.(*atomic.Uint64)
 }
 
-// traffic is what has come to one experiment.
+// traffic counts the requests that reach one experiment.
 type traffic struct {
 	all *visits
 
 	mu     sync.Mutex
-	before map[Place]uint64 // what had come when it began
+	before map[Place]uint64 // counters when the experiment began
 }
 
-// newTraffic begins to count.
+// newTraffic starts counting.
 func newTraffic(all *visits) *traffic {
 	s := &traffic{all: all}
 	s.reset()
@@ -46,7 +46,7 @@ func (s *traffic) reset() {
 	s.before = before
 }
 
-// came is how many requests have come to the places of the experiment.
+// came returns how many requests have reached the places of the experiment.
 func (s *traffic) came(e interface{ At(Place) bool }) (n uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,16 +58,16 @@ func (s *traffic) came(e interface{ At(Place) bool }) (n uint64) {
 	return n
 }
 
-// Seen returns how many requests the experiment was asked about at its points, since
-// it began or since the last reset, and how many of them it has matched. A request
-// that comes to several of its points counts at each.
+// Seen returns how many requests have reached the points of the experiment since it
+// began or was reset, and how many of them it matched. A request that reaches several
+// of its points counts at each point.
 func (l *Live) Seen() (came, matched uint64) {
 	matched, unasked := l.Experiment.Seen()
-	came = l.traffic.came(l) // after the others, so as not to be less
+	came = l.traffic.came(l) // loaded last, so that it is not smaller than the others
 	return max(came, matched+unasked) - unasked, matched
 }
 
-// Reset sets all counts of the experiment back to the start.
+// Reset resets all counters of the experiment.
 func (l *Live) Reset() {
 	l.traffic.reset()
 	l.Experiment.Reset()
