@@ -169,12 +169,14 @@ func follow(pages map[string]*manual.Page, from *manual.Page, link manual.Link) 
 	return nil
 }
 
-// linked returns the path of the file a relative link leads to.
+// linked returns the path of the file a relative link leads to, written as the
+// pages are: README.md is outside of this folder and links into it.
 func linked(from string, to *url.URL) string {
 	if to.Path == "" {
 		return from
 	}
-	return filepath.Join(filepath.Dir(from), filepath.FromSlash(to.Path))
+	path := filepath.Join(filepath.Dir(from), filepath.FromSlash(to.Path))
+	return strings.TrimPrefix(path, filepath.Join("..", "caddymodule")+string(filepath.Separator))
 }
 
 // TestManualIndex holds that the index leads to every page within two clicks.
