@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the recording of the README")
+var update = flag.Bool("update", false, "write what the commands print into the recording and the tutorials")
 
 // recorded are the commands of the README's recording. Each is run as it is shown,
 // except for the port and the address of the admin endpoint.

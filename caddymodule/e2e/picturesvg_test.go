@@ -77,12 +77,12 @@ type recording struct {
 	clock   float64 // seconds since the start
 	y       int     // of the next line
 	columns int     // of the longest line
-	steps   []step
+	steps   []shot
 	body    bytes.Buffer
 }
 
-// step is a part that appears: at once, or by typing.
-type step struct {
+// shot is a part that appears: at once, or by typing.
+type shot struct {
 	at, until  float64
 	characters int
 }
@@ -90,8 +90,8 @@ type step struct {
 func (d *recording) scene(s scene) {
 	d.clock += beforeTyping
 	n := utf8.RuneCountInString(s.command)
-	typed := step{at: d.clock, until: d.clock + float64(n)*perCharacter, characters: n}
-	printed := step{at: typed.until + beforeOutput}
+	typed := shot{at: d.clock, until: d.clock + float64(n)*perCharacter, characters: n}
+	printed := shot{at: typed.until + beforeOutput}
 	if len(d.steps) == 0 { // the first picture has the first scene
 		typed.at, typed.until, printed.at = 0, 0, 0
 	} else {
@@ -102,8 +102,8 @@ func (d *recording) scene(s scene) {
 	d.clock = printed.at + toRead
 }
 
-// group draws the lines of a step. A typed line is under a cover that moves away.
-func (d *recording) group(s step, lines []string) {
+// group draws the lines of a shot. A typed line is under a cover that moves away.
+func (d *recording) group(s shot, lines []string) {
 	class := fmt.Sprintf("s%d", len(d.steps))
 	d.steps = append(d.steps, s)
 	fmt.Fprintf(&d.body, "<g class=%q>\n", class)
@@ -134,7 +134,7 @@ func escape(text string) string {
 	return b.String()
 }
 
-// style has the animations: a keyframe rule for each step, in percent of the loop.
+// style has the animations: a keyframe rule for each shot, in percent of the loop.
 func (d *recording) style() string {
 	var b strings.Builder
 	b.WriteString("text{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,\"DejaVu Sans Mono\",monospace;white-space:pre}\n.b{font-weight:600}\n.c{visibility:hidden}\n")
@@ -144,11 +144,11 @@ func (d *recording) style() string {
 		if s.at == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "@keyframes s%d{0%%{opacity:0}%.2f%%,100%%{opacity:1}}\n.s%d{animation:s%d %.1fs step-end infinite}\n",
+		fmt.Fprintf(&b, "@keyframes s%d{0%%{opacity:0}%.2f%%,100%%{opacity:1}}\n.s%d{animation:s%d %.1fs shot-end infinite}\n",
 			i, loop(s.at), i, i, d.clock)
 		if s.characters > 0 {
 			fmt.Fprintf(&b, "@keyframes c%d{0%%{visibility:visible;transform:none}%.2f%%{visibility:visible;transform:none;animation-timing-function:steps(%d)}"+
-				"%.2f%%,100%%{visibility:hidden;transform:translateX(%.1fpx)}}\n#c%d{animation:c%d %.1fs step-end infinite}\n",
+				"%.2f%%,100%%{visibility:hidden;transform:translateX(%.1fpx)}}\n#c%d{animation:c%d %.1fs shot-end infinite}\n",
 				i, loop(s.at), s.characters, loop(s.until), float64(s.characters)*advance, i, i, d.clock)
 		}
 	}

@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,7 +18,6 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/manual"
 )
 
-var updateTutorials = flag.Bool("update-tutorials", false, "write what the commands of the tutorials print into their pages")
 
 // maxTutorials is how long all tutorials may take together.
 const maxTutorials = time.Minute
@@ -58,7 +56,7 @@ func TestTutorials(t *testing.T) {
 				f.take(t, page, block)
 			}
 			f.finish(t)
-			if *updateTutorials {
+			if *update {
 				f.update(t, page)
 			}
 		})
@@ -127,7 +125,7 @@ func (f *follower) take(t *testing.T, page *manual.Page, block *manual.Block) {
 		if shows(shown, got, vary) {
 			continue
 		}
-		if *updateTutorials {
+		if *update {
 			f.changed[block] = "" // until the other steps are known
 			step.output = f.asShown(step.output, got, vary)
 			continue
