@@ -1,0 +1,155 @@
+package caddymodule
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// exitCodes are those of the commands that have others than all have: no library
+// knows them.
+var exitCodes = map[string][][]string{
+	"verify":  {{"2", "The assertion does not hold."}},
+	"explain": {{"2", "No fault can hit the request."}},
+	"run": {
+		{"*n*", "With a command: the exit code of the command."},
+		{"126", "The command cannot be run."},
+		{"127", "The command does not exist."},
+		{"128 + *n*", "Signal *n* ended the command."},
+	},
+}
+
+const cliIntro = `# Command line
+
+` + "`caddy fault`" + ` controls a running Caddy through its [admin API](https://caddyserver.com/docs/api).
+A command that only shows something changes nothing in Caddy.
+For the requests behind the commands, see the [API](api.md).
+`
+
+// cliPage is the reference of `caddy fault`, from its commands.
+func cliPage(t *testing.T) string {
+	registered, ok := caddycmd.Commands()["fault"]
+	if !ok {
+		t.Fatal("there is no command fault")
+	}
+	root := &cobra.Command{Use: "caddy"}
+	top := &cobra.Command{Use: registered.Name, Short: registered.Short, Long: registered.Long}
+	root.AddCommand(top)
+	registered.CobraFunc(top)
+
+	var m markdown
+	m.WriteString(generated + cliIntro)
+	m.printf("\n## Commands\n")
+	var rows [][]string
+	for _, cmd := range top.Commands() {
+		if isListed(cmd) {
+			rows = append(rows, []string{"[" + cmd.Name() + "](" + anchor(cmd.CommandPath()) + ")", prose(sentence(cmd.Short))})
+		}
+	}
+	m.table([]string{"Command", "What it does"}, rows)
+	m.printf("## Flags of all commands\n")
+	m.table(flagHead, flagRows(top.PersistentFlags()))
+	m.printf("If you give neither `--address` nor `--config`, the address is `localhost:2019`.")
+	m.printf("A Unix socket is written `unix//run/caddy.sock`.\n")
+	m.printf("## Exit codes of all commands\n")
+	m.table(codeHead, [][]string{{"0", "The command worked."}, {"1", "The command failed. The reason is on standard error."}})
+	m.printf("`verify`, `explain` and `run` have more, listed with the command.\n")
+	for _, cmd := range top.Commands() {
+		if isListed(cmd) {
+			m.command(cmd)
+		}
+	}
+	return m.text()
+}
+
+var (
+	flagHead = []string{"Flag", "Meaning", "Default"}
+	codeHead = []string{"Exit code", "Meaning"}
+)
+
+// isListed leaves out what cobra adds.
+func isListed(cmd *cobra.Command) bool { return cmd.IsAvailableCommand() && cmd.Name() != "help" }
+
+// command writes the section of a command.
+func (m *markdown) command(cmd *cobra.Command) {
+	m.printf("## %s\n", cmd.CommandPath())
+	m.printf("%s", prose(sentence(cmd.Short)))
+	m.block("text", wrapUsage("caddy fault "+cmd.Use))
+	if cmd.Example != "" {
+		m.printf("%s", map[bool]string{true: "Examples:", false: "Example:"}[strings.Contains(strings.TrimSpace(cmd.Example), "\n")])
+		m.block("sh", unindent(cmd.Example))
+	}
+	if cmd.Long != "" {
+		for _, paragraph := range paragraphs(cmd.Long) {
+			m.printf("%s\n", paragraph)
+		}
+	}
+	m.table(flagHead, flagRows(cmd.LocalFlags()))
+	m.table(codeHead, exitCodes[cmd.Name()])
+}
+
+// usageWidth is how many bytes of a usage line are in view.
+const usageWidth = 90
+
+var usageWord = regexp.MustCompile(`\[[^\[\]]*(?:\[[^\]]*\][^\[\]]*)*\](?:\.\.\.)?|--\S+ <\S+|\S+`)
+
+// wrapUsage breaks a long usage line between its parts.
+func wrapUsage(usage string) string {
+	var out strings.Builder
+	width := 0
+	for _, word := range usageWord.FindAllString(usage, -1) {
+		switch {
+		case width == 0:
+		case width+1+len(word) > usageWidth:
+			out.WriteString("\n    ")
+			width = 4
+		default:
+			out.WriteByte(' ')
+			width++
+		}
+		out.WriteString(word)
+		width += len(word)
+	}
+	return out.String()
+}
+
+// unindent takes the indent of an example away.
+func unindent(text string) string {
+	lines := strings.Split(strings.Trim(text, "\n"), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimSpace(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+var defaultInUsage = regexp.MustCompile(` ?\(default ([^)]*)\)`)
+
+// flagRows are a row for each flag. A default that the usage has in words goes into a
+// column of its own.
+func flagRows(flags *pflag.FlagSet) (rows [][]string) {
+	flags.VisitAll(func(flag *pflag.Flag) {
+		if flag.Hidden || flag.Name == "help" {
+			return
+		}
+		name := code("--" + flag.Name)
+		if flag.Shorthand != "" {
+			name = code("-"+flag.Shorthand) + ", " + name
+		}
+		usage, standard := flag.Usage, ""
+		if found := defaultInUsage.FindStringSubmatch(usage); found != nil {
+			usage, standard = strings.Replace(usage, found[0], "", 1), found[1]
+		} else if value := flag.DefValue; value != "" && value != "[]" && value != "false" && value != "0" {
+			standard = code(value)
+		}
+		meaning := prose(sentence(usage))
+		if strings.HasSuffix(flag.Value.Type(), "Array") || strings.HasSuffix(flag.Value.Type(), "Slice") {
+			meaning += " Repeatable."
+		}
+		rows = append(rows, []string{name, meaning, prose(standard)})
+	})
+	return rows
+}

@@ -1,0 +1,322 @@
+package caddymodule
+
+import (
+	"cmp"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
+)
+
+const errorsIntro = `# Errors and warnings
+
+What Caddy says about a configuration with faults, and the lines that cause it.
+Search this page for the part of your message that has no names and numbers in it.
+For what happens while Caddy runs, see [Troubleshooting](../howto/troubleshooting.md).
+
+Caddy puts the directive before the message, and the file and line after it:
+`
+
+const errorsExample = `Error: adapting config using caddyfile: parsing caddyfile tokens for 'fault':
+the message, at Caddyfile:3`
+
+// errorArea is a section of the page: an archive, or all that begin with a word.
+type errorArea struct {
+	archive string // the name of the file, a star is anything
+	title   string // %s is what the star stands for
+	page    string // the page on the subject
+}
+
+// errorAreas are the sections in their order; an archive that none has is refused.
+var errorAreas = []errorArea{
+	{"directive", "The directive", "directive.md"},
+	{"matcher", "The matcher of the directive", "directive.md"},
+	{"status", "The short form with a status", "directive.md"},
+	{"short", "The short form with a fault", "directive.md"},
+	{"point", "Settings of a point", "directive.md"},
+	{"setting_point", "Settings of a point", "directive.md"},
+	{"rule", "Rules", "directive.md"},
+	{"rules", "Rules", "directive.md"},
+	{"words", "Words of other tools and typing errors", "directive.md"},
+	{"match", "Setting `match`", "rule-settings.md"},
+	{"match_response", "Setting `match_response`", "rule-settings.md"},
+	{"setting_*", "Setting `%s`", "rule-settings.md"},
+	{"kind_*", "Fault `%s`", "kinds/%s.md"},
+	{"trigger", "Triggers", "triggers.md"},
+	{"transport", "The transport", "transport.md"},
+	{"global", "The global option", "global-option.md"},
+	{"console", "The console", "console.md"},
+	{"places", "The place among the routes", "directive.md"},
+	{"*", "%s", ""},
+}
+
+// errorNotes are words on an error that says too little for those who meet it. The
+// key is a part of the message. Most messages need none.
+var errorNotes = map[string]string{
+	"Unexpected next token after '{'": "Write the statements of a block on lines of their own.",
+	"module not registered":           "Caddy has no module of this name. Check the spelling, or build Caddy with the module.",
+	"unrecognized matcher name":       "Define the matcher in the same site, before or after the directive.",
+	"has been taken off the path":     "`handle_path` and `uri strip_prefix` shorten the path before the point sees it.",
+	"no request comes to point":       "A handler before the point ends each request. Move the point up, or write `order fault first`.",
+	"whoever reaches":                 "See [Safety](../explanation/safety.md).",
+	"evaluated placeholder":           "Set the variable in the environment of Caddy before it loads the file.",
+	"health_checks has a meaning in":  "Move the rule into a [transport](transport.md).",
+}
+
+// everyLine has the errors that each setting and fault may have: they stand once on
+// the page, and not with every subject.
+var everyLine = []struct{ part, written, note string }{
+	{"already specified", "`percent 1`<br>`percent 2`", "Delete one of the two lines."},
+	{"wrong argument count or unexpected line ending", "`percent`", "Add the missing value, or delete what follows the last one."},
+}
+
+func isOfEveryLine(text string) bool {
+	return slices.ContainsFunc(everyLine, func(one struct{ part, written, note string }) bool {
+		return strings.HasSuffix(text, one.part) || strings.HasPrefix(text, one.part)
+	})
+}
+
+// message is an error or warning, with the Caddyfile that it comes from.
+type message struct{ text, caddyfile string }
+
+// errorsPage is what configurations are refused for, and warned of, from the archives.
+func errorsPage(t *testing.T) string {
+	var m markdown
+	m.WriteString(generated + errorsIntro)
+	m.block("text", errorsExample)
+	refusals, warnings := archives(t, ".refusals.txtar"), archives(t, ".warnings.txtar")
+	for i := range warnings {
+		warnings[i].title = "Warnings: " + strings.ToLower(warnings[i].title[:1]) + warnings[i].title[1:]
+	}
+	m.contents(append(slices.Clone(refusals), warnings...))
+	m.printf("## Every line\n")
+	var rows [][]string
+	for _, one := range everyLine {
+		rows = append(rows, []string{code("… " + one.part + " …"), one.written, one.note})
+	}
+	m.table([]string{"Message", "Written", "What to do"}, rows)
+	for _, area := range refusals {
+		m.area(area)
+		m.refused(messagesIn(area.cases))
+	}
+	for _, area := range warnings {
+		m.area(area)
+		m.warned(messagesIn(area.cases))
+	}
+	return m.text()
+}
+
+// contents writes the links to the sections, those of one word in a line.
+func (m *markdown) contents(areas []archive) {
+	m.printf("## Subjects\n")
+	lines := make(map[string][]string)
+	var order []string
+	for _, area := range areas {
+		word, name, _ := strings.Cut(area.title, " ")
+		if !strings.HasPrefix(name, "`") {
+			word, name = area.title, area.title
+		}
+		if lines[word] == nil {
+			order = append(order, word)
+		}
+		lines[word] = append(lines[word], "["+name+"]("+anchor(area.title)+")")
+	}
+	for _, word := range order {
+		line := strings.Join(lines[word], ", ")
+		if !strings.Contains(line, "["+word+"]") {
+			line = word + "s: " + line
+		}
+		m.printf("- %s", line)
+	}
+	m.printf("")
+}
+
+func (m *markdown) area(a archive) {
+	m.printf("## %s\n", a.title)
+	if a.page != "" {
+		m.printf("See [%s](%s).\n", a.page, a.page)
+	}
+}
+
+// refused writes a row for each message: people search, and see all of a subject.
+func (m *markdown) refused(messages []message) {
+	var rows [][]string
+	var notes []string
+	for _, one := range messages {
+		text, at := cutPlace(one.text)
+		var lines []string
+		for _, line := range causeOf(one.caddyfile, at) {
+			lines = append(lines, code(line))
+		}
+		rows = append(rows, []string{code(text), strings.Join(lines, "<br>")})
+		for part, note := range errorNotes {
+			if line := "- `" + part + "`: " + note; strings.Contains(one.text, part) && !slices.Contains(notes, line) {
+				notes = append(notes, line)
+			}
+		}
+	}
+	m.table([]string{"Message", "Written"}, rows)
+	slices.Sort(notes)
+	m.printf("%s\n", strings.Join(notes, "\n"))
+}
+
+// warned writes a block for each message: it comes from several lines.
+func (m *markdown) warned(messages []message) {
+	for i, one := range messages {
+		m.printf("**%s**\n", code(withoutPlace(one.text)))
+		for part, note := range errorNotes {
+			if strings.Contains(one.text, part) {
+				m.printf("%s\n", note)
+			}
+		}
+		if i+1 < len(messages) && messages[i+1].caddyfile == one.caddyfile {
+			continue // the next one has the block
+		}
+		m.block("text", one.caddyfile)
+	}
+}
+
+// archive is the cases of a subject.
+type archive struct {
+	errorArea
+
+	cases []testkit.Golden
+}
+
+// archives reads all archives with an ending below this folder, as sections of the page.
+func archives(t *testing.T, ext string) (all []archive) {
+	t.Helper()
+	ranks := make(map[string]int)
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		name, found := strings.CutSuffix(filepath.Base(path), ext)
+		if err != nil || !found {
+			return err
+		}
+		rank := slices.IndexFunc(errorAreas, func(a errorArea) bool {
+			matches, _ := filepath.Match(a.archive, name)
+			return matches
+		})
+		a := archive{errorArea: errorAreas[rank]}
+		subject := strings.TrimPrefix(name, strings.TrimSuffix(a.archive, "*"))
+		a.title, a.page = strings.ReplaceAll(a.title, "%s", subject), strings.ReplaceAll(a.page, "%s", subject)
+		for _, g := range testkit.Goldens(t, filepath.Dir(path), "*") {
+			if g.Path == path {
+				a.cases = append(a.cases, g)
+			}
+		}
+		if i := slices.IndexFunc(all, func(other archive) bool { return other.title == a.title }); i >= 0 {
+			all[i].cases = append(all[i].cases, a.cases...)
+			return nil
+		}
+		ranks[a.title] = rank
+		all = append(all, a)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortStableFunc(all, func(a, b archive) int {
+		return cmp.Or(cmp.Compare(ranks[a.title], ranks[b.title]), cmp.Compare(a.title, b.title))
+	})
+	return all
+}
+
+// varying is what is another one each time a message is written.
+var varying = regexp.MustCompile(`'[^']*'|\d+|Caddyfile:\d+`)
+
+// messagesIn are the messages of the cases, each once whatever its names and numbers.
+func messagesIn(cases []testkit.Golden) (all []message) {
+	seen := make(map[string]bool)
+	for _, g := range cases {
+		texts := []string{g.Want}
+		if strings.HasSuffix(g.Path, ".warnings.txtar") {
+			texts = strings.Split(strings.TrimSpace(g.Want), "\n")
+		}
+		for _, text := range texts {
+			text, _ := strings.CutPrefix(text, "parsing caddyfile tokens for 'fault': ")
+			if form := varying.ReplaceAllString(text, "…"); text != "" && !seen[form] && !isOfEveryLine(withoutPlace(text)) {
+				seen[form] = true
+				all = append(all, message{strings.ReplaceAll(text, "<kinds>", "…"), g.Caddyfile})
+			}
+		}
+	}
+	return all
+}
+
+var placeIn = regexp.MustCompile(`(?s)^(?:Caddyfile:(\d+): )?(.*?)(?:, at Caddyfile:(\d+).*)?$`)
+
+func withoutPlace(text string) string {
+	message, _ := cutPlace(text)
+	return message
+}
+
+// cutPlace takes the line off a message; 0: it has none.
+func cutPlace(text string) (message string, line int) {
+	found := placeIn.FindStringSubmatch(text)
+	line, _ = strconv.Atoi(cmp.Or(found[1], found[3]))
+	return found[2], line
+}
+
+// maxCause is how many lines of a Caddyfile a cell has.
+const maxCause = 8
+
+// causeOf are the lines of a Caddyfile that a refusal comes from: those up to the
+// place it names, without the blocks around them that say nothing.
+func causeOf(caddyfile string, at int) []string {
+	lines := strings.Split(strings.TrimRight(caddyfile, "\n"), "\n")
+	end := len(lines)
+	if at > 0 && at <= len(lines) {
+		end = endOfStatement(lines, at)
+	}
+	begin := 0
+	for _, wrapper := range []string{":8080 {", "fault {"} {
+		if begin < end-1 && strings.TrimSpace(lines[begin]) == wrapper {
+			begin++
+		}
+	}
+	if at > 0 && end-begin > maxCause {
+		begin = end - maxCause
+	}
+	depth := 0
+	var cause []string
+	for _, line := range lines[begin:end] {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		if line == "}" {
+			depth--
+		}
+		if depth < 0 { // the end of a block that has been cut off
+			depth = 0
+			continue
+		}
+		cause = append(cause, strings.Repeat("  ", depth)+line)
+		if strings.HasSuffix(line, "{") {
+			depth++
+		}
+	}
+	return cause
+}
+
+// endOfStatement is the index after the statement of a line, its block included.
+func endOfStatement(lines []string, at int) int {
+	depth := 0
+	for i := at - 1; i < len(lines); i++ {
+		line := strings.TrimSpace(lines[i])
+		if strings.HasSuffix(line, "{") {
+			depth++
+		}
+		if line == "}" {
+			depth--
+		}
+		if depth <= 0 {
+			return i + 1
+		}
+	}
+	return len(lines)
+}

@@ -1,0 +1,111 @@
+package caddymodule
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+// metricsFile is written by hand but for the table of metrics, between two marks.
+const (
+	metricsFile  = "metrics-logs-events.md"
+	beginMetrics = "<!-- generated: metrics -->\n"
+	endMetrics   = "<!-- end of generated -->\n"
+)
+
+// metricsPage is the page with the table of the collectors that there are.
+func metricsPage(t *testing.T) string {
+	content, err := os.ReadFile(filepath.Join(referenceFolder, metricsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, begins := strings.Cut(string(content), beginMetrics)
+	_, after, ends := strings.Cut(rest, endMetrics)
+	if !begins || !ends {
+		t.Fatalf("%s has no lines %s and %s", metricsFile, beginMetrics, endMetrics)
+	}
+	var m markdown
+	m.table([]string{"Metric", "Labels", "Meaning"}, metricRows(t))
+	return before + beginMetrics + m.text() + endMetrics + after
+}
+
+// described is a collector as it describes itself, which has no other form.
+var described = regexp.MustCompile(`^Desc\{fqName: "(\w+)", help: "(.*?)", (?:unit: "[^"]*", )?constLabels: \{\}, variableLabels: \{([^}]*)\}\}$`)
+
+// metricRows are a row for each collector.
+func metricRows(t *testing.T) (rows [][]string) {
+	var all collectors
+	if err := metrics.Register(&all); err != nil {
+		t.Fatal(err)
+	}
+	for _, collector := range all {
+		described := described.FindStringSubmatch(describe(collector))
+		if described == nil {
+			t.Fatalf("cannot read the description of a collector: %s", describe(collector))
+		}
+		var labels []string
+		for label := range strings.SplitSeq(described[3], ",") {
+			labels = append(labels, code(label))
+		}
+		rows = append(rows, []string{code(described[1]), strings.Join(labels, ", "), described[2]})
+	}
+	return rows
+}
+
+func describe(c prometheus.Collector) string {
+	descriptions := make(chan *prometheus.Desc, 1) // each of ours has one
+	c.Describe(descriptions)
+	return (<-descriptions).String()
+}
+
+// collectors are those that are registered.
+type collectors []prometheus.Collector
+
+func (all *collectors) Register(c prometheus.Collector) error {
+	*all = append(*all, c)
+	return nil
+}
+
+func (all *collectors) MustRegister(more ...prometheus.Collector) { *all = append(*all, more...) }
+
+func (*collectors) Unregister(prometheus.Collector) bool { return false }
+
+// constReason finds the reasons that only the kinds of fault know.
+var constReason = regexp.MustCompile(`(?m)^\tpass\w+\s+= "(\w+)"`)
+
+// TestReasons looks that the page has a row for each reason of a request that passes.
+func TestReasons(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(referenceFolder, metricsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds, err := os.ReadFile("kinds/passed.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"trigger_refused"}
+	for reason := range rules.NumReasons {
+		want = append(want, rules.Reason(reason).String())
+	}
+	found := constReason.FindAllStringSubmatch(string(kinds), -1)
+	if len(found) == 0 {
+		t.Fatal("no reasons in kinds/passed.go")
+	}
+	for _, match := range found {
+		want = append(want, match[1])
+	}
+	lines := strings.Split(string(page), "\n")
+	for _, reason := range want {
+		if !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "| `"+reason+"` |") }) {
+			t.Errorf("%s has no row for the reason %s", metricsFile, reason)
+		}
+	}
+}
