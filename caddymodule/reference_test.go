@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/manual"
 )
 
 // referenceFolder has the pages that tests write.
@@ -64,117 +65,8 @@ func firstDifference(got, want string) string {
 	return fmt.Sprintf("%d lines, want %d", len(is), len(wanted))
 }
 
-// markdown is a page that is being written.
-type markdown struct{ strings.Builder }
+// referencePage is a page that is being written.
+type referencePage struct{ manual.Writer }
 
-// printf writes a line or a paragraph.
-func (m *markdown) printf(format string, args ...any) { fmt.Fprintf(m, format+"\n", args...) }
-
-// block writes a block of code.
-func (m *markdown) block(language, text string) {
-	m.printf("\n```%s\n%s\n```\n", language, strings.Trim(text, "\n"))
-}
-
-// table writes a table, and nothing if it has no rows.
-func (m *markdown) table(head []string, rows [][]string) {
-	if len(rows) == 0 {
-		return
-	}
-	m.row(head)
-	m.row(strings.Split(strings.Repeat("---,", len(head)-1)+"---", ","))
-	for _, row := range rows {
-		m.row(row)
-	}
-	m.printf("")
-}
-
-func (m *markdown) row(cells []string) {
-	escaped := make([]string, 0, len(cells))
-	for _, cell := range cells {
-		cell = strings.TrimSpace(strings.ReplaceAll(cell, "\n", " "))
-		escaped = append(escaped, strings.ReplaceAll(cell, "|", `\|`))
-	}
-	m.printf("| %s |", strings.Join(escaped, " | "))
-}
-
-// text is the page, without empty lines at the end or two in a row.
-func (m *markdown) text() string {
-	return strings.TrimRight(regexp.MustCompile(`\n{3,}`).ReplaceAllString(m.String(), "\n\n"), "\n") + "\n"
-}
-
-// code is a text as inline code.
-func code(text string) string {
-	if text == "" {
-		return ""
-	}
-	if strings.Contains(text, "`") {
-		return "`` " + text + " ``"
-	}
-	return "`" + text + "`"
-}
-
-// literal is what plain text has that is code in Markdown: 'percent 10' in quotes, a
-// flag with its value, <name>, {placeholder}.
-var literal = regexp.MustCompile(`'[^']+'|--(?:[a-z][a-z-]*)?(?: <[^>]+>(?:/<[^>]+>)*)?|<[^>\s]+>(?:/<[^>\s]+>)*|\{[a-z][^}\s]*\}`)
-
-// prose makes Markdown of plain text that may have code in backticks.
-func prose(text string) string {
-	parts := strings.Split(text, "`")
-	for i := 0; i < len(parts); i += 2 { // the others are in backticks
-		parts[i] = proseWithoutCode(parts[i])
-	}
-	return strings.Join(parts, "`")
-}
-
-func proseWithoutCode(text string) string {
-	var out strings.Builder
-	for last := 0; ; {
-		at := literal.FindStringIndex(text[last:])
-		if at == nil {
-			out.WriteString(strings.ReplaceAll(text[last:], "*", `\*`))
-			return out.String()
-		}
-		start, end := last+at[0], last+at[1]
-		word := text[start:end]
-		if word[0] == '\'' && start > 0 && !strings.ContainsRune(" \n(:", rune(text[start-1])) { // an apostrophe
-			out.WriteString(text[last : start+1])
-			last = start + 1
-			continue
-		}
-		out.WriteString(strings.ReplaceAll(text[last:start], "*", `\*`))
-		out.WriteString(code(strings.Trim(word, "'")))
-		last = end
-	}
-}
-
-// paragraphs are those of a text with lines of a fixed width, as prose.
-func paragraphs(text string) (all []string) {
-	for paragraph := range strings.SplitSeq(strings.TrimSpace(text), "\n\n") {
-		all = append(all, prose(strings.Join(strings.Fields(paragraph), " ")))
-	}
-	return all
-}
-
-// sentence is a text with a full stop.
-func sentence(text string) string {
-	text = strings.TrimSpace(text)
-	if text == "" || strings.HasSuffix(strings.TrimSuffix(text, ")"), ".") || strings.HasSuffix(text, ":") {
-		return text
-	}
-	return text + "."
-}
-
-// anchor is how GitHub links to a heading.
-func anchor(heading string) string {
-	kept := strings.Map(func(r rune) rune {
-		switch {
-		case r == ' ':
-			return '-'
-		case r == '-' || r == '_' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
-			return r
-		default:
-			return -1
-		}
-	}, strings.ToLower(heading))
-	return "#" + kept
-}
+// anchorOf is a link to a heading of the same page.
+func anchorOf(heading string) string { return "#" + manual.Slug(heading) }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/manual"
 )
 
 const apiIntro = `# API
@@ -133,26 +135,26 @@ func apiPage(t *testing.T) string {
 	if err := json.Unmarshal(content, &doc); err != nil {
 		t.Fatal(err)
 	}
-	var m markdown
+	var m referencePage
 	m.WriteString(generated + apiIntro)
-	m.printf("\n%s\n", prose(doc.Info.Description))
-	m.printf("## Requests\n")
+	m.Printf("\n%s\n", manual.Prose(doc.Info.Description))
+	m.Printf("## Requests\n")
 	var rows [][]string
 	doc.each(func(heading string, o *operation) {
-		rows = append(rows, []string{"[" + code(heading) + "](" + anchor(heading) + ")", prose(sentence(o.Summary))})
+		rows = append(rows, []string{"[" + manual.Code(heading) + "](" + anchorOf(heading) + ")", manual.Prose(manual.Sentence(o.Summary))})
 	})
-	m.table([]string{"Request", "What it does"}, rows)
+	m.Table([]string{"Request", "What it does"}, rows)
 	doc.each(func(heading string, o *operation) {
-		m.printf("## `%s`\n", heading)
+		m.Printf("## `%s`\n", heading)
 		m.operation(heading, o)
 	})
 	m.refusals(&doc)
-	m.printf("## Objects\n")
-	m.printf("A required field of a reply is always there.\n")
+	m.Printf("## Objects\n")
+	m.Printf("A required field of a reply is always there.\n")
 	for _, name := range doc.Components.Schemas.names {
 		m.schema(&doc, name)
 	}
-	return m.text()
+	return m.Text()
 }
 
 // each visits the operations by their tags, those without one last.
@@ -175,23 +177,23 @@ func (doc *openAPI) each(visit func(heading string, o *operation)) {
 }
 
 // operation writes the section of a method of a path.
-func (m *markdown) operation(heading string, o *operation) {
-	m.printf("%s\n", prose(sentence(o.Summary)))
+func (m *referencePage) operation(heading string, o *operation) {
+	m.Printf("%s\n", manual.Prose(manual.Sentence(o.Summary)))
 	if o.Description != "" {
-		m.printf("%s\n", prose(sentence(o.Description)))
+		m.Printf("%s\n", manual.Prose(manual.Sentence(o.Description)))
 	}
-	m.block("sh", exampleLine(heading))
+	m.Block("sh", exampleLine(heading))
 	var rows [][]string
 	for _, p := range o.Parameters {
 		in := p.In
 		if p.Required {
 			in += ", required"
 		}
-		rows = append(rows, []string{code(p.Name), in, p.Schema.typeText(), prose(sentence(p.Description)) + p.Schema.bounds()})
+		rows = append(rows, []string{manual.Code(p.Name), in, p.Schema.typeText(), manual.Prose(manual.Sentence(p.Description)) + p.Schema.bounds()})
 	}
-	m.table([]string{"Parameter", "In", "Type", "Meaning"}, rows)
+	m.Table([]string{"Parameter", "In", "Type", "Meaning"}, rows)
 	if o.RequestBody != nil {
-		m.printf("Body: %s. %s\n", o.RequestBody.bodyText(), prose(sentence(o.RequestBody.Description)))
+		m.Printf("Body: %s. %s\n", o.RequestBody.bodyText(), manual.Prose(manual.Sentence(o.RequestBody.Description)))
 	}
 	rows = nil
 	var common []string
@@ -201,18 +203,18 @@ func (m *markdown) operation(heading string, o *operation) {
 			common = append(common, status)
 			continue
 		}
-		rows = append(rows, []string{statusText(status), prose(sentence(r.Description)) + r.headerText(), r.bodyText()})
+		rows = append(rows, []string{statusText(status), manual.Prose(manual.Sentence(r.Description)) + r.headerText(), r.bodyText()})
 	}
-	m.table([]string{"Status", "Meaning", "Body"}, rows)
+	m.Table([]string{"Status", "Meaning", "Body"}, rows)
 	if len(common) > 0 {
-		m.printf("It may also [refuse](%s): %s.\n", anchor(refusalsTitle), strings.Join(common, ", "))
+		m.Printf("It may also [refuse](%s): %s.\n", anchorOf(refusalsTitle), strings.Join(common, ", "))
 	}
 }
 
 const refusalsTitle = "Status codes of refusals"
 
 // refusals writes the replies that several requests share.
-func (m *markdown) refusals(doc *openAPI) {
+func (m *referencePage) refusals(doc *openAPI) {
 	meanings := make(map[string]string)
 	doc.each(func(_ string, o *operation) {
 		for status, r := range o.Responses {
@@ -223,11 +225,11 @@ func (m *markdown) refusals(doc *openAPI) {
 	})
 	var rows [][]string
 	for _, status := range slices.Sorted(maps.Keys(meanings)) {
-		rows = append(rows, []string{statusText(status), prose(sentence(meanings[status]))})
+		rows = append(rows, []string{statusText(status), manual.Prose(manual.Sentence(meanings[status]))})
 	}
-	m.printf("## %s\n", refusalsTitle)
-	m.printf("Each has an [Error](#error) as its body.\n")
-	m.table([]string{"Status", "Meaning"}, rows)
+	m.Printf("## %s\n", refusalsTitle)
+	m.Printf("Each has an [Error](#error) as its body.\n")
+	m.Table([]string{"Status", "Meaning"}, rows)
 }
 
 // refName is the name of what a reference refers to.
@@ -272,7 +274,7 @@ func (r *reply) bodyText() string {
 	for _, mediaType := range slices.Sorted(maps.Keys(r.Content)) {
 		text := r.Content[mediaType].Schema.typeText()
 		if mediaType != "application/json" {
-			text += " (" + code(mediaType) + ")"
+			text += " (" + manual.Code(mediaType) + ")"
 		}
 		texts = append(texts, text)
 	}
@@ -283,7 +285,7 @@ func (r *reply) bodyText() string {
 func (r *reply) headerText() string {
 	var text strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
-		fmt.Fprintf(&text, " `%s`: %s", name, prose(sentence(r.Headers[name].Description)))
+		fmt.Fprintf(&text, " `%s`: %s", name, manual.Prose(manual.Sentence(r.Headers[name].Description)))
 	}
 	return text.String()
 }
@@ -295,7 +297,7 @@ func (s *schema) typeText() string {
 		return "anything"
 	case s.Ref != "":
 		name := refName(s.Ref)
-		return fmt.Sprintf("[%s](%s)", name, anchor(name))
+		return fmt.Sprintf("[%s](%s)", name, anchorOf(name))
 	case len(s.OneOf)+len(s.AnyOf) > 0:
 		var texts []string
 		for _, one := range append(s.OneOf, s.AnyOf...) {
@@ -354,13 +356,13 @@ func (s *schema) bounds() string {
 const baseObject = "ConfiguredRule"
 
 // schema writes the section of an object.
-func (m *markdown) schema(doc *openAPI, name string) {
+func (m *referencePage) schema(doc *openAPI, name string) {
 	s, base := doc.Components.Schemas.values[name], doc.Components.Schemas.values[baseObject]
-	m.printf("### %s\n", name)
-	m.printf("%s\n", prose(sentence(s.Description)))
+	m.Printf("### %s\n", name)
+	m.Printf("%s\n", manual.Prose(manual.Sentence(s.Description)))
 	names := s.Properties.names
 	if name != baseObject && base != nil && !slices.ContainsFunc(base.Properties.names, func(field string) bool { return s.Properties.values[field] == nil }) {
-		m.printf("It has the fields of [%s](%s), and these:\n", baseObject, anchor(baseObject))
+		m.Printf("It has the fields of [%s](%s), and these:\n", baseObject, anchorOf(baseObject))
 		names = slices.DeleteFunc(slices.Clone(names), func(field string) bool {
 			return reflect.DeepEqual(s.Properties.values[field], base.Properties.values[field])
 		})
@@ -378,10 +380,10 @@ func (m *markdown) schema(doc *openAPI, name string) {
 				meaning = refers.Description
 			}
 		}
-		rows = append(rows, []string{code(field), of.typeText(), required, prose(sentence(meaning)) + of.bounds()})
+		rows = append(rows, []string{manual.Code(field), of.typeText(), required, manual.Prose(manual.Sentence(meaning)) + of.bounds()})
 	}
-	m.table([]string{"Field", "Type", "Required", "Meaning"}, rows)
+	m.Table([]string{"Field", "Type", "Required", "Meaning"}, rows)
 	if len(rows) == 0 && s.Type != nil {
-		m.printf("Type: %s.\n", s.typeText())
+		m.Printf("Type: %s.\n", s.typeText())
 	}
 }

@@ -8,6 +8,8 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/manual"
 )
 
 // exitCodes are those of the commands that have others than all have: no library
@@ -41,29 +43,29 @@ func cliPage(t *testing.T) string {
 	root.AddCommand(top)
 	registered.CobraFunc(top)
 
-	var m markdown
+	var m referencePage
 	m.WriteString(generated + cliIntro)
-	m.printf("\n## Commands\n")
+	m.Printf("\n## Commands\n")
 	var rows [][]string
 	for _, cmd := range top.Commands() {
 		if isListed(cmd) {
-			rows = append(rows, []string{"[" + cmd.Name() + "](" + anchor(cmd.CommandPath()) + ")", prose(sentence(cmd.Short))})
+			rows = append(rows, []string{"[" + cmd.Name() + "](" + anchorOf(cmd.CommandPath()) + ")", manual.Prose(manual.Sentence(cmd.Short))})
 		}
 	}
-	m.table([]string{"Command", "What it does"}, rows)
-	m.printf("## Flags of all commands\n")
-	m.table(flagHead, flagRows(top.PersistentFlags()))
-	m.printf("If you give neither `--address` nor `--config`, the address is `localhost:2019`.")
-	m.printf("A Unix socket is written `unix//run/caddy.sock`.\n")
-	m.printf("## Exit codes of all commands\n")
-	m.table(codeHead, [][]string{{"0", "The command worked."}, {"1", "The command failed. The reason is on standard error."}})
-	m.printf("`verify`, `explain` and `run` have more, listed with the command.\n")
+	m.Table([]string{"Command", "What it does"}, rows)
+	m.Printf("## Flags of all commands\n")
+	m.Table(flagHead, flagRows(top.PersistentFlags()))
+	m.Printf("If you give neither `--address` nor `--config`, the address is `localhost:2019`.")
+	m.Printf("A Unix socket is written `unix//run/caddy.sock`.\n")
+	m.Printf("## Exit codes of all commands\n")
+	m.Table(codeHead, [][]string{{"0", "The command worked."}, {"1", "The command failed. The reason is on standard error."}})
+	m.Printf("`verify`, `explain` and `run` have more, listed with the command.\n")
 	for _, cmd := range top.Commands() {
 		if isListed(cmd) {
 			m.command(cmd)
 		}
 	}
-	return m.text()
+	return m.Text()
 }
 
 var (
@@ -75,21 +77,21 @@ var (
 func isListed(cmd *cobra.Command) bool { return cmd.IsAvailableCommand() && cmd.Name() != "help" }
 
 // command writes the section of a command.
-func (m *markdown) command(cmd *cobra.Command) {
-	m.printf("## %s\n", cmd.CommandPath())
-	m.printf("%s", prose(sentence(cmd.Short)))
-	m.block("text", wrapUsage("caddy fault "+cmd.Use))
+func (m *referencePage) command(cmd *cobra.Command) {
+	m.Printf("## %s\n", cmd.CommandPath())
+	m.Printf("%s", manual.Prose(manual.Sentence(cmd.Short)))
+	m.Block("text", wrapUsage("caddy fault "+cmd.Use))
 	if cmd.Example != "" {
-		m.printf("%s", map[bool]string{true: "Examples:", false: "Example:"}[strings.Contains(strings.TrimSpace(cmd.Example), "\n")])
-		m.block("sh", unindent(cmd.Example))
+		m.Printf("%s", map[bool]string{true: "Examples:", false: "Example:"}[strings.Contains(strings.TrimSpace(cmd.Example), "\n")])
+		m.Block("sh", unindent(cmd.Example))
 	}
 	if cmd.Long != "" {
-		for _, paragraph := range paragraphs(cmd.Long) {
-			m.printf("%s\n", paragraph)
+		for _, paragraph := range manual.Paragraphs(cmd.Long) {
+			m.Printf("%s\n", paragraph)
 		}
 	}
-	m.table(flagHead, flagRows(cmd.LocalFlags()))
-	m.table(codeHead, exitCodes[cmd.Name()])
+	m.Table(flagHead, flagRows(cmd.LocalFlags()))
+	m.Table(codeHead, exitCodes[cmd.Name()])
 }
 
 // usageWidth is how many bytes of a usage line are in view.
@@ -135,21 +137,21 @@ func flagRows(flags *pflag.FlagSet) (rows [][]string) {
 		if flag.Hidden || flag.Name == "help" {
 			return
 		}
-		name := code("--" + flag.Name)
+		name := manual.Code("--" + flag.Name)
 		if flag.Shorthand != "" {
-			name = code("-"+flag.Shorthand) + ", " + name
+			name = manual.Code("-"+flag.Shorthand) + ", " + name
 		}
 		usage, standard := flag.Usage, ""
 		if found := defaultInUsage.FindStringSubmatch(usage); found != nil {
 			usage, standard = strings.Replace(usage, found[0], "", 1), found[1]
 		} else if value := flag.DefValue; value != "" && value != "[]" && value != "false" && value != "0" {
-			standard = code(value)
+			standard = manual.Code(value)
 		}
-		meaning := prose(sentence(usage))
+		meaning := manual.Prose(manual.Sentence(usage))
 		if strings.HasSuffix(flag.Value.Type(), "Array") || strings.HasSuffix(flag.Value.Type(), "Slice") {
 			meaning += " Repeatable."
 		}
-		rows = append(rows, []string{name, meaning, prose(standard)})
+		rows = append(rows, []string{name, meaning, manual.Prose(standard)})
 	})
 	return rows
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/manual"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
 
@@ -60,11 +62,11 @@ var errorAreas = []errorArea{
 var errorNotes = map[string]string{
 	"Unexpected next token after '{'": "Write the statements of a block on lines of their own.",
 	"module not registered":           "Caddy has no module of this name. Check the spelling, or build Caddy with the module.",
-	"unrecognized matcher name":       "Define the matcher in the same site, before or after the directive.",
 	"has been taken off the path":     "`handle_path` and `uri strip_prefix` shorten the path before the point sees it.",
 	"no request comes to point":       "A handler before the point ends each request. Move the point up, or write `order fault first`.",
 	"whoever reaches":                 "See [Safety](../explanation/safety.md).",
 	"evaluated placeholder":           "Set the variable in the environment of Caddy before it loads the file.",
+	"want 16 or more":                 "Make a key with `openssl rand -hex 16`.",
 	"health_checks has a meaning in":  "Move the rule into a [transport](transport.md).",
 }
 
@@ -86,20 +88,20 @@ type message struct{ text, caddyfile string }
 
 // errorsPage is what configurations are refused for, and warned of, from the archives.
 func errorsPage(t *testing.T) string {
-	var m markdown
+	var m referencePage
 	m.WriteString(generated + errorsIntro)
-	m.block("text", errorsExample)
+	m.Block("text", errorsExample)
 	refusals, warnings := archives(t, ".refusals.txtar"), archives(t, ".warnings.txtar")
 	for i := range warnings {
 		warnings[i].title = "Warnings: " + strings.ToLower(warnings[i].title[:1]) + warnings[i].title[1:]
 	}
 	m.contents(append(slices.Clone(refusals), warnings...))
-	m.printf("## Every line\n")
+	m.Printf("## Every line\n")
 	var rows [][]string
 	for _, one := range everyLine {
-		rows = append(rows, []string{code("… " + one.part + " …"), one.written, one.note})
+		rows = append(rows, []string{manual.Code("… " + one.part + " …"), one.written, one.note})
 	}
-	m.table([]string{"Message", "Written", "What to do"}, rows)
+	m.Table([]string{"Message", "Written", "What to do"}, rows)
 	for _, area := range refusals {
 		m.area(area)
 		m.refused(messagesIn(area.cases))
@@ -108,12 +110,12 @@ func errorsPage(t *testing.T) string {
 		m.area(area)
 		m.warned(messagesIn(area.cases))
 	}
-	return m.text()
+	return m.Text()
 }
 
 // contents writes the links to the sections, those of one word in a line.
-func (m *markdown) contents(areas []archive) {
-	m.printf("## Subjects\n")
+func (m *referencePage) contents(areas []archive) {
+	m.Printf("## Subjects\n")
 	lines := make(map[string][]string)
 	var order []string
 	for _, area := range areas {
@@ -124,60 +126,60 @@ func (m *markdown) contents(areas []archive) {
 		if lines[word] == nil {
 			order = append(order, word)
 		}
-		lines[word] = append(lines[word], "["+name+"]("+anchor(area.title)+")")
+		lines[word] = append(lines[word], "["+name+"]("+anchorOf(area.title)+")")
 	}
 	for _, word := range order {
 		line := strings.Join(lines[word], ", ")
 		if !strings.Contains(line, "["+word+"]") {
 			line = word + "s: " + line
 		}
-		m.printf("- %s", line)
+		m.Printf("- %s", line)
 	}
-	m.printf("")
+	m.Printf("")
 }
 
-func (m *markdown) area(a archive) {
-	m.printf("## %s\n", a.title)
+func (m *referencePage) area(a archive) {
+	m.Printf("## %s\n", a.title)
 	if a.page != "" {
-		m.printf("See [%s](%s).\n", a.page, a.page)
+		m.Printf("See [%s](%s).\n", a.page, a.page)
 	}
 }
 
 // refused writes a row for each message: people search, and see all of a subject.
-func (m *markdown) refused(messages []message) {
+func (m *referencePage) refused(messages []message) {
 	var rows [][]string
 	var notes []string
 	for _, one := range messages {
 		text, at := cutPlace(one.text)
 		var lines []string
 		for _, line := range causeOf(one.caddyfile, at) {
-			lines = append(lines, code(line))
+			lines = append(lines, manual.Code(line))
 		}
-		rows = append(rows, []string{code(text), strings.Join(lines, "<br>")})
+		rows = append(rows, []string{manual.Code(text), strings.Join(lines, "<br>")})
 		for part, note := range errorNotes {
 			if line := "- `" + part + "`: " + note; strings.Contains(one.text, part) && !slices.Contains(notes, line) {
 				notes = append(notes, line)
 			}
 		}
 	}
-	m.table([]string{"Message", "Written"}, rows)
+	m.Table([]string{"Message", "Written"}, rows)
 	slices.Sort(notes)
-	m.printf("%s\n", strings.Join(notes, "\n"))
+	m.Printf("%s\n", strings.Join(notes, "\n"))
 }
 
 // warned writes a block for each message: it comes from several lines.
-func (m *markdown) warned(messages []message) {
+func (m *referencePage) warned(messages []message) {
 	for i, one := range messages {
-		m.printf("**%s**\n", code(withoutPlace(one.text)))
+		m.Printf("**%s**\n", manual.Code(withoutPlace(one.text)))
 		for part, note := range errorNotes {
 			if strings.Contains(one.text, part) {
-				m.printf("%s\n", note)
+				m.Printf("%s\n", note)
 			}
 		}
 		if i+1 < len(messages) && messages[i+1].caddyfile == one.caddyfile {
 			continue // the next one has the block
 		}
-		m.block("text", one.caddyfile)
+		m.Block("text", one.caddyfile)
 	}
 }
 
@@ -226,8 +228,12 @@ func archives(t *testing.T, ext string) (all []archive) {
 	return all
 }
 
-// varying is what is another one each time a message is written.
-var varying = regexp.MustCompile(`'[^']*'|\d+|Caddyfile:\d+`)
+// directiveIn is what Caddy puts before a message, and varying what is another one
+// each time that a message is written: names, numbers and kinds of fault.
+var (
+	directiveIn = regexp.MustCompile(`^parsing caddyfile tokens for '\w+': `)
+	varying     = regexp.MustCompile(`'[^']*'|\d+|\b(?:` + strings.Join(faults.Kinds(), "|") + `)\b`)
+)
 
 // messagesIn are the messages of the cases, each once whatever its names and numbers.
 func messagesIn(cases []testkit.Golden) (all []message) {
@@ -238,7 +244,7 @@ func messagesIn(cases []testkit.Golden) (all []message) {
 			texts = strings.Split(strings.TrimSpace(g.Want), "\n")
 		}
 		for _, text := range texts {
-			text, _ := strings.CutPrefix(text, "parsing caddyfile tokens for 'fault': ")
+			text = directiveIn.ReplaceAllString(text, "")
 			if form := varying.ReplaceAllString(text, "…"); text != "" && !seen[form] && !isOfEveryLine(withoutPlace(text)) {
 				seen[form] = true
 				all = append(all, message{strings.ReplaceAll(text, "<kinds>", "…"), g.Caddyfile})
@@ -274,7 +280,7 @@ func causeOf(caddyfile string, at int) []string {
 		end = endOfStatement(lines, at)
 	}
 	begin := 0
-	for _, wrapper := range []string{":8080 {", "fault {"} {
+	for _, wrapper := range []string{":8080 {", "{", "reverse_proxy 127.0.0.1:9000 {", "transport fault {", "fault {"} {
 		if begin < end-1 && strings.TrimSpace(lines[begin]) == wrapper {
 			begin++
 		}

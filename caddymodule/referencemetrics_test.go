@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/manual"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
@@ -32,9 +33,9 @@ func metricsPage(t *testing.T) string {
 	if !begins || !ends {
 		t.Fatalf("%s has no lines %s and %s", metricsFile, beginMetrics, endMetrics)
 	}
-	var m markdown
-	m.table([]string{"Metric", "Labels", "Meaning"}, metricRows(t))
-	return before + beginMetrics + m.text() + endMetrics + after
+	var m referencePage
+	m.Table([]string{"Metric", "Labels", "Meaning"}, metricRows(t))
+	return before + beginMetrics + m.Text() + endMetrics + after
 }
 
 // described is a collector as it describes itself, which has no other form.
@@ -53,9 +54,9 @@ func metricRows(t *testing.T) (rows [][]string) {
 		}
 		var labels []string
 		for label := range strings.SplitSeq(described[3], ",") {
-			labels = append(labels, code(label))
+			labels = append(labels, manual.Code(label))
 		}
-		rows = append(rows, []string{code(described[1]), strings.Join(labels, ", "), described[2]})
+		rows = append(rows, []string{manual.Code(described[1]), strings.Join(labels, ", "), described[2]})
 	}
 	return rows
 }

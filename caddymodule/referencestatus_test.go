@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/manual"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
@@ -56,9 +57,9 @@ var familyTitles = map[string]string{
 
 // statusPage is the catalogue of status codes.
 func statusPage(t *testing.T) string {
-	var m markdown
+	var m referencePage
 	m.WriteString(generated + statusIntro)
-	m.printf("\n## Most used\n")
+	m.Printf("\n## Most used\n")
 	var rows [][]string
 	for _, number := range mostUsed {
 		code, known := status.Find("", number)
@@ -67,23 +68,23 @@ func statusPage(t *testing.T) string {
 		}
 		rows = append(rows, statusRow(code))
 	}
-	m.table(statusHead, rows)
+	m.Table(statusHead, rows)
 	for _, family := range status.Families() {
 		title := familyTitles[family]
 		if title == "" {
 			title = family
 		}
-		m.printf("## %s\n", title)
-		m.printf("Family: `%s`.\n", family)
+		m.Printf("## %s\n", title)
+		m.Printf("Family: `%s`.\n", family)
 		rows = nil
 		for _, code := range status.All() {
 			if code.Family == family {
 				rows = append(rows, statusRow(code))
 			}
 		}
-		m.table(statusHead, rows)
+		m.Table(statusHead, rows)
 	}
-	return m.text()
+	return m.Text()
 }
 
 var statusHead = []string{"Write", "Name", "Default body", "Other meanings", "Source"}
@@ -92,12 +93,12 @@ var statusHead = []string{"Write", "Name", "Default body", "Other meanings", "So
 func statusRow(c status.Code) []string {
 	body := ""
 	if c.Sendable() && c.BodyAllowed() {
-		body = code(c.JSON())
+		body = manual.Code(c.JSON())
 	}
 	var others []string
 	for _, other := range status.All() {
 		if other.Code == c.Code && other.Family != c.Family {
-			others = append(others, code(fmt.Sprintf("%s:%d", other.Family, other.Code)))
+			others = append(others, manual.Code(fmt.Sprintf("%s:%d", other.Family, other.Code)))
 		}
 	}
 	written := c.String()
@@ -105,5 +106,5 @@ func statusRow(c status.Code) []string {
 		written = fmt.Sprint(c.Code)
 	}
 	slices.Sort(others)
-	return []string{code(written), c.Name, body, strings.Join(others, ", "), c.Source}
+	return []string{manual.Code(written), c.Name, body, strings.Join(others, ", "), c.Source}
 }
