@@ -28,7 +28,6 @@ var exitCodes = map[string][][]string{
 const cliIntro = `# Command line
 
 ` + "`caddy fault`" + ` controls a running Caddy through its [admin API](https://caddyserver.com/docs/api).
-A command that only shows something changes nothing in Caddy.
 For the requests behind the commands, see the [API](api.md).
 `
 

@@ -17,8 +17,8 @@ import (
 
 const errorsIntro = `# Errors and warnings
 
-What Caddy says about a configuration with faults, and the lines that cause it.
-Search this page for the part of your message that has no names and numbers in it.
+The messages about faults in a configuration, each with lines that cause it.
+Search for the part of your message without names and numbers.
 For what happens while Caddy runs, see [Troubleshooting](../howto/troubleshooting.md).
 
 Caddy puts the directive before the message, and the file and line after it:
