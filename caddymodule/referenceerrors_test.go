@@ -95,7 +95,8 @@ func errorsPage(t *testing.T) string {
 	for i := range warnings {
 		warnings[i].title = "Warnings: " + strings.ToLower(warnings[i].title[:1]) + warnings[i].title[1:]
 	}
-	m.contents(append(slices.Clone(refusals), warnings...))
+	atRunTime := []archive{{errorArea: errorArea{title: triggerErrorsTitle}}, {errorArea: errorArea{title: apiErrorsTitle}}}
+	m.contents(slices.Concat(refusals, atRunTime, warnings))
 	m.Printf("## Every line\n")
 	var rows [][]string
 	for _, one := range everyLine {
@@ -106,6 +107,8 @@ func errorsPage(t *testing.T) string {
 		m.area(area)
 		m.refused(messagesIn(area.cases))
 	}
+	m.triggerErrors(t)
+	m.apiErrors(t)
 	for _, area := range warnings {
 		m.area(area)
 		m.warned(messagesIn(area.cases))
@@ -228,6 +231,11 @@ func archives(t *testing.T, ext string) (all []archive) {
 	return all
 }
 
+// kindsCut is a message without the list of all kinds.
+func kindsCut(text string) string {
+	return strings.NewReplacer("<kinds>", "…", strings.Join(faults.Kinds(), ", "), "…").Replace(text)
+}
+
 // directiveIn is what Caddy puts before a message, and varying what is another one
 // each time that a message is written: names, numbers and kinds of fault.
 var (
@@ -247,7 +255,7 @@ func messagesIn(cases []testkit.Golden) (all []message) {
 			text = directiveIn.ReplaceAllString(text, "")
 			if form := varying.ReplaceAllString(text, "…"); text != "" && !seen[form] && !isOfEveryLine(withoutPlace(text)) {
 				seen[form] = true
-				all = append(all, message{strings.ReplaceAll(text, "<kinds>", "…"), g.Caddyfile})
+				all = append(all, message{kindsCut(text), g.Caddyfile})
 			}
 		}
 	}
