@@ -150,8 +150,6 @@ func follow(pages map[string]*manual.Page, from *manual.Page, link manual.Link) 
 	}
 	info, err := os.Stat(path)
 	switch {
-	case err != nil && planned(path):
-		return nil
 	case err != nil:
 		return errors.New("no such file")
 	case link.Image && info.IsDir():
@@ -223,36 +221,4 @@ func manualPages(t *testing.T) []*manual.Page {
 		t.Fatal(err)
 	}
 	return pages
-}
-
-// plannedPages are pages of docs that others may link to before they are written.
-// The list goes when the manual is complete.
-const plannedPages = `README.md
-	tutorial/{1-first-fault,2-game-day,3-faults-in-tests}.md
-	howto/{return-a-status,slow-down-an-api,fail-a-percentage,fail-twice-then-recover,lose-the-reply-of-a-post,cut-a-stream}.md
-	howto/{reset-and-close-connections,test-client-timeouts,test-retries-and-circuit-breakers,simulate-a-dead-upstream}.md
-	howto/{rate-limit-like-a-provider,simulate-a-cloudflare-outage,fail-grpc-calls,break-json,hit-the-same-users,ask-by-header}.md
-	howto/{browser-tests,assert-in-ci,run-a-game-day-on-existing-sites,stop-everything,share-between-nodes}.md
-	howto/{prometheus-and-grafana,single-page-apps,troubleshooting}.md
-	reference/{directive,rule-settings,triggers,transport,experiments,global-option,console,listener-wrapper,json}.md
-	reference/{metrics-logs-events,limits,compatibility,cli,api,status-codes,errors}.md
-	reference/kinds/{README,respond,error,grpc,delay,hang,close,reset,refuse,garbage,malformed,truncate,throttle,dribble}.md
-	reference/kinds/{corrupt,patch,choose,sequence}.md
-	explanation/{how-a-request-is-decided,phases,glossary,reason-phrase,safety,performance,compared,for-caddy}.md`
-
-// planned reports whether a page is on the list.
-func planned(path string) bool {
-	for line := range strings.Lines(plannedPages) {
-		before, after, several := strings.Cut(strings.TrimSpace(line), "{")
-		if !several && path == "docs/"+before {
-			return true
-		}
-		names, ext, _ := strings.Cut(after, "}")
-		for name := range strings.SplitSeq(names, ",") {
-			if several && path == "docs/"+before+name+ext {
-				return true
-			}
-		}
-	}
-	return false
 }
