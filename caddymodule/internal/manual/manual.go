@@ -140,12 +140,12 @@ func withoutCode(text string) string {
 		}
 		ticks := text[start : start+len(text[start:])-len(strings.TrimLeft(text[start:], "`"))]
 		inside := text[start+len(ticks):]
-		end := strings.Index(inside, ticks)
-		if end < 0 {
+		_, after, closed := strings.Cut(inside, ticks)
+		if !closed {
 			break
 		}
 		kept.WriteString(text[:start] + "``")
-		text = inside[end+len(ticks):]
+		text = after
 	}
 	kept.WriteString(text)
 	return kept.String()
