@@ -40,12 +40,12 @@ func TestReference(t *testing.T) {
 func holdPage(t *testing.T, file, want string) {
 	t.Helper()
 	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil { //nolint:gosec // a file of the repository, like the others
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	content, err := os.ReadFile(file) //nolint:gosec // a file of the repository
+	content, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
