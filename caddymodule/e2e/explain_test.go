@@ -589,11 +589,11 @@ func TestExplainAnswers(t *testing.T) {
 	}
 	for point, want := range map[string]string{
 		"a.test › api":             "",
-		"a.test › inside":          "its route is not for the request: the matcher 'path' says no",
+		"a.test › inside":          "its route does not match the request: the matcher 'path' does not match",
 		"a.test › common":          "the request does not get here: reverse_proxy ends it, at a.test",
-		"b.test › route":           "it stands at another site",
-		"c.test, *.c.test › files": "it stands at another site",
-		"[::1]:0 › three":          "it stands at another server, which listens on [::1]:0",
+		"b.test › route":           "the point is at another site",
+		"c.test, *.c.test › files": "the point is at another site",
+		"[::1]:0 › three":          "the point is at another server, which listens on [::1]:0",
 	} {
 		if got, ok := reasons[point]; !ok || got != want {
 			t.Errorf("%s: got %q, want %q", point, got, want)

@@ -188,7 +188,7 @@ func TestEarlyReplyH2C(t *testing.T) {
 	}
 }
 
-// The transport inside speaks TLS and h2c when the upstreams do.
+// The transport inside uses TLS and h2c when the upstreams do.
 func TestTransportSchemes(t *testing.T) {
 	tests := []struct {
 		name, scheme, inner string

@@ -41,8 +41,8 @@ func TestTriggerRefusedIsTold(t *testing.T) {
 		{anybody, []string{"X-Fault", "times 1"}, []string{"'times'" + unknown}},
 		{anybody, []string{"X-Fault", "respond 429; header Retry-After 1"}, []string{"'header'" + unknown}},
 		{anybody, []string{"X-Fault", ""}, []string{"the line is empty"}},
-		{anybody, []string{"X-Fault", "551", "X-Fault", "551"}, []string{"X-Fault is there 2 times: send it once"}},
-		{anybody, []string{"X-Fault", "delay " + testKey}, []string{"it cannot be read; why is not shown"}},
+		{anybody, []string{"X-Fault", "551", "X-Fault", "551"}, []string{"X-Fault occurs 2 times; send it once"}},
+		{anybody, []string{"X-Fault", "delay " + testKey}, []string{"the line cannot be parsed: want a line"}},
 		{`{"source": "header", "allow": ["reset"]}`, []string{"X-Fault", "551"}, []string{"'respond' is not allowed here: want percent, phase, or one of reset"}},
 
 		{keyed, []string{"X-Fault", "551"}, []string{"key"}},
@@ -51,7 +51,7 @@ func TestTriggerRefusedIsTold(t *testing.T) {
 		{keyed, []string{"X-Fault", "key " + testKey + "; 551", "X-Fault", "key " + testKey + "; 551"}, []string{"key"}},
 		{keyed, []string{"X-Fault", "key " + testKey + "; delay 1"}, []string{"bad duration '1'"}},
 		{keyed, []string{"X-Fault", "key " + testKey}, []string{"the line is empty"}},
-		{keyed, []string{"X-Fault", "key " + testKey + "; key " + testKey + "; 551"}, []string{"'key' is not allowed here: write it as the first"}},
+		{keyed, []string{"X-Fault", "key " + testKey + "; key " + testKey + "; 551"}, []string{"'key' is only allowed as the first statement"}},
 
 		{`{"source": "cookie"}`, []string{"Cookie", "fault=nonsense"}, []string{"'nonsense'"}},
 		{`{"source": "cookie"}`, []string{"Cookie", "fault=%zz"}, []string{"the cookie is not percent-encoded"}},

@@ -15,29 +15,28 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 )
 
-// Approach is how requests come to a module.
+// Approach describes one way of requests to a module.
 type Approach struct {
 	Place
 
-	// Ended is the name of a handler that ends every request before, empty if
-	// there is none.
+	// Ended is the name of a handler that ends every request before the module, or "".
 	Ended string
 
-	// Within are the matchers of the routes around it, as far as they look at the
-	// request as it is here: no handler between has rewritten it.
+	// Within are the matchers of the enclosing routes that see the request as the
+	// module sees it, because no handler between them rewrites it.
 	Within []caddyhttp.MatcherSets
 
-	// All are the matchers of all routes around it.
+	// All are the matchers of all enclosing routes.
 	All []caddyhttp.MatcherSets
 
-	// Stripped is the prefix that has been taken off the path of every request,
-	// empty if there is none, or if the path has been rewritten since.
+	// Stripped is the prefix that has been removed from every request's path. It is ""
+	// if no prefix has been removed, or if the path has been rewritten since.
 	Stripped string
 
-	// Before are the handlers that each request passes before.
+	// Before are the handlers that each request passes first.
 	Before []caddyhttp.MiddlewareHandler
 
-	// Sorted are the matchers of routes that sort requests out before.
+	// Sorted are the matchers of earlier routes that divert requests.
 	Sorted []caddyhttp.MatcherSets
 
 	rewrites int
@@ -49,9 +48,9 @@ type Approached struct {
 	Ways   []Approach
 }
 
-// Approaches are the handlers and transports of a provisioned app with all ways to
-// them. What stands in a named route has a way for each invocation. What another
-// module's handler has inside is left out: nobody knows how it gets there.
+// Approaches returns the handlers and transports of a provisioned app with all ways to
+// them. A module in a named route has a way for each invocation. Modules inside the
+// handlers of other modules are left out, because the ways to them are unknown.
 func Approaches(app *caddyhttp.App) []*Approached {
 	var all []*Approached
 	found := make(map[any]*Approached)
@@ -75,15 +74,15 @@ func Approaches(app *caddyhttp.App) []*Approached {
 	return all
 }
 
-// guide goes the ways of requests through a server.
+// guide follows the ways of requests through a server.
 type guide struct {
 	named   map[string]*caddyhttp.Route
 	meet    func(module any, way Approach)
 	invoked []string // the named routes it is in
 }
 
-// routes goes through a list, and returns the way on behind it. Of the routes of a
-// group, a request takes one.
+// routes follows a list of routes, and returns the way that continues after it. A
+// request takes at most one route of a group.
 func (g *guide) routes(list caddyhttp.RouteList, way Approach) Approach {
 	groups := make(map[string]Approach)
 	for i := range list {
@@ -93,13 +92,12 @@ func (g *guide) routes(list caddyhttp.RouteList, way Approach) Approach {
 			at = way
 			groups[route.Group] = way
 		}
-		way = behind(route, way, at, g.inside(route, at))
+		way = after(route, way, at, g.inside(route, at))
 	}
 	return way
 }
 
-// inside goes through one route, and returns the way of the requests that it is
-// for.
+// inside follows one route, and returns the way of the requests that it matches.
 func (g *guide) inside(route *caddyhttp.Route, way Approach) Approach {
 	way.Place = way.within(route)
 	if len(route.MatcherSets) > 0 {
@@ -112,9 +110,9 @@ func (g *guide) inside(route *caddyhttp.Route, way Approach) Approach {
 	return way
 }
 
-// behind is the way on behind a route, from where the way in began and where it
-// ended. Only what the route does to every request is for certain.
-func behind(route *caddyhttp.Route, way, in, out Approach) Approach {
+// after returns the way that continues after a route, given where the way into the
+// route began and ended. It keeps only what the route does to every request.
+func after(route *caddyhttp.Route, way, in, out Approach) Approach {
 	if out.rewrites != in.rewrites {
 		way = way.rewritten()
 	}
@@ -127,14 +125,14 @@ func behind(route *caddyhttp.Route, way, in, out Approach) Approach {
 	return way
 }
 
-// rewritten is the way on with another path or host.
+// rewritten returns the way with another path or host.
 func (a Approach) rewritten() Approach {
 	a.rewrites++
 	a.Within, a.Stripped = nil, ""
 	return a
 }
 
-// handler goes through a handler, and returns the way on to the next.
+// handler follows a handler, and returns the way to the next.
 func (g *guide) handler(h caddyhttp.MiddlewareHandler, way Approach) Approach {
 	g.meet(h, way)
 	switch h := h.(type) {
@@ -155,11 +153,11 @@ func (g *guide) handler(h caddyhttp.MiddlewareHandler, way Approach) Approach {
 	case *intercept.Intercept:
 		g.responses(h.HandleResponse, way)
 	case *reverseproxy.Handler:
-		g.transport(h.Transport, way.rewritten()) // by the proxy itself, for all we know
+		g.transport(h.Transport, way.rewritten()) // possibly by the proxy
 		g.responses(h.HandleResponse, way)
 	default:
 		if !Known(h) {
-			way = way.rewritten() // for all we know
+			way = way.rewritten() // possibly
 		}
 	}
 	if way.Ended == "" && endsAll(h) {
@@ -171,7 +169,7 @@ func (g *guide) handler(h caddyhttp.MiddlewareHandler, way Approach) Approach {
 
 func (g *guide) errors(config *caddyhttp.HTTPErrorConfig, way Approach) {
 	if config != nil {
-		way = way.rewritten() // before the error came, for all we know
+		way = way.rewritten() // possibly before the error occurred
 		way.Errors = true
 		g.routes(config.Routes, way)
 	}
@@ -183,7 +181,7 @@ func (g *guide) responses(handlers []caddyhttp.ResponseHandler, way Approach) {
 	}
 }
 
-// transport goes through transports within transports.
+// transport follows transports within transports.
 func (g *guide) transport(transport http.RoundTripper, way Approach) {
 	for range maxDepth {
 		if transport == nil {
@@ -198,7 +196,7 @@ func (g *guide) transport(transport http.RoundTripper, way Approach) {
 	}
 }
 
-// invoke goes through a named route, which may invoke itself.
+// invoke follows a named route, which may invoke itself.
 func (g *guide) invoke(name string, way Approach) Approach {
 	route := g.named[name]
 	if route == nil || slices.Contains(g.invoked, name) {
@@ -208,12 +206,12 @@ func (g *guide) invoke(name string, way Approach) Approach {
 	defer func() { g.invoked = g.invoked[:len(g.invoked)-1] }()
 	outer := way.Named
 	way.Named = name
-	way = behind(route, way, way, g.inside(route, way))
+	way = after(route, way, way, g.inside(route, way))
 	way.Named = outer
 	return way
 }
 
-// endsAll reports whether a handler of Caddy's ends every request that comes to it.
+// endsAll reports whether a handler of Caddy ends every request that reaches it.
 func endsAll(h caddyhttp.MiddlewareHandler) bool {
 	switch h := h.(type) {
 	case *caddyhttp.StaticResponse, caddyhttp.StaticResponse, *caddyhttp.StaticError, caddyhttp.StaticError:
@@ -221,13 +219,13 @@ func endsAll(h caddyhttp.MiddlewareHandler) bool {
 	case *fileserver.FileServer:
 		return !h.PassThru
 	case *reverseproxy.Handler:
-		return len(h.HandleResponse) == 0 // whose routes may go on
+		return len(h.HandleResponse) == 0 // whose routes may continue
 	}
 	return false
 }
 
-// Known reports whether a handler is of Caddy or of this repository, none of which
-// rewrites a request without being asked above.
+// Known reports whether a handler is part of Caddy or of this repository. Such handlers
+// rewrite requests only as modeled above.
 func Known(h caddyhttp.MiddlewareHandler) bool {
 	pkg := reflect.Indirect(reflect.ValueOf(h)).Type().PkgPath()
 	own, _ := strings.CutSuffix(reflect.TypeFor[guide]().PkgPath(), "routes")

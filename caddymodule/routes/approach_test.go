@@ -12,7 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// waysTo are the ways to the replies of an app, by their bodies.
+// waysTo returns the ways to the replies of an app, by their bodies.
 func waysTo(app *caddyhttp.App) map[string][]Approach {
 	found := make(map[string][]Approach)
 	for _, a := range Approaches(app) {
@@ -23,7 +23,7 @@ func waysTo(app *caddyhttp.App) map[string][]Approach {
 	return found
 }
 
-// brief tells of a way.
+// brief describes a way.
 func brief(way Approach) string {
 	var before []string
 	for _, h := range way.Before {
@@ -131,7 +131,7 @@ func TestApproaches(t *testing.T) {
 	}
 }
 
-// What is said to end every request calls no other handler.
+// A handler that is said to end every request calls no other handler.
 func TestEndsAll(t *testing.T) {
 	app := provision(t, `
 		:8080 {

@@ -14,11 +14,11 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// maxWays bounds how many ways are followed.
+// maxWays is the maximum number of ways to follow.
 const maxWays = 256
 
-// Follow tells which ways a request may take through a running configuration, as
-// Caddy would lead it. It sends nothing, counts nothing and draws nothing.
+// Follow returns the ways that a request may take through a running configuration, as
+// Caddy would route it. It sends nothing, counts nothing and draws nothing.
 func Follow(app *caddyhttp.App, ask Ask, guide Guide) *Answer {
 	a := &Answer{
 		servers: make(map[string]bool),
@@ -41,7 +41,7 @@ func Follow(app *caddyhttp.App, ask Ask, guide Guide) *Answer {
 			reply: &reply{header: make(http.Header)}, groups: make(map[string]bool),
 		}
 		if len(names) > 1 {
-			w.suppose("it comes to %s", strings.Join(w.server.Listen, ", "))
+			w.suppose("the request reaches %s", strings.Join(w.server.Listen, ", "))
 		}
 		w.serve(name)
 		a.Ways = append(a.Ways, w.way)
@@ -56,12 +56,13 @@ func Follow(app *caddyhttp.App, ask Ask, guide Guide) *Answer {
 // anySite reports whether a route of a server has been taken.
 func (a *Answer) anySite() bool { return len(a.entered) > 0 }
 
-// serversFor are the servers that the request may come to, or why there is none.
+// serversFor returns the servers that may get the request, or the reason why there are
+// none.
 func serversFor(app *caddyhttp.App, target *url.URL) (names []string, why string) {
 	all := serversOf(app)
 	if target.Host == "" {
 		if len(all) == 0 {
-			why = "there is no server"
+			why = "no server is configured"
 		}
 		return all, why
 	}
@@ -90,18 +91,18 @@ func serversFor(app *caddyhttp.App, target *url.URL) (names []string, why string
 	case len(names) > 0:
 		return names, ""
 	case len(wrong) > 0 && target.Scheme == "https":
-		return nil, fmt.Sprintf("%s does not speak TLS", wrong[0])
+		return nil, fmt.Sprintf("%s does not use TLS", wrong[0])
 	case len(wrong) > 0:
-		return nil, fmt.Sprintf("%s speaks TLS", wrong[0])
+		return nil, fmt.Sprintf("%s uses TLS", wrong[0])
 	case len(listening) == 0:
-		return nil, "there is no server"
+		return nil, "no server is configured"
 	default:
 		return nil, "servers listen on " + strings.Join(listening, ", ")
 	}
 }
 
-// addressesOf are the addresses that a server listens on; once it runs with the
-// ports that the kernel has chosen.
+// addressesOf returns the addresses on which a server listens. For a running server
+// these have the ports that the kernel has chosen.
 func addressesOf(srv *caddyhttp.Server) []string {
 	addresses := slices.Clone(srv.Listen)
 	i := slices.IndexFunc(addresses, func(addr string) bool { return strings.HasSuffix(addr, ":0") })
@@ -115,8 +116,8 @@ func addressesOf(srv *caddyhttp.Server) []string {
 	return addresses
 }
 
-// listensAt reports whether a listen address is the one of a host and a port. A
-// name may have any address.
+// listensAt reports whether a listen address covers a host and a port. A name may
+// resolve to any address.
 func listensAt(listen, host, port string) bool {
 	addr, err := caddy.ParseNetworkAddress(listen)
 	if err != nil || addr.IsUnixNetwork() || addr.IsFdNetwork() {
@@ -147,25 +148,25 @@ func httpPort(app *caddyhttp.App) string {
 	return strconv.Itoa(caddyhttp.DefaultHTTPPort)
 }
 
-// WhyNot tells why a request does not come to what stands at a place.
+// WhyNot explains why a request does not reach a module at a place.
 func (a *Answer) WhyNot(at Place) string {
 	if a.NoServer != "" || !a.servers[at.Server] {
-		return "it stands at another server, which listens on " + strings.Join(at.Listen, ", ")
+		return "the point is at another server, which listens on " + strings.Join(at.Listen, ", ")
 	}
 	if a.otherSite(at) {
-		return "it stands at another site"
+		return "the point is at another site"
 	}
 	for _, route := range at.around {
 		if a.entered[route] {
 			continue
 		}
 		if why := a.refused[route]; why != "" {
-			return "its route is not for the request: " + why
+			return "its route does not match the request: " + why
 		}
 		break
 	}
 	if at.Errors && !a.failed {
-		return "it stands among routes for errors, and there is no error"
+		return "the point is in an error route, and there is no error"
 	}
 	for i := range a.Ways {
 		if end := &a.Ways[i].End; end.At.Site() == at.Site() && end.String() != "" {
@@ -175,7 +176,7 @@ func (a *Answer) WhyNot(at Place) string {
 	return "the request does not get here"
 }
 
-// otherSite reports whether a place is for other hosts than that of the request.
+// otherSite reports whether a place is for hosts other than the host of the request.
 func (a *Answer) otherSite(at Place) bool {
 	if len(at.Hosts) == 0 || a.asked.Host == "" || strings.Contains(strings.Join(at.Hosts, ""), "{") {
 		return false
@@ -185,7 +186,7 @@ func (a *Answer) otherSite(at Place) bool {
 	return !is
 }
 
-// String names what ends a request, "" if nothing replies.
+// String names what ends a request, or returns "" if there is no reply.
 func (e *End) String() string {
 	if e.Hit != nil {
 		return fmt.Sprint(e.Hit)

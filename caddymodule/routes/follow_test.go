@@ -30,8 +30,8 @@ func init() {
 	})
 }
 
-// stranger is a handler of another module, and strangeMatcher a matcher. Nobody may
-// ask them.
+// stranger is a handler of another module, and strangeMatcher a matcher. Following must
+// not call them.
 type (
 	stranger       struct{}
 	strangeMatcher struct{}
@@ -42,7 +42,7 @@ func (*stranger) CaddyModule() caddy.ModuleInfo {
 }
 
 func (*stranger) ServeHTTP(http.ResponseWriter, *http.Request, caddyhttp.Handler) error {
-	panic("somebody asks a stranger")
+	panic("a stranger was called")
 }
 
 func (*strangeMatcher) CaddyModule() caddy.ModuleInfo {
@@ -52,10 +52,10 @@ func (*strangeMatcher) CaddyModule() caddy.ModuleInfo {
 func (*strangeMatcher) UnmarshalCaddyfile(*caddyfile.Dispenser) error { return nil }
 
 func (*strangeMatcher) MatchWithError(*http.Request) (bool, error) {
-	panic("somebody asks a stranger")
+	panic("a stranger was called")
 }
 
-// friend is one that says what it does.
+// friend is a handler of another module that says what it does.
 type friend struct{ stranger }
 
 func (*friend) CaddyModule() caddy.ModuleInfo {
@@ -64,7 +64,7 @@ func (*friend) CaddyModule() caddy.ModuleInfo {
 
 func (*friend) AlwaysReplies() {}
 
-// askFor is a request to follow.
+// askFor returns a request to follow.
 func askFor(t *testing.T, method, target string, header http.Header) Ask {
 	t.Helper()
 	u, err := url.Parse(target)
@@ -84,8 +84,8 @@ func askFor(t *testing.T, method, target string, header http.Header) Ask {
 	}
 }
 
-// follow tells the ways of a request. A reply with the body "point"
-// stands for a module that the guide knows.
+// follow returns the ways of a request. A reply with the body "point" represents a
+// module that the guide knows.
 func follow(app *caddyhttp.App, ask Ask, turns *Turns) (*Answer, []string) {
 	a := Follow(app, ask, func(v *Visit) *Turns {
 		if reply, ok := v.Module.(*caddyhttp.StaticResponse); ok && reply.Body == "point" {
@@ -96,7 +96,7 @@ func follow(app *caddyhttp.App, ask Ask, turns *Turns) (*Answer, []string) {
 	return a, waysOf(a)
 }
 
-// waysOf tells each way as one text.
+// waysOf describes each way as text.
 func waysOf(a *Answer) (told []string) {
 	for _, way := range a.Ways {
 		text := strings.Join(append(slices.Clone(way.If), texts(way.Hits)+cmp.Or(way.End.String(), "the last route")), "; ")
@@ -115,7 +115,7 @@ func texts(hits []any) (text string) {
 	return text
 }
 
-// Where a request goes in a site, and what is said where only a real one can tell.
+// Where a request goes in a site, and the answer where only a real request could tell.
 func TestFollow(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "page.txt"), []byte("page"), 0o600); err != nil {
@@ -147,18 +147,18 @@ func TestFollow(t *testing.T) {
 		// what only a real request can tell
 		{"stranger", "route {\nstranger\nrespond 210\n}", "/", "http.handlers.stranger|static_response 210"},
 		{"friend", "route {\nfriend\nrespond 210\n}", "/", "http.handlers.friend"},
-		{"strange matcher", "@s strange\nrespond @s 211\nrespond 212", "/", "the matcher 'strange', which is not Caddy's own, matches; static_response 211|static_response 212"},
+		{"strange matcher", "@s strange\nrespond @s 211\nrespond 212", "/", "the matcher 'strange', which is not part of Caddy, matches; static_response 211|static_response 212"},
 		{"certificate", "@c vars {tls_client_subject} me\nrespond @c 213\nrespond 214", "/", "the matcher 'vars', which reads {http.request.tls.client.subject}, matches; static_response 213|static_response 214"},
-		{"nobody's", "@c expression `{nobody.knows} == \"1\"`\nrespond @c 215\nrespond 216", "/", "the matcher 'expression', which reads {nobody.knows}, matches; static_response 215|static_response 216"},
-		{"not", "@c not vars {http.auth.user.id} me\nrespond @c 217\nrespond 218", "/", "it is not so that the matcher 'vars', which reads {http.auth.user.id}, matches; static_response 217|static_response 218"},
+		{"unknown", "@c expression `{unknown.value} == \"1\"`\nrespond @c 215\nrespond 216", "/", "the matcher 'expression', which reads {unknown.value}, matches; static_response 215|static_response 216"},
+		{"not", "@c not vars {http.auth.user.id} me\nrespond @c 217\nrespond 218", "/", "it is false that the matcher 'vars', which reads {http.auth.user.id}, matches; static_response 217|static_response 218"},
 		{"time", "@c expression `{time.now.year} == \"1\"`\nrespond @c 219", "/", "the matcher 'expression', which reads {time.now.year}, matches; static_response 219|the last route 200"},
-		{"version", "@c protocol http/2+\nrespond @c 220", "/", "the request comes over http/2+; static_response 220|the last route 200"},
+		{"version", "@c protocol http/2+\nrespond @c 220", "/", "the request arrives over http/2+; static_response 220|the last route 200"},
 		{"a sure no beside", "@c {\nprotocol http/2+\npath /no\n}\nrespond @c 221", "/", "the last route 200"},
 		{"rewritten by a stranger", "rewrite /{http.auth.user.id}\nrespond /x 222", "/", "the matcher 'path', which reads {http.auth.user.id}, matches; static_response 222|the last route 200"},
 		{"set by a stranger", "request_header A {http.auth.user.id}\n@a header A 1\nrespond @a 223\nrespond /x 224", "/", "the matcher 'header', which reads {http.auth.user.id}, matches; static_response 223|the last route 200"},
 		{"var of a stranger", "vars a {http.auth.user.id}\n@a vars a 1\nrespond @a 225\nrespond /x 224", "/", "the matcher 'vars', which reads {http.auth.user.id}, matches; static_response 225|the last route 200"},
 		{"map", "map {path} {m} {\n/a 1\n}\n@m vars {m} 1\nrespond @m 226", "/a", "static_response 226"},
-		{"authentication", "basic_auth {\nme $2a$04$GUWAx2xNfJYwdZwmFAeWxuwBuP2.jC0Xpmks3MyFKHKN1pbmGDnAe\n}\nrespond 227", "/?auth", "authentication refuses it; authentication 401|static_response 227"},
+		{"authentication", "basic_auth {\nme $2a$04$GUWAx2xNfJYwdZwmFAeWxuwBuP2.jC0Xpmks3MyFKHKN1pbmGDnAe\n}\nrespond 227", "/?auth", "authentication refuses the request; authentication 401|static_response 227"},
 		{"upstream fails", "reverse_proxy 127.0.0.1:1\nhandle_errors 502 {\nrespond 228\n}", "/", "reverse_proxy|the upstream fails with 502; static_response 228|the upstream fails with 503; reverse_proxy 503|the upstream fails with 504; reverse_proxy 504"},
 		{"reply", "reverse_proxy 127.0.0.1:1 {\n@no {\nstatus 4xx 500\nheader A b\n}\nhandle_response @no {\ncopy_response_headers\nrespond 229\n}\nhandle_response {\ncopy_response\n}\n}", "/", "the upstream replies 4xx or 500 with certain header fields; static_response 229|reverse_proxy"},
 		{"replaced", "reverse_proxy 127.0.0.1:1 {\n@no status 4xx\nreplace_status @no 230\n}", "/", "the upstream replies 4xx; reverse_proxy 230|reverse_proxy"},

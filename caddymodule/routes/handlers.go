@@ -12,28 +12,27 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
-// does is what a handler does with a request, as far as the way is concerned.
+// does is the effect of a handler on the way of a request.
 type does int
 
 const (
-	// ends: it replies, and calls nothing.
+	// ends: it replies, and calls no other handler.
 	ends does = iota + 1
 
 	// passes: it looks at the request or at the reply, and calls next.
 	passes
 
-	// runs: it changes the request and nothing else, so it is asked for real.
+	// runs: it changes only the request, so Follow runs it.
 	runs
 
-	// replies: it writes the reply by itself and has no effect beside it, so it is
-	// asked for real, with a reply that nobody reads.
+	// replies: it only writes the reply, so Follow runs it and discards the reply.
 	repliesItself
 
-	// leads: it leads to further routes, which are followed.
+	// leads: it has further routes, which Follow follows.
 	leads
 )
 
-// handlers are Caddy's own, by name. Others may end any request.
+// handlers are the handlers of Caddy by name. Other handlers may end any request.
 var handlers = map[string]does{
 	"authentication":        leads,         // see authenticate
 	"copy_response":         ends,          // the reply of an upstream
@@ -59,10 +58,10 @@ var handlers = map[string]does{
 	"vars":                  runs,
 }
 
-// sets is what a handler that runs sets.
+// sets lists what a handler sets.
 var sets = map[string]reads{"rewrite": readsURI, "vars": readsVars}
 
-// handler leads through a handler.
+// handler follows a request through a handler.
 func (w *run) handler(h caddyhttp.MiddlewareHandler, at Place, next step) step {
 	return func(r *http.Request) error {
 		w.at = at
@@ -105,7 +104,7 @@ func (w *run) visit(module any, at Place, r *http.Request) *Turns {
 	return w.guide(&Visit{Module: module, At: at, Request: r, run: w})
 }
 
-// lead leads through the routes of a handler.
+// lead follows the routes of a handler.
 func (w *run) lead(h caddyhttp.MiddlewareHandler, at Place, next step, r *http.Request) error {
 	switch h := h.(type) {
 	case *caddyhttp.Subroute:
@@ -130,15 +129,14 @@ func (w *run) lead(h caddyhttp.MiddlewareHandler, at Place, next step, r *http.R
 	}
 }
 
-// spoil says that a part of the request has been set to something that nobody
-// knows, if that is so.
+// spoil marks a part of the request as unknown if it has been set to an unknown value.
 func (w *run) spoil(part reads) {
 	if w.unknown != "" {
 		w.taint[part], w.unknown = w.unknown, ""
 	}
 }
 
-// runHandler lets a handler change the request.
+// runHandler runs a handler that changes the request.
 func (w *run) runHandler(h caddyhttp.MiddlewareHandler, name string, next step, r *http.Request) error {
 	w.unknown = ""
 	passed := false
@@ -155,14 +153,14 @@ func (w *run) runHandler(h caddyhttp.MiddlewareHandler, name string, next step, 
 	return err
 }
 
-// replying lets a handler reply to nobody.
+// replying runs a handler whose reply is discarded.
 func (w *run) replying(h caddyhttp.MiddlewareHandler, name string, next step, r *http.Request) error {
 	if static, ok := h.(*caddyhttp.StaticResponse); ok && static.Abort {
 		return w.abort(End{Module: name})
 	}
 	asked := r
 	if name == "file_server" && r.Method == http.MethodGet {
-		asked = r.WithContext(r.Context()) // placeholders see the first one
+		asked = r.WithContext(r.Context()) // placeholders read the original request
 		asked.Method = http.MethodHead     // reads no more than it must
 	}
 	passed := false
@@ -185,7 +183,7 @@ func (w *run) replying(h caddyhttp.MiddlewareHandler, name string, next step, r 
 	return nil
 }
 
-// authenticate knows one thing: without a password nobody passes basic_auth.
+// authenticate models one fact: without a password no request passes basic_auth.
 func (w *run) authenticate(h *caddyauth.Authentication, next step, r *http.Request) error {
 	refused := r.Header.Get("Authorization") == "" && w.taint[readsHeader] == ""
 	for _, provider := range h.Providers {
@@ -197,13 +195,13 @@ func (w *run) authenticate(h *caddyauth.Authentication, next step, r *http.Reque
 		return next(r)
 	}
 	if !refused {
-		w.suppose("authentication refuses it")
+		w.suppose("authentication refuses the request")
 	}
 	w.failing = End{Module: "authentication"}
 	return caddyhttp.Error(http.StatusUnauthorized, fmt.Errorf("not authenticated"))
 }
 
-// intercept leads through the routes for the reply.
+// intercept follows the routes for the reply.
 func (w *run) intercept(h *intercept.Intercept, at Place, next step, r *http.Request) error {
 	if err := next(r); err != nil || w.way.End.Module == "" && w.way.End.Hit == nil {
 		return err // nothing has been written
@@ -227,7 +225,7 @@ func (w *run) intercept(h *intercept.Intercept, at Place, next step, r *http.Req
 	return nil
 }
 
-// moduleID is the module's ID, for one that is not Caddy's own.
+// moduleID returns the ID of a module that is not part of Caddy.
 func moduleID(module any) string {
 	if m, ok := module.(caddy.Module); ok {
 		return string(m.CaddyModule().ID)

@@ -12,13 +12,13 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard" // all handlers and transports of Caddy
 )
 
-// placesOfRoutes are the types that the walk looks into.
+// placesOfRoutes are the types in which the walk looks for routes.
 var placesOfRoutes = []reflect.Type{
 	reflect.TypeFor[caddyhttp.RouteList](), reflect.TypeFor[*caddyhttp.Subroute](),
 	reflect.TypeFor[*caddyhttp.HTTPErrorConfig](), reflect.TypeFor[[]caddyhttp.ResponseHandler](),
 }
 
-// No handler of Caddy has routes in a place where the walk does not look.
+// No handler of Caddy has routes in a field that the walk does not visit.
 func TestPlacesOfRoutes(t *testing.T) {
 	found := 0
 	for _, info := range caddy.GetModules("http.handlers") {
@@ -31,7 +31,7 @@ func TestPlacesOfRoutes(t *testing.T) {
 			case slices.Contains(placesOfRoutes, f.Type):
 				found++
 			case f.IsExported() && hasRoutes(f.Type, nil):
-				t.Errorf("%s: nobody looks for routes in %s, a %s", info.ID, f.Name, f.Type)
+				t.Errorf("%s: the walk does not look for routes in %s, a %s", info.ID, f.Name, f.Type)
 			}
 		}
 	}
@@ -45,8 +45,7 @@ func TestPlacesOfRoutes(t *testing.T) {
 	}
 }
 
-// hasRoutes reports whether a configuration may have routes in a value of the
-// type.
+// hasRoutes reports whether a value of the type may contain routes.
 func hasRoutes(t reflect.Type, above []reflect.Type) bool {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
 		t = t.Elem()
@@ -59,9 +58,8 @@ func hasRoutes(t reflect.Type, above []reflect.Type) bool {
 	})
 }
 
-// Of each handler of Caddy it is known what it does with a request. The one that is
-// not in the table is unknown on purpose: an acme_server is for some paths only, and
-// hands out certificates.
+// The table says what each handler of Caddy does with a request. The missing handler is
+// unknown on purpose: acme_server handles only some paths, and issues certificates.
 func TestHandlersAreKnown(t *testing.T) {
 	for _, info := range caddy.GetModules("http.handlers") {
 		name := info.ID.Name()
@@ -70,7 +68,7 @@ func TestHandlersAreKnown(t *testing.T) {
 				t.Errorf("%s is known", name)
 			}
 		} else if handlers[name] == 0 {
-			t.Errorf("nobody knows what %s does", name)
+			t.Errorf("the table does not say what %s does", name)
 		}
 	}
 	for name := range handlers {
@@ -80,7 +78,7 @@ func TestHandlersAreKnown(t *testing.T) {
 	}
 }
 
-// Of each matcher of Caddy it is known what it reads.
+// The table says what each matcher of Caddy reads.
 func TestMatchersAreKnown(t *testing.T) {
 	for _, info := range caddy.GetModules("http.matchers") {
 		name := info.ID.Name()
@@ -96,8 +94,8 @@ func TestMatchersAreKnown(t *testing.T) {
 	}
 }
 
-// No handler and no transport of Caddy has a transport in a place where the walk
-// does not look.
+// No handler and no transport of Caddy has a transport in a field that the walk does
+// not visit.
 func TestPlacesOfTransports(t *testing.T) {
 	found := 0
 	for _, info := range slices.Concat(caddy.GetModules("http.handlers"), caddy.GetModules("http.reverse_proxy.transport")) {
@@ -110,7 +108,7 @@ func TestPlacesOfTransports(t *testing.T) {
 			case f.IsExported() && f.Type == reflect.TypeFor[http.RoundTripper]():
 				found++
 			case f.Type.Kind() == reflect.Interface && f.Type.Implements(reflect.TypeFor[http.RoundTripper]()):
-				t.Errorf("%s: nobody looks for a transport in %s", info.ID, f.Name)
+				t.Errorf("%s: the walk does not look for a transport in %s", info.ID, f.Name)
 			}
 		}
 	}

@@ -22,9 +22,9 @@ const (
 	readsParts // how many there are
 )
 
-// matchers are Caddy's own, with what each reads beside placeholders. They read the
-// request and the disk, and change nothing but the placeholders of the request.
-// Nobody knows that of others, so they are not asked.
+// matchers are the matchers of Caddy, with what each reads besides placeholders. They
+// read the request and the disk, and change only placeholders of the request. Other
+// matchers may have other effects, so Follow does not run them.
 var matchers = map[string][]reads{
 	"client_ip":     {readsClient, readsHeader},
 	"expression":    {readsURI, readsHeader},
@@ -33,19 +33,19 @@ var matchers = map[string][]reads{
 	"header_regexp": {readsHeader},
 	"host":          {readsHost},
 	"method":        {readsURI},
-	"not":           nil, // asked one by one
+	"not":           nil, // evaluated one by one
 	"path":          {readsURI},
 	"path_regexp":   {readsURI},
 	"protocol":      nil, // see httpVersion
 	"query":         {readsURI},
 	"remote_ip":     {readsClient},
-	"tls":           nil, // the handshake is over
+	"tls":           nil, // the handshake has ended
 	"url_pattern":   {readsURI, readsHost},
 	"vars":          {readsVars},
 	"vars_regexp":   {readsVars},
 }
 
-// said is what a matcher says of a request.
+// said is the answer of a matcher.
 type said int
 
 const (
@@ -54,8 +54,8 @@ const (
 	saysMaybe
 )
 
-// matches reports whether the request takes a route. Where only a real request can
-// tell, both ways are followed.
+// matches reports whether the request takes a route. If only a real request could tell,
+// Follow follows both ways.
 func (w *run) matches(route *caddyhttp.Route, r *http.Request) (bool, error) {
 	why := ""
 	for _, set := range route.MatcherSets {
@@ -74,7 +74,7 @@ func (w *run) matches(route *caddyhttp.Route, r *http.Request) (bool, error) {
 		why = by
 	}
 	if len(route.MatcherSets) > 1 {
-		why = fmt.Sprintf("none of its %d sets of matchers holds", len(route.MatcherSets))
+		why = fmt.Sprintf("none of its %d matcher sets match", len(route.MatcherSets))
 	}
 	if len(route.MatcherSets) > 0 {
 		w.refuse(route, why)
@@ -82,15 +82,15 @@ func (w *run) matches(route *caddyhttp.Route, r *http.Request) (bool, error) {
 	return len(route.MatcherSets) == 0, nil
 }
 
-// settle makes the host of the request that of the site, if it has come to one by
-// supposing it.
+// settle sets the host of the request to that of the site, if the request is assumed to
+// be for the site.
 func (w *run) settle(r *http.Request) {
 	if len(w.site) == 1 && !strings.ContainsAny(w.site[0], "*{") {
 		r.Host = w.site[0]
 	}
 }
 
-// set asks a set of matchers. If it does not say yes, by is the matcher that
+// set evaluates a set of matchers. If the set does not match, by is the matcher that
 // decides.
 func (w *run) set(set caddyhttp.MatcherSet, r *http.Request) (answer said, by string, err error) {
 	answer = saysYes
@@ -106,12 +106,12 @@ func (w *run) set(set caddyhttp.MatcherSet, r *http.Request) (answer said, by st
 	return answer, by, nil
 }
 
-// matcher asks one matcher.
+// matcher evaluates one matcher.
 func (w *run) matcher(m any, r *http.Request) (answer said, why string, err error) {
 	name := moduleName(m)
 	parts, known := matchers[name]
 	if !known {
-		return saysMaybe, fmt.Sprintf("the matcher '%s', which is not Caddy's own, matches", name), nil
+		return saysMaybe, fmt.Sprintf("the matcher '%s', which is not part of Caddy, matches", name), nil
 	}
 	if not, is := m.(*caddyhttp.MatchNot); is {
 		return w.not(not, r)
@@ -129,7 +129,7 @@ func (w *run) matcher(m any, r *http.Request) (answer said, why string, err erro
 		}
 	}
 	if httpVersion(m) {
-		return saysMaybe, "the request comes over " + string(*m.(*caddyhttp.MatchProtocol)), nil
+		return saysMaybe, "the request arrives over " + string(*m.(*caddyhttp.MatchProtocol)), nil
 	}
 	w.unknown = ""
 	yes, err := askMatcher(m, r)
@@ -139,7 +139,7 @@ func (w *run) matcher(m any, r *http.Request) (answer said, why string, err erro
 	case yes && err == nil:
 		return saysYes, "", nil
 	default:
-		return saysNo, fmt.Sprintf("the matcher '%s' says no", name), err
+		return saysNo, fmt.Sprintf("the matcher '%s' does not match", name), err
 	}
 }
 
@@ -147,26 +147,26 @@ func maybeText(matcher, placeholder string) string {
 	return fmt.Sprintf("the matcher '%s', which reads {%s}, matches", matcher, placeholder)
 }
 
-// not asks what must not match.
+// not evaluates the matcher not.
 func (w *run) not(not *caddyhttp.MatchNot, r *http.Request) (answer said, why string, err error) {
 	defer func(site []string) { w.site = site }(w.site)
 	for _, set := range not.MatcherSets {
 		inner, by, err := w.set(set, r)
 		switch {
 		case err != nil || inner == saysYes:
-			return saysNo, "the matcher 'not' says no", err
+			return saysNo, "the matcher 'not' does not match", err
 		case inner == saysMaybe:
 			answer, why = saysMaybe, by
 		}
 	}
 	if answer == saysMaybe {
-		return saysMaybe, "it is not so that " + why, nil
+		return saysMaybe, "it is false that " + why, nil
 	}
 	return saysYes, "", nil
 }
 
-// httpVersion reports whether a matcher looks at the version of HTTP, which the
-// client chooses.
+// httpVersion reports whether a matcher reads the version of HTTP, which the client
+// chooses.
 func httpVersion(m any) bool {
 	protocol, ok := m.(*caddyhttp.MatchProtocol)
 	return ok && strings.HasPrefix(string(*protocol), "http/")
@@ -176,14 +176,14 @@ func askMatcher(m any, r *http.Request) (bool, error) {
 	switch m := m.(type) {
 	case caddyhttp.RequestMatcherWithError:
 		return m.MatchWithError(r)
-	case caddyhttp.RequestMatcher: //nolint:staticcheck // matchers may still be of this kind
+	case caddyhttp.RequestMatcher: //nolint:staticcheck // matchers may still have this type
 		return m.Match(r), nil
 	default:
 		return false, errors.New("not a matcher")
 	}
 }
 
-// moduleName is the name of a handler or a matcher, and the whole ID of another
+// moduleName returns the name of a handler or a matcher, or the whole ID of another
 // module.
 func moduleName(module any) string {
 	id := caddy.ModuleID(moduleID(module))
@@ -193,7 +193,7 @@ func moduleName(module any) string {
 	return string(id)
 }
 
-// Replies tells in words which replies a matcher is for.
+// Replies describes the replies that a matcher matches.
 func Replies(m *caddyhttp.ResponseMatcher) string {
 	if m == nil {
 		return "replies"
@@ -213,7 +213,7 @@ func Replies(m *caddyhttp.ResponseMatcher) string {
 	return "replies " + text
 }
 
-// matchesStatus says whether a reply with this status matches, 0 if nobody knows it.
+// matchesStatus evaluates a matcher for a reply with this status; 0 means unknown.
 func matchesStatus(m *caddyhttp.ResponseMatcher, status int) said {
 	switch {
 	case m == nil:

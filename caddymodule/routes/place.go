@@ -8,31 +8,31 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// Place is where a module stands among the routes of a configuration.
+// Place is the place of a module among the routes of a configuration.
 type Place struct {
-	// Server is its key in the http app.
+	// Server is the key of the server in the http app.
 	Server string
 
 	// Listen is the server's listen addresses.
 	Listen []string
 
-	// Hosts are the host matchers of the innermost route that has any.
+	// Hosts are the host matchers of the innermost route that has host matchers.
 	Hosts []string
 
-	// Named is the named route that it stands in.
+	// Named is the named route that contains the module.
 	Named string
 
-	// Errors says that it stands among routes for errors.
+	// Errors reports that the module is in an error route.
 	Errors bool
 
-	around []*caddyhttp.Route // the routes it stands in, the outermost first
+	around []*caddyhttp.Route // the enclosing routes, the outermost first
 }
 
-// maxShown is how many names of a site are shown.
+// maxShown is the maximum number of names shown for a site.
 const maxShown = 3
 
-// Site names the site, such as `shop.example.com`. Without a host it is the address
-// that the server listens on, such as `:8080`.
+// Site returns the name of the site, such as `shop.example.com`. If the site has no
+// host, Site returns the address on which the server listens, such as `:8080`.
 func (p Place) Site() string {
 	names := p.Hosts
 	if len(names) == 0 {
@@ -47,14 +47,14 @@ func (p Place) Site() string {
 	return strings.Join(names, ", ")
 }
 
-// within is the place of what stands in a route.
+// within returns the place of the modules in a route.
 func (p Place) within(route *caddyhttp.Route) Place {
 	p.around = append(slices.Clip(p.around), route)
 	var hosts []string
 	for _, set := range route.MatcherSets {
 		found := hostsOf(set)
 		if len(found) == 0 {
-			return p // the route is for other hosts, too
+			return p // the route also matches other hosts
 		}
 		hosts = append(hosts, found...)
 	}
@@ -64,7 +64,7 @@ func (p Place) within(route *caddyhttp.Route) Place {
 	return p
 }
 
-// hostsOf are the hosts that a set of matchers is for.
+// hostsOf returns the hosts that a set of matchers matches.
 func hostsOf(set caddyhttp.MatcherSet) caddyhttp.MatchHost {
 	for _, matcher := range set {
 		switch host := matcher.(type) {

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// point leads through a module that the guide knows.
+// point follows a request through a module that the guide knows.
 func (w *run) point(turns *Turns, next step, r *http.Request) error {
 	turn, later := w.before(turns, turns.Passes)
 	if turn != nil {
@@ -20,9 +20,9 @@ type waiting struct {
 	forks bool
 }
 
-// before decides on the turns that do not wait for the reply: the one that ends the
-// request is returned. At most one of all comes. Where none can end it, all that may
-// come are told together.
+// before decides on the turns that do not wait for the reply, and returns the turn that
+// ends the request. At most one turn happens. If no turn can end the request, before
+// reports all turns that may happen together.
 func (w *run) before(turns *Turns, passes bool) (ending *Turn, later waiting) {
 	later.forks = slices.ContainsFunc(turns.Turns, func(t Turn) bool { return t.Ends })
 	var now []Turn

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
-// What a point may do decides where the request goes on.
+// The possible effects of a point decide where the request goes.
 func TestPointTurns(t *testing.T) {
 	on5xx := &caddyhttp.ResponseMatcher{StatusCode: []int{5}}
 	ends, goesOn := Turn{Hit: "A", Ends: true}, Turn{Hit: "B", Continues: true}
@@ -69,7 +69,7 @@ func TestPointTurns(t *testing.T) {
 	}
 }
 
-// proxied is a proxy with a transport in another one.
+// proxied is a proxy with a transport inside another transport.
 func proxied(t *testing.T, site string) (*caddyhttp.App, *reverseproxy.Handler) {
 	t.Helper()
 	app := provision(t, ":8080 {\n"+site+"\n}")
@@ -83,7 +83,8 @@ func proxied(t *testing.T, site string) (*caddyhttp.App, *reverseproxy.Handler) 
 	return nil, nil
 }
 
-// The transports of a proxy come in their order, and see the request as it is sent.
+// The transports of a proxy are visited in their order, and see the request as it is
+// sent.
 func TestFollowTransports(t *testing.T) {
 	app, _ := proxied(t, `
 		rewrite /a/* {uri}/b
@@ -112,7 +113,7 @@ func TestFollowTransports(t *testing.T) {
 	}
 }
 
-// An attempt that fails is an error of the proxy, unless the fault replies itself.
+// An attempt that fails is an error of the proxy, unless the fault writes a reply.
 func TestFollowFailingAttempt(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -123,8 +124,8 @@ func TestFollowFailingAttempt(t *testing.T) {
 		{"a reply", "reverse_proxy 127.0.0.1:9", Turn{Hit: "A", Ends: true, Status: 503}, "A 503"},
 		{"an error", "reverse_proxy 127.0.0.1:9", Turn{Hit: "A", Ends: true, Status: 502, Error: true}, "A 502"},
 		{"an error that is handled", "reverse_proxy 127.0.0.1:9\nhandle_errors {\nrespond 299\n}", Turn{Hit: "A", Ends: true, Status: 502, Error: true}, "A, static_response 299"},
-		{"nobody knows", "reverse_proxy 127.0.0.1:9", Turn{Hit: "A", Ends: true}, "A"},
-		{"nobody knows, perhaps handled", "reverse_proxy 127.0.0.1:9\nhandle_errors {\nrespond 299\n}", Turn{Hit: "A", Ends: true}, "A|A, static_response 299"},
+		{"unknown", "reverse_proxy 127.0.0.1:9", Turn{Hit: "A", Ends: true}, "A"},
+		{"unknown, perhaps handled", "reverse_proxy 127.0.0.1:9\nhandle_errors {\nrespond 299\n}", Turn{Hit: "A", Ends: true}, "A|A, static_response 299"},
 		{"tried again", "reverse_proxy 127.0.0.1:9 {\nlb_retries 1\n}", Turn{Hit: "A", Ends: true, Status: 502, Error: true}, "A 502|reverse_proxy"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -142,7 +143,8 @@ func TestFollowFailingAttempt(t *testing.T) {
 	}
 }
 
-// Following leaves no trace: each way has a request of its own, and nobody is asked.
+// Following leaves no trace: each way has its own request, and no handler with
+// effects runs.
 func TestFollowLeavesNoTrace(t *testing.T) {
 	app := provision(t, `:8080 {
 		vars a {http.vars.a}x
@@ -158,13 +160,13 @@ func TestFollowLeavesNoTrace(t *testing.T) {
 	}`)
 	ask := askFor(t, http.MethodGet, "http://a.test:8080/", nil)
 	for range 3 {
-		if _, got := follow(app, ask, nil); !slices.Equal(got, []string{"the request comes over http/2+; static_response 201", "the last route 200"}) {
+		if _, got := follow(app, ask, nil); !slices.Equal(got, []string{"the request arrives over http/2+; static_response 201", "the last route 200"}) {
 			t.Errorf("got %q", got)
 		}
 	}
 }
 
-// There may be more ways than anybody wants to follow.
+// The number of ways is bounded.
 func TestFollowTooMany(t *testing.T) {
 	app := provision(t, ":8080 {\n@x protocol http/2+\n@y protocol http/3\nroute {\n"+strings.Repeat("request_header @x A b\nrequest_header @y A b\n", 6)+"}\n}")
 	a, got := follow(app, askFor(t, http.MethodGet, "http://a.test:8080/", nil), nil)
@@ -173,7 +175,7 @@ func TestFollowTooMany(t *testing.T) {
 	}
 }
 
-// What has been taken for granted is told once.
+// Each assumption is reported once.
 func TestNotes(t *testing.T) {
 	app := provision(t, `:8080 {
 		@r remote_ip 192.0.2.1
@@ -197,7 +199,7 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// A guide learns which placeholder only a real request has.
+// A guide learns which placeholder has a value only in a real request.
 func TestVisitUnknown(t *testing.T) {
 	app := provision(t, ":8080 {\nrespond point\n}")
 	var got []string

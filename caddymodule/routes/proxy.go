@@ -12,7 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
-// failures are the errors of a proxy whose upstream fails.
+// failures are the statuses of a proxy whose upstream fails.
 var failures = [...]int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
 
 // fail returns an error, as the module would.
@@ -21,8 +21,8 @@ func (w *run) fail(by End, status int) error {
 	return caddyhttp.Error(status, errors.New(http.StatusText(status)))
 }
 
-// proxy leads through a proxy: its transports, and then what its upstream may
-// reply.
+// proxy follows a request through a proxy: its transports, and then the possible
+// replies of its upstream.
 func (w *run) proxy(h *reverseproxy.Handler, at Place, next step, r *http.Request) error {
 	end := End{Module: "reverse_proxy", Upstreams: w.upstreams(h, r)}
 	later, done, err := w.attempt(h, at, r, end)
@@ -35,8 +35,8 @@ func (w *run) proxy(h *reverseproxy.Handler, at Place, next step, r *http.Reques
 	return err
 }
 
-// attempt leads through the transports of a proxy. It returns the turns that wait
-// for the reply, those of the innermost transport first.
+// attempt follows an attempt through the transports of a proxy. It returns the turns
+// that wait for the reply, those of the innermost transport first.
 func (w *run) attempt(h *reverseproxy.Handler, at Place, r *http.Request, end End) (later []waiting, done bool, err error) {
 	var sent *http.Request
 	for transport := h.Transport; transport != nil; {
@@ -72,7 +72,7 @@ func triesAgain(h *reverseproxy.Handler) bool {
 	return h.LoadBalancing != nil && (h.LoadBalancing.Retries > 0 || h.LoadBalancing.TryDuration > 0)
 }
 
-// upstream leads through what the upstream may reply.
+// upstream follows the possible replies of the upstream.
 func (w *run) upstream(h *reverseproxy.Handler, at Place, next step, r *http.Request, end End) error {
 	for i := range h.HandleResponse {
 		rh := &h.HandleResponse[i]
@@ -101,7 +101,7 @@ func (w *run) upstream(h *reverseproxy.Handler, at Place, next step, r *http.Req
 	return nil
 }
 
-// upstreams are the addresses that a proxy may send the request to.
+// upstreams returns the addresses to which a proxy may send the request.
 func (w *run) upstreams(h *reverseproxy.Handler, r *http.Request) []string {
 	if h.DynamicUpstreamsRaw != nil || h.DynamicUpstreams != nil {
 		return nil
@@ -114,13 +114,13 @@ func (w *run) upstreams(h *reverseproxy.Handler, r *http.Request) []string {
 	return found
 }
 
-// hopHeaders are the fields that are for one connection only.
+// hopHeaders are the header fields for a single connection.
 var hopHeaders = []string{
 	"Alt-Svc", "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
 	"Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
-// sent is the request as the proxy sends it.
+// sent returns the request as the proxy sends it.
 func (w *run) sent(h *reverseproxy.Handler, r *http.Request, upstreams []string) *http.Request {
 	w.unknown = ""
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
@@ -151,8 +151,8 @@ func (w *run) sent(h *reverseproxy.Handler, r *http.Request, upstreams []string)
 	return r
 }
 
-// forward adds what the proxy says of the client. A client that is trusted may
-// have said it itself.
+// forward adds the header fields in which the proxy describes the client. A trusted
+// client may have set them already.
 func forward(r, client *http.Request) {
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
 	proto := "http"

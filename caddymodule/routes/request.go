@@ -12,27 +12,28 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// Ask is a request that nobody sends.
+// Ask is a request to follow. It is never sent.
 type Ask struct {
-	// New makes the request, anew for each way that it may take. It is nothing but
-	// what a client says: no server has prepared it.
+	// New makes the request, once for each way. The request has only what a client
+	// sends; no server has prepared it.
 	New func() *http.Request
 
-	// URL is where the client sends it. Without a host it may be any server.
+	// URL is where the client sends the request. Without a host it may reach any
+	// server.
 	URL *url.URL
 
-	// AnyHost says that nobody knows its host, AnyClient that nobody knows its
-	// client, and AnyBody its body.
+	// AnyHost reports that the host is unknown, AnyClient that the client is unknown,
+	// and AnyBody that the body is unknown.
 	AnyHost, AnyClient, AnyBody bool
 }
 
-// unknowable are the placeholders that only a real request has a value for.
+// unknowable are the placeholders that have a value only in a real request.
 var unknowable = []string{
 	"http.request.tls.", "http.request.local", "http.request.remote.port", "http.request.uuid", "http.request.duration", "http.request.proto",
 	"http.response.", "http.reverse_proxy.", "http.intercept.", "http.auth.", "http.time_until_shutdown", "time.",
 }
 
-// aside are the placeholders of what may have been set aside, see taint.
+// aside are the placeholders whose values may have been set to unknown ones; see taint.
 var aside = []struct {
 	prefix string
 	reads  reads
@@ -47,13 +48,13 @@ var aside = []struct {
 	{"http.request.scheme", readsHost},
 }
 
-// prepare makes the request what the server makes of it, with placeholders that
-// tell which of them nobody knows.
+// prepare prepares the request as the server does, with placeholders that report which
+// of them are unknown.
 func (w *run) prepare(srv *caddyhttp.Server) *http.Request {
 	r := w.ask.New()
-	// Caddy's placeholder of the local address panics without one
+	// Without an address, Caddy's placeholder of the local address panics.
 	r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, new(net.UnixAddr)))
-	repl := caddy.NewEmptyReplacer() // which asks what has been set first
+	repl := caddy.NewEmptyReplacer() // reads values that have been set first
 	repl.Map(func(key string) (any, bool) {
 		w.see(key)
 		return nil, false
@@ -67,7 +68,7 @@ func (w *run) prepare(srv *caddyhttp.Server) *http.Request {
 			return nil, false
 		}
 		probing = true
-		if _, known := repl.Get(key); !known { // by what a handler has added
+		if _, known := repl.Get(key); !known { // by a provider that a handler has added
 			w.unknown = key
 		}
 		probing = false
@@ -76,7 +77,7 @@ func (w *run) prepare(srv *caddyhttp.Server) *http.Request {
 	return r
 }
 
-// see takes notice of a placeholder that somebody reads.
+// see records that a placeholder is read.
 func (w *run) see(key string) {
 	for _, a := range aside {
 		if strings.HasPrefix(key, a.prefix) && w.taint[a.reads] != "" {
@@ -99,13 +100,13 @@ func (w *run) see(key string) {
 
 func (w *run) lookAtClient() {
 	if w.ask.AnyClient {
-		w.note("the request is taken to come from 127.0.0.1: give its client, since a matcher looks at it")
+		w.note("assuming that the request comes from 127.0.0.1: a matcher reads the client's address, so specify it")
 	}
 }
 
 func (w *run) lookAtBody() {
 	if w.ask.AnyBody {
-		w.note("the request is taken to have no body: give it, since a matcher looks at it")
+		w.note("assuming that the request has no body: a matcher reads the body, so specify it")
 	}
 }
 
@@ -115,8 +116,8 @@ func (w *run) note(text string) {
 	}
 }
 
-// dropAliases drops the header fields that Caddy drops before any handler, since
-// they could be taken for others.
+// dropAliases removes the header fields that Caddy removes before any handler runs,
+// because they could be mistaken for others.
 func dropAliases(srv *caddyhttp.Server, header http.Header) {
 	for name, values := range header {
 		if isAlias(name, values, "_", srv.ExpectedUnderscoreHeaders) || isAlias(name, values, ".", srv.ExpectedDotHeaders) {

@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// step is the rest of the way: what comes next for a request.
+// step is the rest of the way.
 type step func(r *http.Request) error
 
 // run follows one way through a server.
@@ -24,17 +24,17 @@ type run struct {
 	reply   *reply
 	way     Way
 	groups  map[string]bool
-	unknown string             // the placeholder read last that nobody knows
-	taint   [readsParts]string // what has been set to the value of such a placeholder
-	failing End                // the last error: who has returned it
+	unknown string             // the last unknown placeholder that was read
+	taint   [readsParts]string // values set from such a placeholder
+	failing End                // the module that returned the last error
 	proxied End                // the last reply of an upstream
 	at      Place              // of the last handler
-	caught  int                // how many error routes there are around
+	caught  int                // number of enclosing error routes
 	inner   int                // named routes within named routes
-	site    []string           // the hosts that a matcher has asked for in vain
+	site    []string           // the hosts of matchers that did not match
 }
 
-// reply is one that nobody reads.
+// reply is a discarded reply.
 type reply struct {
 	header http.Header
 	status int
@@ -43,14 +43,14 @@ type reply struct {
 func (w *reply) Header() http.Header         { return w.header }
 func (w *reply) Write(p []byte) (int, error) { return len(p), nil }
 
-// WriteHeader remembers the status, if it is no interim one.
+// WriteHeader records the status, unless it is informational.
 func (w *reply) WriteHeader(status int) {
 	if w.status == 0 && status >= http.StatusOK {
 		w.status = status
 	}
 }
 
-// serve follows the request through the server as Caddy leads it, until the way ends.
+// serve follows the request through the server as Caddy routes it, until the way ends.
 func (w *run) serve(name string) {
 	r := w.prepare(w.server)
 	at := Place{Server: name, Listen: w.server.Listen}
@@ -79,7 +79,7 @@ func (w *run) serve(name string) {
 	w.end(failing)
 }
 
-// enforce makes the checks that come before all routes.
+// enforce makes the checks before all routes.
 func (w *run) enforce(r *http.Request) error {
 	w.failing = End{Module: "the server"}
 	switch {
@@ -99,7 +99,7 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// errAborted leads past everything that could make a reply, as a panic does.
+// errAborted skips everything that could write a reply, as a panic does.
 var errAborted = errors.New("no reply")
 
 // abort ends the way without a reply.
@@ -115,13 +115,13 @@ func (w *run) end(end End) {
 	w.way.End = end
 }
 
-// nothing is after the last route.
+// nothing runs after the last route.
 func (w *run) nothing(*http.Request) error {
 	w.end(End{Status: http.StatusOK})
 	return nil
 }
 
-// unhandled is after the last route for errors.
+// unhandled runs after the last error route.
 func (w *run) unhandled(r *http.Request) error {
 	err, _ := r.Context().Value(caddyhttp.ErrorCtxKey).(error)
 	status := http.StatusInternalServerError
@@ -134,19 +134,19 @@ func (w *run) unhandled(r *http.Request) error {
 	return nil
 }
 
-// suppose makes something a condition of the way.
+// suppose adds a condition to the way.
 func (w *run) suppose(format string, args ...any) {
 	w.way.If = append(w.way.If, fmt.Sprintf(format, args...))
 }
 
-// refuse remembers why a route is not taken.
+// refuse records why a route is not taken.
 func (w *run) refuse(route *caddyhttp.Route, why string) {
 	if w.answer.refused[route] == "" {
 		w.answer.refused[route] = why
 	}
 }
 
-// routes leads through a list of routes.
+// routes follows a list of routes.
 func (w *run) routes(list caddyhttp.RouteList, at Place, next step) step {
 	for i := len(list) - 1; i >= 0; i-- {
 		next = w.route(&list[i], at, next)
@@ -154,11 +154,11 @@ func (w *run) routes(list caddyhttp.RouteList, at Place, next step) step {
 	return next
 }
 
-// route leads into a route if it is for the request, and otherwise past it.
+// route follows a route if it matches the request, and otherwise skips the route.
 func (w *run) route(route *caddyhttp.Route, at Place, next step) step {
 	return func(r *http.Request) error {
 		if route.Group != "" && w.groups[route.Group] {
-			w.refuse(route, "a route before it is taken in its place")
+			w.refuse(route, "an earlier route is taken instead")
 			return next(r)
 		}
 		matches, err := w.matches(route, r)
@@ -188,7 +188,7 @@ func (w *run) route(route *caddyhttp.Route, at Place, next step) step {
 	}
 }
 
-// subroute leads through routes, and through the error routes if they fail.
+// subroute follows routes, and the error routes if these fail.
 func (w *run) subroute(s *caddyhttp.Subroute, at Place, next step, r *http.Request) error {
 	if s.Errors == nil {
 		return w.routes(s.Routes, at, next)(r)
@@ -202,8 +202,8 @@ func (w *run) subroute(s *caddyhttp.Subroute, at Place, next step, r *http.Reque
 	return w.handleError(s.Errors, at, next, r, err)
 }
 
-// handleError leads through routes for errors. A hit that has led there does not end
-// the way any more.
+// handleError follows error routes. The hit that led to the error no longer ends the
+// way.
 func (w *run) handleError(config *caddyhttp.HTTPErrorConfig, at Place, next step, r *http.Request, err error) error {
 	w.answer.failed = true
 	if w.failing.Hit != nil {
@@ -214,10 +214,10 @@ func (w *run) handleError(config *caddyhttp.HTTPErrorConfig, at Place, next step
 	return w.routes(config.Routes, at, next)(config.WithError(r, err))
 }
 
-// maxInvoked bounds named routes that invoke each other.
+// maxInvoked is the maximum depth of named routes that invoke each other.
 const maxInvoked = 100
 
-// invoke leads through a named route.
+// invoke follows a named route.
 func (w *run) invoke(name string, at Place, next step, r *http.Request) error {
 	route, ok := w.server.NamedRoutes[name]
 	if w.inner++; !ok || w.inner > maxInvoked {

@@ -10,7 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 )
 
-// The server is that of the address that the client asks.
+// The address in the URL selects the server.
 func TestServerFor(t *testing.T) {
 	secure := caddytls.ConnectionPolicies{new(caddytls.ConnectionPolicy)}
 	app := &caddyhttp.App{Servers: map[string]*caddyhttp.Server{
@@ -31,8 +31,8 @@ func TestServerFor(t *testing.T) {
 		{"http://[::1]:8083/", "six", ""},
 		{"http://192.0.2.1:80/", "plain", ""},
 		{"http://192.0.2.1:8080/", "", "servers listen on 10.0.0.1:8080"},
-		{"https://a.test:8080/", "", "10.0.0.1:8080 does not speak TLS"},
-		{"http://a.test:8443/", "", ":8443 speaks TLS"},
+		{"https://a.test:8080/", "", "10.0.0.1:8080 does not use TLS"},
+		{"http://a.test:8443/", "", ":8443 uses TLS"},
 		{"http://a.test:81/", "", "servers listen on"},
 		{"http://a.test:99999/", "", "servers listen on"},
 		{"/", "other plain secure six", ""},
@@ -47,7 +47,7 @@ func TestServerFor(t *testing.T) {
 		t.Errorf("the port for HTTP: got %q, %q", names, why)
 	}
 	for _, target := range []string{"/", "http://a.test/"} {
-		if names, why := serversFor(new(caddyhttp.App), askFor(t, http.MethodGet, target, nil).URL); len(names) > 0 || why != "there is no server" {
+		if names, why := serversFor(new(caddyhttp.App), askFor(t, http.MethodGet, target, nil).URL); len(names) > 0 || why != "no server is configured" {
 			t.Errorf("%s: without servers: got %q, %q", target, names, why)
 		}
 	}
@@ -72,33 +72,33 @@ const twoSites = `
 		respond "point" 203
 	}`
 
-// What a request does not get to says why.
+// A module that the request does not reach has a reason.
 func TestWhyNot(t *testing.T) {
 	app := provision(t, twoSites)
 	for target, want := range map[string][]string{
 		"http://a.test:8080/in/x": {
 			"the request does not get here: static_response ends it, at a.test",
-			"it stands among routes for errors, and there is no error",
-			"it stands at another site",
-			"it stands at another server, which listens on :8081",
+			"the point is in an error route, and there is no error",
+			"the point is at another site",
+			"the point is at another server, which listens on :8081",
 		},
 		"http://a.test:8080/out": {
-			"its route is not for the request: the matcher 'path' says no",
-			"it stands among routes for errors, and there is no error",
-			"it stands at another site",
-			"it stands at another server, which listens on :8081",
+			"its route does not match the request: the matcher 'path' does not match",
+			"the point is in an error route, and there is no error",
+			"the point is at another site",
+			"the point is at another server, which listens on :8081",
 		},
 		"http://a.test:8081/": {
-			"it stands at another server, which listens on :8080",
-			"it stands at another server, which listens on :8080",
-			"it stands at another server, which listens on :8080",
+			"the point is at another server, which listens on :8080",
+			"the point is at another server, which listens on :8080",
+			"the point is at another server, which listens on :8080",
 			"the request does not get here: static_response ends it, at a.test",
 		},
 		"http://a.test:1/": {
-			"it stands at another server, which listens on :8080",
-			"it stands at another server, which listens on :8080",
-			"it stands at another server, which listens on :8080",
-			"it stands at another server, which listens on :8081",
+			"the point is at another server, which listens on :8080",
+			"the point is at another server, which listens on :8080",
+			"the point is at another server, which listens on :8080",
+			"the point is at another server, which listens on :8081",
 		},
 	} {
 		a, _ := follow(app, askFor(t, http.MethodGet, target, nil), nil)
@@ -126,23 +126,23 @@ func TestWhyNot(t *testing.T) {
 	}
 }
 
-// A path without a host may come to any server and any site.
+// A path without a host may reach any server and any site.
 func TestFollowAnyHost(t *testing.T) {
 	app := provision(t, twoSites)
 	_, got := follow(app, askFor(t, http.MethodGet, "/in/x", nil), nil)
 	want := []string{
-		"it comes to :8080; the host is a.test; static_response 200",
-		"it comes to :8080; the host is b.test; static_response 202",
-		"it comes to :8080; the last route 200",
-		"it comes to :8081; the host is a.test; static_response 203",
-		"it comes to :8081; the last route 200",
+		"the request reaches :8080; the host is a.test; static_response 200",
+		"the request reaches :8080; the host is b.test; static_response 202",
+		"the request reaches :8080; the last route 200",
+		"the request reaches :8081; the host is a.test; static_response 203",
+		"the request reaches :8081; the last route 200",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
-// What comes after a site knows its host, unless the site has several.
+// Modules after a site know its host, unless the site has several.
 func TestFollowSupposesHost(t *testing.T) {
 	app := provision(t, `
 		http://a.test:8080 {
@@ -159,7 +159,7 @@ func TestFollowSupposesHost(t *testing.T) {
 		}`)
 	_, got := follow(app, askFor(t, http.MethodGet, "/", nil), nil)
 	want := []string{
-		"the host is *.d.test; it is not so that the host is x.d.test; static_response 203",
+		"the host is *.d.test; it is false that the host is x.d.test; static_response 203",
 		"the host is *.d.test; the last route 200",
 		"the host is a.test; static_response 201",
 		"the host is b.test or c.test; the host is b.test; static_response 202",
@@ -172,7 +172,7 @@ func TestFollowSupposesHost(t *testing.T) {
 	}
 }
 
-// What Caddy refuses before it asks any route.
+// Requests that Caddy refuses before any route.
 func TestEnforce(t *testing.T) {
 	app := provision(t, ":8080 {\n@a header_regexp A_.* x\nrespond 200\n}")
 	if _, got := follow(app, askFor(t, strings.Repeat("M", 33), "http://a.test:8080/", nil), nil); !slices.Equal(got, []string{"the server 405"}) {
@@ -180,7 +180,7 @@ func TestEnforce(t *testing.T) {
 	}
 }
 
-// The fields that Caddy drops, since they could be taken for others.
+// The header fields that Caddy removes because they could be mistaken for others.
 func TestDropAliases(t *testing.T) {
 	for _, tt := range []struct {
 		underscore, dot []string

@@ -13,15 +13,15 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// Wrapper is a transport of reverse_proxy that has another one in it.
+// Wrapper is a transport of reverse_proxy that contains another transport.
 type Wrapper interface {
 	Inner() http.RoundTripper
 }
 
-// Walk yields each handler of a provisioned app, and each transport of a proxy,
-// with its place. Servers come by name, routes as they are written. Error routes
-// follow the others. A named route stands where it is invoked, once for each
-// site; if nothing invokes it, it stands at the end of its server.
+// Walk yields each handler of a provisioned app, and each transport of a proxy, with
+// its place. Servers are sorted by name; routes are in the order written. Error routes
+// follow the others. A named route is at the places that invoke it, once for each site.
+// A named route that is never invoked is at the end of its server.
 func Walk(app *caddyhttp.App) iter.Seq2[any, Place] {
 	return func(yield func(any, Place) bool) {
 		for _, name := range serversOf(app) {
@@ -34,7 +34,7 @@ func Walk(app *caddyhttp.App) iter.Seq2[any, Place] {
 	}
 }
 
-// WalkServer walks one server. Without a server there is nothing to yield.
+// WalkServer walks one server. If server is nil, it yields nothing.
 func WalkServer(name string, srv *caddyhttp.Server) iter.Seq2[any, Place] {
 	return func(yield func(any, Place) bool) {
 		if srv == nil {
@@ -46,7 +46,7 @@ func WalkServer(name string, srv *caddyhttp.Server) iter.Seq2[any, Place] {
 	}
 }
 
-// serversOf are the names of the servers, in order: srv2 comes before srv10.
+// serversOf returns the names of the servers in order: srv2 comes before srv10.
 func serversOf(app *caddyhttp.App) []string {
 	return slices.SortedFunc(maps.Keys(app.Servers), func(a, b string) int {
 		textA, numberA := cutNumber(a)
@@ -55,18 +55,18 @@ func serversOf(app *caddyhttp.App) []string {
 	})
 }
 
-// cutNumber cuts the number off the end of a name.
+// cutNumber splits the number off the end of a name.
 func cutNumber(name string) (text string, number int) {
 	text = strings.TrimRight(name, "0123456789")
 	number, _ = strconv.Atoi(name[len(text):])
 	return text, number
 }
 
-// maxDepth bounds handlers within handlers: those of other modules may have
-// themselves in a field.
+// maxDepth limits handlers within handlers, because a handler of another module may
+// contain itself.
 const maxDepth = 100
 
-// walker walks one server. Its methods report whether to go on.
+// walker walks one server. Its methods report whether to continue.
 type walker struct {
 	yield   func(any, Place) bool
 	named   map[string]*caddyhttp.Route
@@ -123,7 +123,7 @@ func (w *walker) neverInvoked(at Place) bool {
 	return true
 }
 
-// module yields a handler or a transport, and then what it has in it.
+// module yields a handler or a transport, and then its content.
 func (w *walker) module(module any, at Place) bool {
 	if w.depth++; w.depth > maxDepth {
 		w.depth--
@@ -153,7 +153,7 @@ func (w *walker) within(transport http.RoundTripper, at Place) bool {
 }
 
 // field walks the routes or the transport in a field of a handler, such as handle,
-// route, intercept and reverse_proxy have them.
+// route, intercept and reverse_proxy.
 func (w *walker) field(field any, at Place) bool {
 	switch field := field.(type) {
 	case *http.RoundTripper:
@@ -174,8 +174,8 @@ func (w *walker) field(field any, at Place) bool {
 	return true
 }
 
-// fieldsOf are the values of the exported fields of a module. That of a transport
-// comes first, as a pointer: a proxy sends the request before it handles the reply.
+// fieldsOf returns the values of the exported fields of a module. A transport, as a
+// pointer, comes first, because a proxy sends the request before it handles the reply.
 func fieldsOf(module any) []any {
 	v := reflect.Indirect(reflect.ValueOf(module))
 	if v.Kind() != reflect.Struct {

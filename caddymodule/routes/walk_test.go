@@ -15,7 +15,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
-// provision makes a Caddyfile the http app of a configuration that is not started.
+// provision adapts a Caddyfile and returns the http app of its configuration, which is
+// not started.
 func provision(t *testing.T, caddyfile string) *caddyhttp.App {
 	t.Helper()
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte("{\nauto_https off\n}\n"+caddyfile), nil)
@@ -27,7 +28,7 @@ func provision(t *testing.T, caddyfile string) *caddyhttp.App {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(adapted, cfg); err != nil { // Caddy loads an app when somebody asks for it
+	if err := json.Unmarshal(adapted, cfg); err != nil { // Caddy loads an app on demand
 		t.Fatal(err)
 	}
 	ctx, cancel := caddy.NewContext(empty) // one that can be cancelled
@@ -39,7 +40,7 @@ func provision(t *testing.T, caddyfile string) *caddyhttp.App {
 	return app.(*caddyhttp.App)
 }
 
-// responses are the replies that a walk comes to, each by its body and its place.
+// responses returns the replies that a walk visits, each by its body and its place.
 func responses(app *caddyhttp.App) (found []string) {
 	for module, at := range Walk(app) {
 		if reply, ok := module.(*caddyhttp.StaticResponse); ok {
@@ -60,8 +61,8 @@ func told(at Place) string {
 	return text
 }
 
-// The walk goes through servers, sites, routes within routes, named routes and
-// error routes, in their order.
+// The walk visits servers, sites, nested routes, named routes and error routes, in
+// their order.
 func TestWalk(t *testing.T) {
 	app := provision(t, `
 		&(common) {
@@ -156,7 +157,7 @@ func TestOrderOfServers(t *testing.T) {
 	}
 }
 
-// named is a transport with a name, and another in it.
+// named is a transport with a name and an inner transport.
 type named struct {
 	http.RoundTripper
 
@@ -165,18 +166,18 @@ type named struct {
 
 func (n *named) Inner() http.RoundTripper { return n.RoundTripper }
 
-// holder is a transport of another module: one is in a field.
+// holder is a transport of another module with a transport in a field.
 type holder struct {
 	Further   http.RoundTripper
 	Transport *http.Transport // how it connects
 	named
 }
 
-// Inner hides that of the embedded one.
+// Inner hides the method of the embedded transport.
 func (*holder) Inner() {}
 
-// A transport comes after its proxy, before what handles the reply, and one in it
-// after that.
+// A transport comes after its proxy and before the handlers of the reply. An inner
+// transport comes after the outer one.
 func TestWalkTransports(t *testing.T) {
 	reply := func(body string) []caddyhttp.ResponseHandler {
 		return []caddyhttp.ResponseHandler{{Routes: caddyhttp.RouteList{{Handlers: []caddyhttp.MiddlewareHandler{caddyhttp.StaticResponse{Body: body}}}}}}
@@ -207,7 +208,7 @@ func TestWalkTransports(t *testing.T) {
 	}
 }
 
-// Whoever has seen enough is asked no more.
+// A walk ends when its caller has seen enough.
 func TestWalkEnds(t *testing.T) {
 	app := provision(t, `
 		&(x) {
@@ -252,14 +253,14 @@ func TestWalkEnds(t *testing.T) {
 	}
 }
 
-// loop is a handler of another module that has itself in a field.
+// loop is a handler of another module that contains itself.
 type loop struct {
 	caddyhttp.MiddlewareHandler
 
 	Routes caddyhttp.RouteList
 }
 
-// Handlers that go round in a circle end.
+// The walk ends even if handlers form a circle.
 func TestWalkCircle(t *testing.T) {
 	circle := new(loop)
 	circle.Routes = caddyhttp.RouteList{{Handlers: []caddyhttp.MiddlewareHandler{circle}}}
@@ -285,7 +286,7 @@ func TestWalkInvokes(t *testing.T) {
 	}
 }
 
-// What is never invoked comes last.
+// A route that is never invoked comes last.
 func TestWalkNeverInvoked(t *testing.T) {
 	handlers := func(handlers ...caddyhttp.MiddlewareHandler) caddyhttp.Route {
 		return caddyhttp.Route{Handlers: handlers}
@@ -307,7 +308,7 @@ func TestWalkNeverInvoked(t *testing.T) {
 	}
 }
 
-// A site is named by its hosts, or by where it listens, in not too many words.
+// The name of a site consists of its hosts or its address, and is short.
 func TestSite(t *testing.T) {
 	for _, tt := range []struct {
 		Place
@@ -325,8 +326,8 @@ func TestSite(t *testing.T) {
 	}
 }
 
-// A route for some hosts or anything else is a site for any host. The hosts of an
-// inner route count, those of an outer one do not.
+// A route for some hosts or anything else is a site for any host. The hosts of an inner
+// route count, those of an outer route do not.
 func TestHostsOfRoutes(t *testing.T) {
 	host := func(names ...string) any { m := caddyhttp.MatchHost(names); return &m }
 	path := &caddyhttp.MatchPath{"/x"}

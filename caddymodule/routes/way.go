@@ -7,12 +7,12 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// Guide tells what may become of a request at a module that whoever asks knows. It
-// is nil for a module that it does not know.
+// Guide returns what may happen to a request at a module that the caller knows. It
+// returns nil for a module that it does not know.
 type Guide func(v *Visit) *Turns
 
-// Visit is a request that comes to a module: to a handler, or as the attempt of a
-// proxy to a transport.
+// Visit is a request that reaches a module: a handler, or a transport with an attempt
+// of a proxy.
 type Visit struct {
 	Module  any
 	At      Place
@@ -21,66 +21,66 @@ type Visit struct {
 	run *run
 }
 
-// Unknown returns the placeholder that see has read and that only a real request has
-// a value for. If there is none, it is empty.
+// Unknown returns the placeholder that see has read and that has a value only in a real
+// request, or "".
 func (v *Visit) Unknown(see func()) string {
 	v.run.unknown = ""
 	see()
 	return v.run.unknown
 }
 
-// If is what has to be so for the visit.
+// If lists the conditions of the visit.
 func (v *Visit) If() []string { return slices.Clone(v.run.way.If) }
 
-// Replier is a handler of another module of which somebody knows that it always
-// replies, and never calls next.
+// Replier is implemented by a handler of another module that always replies and never
+// calls next.
 type Replier interface {
 	AlwaysReplies()
 }
 
-// Turns are what may become of a request at a module.
+// Turns describe what may happen to a request at a module.
 type Turns struct {
-	// Passes says that the request may go on without a turn that ends it.
+	// Passes reports that the request may continue without a turn that ends it.
 	Passes bool
 
-	// Turns are in the order in which they are asked.
+	// Turns are in the order in which they are decided.
 	Turns []Turn
 }
 
-// Turn is one of them.
+// Turn is one possibility.
 type Turn struct {
-	// Hit is what happens, for whoever asks.
+	// Hit is what happens, in terms of the caller.
 	Hit any
 
-	// Ends says that the request may end here, Continues that it may go on.
+	// Ends reports that the request may end here, Continues that it may continue.
 	Ends, Continues bool
 
-	// Status is that of the reply, or with Error that of the error, which ends the
-	// request; 0: it is not known.
+	// Status is the status of the reply or, if Error is set, of the error that ends the
+	// request. 0 means unknown.
 	Status int
 	Error  bool
 
-	// Aborts says that there is no reply at all.
+	// Aborts reports that there is no reply at all.
 	Aborts bool
 
-	// OnReply says that it happens when the reply comes, if it matches: nil
-	// matches all.
+	// OnReply reports that it happens when the reply arrives and matches. A nil matcher
+	// matches every reply.
 	OnReply bool
 	Match   *caddyhttp.ResponseMatcher
 
-	// Certain says that the request gets no further without it.
+	// Certain reports that the request cannot continue without it.
 	Certain bool
 }
 
 // Way is one way that a request may take.
 type Way struct {
-	// If is what has to be so, beyond what the request and the configuration say.
+	// If lists the conditions beyond the request and the configuration.
 	If []string
 
-	// Unlikely says that an upstream has to fail.
+	// Unlikely reports that an upstream must fail.
 	Unlikely bool
 
-	// Hits are what happens on the way, without that which ends it.
+	// Hits happen on the way. The hit that ends the way is in End.
 	Hits []any
 
 	// End is where the way ends.
@@ -89,44 +89,45 @@ type Way struct {
 
 // End is what answers a request.
 type End struct {
-	// Module is the one that answers. Empty: none does, which is an empty reply.
+	// Module is the module that answers. If it is empty, no module does, and the reply
+	// is empty.
 	Module string
 
-	// Unknown says that only the module knows whether it answers.
+	// Unknown reports that only the module knows whether it answers.
 	Unknown bool
 
-	// Status is that of the reply; 0: it is not known.
+	// Status is the status of the reply; 0 means unknown.
 	Status int
 
-	// Aborts says that the connection is closed without a reply.
+	// Aborts reports that the connection is closed without a reply.
 	Aborts bool
 
-	// Upstreams are where a proxy sends the request, one of them.
+	// Upstreams are the addresses to one of which a proxy sends the request.
 	Upstreams []string
 
-	// Hit is the one that ends the request.
+	// Hit is the hit that ends the request.
 	Hit any
 
-	// At is where that is.
+	// At is the place of the module.
 	At Place
 }
 
-// Answer is all that can be said of a request.
+// Answer is the result of following a request.
 type Answer struct {
 	// Ways are the ways that the request may take, in the order in which each is
-	// decided. There is none if no server listens where the request goes.
+	// decided. It is empty if no server listens at the request's address.
 	Ways []Way
 
-	// NoServer says why there is no way.
+	// NoServer explains why there is no way.
 	NoServer string
 
-	// NoSite says that no route for the host of the request has been found.
+	// NoSite reports that no route matches the host of the request.
 	NoSite bool
 
-	// Notes are what has been taken for granted.
+	// Notes list assumptions.
 	Notes []string
 
-	// Cut says that there are more ways than were followed.
+	// Cut reports that there are more ways than Follow has followed.
 	Cut bool
 
 	servers map[string]bool
@@ -136,18 +137,18 @@ type Answer struct {
 	asked   *http.Request
 }
 
-// choice is a question that only the real request answers, and the answer that is
+// choice is a question that only a real request can answer, and the answer that is
 // followed.
 type choice struct{ taken, of int }
 
-// search follows all ways, one after the other. Each starts anew, and takes the
-// answers of the one before it but for the last.
+// search follows all ways, one after the other. Each way starts from the beginning and
+// repeats the answers of the way before it, except the last.
 type search struct {
 	choices []choice
 	at      int
 }
 
-// choose answers a question with so many answers.
+// choose answers a question that has n answers.
 func (s *search) choose(of int) int {
 	if of <= 1 {
 		return 0
@@ -157,11 +158,11 @@ func (s *search) choose(of int) int {
 	}
 	c := &s.choices[s.at]
 	s.at++
-	c.of = of // the same as before, unless the time has changed something
+	c.of = of // as before, unless the time has changed something
 	return min(c.taken, of-1)
 }
 
-// next turns to the next way, and reports whether there is one.
+// next moves to the next way, and reports whether there is one.
 func (s *search) next() bool {
 	s.choices = s.choices[:s.at]
 	s.at = 0

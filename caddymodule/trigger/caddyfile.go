@@ -53,21 +53,21 @@ func (t *Trigger) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	switch name {
 	case "key":
 		if t.Key = arg; arg == "" {
-			return d.Err("key '' is empty: leave it out to let everybody ask")
+			return d.Err("key '' is empty; to let every client use the trigger, remove the line")
 		}
 	case "allow":
 		t.Allow = args
 	case "max_delay":
 		wait, err := grammar.ParseDuration(d, name, arg)
 		if err == nil && wait == 0 {
-			err = d.Errf("bad max_delay '%s': want more than 0", arg)
+			err = d.Errf("bad max_delay '%s': must be greater than 0", arg)
 		}
 		t.MaxDelay = wait
 		return err
 	case "max_active":
 		number, err := grammar.ParseCount(d, name, arg)
 		if err == nil && number == 0 {
-			err = d.Errf("bad max_active '%s': want 1 or more", arg)
+			err = d.Errf("bad max_active '%s': must be 1 or greater", arg)
 		}
 		t.MaxActive = number
 		return err

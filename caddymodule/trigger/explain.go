@@ -7,13 +7,13 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// Place is where the trigger stands, in words.
+// Place describes where the trigger is in a request.
 func (t *Trigger) Place() string {
 	return strings.TrimSpace(t.Source + " " + t.name())
 }
 
-// Explain tells for each trigger of a point that r has what would become of r by
-// it, with no draw and no count. It takes out of r what Ask takes out.
+// Explain returns, for each trigger of a point that r has, what would happen to r. It
+// draws and counts nothing. It removes from r what Ask removes.
 func Explain(triggers []*Trigger, r *http.Request, point *rules.Point) []rules.Verdict {
 	var verdicts []rules.Verdict
 	for _, t := range triggers {
@@ -30,8 +30,8 @@ func Explain(triggers []*Trigger, r *http.Request, point *rules.Point) []rules.V
 	return verdicts
 }
 
-// explain tells what would become of r by what it asks a point for, with no draw
-// and no count; ok is false if it asks for nothing. It takes out what Ask does.
+// explain returns what would happen to r by its trigger, without a draw and without
+// counting. ok is false if r has no trigger. It removes from r what Ask removes.
 func (t *Trigger) explain(r *http.Request, point *rules.Point) (v rules.Verdict, ok bool) {
 	found, ok, drawn := t.peek(r)
 	deleteFields(r, t.hidden)
@@ -48,20 +48,20 @@ func (t *Trigger) judge(r *http.Request, point *rules.Point, found trigger, draw
 	case refusal != nil:
 		return rules.Verdict{Gate: "trigger", Why: "refused: " + refusal.String()}
 	case asked.Pass:
-		return rules.Verdict{Gate: "trigger", Why: "it asks to be left alone: no rule and no experiment is asked", Settles: true}
+		return rules.Verdict{Gate: "trigger", Why: "it asks to pass: no rule and no experiment applies", Settles: true}
 	}
 	if v = point.ExplainTriggered(r, asked.Rule); !v.Fires {
 		return v
 	}
 	if drawn {
-		v.Gate, v.Why, v.Settles = "percent", "a draw for each part", false
+		v.Gate, v.Why, v.Settles = "percent", "a separate draw for each part", false
 	}
 	v.Why = strings.TrimSuffix("it asks for "+shown(found.line)+"; "+v.Why, "; ")
 	return v
 }
 
-// peek reads everything that may come to pass, and whether draws decide about it.
-// It makes none: what one may let happen counts.
+// peek reads everything that may happen, and reports whether draws decide about it. It
+// assumes that draws hit.
 func (t *Trigger) peek(r *http.Request) (found trigger, ok, drawn bool) {
 	found, ok = t.source.read(r, func(percent float64) bool {
 		drawn = drawn || percent > 0 && percent < 100
@@ -71,14 +71,14 @@ func (t *Trigger) peek(r *http.Request) (found trigger, ok, drawn bool) {
 		return found, true, drawn
 	}
 	found, ok = t.source.read(r, func(float64) bool { return true })
-	found.line = "percent 0;" + found.line // as it would say it if it were a line
+	found.line = "percent 0;" + found.line // as if it were a line
 	return found, ok, false
 }
 
-// shown is a line to show, unless there may be a key in it.
+// shown returns a line that can be shown. A line that may contain a key is hidden.
 func shown(line string) string {
 	if MayHoldKey(line) {
-		return "a line that is not shown, since a word of 16 bytes or more may be a key"
+		return "a line that is not shown because a word of 16 bytes or more may be a key"
 	}
 	return "'" + strings.Trim(line, "; ") + "'"
 }

@@ -18,10 +18,10 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// RuleName is the name of the rule that a trigger makes.
+// RuleName is the name of the rule that a trigger creates.
 const RuleName = "trigger"
 
-// The bounds of a line that a request comes with.
+// Bounds for the line of a request.
 const (
 	maxLine       = 1 << 10
 	maxStatements = 8
@@ -34,8 +34,8 @@ type asked struct {
 	Rule *rules.Rule
 }
 
-// A lineParser reads the lines of one trigger, and remembers the last ones,
-// malformed ones too.
+// A lineParser parses the lines of one trigger, and caches the last results, including
+// errors.
 type lineParser struct {
 	ctx       caddy.Context
 	tag       Tagger
@@ -52,7 +52,8 @@ type parsed struct {
 }
 
 func newLineParser(ctx caddy.Context, point *rules.Point, t *Trigger, tag Tagger) lineParser {
-	// of the server's timeouts the faults warn, and so would every line of a stranger
+	// Faults warn about the server's timeouts. A line of a client must not cause such
+	// warnings.
 	ctx.Context = context.WithValue(ctx.Context, caddyhttp.ServerCtxKey, nil)
 	p := lineParser{
 		ctx:       ctx,
@@ -66,16 +67,16 @@ func newLineParser(ctx caddy.Context, point *rules.Point, t *Trigger, tag Tagger
 		p.allow = untrustedKinds()
 	}
 	if placeOf(t.Source).draws {
-		p.percent = 100 // its draws are over
+		p.percent = 100 // its draws have been made
 	}
-	p.cache, _ = lru.New[string, parsed](maxLines) // fails for a negative size only
+	p.cache, _ = lru.New[string, parsed](maxLines) // fails only for a negative size
 	return p
 }
 
-// parse reads a line.
+// parse parses a line.
 func (p *lineParser) parse(line string) (*asked, error) {
 	if len(line) > maxLine {
-		return nil, fmt.Errorf("the line has %d bytes, more than %d", len(line), maxLine)
+		return nil, fmt.Errorf("the line has %d bytes; at most %d are allowed", len(line), maxLine)
 	}
 	known, ok := p.cache.Get(line)
 	if !ok {
@@ -94,7 +95,7 @@ func (p *lineParser) read(line string) (*asked, error) {
 	case len(statements) == 0:
 		return nil, errors.New("the line is empty")
 	case len(statements) > maxStatements:
-		return nil, fmt.Errorf("the line has %d statements, more than %d", len(statements), maxStatements)
+		return nil, fmt.Errorf("the line has %d statements; at most %d are allowed", len(statements), maxStatements)
 	case len(statements) == 1 && len(statements[0].Tokens) == 1 && statements[0].Tokens[0].Text == "pass":
 		return &asked{Pass: true}, nil
 	}
@@ -108,20 +109,19 @@ func (p *lineParser) read(line string) (*asked, error) {
 	return asked, hideKeys(line, err)
 }
 
-// readStatement reads a setting or a fault that a stranger may write, from its
-// text.
+// readStatement parses a setting or a fault that a client may write.
 func (p *lineParser) readStatement(rule *grammar.RuleParser, s grammar.Statement, text string) error {
 	s = s.WrittenOut()
 	switch word := s.Tokens[0].Text; {
 	case word == "key":
-		return errors.New("'key' is not allowed here: write it as the first statement, and only where the trigger has a key")
+		return errors.New("'key' is only allowed as the first statement, and only if the trigger has a key")
 	case word != "percent" && word != "phase" && !slices.Contains(p.allow, word):
 		return hideKeys(text, fmt.Errorf("'%s' is not allowed here: want percent, phase, or one of %s", word, strings.Join(p.allow, ", ")))
 	}
 	return hideKeys(text, s.Parse(rule))
 }
 
-// provision bounds the faults and makes them ready.
+// provision bounds and provisions the faults.
 func (p *lineParser) provision(rule *grammar.RuleParser) (*asked, error) {
 	if len(rule.Chain.Faults) == 0 {
 		return nil, errors.New("the line has no fault")

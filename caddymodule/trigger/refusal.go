@@ -2,22 +2,22 @@ package trigger
 
 import "strings"
 
-// Refusal says why the trigger of a request is not obeyed.
+// Refusal is the reason why a trigger is refused.
 type Refusal struct {
 	err  error
-	told bool // the client may know why: it has the key, or none is asked for
+	told bool // the client may know why: it has the key, or none is required
 }
 
-// undisclosed is what a client without the key gets to know.
+// undisclosed is what a client without the key learns.
 const undisclosed = "key"
 
-// String is the reason as explain and the log tell it.
+// String returns the reason for explain and the log.
 func (r *Refusal) String() string { return r.err.Error() }
 
-// Reason is the reason in one line that a header field can carry.
+// Reason returns the reason in one line that fits into a header field.
 func (r *Refusal) Reason() string { return oneLine(r.String()) }
 
-// Disclosed is what the client may know of the reason.
+// Disclosed returns what the client may learn of the reason.
 func (r *Refusal) Disclosed() string {
 	if !r.told {
 		return undisclosed
@@ -25,10 +25,10 @@ func (r *Refusal) Disclosed() string {
 	return r.Reason()
 }
 
-// maxReason bounds a reason in bytes: parts of it may come from a client.
+// maxReason limits a reason in bytes, because parts of it may come from a client.
 const maxReason = 256
 
-// oneLine makes a text of at most maxReason bytes of visible ASCII and spaces.
+// oneLine returns a text of at most maxReason bytes of visible ASCII and spaces.
 func oneLine(text string) string {
 	line := strings.Map(func(c rune) rune {
 		if c < ' ' || c > '~' {

@@ -8,58 +8,56 @@ import (
 	"strings"
 )
 
-// A source is a place where a trigger can stand.
+// A source is a place in a request where a trigger can be.
 type source interface {
-	// present tells, at next to no cost, requests that have no trigger from
-	// those that may have one.
+	// present reports cheaply whether a request may have a trigger.
 	present(r *http.Request) bool
 
-	// read finds the trigger of a request that may have one. Where the request
-	// says by itself how often, hits decides.
+	// read finds the trigger of a request that may have one. If the request contains
+	// percentages, hits decides.
 	read(r *http.Request, hits draws) (found trigger, ok bool)
 }
 
-// draws decides whether what has a share of so many percent is to happen.
+// draws decides whether something with a percentage happens.
 type draws func(percent float64) bool
 
-// drawHits leaves that to chance.
+// drawHits decides at random.
 func drawHits(percent float64) bool {
-	return rand.Float64()*100 < percent //nolint:gosec // chance, not secrecy
+	return rand.Float64()*100 < percent //nolint:gosec // chance, not a secret
 }
 
-// A trigger is what a request came with.
+// A trigger is what a request contains.
 type trigger struct {
 	line string
 	key  string
-	err  error // it cannot be read
+	err  error // why it cannot be read
 }
 
 // A place describes the sources of one kind.
 type place struct {
 	source string
 
-	// name is the default one; empty: the source has names of its own.
+	// name is the default name; empty if the source has fixed names.
 	name string
 
-	// make returns the source of a trigger by its name, at a point of that name.
+	// make returns the source of a trigger with a name, at a named point.
 	make func(t *Trigger, name, point string) source
 
-	// hidden are the header fields that the trigger stands in and that the
-	// upstream is not to see; nil: they travel on.
+	// hidden lists the header fields of the trigger that the upstream must not see. Nil
+	// means that they are forwarded.
 	hidden func(name string) []string
 
-	// keyless says why the source carries no key.
+	// keyless explains why the source cannot have a key.
 	keyless string
 
-	// draws says that reading makes the draws.
+	// draws reports that reading makes the draws.
 	draws bool
 }
 
-// places are the places where a trigger can stand. A new one is a file and a line
-// here.
+// places are the places where a trigger can be. To add one, add a file and a line here.
 var places = []place{headerPlace, cookiePlace, baggagePlace, envoyPlace}
 
-// placeOf is the place of a source, nil if there is none of that name.
+// placeOf returns the place of a source, or nil if the name is unknown.
 func placeOf(source string) *place {
 	i := slices.IndexFunc(places, func(p place) bool { return p.source == source })
 	if i < 0 {
@@ -68,7 +66,7 @@ func placeOf(source string) *place {
 	return &places[i]
 }
 
-// sourceNames are the words for them.
+// sourceNames returns the names of the sources.
 func sourceNames() string {
 	names := make([]string, len(places))
 	for i, p := range places {
@@ -84,7 +82,7 @@ func percentOf(p *float64) float64 {
 	return *p
 }
 
-// cutKey takes a first statement `key <text>;` off a line.
+// cutKey splits a first statement `key <text>;` off a line.
 func cutKey(line string, keyed bool) trigger {
 	if !keyed {
 		return trigger{line: line}
@@ -97,11 +95,11 @@ func cutKey(line string, keyed bool) trigger {
 	return trigger{line: rest, key: strings.TrimSpace(key)}
 }
 
-// repeated refuses a trigger that a request has more than once: a client, or a
-// proxy that adds one, must neither hide nor replace that of another.
+// repeated returns an error if a request has a trigger more than once. A client, or a
+// proxy that adds one, must neither hide nor replace another trigger.
 func repeated(name string, n int) error {
 	if n <= 1 {
 		return nil
 	}
-	return fmt.Errorf("%s is there %d times: send it once", name, n)
+	return fmt.Errorf("%s occurs %d times; send it once", name, n)
 }

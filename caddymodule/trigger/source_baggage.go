@@ -17,8 +17,8 @@ var baggagePlace = place{
 	make:   func(_ *Trigger, name, point string) source { return baggageSource{name, name + "." + point} },
 }
 
-// baggageSource is a member of W3C Baggage. That for this very point is
-// stronger than the one for all.
+// baggageSource is a member of W3C Baggage. A member for this point takes precedence
+// over the member for all points.
 type baggageSource struct{ all, point string }
 
 func (s baggageSource) present(r *http.Request) bool {
@@ -28,8 +28,8 @@ func (s baggageSource) present(r *http.Request) bool {
 func (s baggageSource) read(r *http.Request, _ draws) (trigger, bool) {
 	list := strings.Join(r.Header["Baggage"], ",")
 	bag, err := baggage.Parse(list)
-	if err != nil { // whose text quotes the value
-		malformed := errors.New("the field Baggage is malformed: want members such as fault=delay%20250ms, percent-encoded, with a comma between them")
+	if err != nil { // its text quotes the value
+		malformed := errors.New("the field Baggage is malformed: want comma-separated, percent-encoded members such as fault=delay%20250ms")
 		return trigger{err: malformed}, s.members(list, s.all)+s.members(list, s.point) > 0
 	}
 	for _, name := range []string{s.point, s.all} {
@@ -43,7 +43,7 @@ func (s baggageSource) read(r *http.Request, _ draws) (trigger, bool) {
 	return trigger{}, false
 }
 
-// members counts those of a name in a list that may be malformed.
+// members counts the members with a name in a list that may be malformed.
 func (baggageSource) members(list, name string) (n int) {
 	for member := range strings.SplitSeq(list, ",") {
 		end := strings.IndexAny(member, "=;")
@@ -57,8 +57,8 @@ func (baggageSource) members(list, name string) (n int) {
 	return n
 }
 
-// property is the value of the member's property of that name, empty if there is
-// none or more than one.
+// property returns the value of the member's property with this name. It returns "" if
+// the property is missing or repeated.
 func property(member baggage.Member, name string) string {
 	properties := slices.DeleteFunc(member.Properties(), func(p baggage.Property) bool { return p.Key() != name })
 	if len(properties) != 1 {

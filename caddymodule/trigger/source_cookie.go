@@ -31,8 +31,8 @@ func (s cookieSource) read(r *http.Request, _ draws) (trigger, bool) {
 		return trigger{err: err}, true
 	}
 	line, err := url.PathUnescape(cookies[0].Value)
-	if err != nil { // whose text quotes the value
-		return trigger{err: errors.New("the cookie is not percent-encoded: each % needs two hexadecimal digits after it, and %25 is a % itself")}, true
+	if err != nil { // its text quotes the value
+		return trigger{err: errors.New("the cookie is not percent-encoded: each % must be followed by two hexadecimal digits; write % as %25")}, true
 	}
 	return cutKey(line, s.keyed), true
 }

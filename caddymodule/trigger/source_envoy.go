@@ -17,8 +17,8 @@ var envoyPlace = place{
 	draws:   true,
 }
 
-// envoySource is the header fields of Envoy's fault filter, which say by
-// themselves what is to happen and how often. They become a line.
+// envoySource is the header fields of Envoy's fault filter. They contain the faults and
+// their percentages, and are translated into a line.
 type envoySource struct{ percent float64 }
 
 // The header fields of Envoy's fault filter, from its documentation
@@ -54,14 +54,14 @@ func (s envoySource) read(r *http.Request, hits draws) (trigger, bool) {
 	abort, abortErr := s.abort(h, hits)
 	throughput, throughputErr := s.statement(h, hits, envoyThroughput, envoyThroughputShare, "throttle %dKiB/s", 1<<31)
 	if abort != "" {
-		throughput = "" // it is about the upstream's reply, and there is none
+		throughput = "" // limits the upstream's reply, which does not exist
 	}
 	line, err := delay+abort+throughput, errors.Join(delayErr, abortErr, throughputErr)
 	return trigger{line: line, err: err}, line != "" || err != nil
 }
 
-// abort is the statement that ends the request: by an HTTP status or, without
-// one, by one of gRPC.
+// abort returns the statement that ends the request, with an HTTP status or, without
+// one, a gRPC status.
 func (s envoySource) abort(h http.Header, hits draws) (string, error) {
 	if len(h[envoyAbort]) == 0 {
 		return s.statement(h, hits, envoyAbortGRPC, envoyAbortPercent, "grpc %d", 16)
@@ -72,9 +72,9 @@ func (s envoySource) abort(h http.Header, hits draws) (string, error) {
 	return s.statement(h, hits, envoyAbort, envoyAbortPercent, "respond %d", 599)
 }
 
-// statement makes a statement of a number in a header field, or nothing when
-// its draw misses. The percentage in the other field can only lower the
-// configured one; what is no percentage does not count.
+// statement makes a statement from a number in a header field, or returns "" if its
+// draw misses. The percentage in the other field can only lower the configured one. An
+// invalid percentage is ignored.
 func (s envoySource) statement(h http.Header, hits draws, name, percentName, format string, most int64) (string, error) {
 	if len(h[name]) == 0 {
 		return "", nil
@@ -85,7 +85,7 @@ func (s envoySource) statement(h http.Header, hits draws, name, percentName, for
 		return "", badEnvoy(name, value, "a whole number up to "+strconv.FormatInt(most, 10))
 	}
 	if number == 0 && name != envoyAbortGRPC {
-		return "", nil // no delay and no limit, as Envoy has it
+		return "", nil // no delay and no limit, as in Envoy
 	}
 	percent := s.percent
 	if len(h[percentName]) > 0 {

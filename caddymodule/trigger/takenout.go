@@ -12,16 +12,16 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/private"
 )
 
-// Fields are the header fields in which the triggers of a server stand.
-// Every point of the server takes all of them out of every request: a test tool
-// sends its fields to each path, and no upstream is to see a key.
+// Fields are the header fields of all triggers of a server. Every point of the server
+// removes all of them from every request, because a test tool sends its fields to each
+// path and no upstream must see a key.
 type Fields struct {
 	mu     sync.Mutex // for add and join
 	set    atomic.Pointer[fieldSet]
 	inside atomic.Int64 // requests inside a point that had one of the fields
 }
 
-// A fieldSet never changes.
+// A fieldSet is immutable.
 type fieldSet struct {
 	names  []string
 	points int
@@ -33,11 +33,11 @@ func newFields() *Fields {
 	return f
 }
 
-// Servers has the fields of each server of a configuration.
+// Servers holds the fields of each server of a configuration.
 type Servers struct{ fields sync.Map } // *Fields by *caddyhttp.Server
 
-// Of returns the fields of a server, which grow while its points are
-// provisioned. Points without a server share theirs.
+// Of returns the fields of a server. They grow while its points are provisioned. Points
+// without a server share one set.
 func (s *Servers) Of(srv *caddyhttp.Server) *Fields {
 	f, ok := s.fields.Load(srv)
 	if !ok {
@@ -69,9 +69,9 @@ func (s *fieldSet) in(header http.Header) bool {
 	return false
 }
 
-// Enter gives a request what earlier points have taken out of it, and reports
-// whether it has any of the fields then. If so, the caller takes them out and
-// calls leave when the point is done with the request.
+// Enter restores the fields that earlier points have removed from a request, and
+// reports whether the request has any of the fields. If it does, the caller removes
+// them, and calls Leave when the point is done with the request.
 func (f *Fields) Enter(r *http.Request) bool {
 	set := f.set.Load()
 	if set.points > 1 && f.inside.Load() > 0 {
@@ -84,8 +84,8 @@ func (f *Fields) Enter(r *http.Request) bool {
 	return true
 }
 
-// Foresee shows a request that nobody has sent to see as a point would see it, and
-// leaves it as the point would leave it.
+// Foresee shows a request, which is never sent, to see as a point would see it, and
+// leaves it in the state in which the point would leave it.
 func (f *Fields) Foresee(r *http.Request, see func()) {
 	giveBack(r)
 	before := r.Header.Clone()
@@ -95,14 +95,15 @@ func (f *Fields) Foresee(r *http.Request, see func()) {
 	f.TakeOutAll(r)
 }
 
-// Leave ends what Enter began.
+// Leave undoes Enter.
 func (f *Fields) Leave() { f.inside.Add(-1) }
 
-// TakeOutAll takes all fields of the server out of a request.
+// TakeOutAll removes the header fields of all triggers of the server from a request, so
+// that the upstream does not see their keys.
 func (f *Fields) TakeOutAll(r *http.Request) { f.takeOut(r, f.set.Load().names) }
 
-// takeOut takes some of the fields out of a request, with all of their values.
-// It keeps them for later points, if there are any.
+// takeOut removes some of the fields from a request, with all of their values. It keeps
+// them for later points, if there are any.
 func (f *Fields) takeOut(r *http.Request, names []string) {
 	for _, name := range names {
 		values := r.Header[name]
@@ -116,8 +117,8 @@ func (f *Fields) takeOut(r *http.Request, names []string) {
 	}
 }
 
-// Without returns r, or a copy of it if it has any of the fields: an attempt of a
-// proxy is still needed as it is for the next one.
+// Without returns r, or a copy without the fields if r has any of them. A proxy still
+// needs the original attempt for the next one.
 func (f *Fields) Without(r *http.Request) *http.Request {
 	set := f.set.Load()
 	if !set.in(r.Header) {
@@ -135,20 +136,20 @@ func deleteFields(r *http.Request, names []string) {
 	}
 }
 
-// takenOut is a header field that a point has taken out of a request, for the
-// points further in. It never changes.
+// takenOut is a header field that a point has removed from a request, for the inner
+// points. It is immutable.
 type takenOut struct {
 	name   string
 	values []string
 	before *takenOut
 }
 
-// lastTakenOut has the last one of a request.
+// lastTakenOut returns the last removed field of a request.
 const lastTakenOut private.Slot[*takenOut] = "taken_out"
 
-// giveBack gives a request the fields that earlier points have taken out. What
-// has been set since stays. A point of an error route gets nothing: the points
-// that led there have decided.
+// giveBack restores the fields that earlier points have removed from a request. Fields
+// that have been set since are kept. A point of an error route gets nothing, because
+// the points before the error have decided.
 func giveBack(r *http.Request) {
 	if r.Context().Value(caddyhttp.ErrorCtxKey) != nil {
 		return

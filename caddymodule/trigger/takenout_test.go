@@ -9,8 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// A request is counted as inside a point from enter to leave, if it has any of
-// the fields.
+// A request counts as inside a point from Enter to Leave, if it has any of the fields.
 func TestFieldsInside(t *testing.T) {
 	f := newFields()
 	f.Join([]*Trigger{{hidden: []string{"X-Fault"}}})
@@ -31,9 +30,8 @@ func TestFieldsInside(t *testing.T) {
 	}
 }
 
-// Foresee shows what a point would see, and leaves what it would leave: a field that
-// has been taken out is there again, and what asks take out of it comes back for the
-// next one.
+// Foresee shows what a point would see, and leaves what it would leave: a removed field
+// is restored, and what Ask removes is restored for the next trigger.
 func TestFieldsForesee(t *testing.T) {
 	f := newFields()
 	for range 2 { // two points

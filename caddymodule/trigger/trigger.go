@@ -19,60 +19,59 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// Trigger lets a request ask for its own fault, in one line of the grammar of a
-// rule: `551`, `delay 250ms; respond 503` or `percent 50; reset`.
+// Trigger lets a request ask for its own fault, in one line of the grammar of a rule:
+// `551`, `delay 250ms; respond 503` or `percent 50; reset`.
 //
-// The line comes from a stranger. It has at most 1 KiB and 8 statements, of
-// these settings and kinds: `percent`, `phase`, and the kinds that say what a
-// stranger may ask of them. `respond` takes a status such as 551 or smtp:450
-// and nothing else; a bare status is short for it. Sizes are bounded to 1 MiB.
-// Nothing in the line is expanded. `pass` means "leave me alone": no rule and
-// no experiment hits the request at this point.
+// The line is untrusted. It has at most 1 KiB and 8 statements. It may contain the
+// settings `percent` and `phase`, and the kinds of fault that support triggers.
+// `respond` takes only a status, such as 551 or smtp:450; a bare status is short for
+// it. Sizes are at most 1 MiB. Placeholders are not expanded. `pass` exempts the
+// request from all rules and experiments of this point.
 //
-// A line that is malformed, not allowed, over a bound or there twice is refused:
-// it injects nothing, and the request passes as if it had none. The reply tells
-// why in the field `X-Fault-Refused`, unless the `fault` app discloses nothing.
-// Without the key that field has the one word `key`. The counter
-// `caddy_fault_passed_total`, reason `trigger_refused`, and a debug line tell of
-// it, too.
+// A line that is malformed, not allowed, over a bound or repeated is refused. A refused
+// line injects nothing: the request passes as if it had no trigger. The reply has the
+// reason in the header field `X-Fault-Refused`, unless the option `disclose` of the
+// `fault` app is `off`. If the key is missing or wrong, the reason is the word `key`.
+// The counter `caddy_fault_passed_total` counts refusals with the reason
+// `trigger_refused`, and a log line at level DEBUG describes each one.
 type Trigger struct {
-	// Where the line stands. `header`: a header field, which every point on the
-	// way that has the trigger gets to see, and the upstream does not. `cookie`:
-	// a cookie, percent-encoded. `baggage`: a member of W3C Baggage,
-	// percent-encoded, which travels on to the next hops: `fault` is for every
-	// point and `fault.<point>` for one. `envoy`: the header fields of Envoy's
-	// fault filter instead of a line; points and upstreams see them as they do
-	// that of `header`. Required.
+	// Where in a request the line is. `header`: in a header field. Every point with the
+	// trigger sees it, and the upstream does not. `cookie`: in a cookie,
+	// percent-encoded. `baggage`: in a member of W3C Baggage, percent-encoded, which is
+	// forwarded to the next hops. The member `fault` applies to every point, and
+	// `fault.<point>` to one point. `envoy`: the header fields of Envoy's fault filter
+	// replace the line; points see them, and upstreams do not. Required.
 	Source string `json:"source,omitempty"`
 
-	// The name of the header field (default: `X-Fault`), the cookie or the
-	// member of the baggage (default: `fault`).
+	// The name of the header field (default: `X-Fault`), of the cookie or of the
+	// baggage member (default: `fault`).
 	Name string `json:"name,omitempty"`
 
-	// A secret that the trigger must carry: as a first statement `key <text>;`
-	// in a header field or cookie, as the property `;key=<text>` of a member of
-	// the baggage. 16 bytes or more, without spaces, quotes and semicolons; may
-	// have global placeholders such as `{env.FAULT_KEY}`. Default: none, and
-	// everybody may ask.
+	// A secret that the trigger must contain: as the first statement `key <text>;` in a
+	// header field or cookie, or as the property `;key=<text>` of a baggage member. It
+	// has 16 bytes or more, without spaces, quotes and semicolons. Global placeholders
+	// such as `{env.FAULT_KEY}` are allowed. Default: no key, so every client can use
+	// the trigger.
 	Key string `json:"key,omitempty"`
 
-	// The kinds of fault that may be asked for. Default: every kind that says
-	// what a stranger may ask of it.
+	// The kinds of fault that a request may ask for. Default: all kinds that support
+	// triggers.
 	Allow []string `json:"allow,omitempty"`
 
-	// How much time all faults of a line may add, together. Default: 30s.
+	// The maximum time that all faults of a line can add together. Default: 30s.
 	MaxDelay caddy.Duration `json:"max_delay,omitempty" zero:"default"`
 
-	// How many triggered requests are held at a time; more pass. Default: 100.
+	// The maximum number of triggered requests at a time. Further requests pass.
+	// Default: 100.
 	MaxActive int `json:"max_active,omitempty" zero:"default"`
 
-	// The share of the triggers that is obeyed, in percent. A line can only
-	// lower it. Default: 100.
+	// The percentage of triggers that are obeyed. A line can only lower it. Default:
+	// 100.
 	Percent *float64 `json:"percent,omitempty"`
 
 	source source
-	hidden []string // header fields that no upstream is to see
-	key    []byte   // nil: none is asked for
+	hidden []string // header fields that no upstream may see
+	key    []byte   // nil: none required
 	parser lineParser
 }
 
@@ -82,8 +81,8 @@ const (
 	minKey           = 16
 )
 
-// A Tagger gives a rule that a trigger makes what its point knows it by. The
-// faults of the rule end after endAfter, unless that is 0.
+// A Tagger labels the rule of a trigger for its point. The faults of the rule end after
+// endAfter, unless it is 0.
 type Tagger func(rule *rules.Rule, endAfter time.Duration) rules.Owner
 
 // Provision prepares the trigger for an injection point.
@@ -116,57 +115,56 @@ func (t *Trigger) provisionKey() error {
 	return checkKey(key)
 }
 
-// checkKey tells whether an expanded key is long enough and can stand in a
-// line. The error does not show it.
+// checkKey returns an error if an expanded key is too short or does not fit into a
+// line. The error does not contain the key.
 func checkKey(key string) error {
 	switch {
 	case len(key) < minKey:
-		return fmt.Errorf("trigger key has %d bytes: want %d or more", len(key), minKey)
+		return fmt.Errorf("trigger key has %d bytes: want %d or more, such as the output of: openssl rand -hex 16", len(key), minKey)
 	case strings.ContainsFunc(key, notInKey):
-		return errors.New("trigger key has a space, quote, semicolon or control character")
+		return errors.New("trigger key contains a space, quote, semicolon or control character")
 	}
 	return nil
 }
 
-// notInKey reports whether no key has the character.
+// notInKey reports whether a character is not allowed in keys.
 func notInKey(ch rune) bool { return ch <= ' ' || ch == 0x7f || strings.ContainsRune("\";`", ch) }
 
-// MayHoldKey reports whether there may be a key in a text from a client. A key
-// may stand anywhere in it, also where none belongs, and it may be that of
-// another point.
+// MayHoldKey reports whether a text from a client may contain a key. A key may be
+// anywhere in it, and may belong to another point.
 func MayHoldKey(text string) bool {
 	return slices.ContainsFunc(strings.FieldsFunc(text, notInKey), func(word string) bool { return len(word) >= minKey })
 }
 
-// hideKeys returns err, which is about a text from a client, or an error that
-// shows nothing of the text if there may be a key in it.
+// hideKeys returns err, which is about a text from a client. If the text may contain a
+// key, it returns an error that shows nothing of the text.
 func hideKeys(text string, err error) error {
 	if err == nil || !MayHoldKey(text) {
 		return err
 	}
-	return errors.New("it cannot be read; why is not shown, since a word of 16 bytes or more may be a key: want a line such as 'delay 250ms; respond 503'")
+	return errors.New("the line cannot be parsed: want a line such as 'delay 250ms; respond 503'; the reason is hidden because a word of 16 bytes or more may be a key")
 }
 
-// validate checks the settings by themselves.
+// validate checks the settings.
 func (t *Trigger) validate() error {
 	at := placeOf(t.Source)
 	switch {
 	case at == nil:
 		return fmt.Errorf("bad trigger '%s': want %s", t.Source, sourceNames())
 	case at.name == "" && t.Name != "":
-		return fmt.Errorf("trigger %s has its own names, '%s' is none", t.Source, t.Name)
+		return fmt.Errorf("trigger %s has fixed names; remove '%s'", t.Source, t.Name)
 	case at.keyless != "" && t.Key != "":
-		return fmt.Errorf("trigger %s and key cannot go together: %s", t.Source, at.keyless)
+		return fmt.Errorf("trigger %s does not support key: %s", t.Source, at.keyless)
 	case t.Name != "" && !httpguts.ValidHeaderFieldName(t.Name):
 		return fmt.Errorf("bad name '%s' of trigger %s", t.Name, t.Source)
 	case t.Source == "header" && needed(t.name()):
-		return fmt.Errorf("bad name '%s' of trigger header: the field is taken out of each request, which needs it; write a field of your own, such as X-Fault", t.Name)
+		return fmt.Errorf("bad name '%s' of trigger header: every point removes the field from requests, which need it; choose another field, such as X-Fault", t.Name)
 	case unexpanded(t.Key):
-		return errors.New("trigger key is the name of a variable, not its value: write it as a placeholder, such as key {env.FAULT_KEY}")
+		return errors.New("trigger key is the name of a variable, not its value; write a placeholder, such as key {env.FAULT_KEY}")
 	case t.MaxDelay < 0:
-		return fmt.Errorf("bad trigger max_delay '%s': negative", time.Duration(t.MaxDelay))
+		return fmt.Errorf("bad trigger max_delay '%s': must not be negative", time.Duration(t.MaxDelay))
 	case t.MaxActive < 0:
-		return fmt.Errorf("bad trigger max_active '%d': negative", t.MaxActive)
+		return fmt.Errorf("bad trigger max_active '%d': must not be negative", t.MaxActive)
 	}
 	for _, kind := range t.Allow {
 		if !slices.Contains(untrustedKinds(), kind) {
@@ -179,21 +177,21 @@ func (t *Trigger) validate() error {
 		}
 	}
 	if t.Key == "" || strings.Contains(t.Key, "{") {
-		return nil // it has to be expanded first
+		return nil // it must be expanded first
 	}
 	return checkKey(t.Key)
 }
 
-// needed reports whether no point may take a header field out of the requests.
+// needed reports whether points must not remove a header field from requests.
 func needed(field string) bool {
 	return text.ValidFieldName(field) != nil || slices.Contains([]string{"Host", "Authorization", "Cookie", "Baggage"}, http.CanonicalHeaderKey(field))
 }
 
-// unexpanded reports whether a key is a variable as a shell or Caddy has them, but
-// for its braces.
+// unexpanded reports whether a key looks like a variable of a shell or of Caddy without
+// its braces.
 var unexpanded = regexp.MustCompile(`^(\$[A-Z_][A-Z0-9_]*|\$\{[A-Za-z0-9_]+\}|(env|file)\.[A-Za-z0-9_./-]+)$`).MatchString
 
-// untrustedKinds are the kinds of fault that a request may ask for.
+// untrustedKinds returns the kinds of fault that a request may ask for.
 func untrustedKinds() []string {
 	var kinds []string
 	for _, info := range caddy.GetModules(faults.Namespace) {
@@ -204,26 +202,26 @@ func untrustedKinds() []string {
 	return kinds
 }
 
-// SamePlace reports whether both look at the same place of a request.
+// SamePlace reports whether both triggers read the same part of a request.
 func (t *Trigger) SamePlace(other *Trigger) bool {
 	return t.Source == other.Source && strings.EqualFold(t.name(), other.name())
 }
 
-// name is where to look.
+// name returns the name of that part.
 func (t *Trigger) name() string { return cmp.Or(t.Name, placeOf(t.Source).name) }
 
-// open checks the key that came with a trigger.
+// open checks the key of a request's trigger.
 func (t *Trigger) open(key string) bool {
 	return t.key == nil || subtle.ConstantTimeCompare(t.key, []byte(key)) == 1
 }
 
-// MayAsk reports, at next to no cost, whether r may have the trigger; fields is
-// whether it has any field of its server's triggers.
+// MayAsk reports cheaply whether r may have the trigger. fields is whether r has any
+// header field of its server's triggers.
 func (t *Trigger) MayAsk(r *http.Request, fields bool) bool {
 	return (fields || len(t.hidden) == 0) && t.source.present(r)
 }
 
-// Ask reads what r asks for by the trigger, and takes that out; nil is nothing.
+// Ask returns what r asks for by the trigger, or nil, and removes the trigger from r.
 func (t *Trigger) Ask(r *http.Request, fields *Fields) (*asked, *Refusal) {
 	found, ok := t.source.read(r, drawHits)
 	fields.takeOut(r, t.hidden)
@@ -233,7 +231,7 @@ func (t *Trigger) Ask(r *http.Request, fields *Fields) (*asked, *Refusal) {
 	return t.understand(found)
 }
 
-// understand reads what the trigger of a request asks for.
+// understand parses the trigger of a request.
 func (t *Trigger) understand(found trigger) (*asked, *Refusal) {
 	switch {
 	case found.err != nil:
@@ -248,14 +246,14 @@ func (t *Trigger) understand(found trigger) (*asked, *Refusal) {
 	return asked, nil
 }
 
-// Hits is how often the trigger has been obeyed.
+// Hits returns how often the trigger has been obeyed.
 func (t *Trigger) Hits() uint64 { return t.parser.triggered.Hits() }
 
-// Refused is how often it has been refused.
+// Refused returns how often the trigger has been refused.
 func (t *Trigger) Refused() uint64 { return t.parser.triggered.Refused() }
 
-// CountRefusal notes a refusal.
+// CountRefusal counts a refusal.
 func (t *Trigger) CountRefusal() { t.parser.triggered.CountRefusal() }
 
-// Reset sets both back to the start.
+// Reset resets both counters.
 func (t *Trigger) Reset() { t.parser.triggered.Reset() }

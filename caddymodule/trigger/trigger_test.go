@@ -2,7 +2,7 @@ package trigger
 
 import "testing"
 
-// A key that is the name of a variable is told from one that looks like it.
+// A key that is the name of a variable is distinguished from one that looks similar.
 func TestUnexpanded(t *testing.T) {
 	for key, want := range map[string]bool{
 		"$STAGING_FAULT_KEY":           true,
@@ -22,7 +22,7 @@ func TestUnexpanded(t *testing.T) {
 	}
 }
 
-// No point takes a header field out of every request that requests need.
+// No point removes a header field that requests need.
 func TestNeeded(t *testing.T) {
 	for field, want := range map[string]bool{
 		"X-Fault": false, "x-chaos": false, "Hostess": false,
