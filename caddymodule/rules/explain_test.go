@@ -138,7 +138,7 @@ func TestExplainMatchers(t *testing.T) {
 	if !matches || err != nil || len(all) != 2 {
 		t.Fatalf("got %v %v, %v", matches, all, err)
 	}
-	for i, want := range []string{"the matcher 'header' does not match", "none of its 2 matcher sets match"} {
+	for i, want := range []string{"the matcher 'header' says no", "none of its 2 sets of matchers holds"} {
 		if all[i].Why != want {
 			t.Errorf("got %q, want %q", all[i].Why, want)
 		}
