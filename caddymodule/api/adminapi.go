@@ -23,9 +23,9 @@ func init() {
 	caddy.RegisterModule(AdminAPI{})
 }
 
-// AdminAPI serves the state of all faults on Caddy's admin endpoint, under
-// /fault/: the switch, experiments, counters, the journal. GET
-// /fault/openapi.json describes it.
+// AdminAPI serves the state of all faults on Caddy's admin endpoint, under /fault/: the
+// switch, the experiments, the counters and the journal. GET /fault/openapi.json
+// describes the API.
 type AdminAPI struct{ api http.Handler }
 
 // CaddyModule returns the Caddy module information.
@@ -36,16 +36,18 @@ func (AdminAPI) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision prepares the routes. It comes before the apps, and is not undone
-// when the configuration fails to load: nothing of it may be kept.
+// Provision prepares the routes. Caddy calls it before it provisions the apps, and does
+// not undo it if the configuration fails to load. Provision must therefore keep nothing
+// of the configuration.
 func (a *AdminAPI) Provision(ctx caddy.Context) error {
 	ctl := control.Of(ctx)
-	ctl.Restore(ctx) // the switch can be asked also where no configuration has faults
+	ctl.Restore(ctx) // the switch is available even if the configuration has no faults
 	a.api = New(ctl, ctx.Storage())
 	return nil
 }
 
-// Routes are all below one path; the API answers for itself, in JSON.
+// Routes returns one route for all paths of the API. The API writes its own errors, as
+// JSON.
 func (a *AdminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{
 		Pattern: Prefix + "/",
@@ -56,15 +58,15 @@ func (a *AdminAPI) Routes() []caddy.AdminRoute {
 	}}
 }
 
-// Prefix is the path of the API, on the admin endpoint and below a console.
+// Prefix is the path of the API, on the admin endpoint and below the path of a console.
 const Prefix = "/fault"
 
 // route is one operation of the API.
 type route struct {
 	method  string
-	pattern string // below apiPrefix, as http.ServeMux has it
+	pattern string // relative to Prefix, in the syntax of http.ServeMux
 	serve   func(*service, http.ResponseWriter, *http.Request) error
-	params  []string // of the query; others are refused
+	params  []string // allowed query parameters
 }
 
 var routes = []route{
@@ -90,13 +92,14 @@ var routes = []route{
 	{"GET", "/openapi.json", (*service).getOpenAPI, nil},
 }
 
-// service serves the operations. It keeps no state.
+// service serves the operations. It is stateless.
 type service struct {
 	ctl     *control.Control
-	storage certmagic.Storage // where no configuration has faults
+	storage certmagic.Storage // used if the configuration has no faults
 }
 
-// New is the handler of all routes.
+// New returns the handler of all routes. It uses storage if the configuration has no
+// faults.
 func New(ctl *control.Control, storage certmagic.Storage) http.Handler {
 	a := &service{ctl: ctl, storage: storage}
 	mux := http.NewServeMux()
@@ -115,8 +118,8 @@ func New(ctl *control.Control, storage certmagic.Storage) http.Handler {
 	return mux
 }
 
-// strict serves the operation if it knows every parameter, and each has one value:
-// a reset with a misspelt one, or an empty one, would be a reset of everything.
+// strict serves the operation if each parameter is known and has exactly one value.
+// Otherwise a reset with a misspelled or empty parameter would reset everything.
 func (rt *route) strict(a *service, w http.ResponseWriter, r *http.Request) error {
 	params, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -125,11 +128,11 @@ func (rt *route) strict(a *service, w http.ResponseWriter, r *http.Request) erro
 	for _, name := range slices.Sorted(maps.Keys(params)) {
 		switch values := params[name]; {
 		case !slices.Contains(rt.params, name):
-			return Refuse(http.StatusBadRequest, "no parameter '%s' here%s", name, oneOf(rt.params))
+			return Refuse(http.StatusBadRequest, "unknown parameter '%s'%s", name, oneOf(rt.params))
 		case len(values) > 1:
-			return Refuse(http.StatusBadRequest, "%s: it is given %d times", name, len(values))
+			return Refuse(http.StatusBadRequest, "%s: given %d times; give it once", name, len(values))
 		case values[0] == "" && name != endedParam:
-			return Refuse(http.StatusBadRequest, "%s: it is empty: give it a value, or leave it out", name)
+			return Refuse(http.StatusBadRequest, "%s: empty; give it a value or leave it out", name)
 		}
 	}
 	return rt.serve(a, w, r)
@@ -139,7 +142,7 @@ func oneOf(names []string) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return "; there are: " + strings.Join(names, ", ")
+	return "; the parameters are: " + strings.Join(names, ", ")
 }
 
 func wrongMethod(allowed []string) func(*service, http.ResponseWriter, *http.Request) error {
@@ -148,26 +151,26 @@ func wrongMethod(allowed []string) func(*service, http.ResponseWriter, *http.Req
 	}
 	return func(_ *service, w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		return Refuse(http.StatusMethodNotAllowed, "method %s is not allowed here: want %s", r.Method, strings.Join(allowed, " or "))
+		return Refuse(http.StatusMethodNotAllowed, "method %s is not allowed; use %s", r.Method, strings.Join(allowed, " or "))
 	}
 }
 
-// Error is an answer that says no.
+// Error is an error of the API, which is sent as JSON.
 type Error struct {
 	Status  int    `json:"-"`
 	Message string `json:"error"`
-	Count   *int   `json:"count,omitempty"` // of verify
+	Count   *int   `json:"count,omitempty"` // the hits or refusals that verify counted
 
-	// Refusals are the last of the refusals that verify has counted.
+	// Refusals are the last of the refusals that verify counted.
 	Refusals []experiments.Entry `json:"refusals,omitempty"`
 
-	// Counts are the hits by point, of a rule that verify finds at several.
+	// Counts are the hits by point, if verify finds the rule at several points.
 	Counts map[string]int `json:"counts,omitempty"`
 }
 
 func (e *Error) Error() string { return e.Message }
 
-// Refuse makes an answer that says no.
+// Refuse returns an API error with the given status.
 func Refuse(status int, format string, args ...any) *Error {
 	return &Error{Status: status, Message: fmt.Sprintf(format, args...)}
 }
@@ -183,12 +186,12 @@ func (a *service) handler(serve func(*service, http.ResponseWriter, *http.Reques
 		if !ok {
 			no = Refuse(http.StatusInternalServerError, "%v", err)
 		}
-		_ = Answer(w, no.Status, no) // it can be written as JSON
+		_ = Answer(w, no.Status, no) // an Error can always be written as JSON
 	})
 }
 
-// Answer answers by JSON. The error is that there is none of value; nothing has
-// been written then.
+// Answer writes value as JSON. It returns an error, and writes nothing, if value cannot
+// be encoded.
 func Answer(w http.ResponseWriter, status int, value any) error {
 	var text bytes.Buffer
 	if err := Encode(&text, value); err != nil {
@@ -200,7 +203,7 @@ func Answer(w http.ResponseWriter, status int, value any) error {
 	return nil
 }
 
-// Encode writes JSON for people to read.
+// Encode writes value as JSON with indentation, for people to read.
 func Encode(w io.Writer, value any) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
@@ -208,10 +211,10 @@ func Encode(w io.Writer, value any) error {
 	return enc.Encode(value)
 }
 
-// MaxBody is the most that the API reads of a request.
+// MaxBody is the size in bytes of the largest request body that the API reads.
 const MaxBody = 1 << 20
 
-// readBody reads a request's body.
+// readBody reads the body of a request, up to MaxBody bytes.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {

@@ -52,7 +52,7 @@ func TestAPIAnswers(t *testing.T) {
 		{200, "GET", "/verify?rule=gone&exactly=1", "", `"count": 1`},
 		{200, "GET", "/verify?rule=gone&exactly=1&since=1h&wait=1s", "", `"count": 1`},
 		{200, "GET", "/verify?rule=gone&point=shop&at_least=1&at_most=3", "", `"count": 1`},
-		{200, "GET", "/verify?rule=a&exactly=0", "", `"count": 0`}, // it is over
+		{200, "GET", "/verify?rule=a&exactly=0", "", `"count": 0`}, // the experiment has ended
 		{200, "POST", "/reset?rule=gone", "", `"reset": 1`},
 		{200, "GET", "/verify?rule=gone&exactly=0", "", `"count": 0`},
 		{200, "POST", "/reset", "", `"reset": 3`},
@@ -76,7 +76,7 @@ func TestAPIAnswers(t *testing.T) {
 	}
 }
 
-// A refused change leaves everything as it was.
+// A refused change leaves the state unchanged.
 func TestAPIRefuses(t *testing.T) {
 	n := testnode.Start(t, testnode.Shop, "")
 	n.Put("a", testnode.Slow500)
@@ -101,15 +101,15 @@ func TestAPIRefuses(t *testing.T) {
 		{404, "GET", "/experiments/b", "", "no experiment 'b'"},
 		{404, "PATCH", "/experiments/b", "{}", "no experiment 'b'"},
 		{404, "DELETE", "/experiments/b", "", "no experiment 'b'"},
-		{404, "POST", "/rules/shop/b/off", "", "no rule 'b' at an injection point 'shop'"},
-		{404, "POST", "/rules/b/gone/on", "", "no rule 'gone' at an injection point 'b'"},
+		{404, "POST", "/rules/shop/b/off", "", "no rule 'b' at injection point 'shop'"},
+		{404, "POST", "/rules/b/gone/on", "", "no rule 'gone' at injection point 'b'"},
 		{404, "POST", "/reset?rule=b", "", "no rule 'b'\""},
-		{404, "POST", "/reset?point=b", "", "no rule at an injection point 'b'"},
+		{404, "POST", "/reset?point=b", "", "no rule at injection point 'b'"},
 		{404, "GET", "/codes/1000", "", "1000"},
 		{404, "GET", "/codes/smtp:999", "", "smtp"},
 		{404, "GET", "/verify?rule=b&exactly=1", "", "no rule 'b'"},
-		{404, "GET", "/verify?rule=gone&point=b&exactly=1", "", "at an injection point 'b'"},
-		{404, "PUT", "/experiments/b", `{"points": ["b"], ` + faults, "no injection point 'b'; there are: shop"},
+		{404, "GET", "/verify?rule=gone&point=b&exactly=1", "", "at injection point 'b'"},
+		{404, "PUT", "/experiments/b", `{"points": ["b"], ` + faults, "no injection point 'b'; the injection points are: shop"},
 		{409, "PUT", "/experiments/gone", `{"points": ["*"], ` + faults, "the injection point 'shop' has a rule 'gone'"},
 		{417, "GET", "/verify?rule=gone&at_least=2", "", `"count": 1`},
 		{417, "GET", "/verify?rule=gone&at_most=0", "", "want at most 0"},
@@ -138,7 +138,7 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "PUT", "/experiments/" + trigger.RuleName, `{"points": ["*"], ` + faults, "bad name 'trigger': it is taken by triggers"},
 		{400, "PUT", "/experiments/" + metrics.OtherRule, `{"points": ["*"], ` + faults, "bad name 'other': it is taken by the metrics"},
 		{400, "PATCH", "/experiments/a", `{"percent": 101}`, "bad percent '101'"},
-		{400, "PATCH", "/experiments/a", `{`, "no JSON"},
+		{400, "PATCH", "/experiments/a", `{`, "not valid JSON"},
 		{400, "PATCH", "/experiments/a", `{"PERCENT": 1}`, "PERCENT: the field is written 'percent'"},
 		{400, "PATCH", "/experiments/a", `{"percent": 1, "percent": 100}`, "percent: it is there twice"},
 		{400, "PATCH", "/experiments/a", `{"percent": 1e400}`, "percent: want float64, not number 1e400"},
@@ -148,54 +148,54 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "POST", "/explain", `{"URL": "/gone"}`, "URL: the field is written 'url'"},
 		{400, "PATCH", "/experiments/a", `{"faults": null}`, "faults: "},
 		{400, "PATCH", "/experiments/a", `{"name": "b"}`, "name: 'b' differs from 'a'"},
-		{400, "POST", "/reset?rules=gone", "", "no parameter 'rules' here; there are: point, rule"},
-		{400, "POST", "/halt?now", "", "no parameter 'now' here"},
-		{400, "POST", "/reset?rule=gone&rule=third", "", "rule: it is given 2 times"},
-		{400, "POST", "/reset?rule=", "", "rule: it is empty"},
-		{400, "POST", "/reset?rule=gone&point", "", "point: it is empty"},
+		{400, "POST", "/reset?rules=gone", "", "unknown parameter 'rules'; the parameters are: point, rule"},
+		{400, "POST", "/halt?now", "", "unknown parameter 'now'"},
+		{400, "POST", "/reset?rule=gone&rule=third", "", "rule: given 2 times"},
+		{400, "POST", "/reset?rule=", "", "rule: empty"},
+		{400, "POST", "/reset?rule=gone&point", "", "point: empty"},
 		{400, "GET", "/experiments?ended=no", "", "ended: 'no' is neither true nor false"},
-		{400, "GET", "/experiments?ended&ended=false", "", "ended: it is given 2 times"},
-		{400, "GET", "/journal?limit=1&limit=x", "", "limit: it is given 2 times"},
-		{400, "GET", "/journal?since=", "", "since: it is empty"},
-		{400, "GET", "/journal?rate=x", "", "rate: 'x' is no number above 0"},
-		{400, "GET", "/verify?rule=gone&exactly=1&exactly=2", "", "exactly: it is given 2 times"},
-		{400, "GET", "/verify?rule=gone&exactly=", "", "exactly: it is empty"},
+		{400, "GET", "/experiments?ended&ended=false", "", "ended: given 2 times"},
+		{400, "GET", "/journal?limit=1&limit=x", "", "limit: given 2 times"},
+		{400, "GET", "/journal?since=", "", "since: empty"},
+		{400, "GET", "/journal?rate=x", "", "rate: 'x' is not a number above 0"},
+		{400, "GET", "/verify?rule=gone&exactly=1&exactly=2", "", "exactly: given 2 times"},
+		{400, "GET", "/verify?rule=gone&exactly=", "", "exactly: empty"},
 		{400, "GET", "/journal?limit=0", "", "limit: "},
 		{400, "GET", "/journal?limit=x", "", "limit: 'x'"},
 		{400, "GET", "/journal?since=yesterday", "", "since: 'yesterday'"},
 		{400, "GET", "/journal?since=-1h", "", "since: '-1h'"},
 		{400, "GET", "/journal?since=%zz", "", "reading the query"},
-		{400, "GET", "/verify?exactly=1", "", "rule: say which"},
-		{400, "GET", "/verify?rule=gone", "", "say exactly, at_least or at_most"},
+		{400, "GET", "/verify?exactly=1", "", "rule: required"},
+		{400, "GET", "/verify?rule=gone", "", "exactly, at_least or at_most is required"},
 		{400, "GET", "/verify?rule=gone&exactly=-1", "", "exactly: '-1'"},
-		{400, "GET", "/verify?rule=gone&exactly=1&at_most=2", "", "exactly cannot go together"},
+		{400, "GET", "/verify?rule=gone&exactly=1&at_most=2", "", "exactly cannot be combined"},
 		{400, "GET", "/verify?rule=gone&at_least=2&at_most=1", "", "at_least: 2 is more than at_most, 1"},
 		{400, "GET", "/verify?rule=gone&exactly=1&wait=1h", "", "wait: '1h'"},
 		{400, "POST", "/explain", `{"url": "/"} {}`, "more behind the value"},
 		{400, "POST", "/explain", `{"uri": "/"}`, `unknown field \"uri\"`},
 		{400, "POST", "/explain", `{"url": 1}`, "url: want string"},
-		{400, "POST", "/explain", `{}`, "url: say which"},
-		{400, "POST", "/explain", `{"url": "mailto:x"}`, "url: 'mailto:x' is neither a path, such as /api/orders, nor whole, such as https://example.com/api/orders"},
-		{400, "POST", "/explain", `{"url": "127.0.0.1:80/x"}`, "want a path, such as /api/orders, or all of it"},
+		{400, "POST", "/explain", `{}`, "url: required"},
+		{400, "POST", "/explain", `{"url": "mailto:x"}`, "url: 'mailto:x' is neither a path such as /api/orders nor a whole URL such as https://example.com/api/orders"},
+		{400, "POST", "/explain", `{"url": "127.0.0.1:80/x"}`, "want a path such as /api/orders, or a whole URL"},
 		{400, "POST", "/explain", `{"url": "/%zz"}`, "url: "},
 		{400, "POST", "/explain", `{"url": "/", "method": "A B"}`, "method: "},
-		{400, "POST", "/explain", `{"url": "/", "client": "here"}`, "client: 'here' is no IP address"},
+		{400, "POST", "/explain", `{"url": "/", "client": "here"}`, "client: 'here' is not an IP address"},
 		{400, "POST", "/explain", `{"url": "/", "header": {"A": 1}}`, "header: "},
-		{400, "POST", "/explain", `{"url": "/", "header": {"": "x"}}`, "header: '' is no name of a field"},
-		{400, "POST", "/explain", `{"url": "/", "header": {"X Fault": "1"}}`, "header: 'X Fault' is no name of a field"},
-		{400, "POST", "/explain", `{"url": "/", "header": {"A": ["1", "2\nB: 3"]}}`, `header: the value of A has a character that cannot stand there`},
-		{400, "POST", "/explain", `{"url": "/", "header": {"Host": ["a.test", "b.test"]}}`, "header: Host is there 2 times: give it once"},
-		{400, "POST", "/explain", `{"url": "/", "header": {"Host": "a.test", "host": "b.test"}}`, "header: Host is there 2 times: give it once"},
-		{400, "POST", "/explain", `{"url": "/", "header": {"host": "a b"}}`, "header: the value of host has a character that cannot stand there"},
+		{400, "POST", "/explain", `{"url": "/", "header": {"": "x"}}`, "header: '' is not a valid field name"},
+		{400, "POST", "/explain", `{"url": "/", "header": {"X Fault": "1"}}`, "header: 'X Fault' is not a valid field name"},
+		{400, "POST", "/explain", `{"url": "/", "header": {"A": ["1", "2\nB: 3"]}}`, `header: the value of A has an invalid character`},
+		{400, "POST", "/explain", `{"url": "/", "header": {"Host": ["a.test", "b.test"]}}`, "header: Host is given 2 times; give it once"},
+		{400, "POST", "/explain", `{"url": "/", "header": {"Host": "a.test", "host": "b.test"}}`, "header: Host is given 2 times; give it once"},
+		{400, "POST", "/explain", `{"url": "/", "header": {"host": "a b"}}`, "header: the value of host has an invalid character"},
 	} {
 		n.Want(tt.status, tt.method, tt.path, tt.body, tt.text)
 	}
 	if after := state(); after != before {
-		t.Errorf("a refused change has changed something:\n%s\n%s", before, after)
+		t.Errorf("a refused change has changed the state:\n%s\n%s", before, after)
 	}
 }
 
-// Every path knows its methods, and says so.
+// Every path allows its methods, and lists them in Allow.
 func TestAPIMethods(t *testing.T) {
 	n := testnode.Start(t, testnode.Shop, "")
 	allowed := make(map[string][]string)
@@ -213,7 +213,7 @@ func TestAPIMethods(t *testing.T) {
 				}
 				continue
 			}
-			n.Want(http.StatusMethodNotAllowed, method, path, "", "method "+method+" is not allowed here")
+			n.Want(http.StatusMethodNotAllowed, method, path, "", "method "+method+" is not allowed; use ")
 			if got := strings.Split(w.Header().Get("Allow"), ", "); !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(methods))) {
 				t.Errorf("%s %s: Allow %q, want %q", method, path, got, methods)
 			}
@@ -242,8 +242,8 @@ func TestAPIConditions(t *testing.T) {
 	n.Want(204, "DELETE", path, "", "", "If-Match", third)
 }
 
-// A patch of time and note leaves an experiment as it is: what is used up stays
-// so, and what is held stays held.
+// A patch of time and note changes nothing else: used-up counts remain used up, and
+// held requests remain held.
 func TestAPIExtend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testnode.Start(t, `{"point": "in"}`, "")
@@ -274,7 +274,8 @@ func TestAPIExtend(t *testing.T) {
 	})
 }
 
-// Of those who change an experiment by its ETag, each sees what the other did.
+// Of several clients that change an experiment by its ETag, each sees the changes of
+// the others.
 func TestAPILostUpdate(t *testing.T) {
 	n := testnode.Start(t, testnode.Shop, "")
 	n.Put("a", `{"percent": 0, "points": ["*"], "times": 1, "faults": [{"fault": "close"}]}`)
@@ -319,7 +320,7 @@ func TestAPIHalt(t *testing.T) {
 		t.Errorf("halted: got %v", got)
 	}
 	n.Want(409, "PUT", "/experiments/b", testnode.Slow500, "halted; resume first")
-	n.Want(200, "POST", "/halt", "", `"halted": true`) // again is no error
+	n.Want(200, "POST", "/halt", "", `"halted": true`) // repeating it is not an error
 	n.Want(200, "POST", "/explain", `{"url": "/gone"}`, `"halted": true`)
 	n.Want(200, "POST", "/resume", "", `"halted": false`)
 	if got := [2]int{n.Hit("/gone"), n.Hit("/slow")}; got != [2]int{551, 200} {
@@ -327,7 +328,7 @@ func TestAPIHalt(t *testing.T) {
 	}
 }
 
-// What the configuration has halted, nobody can resume.
+// A halt by the configuration cannot be resumed.
 func TestAPIHaltedByConfiguration(t *testing.T) {
 	n := testnode.Start(t, testnode.Shop, `{"halted": true}`)
 	n.Want(200, "GET", "/", "", `"why": "configuration"`)
@@ -358,7 +359,8 @@ func TestAPIRuleOffAndReset(t *testing.T) {
 	}
 }
 
-// The place in a seed belongs to the point: it is set back with all of its rules.
+// The position in a seed belongs to the point: it is reset together with all rules of
+// the point.
 func TestAPIResetSeed(t *testing.T) {
 	n := testnode.Start(t, `{"point": "seeded", "seed": 7, "rules": [{"name": "some", "percent": 30, "faults": [{"fault": "respond", "status_code": 500}]}]}`, "")
 	run := func() (got []int) {
@@ -383,7 +385,7 @@ func TestAPIResetSeed(t *testing.T) {
 	}
 }
 
-// Triggers are set back as rules are, by the name that they are counted under.
+// Triggers are reset like rules, by the name under which they are counted.
 func TestAPIResetTriggers(t *testing.T) {
 	n := testnode.Start(t, `{"point": "first", "triggers": [{"source": "header"}, {"source": "cookie"}]}`, "")
 	second := n.Beside(`{"point": "second", "triggers": [{"source": "header"}], "rules": [{"name": "own", "percent": 0, "faults": [{"fault": "close"}]}]}`)
@@ -405,10 +407,10 @@ func TestAPIResetTriggers(t *testing.T) {
 		n.Want(200, "GET", fmt.Sprint("/verify?rule=trigger&point=first&exactly=", tt.first), "", "")
 		n.Want(200, "GET", fmt.Sprint("/verify?rule=trigger&point=second&exactly=", tt.second), "", "")
 	}
-	n.Want(404, "POST", "/reset?rule=trigger&point=third", "", "no rule 'trigger' at an injection point 'third'")
+	n.Want(404, "POST", "/reset?rule=trigger&point=third", "", "no rule 'trigger' at injection point 'third'")
 }
 
-// An explanation takes no draw and no count.
+// An explanation makes no draw and changes no counter.
 func TestAPIExplain(t *testing.T) {
 	n := testnode.Start(t, `{"point": "in", "match": [{"path": ["/in/*"]}], "rules": [
 		{"name": "once", "times": 1, "match": [{"protocol": "https"}, {"remote_ip": {"ranges": ["192.0.2.0/24"]}}, {"header": {"X": ["1"]}}],
@@ -442,7 +444,7 @@ func TestAPIExplain(t *testing.T) {
 	n.Want(200, "GET", "/verify?rule=once&exactly=0", "", "")
 }
 
-// The path is as a server would read it, and there is a server to ask.
+// Explain reads the path as a server does, and the request has a server.
 func TestAPIExplainAsServed(t *testing.T) {
 	n := testnode.Start(t, `{"point": "in", "rules": [{"name": "twice", "match": [{"path": ["//api/x"], "host": ["a.test"]}], "faults": [{"fault": "close"}]}]}`, "")
 	n.Want(200, "POST", "/explain", `{"url": "http://a.test//api/x"}`, `"fires": true`)
@@ -450,20 +452,20 @@ func TestAPIExplainAsServed(t *testing.T) {
 	n.Want(200, "POST", "/explain", `{"url": "/x"}`, `"fires": true`)
 }
 
-// A matcher that fails is no match: of the point, or of the rule, which says so.
-// The others have their answers.
+// A matcher that fails does not match, neither for the point nor for the rule, which
+// reports the error. Other rules and points are explained as usual.
 func TestAPIExplainErrors(t *testing.T) {
 	const number = `[{"expression": "int({http.request.header.X-Number}) > 1"}]`
 	n := testnode.Start(t, `{"point": "gate", "match": `+number+`, "triggers": [{"source": "header"}]}`, "")
 	n.Beside(`{"point": "rules", "rules": [
 		{"name": "before", "percent": 10, "faults": [{"fault": "close"}]},
 		{"name": "failing", "match": ` + number + `, "faults": [{"fault": "close"}]},
-		{"name": "behind", "faults": [{"fault": "close"}]}]}`)
+		{"name": "after", "faults": [{"fault": "close"}]}]}`)
 	n.Beside(`{"point": "last", "rules": [{"name": "here", "match": [{"client_ip": {"ranges": ["127.0.0.1"]}}, {"remote_ip": {"ranges": ["127.0.0.1"]}}], "faults": [{"fault": "close"}]}]}`)
 	for _, tt := range []struct{ header, want string }{
-		{`"X-Number": "2"`, "gate true; rules true before failing behind; last true here; "},
-		{`"X-Number": "no"`, "gate false (fails); rules true before failing (fails) behind; last true here; "},
-		{`"X-Number": "no", "X-Fault": "551"`, "gate false (fails); rules true before failing (fails) behind; last true here; "},
+		{`"X-Number": "2"`, "gate true; rules true before failing after; last true here; "},
+		{`"X-Number": "no"`, "gate false (fails); rules true before failing (fails) after; last true here; "},
+		{`"X-Number": "no", "X-Fault": "551"`, "gate false (fails); rules true before failing (fails) after; last true here; "},
 	} {
 		w := n.Want(200, "POST", "/explain", `{"url": "https://a.test/", "header": {`+tt.header+`}}`, "")
 		var view api.ExplainView
@@ -517,7 +519,7 @@ func TestVerifyWaits(t *testing.T) {
 	})
 }
 
-// What ends a wait before its time says nothing of the assertion.
+// A wait that ends early reports no result of the assertion.
 func TestVerifyWaitCutShort(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -550,8 +552,8 @@ func TestVerifyWaitCutShort(t *testing.T) {
 	}
 }
 
-// What begins when a server shuts down already does not hold it up, and leaves
-// nothing behind.
+// A wait or feed that begins while a server shuts down does not delay the shutdown, and
+// leaves nothing in serverEnds.
 func TestBegunWhileServerEnds(t *testing.T) {
 	for _, tt := range []struct {
 		path, accept string
@@ -587,7 +589,7 @@ func TestBegunWhileServerEnds(t *testing.T) {
 	}
 }
 
-// What the journal has forgotten may decide, unless what it has does.
+// Forgotten entries may change the result, unless the remaining ones decide it.
 func TestVerifyBeyondTheJournal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testnode.Start(t, testnode.Shop, `{"journal": 5}`)
@@ -596,7 +598,7 @@ func TestVerifyBeyondTheJournal(t *testing.T) {
 			time.Sleep(time.Second)
 			n.Hit("/gone")
 		}
-		const far = "the journal does not reach back that far"
+		const far = "the journal does not go back that far"
 		for _, tt := range []struct {
 			status      int
 			query, text string
@@ -611,7 +613,7 @@ func TestVerifyBeyondTheJournal(t *testing.T) {
 			{417, "rule=gone&at_most=4&since=5m", `"count": 5`},
 			{417, "rule=gone&exactly=4&since=5m", `"count": 5`},
 			{200, "rule=gone&exactly=8", ""},
-			{200, "rule=gone&exactly=3&since=3500ms", `"count": 3`}, // a second has gone by
+			{200, "rule=gone&exactly=3&since=3500ms", `"count": 3`}, // a second has passed
 			{417, "rule=gone&exactly=4&since=3500ms", `"count": 3`},
 		} {
 			n.Want(tt.status, "GET", "/verify?"+tt.query, "", tt.text)
@@ -626,11 +628,11 @@ func TestVerifyBeyondTheJournal(t *testing.T) {
 func TestVerifyWithoutJournal(t *testing.T) {
 	n := testnode.Start(t, testnode.Shop, `{"journal": 0}`)
 	n.Hit("/gone")
-	n.Want(409, "GET", "/verify?rule=gone&exactly=0&since=5m", "", "the journal does not reach")
+	n.Want(409, "GET", "/verify?rule=gone&exactly=0&since=5m", "", "the journal does not go")
 	n.Want(200, "GET", "/verify?rule=gone&exactly=1", "", "")
 }
 
-// feed is a reply that the test reads while it is written.
+// feed is a reply that the test reads while it is being written.
 type feed struct {
 	header http.Header
 	lines  chan string
@@ -696,7 +698,7 @@ func TestJournalFeed(t *testing.T) {
 	})
 }
 
-func TestStateTellsDryRun(t *testing.T) {
+func TestStateShowsDryRun(t *testing.T) {
 	n := testnode.Start(t, testnode.Shop, `{"dry_run": true}`)
 	n.Want(200, "GET", "/", "", `"dry_run": true`)
 }
@@ -711,7 +713,7 @@ func TestStateShowsNoKey(t *testing.T) {
 	n.Want(200, "GET", "/verify?rule=trigger&exactly=1", "", "")
 }
 
-// Without injection points there is nothing to change, and no panic.
+// Without injection points there is nothing to change, and nothing panics.
 func TestAPIWithoutPoints(t *testing.T) {
 	ctl := control.New()
 	defer ctl.BeginExit()

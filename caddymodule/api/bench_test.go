@@ -14,7 +14,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
-// BenchmarkJournalHit is what a hit costs in a full journal of 100,000.
+// BenchmarkJournalHit measures a hit with a full journal of 100,000 entries.
 func BenchmarkJournalHit(b *testing.B) {
 	n := benchNode(b)
 	b.ReportAllocs()
@@ -23,8 +23,8 @@ func BenchmarkJournalHit(b *testing.B) {
 	}
 }
 
-// BenchmarkJournalWatched is what a hit takes, of a thousand a second, while
-// others look at the journal: the median, and what one in a hundred takes.
+// BenchmarkJournalWatched measures a hit, at a thousand per second, while others read
+// the journal: the median and the 99th percentile.
 func BenchmarkJournalWatched(b *testing.B) {
 	for _, bench := range []struct {
 		name                        string
@@ -72,12 +72,12 @@ func BenchmarkJournalWatched(b *testing.B) {
 	}
 }
 
-// flusher can be flushed, as the writer of a feed has to be.
+// flusher adds the Flush method that the writer of a feed needs.
 type flusher struct{ *testkit.Discard }
 
 func (flusher) Flush() {}
 
-// benchNode has a full journal.
+// benchNode returns a node with a full journal.
 func benchNode(b *testing.B) *testnode.Node {
 	b.Helper()
 	n := testnode.Start(b, testnode.Shop, `{"journal": 100000}`)
@@ -99,7 +99,7 @@ func benchPaced(b *testing.B, n *testnode.Node) {
 		took = append(took, time.Since(began))
 	}
 	slices.Sort(took)
-	b.ReportMetric(0, "ns/op") // the pace
+	b.ReportMetric(0, "ns/op") // would only measure the ticker
 	b.ReportMetric(float64(took[len(took)/2].Nanoseconds()), "median-ns/hit")
 	b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds()), "p99-ns/hit")
 }

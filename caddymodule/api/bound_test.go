@@ -8,7 +8,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
-// There is a most of experiments. Another in the place of one is none more.
+// The number of experiments is bounded. Replacing an experiment does not add one.
 func TestExperimentsAreBounded(t *testing.T) {
 	n := testnode.Start(t, testnode.Shop, "")
 	const experiment = `{"points": ["*"], "faults": [{"fault": "close"}]}`

@@ -8,14 +8,14 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
-// CodeView is one row of the catalogue.
+// CodeView is one status code of the catalogue.
 type CodeView struct {
 	status.Code
 
-	// Text is how the code is written in the directive.
+	// Text is how to write the code in a fault directive.
 	Text string `json:"text"`
 
-	// Body is what respond sends by default.
+	// Body is the body that respond sends by default.
 	Body string `json:"body"`
 }
 
@@ -36,7 +36,7 @@ func (a *service) listCodes(w http.ResponseWriter, _ *http.Request) error {
 	return Answer(w, http.StatusOK, CodeList{views})
 }
 
-// CodeList is the catalogue, or the codes of it that were asked for.
+// CodeList is the catalogue, or the codes selected from it.
 type CodeList struct {
 	Codes []CodeView `json:"codes"`
 }

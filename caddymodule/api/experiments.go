@@ -19,52 +19,52 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// ExperimentView is an experiment that is on.
+// ExperimentView is a running experiment.
 type ExperimentView struct {
 	Name     string    `json:"name"`
 	Revision string    `json:"revision"`
 	Started  time.Time `json:"started"`
 
-	// Ends is when it is over by itself, TimeLeft how long that takes in
-	// seconds. Without an end they are not there.
+	// Ends is when the experiment expires, TimeLeft the number of seconds until then.
+	// Both are missing if the experiment has no end.
 	Ends     *time.Time `json:"ends,omitempty"`
 	TimeLeft float64    `json:"time_left,omitempty"`
 
-	// AppliesTo is the injection points of the running configuration that it is
-	// for.
+	// AppliesTo lists the injection points of the running configuration at which the
+	// experiment applies.
 	AppliesTo []string `json:"applies_to"`
 
-	// Places are the same points with where they stand and what they are for. Lists
-	// of experiments do without.
+	// Places lists the same points, with their position in the configuration and the
+	// requests that they apply to. Lists of experiments omit it.
 	Places []experimentPlace `json:"places,omitempty"`
 
 	rules.Stats
 
-	// Came is how many requests it was asked about at its points, Matched how many of
-	// them it has matched. A request that comes to several of them counts at each.
+	// Came is how many requests reached the experiment at its points, Matched how many
+	// of them it matched. A request that reaches several of the points counts at each.
 	Came    uint64 `json:"came"`
 	Matched uint64 `json:"matched"`
 
-	// Passed is how many matching requests were let pass, by reason.
+	// Passed counts the matching requests that were not hit, by reason.
 	Passed map[string]uint64 `json:"passed"`
 
-	// Line is its rule in one line of the grammar, to be read.
+	// Line is the rule in the one-line grammar, for display.
 	Line string `json:"line"`
 
-	// Experiment is the experiment as it was given.
+	// Experiment is the experiment as it was sent.
 	Experiment json.RawMessage `json:"experiment"`
 }
 
-// ETag is the revision as an entity tag (RFC 9110 section 8.8.3).
+// ETag returns the revision as an entity tag (RFC 9110 section 8.8.3).
 func (v *ExperimentView) ETag() string { return strconv.Quote(v.Revision) }
 
 func revision(l *experiments.Live) string { return strconv.FormatUint(l.Revision, 10) }
 
-// pastView is an experiment that is over.
+// pastView is an experiment that has ended.
 type pastView struct {
 	experiments.Past
 
-	// Line is its rule in one line of the grammar, to be read.
+	// Line is the rule in the one-line grammar, for display.
 	Line string `json:"line"`
 }
 
@@ -87,8 +87,8 @@ func (a *service) newExperimentView(l *experiments.Live) ExperimentView {
 	return view
 }
 
-// findExperiments are the live experiments of that name at that point; empty is
-// any.
+// findExperiments returns the running experiments with this name at this point. An
+// empty point or name matches all.
 func (a *service) findExperiments(point, name string) []*experiments.Live {
 	return slices.DeleteFunc(a.ctl.Store.List(), func(live *experiments.Live) bool {
 		return name != "" && live.Name != name || point != "" && !slices.Contains(a.appliesTo(live), point)
@@ -108,8 +108,8 @@ func (a *service) listViews() []ExperimentView {
 	return views
 }
 
-// listExperiments lists those that are on, or with `ended` those that have been
-// over for less than an hour.
+// listExperiments lists the running experiments, or with `ended` those that have ended
+// within the last hour.
 func (a *service) listExperiments(w http.ResponseWriter, r *http.Request) error {
 	ended, err := asksForEnded(r)
 	if err != nil {
@@ -126,10 +126,10 @@ func (a *service) listExperiments(w http.ResponseWriter, r *http.Request) error 
 	return Answer(w, http.StatusOK, ExperimentList{a.listViews()})
 }
 
-// endedParam is a flag: it needs no value.
+// endedParam is a flag, which needs no value.
 const endedParam = "ended"
 
-// asksForEnded reports what a request says by it.
+// asksForEnded reports whether the request sets endedParam.
 func asksForEnded(r *http.Request) (bool, error) {
 	switch text := r.URL.Query().Get(endedParam); text {
 	case "":
@@ -141,14 +141,14 @@ func asksForEnded(r *http.Request) (bool, error) {
 	}
 }
 
-// ExperimentList is the experiments that are on.
+// ExperimentList is the list of running experiments.
 type ExperimentList struct {
 	Experiments []ExperimentView `json:"experiments"`
 }
 
-// EndedList is the experiments that have ended.
+// EndedList is the list of experiments that have ended.
 type EndedList struct {
-	// Ended are those that are over, the last one first.
+	// Ended begins with the experiment that ended last.
 	Ended []pastView `json:"ended"`
 }
 
@@ -171,8 +171,9 @@ func (a *service) answerExperiment(w http.ResponseWriter, status int, live *expe
 	return Answer(w, status, view)
 }
 
-// condition is what If-Match and If-None-Match ask for (RFC 9110 section 13.1);
-// nil is nothing. A field that is there without a tag names no revision.
+// condition returns the condition of If-Match and If-None-Match (RFC 9110 section
+// 13.1), or nil if the request has neither. A header field without a tag matches no
+// revision.
 func condition(r *http.Request) experiments.Condition {
 	match, none := r.Header.Values("If-Match"), r.Header.Values("If-None-Match")
 	if match == nil && none == nil {
@@ -192,7 +193,7 @@ func condition(r *http.Request) experiments.Condition {
 	}
 }
 
-// putExperiment begins an experiment, or replaces the one of its name.
+// putExperiment starts an experiment, or replaces the experiment with its name.
 func (a *service) putExperiment(w http.ResponseWriter, r *http.Request) error {
 	body, err := readBody(w, r)
 	if err != nil {
@@ -201,24 +202,25 @@ func (a *service) putExperiment(w http.ResponseWriter, r *http.Request) error {
 	return a.begin(w, r, body, condition(r))
 }
 
-// patchExperiment changes an experiment by a merge patch (RFC 7396). Its time
-// begins anew, and its counts, too, if anything but its time and note changes.
+// patchExperiment applies a merge patch (RFC 7396) to an experiment and restarts its
+// time. It also restarts the counters, unless the patch changes only the time and the
+// note.
 func (a *service) patchExperiment(w http.ResponseWriter, r *http.Request) error {
 	body, err := readBody(w, r)
 	if err != nil {
 		return err
 	}
-	behind := a.ctl.CatchUp(r.Context())
+	stale := a.ctl.CatchUp(r.Context())
 	live := a.ctl.Store.Get(r.PathValue("name"))
 	switch {
-	case live == nil && behind != nil:
-		return refuseChange(behind)
+	case live == nil && stale != nil:
+		return refuseChange(stale)
 	case live == nil:
 		return noExperiment(r)
 	case !json.Valid(body):
-		return Refuse(http.StatusBadRequest, "the patch is no JSON")
+		return Refuse(http.StatusBadRequest, "the patch is not valid JSON")
 	}
-	if strictjson.Unique(body) != nil { // nor can it be decoded, which names the field
+	if strictjson.Unique(body) != nil { // Decode fails as well, with an error that names the field
 		return Refuse(http.StatusBadRequest, "the patch: %v", strictjson.Decode(body, new(experiments.Experiment)))
 	}
 	asked, seen := condition(r), live.Revision
@@ -264,19 +266,20 @@ func (a *service) begin(w http.ResponseWriter, r *http.Request, body []byte, whe
 	return a.answerExperiment(w, status, live)
 }
 
-// checkPlaces wants the points of an experiment to be there, and no rule of its
-// name at any of them: counters and the journal could not tell the two apart.
+// checkPlaces requires that the points of an experiment exist, and that none of them
+// has a rule with the name of the experiment. Counters and the journal could not tell
+// the two apart.
 func (a *service) checkPlaces(e *experiments.Experiment) error {
 	known := a.ctl.Places()
 	for _, name := range e.Points {
 		there := func(place experiments.Place) bool { return place.Point == name }
 		if name != experiments.Everywhere && !slices.ContainsFunc(known, there) {
-			return Refuse(http.StatusNotFound, "no injection point '%s'; there are: %s", name, cmp.Or(strings.Join(pointNames(known), ", "), "none"))
+			return Refuse(http.StatusNotFound, "no injection point '%s'; the injection points are: %s", name, cmp.Or(strings.Join(pointNames(known), ", "), "none"))
 		}
 	}
 	for _, name := range a.appliesTo(e) {
 		if len(a.ctl.FindRules(name, e.Name)) > 0 {
-			return Refuse(http.StatusConflict, "the injection point '%s' has a rule '%s': choose another name", name, e.Name)
+			return Refuse(http.StatusConflict, "the injection point '%s' has a rule '%s'; choose another name", name, e.Name)
 		}
 	}
 	return nil
@@ -290,7 +293,7 @@ func pointNames(all []experiments.Place) []string {
 	return names
 }
 
-// refuseChange is the answer to a change that the store refuses.
+// refuseChange returns the API error for a change that the store refuses.
 func refuseChange(err error) error {
 	switch {
 	case errors.Is(err, experiments.ErrStorage):
@@ -304,7 +307,7 @@ func refuseChange(err error) error {
 	}
 }
 
-// refuseChangeOf is that of an experiment, which may not be there.
+// refuseChangeOf is refuseChange for an experiment that may not exist.
 func refuseChangeOf(r *http.Request, err error) error {
 	if errors.Is(err, experiments.ErrUnknown) {
 		return noExperiment(r)

@@ -22,27 +22,27 @@ import (
 
 // ExplainRequest is the request to explain.
 type ExplainRequest struct {
-	// Method is GET unless given.
+	// Method is the HTTP method. Default: GET.
 	Method string `json:"method,omitempty"`
 
-	// URL is absolute, or a path.
+	// URL is an absolute URL or a path. Required.
 	URL string `json:"url"`
 
-	// Header has one value or a list of them for each field.
+	// Header has one value, or a list of values, for each header field.
 	Header map[string]HeaderValues `json:"header,omitempty"`
 
-	// Client is the address that the request comes from, such as 192.0.2.1.
-	// Default: 127.0.0.1.
+	// Client is the IP address that the request comes from, such as 192.0.2.1. Default:
+	// 127.0.0.1.
 	Client string `json:"client,omitempty"`
 
-	// Body is the body as a text. Default: none.
+	// Body is the body as text. Default: no body.
 	Body *string `json:"body,omitempty"`
 }
 
-// HeaderValues is one text or several in JSON.
+// HeaderValues is a string or a list of strings in JSON.
 type HeaderValues []string
 
-// UnmarshalJSON reads both.
+// UnmarshalJSON reads a string or a list of strings.
 func (v *HeaderValues) UnmarshalJSON(data []byte) error {
 	if bytes.HasPrefix(data, []byte(`"`)) {
 		*v = []string{""}
@@ -51,8 +51,8 @@ func (v *HeaderValues) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]string)(v))
 }
 
-// explain tells what would become of a request: where it goes, and at each point
-// which rule would hit it, and why not.
+// explain answers what would happen to a request: where it goes, and at each point
+// which rule would hit it, or why not.
 func (a *service) explain(w http.ResponseWriter, r *http.Request) error {
 	body, err := readBody(w, r)
 	if err != nil {
@@ -69,20 +69,20 @@ func (a *service) explain(w http.ResponseWriter, r *http.Request) error {
 	return Answer(w, http.StatusOK, a.answer(ask))
 }
 
-// ask checks the request and makes it one to follow. It is made again for each way,
-// for handlers and matchers may change it.
+// ask checks e and returns the request to follow. The request is built again for each
+// way, because handlers and matchers may change it.
 func (e *ExplainRequest) ask() (*caddyroutes.Ask, error) {
 	if e.URL == "" {
-		return nil, Refuse(http.StatusBadRequest, "url: say which")
+		return nil, Refuse(http.StatusBadRequest, "url: required")
 	}
 	target, err := url.Parse(e.URL)
 	if err != nil {
-		return nil, Refuse(http.StatusBadRequest, "url: %v; want a path, such as /api/orders, or all of it, such as https://example.com/api/orders", err)
+		return nil, Refuse(http.StatusBadRequest, "url: %v; want a path such as /api/orders, or a whole URL such as https://example.com/api/orders", err)
 	}
 	if target.Opaque != "" || target.Host == "" && !strings.HasPrefix(target.Path, "/") {
-		return nil, Refuse(http.StatusBadRequest, "url: '%s' is neither a path, such as /api/orders, nor whole, such as https://example.com/api/orders", e.URL)
+		return nil, Refuse(http.StatusBadRequest, "url: '%s' is neither a path such as /api/orders nor a whole URL such as https://example.com/api/orders", e.URL)
 	}
-	if _, err := http.NewRequest(e.Method, target.RequestURI(), nil); err != nil { //nolint:noctx // only to see whether it can be made
+	if _, err := http.NewRequest(e.Method, target.RequestURI(), nil); err != nil { //nolint:noctx // only checks that it can be built
 		return nil, Refuse(http.StatusBadRequest, "method: %v", err)
 	}
 	if err := e.checkHeader(); err != nil {
@@ -90,7 +90,7 @@ func (e *ExplainRequest) ask() (*caddyroutes.Ask, error) {
 	}
 	noClient := e.Client == ""
 	if e.Client = cmp.Or(e.Client, "127.0.0.1"); net.ParseIP(e.Client) == nil {
-		return nil, Refuse(http.StatusBadRequest, "client: '%s' is no IP address", e.Client)
+		return nil, Refuse(http.StatusBadRequest, "client: '%s' is not an IP address", e.Client)
 	}
 	return &caddyroutes.Ask{
 		New:       func() *http.Request { return e.build(target) },
@@ -101,8 +101,8 @@ func (e *ExplainRequest) ask() (*caddyroutes.Ask, error) {
 	}, nil
 }
 
-// checkHeader refuses header fields that no server would take. It does not show
-// their values: there may be a key in one.
+// checkHeader refuses header fields that no server accepts. The errors do not show the
+// values, because a value may be a key.
 func (e *ExplainRequest) checkHeader() error {
 	hosts := 0
 	for _, name := range slices.Sorted(maps.Keys(e.Header)) {
@@ -110,11 +110,11 @@ func (e *ExplainRequest) checkHeader() error {
 			if trigger.MayHoldKey(name) {
 				name = "..."
 			}
-			return Refuse(http.StatusBadRequest, "header: '%s' is no name of a field", name)
+			return Refuse(http.StatusBadRequest, "header: '%s' is not a valid field name", name)
 		}
 		for _, value := range e.Header[name] {
 			if !httpguts.ValidHeaderFieldValue(value) || strings.EqualFold(name, "Host") && !httpguts.ValidHostHeader(value) {
-				return Refuse(http.StatusBadRequest, "header: the value of %s has a character that cannot stand there", name)
+				return Refuse(http.StatusBadRequest, "header: the value of %s has an invalid character", name)
 			}
 		}
 		if strings.EqualFold(name, "Host") {
@@ -122,20 +122,20 @@ func (e *ExplainRequest) checkHeader() error {
 		}
 	}
 	if hosts > 1 {
-		return Refuse(http.StatusBadRequest, "header: Host is there %d times: give it once", hosts)
+		return Refuse(http.StatusBadRequest, "header: Host is given %d times; give it once", hosts)
 	}
 	return nil
 }
 
-// build makes the request as a server gets it from a client.
+// build returns the request as a server receives it from a client.
 func (e *ExplainRequest) build(target *url.URL) *http.Request {
 	body := io.Reader(http.NoBody)
 	if e.Body != nil {
 		body = strings.NewReader(*e.Body)
 	}
-	r, _ := http.NewRequest(e.Method, target.RequestURI(), body) //nolint:noctx // it has been made before
+	r, _ := http.NewRequest(e.Method, target.RequestURI(), body) //nolint:noctx // ask has built it before
 	r.Host, r.RequestURI = target.Host, target.RequestURI()
-	r.URL, _ = url.ParseRequestURI(r.RequestURI) // as servers do: NewRequest takes a host out of //a/b
+	r.URL, _ = url.ParseRequestURI(r.RequestURI) // as servers parse it; NewRequest takes the a of //a/b as a host
 	for name, values := range e.Header {
 		for _, value := range values {
 			r.Header.Add(name, value)
@@ -145,7 +145,7 @@ func (e *ExplainRequest) build(target *url.URL) *http.Request {
 		r.Host = host
 		r.Header.Del("Host")
 	}
-	if target.Scheme == "https" { // matchers of addresses want it
+	if target.Scheme == "https" { // some matchers read it
 		r.TLS = &tls.ConnectionState{HandshakeComplete: true, ServerName: target.Hostname()}
 	}
 	r.RemoteAddr = net.JoinHostPort(e.Client, "0")

@@ -18,8 +18,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
-// What a request asks for itself comes first in an explanation, which takes no
-// draw, counts nothing and shows no key.
+// The triggers of the request come first in an explanation, which makes no draw, counts
+// nothing and shows no key.
 func TestExplainTrigger(t *testing.T) {
 	const key = "0123456789abcdef"
 	n := testnode.Start(t, `{"point": "in", "match": [{"path": ["/in/*"], "header": {"X-Fault": ["*"]}}, {"path": ["/in/*"]}],
@@ -70,7 +70,7 @@ func TestExplainTrigger(t *testing.T) {
 	}
 }
 
-// Of Envoy's header fields each part has a draw of its own, or none.
+// Each part of Envoy's header fields has a separate draw, or no draw.
 func TestExplainEnvoy(t *testing.T) {
 	const abort, delay = `"X-Envoy-Fault-Abort-Request": "503"`, `"X-Envoy-Fault-Delay-Request": "20"`
 	percent := func(part, value string) string {
@@ -96,7 +96,7 @@ func TestExplainEnvoy(t *testing.T) {
 	}
 }
 
-// A trigger that holds as many requests as it may says so.
+// The explanation reports a trigger that already holds its maximum of requests.
 func TestExplainHeldTrigger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testnode.Start(t, testkit.Triggered(`{"source": "header", "max_active": 1}`), "")

@@ -22,26 +22,24 @@ type explainPoint struct {
 	Point string `json:"point"`
 	whereView
 
-	// Match says whether the request comes to the point at all, or may.
+	// Match reports whether the point applies to the request, or may apply.
 	Match bool `json:"match"`
 
-	// Reason says why not, or what has to be so.
+	// Reason is why the point does not apply, or the condition on which it does.
 	Reason string `json:"reason,omitempty"`
 
-	// Rules are in the order in which they are asked: what the request asks for
-	// itself; experiments, then rules of phase request; then both of phase
-	// response.
+	// Rules is in the order of decision: the triggers of the request; experiments, then
+	// rules of phase request; experiments, then rules of phase response.
 	Rules []rules.Verdict `json:"rules"`
 
-	// Error is that of a matcher of the point, to which the request does not come
-	// then.
+	// Error is the error of a matcher of the point. The point then does not apply.
 	Error string `json:"error,omitempty"`
 
 	place   caddyroutes.Place
 	reached bool
 }
 
-// explainer asks the points that a request comes to.
+// explainer explains the points that a request reaches.
 type explainer struct {
 	*service
 
@@ -49,10 +47,10 @@ type explainer struct {
 	halted bool
 	points []*explainPoint
 	known  map[string]*explainPoint
-	doubts []string // points that may be for the request
+	doubts []string // why a fault may hit, apart from the outcomes
 }
 
-// answer tells what would become of a request in the running configuration.
+// answer explains what would happen to a request in the running configuration.
 func (a *service) answer(ask *caddyroutes.Ask) *ExplainView {
 	view := &ExplainView{Halted: a.ctl.Switch.Halted(), Outcomes: []outcome{}, Points: []explainPoint{}}
 	app := a.ctl.Current()
@@ -68,7 +66,7 @@ func (a *service) answer(ask *caddyroutes.Ask) *ExplainView {
 	}
 	view.Notes, view.Outcomes = found.Notes, outcomes(found.Ways)
 	if found.Cut {
-		e.doubt("there are more ways than are followed, and a fault may hit on one of them")
+		e.doubt("not all ways through the routes were followed, and a fault may hit on one of the others")
 	}
 	reached := false
 	for _, p := range e.points {
@@ -90,14 +88,15 @@ func (a *service) answer(ask *caddyroutes.Ask) *ExplainView {
 	return view
 }
 
-// shownURL is the URL of a request, to show.
+// shownURL returns the URL of a request for display, without its query and user, which
+// may be secret.
 func shownURL(ask *caddyroutes.Ask) string {
 	shown := *ask.URL
 	shown.RawQuery, shown.User = "", nil
 	return shown.String()
 }
 
-// list makes the list of all points with their places.
+// list lists all points with their places.
 func (e *explainer) list(servers *caddyhttp.App) {
 	for module, at := range caddyroutes.Walk(servers) {
 		if p := rules.PointOf(module); p != nil {
@@ -106,8 +105,8 @@ func (e *explainer) list(servers *caddyhttp.App) {
 	}
 }
 
-// entry is the one of a point at a site. Caddy provisions a site twice that listens
-// on two ports.
+// entry returns the entry of a point at a site. Caddy provisions a site on two ports
+// twice, but the site has one entry.
 func (e *explainer) entry(p *rules.Point, site string, at caddyroutes.Place) *explainPoint {
 	key := site + "\x00" + p.Identity()
 	if known := e.known[key]; known != nil {
@@ -119,14 +118,14 @@ func (e *explainer) entry(p *rules.Point, site string, at caddyroutes.Place) *ex
 	return entry
 }
 
-// doubt makes something a part of the answer that may let a fault hit.
+// doubt adds a reason to the answer why a fault may hit.
 func (e *explainer) doubt(format string, args ...any) {
 	if text := fmt.Sprintf(format, args...); !e.halted && !slices.Contains(e.doubts, text) {
 		e.doubts = append(e.doubts, text)
 	}
 }
 
-// guide tells what a point may do to a request that comes to it.
+// guide returns what a point may do to a request that reaches it.
 func (e *explainer) guide(v *caddyroutes.Visit) *caddyroutes.Turns {
 	p := rules.PointOf(v.Module)
 	if p == nil {
@@ -145,11 +144,11 @@ func (e *explainer) guide(v *caddyroutes.Visit) *caddyroutes.Turns {
 	if key != "" {
 		at.doubt(key, func(v rules.Verdict) bool { return v.Fires || v.Gate == "match" })
 		if !at.Match {
-			e.doubt("the point %s may hit, since its matcher reads {%s}, which only a real request has", p.Name, key)
+			e.doubt("the point %s may hit, because its matcher reads {%s}, which only a real request has", p.Name, key)
 		}
 	}
 	if v.Request.Host == "" {
-		at.doubt("http.request.host", hangsOnHost)
+		at.doubt("http.request.host", dependsOnHost)
 	}
 	e.entry(p, v.At.Site(), v.At).come(&at, v.If())
 	if e.halted {
@@ -158,12 +157,12 @@ func (e *explainer) guide(v *caddyroutes.Visit) *caddyroutes.Turns {
 	return turnsOf(p.Name, at.Rules)
 }
 
-// doubt makes verdicts doubtful, since they may hang on a placeholder that only a
-// real request has.
-func (at *explainPoint) doubt(placeholder string, hangs func(rules.Verdict) bool) {
+// doubt marks the verdicts that may depend on a placeholder which only a real request
+// has.
+func (at *explainPoint) doubt(placeholder string, depends func(rules.Verdict) bool) {
 	for i := range at.Rules {
 		v := &at.Rules[i]
-		if !hangs(*v) || v.By == nil || v.By.DryRun {
+		if !depends(*v) || v.By == nil || v.By.DryRun {
 			continue
 		}
 		if !v.Fires {
@@ -172,15 +171,17 @@ func (at *explainPoint) doubt(placeholder string, hangs func(rules.Verdict) bool
 				v.Share = *v.By.Percent
 			}
 		}
-		v.Settles, v.Gate, v.Why = false, "match", fmt.Sprintf("only a real request has {%s}", placeholder)
+		v.Settles, v.Gate, v.Why = false, "match", fmt.Sprintf("it matches, which depends on {%s} of the real request", placeholder)
 	}
 }
 
-// hangsOnHost reports whether a rule is not for the request because of its host.
-func hangsOnHost(v rules.Verdict) bool { return v.Gate == "match" && strings.Contains(v.Why, "'host'") }
+// dependsOnHost reports whether a rule does not match the request because of its host.
+func dependsOnHost(v rules.Verdict) bool {
+	return v.Gate == "match" && strings.Contains(v.Why, "'host'")
+}
 
-// come takes notice of what becomes of the request that comes to the point, on the
-// first of its ways. The conditions are those of all.
+// come records what happens to a request that reaches the point on one of its ways. The
+// first way counts. A later way without conditions removes the conditions of the first.
 func (at *explainPoint) come(found *explainPoint, conditions []string) {
 	switch {
 	case !at.reached:
@@ -195,9 +196,9 @@ func (at *explainPoint) come(found *explainPoint, conditions []string) {
 	}
 }
 
-const notForIt = "the matcher of the point says no"
+const notForIt = "the matcher of the point does not match"
 
-// turnsOf are what the verdicts mean for the request.
+// turnsOf returns what the verdicts mean for the request.
 func turnsOf(point string, verdicts []rules.Verdict) *caddyroutes.Turns {
 	turns := &caddyroutes.Turns{Passes: true}
 	sum := 0.0
@@ -214,7 +215,7 @@ func turnsOf(point string, verdicts []rules.Verdict) *caddyroutes.Turns {
 		}
 		if drawn := slices.Contains([]string{"", "percent", "match_response", rules.GateEffect}, v.Gate); drawn {
 			turn.Certain = v.Share == 100
-			if own := v.Trigger == "" && !v.Experiment; own { // which share one draw
+			if own := v.Trigger == "" && !v.Experiment; own { // rules of the configuration share one draw
 				sum += v.Share
 				turn.Certain = sum >= 100
 			}
@@ -227,8 +228,8 @@ func turnsOf(point string, verdicts []rules.Verdict) *caddyroutes.Turns {
 	return turns
 }
 
-// unplaced explains the points that stand where nobody looks for them, in a handler
-// of another module, each alone.
+// unplaced explains, separately, each point outside the known routes, such as one in a
+// handler of another module.
 func (e *explainer) unplaced(ask *caddyroutes.Ask) {
 	placed := make(map[string]bool)
 	for _, p := range e.points {
@@ -239,22 +240,22 @@ func (e *explainer) unplaced(ask *caddyroutes.Ask) {
 			continue
 		}
 		at := e.explainAt(p, prepared(ask))
-		if at.Reason = "nobody knows where it stands"; !at.Match {
+		if at.Reason = "its place among the routes is unknown"; !at.Match {
 			at.Reason = notForIt
 		}
 		e.points = append(e.points, &at)
 		if slices.ContainsFunc(at.Rules, func(v rules.Verdict) bool { return v.Fires }) {
-			e.doubt("the point %s may hit, and nobody knows where it stands", p.Name)
+			e.doubt("the point %s may hit, but its place among the routes is unknown", p.Name)
 		}
 	}
 }
 
-// prepared is the request as matchers can look at it.
+// prepared returns the request in the form that matchers read.
 func prepared(ask *caddyroutes.Ask) *http.Request {
 	return inject.ToMatch(ask.New(), caddy.NewReplacer(), &discarded{header: make(http.Header)})
 }
 
-// explainAt tells what would become of r at a point.
+// explainAt explains what would happen to r at a point.
 func (e *explainer) explainAt(p *rules.Point, r *http.Request) explainPoint {
 	at := explainPoint{Point: p.Name, whereView: whereView{Source: p.Source}, Rules: []rules.Verdict{}}
 	at.Rules = append(at.Rules, trigger.Explain(e.app.Triggers(p), r, p)...)
@@ -273,7 +274,7 @@ func (e *explainer) explainAt(p *rules.Point, r *http.Request) explainPoint {
 	return at
 }
 
-// discarded is a reply that nobody reads.
+// discarded is a reply that is thrown away.
 type discarded struct{ header http.Header }
 
 func (d *discarded) Header() http.Header         { return d.header }

@@ -15,64 +15,63 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// ExplainView is what would become of the request: as a whole, and point by point.
+// ExplainView is what would happen to a request: as a whole, and point by point.
 type ExplainView struct {
-	// Answer says it in one line.
+	// Answer summarizes the outcomes in one line.
 	Answer string `json:"answer"`
 
-	// MayHit says that a fault may hit the request.
+	// MayHit reports whether a fault may hit the request.
 	MayHit bool `json:"may_hit"`
 
-	// Outcomes are what the answer is made of: all that may become of the request,
-	// in the order in which it is decided.
+	// Outcomes are all possible outcomes of the request, in the order of decision.
 	Outcomes []outcome `json:"outcomes"`
 
-	// Notes are what has been taken for granted.
+	// Notes are the assumptions of the answer.
 	Notes []string `json:"notes,omitempty"`
 
 	Halted bool           `json:"halted"`
 	Points []explainPoint `json:"points"`
 }
 
-// outcome is one thing that may become of a request.
+// outcome is one possible outcome of a request.
 type outcome struct {
-	// If is what has to be so.
+	// If lists the conditions of the outcome.
 	If []string `json:"if,omitempty"`
 
-	// Hits are the faults that hit on the way, or may.
+	// Hits are the faults that hit the request, or may hit it.
 	Hits []explainHit `json:"hits,omitempty"`
 
-	// EndedBy is what replies: `fault` for the last one of the hits, else the name of
-	// a handler. Empty: none does.
+	// EndedBy is what replies: `fault` for the last of the hits, otherwise the name of
+	// a handler. Empty: no handler replies.
 	EndedBy string `json:"ended_by,omitempty"`
 
-	// Unknown says that only the handler knows whether it replies.
+	// Unknown means that only the handler knows whether it replies.
 	Unknown bool `json:"unknown,omitempty"`
 
-	// Status is that of the reply, if it is known.
+	// Status is the status code of the reply, if it is known.
 	Status int `json:"status,omitempty"`
 
-	// Aborts says that there is no reply at all.
+	// Aborts means that there is no reply at all.
 	Aborts bool `json:"aborts,omitempty"`
 
-	// Upstreams are those of a proxy, one of which replies.
+	// Upstreams are the upstreams of the proxy. One of them replies.
 	Upstreams []string `json:"upstreams,omitempty"`
 
 	text string
 }
 
-// explainHit is a fault that hits, or may.
+// explainHit is a fault that hits a request, or may hit it.
 type explainHit struct {
 	Point string `json:"point"`
 	Rule  string `json:"rule"`
 
-	// Does is what goes wrong.
+	// Does is what the fault does, such as `respond 503`.
 	Does string `json:"does"`
 
-	// Percent is how many of such requests are hit, 100 if no draw decides.
+	// Percent is the percentage of such requests that are hit, 100 if no draw decides.
 	Percent float64 `json:"percent"`
 
-	// If is what has to be so.
+	// If is the condition of the hit.
 	If string `json:"if,omitempty"`
 }
 
@@ -87,7 +86,7 @@ func (h explainHit) String() string {
 	return text
 }
 
-// newHit is the hit of a verdict.
+// newHit returns the hit of a verdict.
 func newHit(point string, v *rules.Verdict) explainHit {
 	hit := explainHit{Point: point, Rule: v.Rule, Does: whatItDoes(v.By), Percent: v.Share}
 	switch {
@@ -101,10 +100,11 @@ func newHit(point string, v *rules.Verdict) explainHit {
 	return hit
 }
 
-// maxDoes bounds what is shown of the settings of faults.
+// maxDoes is the length in bytes up to which the settings of faults are shown.
 const maxDoes = 60
 
-// whatItDoes are the faults of a rule.
+// whatItDoes returns the faults of a rule: with their settings if that is short,
+// otherwise the kinds only.
 func whatItDoes(rule *rules.Rule) string {
 	source := rule.Source
 	if live, ok := rule.Owner.(*experiments.Live); ok {
@@ -123,7 +123,7 @@ func whatItDoes(rule *rules.Rule) string {
 	return line
 }
 
-// newOutcome is a way in words and in facts.
+// newOutcome describes a way, in words and as data.
 func newOutcome(way *caddyroutes.Way) outcome {
 	end := way.End
 	o := outcome{If: way.If, EndedBy: end.Module, Unknown: end.Unknown, Status: end.Status, Aborts: end.Aborts, Upstreams: end.Upstreams}
@@ -139,7 +139,7 @@ func newOutcome(way *caddyroutes.Way) outcome {
 	return o
 }
 
-// endText names what ends a request.
+// endText describes what ends a request.
 func endText(end *caddyroutes.End) string {
 	switch {
 	case end.Hit != nil:
@@ -174,8 +174,8 @@ func proxyText(end *caddyroutes.End) (text string) {
 	return text
 }
 
-// outcomes are the ways that differ. One that an upstream has to fail for is told
-// only if a fault hits in it that hits in no other.
+// outcomes returns the ways that differ. It leaves out a way that requires a failing
+// upstream, unless a fault hits on it that hits on no other way.
 func outcomes(ways []caddyroutes.Way) []outcome {
 	told := []outcome{}
 	var hits []explainHit
@@ -201,7 +201,7 @@ func outcomes(ways []caddyroutes.Way) []outcome {
 	return told
 }
 
-// answerText says it in one line.
+// answerText returns the summary in one line.
 func (v *ExplainView) answerText(url string, found *caddyroutes.Answer, reached bool) string {
 	switch {
 	case found.NoServer != "":

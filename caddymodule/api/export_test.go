@@ -2,7 +2,7 @@ package api
 
 import "net/http"
 
-// KeepAlive is how often a feed that has nothing to tell says so.
+// KeepAlive is the interval of comments in a silent feed.
 const KeepAlive = keepAlive
 
 // Routes calls f with the method and the pattern of each route.
@@ -12,7 +12,7 @@ func Routes(f func(method, pattern string)) {
 	}
 }
 
-// Waits reports whether something waits for the end of a server.
+// Waits reports whether a request waits for the shutdown of srv.
 func Waits(srv *http.Server) bool {
 	_, kept := serverEnds.Load(srv)
 	return kept

@@ -13,36 +13,38 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 )
 
-// keepAlive is how often a silent feed sends a comment, so that proxies do not
-// take it for dead.
+// keepAlive is the interval of the comments that a silent feed sends, so that proxies
+// do not consider it dead.
 const keepAlive = 15 * time.Second
 
-// follow sends each entry as an event: `hit` when it begins, `done` when the
-// request has ended, and `refused` for a refused trigger. A client that comes back says by Last-Event-ID what it has.
-// With the parameter `rate` it gets at most that many hits a second, with the end
-// of each, and each second an event `skipped` with the number of the other hits.
+// follow sends each entry as an event: `hit` when a fault begins, `done` when its
+// request has ended, and `refused` for a refused trigger. A client that reconnects
+// sends in Last-Event-ID what it has received.
+//
+// With the parameter `rate`, follow sends at most that many hits per second, each with
+// its end. An event `skipped` has the number of other hits in a second.
 func (a *service) follow(w http.ResponseWriter, r *http.Request, journal *experiments.Journal, q experiments.Query, limit *feedLimit) error {
-	if seen := r.Header.Values("Last-Event-ID"); len(seen) == 1 { // two may contradict each other: then all are sent
+	if seen := r.Header.Values("Last-Event-ID"); len(seen) == 1 { // two values may contradict each other; then send all entries
 		if last, err := strconv.ParseUint(seen[0], 10, 64); err == nil {
 			q.AfterSeq = last
 		}
 	}
 	feed, known, err := journal.Follow(q)
 	if err != nil {
-		return Refuse(http.StatusServiceUnavailable, "%d feeds are open, which is the most there may be: close one, such as a console that nobody looks at, or ask for the journal again and again without 'Accept: text/event-stream': GET /fault/journal?since=10s", experiments.MaxFeeds)
+		return Refuse(http.StatusServiceUnavailable, "%d feeds are open, which is the maximum; close one, such as a console in an unused tab, or poll the journal without 'Accept: text/event-stream': GET /fault/journal?since=10s", experiments.MaxFeeds)
 	}
 	defer feed.Close()
 	ended := serverEnd(r)
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := &feedWriter{ResponseWriter: w, rc: http.NewResponseController(w), ended: ended, exit: a.ctl.Exit()}
-	defer out.within(feedPatience) // for what the server itself has to send
+	defer out.within(feedPatience) // for what the server itself sends at the end
 	if sendKnown(out, known, limit) != nil {
-		return nil // the client has left or does not read, or the server ends
+		return nil // the client has left or does not read, or the server shuts down
 	}
 	ticker := time.NewTicker(keepAlive)
 	defer ticker.Stop()
 	for {
-		woken := feed.Woken() // before it looks for events, so as to miss none
+		woken := feed.Woken() // taken before it looks for events, so that it misses none
 		if sendNew(out, feed, limit) != nil || out.flush() != nil {
 			return nil
 		}
@@ -51,7 +53,7 @@ func (a *service) follow(w http.ResponseWriter, r *http.Request, journal *experi
 		case <-woken:
 		case <-limit.tick:
 			if skipped := limit.next(); skipped > 0 {
-				_, err = fmt.Fprintf(out, "event: skipped\ndata: %d\n\n", skipped) //nolint:gosec // an event stream is no HTML
+				_, err = fmt.Fprintf(out, "event: skipped\ndata: %d\n\n", skipped) //nolint:gosec // an event stream is not HTML
 			}
 		case <-ticker.C:
 			_, err = io.WriteString(out, ": still here\n\n")
@@ -68,8 +70,7 @@ func (a *service) follow(w http.ResponseWriter, r *http.Request, journal *experi
 	}
 }
 
-// sendKnown sends the entries that are there when a feed begins, which may be
-// very many.
+// sendKnown sends the entries that exist when a feed begins. There may be very many.
 func sendKnown(w io.Writer, known iter.Seq[experiments.Entry], limit *feedLimit) error {
 	if _, err := io.WriteString(w, ": journal\n\n"); err != nil {
 		return err
@@ -84,8 +85,8 @@ func sendKnown(w io.Writer, known iter.Seq[experiments.Entry], limit *feedLimit)
 	return nil
 }
 
-// sendNew sends the events that have come. The error may be that the reader is too
-// slow; its client comes back with the last ID.
+// sendNew sends the new events. It returns an error if the reader is too slow. The
+// client then reconnects with its last ID.
 func sendNew(w io.Writer, feed *experiments.Feed, limit *feedLimit) error {
 	for {
 		e, err := feed.Next()
@@ -101,21 +102,21 @@ func sendNew(w io.Writer, feed *experiments.Feed, limit *feedLimit) error {
 	}
 }
 
-// feedPatience is how long a client may take for a piece of its feed.
+// feedPatience is how long a client may take to read a piece of its feed.
 const feedPatience = 2 * time.Second
 
-// feedPiece is how many bytes of a feed a client must read in that time.
+// feedPiece is the size of a piece in bytes.
 const feedPiece = 8 << 10
 
-// A feedWriter gives every piece its own time, and takes none when the server or
-// the process ends: a client that reads nothing, or slowly, must not hold up
-// that end.
+// A feedWriter gives every piece its own deadline. It accepts no piece once the server
+// or the process shuts down. A client that reads slowly, or not at all, must not delay
+// the shutdown.
 type feedWriter struct {
 	http.ResponseWriter
 	rc    *http.ResponseController
 	ended context.Context // of the server
 	exit  context.Context // of the process
-	piece int             // bytes of the one begun; 0: nothing has been written since the flush
+	piece int             // size of the current piece; 0: nothing written since the flush
 }
 
 func (w *feedWriter) Write(p []byte) (int, error) {
@@ -134,8 +135,8 @@ func (w *feedWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// flush sends what has been written. Until the next Write the deadline is far:
-// over HTTP/2 one that passes ends the reply, even while nothing is written.
+// flush sends what has been written. It then sets a distant deadline until the next
+// Write: over HTTP/2 a deadline that passes ends the reply, even if nothing is written.
 func (w *feedWriter) flush() error {
 	if w.piece == 0 {
 		return nil
@@ -147,12 +148,12 @@ func (w *feedWriter) flush() error {
 }
 
 func (w *feedWriter) within(d time.Duration) {
-	_ = w.rc.SetWriteDeadline(time.Now().Add(d)) // a writer that knows none, such as a recorder, does not wait either
+	_ = w.rc.SetWriteDeadline(time.Now().Add(d)) // a writer without deadlines, such as a recorder, does not block
 }
 
-// feedLimit bounds how many hits a feed tells in a second.
+// feedLimit bounds the hits that a feed sends in a second.
 type feedLimit struct {
-	rate    int                 // 0: any number
+	rate    int                 // 0: no bound
 	sent    int                 // in this second
 	open    map[uint64]struct{} // hits that were sent and have not ended
 	skipped int
@@ -166,20 +167,20 @@ func newFeedLimit(text string) (*feedLimit, error) {
 	}
 	rate, err := strconv.Atoi(text)
 	if err != nil || rate < 1 {
-		return nil, Refuse(http.StatusBadRequest, "rate: '%s' is no number above 0", text)
+		return nil, Refuse(http.StatusBadRequest, "rate: '%s' is not a number above 0", text)
 	}
 	ticker := time.NewTicker(time.Second)
 	return &feedLimit{rate: rate, open: make(map[uint64]struct{}), tick: ticker.C, stop: ticker.Stop}, nil
 }
 
-// began notes an entry that the feed begins with.
+// began records an entry that the feed begins with.
 func (l *feedLimit) began(e *experiments.Entry) {
 	if l.rate > 0 && !e.Done {
 		l.open[e.Seq] = struct{}{}
 	}
 }
 
-// take reports whether one more event may be sent.
+// take reports whether the event may be sent, and counts it.
 func (l *feedLimit) take(e *experiments.Event) bool {
 	if l.rate == 0 {
 		return true
@@ -200,16 +201,16 @@ func (l *feedLimit) take(e *experiments.Event) bool {
 	return true
 }
 
-// next begins a second and tells how many were left out in the last one.
+// next starts a new second and returns the number of hits left out in the last one.
 func (l *feedLimit) next() (skipped int) {
 	skipped = l.skipped
 	l.sent, l.skipped = 0, 0
 	return skipped
 }
 
-// eventText is an entry as an event.
+// eventText returns an entry as a server-sent event.
 func eventText(e *experiments.Entry) []byte {
-	data, _ := json.Marshal(e) // it can be written as JSON
+	data, _ := json.Marshal(e) // an Entry can always be written as JSON
 	name := "hit"
 	switch {
 	case e.Refused != "":

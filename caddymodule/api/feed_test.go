@@ -21,14 +21,14 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
 
-// A feed with a rate leaves out what is more, and tells how much that was.
+// A feed with a rate leaves out further hits, and reports their number.
 func TestFeedRate(t *testing.T) {
 	for _, tt := range []struct {
 		query               string
 		hits, done, skipped int
 		count               string
 	}{
-		{"?rate=2", 4, 3, 1, "data: 3\n"}, // done: the one before, and two of the first five
+		{"?rate=2", 4, 3, 1, "data: 3\n"}, // done: the earlier hit, and two of the first five
 		{"", 7, 6, 0, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestFeedRate(t *testing.T) {
 			leave()
 			synctest.Wait()
 			body := w.Body.String()
-			hits, done := strings.Count(body, "event: hit\n")-1, strings.Count(body, "event: done\n") // but the one before
+			hits, done := strings.Count(body, "event: hit\n")-1, strings.Count(body, "event: done\n") // without the earlier hit
 			if hits != tt.hits || done != tt.done {
 				t.Errorf("%s: got %d hits and %d done, want %d and %d", tt.query, hits, done, tt.hits, tt.done)
 			}
@@ -69,9 +69,9 @@ func TestFeedRate(t *testing.T) {
 	}
 }
 
-// A feed that waits costs a goroutine and little memory.
+// A waiting feed costs one goroutine and little memory.
 func TestFeedMemory(t *testing.T) {
-	const feeds, most = 1000, 20 << 10 // bytes each; a stack has 8 KiB of it
+	const feeds, most = 1000, 20 << 10 // bytes each, of which 8 KiB are a stack
 	synctest.Test(t, func(t *testing.T) {
 		ctl := control.New()
 		ctx, leave := context.WithCancel(t.Context())
@@ -94,10 +94,10 @@ func TestFeedMemory(t *testing.T) {
 	})
 }
 
-// A server ends while a client reads nothing, or little, of the many entries
-// that a feed begins with, or of those that come.
+// A server can shut down while a client reads nothing, or slowly, of the many entries
+// that a feed begins with, or of new ones.
 func TestFeedDoesNotHoldServer(t *testing.T) {
-	const slowly = 2 << 10 // bytes a second, and more than that is there for minutes
+	const slowly = 2 << 10 // bytes per second; there is enough to read for minutes
 	for _, tt := range []struct {
 		name       string
 		known, new int
@@ -143,7 +143,7 @@ func TestFeedDoesNotHoldServer(t *testing.T) {
 	}
 }
 
-// dialPipe is a connection to the server that has no buffer.
+// dialPipe returns an unbuffered connection to the server.
 func dialPipe(srv *http.Server) (conn net.Conn, leave func()) {
 	client, server := net.Pipe()
 	listener := &pipeListener{conns: make(chan net.Conn, 1)}
@@ -157,7 +157,7 @@ func dialPipe(srv *http.Server) (conn net.Conn, leave func()) {
 	}
 }
 
-// pipeListener accepts what it is given.
+// pipeListener accepts the connections sent to conns.
 type pipeListener struct {
 	conns chan net.Conn
 	end   sync.Once
@@ -177,7 +177,7 @@ func (l *pipeListener) Close() error {
 
 func (*pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
-// readSlowly reads so many bytes a second, to the end.
+// readSlowly reads rate bytes per second until an error.
 func readSlowly(r io.Reader, rate int) {
 	const pieces = 10
 	piece := make([]byte, rate/pieces)
@@ -189,7 +189,7 @@ func readSlowly(r io.Reader, rate int) {
 	}
 }
 
-// memory is what is used of heap and stacks.
+// memory returns the bytes of heap and stacks in use.
 func memory() int64 {
 	runtime.GC()
 	var m runtime.MemStats
@@ -203,12 +203,12 @@ func feedRequest(ctx context.Context, query string) *http.Request {
 	return r
 }
 
-// journalList is the reply that lists the journal.
+// journalList is the answer that lists the journal.
 type journalList struct {
 	Entries []experiments.Entry `json:"entries"`
 }
 
-// The journal is written piece by piece, in the form of all other replies.
+// The journal is written piece by piece, in the form of all other answers.
 func TestJournalText(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 500} {
 		j := experiments.NewJournal(1000)
@@ -231,7 +231,7 @@ func TestJournalText(t *testing.T) {
 	}
 }
 
-// Above the cap a feed is refused, and told what to do.
+// Above the limit a feed is refused, with advice.
 func TestFeedCap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctl := control.New()
@@ -250,10 +250,10 @@ func TestFeedCap(t *testing.T) {
 	})
 }
 
-// sampled notes when it is written to and flushed.
+// sampled records the latency of hits and counts the flushes.
 type sampled struct {
 	header  http.Header
-	late    time.Duration // the longest way of a hit
+	late    time.Duration // the longest latency of a hit
 	hits    int
 	flushes int
 }
@@ -273,9 +273,9 @@ func (s *sampled) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A feed is not woken for each hit, and yet tells of it within 100 ms.
-func TestFeedTellsTogether(t *testing.T) {
-	const hits, every = 380, 5 * time.Millisecond // not quite two seconds, which the feed counts as they are told
+// A feed does not wake for each hit, but sends each hit within 100 ms.
+func TestFeedSendsTogether(t *testing.T) {
+	const hits, every = 380, 5 * time.Millisecond // almost two seconds, which the feed counts when it sends
 	for _, tt := range []struct {
 		query string
 		hits  int
@@ -286,7 +286,7 @@ func TestFeedTellsTogether(t *testing.T) {
 			w := &sampled{header: make(http.Header)}
 			go New(ctl, nil).ServeHTTP(w, feedRequest(ctx, tt.query))
 			synctest.Wait()
-			time.Sleep(time.Microsecond) // the hits are between the seconds of the feed
+			time.Sleep(time.Microsecond) // so that no hit coincides with a second of the feed
 			for range hits {
 				testkit.HitJournal(ctl)
 				time.Sleep(every)

@@ -20,8 +20,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
-// getJournal lists the last injected faults, or the last refused triggers, or
-// follows them live for a client that accepts an event stream.
+// getJournal lists the last injected faults, or the last refused triggers. If the
+// client accepts an event stream, getJournal follows them live.
 func (a *service) getJournal(w http.ResponseWriter, r *http.Request) error {
 	q, err := journalQuery(r.URL.Query())
 	if err != nil {
@@ -52,16 +52,16 @@ func (a *service) getJournal(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// journalPiece is how much of a journal is written at a time.
+// journalPiece is how many bytes of a journal are written at a time.
 const journalPiece = 32 << 10
 
-// journalTurn is for the one who encodes a piece: many who read a whole journal
-// must not keep all processors from requests.
+// journalTurn is held while a piece is encoded. Many clients that read a whole journal
+// must not keep all processors from serving requests.
 var journalTurn sync.Mutex
 
-// writeEntries writes the JSON that encode makes of an object with a list of
-// entries, the oldest first. They may be very many, so it keeps only a piece of
-// the text.
+// writeEntries writes an object with a list of entries, the oldest first, in the form
+// of Encode. There may be very many entries, so it keeps only a piece of the text in
+// memory.
 func writeEntries(w io.Writer, entries iter.Seq[experiments.Entry]) error {
 	const indent = "  "
 	var e experiments.Entry
@@ -78,7 +78,7 @@ func writeEntries(w io.Writer, entries iter.Seq[experiments.Entry]) error {
 		if err := enc.Encode(&e); err != nil {
 			return err
 		}
-		text.Truncate(text.Len() - 1) // the end of the line
+		text.Truncate(text.Len() - 1) // removes the end of the line
 		before, end = ",\n"+indent+indent, "\n"+indent
 		if text.Len() < journalPiece {
 			continue
@@ -91,7 +91,7 @@ func writeEntries(w io.Writer, entries iter.Seq[experiments.Entry]) error {
 	return writePiece(w, &text)
 }
 
-// writePiece writes the text while others have their turn.
+// writePiece writes the text. It releases journalTurn meanwhile.
 func writePiece(w io.Writer, text *bytes.Buffer) error {
 	journalTurn.Unlock()
 	defer journalTurn.Lock()
@@ -107,14 +107,14 @@ func journalQuery(params url.Values) (q experiments.Query, err error) {
 	}
 	if text := params.Get("limit"); text != "" {
 		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 {
-			return q, Refuse(http.StatusBadRequest, "limit: '%s' is no number above 0", text)
+			return q, Refuse(http.StatusBadRequest, "limit: '%s' is not a number above 0", text)
 		}
 	}
 	q.Since, err = since(params)
 	return q, err
 }
 
-// since reads the parameter of that name: an instant (RFC 3339) or how long ago.
+// since reads the parameter `since`: a time (RFC 3339), or a duration before now.
 func since(params url.Values) (time.Time, error) {
 	text := params.Get("since")
 	if text == "" {
@@ -125,12 +125,12 @@ func since(params url.Values) (time.Time, error) {
 	}
 	ago, err := caddy.ParseDuration(text)
 	if err != nil || ago < 0 {
-		return time.Time{}, Refuse(http.StatusBadRequest, "since: '%s' is neither an instant such as 2026-11-22T20:00:00Z nor a duration such as 10m", text)
+		return time.Time{}, Refuse(http.StatusBadRequest, "since: '%s' is neither a time such as 2026-11-22T20:00:00Z nor a duration such as 10m", text)
 	}
 	return time.Now().Add(-ago), nil
 }
 
-// emptyJournal forgets the entries, and sets no counter back.
+// emptyJournal deletes the entries. It resets no counter.
 func (a *service) emptyJournal(w http.ResponseWriter, _ *http.Request) error {
 	a.ctl.Journal.Empty()
 	a.ctl.Refusals.Empty()
@@ -139,19 +139,20 @@ func (a *service) emptyJournal(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// serverEnds has a context for each server that has feeds, done when it shuts
-// down: it would wait for them.
+// serverEnds has a context for each server with feeds, which is done when the server
+// shuts down. The shutdown would otherwise wait for the feeds.
 var serverEnds sync.Map // *http.Server to context.Context
 
 type serverEndKey struct{}
 
-// WithServerEnd tells a request when its server shuts down, for a handler that
-// knows. Over HTTP/3 the request does not.
+// WithServerEnd returns a context that carries ended, which is done when the server
+// shuts down. A handler that knows the server uses it, because a request over HTTP/3
+// does not carry its server.
 func WithServerEnd(ctx, ended context.Context) context.Context {
 	return context.WithValue(ctx, serverEndKey{}, ended)
 }
 
-// serverEnd is done when the server of the request shuts down.
+// serverEnd returns a context that is done when the server of the request shuts down.
 func serverEnd(r *http.Request) context.Context {
 	if ended, ok := r.Context().Value(serverEndKey{}).(context.Context); ok {
 		return ended
@@ -171,7 +172,7 @@ func serverEnd(r *http.Request) context.Context {
 		cancel()
 	}
 	srv.RegisterOnShutdown(end)
-	if wire.ShutsDown(srv) { // it may have told everybody already
+	if wire.ShutsDown(srv) { // the shutdown may have begun before end was registered
 		end()
 	}
 	return fresh

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// Over HTTP/2 a write deadline that passes ends the reply, although nothing is
-// written. So a feed sets one far away while it is silent. See
+// Over HTTP/2 a write deadline that passes ends the reply, even if nothing is written.
+// A silent feed therefore sets a distant deadline. See
 // caddymodule/docs/undocumented.md.
 func TestDeadlineOverHTTP2(t *testing.T) {
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -28,7 +28,7 @@ func TestDeadlineOverHTTP2(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	srv.EnableHTTP2 = true
-	if err := http2.ConfigureServer(srv.Config, nil); err != nil { //nolint:staticcheck // what Caddy calls
+	if err := http2.ConfigureServer(srv.Config, nil); err != nil { //nolint:staticcheck // called by Caddy
 		t.Fatal(err)
 	}
 	srv.StartTLS()

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// listKinds lists the kinds of fault that this Caddy was built with.
+// listKinds lists the kinds of fault in this build of Caddy.
 func (a *service) listKinds(w http.ResponseWriter, _ *http.Request) error {
 	return Answer(w, http.StatusOK, kindList{faults.Kinds()})
 }
@@ -20,25 +20,25 @@ type kindList struct {
 	Kinds []string `json:"kinds"`
 }
 
-// lineRequest is a line to read.
+// lineRequest is a line to parse.
 type lineRequest struct {
 	Line string `json:"line"`
 }
 
-// lineView is a line that was understood.
+// lineView is the result of a valid line.
 type lineView struct {
-	// Experiment is what to put, once it has points, a ttl and a note.
+	// Experiment is the body of an experiment, without points, ttl and note.
 	Experiment *rules.Rule `json:"experiment"`
 }
 
-// lineRefusal tells which part of a line is wrong, in bytes.
+// lineRefusal reports which part of a line is wrong. Start and End are in bytes.
 type lineRefusal struct {
 	Error string `json:"error"`
 	Start int    `json:"start"`
 	End   int    `json:"end"`
 }
 
-// readLine reads a rule in the one-line grammar, and changes nothing.
+// readLine parses a rule in the one-line grammar. It changes nothing.
 func (a *service) readLine(w http.ResponseWriter, r *http.Request) error {
 	body, err := readBody(w, r)
 	if err != nil {
@@ -61,7 +61,7 @@ func (a *service) readLine(w http.ResponseWriter, r *http.Request) error {
 	return Answer(w, http.StatusOK, lineView{rule})
 }
 
-// newLineRefusal finds the word that the error quotes, or else the statement.
+// newLineRefusal locates the word that the error quotes, or otherwise the statement.
 func newLineRefusal(e *grammar.LineError, line string) lineRefusal {
 	no := lineRefusal{Error: e.Error(), Start: e.Start, End: e.End}
 	text := line[e.Start:e.End]

@@ -12,8 +12,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
-// A module that is not Caddy's own needs the configuration's leave. One that
-// panics does not end the process.
+// A matcher that is not part of Caddy requires the permission of the configuration. If
+// it panics, the process continues.
 func TestExperimentMatchers(t *testing.T) {
 	matching := func(match string) string {
 		return `{"match": [` + match + `], "faults": [{"fault": "respond", "status_code": 500}]}`
@@ -38,7 +38,7 @@ func TestExperimentMatchers(t *testing.T) {
 	}
 }
 
-// secretExpressions read a file that a header field names, if they may.
+// secretExpressions would read a file that a header field names.
 var secretExpressions = []string{
 	`vars_regexp("n", {http.request.header.Y}, "(?s)(.*)")`,
 	`header_regexp("n", "X", "(.*)") && vars_regexp("m", {http.regexp.n.1}, "(.*)")`,
@@ -47,7 +47,7 @@ var secretExpressions = []string{
 	`[{http.request.header.Y}].exists(v, header({"X": v}))`,
 }
 
-// No way into a running Caddy lets an experiment read more than the request, or
+// No way to add an experiment to a running Caddy lets it read more than the request, or
 // cost more than its bound.
 func TestExperimentsReadTheRequest(t *testing.T) {
 	expressions := append([]string{
@@ -57,10 +57,10 @@ func TestExperimentsReadTheRequest(t *testing.T) {
 	const faults = `"faults": [{"fault": "respond", "status_code": 418, "body": "{http.regexp.n.1}"}]`
 	synctest.Test(t, func(t *testing.T) {
 		n := testnode.Start(t, testnode.Shop, `{"share": {"group": "g", "interval": "1h"}}`)
-		synctest.Wait() // it has looked
+		synctest.Wait() // the node has loaded the document
 		n.Put("there", `{"match": [{"path": ["/there"]}], `+faults+`}`)
 		for _, expression := range expressions {
-			quoted, _ := json.Marshal(expression) // a string can be written
+			quoted, _ := json.Marshal(expression) // a string can always be written as JSON
 			for _, form := range forms {
 				match := `"match": [` + fmt.Sprintf(form, quoted) + `]`
 				n.Want(400, "PUT", "/experiments/new", `{`+match+`, `+faults+`}`, "match[0].")

@@ -50,7 +50,7 @@ func readDocument(t *testing.T) (doc document) {
 	return doc
 }
 
-// TestOpenAPIRoutes holds the document against the routes, both ways.
+// TestOpenAPIRoutes checks that the document and the routes agree.
 func TestOpenAPIRoutes(t *testing.T) {
 	doc := readDocument(t)
 	ids := make(map[string]bool)
@@ -69,7 +69,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 			continue
 		}
 		if op.Summary == "" || op.ID == "" || ids[op.ID] {
-			t.Errorf("%s %s: summary %q, ID %q: want both, and the ID once", rt.method, path, op.Summary, op.ID)
+			t.Errorf("%s %s: summary %q, ID %q: want both, and a unique ID", rt.method, path, op.Summary, op.ID)
 		}
 		ids[op.ID] = true
 		var query, inPath []string
@@ -104,7 +104,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 	}
 }
 
-// described are the Go structs behind the schemas.
+// described maps each schema to its Go struct.
 var described = map[string]reflect.Type{
 	"Code":             reflect.TypeFor[CodeView](),
 	"Codes":            reflect.TypeFor[CodeList](),
@@ -121,7 +121,7 @@ var described = map[string]reflect.Type{
 	"ExplainedHit":     reflect.TypeFor[explainHit](),
 	"ExplainedOutcome": reflect.TypeFor[outcome](),
 	"Explanation":      reflect.TypeFor[ExplainView](),
-	"Fault":            reflect.TypeFor[struct{ Fault string }](), // and what the kind has
+	"Fault":            reflect.TypeFor[struct{ Fault string }](), // and the settings of the kind
 	"Journal":          reflect.TypeFor[journalList](),
 	"Kinds":            reflect.TypeFor[kindList](),
 	"Line":             reflect.TypeFor[lineView](),
@@ -143,8 +143,7 @@ var described = map[string]reflect.Type{
 	"Verification":     reflect.TypeFor[VerifyView](),
 }
 
-// TestOpenAPISchemas holds the schemas against the fields of the structs, both
-// ways.
+// TestOpenAPISchemas checks that the schemas and the fields of the structs agree.
 func TestOpenAPISchemas(t *testing.T) {
 	doc := readDocument(t)
 	for name := range described {
@@ -161,7 +160,7 @@ func TestOpenAPISchemas(t *testing.T) {
 		}
 		goType, ok := described[name]
 		if !ok {
-			t.Errorf("schema %s is of no struct", name)
+			t.Errorf("schema %s has no struct", name)
 			continue
 		}
 		want := slices.Sorted(slices.Values(jsonFields(goType)))
@@ -170,13 +169,13 @@ func TestOpenAPISchemas(t *testing.T) {
 		}
 		for _, field := range schema.Required {
 			if schema.Properties[field] == nil {
-				t.Errorf("schema %s requires %s, which it has not", name, field)
+				t.Errorf("schema %s requires %s, which is not a property", name, field)
 			}
 		}
 	}
 }
 
-// jsonFields are the names of a struct's fields in JSON.
+// jsonFields returns the JSON names of the fields of a struct.
 func jsonFields(of reflect.Type) []string {
 	var names []string
 	for field := range of.Fields() {
@@ -194,8 +193,8 @@ func jsonFields(of reflect.Type) []string {
 	return names
 }
 
-// TestOpenAPIReferences finds what every reference refers to, and a reference
-// to everything.
+// TestOpenAPIReferences checks that every reference has a target, and every component a
+// reference.
 func TestOpenAPIReferences(t *testing.T) {
 	doc := readDocument(t)
 	text := string(openAPI)

@@ -11,25 +11,25 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// How many rules an answer has: ten thousand of them are 5 MB of JSON.
+// Limits of the number of rules in an answer. Ten thousand rules are 5 MB of JSON.
 const (
 	defaultLimit = 1000
 	maxLimit     = 10_000
 )
 
-// page is a part of the rules, in the order of the configuration. It begins after
-// a rule and not at a number, so that a reload which adds or removes rules before it
-// neither repeats nor skips any.
+// page is a part of the rules, in the order of the configuration. It begins after a
+// rule, not at a number, so that a reload which adds or removes earlier rules neither
+// repeats nor skips a rule.
 type page struct {
 	limit int
-	given bool // the limit
+	given bool // reports whether the request sets the limit
 	after place
 }
 
-// place is that of a rule among all, or of a point without rules.
+// place is the position of a rule, or of a point without rules.
 type place struct {
 	point, rule string
-	turn        int // of several points of the name, from 1
+	turn        int // among the points with this name, from 1
 }
 
 // newPage reads the parameters limit and after.
@@ -38,7 +38,7 @@ func newPage(params url.Values) (pg page, err error) {
 	if text := params.Get("limit"); text != "" {
 		pg.given = true
 		if pg.limit, err = strconv.Atoi(text); err != nil || pg.limit < 1 || pg.limit > maxLimit {
-			return pg, Refuse(http.StatusBadRequest, "limit: '%s' is no number from 1 to %d; write limit=%d", text, maxLimit, defaultLimit)
+			return pg, Refuse(http.StatusBadRequest, "limit: '%s' is not a number from 1 to %d; write limit=%d", text, maxLimit, defaultLimit)
 		}
 	}
 	if text := params.Get("after"); text != "" {
@@ -60,7 +60,7 @@ func parsePlace(text string) (at place, err error) {
 		ok = ok && err == nil && at.turn > 1
 	}
 	if !ok {
-		return at, Refuse(http.StatusBadRequest, "after: '%s' is no place among the rules; write a point and a rule, such as after=fault1/rule1, or what stands in next", text)
+		return at, Refuse(http.StatusBadRequest, "after: '%s' is not a position among the rules; write a point and a rule, such as after=fault1/rule1, or copy it from next", text)
 	}
 	return at, nil
 }
@@ -76,7 +76,7 @@ func (at place) String() string {
 	return text
 }
 
-// query is that of the page which begins there.
+// query returns the query of the page that begins after this place.
 func (pg *page) query(after place) string {
 	query := "?after=" + after.String() // names need no escapes
 	if pg.given {
@@ -85,8 +85,8 @@ func (pg *page) query(after place) string {
 	return query
 }
 
-// views are the points of the page, each with those rules that are on it, and the
-// query of the next page, empty if this one is the last.
+// views returns the points of the page, each with its rules on the page, and the query
+// of the next page. The query is empty on the last page.
 func (pg *page) views(app *control.App) (views []pointView, next string, err error) {
 	var last place
 	turns := make(map[string]int)
@@ -123,12 +123,12 @@ func (pg *page) views(app *control.App) (views []pointView, next string, err err
 		left -= max(1, len(listed))
 	}
 	if !found {
-		return nil, "", Refuse(http.StatusNotFound, "after: there is no '%s' in the running configuration; begin again, without after", pg.after)
+		return nil, "", Refuse(http.StatusNotFound, "after: the running configuration has no '%s'; start again without after", pg.after)
 	}
 	return views, "", nil
 }
 
-// rest are the rules of the point that come after the page's place.
+// rest returns the rules of the point after the page's place.
 func (pg *page) rest(p *rules.Point) (rest []*rules.Rule, found bool) {
 	if pg.after.rule == "" {
 		return nil, true

@@ -12,7 +12,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
-// manyRules is the JSON of a point with rules of these names.
+// manyRules returns the JSON of a point with rules of these names.
 func manyRules(point, match string, names ...string) string {
 	rules := make([]string, len(names))
 	for i, name := range names {
@@ -21,8 +21,8 @@ func manyRules(point, match string, names ...string) string {
 	return fmt.Sprintf(`{"point": %q, "match": [{"path": [%q]}], "rules": [%s]}`, point, match, strings.Join(rules, ", "))
 }
 
-// pageAt asks for rules, and returns them as `<point>:<rules>` with the query of the
-// next ones.
+// pageAt requests a page and returns its rules as `<point>:<rules>`, and the query of
+// the next page.
 func pageAt(t *testing.T, n *testnode.Node, query string) (got, next string) {
 	t.Helper()
 	var view api.StateView
@@ -40,8 +40,8 @@ func pageAt(t *testing.T, n *testnode.Node, query string) (got, next string) {
 	return strings.Join(points, " "), view.Next
 }
 
-// Whatever the limit, the pages together have every rule once, also of points of
-// one name and of points that have none.
+// Whatever the limit, the pages together have every rule once, including rules of
+// points with the same name, and points without rules.
 func TestPages(t *testing.T) {
 	n := testnode.Start(t, manyRules("a", "/1", "x", "y", "z"), "")
 	n.Beside(`{"point": "empty"}`)
@@ -103,25 +103,25 @@ func TestPageAfter(t *testing.T) {
 		status      int
 		query, text string
 	}{
-		{400, "?limit=0", "limit: '0' is no number from 1 to 10000; write limit=1000"},
-		{400, "?limit=10001", "limit: '10001' is no number"},
-		{400, "?limit=many", "limit: 'many' is no number"},
-		{400, "?after=a/b/c", "after: 'a/b/c' is no place among the rules; write a point and a rule, such as after=fault1/rule1"},
-		{400, "?after=a/x/1", "is no place"},
-		{400, "?after=/x", "is no place"},
-		{400, "?after=a/x/2/3", "is no place"},
-		{400, "?after=a/!", "is no place"},
-		{400, "?after=", "after: it is empty"},
-		{400, "?offset=3", "no parameter 'offset' here; there are: after, limit"},
-		{404, "?after=a/w", "after: there is no 'a/w' in the running configuration; begin again, without after"},
-		{404, "?after=c", "there is no 'c'"},
-		{404, "?after=a/x/2", "there is no 'a/x/2'"},
+		{400, "?limit=0", "limit: '0' is not a number from 1 to 10000; write limit=1000"},
+		{400, "?limit=10001", "limit: '10001' is not a number"},
+		{400, "?limit=many", "limit: 'many' is not a number"},
+		{400, "?after=a/b/c", "after: 'a/b/c' is not a position among the rules; write a point and a rule, such as after=fault1/rule1"},
+		{400, "?after=a/x/1", "is not a position"},
+		{400, "?after=/x", "is not a position"},
+		{400, "?after=a/x/2/3", "is not a position"},
+		{400, "?after=a/!", "is not a position"},
+		{400, "?after=", "after: empty"},
+		{400, "?offset=3", "unknown parameter 'offset'; the parameters are: after, limit"},
+		{404, "?after=a/w", "after: the running configuration has no 'a/w'; start again without after"},
+		{404, "?after=c", "configuration has no 'c'"},
+		{404, "?after=a/x/2", "configuration has no 'a/x/2'"},
 	} {
 		n.Want(tt.status, "GET", "/"+tt.query, "", tt.text)
 	}
 }
 
-// A configuration of usual size is shown as a whole; a thousand rules are a page.
+// A configuration of usual size fits on one page. A page has at most a thousand rules.
 func TestPageByDefault(t *testing.T) {
 	names := make([]string, 1001)
 	for i := range names {

@@ -11,23 +11,23 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// experimentPlace is an injection point of an experiment. Points of one name that
-// are for different requests are places of their own.
+// experimentPlace is an injection point of an experiment. Points that have the same
+// name but apply to different requests are separate places.
 type experimentPlace struct {
 	Point string `json:"point"`
 	whereView
 
-	// Line is which requests come to the point, as it is written in a line. Empty:
-	// all of its site.
+	// Line is the matcher of the point in the one-line grammar. Empty: the point
+	// applies to all requests of its site.
 	Line string `json:"line,omitempty"`
 
-	// Excluded tells why no request can match the experiment there: the matchers of
-	// the two that exclude each other, such as `path /a/* and /b/*`. Empty: none is
-	// known to.
+	// Excluded is why the experiment cannot match any request there: two matchers that
+	// exclude each other, such as `path /a/* and /b/*`. Empty: no such matchers are
+	// known.
 	Excluded string `json:"excluded,omitempty"`
 }
 
-// placesOf are the points of an experiment in the running configuration.
+// placesOf returns the points of an experiment in the running configuration.
 func (a *service) placesOf(live *experiments.Live) []experimentPlace {
 	app := a.ctl.Current()
 	if app == nil {
@@ -36,7 +36,7 @@ func (a *service) placesOf(live *experiments.Live) []experimentPlace {
 	var given struct {
 		Match caddyhttp.RawMatcherSets `json:"match"`
 	}
-	_ = json.Unmarshal(live.JSON, &given) // it has been read before
+	_ = json.Unmarshal(live.JSON, &given) // it has been parsed before
 	var places []experimentPlace
 	for _, p := range app.Points() {
 		if live.At(experiments.PlaceOf(p)) {
@@ -49,7 +49,7 @@ func (a *service) placesOf(live *experiments.Live) []experimentPlace {
 	return places
 }
 
-// matchLine is which requests come to a point, as it is written in a line.
+// matchLine returns the matcher of a point in the one-line grammar.
 func matchLine(p *rules.Point) string {
 	if len(p.Match) == 0 {
 		return ""

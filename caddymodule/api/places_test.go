@@ -10,8 +10,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
-// The answer to an experiment says what its points are for, and where it can match
-// nothing.
+// The answer to an experiment has the requests that its points apply to, and where it
+// cannot match.
 func TestExperimentPlaces(t *testing.T) {
 	n := testnode.Start(t, `{"point": "a", "source": "Caddyfile:3", "match": [{"path": ["/a/*"]}]}`, "")
 	n.Beside(`{"point": "b", "match": [{"path": ["/b/*"], "method": ["GET"]}]}`)
@@ -46,7 +46,8 @@ func TestExperimentPlaces(t *testing.T) {
 	}
 }
 
-// seen is what the state says of an experiment.
+// seen returns how many requests have matched the experiment, of how many that reached
+// it.
 func seen(t *testing.T, n *testnode.Node, name string) string {
 	t.Helper()
 	var view api.StateView
@@ -61,8 +62,9 @@ func seen(t *testing.T, n *testnode.Node, name string) string {
 	return "none"
 }
 
-// An experiment counts the requests that come to its points from when it began, and
-// those that it matched. Neither another experiment nor an extension changes that.
+// An experiment counts the requests that reach its points after its start, and the
+// requests that match it. Neither another experiment nor an extension changes these
+// counts.
 func TestExperimentSeen(t *testing.T) {
 	n := testnode.Start(t, `{"point": "a", "match": [{"path": ["/a/*"]}]}`, "")
 	const rest = `"percent": 0, "faults": [{"fault": "respond", "status_code": 500}]}`
@@ -77,7 +79,7 @@ func TestExperimentSeen(t *testing.T) {
 			n.Hit(target)
 		}
 	}
-	hits(2, "/a/x") // nobody counts
+	hits(2, "/a/x") // before the experiment
 	n.Put("x", `{"match": [{"path": ["/a/x"]}], `+rest)
 	want("x", "0 of 0")
 	hits(3, "/a/y")
@@ -101,8 +103,8 @@ func TestExperimentSeen(t *testing.T) {
 	n.Want(200, "PUT", "/experiments/late", `{"match": [{"path": ["/b/*"]}], `+rest, `"came": 0`)
 }
 
-// A request that another experiment has is not one that did not match.
-func TestExperimentSeenBehindAnother(t *testing.T) {
+// A request that another experiment takes does not count as unmatched.
+func TestExperimentSeenAfterAnother(t *testing.T) {
 	n := testnode.Start(t, `{"point": "a"}`, "")
 	const rest = `"points": ["*"], "faults": [{"fault": "respond", "status_code": 500}]}`
 	n.Put("first", `{"match": [{"path": ["/first"]}], `+rest)

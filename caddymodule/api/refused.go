@@ -8,8 +8,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 )
 
-// refusedParam reads the parameter of that name, which asks for refused triggers
-// instead of hits.
+// refusedParam reads the parameter `refused`, which selects refused triggers instead of
+// hits.
 func refusedParam(params url.Values) (bool, error) {
 	switch text := params.Get("refused"); text {
 	case "", "false":
@@ -21,17 +21,17 @@ func refusedParam(params url.Values) (bool, error) {
 	}
 }
 
-// refusals selects what the verification counts.
+// refusals returns the query for what the verification counts.
 func (v *verification) refusals() experiments.Query {
 	return experiments.Query{Point: v.point, Since: v.since}
 }
 
-// countRefusals is count for refused triggers. Where there is no trigger, nothing
-// can be refused, and an assertion would always hold.
+// countRefusals is count for refused triggers. It returns an error if there is no
+// trigger, because an assertion that nothing was refused would always hold.
 func (v *verification) countRefusals() (count int, all bool, err error) {
 	triggers := v.ctl.FindTriggers(v.point, "")
 	if len(triggers) == 0 {
-		return 0, false, Refuse(http.StatusNotFound, "no trigger%s: no request can be refused one", atPoint(v.point))
+		return 0, false, Refuse(http.StatusNotFound, "no trigger%s; add one to a fault directive, such as 'trigger header'", atPoint(v.point))
 	}
 	if v.since.IsZero() {
 		for _, t := range triggers {
@@ -49,10 +49,10 @@ func (v *verification) countRefusals() (count int, all bool, err error) {
 // maxRefusals is how many refusals an answer shows.
 const maxRefusals = 10
 
-// tellRefusals makes the answer that the assertion does not hold for n
+// refusalsError returns the error for an assertion that does not hold for count
 // refusals, with the last of them.
-func (v *verification) tellRefusals(count int) *Error {
-	no := Refuse(http.StatusExpectationFailed, "triggers%s have been refused %d times, want %s", atPoint(v.point), count, v.wanted())
+func (v *verification) refusalsError(count int) *Error {
+	no := Refuse(http.StatusExpectationFailed, "triggers%s were refused %d times, want %s", atPoint(v.point), count, v.wanted())
 	if count > 0 {
 		q := v.refusals()
 		q.Limit = min(count, maxRefusals)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -22,8 +23,7 @@ const (
 	noTrigger = "no trigger"
 )
 
-// Refusals are verified as hits are: at a point, since an instant, and told apart
-// from hits.
+// Refusals are verified like hits: at a point, since a time, and separately from hits.
 func TestVerifyRefused(t *testing.T) {
 	n := testnode.Start(t, asked, "")
 	second := n.Beside(`{"point": "p2", "triggers": [{"source": "header", "key": "0123456789abcdef"}]}`)
@@ -45,14 +45,14 @@ func TestVerifyRefused(t *testing.T) {
 		{200, "refused=true&exactly=0&since=0s", `"count": 0`},
 		{200, "refused=false&rule=trigger&exactly=1", `"count": 1`},
 		{200, "rule=trigger&exactly=1&since=1h", `"count": 1`},
-		{417, "refused=true&exactly=0", "triggers have been refused 3 times, want exactly 0"},
-		{417, "refused=true&exactly=0&point=p2", "triggers at an injection point 'p2' have been refused 1 times"},
-		{404, "refused=true&exactly=0&point=p3", noTrigger + " at an injection point 'p3'"},
-		{404, "refused=true&exactly=0&point=p4", noTrigger + " at an injection point 'p4'"},
-		{400, "refused=true&exactly=0&rule=trigger", "rule: leave it out with refused=true"},
+		{417, "refused=true&exactly=0", "triggers were refused 3 times, want exactly 0"},
+		{417, "refused=true&exactly=0&point=p2", "triggers at injection point 'p2' were refused 1 times"},
+		{404, "refused=true&exactly=0&point=p3", noTrigger + " at injection point 'p3'"},
+		{404, "refused=true&exactly=0&point=p4", noTrigger + " at injection point 'p4'"},
+		{400, "refused=true&exactly=0&rule=trigger", "rule: not allowed with refused=true"},
 		{400, "refused=yes&exactly=0", "refused: 'yes' is neither true nor false"},
-		{400, "refused=false&exactly=0", "rule: say which, or refused=true"},
-		{400, "refused=true", "say exactly, at_least or at_most"},
+		{400, "refused=false&exactly=0", "rule: required, unless refused=true"},
+		{400, "refused=true", "exactly, at_least or at_most is required"},
 	} {
 		n.Want(tt.status, "GET", "/verify?"+tt.query, "", tt.text)
 	}
@@ -66,8 +66,8 @@ func TestVerifyRefusedWithoutTriggers(t *testing.T) {
 	n.Want(404, "GET", "/verify?refused=true&exactly=0&since=1h", "", noTrigger)
 }
 
-// An assertion that does not hold shows the last refusals that it has counted.
-func TestVerifyTellsRefusals(t *testing.T) {
+// A failed assertion shows the last refusals that it has counted.
+func TestVerifyShowsRefusals(t *testing.T) {
 	n := testnode.Start(t, asked, "")
 	second := n.Beside(`{"point": "p2", "triggers": [{"source": "header"}]}`)
 	refuse := func(h *inject.Handler, lines ...string) {
@@ -81,13 +81,13 @@ func TestVerifyTellsRefusals(t *testing.T) {
 		if err := json.Unmarshal(n.Want(417, "GET", "/verify?refused=true&"+query, "", "").Body.Bytes(), &no); err != nil {
 			t.Fatal(err)
 		}
-		var told []string
+		var got []string
 		for _, e := range no.Refusals {
 			word, _, _ := strings.Cut(strings.Trim(e.Refused, "'"), "'")
-			told = append(told, e.Point+" "+word)
+			got = append(got, e.Point+" "+word)
 		}
-		if got := strings.Join(told, ", "); got != strings.Join(words, ", ") {
-			t.Errorf("%s: told of %q, want %q", query, got, words)
+		if !slices.Equal(got, words) {
+			t.Errorf("%s: got refusals %q, want %q", query, got, words)
 		}
 	}
 	want("at_least=1")
@@ -99,12 +99,12 @@ func TestVerifyTellsRefusals(t *testing.T) {
 	n.Want(200, "POST", "/reset", "", "")
 	want("at_least=1")
 	refuse(second, "e")
-	want("exactly=0", "p2 e") // the rest does not count any more
+	want("exactly=0", "p2 e") // earlier refusals do not count anymore
 	refuse(n.Handler, "f", "g", "h", "i", "j", "k", "l", "m", "n", "o")
 	want("at_least=99", "p1 f", "p1 g", "p1 h", "p1 i", "p1 j", "p1 k", "p1 l", "p1 m", "p1 n", "p1 o")
 }
 
-// A refusal wakes a verification that waits.
+// A refusal wakes a waiting verification.
 func TestVerifyRefusedIsWoken(t *testing.T) {
 	for _, query := range []string{"", "&since=1h", "&point=p1"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestVerifyRefusedIsWoken(t *testing.T) {
 	}
 }
 
-// The journal of refusals is another one: a flood of them pushes out no hit.
+// Refusals have a separate journal: a flood of refusals does not push out a hit.
 func TestJournalRefused(t *testing.T) {
 	n := testnode.Start(t, asked, `{"journal": 5}`)
 	testkit.Ask(n.Handler, "X-Fault", "551")
@@ -162,7 +162,7 @@ func TestJournalRefused(t *testing.T) {
 		t.Errorf("the last refusal: got %+v", last)
 	}
 	n.Want(400, "GET", "/journal?refused=1", "", "refused: '1' is neither true nor false")
-	n.Want(409, "GET", "/verify?refused=true&exactly=21&since=1h", "", "the journal does not reach back")
+	n.Want(409, "GET", "/verify?refused=true&exactly=21&since=1h", "", "the journal does not go back")
 	n.Want(204, "DELETE", "/journal", "", "")
 	if hits, refused := list(""), list("?refused=true"); len(hits)+len(refused) != 0 {
 		t.Errorf("emptied: got %+v and %+v", hits, refused)
@@ -170,7 +170,8 @@ func TestJournalRefused(t *testing.T) {
 	n.Want(200, "GET", "/verify?refused=true&exactly=21", "", "")
 }
 
-// However long the journal of hits is, that of refusals has 1000 entries at most.
+// However long the journal of hits is, the journal of refusals has at most 1000
+// entries.
 func TestJournalRefusedIsBounded(t *testing.T) {
 	n := testnode.Start(t, asked, `{"journal": 100000}`)
 	for range 1001 {
@@ -181,14 +182,14 @@ func TestJournalRefusedIsBounded(t *testing.T) {
 	}
 }
 
-// A feed has one event for a refusal, and its rate bounds them.
+// A feed has one event for each refusal, and its rate applies to refusals.
 func TestFeedRefused(t *testing.T) {
 	for _, tt := range []struct {
 		query            string
 		refused, skipped int
 	}{
 		{"?refused=true", 5, 0},
-		{"?refused=true&rate=2", 3, 1}, // the one before, and two of four
+		{"?refused=true&rate=2", 3, 1}, // the earlier refusal, and two of four
 		{"?refused=false", 0, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -209,14 +210,14 @@ func TestFeedRefused(t *testing.T) {
 			body := w.Body.String()
 			refused, skipped := strings.Count(body, "event: refused\n"), strings.Count(body, "event: skipped\n")
 			if refused != tt.refused || skipped != tt.skipped || strings.Count(body, "event: ") != refused+skipped {
-				t.Errorf("%s: got %d refusals, %d times some skipped, want %d and %d: %s", tt.query, refused, skipped, tt.refused, tt.skipped, body)
+				t.Errorf("%s: got %d refusals and %d events skipped, want %d and %d: %s", tt.query, refused, skipped, tt.refused, tt.skipped, body)
 			}
 			n.Ctl.BeginExit()
 		})
 	}
 }
 
-func TestStateTellsRefusals(t *testing.T) {
+func TestStateCountsRefusals(t *testing.T) {
 	n := testnode.Start(t, asked, "")
 	n.Want(200, "GET", "/", "", `"refused": 0`)
 	testkit.Ask(n.Handler, "X-Fault", "nonsense")
@@ -239,7 +240,7 @@ func TestStateTellsRefusals(t *testing.T) {
 	}
 }
 
-// What a dry request asks for is explained, and counts as no refusal.
+// Explain reports why a trigger would be refused, and does not count this as a refusal.
 func TestExplainRefusesNothing(t *testing.T) {
 	n := testnode.Start(t, asked, "")
 	n.Want(200, "POST", "/explain", `{"url": "/", "header": {"X-Fault": "nonsense"}}`, "refused: 'nonsense' is not allowed")

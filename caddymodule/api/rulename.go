@@ -11,7 +11,7 @@ import (
 )
 
 // ruleParams reads the parameters point and rule. A rule may be written as
-// `<point>/<rule>`, which is how one without a name of its own is disclosed.
+// `<point>/<rule>`, the form in which replies disclose a rule without a name.
 func ruleParams(params url.Values) (point, rule string, err error) {
 	point, rule = params.Get("point"), params.Get("rule")
 	before, after, both := strings.Cut(rule, "/")
@@ -19,16 +19,16 @@ func ruleParams(params url.Values) (point, rule string, err error) {
 	case !both:
 		return point, rule, nil
 	case rules.ValidName(before) != nil || rules.ValidName(after) != nil:
-		return "", "", Refuse(http.StatusBadRequest, "rule: '%s' is neither a rule nor a point and a rule: want a name such as rule1, or both such as fault1/rule1", rule)
+		return "", "", Refuse(http.StatusBadRequest, "rule: '%s' is neither a rule nor a point and a rule; want a name such as rule1, or both such as fault1/rule1", rule)
 	case point != "" && point != before:
-		return "", "", Refuse(http.StatusBadRequest, "rule: '%s' is at the point '%s', not at '%s': leave point out", rule, before, point)
+		return "", "", Refuse(http.StatusBadRequest, "rule: '%s' is at the point '%s', not at '%s'; leave point out", rule, before, point)
 	}
 	return before, after, nil
 }
 
-// checkOne refuses a rule that stands at several points, for their hits would be
-// told as those of one. It tells the hits of each. An experiment is counted for
-// all its points.
+// checkOne refuses a rule name that several points have, because their hits would be
+// counted as those of one rule. The error has the hits at each point. The hits of an
+// experiment count for all its points.
 func (v *verification) checkOne() error {
 	if v.point != "" {
 		return nil
@@ -48,9 +48,9 @@ func (v *verification) checkOne() error {
 	}
 	one, _, _ := strings.Cut(each[0], " ")
 	if more := len(each) - maxEach; more > 0 {
-		each = append(each[:maxEach], fmt.Sprintf("and there are %d more", more))
+		each = append(each[:maxEach], fmt.Sprintf("and %d more", more))
 	}
-	no := Refuse(http.StatusConflict, "rule '%s' stands at several points: %s; say which, as rule=%[3]s or --rule %[3]s", v.rule, strings.Join(each, ", "), one)
+	no := Refuse(http.StatusConflict, "rule '%s' exists at several points: %s; choose one, such as rule=%[3]s or --rule %[3]s", v.rule, strings.Join(each, ", "), one)
 	no.Counts = counts
 	return no
 }
@@ -58,7 +58,7 @@ func (v *verification) checkOne() error {
 // maxEach is how many points an error names.
 const maxEach = 10
 
-// hitsAt is how often the rule has hit at a point.
+// hitsAt returns how often the rule has hit at a point.
 func (v *verification) hitsAt(point string, rule *rules.Rule) int {
 	if v.since.IsZero() {
 		return int(rule.Stats().Hits)

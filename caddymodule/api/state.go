@@ -15,21 +15,22 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
-// StateView is everything at a glance.
+// StateView is the state of all faults.
 type StateView struct {
 	experiments.State
 
-	// DryRun says that the configuration lets faults be decided and counted only.
+	// DryRun means that the configuration only decides and counts faults, and injects
+	// none.
 	DryRun bool `json:"dry_run,omitempty"`
 
-	// Active is how many requests are hit just now.
+	// Active is how many requests are currently hit.
 	Active int64 `json:"active"`
 
-	// Share tells how the sharing with other nodes goes, if there is any.
+	// Share is the state of sharing with other nodes, if the node shares anything.
 	Share *experiments.GroupState `json:"share,omitempty"`
 
-	// Next is the query of the next rules, such as `?after=shop/gone`. Empty: these
-	// are the last ones.
+	// Next is the query of the next rules, such as `?after=shop/gone`. Empty: there are
+	// no more rules.
 	Next string `json:"next,omitempty"`
 
 	Points      []pointView      `json:"points"`
@@ -41,51 +42,51 @@ type pointView struct {
 	Point string `json:"point"`
 	whereView
 	Match    caddyhttp.RawMatcherSets `json:"match,omitempty"`
-	Line     string                   `json:"line,omitempty"` // match, as it is written in a line
+	Line     string                   `json:"line,omitempty"` // Match in the one-line grammar
 	Triggers []triggerView            `json:"triggers,omitempty"`
 
-	// Passed is how many requests the point itself and its triggers let pass, by
-	// reason. It is not set back.
+	// Passed counts the requests that the point itself and its triggers let pass, by
+	// reason. A reset does not change it.
 	Passed map[string]uint64 `json:"passed,omitempty"`
 
 	Rules []ruleView `json:"rules"`
 }
 
-// whereView is where a point stands, for people to find it.
+// whereView is where a point is, for people to find it.
 type whereView struct {
-	// Site is the site that it stands in, such as `shop.example.com`. Empty: it is
-	// not among the routes, as in a handler of another module.
+	// Site is the site of the point, such as `shop.example.com`. Empty: the point is
+	// not among the routes, for example in a handler of another module.
 	Site string `json:"site,omitempty"`
 
-	// Source is the line where it is written, such as `Caddyfile:12`. Empty: the
-	// configuration does not say.
+	// Source is the line of the configuration that has the point, such as
+	// `Caddyfile:12`. Empty: the line is unknown.
 	Source string `json:"source,omitempty"`
 }
 
-// triggerView is one trigger of it.
+// triggerView is one trigger of a point.
 type triggerView struct {
 	trigger.Trigger
 
-	// Hits is how often it was obeyed, since load or since the last reset.
+	// Hits is how often the trigger was obeyed, since load or the last reset.
 	Hits uint64 `json:"hits"`
 
-	// Refused is how often it was refused, counted as Hits.
+	// Refused is how often the trigger was refused, since load or the last reset.
 	Refused uint64 `json:"refused"`
 }
 
-// ruleView is one rule of it.
+// ruleView is one rule of a point.
 type ruleView struct {
 	Name string `json:"name"`
 	rules.Stats
 
-	// Passed is how many matching requests were let pass, by reason. Unlike the
-	// other counts it is not set back.
+	// Passed counts the matching requests that were not hit, by reason. A reset does
+	// not change it, unlike the other counts.
 	Passed map[string]uint64 `json:"passed"`
 
-	// Line is the rule in one line of the grammar, to be read.
+	// Line is the rule in the one-line grammar, for display.
 	Line string `json:"line"`
 
-	// Rule is the rule as it was configured.
+	// Rule is the rule as configured.
 	Rule json.RawMessage `json:"rule"`
 }
 
@@ -122,7 +123,7 @@ func (a *service) newStateView(pg *page) (view StateView, err error) {
 	return view, err
 }
 
-// newPointView shows a point with some of its rules.
+// newPointView returns the view of a point with the listed rules.
 func newPointView(app *control.App, p *rules.Point, listed []*rules.Rule) pointView {
 	view := pointView{Point: p.Name, whereView: whereView(app.Where(p)), Match: p.Match, Line: matchLine(p), Passed: inject.PointPassedCounts(p), Rules: []ruleView{}}
 	for _, t := range app.Triggers(p) {
@@ -146,13 +147,13 @@ func (a *service) switchRuleOn(w http.ResponseWriter, r *http.Request) error {
 	return a.switchRule(w, r, false)
 }
 
-// switchRule switches one configured rule off or on, until a reload that changes
-// it.
+// switchRule switches a configured rule off or on. The rule stays so until a reload
+// changes it.
 func (a *service) switchRule(w http.ResponseWriter, r *http.Request, off bool) error {
 	point, name := r.PathValue("point"), r.PathValue("rule")
 	found := a.ctl.FindRules(point, name)
 	if len(found) == 0 {
-		return Refuse(http.StatusNotFound, "no rule '%s' at an injection point '%s'", name, point)
+		return Refuse(http.StatusNotFound, "no rule '%s' at injection point '%s'", name, point)
 	}
 	for _, rule := range found {
 		rule.SwitchOff(off)
@@ -167,7 +168,7 @@ type switchedRule struct {
 	Off   bool   `json:"off"`
 }
 
-// reset sets counters back to the start.
+// reset resets counters.
 func (a *service) reset(w http.ResponseWriter, r *http.Request) error {
 	point, name, err := ruleParams(r.URL.Query())
 	if err != nil {
@@ -200,13 +201,13 @@ func (a *service) reset(w http.ResponseWriter, r *http.Request) error {
 	return Answer(w, http.StatusOK, ResetView{n})
 }
 
-// ResetView is what was set back.
+// ResetView is the answer to a reset.
 type ResetView struct {
-	// Reset is how many rules, experiments and triggers.
+	// Reset is the number of rules, experiments and triggers that were reset.
 	Reset int `json:"reset"`
 }
 
-// storageNow is the storage of the running configuration.
+// storageNow returns the storage of the running configuration.
 func (a *service) storageNow() certmagic.Storage {
 	if app := a.ctl.Current(); app != nil {
 		return app.Context().Storage()

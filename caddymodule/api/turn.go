@@ -10,34 +10,34 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 )
 
-// TurnView is the answer to a turn of the switch.
+// TurnView is the answer to a halt or a resume.
 type TurnView struct {
 	experiments.State
 
-	// Answer tells in words what has been done.
+	// Answer is what has been done, in words.
 	Answer string `json:"answer"`
 
-	// Already says that the switch had been turned that way before.
+	// Already means that the switch was turned that way before.
 	Already bool `json:"already,omitempty"`
 
-	// Ended are the names of the experiments that a halt has ended.
+	// Ended lists the names of the experiments that the halt ended.
 	Ended []string `json:"ended,omitempty"`
 
-	// Released is how many requests were hit at the moment of a halt: what held
-	// them has let go.
+	// Released is how many requests were hit at the moment of the halt. Faults that
+	// held such a request have released it.
 	Released int64 `json:"released,omitempty"`
 
-	// Rules and Triggers are how many of them a resume has armed again: those
-	// that are not switched off.
+	// Rules and Triggers are how many rules and triggers the resume armed, without
+	// those that are off.
 	Rules    int `json:"rules,omitempty"`
 	Triggers int `json:"triggers,omitempty"`
 
-	// Warning says that this node has turned, but that others, or the next
-	// process, do not know of it yet.
+	// Warning means that this node has turned its switch, but that other nodes or the
+	// next process do not know about it yet.
 	Warning string `json:"warning,omitempty"`
 }
 
-// halt stops all faults. When it answers, this node injects none any more.
+// halt stops all faults. Once it has answered, this node injects no faults.
 func (a *service) halt(w http.ResponseWriter, _ *http.Request) error {
 	before := a.ctl.Switch.State()
 	view := a.newTurnView(a.ctl.Halt(control.WhyAPI, a.storageNow()))
@@ -49,7 +49,7 @@ func (a *service) halt(w http.ResponseWriter, _ *http.Request) error {
 	return Answer(w, http.StatusOK, view)
 }
 
-// resume re-arms the rules and triggers.
+// resume arms the rules and triggers again.
 func (a *service) resume(w http.ResponseWriter, _ *http.Request) error {
 	if app := a.ctl.Current(); app != nil && app.Halted {
 		return Refuse(http.StatusConflict, "%v", control.ErrConfigured)
@@ -70,12 +70,12 @@ func (a *service) resume(w http.ResponseWriter, _ *http.Request) error {
 func (a *service) newTurnView(err error) TurnView {
 	view := TurnView{State: a.ctl.Switch.State()}
 	if err != nil {
-		view.Warning = "done here, but not stored: " + err.Error()
+		view.Warning = "done on this node, but not stored: " + err.Error()
 	}
 	return view
 }
 
-// armed counts the configured rules that are not switched off.
+// armed returns the number of configured rules that are not off.
 func (a *service) armed() (n int) {
 	for _, rule := range a.ctl.FindRules("", "") {
 		if !rule.Stats().Off {
@@ -111,12 +111,12 @@ func (v *TurnView) resumeText(before experiments.State) string {
 		armed = append(armed, counted(v.Triggers, "trigger"))
 	}
 	if len(armed) == 0 {
-		return "Resumed. No rule and no trigger is on."
+		return "Resumed. No rule or trigger is on."
 	}
 	return "Resumed. Armed again: " + strings.Join(armed, ", ") + "."
 }
 
-// sinceText is since when the switch is as it is, and why, and ends a sentence.
+// sinceText returns since when and why the switch is as it is, and ends the sentence.
 func sinceText(s experiments.State) (text string) {
 	if s.Since != nil {
 		text = " since " + s.Since.Local().Format(time.RFC3339)
@@ -127,7 +127,7 @@ func sinceText(s experiments.State) (text string) {
 	return text + "."
 }
 
-// counted is a number of things in words.
+// counted returns a number of things, in words.
 func counted(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing

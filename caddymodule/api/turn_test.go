@@ -25,9 +25,9 @@ func turn(n *testnode.Node, path string) (view api.TurnView) {
 
 const closes = `{"points": ["*"], "match": [{"path": ["/none"]}], "faults": [{"fault": "close"}]}`
 
-// A halt tells what it has ended and released, a resume what is armed again, and
-// either that there was nothing to do.
-func TestTurnTells(t *testing.T) {
+// A halt reports what it has ended and released, a resume what it has armed. Both
+// report if there was nothing to do.
+func TestTurnReports(t *testing.T) {
 	const held = `{"point": "held", "match": [{"path": ["/*"]}], "triggers": [{"source": "header"}], "rules": [
 		{"name": "hang", "match": [{"path": ["/"]}], "faults": [{"fault": "delay", "duration": "1h"}]},
 		{"name": "off", "match": [{"path": ["/off"]}], "faults": [{"fault": "close"}]}]}`
@@ -72,7 +72,7 @@ func TestTurnTells(t *testing.T) {
 	})
 }
 
-// Of many experiments a halt names the first ones, and lists all.
+// A halt of many experiments names the first ones in words, and lists all.
 func TestHaltOfMany(t *testing.T) {
 	n := testnode.Start(t, testnode.Shop, "")
 	for i := range 22 {
@@ -84,7 +84,7 @@ func TestHaltOfMany(t *testing.T) {
 	}
 }
 
-// Who halts by other means is told of by a halt that comes after.
+// A halt reports an earlier halt by other means.
 func TestHaltAfterOthers(t *testing.T) {
 	n := testnode.Start(t, testnode.Shop, `{"halted": true}`)
 	if got := turn(n, "/halt"); !got.Already || !strings.HasSuffix(got.Answer, " (configuration).") {
@@ -96,10 +96,10 @@ func TestHaltAfterOthers(t *testing.T) {
 func TestTurnWithoutPoints(t *testing.T) {
 	n := testnode.Start(t, `{"point": "empty"}`, "")
 	if got := turn(n, "/resume"); got.Answer != "Already on." {
-		t.Errorf("nobody has turned it: got %+v", got)
+		t.Errorf("never turned: got %+v", got)
 	}
 	turn(n, "/halt")
-	if got := turn(n, "/resume"); got.Answer != "Resumed. No rule and no trigger is on." {
+	if got := turn(n, "/resume"); got.Answer != "Resumed. No rule or trigger is on." {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 )
 
-// VerifyView is the answer to an assertion that holds.
+// VerifyView is the answer for an assertion that holds.
 type VerifyView struct {
 	Count int `json:"count"`
 }
 
-// verify asserts how often a rule has hit.
+// verify checks how often a rule has hit.
 func (a *service) verify(w http.ResponseWriter, r *http.Request) error {
 	v, err := a.newVerification(r.URL.Query())
 	if err != nil {
@@ -31,18 +31,18 @@ func (a *service) verify(w http.ResponseWriter, r *http.Request) error {
 	return Answer(w, http.StatusOK, VerifyView{count})
 }
 
-// verification is an assertion; a bound of -1 is none.
+// verification is an assertion. A bound of -1 means no bound.
 type verification struct {
 	*service
 	point, rule     string
-	refused         bool // refusals are counted, not hits
+	refused         bool // counts refusals, not hits
 	atLeast, atMost int
 	since           time.Time
-	sinceThen       *experiments.Counter // of the journal
+	sinceThen       *experiments.Counter // counts the journal; nil: not used yet
 	limit           time.Duration
 }
 
-// maxVerifyWait is how long a verification waits at most.
+// maxVerifyWait is the longest time that a verification may wait.
 const maxVerifyWait = 10 * time.Minute
 
 func (a *service) newVerification(params url.Values) (v verification, err error) {
@@ -55,9 +55,9 @@ func (a *service) newVerification(params url.Values) (v verification, err error)
 	}
 	switch {
 	case v.refused && v.rule != "":
-		return v, Refuse(http.StatusBadRequest, "rule: leave it out with refused=true, which counts the refusals of triggers")
+		return v, Refuse(http.StatusBadRequest, "rule: not allowed with refused=true, which counts the refusals of triggers; leave it out")
 	case !v.refused && v.rule == "":
-		return v, Refuse(http.StatusBadRequest, "rule: say which, or refused=true")
+		return v, Refuse(http.StatusBadRequest, "rule: required, unless refused=true")
 	}
 	given := 0
 	for name, targets := range map[string][]*int{"exactly": {&v.atLeast, &v.atMost}, "at_least": {&v.atLeast}, "at_most": {&v.atMost}} {
@@ -68,7 +68,7 @@ func (a *service) newVerification(params url.Values) (v verification, err error)
 		given++
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 {
-			return v, Refuse(http.StatusBadRequest, "%s: '%s' is no count", name, text)
+			return v, Refuse(http.StatusBadRequest, "%s: '%s' is not a count, such as 3", name, text)
 		}
 		for _, target := range targets {
 			*target = n
@@ -76,9 +76,9 @@ func (a *service) newVerification(params url.Values) (v verification, err error)
 	}
 	switch {
 	case given == 0:
-		return v, Refuse(http.StatusBadRequest, "say exactly, at_least or at_most")
+		return v, Refuse(http.StatusBadRequest, "exactly, at_least or at_most is required")
 	case params.Has("exactly") && given > 1:
-		return v, Refuse(http.StatusBadRequest, "exactly cannot go together with at_least or at_most")
+		return v, Refuse(http.StatusBadRequest, "exactly cannot be combined with at_least or at_most")
 	case v.atMost >= 0 && v.atLeast > v.atMost:
 		return v, Refuse(http.StatusBadRequest, "at_least: %d is more than at_most, %d", v.atLeast, v.atMost)
 	}
@@ -87,29 +87,29 @@ func (a *service) newVerification(params url.Values) (v verification, err error)
 	}
 	if text := params.Get("wait"); text != "" {
 		if v.limit, err = caddy.ParseDuration(text); err != nil || v.limit < 0 || v.limit > maxVerifyWait {
-			return v, Refuse(http.StatusBadRequest, "wait: '%s' is no duration up to %s", text, maxVerifyWait)
+			return v, Refuse(http.StatusBadRequest, "wait: '%s' is not a duration of at most %s, such as 5s", text, maxVerifyWait)
 		}
 	}
 	return v, nil
 }
 
-// checkPoint refuses the point where nobody counts by it: the counters of an
-// experiment are those of all its points. The journal knows the point.
+// checkPoint refuses a point if the hits are not counted per point. The counters of an
+// experiment cover all its points. Only the journal has the point of a hit.
 func (v *verification) checkPoint(points []string) error {
 	if v.point == "" || !v.since.IsZero() || len(points) == 1 {
 		return nil
 	}
-	return Refuse(http.StatusBadRequest, "point: the hits of experiment '%s' are counted for all its points together: leave the point out, or say since", v.rule)
+	return Refuse(http.StatusBadRequest, "point: the hits of experiment '%s' are counted for all its points together; leave point out, or add since", v.rule)
 }
 
 func atPoint(point string) string {
 	if point == "" {
 		return ""
 	}
-	return " at an injection point '" + point + "'"
+	return " at injection point '" + point + "'"
 }
 
-// wanted says the bounds in words.
+// wanted returns the bounds in words.
 func (v *verification) wanted() string {
 	switch {
 	case v.atLeast == v.atMost:
@@ -123,16 +123,17 @@ func (v *verification) wanted() string {
 	}
 }
 
-// wait counts until the assertion holds, or the time is over, or there is nothing
-// to count. A server that ends, as one does for a reload, can tell neither.
+// wait counts until the assertion holds, the time is up, or there is nothing to count.
+// If the server shuts down first, for example because of a reload, the result is
+// unknown.
 func (v *verification) wait(r *http.Request) (int, error) {
 	deadline := time.Now().Add(v.limit)
-	over := time.NewTimer(v.limit)
-	defer over.Stop()
+	expired := time.NewTimer(v.limit)
+	defer expired.Stop()
 	ended := serverEnd(r)
 	for {
 		last := !time.Now().Before(deadline)
-		changed := v.ctl.Counts.Next() // before it counts, so as to miss none
+		changed := v.ctl.Counts.Next() // taken before it counts, so that it misses no change
 		count, all, err := v.count()
 		if err != nil {
 			return 0, err
@@ -143,36 +144,37 @@ func (v *verification) wait(r *http.Request) (int, error) {
 		select {
 		case <-changed:
 			continue
-		case <-over.C:
+		case <-expired.C:
 			continue
 		case <-r.Context().Done():
 		case <-ended.Done():
 		}
-		return 0, Refuse(http.StatusServiceUnavailable, "this server ends, as it does for a reload: ask again")
+		return 0, Refuse(http.StatusServiceUnavailable, "the server is shutting down, for example because of a reload; try again")
 	}
 }
 
-// check reports that the assertion does not hold for a count, which may be all
-// that there have been or a part of them; nil: it holds.
+// check returns an error if the assertion does not hold for a count, nil if it does.
+// Unless all is set, the count is only a part of the hits.
 func (v *verification) check(count int, all bool) error {
 	few, many := count < v.atLeast, v.atMost >= 0 && count > v.atMost
 	switch {
 	case !all && !many && (few || v.atMost >= 0):
-		return Refuse(http.StatusConflict, "the journal does not reach back that far")
+		return Refuse(http.StatusConflict, "the journal does not go back that far")
 	case !few && !many:
 		return nil
 	}
 	no := Refuse(http.StatusExpectationFailed, "rule '%s' has hit %d times, want %s", v.rule, count, v.wanted())
 	if v.refused {
-		no = v.tellRefusals(count)
+		no = v.refusalsError(count)
 	}
 	no.Count = &count
 	return no
 }
 
-// count is how often the rule has hit. The error is that there is no such rule,
-// nor has been for an hour, that there are several, or that it is not counted by its
-// points. With an instant the journal is counted, which need not have all of the hits.
+// count returns how often the rule has hit, and whether these are all hits. It returns
+// an error if no such rule exists or has ended within the last hour. It also returns an
+// error if there are several such rules, or if hits are not counted by its points. If
+// v.since is set, it counts the journal, which may have lost hits.
 func (v *verification) count() (count int, all bool, err error) {
 	if v.refused {
 		return v.countRefusals()
@@ -204,9 +206,9 @@ func (v *verification) count() (count int, all bool, err error) {
 	return count, all, nil
 }
 
-// experiment returns what the one of that name has done that is on, or else, if
-// nothing else is known by the name, the last one that has ended; nil if there is
-// none.
+// experiment returns the hits of the running experiment with the name of the rule. If no
+// such experiment runs, and nothing else has the name, it returns the last one that has
+// ended, or nil.
 func (v *verification) experiment(known bool) *experiments.Past {
 	if live := v.ctl.Store.Get(v.rule); live != nil {
 		return &experiments.Past{Hits: live.Stats().Hits, Points: v.appliesTo(live)}

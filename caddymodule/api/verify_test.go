@@ -9,9 +9,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
-// A verification that waits is woken by whatever changes its answer, and looks
-
-// no earlier and no later.
+// A waiting verification wakes whenever its answer changes, no earlier and no later.
 func TestVerifyWoken(t *testing.T) {
 	const exp = `{"points": ["*"], "match": [{"path": ["/exp"]}], "faults": [{"fault": "respond", "status_code": 552}]}`
 	for _, tt := range []struct {
@@ -37,7 +35,7 @@ func TestVerifyWoken(t *testing.T) {
 				n.Hit("/gone")
 				n.Put("exp", exp)
 				n.Hit("/exp")
-				const after = time.Second + time.Millisecond // no multiple of any interval
+				const after = time.Second + time.Millisecond // not a multiple of any interval
 				start := time.Now()
 				time.AfterFunc(after, func() { tt.change(n) })
 				n.Want(tt.status, "GET", "/verify?wait=1m&"+tt.query, "", "")
@@ -51,7 +49,7 @@ func TestVerifyWoken(t *testing.T) {
 	}
 }
 
-// A waiting verification keeps what the journal forgets meanwhile.
+// A waiting verification still counts entries that the journal has forgotten.
 func TestVerifyCountsOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testnode.Start(t, testnode.Shop, `{"journal": 2}`)
@@ -62,26 +60,25 @@ func TestVerifyCountsOn(t *testing.T) {
 			}
 		}()
 		n.Want(200, "GET", "/verify?rule=gone&at_least=5&since=1m&wait=10s", "", `"count": 5`)
-		n.Want(409, "GET", "/verify?rule=gone&at_least=5&since=1m", "", "the journal does not reach")
+		n.Want(409, "GET", "/verify?rule=gone&at_least=5&since=1m", "", "the journal does not go")
 		n.Ctl.BeginExit()
 	})
 }
 
 const respond500 = `"faults": [{"fault": "respond", "status_code": 500}]}`
 
-// What an experiment has hit at which point is told when it is over as while it
-// is on.
+// The hits of an experiment at a point are the same after the experiment has ended.
 func TestVerifyEndedExperiment(t *testing.T) {
 	n := testnode.Start(t, `{"point": "p1"}`, "")
 	n.Beside(`{"point": "p2"}`)
 	n.Beside(`{"point": "p3"}`)
 	n.Put("both", `{"points": ["p1", "p2"], "match": [{"path": ["/both"]}], `+respond500)
-	n.Put("one", `{"points": ["p3"], `+respond500) // ends by the next line
+	n.Put("one", `{"points": ["p3"], `+respond500) // the next line ends it
 	n.Want(200, "PUT", "/experiments/one", `{"points": ["p1"], "match": [{"path": ["/one"]}], `+respond500, "")
 	n.Hit("/both")
 	n.Hit("/one")
-	for _, over := range []bool{false, true} {
-		if over {
+	for _, ended := range []bool{false, true} {
+		if ended {
 			n.Want(204, "DELETE", "/experiments/both", "", "")
 			n.Want(204, "DELETE", "/experiments/one", "", "")
 		}
@@ -92,7 +89,7 @@ func TestVerifyEndedExperiment(t *testing.T) {
 			{200, "rule=both&exactly=1", ""},
 			{400, "rule=both&exactly=1&point=p1", "point: the hits of experiment 'both' are counted for all its points together"},
 			{400, "rule=both&exactly=0&point=p2", "point: "},
-			{404, "rule=both&exactly=0&point=p3", "no rule 'both' at an injection point 'p3'"},
+			{404, "rule=both&exactly=0&point=p3", "no rule 'both' at injection point 'p3'"},
 			{200, "rule=both&exactly=1&point=p1&since=1h", ""},
 			{200, "rule=both&exactly=0&point=p2&since=1h", ""},
 			{404, "rule=both&exactly=0&point=p3&since=1h", "no rule 'both'"},
@@ -105,8 +102,8 @@ func TestVerifyEndedExperiment(t *testing.T) {
 	}
 }
 
-// Faults are loaded for handlers or for transports: an experiment does not come
-// to a transport that a reload has given the name of its handler.
+// Faults are loaded either for handlers or for transports. An experiment therefore does
+// not apply to a transport that a reload gives the name of its former handler.
 func TestExperimentWherePointMoves(t *testing.T) {
 	n := testnode.Start(t, `{"point": "here"}`, "")
 	n.Put("a", `{"points": ["here"], "faults": [{"fault": "throttle", "bytes_per_second": 1}]}`)

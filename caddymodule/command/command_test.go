@@ -114,7 +114,7 @@ func TestCommandSwitch(t *testing.T) {
 		{"off api gone", "rule 'gone' of point 'api' is off\n", ""},
 		{"on api/gone", "rule 'gone' of point 'api' is on\n", ""},
 		{"off api", "", "'api' is a point or a rule: say both"},
-		{"off api nope", "", "no rule 'nope' at an injection point 'api'"},
+		{"off api nope", "", "no rule 'nope' at injection point 'api'"},
 		{"reset", "rules set back: 2\n", ""},
 		{"reset --rule gone --point api", "rules set back: 1\n", ""},
 		{"reset --rule nope", "", "no rule 'nope'"},
@@ -138,12 +138,12 @@ func TestCommandSwitch(t *testing.T) {
 		{"resume", "Already on since ", ""},
 		{"status", "faults are on; ", ""},
 		{"status --after=", "", "--after is empty"},
-		{"status --limit 0", "", "limit: '0' is no number from 1 to 10000"},
-		{"status --after api/nope", "", "there is no 'api/nope'"},
+		{"status --limit 0", "", "limit: '0' is not a number from 1 to 10000"},
+		{"status --after api/nope", "", "has no 'api/nope'"},
 		{"rm a b", "", "exiting with status 1"},
 		{"nope", "", `unknown command "nope"`},
 		{"explain / -H nope", "", "bad header 'nope'"},
-		{"explain / -H :y", "", "header: '' is no name of a field"},
+		{"explain / -H :y", "", "header: '' is not a valid field name"},
 		{"codes nope", "", "no status code 'nope'"},
 		{"verify --rule gone", "", "exactly at-least at-most"},
 		{"verify --rule nope --exactly 0", "", "no rule 'nope'"},
@@ -163,7 +163,7 @@ func TestCommandExplain(t *testing.T) {
 	_, address := adminEndpoint(t, twoRules)
 	got := caddyFault(t, "explain", "https://example.com/api/x", "-X", "POST", "-H", "X-A: b", "--address", address)
 	wantLines(t, got.stdout, `
-no site serves https://example.com/api/x: there is no server; the point api may hit, and nobody knows where it stands
+no site serves https://example.com/api/x: there is no server; the point api may hit, but its place among the routes is unknown
 
 POINT  RULE  VERDICT  BY       WHY
 api    slow  passes   percent  its share is 0 percent just now
@@ -184,7 +184,7 @@ api    gone  hits     -        -
 no site serves /other: there is no server
 
 POINT  RULE  VERDICT  BY  WHY
-api    -     passes   -   the matcher of the point says no
+api    -     passes   -   the matcher of the point does not match
 `)
 	}
 }
@@ -243,7 +243,7 @@ func TestCommandVerify(t *testing.T) {
 	}
 	h.Ctl.Journal.Empty()
 	got := caddyFault(t, "verify", "--rule", "gone", "--exactly", "0", "--since", "1h", "--address", address)
-	if got.err == nil || got.err.Error() != "the journal does not reach back that far" {
+	if got.err == nil || got.err.Error() != "the journal does not go back that far" {
 		t.Errorf("with an empty journal: got %+v, want an error of its own", got)
 	}
 }
@@ -484,7 +484,7 @@ func TestCommandRunRefuses(t *testing.T) {
 		{[]string{"--point", "api", "delay", "2s"}, "unexpected argument '2s': the rule is one argument in quotes"},
 		{[]string{"--point", "api", "503", "--"}, "-- without a command"},
 		{[]string{"--point", "api", "--ttl", "soon", "503"}, "bad ttl 'soon'"},
-		{[]string{"--point", "nope", "503"}, "no injection point 'nope'; there are: api"},
+		{[]string{"--point", "nope", "503"}, "no injection point 'nope'; the injection points are: api"},
 		{[]string{"--point", "api", "percent 10"}, "rule without a fault"},
 		{[]string{"--point", "api", "503", "--", "no-such-command"}, "exiting with status 127"},
 		{[]string{"--point", "api", "503", "--", "./no-such-command"}, "exiting with status 127"},

@@ -51,8 +51,8 @@ func TestCommandVerifyRefused(t *testing.T) {
 		"--exactly 0":                          "[rule refused]",
 		"--refused":                            "exactly at-least at-most",
 		"--refused --rule trigger --exactly 0": "[rule refused]",
-		"--refused --exactly 0 --point no":     "no trigger at an injection point 'no'",
-		"--refused=false --exactly 0":          "rule: say which",
+		"--refused --exactly 0 --point no":     "no trigger at injection point 'no'",
+		"--refused=false --exactly 0":          "rule: required",
 	} {
 		if got := verify(args); got.err == nil || !strings.Contains(got.err.Error(), want) {
 			t.Errorf("%s: got %+v, want %q", args, got, want)

@@ -699,7 +699,7 @@ func TestExplainNeverGuesses(t *testing.T) {
 	}{
 		{
 			"a rule by a certificate", "fault {\npoint p\nrule r {\nmatch vars {tls_client_subject} me\nrespond 551\n}\n}", `{"url": "SITE/"}`, true,
-			"551 by p/r if only a real request has {http.request.tls.client.subject}; else UP",
+			"551 by p/r if it matches, which depends on {http.request.tls.client.subject} of the real request; else UP",
 		},
 		{
 			"a rule that is not for it in any case", "fault {\npoint p\nrule r {\nmatch {\npath /no\nvars {tls_client_subject} me\n}\nrespond 551\n}\n}", `{"url": "SITE/"}`, false,
@@ -707,7 +707,7 @@ func TestExplainNeverGuesses(t *testing.T) {
 		},
 		{
 			"a point by a certificate", "@me vars {tls_client_subject} me\nfault @me {\npoint p\nrule r {\nrespond 551\n}\n}", `{"url": "SITE/"}`, true,
-			"UP; the point p may hit, since its matcher reads {http.request.tls.client.subject}, which only a real request has",
+			"UP; the point p may hit, because its matcher reads {http.request.tls.client.subject}, which only a real request has",
 		},
 		{
 			"the reply", "fault {\npoint p\nrule r {\nmatch_response status 5xx\npercent 30\nrespond 551\n}\n}", `{"url": "SITE/"}`, true,
