@@ -1,10 +1,10 @@
-// The API of the fault injector, which is at fault/ beside this page.
+// The API of the fault injector, at fault/ beside this page.
 
 import { sentence } from "./dom.js";
 
 const base = new URL("fault/", document.baseURI);
 
-// Refused is an answer that says no; body is its JSON.
+// Refused is an error that the API returned. The body is its JSON.
 class Refused extends Error {
   constructor(status, body) {
     super(body.error);
@@ -15,8 +15,8 @@ class Refused extends Error {
 
 const patience = 10_000; // milliseconds
 
-// call asks the API and returns the JSON of its answer, null of one that has none
-// to give.
+// call sends a request to the API and returns the JSON of the answer, or null if the
+// answer has no body.
 export async function call(method, path, body, headers = {}) {
   const request = { method, headers: { ...headers }, cache: "no-store", redirect: "manual", signal: AbortSignal.timeout(patience) };
   if (method !== "GET") {
@@ -37,7 +37,8 @@ export async function call(method, path, body, headers = {}) {
   return value;
 }
 
-// objectOf is the JSON object that a text is, null if it is none or empty.
+// objectOf parses a JSON object. It returns null for an empty object and for other
+// texts.
 function objectOf(text) {
   try {
     const value = JSON.parse(text);
@@ -47,19 +48,19 @@ function objectOf(text) {
   }
 }
 
-// stranger is the error that somebody else has answered: a proxy, or the login in
-// front of this page.
+// stranger returns the error for an answer that is not from the API, but from a proxy
+// or a login in front of this page.
 function stranger(answer) {
   const redirect = answer.type === "opaqueredirect";
-  return new Refused(answer.status, { error: `The answer is not the API’s (${redirect ? "a redirect" : "status " + answer.status}).` + login(answer) });
+  return new Refused(answer.status, { error: `The answer is not from the fault API (${redirect ? "a redirect" : "status " + answer.status}).` + login(answer) });
 }
 
-// login is the advice that may help where somebody has to log in.
+// login returns advice for users who may have to log in again.
 function login({ status, ok, type }) {
-  return ok || status === 401 || status === 403 || type === "opaqueredirect" ? " You may have been logged out: reload the page." : "";
+  return ok || status === 401 || status === 403 || type === "opaqueredirect" ? " You may be logged out. Reload the page." : "";
 }
 
-// journal is the path of the last entries, of all rules or of one.
+// journal returns the path of the last entries, of all rules or of one rule.
 export const journal = (limit, rule) => "journal?" + new URLSearchParams(rule ? { limit, rule } : { limit });
 
 // follow opens the live feed of the journal.

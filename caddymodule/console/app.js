@@ -1,5 +1,4 @@
-// The console: it reads the state once a second and shows it, and has the
-// switch.
+// The console. It reads and shows the state once a second, and turns the switch.
 
 import { call } from "./api.js";
 import * as catalogue from "./catalogue.js";
@@ -13,13 +12,13 @@ const period = 1000; // milliseconds between two readings
 
 let timer;
 let readings = 0;
-let loaded = false; // what does not change while Caddy runs
-let page = ""; // the query of the rules that are shown, empty for the first ones
-let following = ""; // that of the rules after them, empty if there are none
+let loaded = false; // the kinds and codes, which do not change while Caddy runs
+let page = ""; // the query of the rules shown, empty for the first ones
+let following = ""; // the query of the next rules, empty if there are no more
 
-// refresh reads the state, shows it, and does so again after a while. A page
-// that nobody sees asks nothing. What a later reading has overtaken is not
-// shown: it may be from before a change that was made here.
+// refresh reads and shows the state, and schedules the next reading. A hidden page
+// sends no requests. If a later reading has begun, an earlier one is not shown, because
+// it may not contain a change that was made on this page.
 async function refresh() {
   clearTimeout(timer);
   const reading = ++readings;
@@ -34,14 +33,14 @@ async function refresh() {
     start.showPoints(state.points);
     feed.showRules(state);
     showPages(state);
-    problem(state.share?.error ? sentence(`Out of step with the group '${state.share.group}': ${state.share.error}`) : "");
+    problem(state.share?.error ? sentence(`Not synchronized with the group '${state.share.group}': ${state.share.error}`) : "");
   } catch (error) {
     if (reading !== readings) return;
-    if (error.status === 404) page = ""; // a reload has removed the rule before these
+    if (error.status === 404) page = ""; // a reload has removed the rule before this page
     text(byId("status-text"), "No answer");
     document.documentElement.classList.add("lost");
     document.title = "No answer – Faults";
-    problem(error.message + " What stands here may be out of date.");
+    problem(error.message + " The values on this page may be outdated.");
   }
   if (!document.hidden) timer = setTimeout(refresh, period);
 }
@@ -54,7 +53,7 @@ async function load() {
   catalogue.begin(codes);
 }
 
-// showPages offers the other rules, where there are too many for one page.
+// showPages offers the other rules if there are too many for one page.
 function showPages({ next = "" }) {
   following = next;
   byId("more-rules").hidden = next === "" && page === "";
@@ -79,18 +78,18 @@ function showSwitch({ halted, since, why, dry_run: dryRun }) {
   document.documentElement.classList.remove("lost");
   const when = since ? ` at ${clock(since)}` : "";
   const who = why ? ` by ${why}` : "";
-  text(byId("status-text"), halted ? `Halted${when}${who}: nothing is injected` : dryRun ? "Dry run: nothing changes" : "Live");
+  text(byId("status-text"), halted ? `Halted${when}${who}: no fault is injected` : dryRun ? "Dry run: no fault is injected" : "Armed");
   byId("halt").hidden = halted;
   byId("resume").hidden = !halted;
   if (halted === wanted) banner("not-turned", "");
   document.title = halted ? "Halted – Faults" : "Faults";
 }
 
-let wanted; // what the switch was last asked to be: halted or not
+let wanted; // the last requested state of the switch: halted or not
 
-// turn turns the switch and reports whether that went well. If not, it says so
-// until the switch is as wanted. The button keeps the focus meanwhile, which
-// disabled it would lose.
+// turn turns the switch and reports whether that succeeded. If not, the page shows the
+// error until the switch is in the wanted state. The button is not disabled, because a
+// disabled button would lose the focus.
 async function turn(path, button, during) {
   const label = button.textContent;
   busy(button, during);
@@ -101,7 +100,7 @@ async function turn(path, button, during) {
     if (answer || warning) toast([answer, warning].filter(Boolean).join(" "));
   } catch (error) {
     banner("not-turned", `${wanted ? "NOT halted" : "NOT resumed"}: ${error.message}`);
-    ready(button, label); // to be pressed again at once
+    ready(button, label); // it can be pressed again immediately
     refresh();
     return false;
   }
@@ -110,8 +109,8 @@ async function turn(path, button, during) {
   return true;
 }
 
-// view shows the part of the page that the address names, without a name the
-// first. Another name leaves the one that is shown.
+// view shows the section that the fragment of the address names. Without a fragment it
+// shows the first section. An unknown fragment changes nothing.
 function view() {
   const views = [...document.querySelectorAll("main > section")];
   const wanted = location.hash.slice(1) || views[0].id;
@@ -136,7 +135,7 @@ byId("confirm-yes").addEventListener("click", async () => {
 byId("first-rules").addEventListener("click", () => turnTo(""));
 byId("next-rules").addEventListener("click", () => turnTo(following));
 document.querySelector(".skip").addEventListener("click", (event) => {
-  event.preventDefault(); // the address names the view, to which a reload is to come back
+  event.preventDefault(); // the address keeps the view, so that a reload shows it again
   byId("main").focus();
 });
 addEventListener("hashchange", () => { view(); scrollTo(0, 0); });

@@ -1,18 +1,18 @@
-// The catalogue of status codes, to search and to copy from.
+// The catalogue of status codes, with search and copy buttons.
 
 import { byId, copy, el, keyed, text } from "./dom.js";
 
-const most = 100; // rows, unless all are asked for
+const most = 100; // rows, unless the user asks for all
 
 let codes = [];
 
-// begin takes the codes and sets the search up.
+// begin takes the codes and sets up the search.
 export function begin(all) {
   codes = all;
   byId("code-search").addEventListener("input", () => show(most));
   byId("code-all").addEventListener("click", () => {
     show(Infinity);
-    byId("codes").children[most].querySelector("button")?.focus(); // the first that was not there
+    byId("codes").children[most].querySelector("button")?.focus(); // the first new row
   });
   for (const code of codes) code.words = [code.text, code.code, code.name, code.family, code.source].join(" ").toLowerCase();
   show(most);

@@ -1,11 +1,11 @@
-// Package console is the page of the fault injector: what is being injected,
-// by which rule, and one red button. It is plain HTML, CSS and ECMAScript
-// modules, embedded as they are, and asks nothing of any other origin. The
-// page calls the API at fault/, beside its own address. The handler serves both,
-// and decides who may have them.
+// Package console is the web page of the fault injector. It shows the injected faults
+// and the rules that inject them, and has a button that halts all faults. The page is
+// plain HTML, CSS and ECMAScript modules, which are embedded unchanged. It sends no
+// request to another origin. It calls the API at the relative path fault/. The handler
+// serves the page and the API, and decides who may use them.
 //
-// It knows package api as an http.Handler, and asks the control for it. It must
-// not know points, rules or kinds of fault.
+// The package depends on package api as an http.Handler, which it creates for a
+// control. It must not depend on points, rules or kinds of fault.
 package console
 
 import (
@@ -21,11 +21,11 @@ import (
 //go:embed index.html style.css *.js
 var files embed.FS
 
-// page is the file that stands for the folder.
+// page is the file that is served for the folder.
 const page = "index.html"
 
-// A file of the page, and the tag by which a browser asks whether its copy is
-// still good.
+// A file is a file of the page. A browser uses the tag to check whether its copy is
+// still valid.
 type file struct {
 	content []byte
 	etag    string
@@ -36,7 +36,7 @@ var byName = load()
 func load() map[string]file {
 	entries, err := files.ReadDir(".")
 	if err != nil {
-		panic(err) // embedded: it is there
+		panic(err) // cannot fail: the files are embedded
 	}
 	all := make(map[string]file, len(entries))
 	for _, entry := range entries {
@@ -50,26 +50,27 @@ func load() map[string]file {
 	return all
 }
 
-// types are the media types by extension; those of the machine may differ.
+// types maps extensions to media types. The media types of the operating system may
+// differ.
 var types = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
 }
 
-// policy lets the page load its own files and call its own origin, and nothing
+// policy allows the page to load its own files and to call its own origin, and nothing
 // else.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Has reports whether the page has a file of that name. The empty name is the
-// page itself.
+// Has reports whether the page has a file with this name. The empty name is the page
+// itself.
 func Has(name string) bool {
 	_, ok := byName[name]
 	return ok || name == ""
 }
 
-// Serve sends the file of that name, which the page must have.
+// Serve sends the file with this name, which must exist.
 func Serve(w http.ResponseWriter, r *http.Request, name string) {
 	if name == "" {
 		name = page
@@ -82,8 +83,7 @@ func Serve(w http.ResponseWriter, r *http.Request, name string) {
 	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(f.content))
 }
 
-// Protect sets the header fields that keep the page and what it shows to
-// itself.
+// Protect sets the header fields that isolate the page from other origins.
 func Protect(h http.Header) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")

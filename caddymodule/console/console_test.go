@@ -20,7 +20,7 @@ func TestServe(t *testing.T) {
 		again.Header.Set("If-None-Match", w.Header().Get("ETag"))
 		w = httptest.NewRecorder()
 		if Serve(w, again, name); w.Code != http.StatusNotModified {
-			t.Errorf("%s: got %d for a copy that is still good, want 304", name, w.Code)
+			t.Errorf("%s: got %d for a valid copy, want 304", name, w.Code)
 		}
 	}
 	for name, want := range map[string]bool{"": true, "index.html": true, "app.js": true, "console.go": false, "..": false, "test": false} {
@@ -30,7 +30,7 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// Every file that the page names is there, and every one that is there is named.
+// Every file that the page names exists, and every file is named.
 func TestFilesAreUsed(t *testing.T) {
 	named := map[string]bool{page: true}
 	reference := regexp.MustCompile(`(?:href="|src="|from "\./)([a-z]+\.(?:js|css))"`)
@@ -38,7 +38,7 @@ func TestFilesAreUsed(t *testing.T) {
 		for _, found := range reference.FindAllSubmatch(f.content, -1) {
 			named[string(found[1])] = true
 			if !Has(string(found[1])) {
-				t.Errorf("%s names %s, which is not there", name, found[1])
+				t.Errorf("%s names %s, which does not exist", name, found[1])
 			}
 		}
 	}
@@ -49,7 +49,7 @@ func TestFilesAreUsed(t *testing.T) {
 	}
 }
 
-// No text can become markup or a program, and nothing is asked of elsewhere.
+// No text can become markup or code, and the page requests nothing from elsewhere.
 func TestNothingUnsafe(t *testing.T) {
 	unsafe := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|createContextualFragment|\beval\(|new Function|javascript:`)
 	inline := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+="|<script[^>]*>[^<]`)

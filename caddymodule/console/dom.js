@@ -1,11 +1,10 @@
-// Small helpers for the document. All text becomes a text node: nothing here or
-// elsewhere in the page makes markup of a string.
+// Small helpers for the document. Every text becomes a text node. Nothing on the page
+// turns a string into markup.
 
 export const byId = (id) => document.getElementById(id);
 
-// el makes an element. A property that begins with "on" is a listener, the
-// others are attributes; null and false leave them out. Children are elements or
-// texts.
+// el creates an element. An attribute whose name begins with "on" adds a listener. An
+// attribute with the value null or false is left out. Children are elements or strings.
 export function el(name, attributes = {}, ...children) {
   const node = document.createElement(name);
   setAttributes(node, attributes);
@@ -20,18 +19,18 @@ function setAttributes(node, attributes) {
   }
 }
 
-// title names an injection point by the site that it stands in.
+// title returns the name of an injection point with its site.
 export const title = ({ site, point }) => site ? `${site} › ${point}` : point;
 
-// text sets the text of an element, and touches the document only if it differs.
+// text sets the text of an element. It changes the document only if the text differs.
 export function text(node, value) {
   const wanted = String(value);
   if (node.textContent !== wanted) node.textContent = wanted;
 }
 
-// keyed makes the children of a list fit the items: it removes rows without an
-// item, makes one for a new key, and calls row.update(item) for each. Rows that
-// stay are not replaced, so that focus and open details stay, too.
+// keyed adapts the children of a list to the items. It removes rows without an item,
+// creates a row for each new key, and calls row.update(item) for each row. Existing rows
+// are not replaced, so that focus and open details remain.
 export function keyed(list, items, keyOf, make) {
   const rows = new Map([...list.children].map((node) => [node.key, node]));
   const wanted = items.map((item) => [keyOf(item), item]);
@@ -50,8 +49,8 @@ export function keyed(list, items, keyOf, make) {
   }
 }
 
-// remove takes a row out of its list. If it had the focus, the next row gets it, or
-// the heading of the list: a keyboard would have to begin at the top of the page.
+// remove removes a row from its list. If the row had the focus, the next row or the
+// heading of the list gets it. Otherwise a keyboard user would start again at the top.
 function remove(node, list) {
   const had = node.contains(document.activeElement);
   const next = node.nextElementSibling ?? node.previousElementSibling;
@@ -61,11 +60,11 @@ function remove(node, list) {
   heading.tabIndex = -1;
   const heir = next?.querySelector("button:not([hidden]), summary") ?? heading;
   heir.focus();
-  if (document.activeElement !== heir) byId("main").focus(); // hidden, too
+  if (document.activeElement !== heir) byId("main").focus(); // the heading is hidden as well
 }
 
-// options fills a select and keeps what is chosen, even if it is not among the
-// values any more: nothing else may be chosen unasked.
+// options fills a select and keeps the chosen value, even if the value is no longer
+// among the options. The page must not choose another value for the user.
 export function options(select, values) {
   const wanted = JSON.stringify(values);
   if (select.dataset.values === wanted) return;
@@ -78,7 +77,7 @@ export function options(select, values) {
 
 const svgNS = "http://www.w3.org/2000/svg";
 
-// sparkline is a picture of numbers as bars. Its update takes the numbers.
+// sparkline creates a chart of numbers as bars. Its update takes the numbers.
 export function sparkline(count, label) {
   const svg = document.createElementNS(svgNS, "svg");
   setAttributes(svg, { class: "spark", viewBox: `0 0 ${count * 3} 24`, preserveAspectRatio: "none", role: "img", "aria-label": label });
@@ -98,15 +97,15 @@ export function sparkline(count, label) {
   return svg;
 }
 
-// busy marks a button whose work is under way. It is not disabled, which would
-// take the focus from it; who listens to it asks isBusy.
+// busy marks a button whose action is running. The button is not disabled, because it
+// would lose the focus. Its listener checks isBusy instead.
 export function busy(button, label) {
   text(button, label);
   button.setAttribute("aria-busy", "true");
   button.setAttribute("aria-disabled", "true");
 }
 
-// ready ends that.
+// ready undoes busy.
 export function ready(button, label) {
   text(button, label);
   button.removeAttribute("aria-busy");
@@ -115,9 +114,8 @@ export function ready(button, label) {
 
 export const isBusy = (button) => button.hasAttribute("aria-busy");
 
-// mistake says beside a field what is wrong with it and returns the field; an
-// empty message takes that back. It stands in the label, which is read out with
-// the field.
+// mistake shows an error beside a field and returns the field. An empty message removes
+// the error. The error is in the label, which screen readers read with the field.
 export function mistake(field, message) {
   const shown = field.parentElement.querySelector(".wrong");
   if (message) field.setAttribute("aria-invalid", "true");
@@ -139,8 +137,8 @@ export function toast(message) {
   toastTimer = setTimeout(() => { node.hidden = true; }, 4000);
 }
 
-// copy puts a text on the clipboard. Browsers offer that to secure origins only;
-// elsewhere the old command has to do.
+// copy copies a text to the clipboard. Browsers offer the clipboard API only to secure
+// origins. Elsewhere, copy uses the older command.
 export async function copy(value) {
   try {
     if (navigator.clipboard) await navigator.clipboard.writeText(value);
@@ -160,10 +158,10 @@ function copyByCommand(value) {
   const copied = document.execCommand("copy");
   field.remove();
   focused?.focus();
-  if (!copied) throw new Error("the browser does not let this page.");
+  if (!copied) throw new Error("the browser does not allow it.");
 }
 
-// span tells a time in seconds, such as "4 min 10 s".
+// span formats a number of seconds, for example as "4 min 10 s".
 export function span(seconds) {
   const s = Math.max(0, Math.round(seconds));
   if (s < 60) return `${s} s`;
@@ -171,10 +169,10 @@ export function span(seconds) {
   return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
 }
 
-// sentence ends a text as a sentence, which the API's errors do not.
+// sentence adds a period to a text. Errors of the API have none.
 export const sentence = (value) => (/[.!?]$/.test(value) ? value : value + ".");
 
-// clock tells the time of day of an instant, and the day unless it is today.
+// clock formats the time of day of an instant, with the date unless it is today.
 export function clock(instant) {
   const at = new Date(instant);
   const time = at.toLocaleTimeString([], { hour12: false });

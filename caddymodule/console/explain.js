@@ -5,7 +5,7 @@ import { byId, el, title } from "./dom.js";
 
 let asked = 0;
 
-// begin sets the form up.
+// begin sets up the form.
 export function begin() {
   byId("explain-form").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -13,12 +13,12 @@ export function begin() {
   });
 }
 
-// explain asks what the form describes. An answer that comes after that to a
-// later question is of no use any more.
+// explain sends the request of the form to explain and shows the answer. An answer that
+// arrives after the answer to a later request is ignored.
 async function explain() {
   const turn = ++asked;
   const answer = byId("explained");
-  answer.replaceChildren(el("p", { class: "quiet" }, "Asking …"));
+  answer.replaceChildren(el("p", { class: "quiet" }, "Explaining …"));
   let said;
   try {
     said = shown(await call("POST", "explain", request()));
@@ -28,40 +28,40 @@ async function explain() {
   if (turn === asked) answer.replaceChildren(...said);
 }
 
-// request is what the form describes. Its header inherits nothing: "constructor"
-// is a name like any other.
+// request returns the request of the form. Its header object has no prototype, so that
+// "constructor" is a name like any other.
 function request() {
   const header = Object.create(null);
   for (const line of byId("explain-headers").value.split("\n")) {
     if (line.trim() === "") continue;
     const colon = line.indexOf(":");
-    if (colon < 1) throw new Error(`'${line}' is no header: want a name, a colon and a value.`);
+    if (colon < 1) throw new Error(`'${line}' is not a header field; write a name, a colon and a value.`);
     const name = line.slice(0, colon).trim();
     (header[name] ??= []).push(line.slice(colon + 1).trim());
   }
   return { method: byId("explain-method").value.trim() || "GET", url: byId("explain-url").value.trim(), header };
 }
 
-// shown is the answer in one line, and then what would happen at each point.
+// shown returns the answer in one line, followed by the result at each point.
 function shown({ answer, notes = [], halted, points }) {
   return [
     el("p", { class: "answer" }, answer),
     ...notes.map((note) => el("p", { class: "quiet" }, note + ".")),
-    ...(halted ? [el("p", { class: "answer wrong" }, "Halted: nothing is injected. If it were live:")] : []),
+    ...(halted ? [el("p", { class: "answer wrong" }, "Halted: no fault is injected. Without the halt:")] : []),
     ...points.map((p) => el("section", { "aria-label": "Injection point " + p.point },
       el("h3", {}, title(p)), ...atPoint(p))),
   ];
 }
 
-// atPoint is what would happen at a point. Where a matcher of the point fails,
-// the request does not come to it.
+// atPoint returns the result at a point. If a matcher of the point fails, the point does
+// not apply.
 function atPoint({ match, rules, reason, error }) {
   if (error) return [el("p", { class: "answer wrong" }, error)];
   return [match ? verdicts(rules) : el("p", { class: "quiet" }, `The request passes: ${reason}.`)];
 }
 
 function verdicts(rules) {
-  if (rules.length === 0) return el("p", { class: "quiet" }, "No rule and no experiment at this point.");
+  if (rules.length === 0) return el("p", { class: "quiet" }, "No rule or experiment at this point.");
   return el("ul", { class: "rows" }, ...rules.map((v) => el("li", { "data-rule": v.rule },
     el("div", { class: "what" }, el("strong", {}, v.rule), " ",
       el("span", { class: v.fires ? "tag yes" : "tag" }, verdict(v)), v.experiment ? " experiment" : v.trigger ? ` ${v.trigger}` : "",

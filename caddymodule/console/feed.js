@@ -5,19 +5,19 @@ import { byId, clock, el, keyed, options, text } from "./dom.js";
 
 const kept = 300; // rows
 const retry = 2000; // milliseconds
-const patience = 1000; // milliseconds until the ends that were left out are asked for
+const patience = 1000; // milliseconds until missing ends are requested
 
-let source = null; // open, or about to be
-let shown = false; // the view of it
-let answered = false; // for this choice of a rule
-let again; // timer of the next try
+let source = null; // open or connecting
+let shown = false; // whether the view is shown
+let answered = false; // whether the feed of the chosen rule has connected
+let again; // timer of the next attempt
 let entries = new Map(); // by ID
 let skipped = 0;
 let paused = false;
-let waiting = false; // for the next frame
-let settling; // timer
+let waiting = false; // whether show is scheduled for the next frame
+let settling; // timer of settle
 
-// begin sets the view up.
+// begin sets up the view.
 export function begin() {
   byId("feed-rule").addEventListener("change", () => {
     entries = new Map();
@@ -30,15 +30,15 @@ export function begin() {
   byId("feed-pause").addEventListener("click", () => {
     paused = !paused;
     byId("feed-pause").setAttribute("aria-pressed", String(paused));
-    text(byId("feed-pause"), paused ? "Go on" : "Pause");
+    text(byId("feed-pause"), paused ? "Continue feed" : "Pause feed");
     show();
   });
   for (const end of ["pointerleave", "focusout", "toggle"]) byId("entries").addEventListener(end, later, true);
 }
 
-// watch follows the journal while its view is shown, and is to be told when that
-// changes. Browsers open six connections to a server at a time: a feed in each of
-// six pages that nobody looks at would leave none to halt with.
+// watch follows the journal while the view is shown. Call it whenever that changes. A
+// browser opens at most six connections to a server. Feeds in six hidden pages would
+// leave no connection for a halt.
 export function watch(isShown) {
   shown = isShown;
   if (!shown || document.hidden) close();
@@ -52,7 +52,7 @@ export function showRules(state) {
   const ruleName = (p, r) => points.get(r.name).size > 1 ? `${p.point}/${r.name}` : r.name;
   const names = [...state.points.flatMap((p) => p.rules.map((r) => ruleName(p, r))), ...state.experiments.map((e) => e.name)];
   if (state.points.some((p) => p.triggers)) names.push("trigger");
-  options(byId("feed-rule"), [["", "all"], ...[...new Set(names)].sort().map((name) => [name, name])]);
+  options(byId("feed-rule"), [["", "all rules"], ...[...new Set(names)].sort().map((name) => [name, name])]);
 }
 
 function close() {
@@ -61,7 +61,7 @@ function close() {
   source = null;
 }
 
-// open follows the journal, from the last entries on.
+// open follows the journal, beginning with the last entries.
 function open() {
   close();
   source = follow(byId("feed-rule").value);
@@ -78,7 +78,7 @@ function open() {
     settleSoon();
     later();
   });
-  source.addEventListener("error", () => { // a browser by itself gives up where a proxy answers for Caddy
+  source.addEventListener("error", () => { // without this, a browser gives up if a proxy answers instead of Caddy
     close();
     again = setTimeout(() => watch(shown), retry);
     later();
@@ -90,7 +90,7 @@ function take(entry) {
   if (!entries.get(entry.id)?.done) entries.set(entry.id, entry);
   for (const id of entries.keys()) {
     if (entries.size <= kept) break;
-    entries.delete(id); // the oldest comes first
+    entries.delete(id); // the oldest is first
   }
   later();
 }
@@ -102,9 +102,9 @@ function settleSoon() {
   }, patience);
 }
 
-// settle asks what has become of the entries that are not over: the feed may have
-// left out their ends, or been away meanwhile. Those that are not among the last
-// ones any more go; Caddy may be another process now.
+// settle requests the journal to find out about entries without an end. The feed may
+// have left out their ends, or may have been disconnected. Entries that the journal no
+// longer has are removed, because Caddy may have restarted.
 async function settle() {
   const all = entries;
   const holding = [...all.values()].filter((entry) => !entry.done);
@@ -113,7 +113,7 @@ async function settle() {
   try {
     known = new Map((await call("GET", journal(kept, byId("feed-rule").value))).entries.map((entry) => [entry.id, entry]));
   } catch {
-    return; // the feed says whether it is connected
+    return; // the feed shows whether it is connected
   }
   if (all !== entries) return; // another rule was chosen
   for (const { id } of holding) {
@@ -123,7 +123,7 @@ async function settle() {
   later();
 }
 
-// later shows what has come, once a frame.
+// later shows new entries, at most once per frame.
 function later() {
   if (waiting) return;
   waiting = true;
@@ -136,18 +136,18 @@ function later() {
 function show() {
   const notes = [];
   if (source?.readyState !== EventSource.OPEN) notes.push("not connected");
-  if (skipped > 0) notes.push(`${skipped} more came too fast to show`);
+  if (skipped > 0) notes.push(`${skipped} more arrived too fast to show`);
   if (paused) notes.push("paused");
   if (paused || isUsed()) notes.push(...hold());
   else list();
   text(byId("feed-state"), notes.join(" · "));
 }
 
-// isUsed tells whether somebody points at a row, has the focus in it or reads it:
-// then it must not move away.
+// isUsed reports whether the pointer or the focus is on a row, or a row is open. Such a
+// row must not move.
 const isUsed = () => byId("entries").matches(":hover, :focus-within") || byId("entries").querySelector("[open]") !== null;
 
-// hold leaves the rows where they are and notes how many more there are.
+// hold leaves the rows in place and returns how many new entries there are.
 function hold() {
   const shown = new Set();
   for (const node of byId("entries").children) {
@@ -165,8 +165,8 @@ function list() {
   byId("no-entries").hidden = rows.length > 0 || !answered;
 }
 
-// What an entry's fields are called; the others are shown by their own names.
-const labels = { seq: "number", upstream_status: "upstream’s status", duration: "took, s", bytes: "bytes of the body", trace_id: "trace ID", id: "ID" };
+// The labels of an entry's fields. Other fields are shown with their JSON names.
+const labels = { seq: "number", upstream_status: "upstream status", duration: "duration (s)", bytes: "body size (bytes)", trace_id: "trace ID", id: "ID" };
 
 function row(first) {
   const took = el("span", { class: "took quiet" });
@@ -178,7 +178,7 @@ function row(first) {
       el("span", { class: "code target" }, `${first.method} ${first.path}`), " ", took),
     all));
   node.update = (e) => {
-    text(took, e.done ? `${(e.duration ?? 0).toFixed(3)} s` : "holds");
+    text(took, e.done ? `${(e.duration ?? 0).toFixed(3)} s` : "held");
     const fields = Object.entries(e).filter(([name]) => name !== "done");
     all.replaceChildren(...fields.map(([name, value]) => el("div", {}, el("dt", {}, labels[name] ?? name), el("dd", {}, String(value)))));
     node.update = e.done ? undefined : node.update;

@@ -2,16 +2,16 @@
 
 import { byId, el, mistake } from "./dom.js";
 
-// What the settings of a kind are called, with an example or a default (value).
-// An empty field before a filled one stands for its blank, or else for its value
-// or hint: the words of a line are told apart by their places alone. A kind that
-// is not listed has one field for all of them.
+// The labels of the settings of a kind, each with an initial value or a hint. Only its
+// position gives a word of the line a meaning. If an empty field is followed by a filled
+// one, the line therefore gets the field's blank, or otherwise its value or hint. A kind
+// that is not listed has one field for all settings.
 const settings = {
-  respond: [{ label: "Status", value: "503" }, { label: "Body", hint: "the catalogue’s" }],
+  respond: [{ label: "Status", value: "503" }, { label: "Body", hint: "from the catalogue" }],
   error: [{ label: "Status", hint: "502" }, { label: "Message" }],
   grpc: [{ label: "Status", value: "UNAVAILABLE" }, { label: "Message" }],
-  delay: [{ label: "Delay, or least delay", value: "200ms", blank: "0s" }, { label: "Most delay", hint: "the same" }],
-  hang: [{ label: "For how long", hint: "until the client leaves" }],
+  delay: [{ label: "Delay, or minimum", value: "200ms", blank: "0s" }, { label: "Maximum", hint: "the same delay" }],
+  hang: [{ label: "Duration", hint: "until the client leaves" }],
   close: [],
   reset: [],
   garbage: [{ label: "Size", hint: "64B" }],
@@ -19,11 +19,11 @@ const settings = {
   truncate: [{ label: "After", value: "50%" }, { label: "End", hint: "close, reset or clean" }],
   throttle: [{ label: "Rate", value: "10KiB/s" }],
   dribble: [{ label: "Pieces", value: "10" }, { label: "Time", value: "5s" }],
-  corrupt: [{ label: "Share of bytes", value: "1%" }],
+  corrupt: [{ label: "Percentage of bytes", value: "1%" }],
 };
 const unknown = [{ label: "Settings", free: true }];
 
-const typed = new Map(); // the settings of the kinds that were chosen before
+const typed = new Map(); // the settings of kinds that were chosen before
 
 const matching = ["start-path", "start-header", "start-value", "start-percent"];
 const valueOf = (id) => byId(id).value.trim();
@@ -51,7 +51,7 @@ function showSettings() {
   }));
 }
 
-// disable takes the fields out of use, with their mistakes, or back into it.
+// disable disables the fields and removes their errors, or enables the fields again.
 export function disable(disabled) {
   for (const field of [...matching.map(byId), byId("start-kind"), ...inputs()]) {
     field.disabled = disabled;
@@ -59,7 +59,7 @@ export function disable(disabled) {
   }
 }
 
-// line is the line of the fields.
+// line returns the line that the fields describe.
 export function line() {
   const percent = valueOf("start-percent");
   const share = percent && percent !== "100" ? `percent ${percent}; ` : "";
@@ -76,7 +76,7 @@ function words() {
   });
 }
 
-// quote writes a text as one word of the line.
+// quote returns a text as one word of the line.
 function quote(word) {
   if (/^[^\s;"`\\#{}]+$/.test(word)) return word;
   return word.includes("`") ? `"${word.replaceAll('"', '\\"')}"` : "`" + word + "`";
@@ -84,11 +84,11 @@ function quote(word) {
 
 const paths = () => byId("start-path").value.split(/\s+/).filter(Boolean);
 
-// headerName leaves the colon out that comes along when a name is copied.
+// headerName drops a colon that was copied along with the name.
 const headerName = () => valueOf("start-header").replace(/\s*:$/, "");
 
-// matchers is the part of the line for the fields path and header. The word
-// `match` takes one matcher, so two make an expression.
+// matchers returns the statement for the fields path and header. The statement `match`
+// takes one matcher, so two matchers become an expression.
 function matchers() {
   const header = headerName();
   const value = valueOf("start-value") || "*";
@@ -98,8 +98,7 @@ function matchers() {
   return header ? `match header ${quote(header)} ${quote(value)}; ` : "";
 }
 
-// check says beside each field what is wrong with it, and returns the first that
-// has a mistake.
+// check shows the errors beside the fields, and returns the first field with an error.
 export function check() {
   const wrong = [mistake(byId("start-path"), wrongPath()), mistake(byId("start-header"), wrongHeader()),
     mistake(byId("start-value"), unquotable(valueOf("start-value"))),
@@ -109,8 +108,8 @@ export function check() {
 
 function wrongPath() {
   for (const path of paths()) {
-    if (!/^[/*]/.test(path)) return `'${path}' matches no request: a path begins with a slash, or with * for any beginning.`;
-    if (path.includes("?")) return `'${path}' matches no request: what comes from the ? on is the query, no part of the path.`;
+    if (!/^[/*]/.test(path)) return `'${path}' matches no request; a path begins with a slash, or with * for any prefix.`;
+    if (path.includes("?")) return `'${path}' matches no request; the part from the ? on is the query, which does not belong to the path.`;
   }
   return unquotable(paths().join(" "));
 }
@@ -119,13 +118,14 @@ const token = /^[-!#$%&'*+.^`|~\w]+$/;
 
 function wrongHeader() {
   const name = headerName();
-  if (!name) return valueOf("start-value") ? "Say which header has the value." : "";
-  return token.test(name) ? "" : `'${name}' is no name of a header; its value has a field of its own.`;
+  if (!name) return valueOf("start-value") ? "Enter the name of the header field." : "";
+  return token.test(name) ? "" : `'${name}' is not a header field name; enter the value under Header value.`;
 }
 
-// unquotable is what no quotes can hold: backticks need double quotes, in which a
-// backslash in front of a quote is lost. Two of them are not.
+// unquotable returns an error for a text that cannot be quoted. A text with a backtick
+// needs double quotes, in which a backslash before a quote is lost. Two backslashes are
+// not.
 function unquotable(text) {
   const lost = text.includes("`") && /(?<!\\)(\\\\)*\\("|$)/.test(text);
-  return lost ? "A line cannot say that: beside a backtick, a backslash cannot stand at the end or in front of a quote." : "";
+  return lost ? "The line cannot express this text: with a backtick, it cannot have a backslash at the end or before a quote." : "";
 }

@@ -27,36 +27,38 @@ import (
 func init() {
 	caddy.RegisterModule(Console{})
 	httpcaddyfile.RegisterHandlerDirective("fault_console", parseConsole)
-	// behind everything that may authenticate
+	// after everything that may authenticate
 	httpcaddyfile.RegisterDirectiveOrder("fault_console", httpcaddyfile.After, "forward_auth")
 }
 
-// Console serves a page that shows what is being injected and by which rule,
-// and a button that stops it all, together with the API that the page calls.
+// Console serves a web page together with the API that the page calls. The page shows
+// the injected faults and the rules that inject them, and has a button that halts all
+// faults.
 //
-// The page is at every path that ends in a slash, its files beside it and the
-// API below `fault/` beside it: with the matcher `/console*` at `/console/`,
-// behind `handle_path /console/*` and without a matcher at `/`. So no part of
-// the console's own path may be called `fault`.
+// The page is at every path that ends in a slash. Its files are beside it, and the API
+// is below `fault/` beside it. With the matcher `/console*` the page is at `/console/`.
+// Inside `handle_path /console/*`, or without a matcher, it is at `/`. No part of the
+// console's own path may therefore be called `fault`.
 //
-// It answers 403 unless the request is authenticated (by a directive before it,
-// such as `basic_auth` or `forward_auth` with `copy_headers`, that sets
-// `{http.auth.user.id}`, or by a client certificate that was verified), or comes
-// from this machine: over a loopback address, asking for one, and without a
-// header field of a proxy.
+// The console answers 403 unless the request is authenticated or comes from this
+// machine. A request is authenticated if a directive before the console sets
+// `{http.auth.user.id}`, such as `basic_auth`, or `forward_auth` with `copy_headers`. A
+// request with a verified client certificate is authenticated as well. A request comes
+// from this machine if it arrives over a loopback address and has no header field of a
+// proxy. Its host must be `localhost` or a loopback address.
 type Console struct {
-	// Serve everybody who can reach the address. Whoever can may break the
-	// traffic of all injection points; where the site has no host name, so may a
-	// page in their browser whose own name resolves to the address.
+	// Serve every client that can reach the address. Every such client can break the
+	// traffic of all injection points. If the site has no host name, so can a page in
+	// the client's browser whose own name resolves to the address. Default: false.
 	Insecure bool `json:"insecure,omitempty"`
 
-	// Where the console is written, such as `Caddyfile:12`, for warnings. The
-	// Caddyfile adapter writes it.
+	// The line of the console in the Caddyfile, such as `Caddyfile:12`, for warnings.
+	// The Caddyfile adapter sets it.
 	Source string `json:"source,omitempty"`
 
 	api   http.Handler
 	srv   *caddyhttp.Server
-	ended context.Context // when the server does, for what it would wait for
+	ended context.Context // done when the server shuts down, which ends the feeds
 	end   context.CancelFunc
 }
 
@@ -68,8 +70,8 @@ func (Console) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision prepares the API. The switch is kept in the storage of the app, so
-// there is one even without an injection point.
+// Provision prepares the API. It loads the app, whose storage keeps the switch, even if
+// the configuration has no injection point.
 func (c *Console) Provision(ctx caddy.Context) error {
 	if _, err := ctx.App("fault"); err != nil {
 		return err
@@ -119,14 +121,15 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	}
 }
 
-// AlwaysReplies tells `explain` that nothing comes after a console.
+// AlwaysReplies marks the console for explain as a handler that never calls the next
+// one.
 func (*Console) AlwaysReplies() {}
 
-// feedRate is how many events a second a console gets of the journal, unless it
-// asks for less: what more could a person read.
+// feedRate is how many events per second a console gets from the journal, unless it
+// requests fewer. A person cannot read more.
 const feedRate = 100
 
-// apiRequest is the request as the API knows it.
+// apiRequest returns the request with the path of the API and a bounded rate.
 func apiRequest(r *http.Request, rest string) *http.Request {
 	r = r.Clone(r.Context())
 	r.URL.Path, r.URL.RawPath = api.Prefix+"/"+rest, ""
@@ -139,18 +142,18 @@ func apiRequest(r *http.Request, rest string) *http.Request {
 	return r
 }
 
-// judged are the header fields that decide what a console does. A request may
-// repeat one, but not contradict itself.
+// judged lists the header fields on which the decision depends. A request may repeat a
+// field, but with the same value.
 var judged = []string{"Sec-Fetch-Site", "Sec-Fetch-Mode", "Origin", "Content-Type"}
 
-// check tells why the request is refused, if it is.
+// check returns an error if the request is refused.
 func (c *Console) check(r *http.Request) *api.Error {
 	if !c.Insecure && !authenticated(r) && !local(r) {
-		return api.Refuse(http.StatusForbidden, "the console is for those who are authenticated, or who ask from the machine itself over a loopback address and not by way of a proxy: put basic_auth or the like before fault_console")
+		return api.Refuse(http.StatusForbidden, "access to the console requires authentication, or a request from this machine over a loopback address and not through a proxy; write basic_auth or another authentication before fault_console")
 	}
 	for _, field := range judged {
 		if lines := r.Header[field]; slices.ContainsFunc(lines, func(line string) bool { return line != lines[0] }) {
-			return api.Refuse(http.StatusForbidden, "the lines of %s contradict each other: send one", field)
+			return api.Refuse(http.StatusForbidden, "the lines of %s contradict each other; send one", field)
 		}
 	}
 	switch site := r.Header.Get("Sec-Fetch-Site"); {
@@ -158,9 +161,9 @@ func (c *Console) check(r *http.Request) *api.Error {
 		if site == "" || site == "same-origin" || site == "none" || r.Header.Get("Sec-Fetch-Mode") == "navigate" {
 			return nil
 		}
-		return api.Refuse(http.StatusForbidden, "another site asks, says Sec-Fetch-Site")
+		return api.Refuse(http.StatusForbidden, "Sec-Fetch-Site: the request comes from another site")
 	case !sameOrigin(r):
-		return api.Refuse(http.StatusForbidden, "only the console's own page may change anything: neither Sec-Fetch-Site nor Origin says that it asks")
+		return api.Refuse(http.StatusForbidden, "only the console's own page may change anything; neither Sec-Fetch-Site nor Origin names it")
 	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return api.Refuse(http.StatusUnsupportedMediaType, "Content-Type: '%s' is not application/json", r.Header.Get("Content-Type"))
@@ -168,17 +171,18 @@ func (c *Console) check(r *http.Request) *api.Error {
 	return nil
 }
 
-// authenticated reports whether a handler before this one, or TLS, knows who
-// asks.
+// authenticated reports whether a handler before this one, or TLS, has authenticated
+// the client.
 func authenticated(r *http.Request) bool {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	user, _ := repl.GetString("http.auth.user.id")
 	return user != "" || r.TLS != nil && len(r.TLS.VerifiedChains) > 0
 }
 
-// local reports whether the request was made on this machine for this machine. A
-// page elsewhere whose name resolves to a loopback address (DNS rebinding) asks
-// for its own host, and a proxy on this machine says so.
+// local reports whether the request was made on this machine for this machine. With DNS
+// rebinding, a page elsewhere has a name that resolves to a loopback address; its
+// requests then have the host of that page. A proxy on this machine adds a header
+// field.
 func local(r *http.Request) bool {
 	addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if !ok || !loopback(addr.String()) || !loopback(r.RemoteAddr) {
@@ -193,11 +197,10 @@ func local(r *http.Request) bool {
 	return host == "localhost" || loopback(net.JoinHostPort(host, "0"))
 }
 
-// proxyFields are the header fields that only proxies write: whom they ask for,
-// or that they are there. The standard ones come first (RFC 7239, RFC 9110
-// section 7.6.3, RFC 8586), then those of proxies, content networks and tunnels
-// that may run beside Caddy. All fields that begin with [forwardedPrefix] belong
-// to them.
+// proxyFields are header fields that only proxies write. The standard ones come first
+// (RFC 7239, RFC 9110 section 7.6.3, RFC 8586), then those of proxies, content networks
+// and tunnels that may run beside Caddy. All fields that begin with [forwardedPrefix]
+// count as well.
 var proxyFields = []string{
 	"Forwarded", "Via", "Cdn-Loop",
 	"X-Real-Ip", "X-Client-Ip", "Client-Ip", "X-Cluster-Client-Ip", "X-Proxyuser-Ip",
@@ -207,11 +210,12 @@ var proxyFields = []string{
 	"X-Azure-Clientip", "X-Azure-Socketip", "X-Appengine-User-Ip",
 }
 
-// forwardedPrefix is what the names of most of them have in common.
+// forwardedPrefix is the prefix of further such fields.
 const forwardedPrefix = "X-Forwarded"
 
-// ofProxy reports whether a header field says that a proxy is in between, whatever
-// its value is: a stranger may send an empty line before that of the proxy.
+// ofProxy reports whether a header field shows that the request has passed a proxy. The
+// value is ignored, because a client may send an empty line before the line of the
+// proxy.
 func ofProxy(field string) bool {
 	return strings.HasPrefix(field, forwardedPrefix) || slices.Contains(proxyFields, field)
 }
@@ -221,8 +225,8 @@ func loopback(hostPort string) bool {
 	return err == nil && addr.Addr().Unmap().IsLoopback()
 }
 
-// sameOrigin reports whether a browser says that the request is from the page
-// itself.
+// sameOrigin reports whether, according to the browser, the page itself sent the
+// request.
 func sameOrigin(r *http.Request) bool {
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
 		return site == "same-origin"

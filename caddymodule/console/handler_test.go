@@ -20,8 +20,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/control"
 )
 
-// consoleRequest is a request that a console lets through: one of its own page,
-// from this machine.
+// consoleRequest returns a request that a console accepts: from its own page, on this
+// machine.
 func consoleRequest(method, target, body string) *http.Request {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	r.Host, r.RemoteAddr = "127.0.0.1:8082", "127.0.0.1:50000"
@@ -32,7 +32,7 @@ func consoleRequest(method, target, body string) *http.Request {
 	return r.WithContext(ctx)
 }
 
-// from is the request as if it had come over these addresses.
+// from returns the request as if it had arrived over these addresses.
 func from(r *http.Request, local, remote string) *http.Request {
 	addr := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(local))
 	r.RemoteAddr = remote
@@ -66,7 +66,7 @@ func TestConsoleWho(t *testing.T) {
 		}, 200},
 		{"this machine, by name", func(r *http.Request) *http.Request { r.Host = "localhost:8082"; return r }, 200},
 		{"another machine", func(r *http.Request) *http.Request { return from(r, "192.0.2.1:8082", elsewhere) }, 403},
-		{"another machine that says it is this one", func(r *http.Request) *http.Request { return from(r, here, elsewhere) }, 403},
+		{"another machine that claims to be this one", func(r *http.Request) *http.Request { return from(r, here, elsewhere) }, 403},
 		{"this machine over its outer address", func(r *http.Request) *http.Request { return from(r, "192.0.2.1:8082", here) }, 403},
 		{"a name that resolves to this machine", func(r *http.Request) *http.Request { r.Host = "evil.test:8082"; return r }, 403},
 		{"no host", func(r *http.Request) *http.Request { r.Host = ""; return r }, 403},
@@ -75,7 +75,7 @@ func TestConsoleWho(t *testing.T) {
 			r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Set("http.auth.user.id", "ada")
 			return from(r, "192.0.2.1:8082", elsewhere)
 		}, 200},
-		{"a header that names a user", func(r *http.Request) *http.Request {
+		{"a header field that names a user", func(r *http.Request) *http.Request {
 			r.Header.Set("Http.auth.user.id", "ada")
 			return from(r, "192.0.2.1:8082", elsewhere)
 		}, 403},
@@ -83,7 +83,7 @@ func TestConsoleWho(t *testing.T) {
 			r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{}}}
 			return from(r, "192.0.2.1:8082", elsewhere)
 		}, 200},
-		{"a certificate that nobody verified", func(r *http.Request) *http.Request {
+		{"an unverified certificate", func(r *http.Request) *http.Request {
 			r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{}}}
 			return from(r, "192.0.2.1:8082", elsewhere)
 		}, 403},
@@ -102,7 +102,7 @@ func TestConsoleWho(t *testing.T) {
 	}
 }
 
-// Even an insecure console is turned by nobody but its page.
+// Only its own page can turn the switch, even if the console is insecure.
 func TestConsoleChangesNeedProof(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -131,7 +131,7 @@ func TestConsoleChangesNeedProof(t *testing.T) {
 	}
 }
 
-// Another site may link to the page, and read nothing.
+// Another site may link to the page, but cannot read anything.
 func TestConsoleReadByAnotherSite(t *testing.T) {
 	for mode, want := range map[string]int{"navigate": 200, "cors": 403, "no-cors": 403} {
 		r := consoleRequest("GET", "/fault/", "")
@@ -179,7 +179,7 @@ func TestConsolePaths(t *testing.T) {
 	}
 }
 
-// Nobody gets more events than a person reads.
+// A console gets no more events per second than a person can read.
 func TestConsoleFeedRate(t *testing.T) {
 	for query, want := range map[string]string{
 		"": "100", "rate=7": "7", "rate=": "100", "rate=1000000": "100", "rate=99999999999999999999": "100", "rate=0": "0", "rule=r&rate=101": "100",
@@ -191,7 +191,7 @@ func TestConsoleFeedRate(t *testing.T) {
 	}
 }
 
-// The API tells which word of a line is wrong.
+// The API reports which word of a line is wrong.
 func TestReadLine(t *testing.T) {
 	tests := []struct {
 		body, want string

@@ -1,14 +1,14 @@
-// The overview: points and their rules, experiments that are on or have ended.
+// The overview: points with their rules, running experiments and ended experiments.
 
 import { call, experiment, rule as ruleTurn } from "./api.js";
 import { byId, clock, el, keyed, sparkline, span, text, title, toast } from "./dom.js";
 import { ratesOf, read } from "./rates.js";
 
 const bars = 30;
-const most = 20; // experiments that have ended: what is on comes behind them
+const most = 20; // ended experiments shown, because points follow below them
 const sum = (counts) => Object.values(counts ?? {}).reduce((all, n) => all + n, 0);
 
-// show shows a state. change is called after something has been changed.
+// show shows a state. It calls change after a user has changed something.
 export function show(state, change) {
   read();
   const counted = new Set(); // points of the same name share their counters
@@ -41,8 +41,7 @@ export function show(state, change) {
   text(byId("sum-experiments"), state.experiments.length);
 }
 
-// numbered makes keys of names of which there may be several, in the order of the
-// items.
+// numbered makes unique keys from names that may repeat, in the order of the items.
 function numbered(nameOf) {
   const seen = new Map();
   return (item) => {
@@ -52,17 +51,17 @@ function numbered(nameOf) {
   };
 }
 
-// showEnded shows the experiments that are over.
+// showEnded shows the experiments that have ended.
 export function showEnded(ended, running, change) {
   const names = new Set(running.map((e) => e.name));
-  const last = new Map(); // of several of one name the last
+  const last = new Map(); // by name, the last of several
   for (const past of ended) if (!names.has(past.name) && !last.has(past.name)) last.set(past.name, past);
   byId("past").hidden = last.size === 0;
   text(byId("past-more"), last.size > most ? `the last ${most} of ${last.size}` : "");
   keyed(byId("ended"), [...last.values()].slice(0, most), (e) => e.name + e.ended, (e) => endedRow(e, change));
 }
 
-// figures are the numbers of a row. Its update takes the rates.
+// figures creates the numbers of a row. Its update takes the rates.
 function figures(name, withPassed) {
   const spark = sparkline(bars, `hits of ${name} in the last minute`);
   const hits = el("b");
@@ -77,7 +76,7 @@ function figures(name, withPassed) {
   return node;
 }
 
-// lineText is a line of the grammar. A long one is cut; a pointer shows all of it.
+// lineText creates a line of the grammar. A long line is cut, and its tooltip has all.
 function lineText(line) {
   const node = el("code", { class: "line" });
   node.update = (value) => {
@@ -88,8 +87,8 @@ function lineText(line) {
   return node;
 }
 
-// button is one that changes something, and says that it has (did) or why it
-// cannot.
+// button creates a button that changes something. Its toast says what it did, or why it
+// failed.
 function button(label, name, did, act, change) {
   return el("button", {
     type: "button",
@@ -108,7 +107,7 @@ function button(label, name, did, act, change) {
 
 function pointBlock(point, change) {
   const list = el("ul", { class: "rows" });
-  const empty = el("p", { class: "quiet" }, "No rule: an experiment can use this point.");
+  const empty = el("p", { class: "quiet" }, "No rules. Experiments can use this point.");
   const name = el("span");
   const about = el("span", { class: "quiet code" });
   const source = el("span", { class: "quiet" });
@@ -123,7 +122,7 @@ function pointBlock(point, change) {
     empty.hidden = p.rules.length > 0;
     const refused = (t) => t.refusals.hits > 0 ? `, ${t.refusals.hits} refused` : "";
     const sources = p.triggers.map((t) => `${[t.source, t.name].filter(Boolean).join(" ")} (${t.rates.hits} injected${refused(t)})`);
-    text(triggers, "Requests may ask for their own fault: trigger " + sources.join(", "));
+    text(triggers, "Requests can ask for faults: trigger " + sources.join(", "));
     triggers.hidden = sources.length === 0;
   };
   return node;
@@ -151,7 +150,7 @@ function ruleRow(first, change) {
   node.update = (r) => {
     off = r.off;
     line.update(r.line);
-    text(state, r.off ? "off" : r.halted ? "halted" : r.active ? `holds ${r.active}` : "");
+    text(state, r.off ? "off" : r.halted ? "halted" : r.active ? `${r.active} held` : "");
     state.hidden = state.textContent === "";
     numbers.update(r.rates);
     text(turn, r.off ? "Switch on" : "Switch off");
@@ -168,7 +167,7 @@ function experimentRow(first, change) {
   const about = el("span", { class: "quiet" });
   const left = el("span", { class: "tag" });
   const numbers = figures(first.name, false);
-  const extend = button("+10 min", first.name, "10 minutes more for", () => call("PATCH", experiment(now.name),
+  const extend = button("Extend 10 min", first.name, "Extended", () => call("PATCH", experiment(now.name),
     { ttl: Math.round((now.time_left ?? 0) + extension) + "s" }, { "If-Match": `"${now.revision}"` }), change);
   const node = el("li", { "data-experiment": first.name },
     el("div", { class: "what" }, el("strong", {}, first.name), " ", left, line, about), numbers,

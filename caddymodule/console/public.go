@@ -15,18 +15,18 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/routes"
 )
 
-// Misplaced tells of a console that serves whoever reaches its server, as far as
-// that can be seen.
+// Misplaced warns about an insecure console that every client of its server can use, as
+// far as the configuration shows this.
 func (c *Console) Misplaced(ways []routes.Approach) (source, text string) {
 	i := slices.IndexFunc(ways, c.public)
 	if !c.Insecure || i < 0 {
 		return "", ""
 	}
-	return c.Source, fmt.Sprintf("fault_console with insecure, and nothing before it that authenticates: whoever reaches %s can break the traffic of all points; "+
+	return c.Source, fmt.Sprintf("fault_console with insecure, and no authentication before it: every client that reaches %s can break the traffic of all points; "+
 		"write basic_auth before it, or a matcher such as @near remote_ip private_ranges", strings.Join(ways[i].Listen, ", "))
 }
 
-// public reports whether there is a way for everybody.
+// public reports whether every client can take this way to the console.
 func (c *Console) public(way routes.Approach) bool {
 	switch {
 	case way.Ended != "", !slices.ContainsFunc(way.Listen, beyondMachine):
@@ -47,7 +47,7 @@ func (c *Console) asksForCertificates() bool {
 	return false
 }
 
-// beyondMachine reports whether others than this machine may reach an address.
+// beyondMachine reports whether other machines may reach the address.
 func beyondMachine(listen string) bool {
 	addr, err := caddy.ParseNetworkAddress(listen)
 	if err != nil || addr.IsUnixNetwork() || addr.Host == "localhost" {
@@ -57,9 +57,9 @@ func beyondMachine(listen string) bool {
 	return err != nil || !loopback(net.JoinHostPort(ip.String(), "0"))
 }
 
-// mayRefuse reports whether a handler may keep people out: that of an
-// authentication, a proxy that goes on by the reply, as forward_auth, or one of
-// another module.
+// mayRefuse reports whether a handler may refuse clients. These are an authentication,
+// a proxy that continues depending on the reply, such as forward_auth, and any handler
+// of another module.
 func mayRefuse(h caddyhttp.MiddlewareHandler) bool {
 	switch h.(type) {
 	case *caddyauth.Authentication, *reverseproxy.Handler:
@@ -68,10 +68,10 @@ func mayRefuse(h caddyhttp.MiddlewareHandler) bool {
 	return !routes.Known(h)
 }
 
-// forEverybody are the matchers that anybody can satisfy.
+// forEverybody are the matchers that every client can satisfy.
 var forEverybody = []string{"host", "path", "path_regexp", "method", "protocol"}
 
-// maySelect reports whether matchers may keep people out.
+// maySelect reports whether matchers may exclude clients.
 func maySelect(sets caddyhttp.MatcherSets) bool {
 	for _, set := range sets {
 		for _, matcher := range set {

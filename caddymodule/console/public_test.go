@@ -24,8 +24,8 @@ func TestBeyondMachine(t *testing.T) {
 	}
 }
 
-// One way for everybody is enough. Whatever may keep somebody out counts as if it
-// did.
+// One way that is open to every client is enough. Whatever may exclude a client counts
+// as if it did.
 func TestMisplaced(t *testing.T) {
 	to := func(change func(*routes.Approach)) routes.Approach {
 		way := routes.Approach{Place: routes.Place{Listen: []string{":8080"}}}
@@ -55,14 +55,14 @@ func TestMisplaced(t *testing.T) {
 		{"path", to(func(way *routes.Approach) { way.All = matching(new(caddyhttp.MatchPath)) }), true},
 		{"host", to(func(way *routes.Approach) { way.All = matching(new(caddyhttp.MatchHost)) }), true},
 		{"remote_ip", to(func(way *routes.Approach) { way.All = matching(new(caddyhttp.MatchRemoteIP)) }), false},
-		{"others sorted out", to(func(way *routes.Approach) { way.Sorted = matching(new(caddyhttp.MatchNot)) }), false},
-		{"other paths sorted out", to(func(way *routes.Approach) { way.Sorted = matching(new(caddyhttp.MatchPath)) }), true},
+		{"others excluded", to(func(way *routes.Approach) { way.Sorted = matching(new(caddyhttp.MatchNot)) }), false},
+		{"other paths excluded", to(func(way *routes.Approach) { way.Sorted = matching(new(caddyhttp.MatchPath)) }), true},
 	}
 	for _, tt := range tests {
 		for _, ways := range [][]routes.Approach{{tt.way}, {to(func(way *routes.Approach) { way.Ended = "error" }), tt.way}} {
 			source, text := (&Console{Insecure: true, Source: "Caddyfile:7"}).Misplaced(ways)
-			if (text != "") != tt.public || tt.public && (source != "Caddyfile:7" || !strings.Contains(text, "whoever reaches :8080 can break")) {
-				t.Errorf("%s: got %q %q, want a text: %v", tt.name, source, text, tt.public)
+			if (text != "") != tt.public || tt.public && (source != "Caddyfile:7" || !strings.Contains(text, "every client that reaches :8080 can break")) {
+				t.Errorf("%s: got %q %q, want a warning: %v", tt.name, source, text, tt.public)
 			}
 			if _, text := new(Console).Misplaced(ways); text != "" {
 				t.Errorf("%s: got %q for a console that refuses strangers", tt.name, text)

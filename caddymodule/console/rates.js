@@ -1,18 +1,18 @@
-// What happened in the last minute, from counters that are read now and then.
+// Rates of the last minute, computed from periodic readings of counters.
 
 const length = 60_000; // milliseconds
 
 let now = null; // when the last reading began
-let before = null; // and the one before it
+let before = null; // when the reading before it began
 const known = new Map();
 
-// Rates remembers the readings of one pair of counters.
+// Rates keeps the readings of one pair of counters.
 class Rates {
-  #readings = []; // {at, hits, passed}, the last one last
+  #readings = []; // {at, hits, passed}, the latest last
 
-  // add takes a reading, of namesakes the first. A counter that is new, or was set
-  // back, has counted from 0 on since the reading before; how long those of the
-  // page's first reading have counted is not known.
+  // add takes a reading. Of several counters with the same name it takes the first. A
+  // counter that is new, or was reset, has counted from 0 since the last reading. For
+  // counters of the page's first reading, the start is unknown.
   add(hits, passed) {
     const last = this.#readings.at(-1) ?? { at: before, hits: 0, passed: 0 };
     if (last.at === now) return;
@@ -23,16 +23,16 @@ class Rates {
     while (this.#readings[0].at < now - length) this.#readings.shift();
   }
 
-  // at is when the last reading was taken.
+  // at returns when the last reading was taken.
   get at() { return this.#readings.at(-1).at; }
 
   get hits() { return this.#readings.at(-1).hits - this.#readings[0].hits; }
   get passed() { return this.#readings.at(-1).passed - this.#readings[0].passed; }
 
-  // seconds is how long that is, which is less at the beginning.
+  // seconds returns the time that the rates cover, which is shorter at the beginning.
   get seconds() { return Math.round((this.at - this.#readings[0].at) / 1000); }
 
-  // bars are the hits of the last minute in that many equal parts.
+  // bars returns the hits of the last minute in count equal parts.
   bars(count) {
     const sums = new Array(count).fill(0);
     for (let i = 1; i < this.#readings.length; i++) {
@@ -43,15 +43,15 @@ class Rates {
   }
 }
 
-// read begins a reading of all counters. Those that were not in the last one have
-// gone.
+// read begins a reading of all counters. Counters missing from the last reading are
+// removed.
 export function read() {
   for (const [name, rates] of known) if (rates.at !== now) known.delete(name);
   before = now;
-  now = Math.max(Date.now(), (before ?? 0) + 1); // two are never the same
+  now = Math.max(Date.now(), (before ?? 0) + 1); // two readings never have the same time
 }
 
-// ratesOf are the rates under a name, with this reading.
+// ratesOf adds a reading to the rates with this name, and returns them.
 export function ratesOf(name, hits, passed) {
   if (!known.has(name)) known.set(name, new Rates());
   const rates = known.get(name);

@@ -1,18 +1,18 @@
-// The form that starts an experiment. Its fields write one line of the grammar,
-// and the server's own parser says whether that is right.
+// The form that starts an experiment. Its fields write one line of the grammar, which
+// the parser of the server checks.
 
 import { call, experiment } from "./api.js";
 import { busy, byId, el, isBusy, mistake, options, ready, title, toast } from "./dom.js";
 import * as fields from "./fields.js";
 
-// Kinds whose settings need a block of lines, or that are for a transport only.
+// Kinds whose settings need a block, and kinds that only work in a transport.
 const unusable = ["choose", "sequence", "patch", "refuse"];
 
 let changed = () => {};
 let asked = 0;
 
-// begin sets the form up for these kinds of fault. Before that it takes no input,
-// which would be written over. change is called when an experiment has begun.
+// begin sets up the form for these kinds of fault. Before that, the form takes no input,
+// because begin would overwrite it. change is called after an experiment has started.
 export function begin(kinds, change) {
   changed = change;
   const usable = kinds.filter((kind) => !unusable.includes(kind));
@@ -31,22 +31,22 @@ export function begin(kinds, change) {
   byId("start-form").inert = false;
 }
 
-// showPoints lists the injection points to choose from. Everything at once is
-// broken only if somebody says so.
+// showPoints lists the injection points to choose from. Only an explicit choice applies
+// an experiment to all requests of all points.
 export function showPoints(points) {
-  options(byId("start-point"), [["", "any"], ["*", "any, every request"], ...[...new Set(points.map((p) => p.point))].map((name) => [name, name])]);
+  options(byId("start-point"), [["", "all points"], ["*", "all points, all requests"], ...[...new Set(points.map((p) => p.point))].map((name) => [name, name])]);
 }
 
 const freshName = () => "console-" + Math.random().toString(36).slice(2, 6);
 
-// write makes the line of the fields.
+// write writes the line that the fields describe.
 function write() {
   byId("start-line").value = fields.line();
   edited();
 }
 
-// edited tells whether the fields may still write the line: what was written by
-// hand must not be lost by touching one of them.
+// edited disables the fields if the line was edited by hand, so that changing a field
+// does not overwrite it.
 function edited() {
   const hand = byHand();
   fields.disable(hand);
@@ -57,9 +57,9 @@ function edited() {
 
 const byHand = () => byId("start-line").value !== fields.line();
 
-// validate asks the server about the line and returns the rule that it means,
-// null if it means none. An answer that comes after that to a later question is
-// not shown any more.
+// validate sends the line to the server and returns the rule that it describes, or null
+// if the line is not valid. An answer that arrives after the answer to a later line is not
+// shown.
 async function validate() {
   const line = byId("start-line").value;
   const turn = ++asked;
@@ -75,12 +75,12 @@ async function validate() {
 
 function showAnswer(line, refusal) {
   byId("start-line").setAttribute("aria-invalid", String(refusal !== null));
-  byId("start-answer").replaceChildren(...(refusal ? marked(line, refusal) : ["The line is right."]));
+  byId("start-answer").replaceChildren(...(refusal ? marked(line, refusal) : ["The line is valid."]));
   byId("start-answer").classList.toggle("wrong", refusal !== null);
 }
 
-// marked is the line with its wrong part marked, and what is wrong. The server
-// counts bytes, this page UTF-16 units.
+// marked returns the line with its wrong part marked, and the error. The server counts
+// bytes, this page UTF-16 units.
 function marked(line, { message, body }) {
   if (body?.start === undefined) return [message];
   const bytes = new TextEncoder().encode(line);
@@ -93,7 +93,7 @@ function refuse(message) {
   byId("start-answer").classList.add("wrong");
 }
 
-// submit starts the experiment once, however often it is asked to.
+// submit starts the experiment once, however often the form is submitted.
 async function submit(event) {
   event.preventDefault();
   const go = byId("start-go");
@@ -106,46 +106,45 @@ async function submit(event) {
   ready(go, label);
 }
 
-// check says beside each field what is wrong with it, and returns the first that
-// has a mistake.
+// check shows the errors beside the fields, and returns the first field with an error.
 function check() {
   const name = byId("start-name");
   const ttl = byId("start-ttl");
   const others = [
-    mistake(name, /^([A-Za-z0-9][\w.-]{0,63})?$/.test(name.value.trim()) ? "" : "A name has up to 64 letters, digits, dots, dashes and underscores, a letter or digit first."),
-    mistake(ttl, duration.test(ttl.value.trim()) ? "" : "That is no time: want one such as 10m, 1h30m or 2d, or 0 for no end."),
+    mistake(name, /^([A-Za-z0-9][\w.-]{0,63})?$/.test(name.value.trim()) ? "" : "A name has up to 64 letters, digits, dots, dashes and underscores. It begins with a letter or a digit."),
+    mistake(ttl, duration.test(ttl.value.trim()) ? "" : "This is not a duration; write one such as 10m, 1h30m or 2d, or 0 for no end."),
   ];
   return (byHand() ? null : fields.check()) ?? others.find(Boolean);
 }
 
 const duration = /^(0|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h|d))+)?$/;
 
-// refused says why the server did not start the experiment, beside the field that
-// is the reason.
+// refused shows why the server did not start the experiment, beside the field that
+// caused it.
 function refused(error, name) {
   const field = error.status === 412 || error.message.startsWith("bad name") ? byId("start-name") : error.message.startsWith("ttl") ? byId("start-ttl") : null;
   if (!field) return refuse(error.message);
-  mistake(field, error.status === 412 ? `An experiment '${name}' is running already: choose another name.` : error.message);
+  mistake(field, error.status === 412 ? `An experiment '${name}' is already running; choose another name.` : error.message);
   field.focus();
 }
 
-// frame is what is said beside the line.
+// frame returns the settings that are not in the line.
 function frame() {
   const value = (id) => byId(id).value.trim();
   return { point: value("start-point"), ttl: value("start-ttl"), note: value("start-note"), name: value("start-name") || freshName() };
 }
 
-// start starts what the form said when it was sent: what changes meanwhile is for
-// the next time.
+// start starts the experiment as the form was when it was submitted. Later changes of
+// the form apply to the next experiment.
 async function start({ point, ttl, note, name }) {
   const wanted = await validate();
   if (!wanted) {
-    toast("Not started."); // why stands beside the line
+    toast("Not started: check the line."); // the reason is shown beside it
     byId("start-line").focus();
     return;
   }
   if (!point && !wanted.match) {
-    refuse("Say which requests: by a path, a header or an injection point.");
+    refuse("Not started: choose a path, a header field or an injection point.");
     byId(byHand() ? "start-line" : "start-path").focus();
     return;
   }
@@ -165,10 +164,10 @@ async function start({ point, ttl, note, name }) {
   location.hash = "#overview";
 }
 
-// excluded tells of the points where the experiment can match nothing.
+// excluded returns a text about the points where the experiment cannot match any request.
 function excluded(places) {
   const none = places.filter((p) => p.excluded);
   if (none.length === 0) return "";
   const where = none.length === places.length ? "" : ` at ${title(none[0])}${none.length > 1 ? ` and ${none.length - 1} more` : ""}`;
-  return `, which can match nothing${where}: ${none[0].excluded}`;
+  return `, which cannot match any request${where}: ${none[0].excluded}`;
 }

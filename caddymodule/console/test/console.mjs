@@ -2,9 +2,9 @@
 //
 //   CADDY=<binary> CHROMIUM=<binary> MODULES=<folder of node_modules> node console.mjs
 //
-// MODULES has playwright-core and axe-core; .ci/run says in which versions. With
-// PICTURE=<file> it also makes the README's picture, and with SHOTS=<folder> one
-// of each view.
+// MODULES has playwright-core and axe-core, in the versions of .ci/run. With
+// PICTURE=<file> the test also makes the picture of the console, and with SHOTS=<folder>
+// one picture of each view.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -23,7 +23,7 @@ const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
 const views = ["overview", "start", "feed", "explain", "catalogue"];
 const evil = "<img src=x onerror=window.stung=true>";
 
-// freePort is one that nobody listens on just now.
+// freePort returns a port that is currently free.
 async function freePort() {
   const server = net.createServer().listen(0, "127.0.0.1");
   await new Promise((ready) => server.once("listening", ready));
@@ -32,8 +32,8 @@ async function freePort() {
   return port;
 }
 
-// caddyfile has a site with faults, its upstream, and consoles at all the places
-// where one can be.
+// caddyfile returns a configuration that has a site with faults, its upstream, and
+// consoles at all possible places.
 function caddyfile(dir, site, upstream, console) {
   return `{
     admin off
@@ -87,7 +87,7 @@ async function until(what, check) {
   throw new Error("still not after 30 s: " + what);
 }
 
-// ask sends a request with any header fields; fetch allows only some.
+// ask sends a request with any header fields. fetch allows only some.
 function ask(port, target, headers = {}) {
   return new Promise((answered, failed) => {
     http.get({ host: "127.0.0.1", port, path: target, headers, agent: false }, (reply) => {
@@ -110,45 +110,45 @@ caddy.stderr.on("data", (part) => { log += part; });
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
 let failed = true;
 
-// open is a page on the console that complains of what it must never do.
+// open returns a page on the console that records everything it must never do.
 async function open(options = {}, at = "/") {
   const context = await browser.newContext({ viewport: { width: 1240, height: 860 }, locale: "en-GB", ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(30_000);
   page.complaints = [];
-  await page.addInitScript(() => { // on a busy machine answers take longer
+  await page.addInitScript(() => { // answers take longer on a busy machine
     const timeout = AbortSignal.timeout;
     AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms * 10);
   });
   page.on("pageerror", (error) => page.complaints.push(error.message));
   page.on("console", (message) => { if (message.type() === "error") page.complaints.push(message.text()); });
-  page.on("request", (request) => { if (new URL(request.url()).origin !== origin) page.complaints.push("asks " + request.url()); });
+  page.on("request", (request) => { if (new URL(request.url()).origin !== origin) page.complaints.push("requests " + request.url()); });
   await page.goto(origin + at);
-  await page.locator("#status-text", { hasText: /Live|Halted/ }).waitFor();
+  await page.locator("#status-text", { hasText: /Armed|Halted/ }).waitFor();
   return page;
 }
 
-// close closes a page that has complained of nothing but what is expected.
+// close closes a page that has recorded only what is expected.
 async function close(page, expected = /status of 4\d\d/) {
-  await page.unrouteAll({ behavior: "ignoreErrors" }); // of what is under way nobody waits for the end
-  assert.deepEqual(page.complaints.filter((text) => !/status of 4\d\d/.test(text) && !expected.test(text)), [], "what the page complains of");
+  await page.unrouteAll({ behavior: "ignoreErrors" }); // does not wait for pending requests
+  assert.deepEqual(page.complaints.filter((text) => !/status of 4\d\d/.test(text) && !expected.test(text)), [], "what the page has recorded");
   await page.context().close();
 }
 
 const go = (page, view) => page.locator(`nav a[href="#${view}"]`).click();
 
-// Each test leaves faults live and no experiment running.
+// Each test leaves the switch armed and no experiment running.
 const tests = {
   async "an experiment makes requests fail, halt makes them pass"() {
     const page = await open();
     await go(page, "start");
     await page.locator("#start-path").fill("/orders/*");
     await page.locator("#start-settings input").first().fill("599");
-    await page.getByText("The line is right.").waitFor();
+    await page.getByText("The line is valid.").waitFor();
     assert.equal(await page.locator("#start-line").inputValue(), "match path /orders/*; respond 599");
     await page.locator("#start-name").fill("orders");
     await page.locator("#start-note").fill("does the client retry?");
-    await page.getByRole("button", { name: "Start" }).click();
+    await page.getByRole("button", { name: "Start experiment" }).click();
     const row = page.locator('[data-experiment="orders"]');
     await row.getByText(/9 min \d+ s left|10 min 0 s left/).waitFor();
 
@@ -163,12 +163,12 @@ const tests = {
     await page.locator("#no-entries").waitFor();
     await page.locator("#feed-rule").selectOption("");
 
-    await page.getByRole("button", { name: "Pause" }).click();
+    await page.getByRole("button", { name: "Pause feed" }).click();
     const before = await page.locator("#entries > li").count();
     await ask(site, "/orders/8");
     await until("the paused page knows", async () => (await ask(port, "/fault/journal?rule=orders")).body.includes("/orders/8"));
     assert.equal(await page.locator("#entries > li").count(), before);
-    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByRole("button", { name: "Continue feed" }).click();
     await page.getByText("GET /orders/8").waitFor();
 
     await page.getByRole("button", { name: "Halt all faults" }).click();
@@ -177,19 +177,19 @@ const tests = {
     assert.equal((await ask(site, "/orders/9")).status, 200);
     assert.equal((await ask(site, "/mail/x")).status, 200);
 
-    await page.getByRole("button", { name: "Resume …" }).click();
+    await page.getByRole("button", { name: "Resume faults …" }).click();
     await page.getByRole("button", { name: "Cancel" }).click();
     assert.equal((await ask(site, "/mail/x")).status, 200);
-    await page.getByRole("button", { name: "Resume …" }).click();
-    await page.getByRole("button", { name: "Resume", exact: true }).click();
-    await page.getByText("Live", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Resume faults …" }).click();
+    await page.getByRole("button", { name: "Resume faults", exact: true }).click();
+    await page.getByText("Armed", { exact: true }).waitFor();
     assert.equal((await ask(site, "/mail/x")).status, 551);
 
     await go(page, "overview");
     await page.getByRole("button", { name: "Repeat orders" }).click();
     await row.waitFor();
     assert.equal((await ask(site, "/orders/10")).status, 599);
-    await page.getByRole("button", { name: "+10 min orders" }).click();
+    await page.getByRole("button", { name: "Extend 10 min orders" }).click();
     await row.getByText(/(19 min \d+|20 min 0) s left/).waitFor();
     await page.getByRole("button", { name: "Stop orders" }).click();
     await row.waitFor({ state: "detached" });
@@ -203,7 +203,7 @@ const tests = {
     await close(page);
   },
 
-  async "many rules come in parts"() {
+  async "many rules are shown page by page"() {
     const page = await open();
     const part = (point, next) => ({
       halted: false, active: 0, experiments: [], next,
@@ -228,7 +228,7 @@ const tests = {
     await section("first").waitFor();
     await page.locator("#next-rules").click();
     await section("last").waitFor();
-    removed = true; // by a reload: the page begins again
+    removed = true; // by a reload; the page starts again at the first rules
     await section("first").waitFor();
   },
 
@@ -239,11 +239,11 @@ const tests = {
       await ask(site, "/mail/y");
       return await page.locator('#points [data-rule="moved"] .figures b').first().textContent() !== "0";
     });
-    // what is new has counted from its beginning on, what is set back does so again
+    // a new counter has counted since its beginning, and so has a counter after a reset
     const state = { points: [], experiments: [], halted: false, active: 0 };
     const point = (name) => ({ point: name, rules: [{ name: "shared", line: "close", hits: 100, passed: { percent: 50 } }] });
     const injected = (n) => until(n + " injected", async () => await page.locator("#sum-hits").textContent() === String(n));
-    await page.addInitScript(() => { // no minute passes
+    await page.addInitScript(() => { // time does not pass
       const now = Date.now();
       Date.now = () => now;
     });
@@ -251,7 +251,7 @@ const tests = {
     await page.reload();
     await page.locator("#no-points").waitFor();
     state.points = [point("old"), point("old")];
-    await injected(100); // once, though there are two of the name
+    await injected(100); // once, although two have the name
     assert.equal(await page.locator("#points > section").count(), 2);
     assert.equal(await page.locator("#sum-passed").textContent(), "50");
     assert.match(await page.locator("#sum-passed-of").textContent(), /^Passed by rules, /);
@@ -286,11 +286,11 @@ const tests = {
     await until("the page asks for the kinds", async () => answer);
     const form = page.locator("#start-form");
     assert.equal(await form.evaluate((form) => form.inert), true);
-    assert.equal(await page.locator("#status-text").textContent(), "connecting …");
-    assert.equal(await page.locator("#no-experiments").getAttribute("hidden"), "", "says that none is running before it knows");
+    assert.equal(await page.locator("#status-text").textContent(), "Connecting …");
+    assert.equal(await page.locator("#no-experiments").getAttribute("hidden"), "", "says that no experiment is running before it knows");
     assert.equal(await page.locator("#no-entries").getAttribute("hidden"), "");
     await answer();
-    await page.locator("#status-text", { hasText: "Live" }).waitFor();
+    await page.locator("#status-text", { hasText: "Armed" }).waitFor();
     assert.equal(await form.evaluate((form) => form.inert), false);
     assert.equal(await page.locator("#start-line").inputValue(), "respond 503");
     assert.equal(await page.locator("#no-experiments").getAttribute("hidden"), null);
@@ -301,7 +301,7 @@ const tests = {
     await plain.context().close();
   },
 
-  async "what a later answer has overtaken is not shown"() {
+  async "an answer that a later one has overtaken is not shown"() {
     const page = await open();
     let late;
     await page.route("**/fault/", async (route) => {
@@ -318,10 +318,10 @@ const tests = {
       new MutationObserver(() => window.shown.push(status.textContent)).observe(status, { childList: true });
     });
     await Promise.all([page.waitForResponse((answer) => answer.url().endsWith("/fault/experiments?ended")), late()]);
-    await page.getByRole("button", { name: "Resume …" }).click();
-    await page.getByRole("button", { name: "Resume", exact: true }).click();
-    await page.getByText("Live", { exact: true }).waitFor();
-    assert.deepEqual(await page.evaluate(() => window.shown), ["Live"]);
+    await page.getByRole("button", { name: "Resume faults …" }).click();
+    await page.getByRole("button", { name: "Resume faults", exact: true }).click();
+    await page.getByText("Armed", { exact: true }).waitFor();
+    assert.deepEqual(await page.evaluate(() => window.shown), ["Armed"]);
     await close(page);
   },
 
@@ -330,7 +330,7 @@ const tests = {
     const alert = page.locator("#not-turned");
     for (const [path, button, during, not, turned] of [
       ["halt", page.locator("#halt"), "Halting …", "NOT halted: no disk.", /^Halted at/],
-      ["resume", page.locator("#resume"), "Resuming …", "NOT resumed: no disk.", /^Live$/],
+      ["resume", page.locator("#resume"), "Resuming …", "NOT resumed: no disk.", /^Armed$/],
     ]) {
       const press = async () => {
         await button.click();
@@ -348,11 +348,11 @@ const tests = {
       assert.equal(await button.getAttribute("aria-busy"), "true");
       if (path === "halt") assert.equal(await page.evaluate(() => document.activeElement.id), path);
       await button.evaluate((button) => button.click());
-      assert.equal(asked, 1, "asked again while it was busy");
+      assert.equal(asked, 1, "sent again while it was busy");
       await refuse();
       await alert.getByText(not, { exact: true }).waitFor();
       await button.getByText(label, { exact: true }).waitFor();
-      await page.waitForResponse((answer) => answer.url().endsWith("/fault/")); // which says nothing new
+      await page.waitForResponse((answer) => answer.url().endsWith("/fault/")); // which changes nothing
       assert.equal(await alert.textContent(), not);
       await page.unroute("**/fault/" + path);
       await press();
@@ -371,14 +371,14 @@ const tests = {
     await line.fill("respond 503 `höher`; delay 1s");
     await page.locator("mark", { hasText: /^delay$/ }).waitFor();
     await line.fill("percent 10; delay 1s; respond 503");
-    await page.getByText("The line is right.").waitFor();
+    await page.getByText("The line is valid.").waitFor();
     await close(page);
   },
 
   async "the form writes the whole line"() {
     const page = await open({}, "/#start");
     const line = page.locator("#start-line");
-    const right = page.getByText("The line is right.");
+    const right = page.getByText("The line is valid.");
     await right.waitFor();
     for (const kind of await page.locator("#start-kind option").allTextContents()) {
       const [answer] = await Promise.all([
@@ -388,19 +388,19 @@ const tests = {
       assert.equal(answer.status(), 200, await line.inputValue());
     }
     await page.locator("#start-kind").selectOption("close");
-    await page.getByRole("button", { name: "Start" }).click();
-    await page.getByText("Say which requests").waitFor();
+    await page.getByRole("button", { name: "Start experiment" }).click();
+    await page.getByText("Not started: choose a path").waitFor();
     await page.locator("#start-path").fill("/a /b/*");
     assert.equal(await line.inputValue(), "match path /a /b/*; close");
     await page.locator("#start-header").fill("X-Test");
     await page.locator("#start-value").fill("it's");
     assert.equal(await line.inputValue(), "match `path('/a', '/b/*') && header({'X-Test': 'it\\'s'})`; close");
     await page.locator("#start-name").fill("both");
-    await page.getByRole("button", { name: "Start" }).click();
+    await page.getByRole("button", { name: "Start experiment" }).click();
     await page.locator('[data-experiment="both"]', { hasText: "at all points" }).waitFor();
     assert.equal((await ask(site, "/a")).status, 200);
     await assert.rejects(ask(site, "/b/c", { "X-Test": "it's" }));
-    // what ends does not change a choice
+    // the end of an experiment does not change a choice
     await go(page, "feed");
     await page.locator("#feed-rule").selectOption("both");
     await go(page, "overview");
@@ -410,9 +410,9 @@ const tests = {
     await close(page);
   },
 
-  async "a mistake is told beside its field"() {
+  async "an error is shown beside its field"() {
     const page = await open({}, "/#start");
-    await page.getByText("The line is right.").waitFor();
+    await page.getByText("The line is valid.").waitFor();
     const go = page.locator("#start-go");
     const line = page.locator("#start-line");
     const wrong = async (id, value, message, then) => {
@@ -427,23 +427,23 @@ const tests = {
     };
     await wrong("start-path", "api", "begins with a slash", "");
     await wrong("start-path", "/a?b=1", "is the query", "/a");
-    await wrong("start-header", "X-Test: 1", "is no name of a header", "");
+    await wrong("start-header", "X-Test: 1", "is not a header field name", "");
     await page.locator("#start-header").fill("X-Test");
-    await wrong("start-value", "a`\\", "A line cannot say that", "1");
+    await wrong("start-value", "a`\\", "The line cannot express this text", "1");
     await page.locator("#start-header").fill("");
     await go.click();
-    await page.getByText("Say which header has the value.").waitFor();
+    await page.getByText("Enter the name of the header field.").waitFor();
     await page.locator("#start-header").fill("X-Test:");
     assert.equal(await line.inputValue(), "match `path('/a') && header({'X-Test': '1'})`; respond 503");
     await wrong("start-name", "a b", "A name has up to 64", "refund");
-    await wrong("start-ttl", "10 min", "That is no time", "1h30m");
+    await wrong("start-ttl", "10 min", "This is not a duration", "1h30m");
     await wrong("start-name", "trigger", "it is taken by triggers", "refund");
     await close(page);
   },
 
   async "an empty field before a filled one stands for its default"() {
     const page = await open({}, "/#start");
-    await page.getByText("The line is right.").waitFor();
+    await page.getByText("The line is valid.").waitFor();
     for (const [kind, second, want] of [["delay", "2s", "delay 0s 2s"], ["error", "oh", "error 502 oh"], ["respond", "a `b`", 'respond 503 "a `b`"'],
       ["grpc", "oh", "grpc UNAVAILABLE oh"], ["truncate", "reset", "truncate 50% reset"], ["dribble", "1s", "dribble 10 1s"]]) {
       await page.locator("#start-kind").selectOption(kind);
@@ -461,12 +461,12 @@ const tests = {
   async "a line that was written by hand is not lost"() {
     const page = await open({}, "/#start");
     const line = page.locator("#start-line");
-    await page.getByText("The line is right.").waitFor();
+    await page.getByText("The line is valid.").waitFor();
     await page.locator("#start-settings input").first().fill("551");
     await page.locator("#start-kind").selectOption("delay");
     await page.locator("#start-kind").selectOption("respond");
     assert.equal(await line.inputValue(), "respond 551", "what was typed for a kind is lost");
-    const again = page.getByRole("button", { name: "Write it from the fields again" });
+    const again = page.getByRole("button", { name: "Rebuild line from fields" });
     assert.equal(await again.isVisible(), false);
     await line.fill("match path /x; respond 551 by-hand");
     await again.waitFor();
@@ -484,7 +484,7 @@ const tests = {
 
   async "an experiment is started once, as it was when the button was pressed"() {
     const page = await open({}, "/#start");
-    await page.getByText("The line is right.").waitFor();
+    await page.getByText("The line is valid.").waitFor();
     await page.locator("#start-path").fill("/once");
     await page.locator("#start-name").fill("once");
     const held = [];
@@ -493,13 +493,13 @@ const tests = {
     await page.route("**/fault/experiments/*", (route) => { puts++; return route.continue(); });
     const go = page.locator("#start-go");
     await go.click();
-    await until("the line is asked about", async () => held.length === 1);
+    await until("the line is sent", async () => held.length === 1);
     assert.equal(await go.textContent(), "Starting …");
     await page.locator("#start-form").evaluate((form) => form.requestSubmit());
     await page.locator("#start-path").fill("/later");
     await page.locator("#start-name").fill("later");
-    await until("the line is asked about again", async () => held.length === 2);
-    assert.match(held[1].request().postData(), /later/, "the second submit has asked");
+    await until("the line is sent again", async () => held.length === 2);
+    assert.match(held[1].request().postData(), /later/, "the second submit has sent the line");
     await held[1].continue();
     await held[0].continue();
     await page.locator('[data-experiment="once"]', { hasText: "match path /once" }).waitFor();
@@ -515,28 +515,28 @@ const tests = {
     const status = page.locator("#status-text");
     await page.route("**/fault/", (route) => route.abort());
     await status.getByText("No answer").waitFor();
-    await page.getByText("Caddy does not answer. What stands here may be out of date.").waitFor();
+    await page.getByText("Caddy does not answer. The values on this page may be outdated.").waitFor();
     await page.unroute("**/fault/");
-    await status.getByText("Live").waitFor();
+    await status.getByText("Armed").waitFor();
     await page.addInitScript(() => {
       const timeout = AbortSignal.timeout;
       AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms / 100);
     });
     await page.reload();
-    await status.getByText("Live").waitFor();
-    await page.route("**/fault/", () => {}); // for ever
+    await status.getByText("Armed").waitFor();
+    await page.route("**/fault/", () => {}); // forever
     await status.getByText("No answer").waitFor();
     await close(page, /net::ERR_FAILED/);
   },
 
-  async "an answer that is not the API's is told from one that is"() {
+  async "an answer that is not from the API is recognized"() {
     const page = await open();
-    const strange = "The answer is not the API’s";
-    const login = "You may have been logged out: reload the page.";
-    const old = "What stands here may be out of date.";
+    const strange = "The answer is not from the fault API";
+    const login = "You may be logged out. Reload the page.";
+    const old = "The values on this page may be outdated.";
     let reply;
     await page.route("**/fault/", (route) => route.fulfill(reply));
-    for (const [answer, want] of [ // no two in a row say the same
+    for (const [answer, want] of [ // no two successive answers give the same text
       [{ contentType: "text/html", body: "<title>Log in</title>" }, `${strange} (status 200). ${login} ${old}`],
       [{ status: 204 }, `${strange} (status 204). ${login} ${old}`],
       [{ json: null }, `${strange} (status 200). ${login} ${old}`],
@@ -555,7 +555,7 @@ const tests = {
     await close(page, /status of 50\d/);
   },
 
-  async "what is rare is said, too"() {
+  async "rare states are shown"() {
     const page = await open();
     let change = {};
     await page.route("**/fault/", async (route) => {
@@ -571,15 +571,15 @@ const tests = {
     change = { points: [] };
     await page.getByText("The running configuration has no injection point").waitFor();
     change = { share: { group: "staging", error: "no route" } };
-    await page.getByText("Out of step with the group 'staging': no route").waitFor();
+    await page.getByText("Not synchronized with the group 'staging': no route").waitFor();
     change = { dry_run: true };
-    await page.locator("#status").getByText("Dry run: nothing changes").waitFor();
+    await page.locator("#status").getByText("Dry run: no fault is injected").waitFor();
     change = { halted: true, since: "2020-02-03T12:00:00Z", why: "halt_when" };
     await page.getByText(/Halted at 3 Feb \d\d:00:00 by halt_when/).waitFor();
     await close(page);
   },
 
-  async "the feed comes back"() {
+  async "the feed reconnects"() {
     const page = await open();
     const hit = (id, path) => `event: done\ndata: ${JSON.stringify({ seq: 1, id, path, method: "GET", rule: "moved", kind: "respond", time: new Date().toISOString(), done: true })}\n\n`;
     const answers = [{ status: 502 }, { contentType: "text/event-stream", body: hit("a", "/before") }, { contentType: "text/event-stream", body: hit("b", "/after") }];
@@ -587,7 +587,7 @@ const tests = {
     await page.reload();
     await go(page, "feed");
     await page.getByText("GET /before").waitFor();
-    await page.getByText("GET /after").waitFor(); // the same number, of a Caddy that was started anew
+    await page.getByText("GET /after").waitFor(); // the same number, from a Caddy that has restarted
     await page.unroute("**/fault/journal*");
     await page.waitForFunction(() => document.querySelector("#feed-state").textContent === "");
     await page.evaluate(() => {
@@ -599,7 +599,7 @@ const tests = {
     await close(page, /status of 502/);
   },
 
-  async "rows of the feed stay while somebody uses them"() {
+  async "rows of the feed stay in place while they are used"() {
     const page = await open({}, "/#feed");
     const rows = page.locator("#entries > li");
     const row = rows.filter({ hasText: "/mail/stay" });
@@ -629,7 +629,7 @@ const tests = {
     await close(page);
   },
 
-  async "the feed finds out about ends that it was not told"() {
+  async "the feed finds out about missing ends"() {
     const page = await open();
     const entry = { seq: 1, path: "/", method: "GET", rule: "moved", kind: "delay", time: new Date().toISOString() };
     const hit = (id) => `event: hit\ndata: ${JSON.stringify({ ...entry, id })}\n\n`;
@@ -641,9 +641,9 @@ const tests = {
     });
     await go(page, "feed");
     await page.locator("#entries").getByText("1.500 s").waitFor();
-    await until("the unknown one has gone", async () => await page.locator("#entries > li").count() === 2);
-    assert.equal(await page.locator("#entries").getByText("holds").count(), 1);
-    await page.getByText("7 more came too fast to show").waitFor();
+    await until("the unknown entry is gone", async () => await page.locator("#entries > li").count() === 2);
+    assert.equal(await page.locator("#entries").getByText("held").count(), 1);
+    await page.getByText("7 more arrived too fast to show").waitFor();
     await close(page);
   },
 
@@ -653,21 +653,21 @@ const tests = {
     for (let i = 0; i < 7; i++) { // one more than the connections that a browser opens to a server
       const other = await page.context().newPage();
       await other.goto(origin + "/");
-      await other.locator("#status-text", { hasText: "Live" }).waitFor();
+      await other.locator("#status-text", { hasText: "Armed" }).waitFor();
       others.push(other);
     }
     await page.bringToFront();
     await page.getByRole("button", { name: "Halt all faults" }).click();
     for (const one of [page, ...others]) await one.getByText(/Halted at .* by api/).waitFor();
-    await page.getByRole("button", { name: "Resume …" }).click();
-    await page.getByRole("button", { name: "Resume", exact: true }).click();
-    await page.getByText("Live", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Resume faults …" }).click();
+    await page.getByRole("button", { name: "Resume faults", exact: true }).click();
+    await page.getByText("Armed", { exact: true }).waitFor();
     // the feed is followed only while it is shown
     const feeds = [];
     page.on("request", (request) => { if (request.url().includes("/fault/journal")) feeds.push(request); });
     await go(page, "feed");
-    await until("the feed is asked for", async () => feeds.length > 0);
-    await until("it is there", async () => await page.locator("#feed-state").textContent() === "");
+    await until("the feed is requested", async () => feeds.length > 0);
+    await until("the feed is connected", async () => await page.locator("#feed-state").textContent() === "");
     const ended = page.waitForEvent("requestfailed", (request) => feeds.includes(request));
     await go(page, "overview");
     await ended;
@@ -680,27 +680,27 @@ const tests = {
     const page = await open({}, "/#feed");
     await ask(site, "/mail/z");
     await page.locator('#entries [data-rule="moved"]').first().waitFor();
-    await page.getByRole("button", { name: "Pause" }).click();
+    await page.getByRole("button", { name: "Pause feed" }).click();
     await page.locator("#feed-rule").selectOption("trigger");
     assert.equal(await page.locator("#entries > li").count(), 0);
     await close(page);
   },
 
-  async "explain says which rule would hit"() {
+  async "explain shows which rule would hit"() {
     const page = await open({}, "/#explain");
     await page.locator("#explain-url").fill(`http://127.0.0.1:${site}/mail/inbox`);
     await page.locator("#explain-headers").fill("X-User 42");
-    await page.getByRole("button", { name: "Explain" }).click();
-    await page.getByText("'X-User 42' is no header").waitFor();
+    await page.getByRole("button", { name: "Explain request" }).click();
+    await page.getByText("'X-User 42' is not a header field").waitFor();
     await page.locator("#explain-headers").fill("X-User: 42");
-    await page.getByRole("button", { name: "Explain" }).click();
+    await page.getByRole("button", { name: "Explain request" }).click();
     await page.locator('#explained [data-rule="moved"]', { hasText: "hits" }).waitFor();
     await page.locator("#explained .answer", { hasText: "551 by mail/moved" }).waitFor();
     await page.locator("#explained").getByText("The request passes: ").first().waitFor();
     await close(page);
   },
 
-  async "explain answers the last question, whatever its header is called"() {
+  async "explain answers the last request, whatever its header fields are called"() {
     const page = await open({}, "/#explain");
     let late;
     await page.route("**/fault/explain", (route) => {
@@ -709,12 +709,12 @@ const tests = {
     });
     await page.locator("#explain-url").fill("/mail/inbox");
     await page.locator("#explain-headers").fill("constructor: a\n__proto__: b\n__proto__: c");
-    await page.getByRole("button", { name: "Explain" }).click();
-    await page.locator("#explained").getByText("Asking …").waitFor();
-    await until("the first question is asked", async () => late);
+    await page.getByRole("button", { name: "Explain request" }).click();
+    await page.locator("#explained").getByText("Explaining …").waitFor();
+    await until("the first request is sent", async () => late);
     const [question] = await Promise.all([
       page.waitForRequest("**/fault/explain"),
-      page.getByRole("button", { name: "Explain" }).click(),
+      page.getByRole("button", { name: "Explain request" }).click(),
     ]);
     assert.match(question.postData(), /"header":\{"constructor":\["a"\],"__proto__":\["b","c"\]\}/);
     await page.locator('#explained [data-rule="moved"]', { hasText: "hits" }).waitFor();
@@ -724,7 +724,7 @@ const tests = {
       new MutationObserver(() => window.shown.push(answer.textContent)).observe(answer, { childList: true });
     });
     await Promise.all([page.waitForResponse("**/fault/explain"), late()]);
-    await page.getByRole("button", { name: "Explain" }).click();
+    await page.getByRole("button", { name: "Explain request" }).click();
     await until("the last answer", async () => await page.evaluate(() => window.shown.length > 1));
     await page.locator('#explained [data-rule="moved"]', { hasText: "hits" }).waitFor();
     assert.ok(!(await page.evaluate(() => window.shown.join())).includes("late"), "a late answer is shown");
@@ -758,13 +758,13 @@ const tests = {
       document.execCommand = () => false;
     });
     await page.getByRole("button", { name: "Copy smtp:551 as JSON" }).click();
-    await page.locator("#toast", { hasText: "Cannot copy: the browser does not let this page." }).waitFor({ state: "attached" });
+    await page.locator("#toast", { hasText: "Cannot copy: the browser does not allow it." }).waitFor({ state: "attached" });
     await close(page);
   },
 
   async "text of requests never becomes markup"() {
     const page = await open();
-    // whatever the API says, even names that it would refuse
+    // whatever the API answers, even names that it would refuse
     await page.route("**/fault/", async (route) => {
       const answer = await route.fetch();
       const state = await answer.json();
@@ -782,14 +782,14 @@ const tests = {
     await go(page, "explain");
     await page.locator("#explain-url").fill("/mail/" + encodeURIComponent(evil));
     await page.locator("#explain-headers").fill(`${evil}: ${evil}`);
-    await page.getByRole("button", { name: "Explain" }).click();
+    await page.getByRole("button", { name: "Explain request" }).click();
     await page.locator("#explained > *").first().waitFor();
     assert.equal(await page.locator("img").count(), 0);
     assert.equal(await page.evaluate(() => window.stung), undefined);
-    // and if there were markup, the policy would not let it run
+    // if there were markup, the policy would prevent it from running
     await page.evaluate((markup) => document.body.insertAdjacentHTML("beforeend", markup), evil);
     assert.equal(await page.evaluate(() => new Promise((late) => setTimeout(() => late(window.stung), 200))), undefined);
-    await close(page, /Content Security Policy|net::ERR/); // of that last step
+    await close(page, /Content Security Policy|net::ERR/); // from the last step
   },
 
   async "no violation of axe-core in both themes"() {
@@ -808,10 +808,10 @@ const tests = {
       }
       await go(page, "overview");
       await page.getByRole("button", { name: "Halt all faults" }).click();
-      await page.getByRole("button", { name: "Resume …" }).click();
+      await page.getByRole("button", { name: "Resume faults …" }).click();
       await check("halted");
-      await page.getByRole("button", { name: "Resume", exact: true }).click();
-      await page.getByText("Live", { exact: true }).waitFor();
+      await page.getByRole("button", { name: "Resume faults", exact: true }).click();
+      await page.getByText("Armed", { exact: true }).waitFor();
       await page.route("**/fault/", (route) => route.abort());
       await page.getByText("No answer", { exact: true }).waitFor();
       await check("without an answer");
@@ -830,7 +830,7 @@ const tests = {
     });
     await page.getByText(long).first().waitFor();
     await go(page, "overview");
-    await go(page, "overview"); // goes to where it is
+    await go(page, "overview"); // stays in the same view
     assert.equal(await page.evaluate(() => scrollY), 0, "the head covers the view");
     for (const view of views) {
       await go(page, view);
@@ -842,7 +842,7 @@ const tests = {
     await close(page);
   },
 
-  async "it fits a screen of 320 pixels, and colours of the system"() {
+  async "it fits a screen of 320 pixels, with forced colors"() {
     const page = await open({ viewport: { width: 320, height: 640 }, forcedColors: "active" });
     assert.ok(await page.evaluate(() => document.querySelector("nav").scrollWidth <= 320), "the views do not fit");
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 320));
@@ -880,7 +880,7 @@ const tests = {
     await close(page);
   },
 
-  async "the focus is not lost with what had it"() {
+  async "the focus is not lost with its element"() {
     const page = await open();
     const put = (name) => page.request.fetch(origin + "/fault/experiments/" + name, { method: "PUT", headers: { Origin: origin }, data: { points: ["mail"], percent: 0, faults: [{ fault: "close" }] } });
     for (const name of ["one", "three", "two"]) assert.ok((await put(name)).ok());
@@ -893,7 +893,7 @@ const tests = {
       await page.keyboard.press("Enter");
       await page.locator("#toast", { hasText: "Stopped " + name }).waitFor({ state: "attached" });
       await page.locator(`[data-experiment="${name}"]`).waitFor({ state: "detached" });
-      assert.equal(await focused(), i < 2 ? "+10 min " + order[i + 1] : "Experiments");
+      assert.equal(await focused(), i < 2 ? "Extend 10 min " + order[i + 1] : "Experiments");
     }
     await page.getByRole("button", { name: "Repeat one" }).focus();
     await page.keyboard.press("Enter");
@@ -905,7 +905,7 @@ const tests = {
     await close(page);
   },
 
-  async "it works wherever its matcher puts it"() {
+  async "it works at every place where a matcher puts it"() {
     for (const at of ["/inside/", "/beside/", "/beside"]) {
       const page = await open({}, at);
       await page.locator('#points [data-rule="moved"]').waitFor();
@@ -913,7 +913,7 @@ const tests = {
     }
   },
 
-  async "nobody else may ask"() {
+  async "other origins are refused"() {
     assert.equal((await ask(port, "/fault/", { Host: "evil.test" })).status, 403);
     assert.equal((await ask(port, "/fault/", { "X-Forwarded-For": "192.0.2.1" })).status, 403);
     const page = await open();
@@ -958,10 +958,10 @@ const tests = {
         await page.getByRole("button", { name: "Halt all faults" }).click();
         await page.getByText(/Halted at/).waitFor();
         await page.screenshot({ path: path.join(SHOTS, `halted-${width}.png`) });
-        await page.getByRole("button", { name: "Resume …" }).click();
+        await page.getByRole("button", { name: "Resume faults …" }).click();
         await page.screenshot({ path: path.join(SHOTS, `resume-${width}.png`) });
-        await page.getByRole("button", { name: "Resume", exact: true }).click();
-        await page.getByText("Live", { exact: true }).waitFor();
+        await page.getByRole("button", { name: "Resume faults", exact: true }).click();
+        await page.getByText("Armed", { exact: true }).waitFor();
       }
     }
     await page.request.fetch(origin + "/fault/experiments/basket-timeout", { method: "DELETE", headers: { Origin: origin, "Content-Type": "application/json" } });
