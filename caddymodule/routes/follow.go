@@ -151,7 +151,7 @@ func httpPort(app *caddyhttp.App) string {
 // WhyNot explains why a request does not reach a module at a place.
 func (a *Answer) WhyNot(at Place) string {
 	if a.NoServer != "" || !a.servers[at.Server] {
-		return "the point is at another server, which listens on " + strings.Join(at.Listen, ", ")
+		return "the point is at another server, which listens on " + strings.Join(at.listening(), ", ")
 	}
 	if a.otherSite(at) {
 		return "the point is at another site"

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
@@ -36,7 +37,7 @@ const maxShown = 3
 func (p Place) Site() string {
 	names := p.Hosts
 	if len(names) == 0 {
-		names = p.Listen
+		names = p.listening()
 	}
 	if len(names) == 0 {
 		return p.Server
@@ -45,6 +46,19 @@ func (p Place) Site() string {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxShown], ", "), more)
 	}
 	return strings.Join(names, ", ")
+}
+
+// listening returns the listen addresses for people, such as `127.0.0.1:8080`. A
+// network such as `tcp4/` is left out, except in front of a path or a file descriptor.
+func (p Place) listening() []string {
+	shown := slices.Clone(p.Listen)
+	for i, addr := range shown {
+		network, rest, ok := strings.Cut(addr, "/")
+		if ok && !caddy.IsUnixNetwork(network) && !caddy.IsFdNetwork(network) {
+			shown[i] = rest
+		}
+	}
+	return shown
 }
 
 // within returns the place of the modules in a route.

@@ -317,6 +317,7 @@ func TestSite(t *testing.T) {
 	}{
 		{Place{Server: "srv0"}, "srv0"},
 		{Place{Server: "srv0", Listen: []string{":80", ":443"}}, ":80, :443"},
+		{Place{Listen: []string{"tcp4/:80", "try/127.0.0.1:81", "unix//run/x.sock"}}, ":80, 127.0.0.1:81, unix//run/x.sock"},
 		{Place{Listen: []string{":80"}, Hosts: []string{"a", "b", "c"}}, "a, b, c"},
 		{Place{Listen: []string{":80"}, Hosts: []string{"a", "b", "c", "d", "e"}}, "a, b, c and 2 more"},
 	} {
