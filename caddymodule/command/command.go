@@ -43,6 +43,7 @@ func setUpCommand(cmd *cobra.Command) {
 	cmd.Args = cobra.NoArgs // else a misspelt subcommand is taken for an argument
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	cmd.AddCommand(
+		tryCommand(),
 		statusCommand(), haltCommand(), resumeCommand(),
 		switchCommand("off", "Switches a rule off, until a reload that changes it"),
 		switchCommand("on", "Switches a rule on again"),

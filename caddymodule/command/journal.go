@@ -35,17 +35,32 @@ it ends with the exit code 1.`,
 	return cmd
 }
 
-// cmdWatch follows the feed of the journal. Whenever it breaks off, it asks for
-// another one from the last entry on.
 func cmdWatch(s *session) error {
-	f := follower{session: s}
+	f := follower{session: s, path: "/journal" + s.query("rule", "point", "refused"), json: s.wantsJSON()}
+	return f.follow()
+}
+
+// follower reads the journal's feeds, one after the other.
+type follower struct {
+	*session
+	path string // of the journal, with the filters
+	json bool
+	last string // the number of the last entry printed
+}
+
+// follow prints the entries of the journal until its context ends or Caddy stays away.
+// Whenever a feed breaks off, it opens another one, from the last entry on.
+func (f *follower) follow() error {
 	feed, err := f.open()
 	for err == nil {
 		if err = f.print(feed); err != nil {
 			return err
 		}
-		time.Sleep(comeBackEvery) // a server that ends takes a moment to do so
-		err = persist(s.Context(), func() (err error) {
+		select { // a server that ends takes a moment to do so
+		case <-f.Context().Done():
+		case <-time.After(comeBackEvery):
+		}
+		err = persist(f.Context(), func() (err error) {
 			feed, err = f.open()
 			return err
 		})
@@ -53,18 +68,12 @@ func cmdWatch(s *session) error {
 	return err
 }
 
-// follower reads the journal's feeds, one after the other.
-type follower struct {
-	*session
-	last string // the number of the last entry printed
-}
-
 // beforeWatch is how many entries that are there already are shown.
 const beforeWatch = 10
 
 func (f *follower) open() (io.ReadCloser, error) {
 	header := http.Header{"Accept": {"text/event-stream"}}
-	path := "/journal" + f.query("rule", "point", "refused")
+	path := f.path
 	if f.last == "" {
 		path += map[bool]string{true: "&", false: "?"}[strings.Contains(path, "?")] + "limit=" + strconv.Itoa(beforeWatch)
 	} else {
@@ -98,7 +107,7 @@ func (f *follower) print(feed io.ReadCloser) error {
 		if e.Seq <= seen {
 			continue
 		}
-		if !f.wantsJSON() {
+		if !f.json {
 			data = []byte(entryText(&e) + "\n")
 		}
 		if _, err := f.OutOrStdout().Write(data); err != nil {

@@ -1,0 +1,250 @@
+package command
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+)
+
+func tryCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "try [--listen <address>] [--insecure] <upstream> [<rule>]",
+		Short: "Put faults in front of a server, without a configuration",
+		Long: `
+Start a Caddy that forwards requests to an upstream and injects faults. Send your
+requests to the address that the first line shows. The command then prints one
+line for each injected fault. Stop it with Ctrl-C.
+
+The upstream is a port, a host and a port, or a URL that begins with http://,
+https:// or h2c://. The rule is one argument in quotes, as for 'caddy fault run'.
+Without a rule nothing is injected, until an experiment starts at the injection
+point 'site'. The console starts experiments, and so does the command that is
+printed.
+
+The site, the console and the admin API each have a free port of 127.0.0.1. A
+Caddy that already runs on this machine is not changed. Nothing is stored, and
+nothing remains after the command has ended. The exit code is 0 after SIGINT,
+SIGTERM, SIGHUP and SIGQUIT. A second signal ends the command at once, with the
+exit code 2.
+
+An upstream on this machine gets the Host field as the client sends it. Any
+other upstream, and any upstream with https://, gets its own host and port.`,
+		Example: `  caddy fault try localhost:3000
+  caddy fault try localhost:3000 'percent 10; respond 503'
+  caddy fault try https://api.example.com 'match path /v1/*; delay 2s'`,
+		RunE: cmdTry,
+	}
+	cmd.Flags().String("listen", "127.0.0.1:0", "The address for requests; with port 0 a free port is chosen")
+	cmd.Flags().Bool("insecure", false, "Do not verify the certificate of an https:// upstream")
+	return cmd
+}
+
+// trial is one run of the command.
+type trial struct {
+	*session
+	upstream *upstream
+	line     string      // the rule as it is written; empty without one
+	rule     *rules.Rule // nil without one
+	insecure bool
+
+	site, console, admin net.Listener
+	storage              string // a directory, which cleanUp removes
+}
+
+func cmdTry(cmd *cobra.Command, args []string) error {
+	t, err := newTrial(cmd, args)
+	if err != nil {
+		return err
+	}
+	signals := stopSignals()       // before there is anything to clean up
+	signal.Ignore(syscall.SIGPIPE) // a closed output is an error of Write, which is no reason to leave files
+	if err := t.start(); err != nil {
+		t.cleanUp()
+		return err
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	t.SetContext(ctx)
+	go func() {
+		defer cancel()
+		<-signals
+	}()
+	fmt.Fprint(t.OutOrStdout(), t.text())
+	t.warnOfUpstream()
+	err = (&follower{session: t.session, path: "/journal"}).follow()
+	if ctx.Err() == nil {
+		t.warn("%v", err)
+	}
+	go t.stop()
+	<-signals // unless Caddy has ended the process
+	t.cleanUp()
+	os.Exit(caddy.ExitCodeForceQuit)
+	return nil
+}
+
+// stopSignals has the signals that stop the command. SIGHUP stays ignored where
+// nohup ignores it; the others stop it even in the background of a shell script.
+func stopSignals() <-chan os.Signal {
+	signals := notified()
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
+	return signals
+}
+
+// newTrial reads the arguments. It starts nothing.
+func newTrial(cmd *cobra.Command, args []string) (*trial, error) {
+	if cmd.Flag("address").Changed || cmd.Flag("config").Changed || cmd.Flag("adapter").Changed {
+		return nil, errors.New("caddy fault try starts a Caddy with an admin address of its own: leave out --address, --config and --adapter")
+	}
+	if len(args) == 0 {
+		return nil, errors.New("an upstream is required: caddy fault try localhost:3000")
+	}
+	if len(args) > 2 {
+		return nil, fmt.Errorf("the rule is one argument in quotes: caddy fault try %s '%s'", args[0], strings.Join(args[1:], " "))
+	}
+	t := &trial{session: &session{Command: cmd, args: args}, insecure: flagText(cmd, "insecure") == "true"}
+	var err error
+	if t.upstream, err = parseUpstream(args[0]); err != nil {
+		return nil, err
+	}
+	if t.insecure && t.upstream.scheme != "https" {
+		return nil, fmt.Errorf("--insecure is for an https:// upstream, and '%s' is not: leave out --insecure", args[0])
+	}
+	if len(args) == 1 {
+		return t, nil
+	}
+	t.line = args[1]
+	if t.rule, err = grammar.ParseLine(t.line); err != nil {
+		return nil, err
+	}
+	if text := grammar.FractionHint(t.line); text != "" {
+		t.warn("%s", text)
+	}
+	return t, nil
+}
+
+// start starts Caddy. After an error cleanUp is required all the same.
+func (t *trial) start() (err error) {
+	for _, ln := range []struct {
+		to      *net.Listener
+		address string
+	}{{&t.site, flagText(t.Command, "listen")}, {&t.console, "127.0.0.1:0"}, {&t.admin, "127.0.0.1:0"}} {
+		if *ln.to, err = hold(ln.address); err != nil {
+			return fmt.Errorf("%w; without --listen a free port is chosen", err)
+		}
+	}
+	if at := t.upstream; at.isLocal() && at.port == portOf(t.site) {
+		return fmt.Errorf("the upstream '%s' is the address that caddy fault try listens on: give --listen another port", t.args[0])
+	}
+	if t.storage, err = os.MkdirTemp("", "caddy-fault-try-"); err != nil {
+		return err
+	}
+	if err := os.Setenv("XDG_DATA_HOME", t.storage); err != nil { // Caddy writes its instance ID there, in any case
+		return err
+	}
+	caddy.OnExit(func(context.Context) { t.cleanUp() })
+	config, err := json.Marshal(t.config())
+	if err != nil {
+		return err
+	}
+	if err := caddy.Load(config, true); err != nil {
+		return errors.New(withoutInnards(err.Error()))
+	}
+	t.adminClient, err = newAdminClient(t.admin.Addr().String())
+	return err
+}
+
+// withoutInnards cuts from an error of Caddy the modules that it came through.
+func withoutInnards(text string) string {
+	for _, module := range []string{"provision http.handlers.fault: ", "http.handlers.fault: "} {
+		if _, cause, ok := strings.Cut(text, module); ok {
+			return cause
+		}
+	}
+	return text
+}
+
+// cleanUp removes what the trial has on disk, and closes listeners that Caddy does
+// not have.
+func (t *trial) cleanUp() {
+	closeHeld()
+	if t.storage != "" {
+		_ = os.RemoveAll(t.storage) // nobody is left to be told
+	}
+}
+
+// stop ends the process through Caddy's endpoint, which releases what is held, calls
+// cleanUp, and exits with 0. Only this way do injection points learn that the process
+// ends.
+func (t *trial) stop() {
+	ctx := context.WithoutCancel(t.Context())
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.origin+"/stop", nil)
+	if err == nil {
+		var resp *http.Response
+		if resp, err = t.http.Do(r); err == nil {
+			_ = resp.Body.Close()
+		}
+	}
+	if err == nil {
+		return // Caddy exits
+	}
+	_ = caddy.Stop()
+	t.cleanUp()
+	os.Exit(caddy.ExitCodeFailedQuit)
+}
+
+// text is what the command prints once it listens.
+func (t *trial) text() string {
+	rule, command := "no rule yet", "caddy fault run --point site 'percent 10; respond 503' --address "
+	if t.rule != nil {
+		rule, command = t.line, "caddy fault status --address "
+	}
+	return fmt.Sprintf("http://%s  →  %s   (%s)\nConsole   http://%s/\nCommands  %s%s\nStop with Ctrl-C.\n",
+		reachable(t.site.Addr()), t.upstream, printable(rule), t.console.Addr(), command, t.admin.Addr())
+}
+
+// reachable is an address for clients on this machine.
+func reachable(addr net.Addr) string {
+	host, port, _ := net.SplitHostPort(addr.String())
+	if ip := net.ParseIP(host); ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// upstreamPatience is how long the upstream may take to accept a connection.
+const upstreamPatience = time.Second
+
+// warnOfUpstream warns if nobody answers at the upstream, which may start later.
+func (t *trial) warnOfUpstream() {
+	ctx, cancel := context.WithTimeout(t.Context(), upstreamPatience)
+	defer cancel()
+	dial := new(net.Dialer).DialContext
+	if t.upstream.scheme == "https" {
+		dial = (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: t.insecure}}).DialContext //nolint:gosec // as its user says
+	}
+	conn, err := dial(ctx, "tcp", t.upstream.address())
+	_, unverified := errors.AsType[*tls.CertificateVerificationError](err)
+	switch {
+	case err == nil:
+		_ = conn.Close()
+	case t.Context().Err() != nil: // stopped meanwhile
+	case unverified:
+		t.warn("requests to %s get a 502 (%v); --insecure accepts the certificate", t.upstream, err)
+	default:
+		t.warn("%s does not answer (%v); until it does, requests get a 502", t.upstream, err)
+	}
+}

@@ -1,0 +1,295 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"io/fs"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// trial is a `caddy fault try` that runs.
+type trial struct {
+	cmd                  *exec.Cmd
+	home                 string // everything that the process may call its own
+	site, console, admin string // URLs and an address
+	lines                chan string
+	stderr               string // the path of a file
+	done                 chan struct{}
+}
+
+var tryText = regexp.MustCompile(`^(http://\S+)  →  (\S+)   \((.*)\)\nConsole   (http://\S+)\nCommands  caddy fault (?:status|run --point site 'percent 10; respond 503') --address (\S+)\nStop with Ctrl-C\.\n$`)
+
+// try starts the ready binary, and reads what it says first.
+func try(t *testing.T, env []string, args ...string) *trial {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no SIGTERM")
+	}
+	p := &trial{home: t.TempDir(), lines: make(chan string, 100), done: make(chan struct{})}
+	p.cmd = exec.CommandContext(t.Context(), readyBinary(t), append([]string{"fault", "try"}, args...)...)
+	p.cmd.Env = append(os.Environ(), "HOME="+p.home, "XDG_DATA_HOME=", "XDG_CONFIG_HOME=", "TMPDIR="+p.home)
+	p.cmd.Env = append(p.cmd.Env, env...)
+	p.cmd.Dir = p.home
+	p.stderr = filepath.Join(t.TempDir(), "stderr")
+	stderr, err := os.Create(p.stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stderr.Close()
+	p.cmd.Stderr = stderr
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	})
+	go func() {
+		defer close(p.done)
+		for scanner := bufio.NewScanner(out); scanner.Scan(); {
+			p.lines <- scanner.Text()
+		}
+		_ = p.cmd.Wait()
+	}()
+	var text strings.Builder
+	for range 4 {
+		text.WriteString(p.line(t) + "\n")
+	}
+	parts := tryText.FindStringSubmatch(text.String())
+	if parts == nil {
+		t.Fatalf("got\n%s", &text)
+	}
+	p.site, p.console, p.admin = parts[1], parts[4], parts[5]
+	return p
+}
+
+// line is the next line of the output.
+func (p *trial) line(t *testing.T) string {
+	t.Helper()
+	select {
+	case line := <-p.lines:
+		return line
+	case <-p.done:
+		t.Fatalf("it has ended: %s", p.errors(t))
+	case <-time.After(patience):
+		t.Fatalf("no line after %v", patience)
+	}
+	return ""
+}
+
+// errors is what it has written to its standard error.
+func (p *trial) errors(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(p.stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// waitForError waits for a text on the standard error.
+func (p *trial) waitForError(t *testing.T, text string) {
+	t.Helper()
+	eventually(t, func() error {
+		if got := p.errors(t); !strings.Contains(got, text) {
+			return &notFound{text, got}
+		}
+		return nil
+	})
+}
+
+// end sends a signal, and checks that nothing remains.
+func (p *trial) end(t *testing.T, sig syscall.Signal, stderr string) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		t.Fatalf("still running after %v", patience)
+	}
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit code: got %d, want 0", code)
+	}
+	if got := p.errors(t); got != stderr {
+		t.Errorf("standard error: got %q, want %q", got, stderr)
+	}
+	wantEmpty(t, p.home)
+}
+
+// wantEmpty checks that a folder has nothing in it.
+func wantEmpty(t *testing.T, folder string) {
+	t.Helper()
+	err := filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+		if path != folder {
+			t.Errorf("%s remains", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// wantPage asks for a URL.
+func wantPage(t *testing.T, url string, status int, body string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(r)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != status || !strings.Contains(string(got), body) {
+		t.Errorf("%s: got %d %q, %v, want %d %q", url, resp.StatusCode, got, err, status, body)
+	}
+}
+
+// hostAndPath answers with the Host field and the path.
+func hostAndPath(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%s %s", r.Host, r.URL.Path) }
+
+// TestTry puts two Caddys in front of one server, with a rule and without.
+func TestTry(t *testing.T) {
+	up := serve(t, hostAndPath)
+	rule, bare := try(t, nil, "http://"+up.addr, "match path /x*; respond 551"), try(t, nil, up.addr)
+	for _, p := range []*trial{rule, bare} {
+		wantPage(t, p.site+"/y", 200, strings.TrimPrefix(p.site, "http://")+" /y")
+		wantPage(t, p.console, 200, "<title>")
+	}
+	wantPage(t, rule.site+"/x1", 551, "")
+	wantPage(t, bare.site+"/x1", 200, "")
+	if line := rule.line(t); !strings.Contains(line, " site/rule1 respond: GET ") || !strings.Contains(line, "/x1 from 127.0.0.1") {
+		t.Errorf("got the line %q", line)
+	}
+
+	term := &terminal{admin: bare.admin}
+	term.want(t, 0, strings.TrimPrefix(bare.site, "http://")+" › site", "", "status")
+	term.want(t, 0, "experiment 'down' is on at site; time left: 10m0s\n", "", "run", "--name", "down", "--point", "site", "503")
+	wantPage(t, bare.site+"/z", 503, "")
+	wantPage(t, rule.site+"/z", 200, "")
+	if line := bare.line(t); !strings.Contains(line, " site/down respond: GET ") {
+		t.Errorf("got the line %q", line)
+	}
+	term.want(t, 0, "Halted.", "", "halt") // keeps the switch in the storage
+	rule.end(t, syscall.SIGINT, "")
+	bare.end(t, syscall.SIGTERM, "")
+}
+
+// TestTryBesideCaddy leaves a Caddy alone that runs at the default address, with its
+// files, and the switch that they hold.
+func TestTryBesideCaddy(t *testing.T) {
+	term := inTerminal(t)
+	up := serve(t, hostAndPath)
+	p := try(t, []string{"CADDY_ADMIN=" + term.admin}, up.addr, "respond 503")
+	(&terminal{admin: p.admin}).want(t, 0, "Halted.", "", "halt")
+	wantPage(t, p.site, 200, "")
+	if got := term.status(t, "/gone"); got != gone {
+		t.Errorf("the other Caddy: got %s, want %s", got, gone)
+	}
+	term.want(t, 0, "faults are on;", "", "status")
+	p.end(t, syscall.SIGTERM, "")
+	if got := term.status(t, "/gone"); got != gone {
+		t.Errorf("the other Caddy, after the end: got %s, want %s", got, gone)
+	}
+}
+
+// TestTryHeld ends it while a request is held for ever.
+func TestTryHeld(t *testing.T) {
+	up := serve(t, hostAndPath)
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT} {
+		p := try(t, nil, up.addr, "hang")
+		s := &site{addr: strings.TrimPrefix(p.site, "http://")}
+		conn := s.dial(t)
+		conn.send(get("/"))
+		p.line(t)
+		p.end(t, sig, "")
+	}
+}
+
+// TestTryTLS has an upstream with a certificate that is trusted, and with one that
+// is not.
+func TestTryTLS(t *testing.T) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(hostAndPath))
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that fail
+	srv.StartTLS()
+	defer srv.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	writeFile(t, ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}))
+	host := strings.TrimPrefix(srv.URL, "https://")
+
+	p := try(t, []string{"SSL_CERT_FILE=" + ca}, srv.URL, "match path /x; 503")
+	wantPage(t, p.site+"/y", 200, host+" /y")
+	wantPage(t, p.site+"/x", 503, "")
+	p.end(t, syscall.SIGINT, "")
+
+	p = try(t, nil, srv.URL, "--insecure")
+	wantPage(t, p.site+"/y", 200, host+" /y")
+	p.end(t, syscall.SIGINT, "")
+
+	p = try(t, nil, srv.URL)
+	p.waitForError(t, "--insecure")
+	p.end(t, syscall.SIGINT, "Warning: requests to "+srv.URL+" get a 502 (tls: failed to verify certificate: x509: certificate signed by unknown authority); --insecure accepts the certificate\n")
+}
+
+// TestTryUpstreamLater starts before its upstream.
+func TestTryUpstreamLater(t *testing.T) {
+	addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	warning := "Warning: http://" + addr + " does not answer (dial tcp " + addr + ": connect: connection refused); until it does, requests get a 502\n"
+	p := try(t, nil, addr)
+	p.waitForError(t, warning)
+	ln, err := net.Listen("tcp", addr) //nolint:noctx // an address of this machine
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := http.Server{Handler: http.HandlerFunc(hostAndPath), ReadHeaderTimeout: patience}
+	go func() { _ = srv.Serve(ln) }()
+	defer srv.Close()
+	wantPage(t, p.site+"/y", 200, " /y")
+	p.end(t, syscall.SIGINT, warning)
+}
+
+// TestTryRefuses says what is wrong, and leaves nothing.
+func TestTryRefuses(t *testing.T) {
+	home := t.TempDir()
+	for _, tt := range []struct{ args, want string }{
+		{"localhost:3000 percnt", "Error: unrecognized word 'percnt'"},
+		{"localhost:3000/api 503", "Error: bad upstream 'localhost:3000/api'"},
+	} {
+		upstream, line, _ := strings.Cut(tt.args, " ")
+		cmd := exec.CommandContext(t.Context(), readyBinary(t), "fault", "try", upstream, line)
+		cmd.Env = append(os.Environ(), "HOME="+home, "XDG_DATA_HOME=", "XDG_CONFIG_HOME=", "TMPDIR="+home)
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState == nil {
+			t.Fatal(err)
+		}
+		if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.HasPrefix(string(out), tt.want) {
+			t.Errorf("%s: got %d, %s", tt.args, code, out)
+		}
+	}
+	wantEmpty(t, home)
+}
