@@ -36,6 +36,9 @@ func (s *session) runWith(e *experiments.Experiment, command []string) error {
 	case err != nil:
 		return err
 	}
+	if flagText(s.Command, "name") == "" {
+		s.PrintErrf("experiment '%s' is on while the command runs\n", e.Name)
+	}
 	s.warnOfExcluded(view)
 	if err := child.Start(); err != nil {
 		return s.fail(startCode(err), err)

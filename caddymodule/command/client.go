@@ -36,9 +36,16 @@ const defaultPatience = 30 * time.Second
 // newAdminClient is a client for an admin address as Caddy writes it, such as
 // localhost:2019 or unix//run/caddy.sock.
 func newAdminClient(address string) (*adminClient, error) {
-	at, err := caddy.ParseNetworkAddress(address)
-	if err != nil || at.PortRangeSize() > 1 {
+	plain, isURL := strings.CutPrefix(address, "http://") // people copy it from a browser
+	if isURL {
+		plain = strings.TrimSuffix(plain, "/")
+	}
+	at, err := caddy.ParseNetworkAddress(plain)
+	if err != nil || at.PortRangeSize() > 1 || strings.Contains(plain, "://") || isURL && strings.Contains(plain, "/") {
 		return nil, fmt.Errorf("bad admin address '%s': want one such as localhost:2019 or unix//run/caddy.sock", address)
+	}
+	if at.StartPort == 0 && !at.IsUnixNetwork() {
+		return nil, fmt.Errorf("the admin address '%s' has no port: --address %s:2019", address, plain)
 	}
 	target := at.JoinHostPort(0)
 	c := &adminClient{address: address, origin: "http://" + target, unix: at.IsUnixNetwork(), patience: defaultPatience}
@@ -64,7 +71,11 @@ type unreachableError struct {
 }
 
 func (e *unreachableError) Error() string {
-	return fmt.Sprintf("no Caddy answers at %s: %v", e.address, e.err)
+	text := fmt.Sprintf("no Caddy answers at %s: %v", e.address, e.err)
+	if failed, ok := errors.AsType[*net.OpError](e.err); ok && failed.Op == "dial" {
+		text += "; start Caddy, or give its admin address, as in --address localhost:2019"
+	}
+	return text
 }
 
 func (e *unreachableError) Unwrap() error { return e.err }
@@ -132,13 +143,23 @@ func (c *adminClient) check(resp *http.Response) error {
 	}
 	no := &api.Error{Status: resp.StatusCode}
 	if !good && json.Unmarshal(body, no) == nil && no.Message != "" {
-		return no
+		return c.withOrigins(no)
 	}
 	if resp.StatusCode == http.StatusNotFound && string(body) == "404 page not found\n" { // of its admin endpoint's mux
 		return fmt.Errorf("Caddy at %s was built without the fault module", c.address) //nolint:staticcheck // it is a name
 	}
 	between := resp.StatusCode >= 500 // such as the 504 of a proxy before it
 	return &unreachableError{c.address, fmt.Errorf("%s is not from its admin endpoint", strings.TrimSpace(resp.Status+" "+kind)), between}
+}
+
+// withOrigins adds to a refusal of the admin endpoint, which is not the API's, the line
+// that allows this client.
+func (c *adminClient) withOrigins(no *api.Error) error {
+	if no.Status != http.StatusForbidden || !strings.Contains(no.Message, "not allowed") {
+		return no
+	}
+	_, host, _ := strings.Cut(c.origin, "://")
+	return fmt.Errorf("%w; add the line 'origins %s' to the block of the global option 'admin' in the Caddyfile, or \"origins\": [\"%[2]s\"] to \"admin\" in JSON", no, host)
 }
 
 // How long, and how often, a Caddy that has been there is asked again: a reload

@@ -40,7 +40,8 @@ func setUpCommand(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringP("config", "c", "", "Configuration file to use to parse the admin address, if --address is not used")
 	cmd.PersistentFlags().StringP("adapter", "a", "", "Name of config adapter to apply (when --config is used)")
 	cmd.PersistentFlags().String("address", "", "The address to use to reach the admin API endpoint, if not the default")
-	cmd.Args = cobra.NoArgs // else a misspelt subcommand is taken for an argument
+	cmd.Args = refuseUnknown // else a misspelled subcommand is taken for an argument
+	cmd.SuggestionsMinimumDistance = 2
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	cmd.AddCommand(
 		tryCommand(),
@@ -54,7 +55,34 @@ func setUpCommand(cmd *cobra.Command) {
 	)
 	for _, sub := range cmd.Commands() {
 		sub.DisableFlagsInUseLine = true // they stand in it
+		sub.SuggestFor = otherWords[sub.Name()]
 	}
+}
+
+// otherWords are words for the subcommands that people type first.
+var otherWords = map[string][]string{
+	"status":  {"state", "show", "info"},
+	"halt":    {"stop", "pause", "disable", "kill"},
+	"resume":  {"unhalt", "continue", "start", "enable"},
+	"list":    {"ls", "experiments"},
+	"rm":      {"remove", "delete", "del", "end"},
+	"run":     {"add", "inject", "apply"},
+	"watch":   {"journal", "tail", "logs", "log", "follow"},
+	"verify":  {"assert", "expect", "check"},
+	"explain": {"why", "test"},
+	"try":     {"proxy", "demo"},
+}
+
+// refuseUnknown refuses a subcommand that is not there, with one that it may mean.
+func refuseUnknown(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	similar := cmd.SuggestionsFor(args[0])
+	if len(similar) == 0 {
+		return fmt.Errorf("unknown command '%s': list all with caddy fault --help", args[0])
+	}
+	return fmt.Errorf("unknown command '%s'; did you mean caddy fault %s?", args[0], strings.Join(similar, " or caddy fault "))
 }
 
 // session is one run of a subcommand.

@@ -141,7 +141,7 @@ func TestCommandSwitch(t *testing.T) {
 		{"status --limit 0", "", "limit: '0' is not a number from 1 to 10000"},
 		{"status --after api/nope", "", "has no 'api/nope'"},
 		{"rm a b", "", "exiting with status 1"},
-		{"nope", "", `unknown command "nope"`},
+		{"nope", "", "unknown command 'nope'"},
 		{"explain / -H nope", "", "bad header 'nope'"},
 		{"explain / -H :y", "", "header: '' is not a valid field name"},
 		{"codes nope", "", "no status code 'nope'"},

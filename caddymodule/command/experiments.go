@@ -2,6 +2,7 @@ package command
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -74,25 +75,78 @@ func printEnded(out io.Writer, v *api.EndedList) error {
 }
 
 func removeCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "rm <name>...",
+	cmd := &cobra.Command{
+		Use:   "rm <name>...|--all",
 		Short: "Ends experiments",
-		Args:  cobra.MinimumNArgs(1),
-		RunE: inSession(func(s *session) error {
-			code := 0
-			for _, name := range s.args {
-				_, err := s.ask(http.MethodDelete, experimentPath(name), nil)
-				if err == nil {
-					_, err = fmt.Fprintf(s.OutOrStdout(), "experiment '%s' is over\n", name)
-				}
-				if err != nil {
-					code = 1
-					s.PrintErrln(s.ErrPrefix(), err)
-				}
-			}
-			return s.exit(code)
-		}),
+		Example: `  caddy fault rm slow
+  caddy fault rm --all`,
+		RunE: inSession(cmdRemove),
 	}
+	cmd.Flags().Bool("all", false, "End all experiments")
+	return cmd
+}
+
+func cmdRemove(s *session) error {
+	all := flagText(s.Command, "all") == "true"
+	switch {
+	case all && len(s.args) > 0:
+		return fmt.Errorf("'%s' and --all together: give names or --all", s.args[0])
+	case all:
+		return s.removeAll()
+	case len(s.args) == 0:
+		return errors.New("a name is required: caddy fault rm <name>, or caddy fault rm --all")
+	}
+	code := 0
+	for _, name := range s.args {
+		err := s.remove(name)
+		if isUnknown(err) && name == "all" {
+			err = fmt.Errorf("%w; caddy fault rm --all ends all of them", err)
+		}
+		if err != nil {
+			code = 1
+			s.PrintErrln(s.ErrPrefix(), err)
+		}
+	}
+	return s.exit(code)
+}
+
+// removeAll ends the experiments that are on now.
+func (s *session) removeAll() error {
+	data, err := s.ask(http.MethodGet, "/experiments", nil)
+	if err != nil {
+		return err
+	}
+	var list api.ExperimentList
+	if err := readAnswer(data, &list); err != nil {
+		return err
+	}
+	if len(list.Experiments) == 0 {
+		_, err := fmt.Fprintln(s.OutOrStdout(), "no experiment is on")
+		return err
+	}
+	code := 0
+	for _, e := range list.Experiments {
+		if err := s.remove(e.Name); err != nil && !isUnknown(err) { // unknown: it has ended meanwhile
+			code = 1
+			s.PrintErrln(s.ErrPrefix(), err)
+		}
+	}
+	return s.exit(code)
+}
+
+// remove ends an experiment and says so.
+func (s *session) remove(name string) error {
+	_, err := s.ask(http.MethodDelete, experimentPath(name), nil)
+	if err == nil {
+		_, err = fmt.Fprintf(s.OutOrStdout(), "experiment '%s' is over\n", name)
+	}
+	return err
+}
+
+// isUnknown reports whether Caddy has answered that there is no such thing.
+func isUnknown(err error) bool {
+	no, refused := errors.AsType[*api.Error](err)
+	return refused && no.Status == http.StatusNotFound
 }
 
 func experimentPath(name string) string { return "/experiments/" + url.PathEscape(name) }

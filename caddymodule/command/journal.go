@@ -138,13 +138,13 @@ func entryText(e *experiments.Entry) string {
 
 func verifyCommand() *cobra.Command {
 	cmd := jsonFlag(&cobra.Command{
-		Use:   "verify --rule <name>|--refused [--point <name>] --exactly|--at-least|--at-most <n> [--since <time>] [--wait <duration>] [--json]",
+		Use:   "verify <rule>|--refused [--point <name>] --exactly|--at-least|--at-most <n> [--since <time>] [--wait <duration>] [--json]",
 		Short: "Asserts how often a rule or an experiment has hit, or a trigger was refused",
 		Long: `
 Asserts how often a rule or an experiment has hit, since it was loaded or since
 the last reset. The exit code is 0 if that holds, 2 if it does not, and 1 for
 any other error, such as a rule that is not known. A rule that stands at several
-points needs --point, or --rule <point>/<rule>.
+points needs --point, or <point>/<rule> as its name. --rule <rule> is the same as <rule>.
 
 With --refused it asserts how often a trigger was refused, for whatever reason:
 '--refused --exactly 0' tells whether each request got what it asked for. If that
@@ -155,10 +155,10 @@ instant (RFC 3339) or how long ago. A journal that does not reach back that far
 is an error, unless what it has decides; it begins with the process, and does not
 know what an earlier one has done. With --wait an assertion that does not
 hold yet has this much time, which goes on over reloads.`,
-		Example: `  caddy fault verify --rule slow --at-least 3 --wait 10s
-  caddy fault verify --rule trigger --point checkout --exactly 1
+		Example: `  caddy fault verify slow --at-least 3 --wait 10s
+  caddy fault verify trigger --point checkout --exactly 1
   caddy fault verify --refused --exactly 0`,
-		Args: cobra.NoArgs,
+		Args: ruleArgument,
 		RunE: inSession(cmdVerify),
 	})
 	cmd.Flags().String("rule", "", "The name of the rule or experiment; of what requests asked for themselves: trigger")
@@ -175,6 +175,20 @@ hold yet has this much time, which goes on over reloads.`,
 	cmd.MarkFlagsMutuallyExclusive("exactly", "at-least")
 	cmd.MarkFlagsMutuallyExclusive("exactly", "at-most")
 	return cmd
+}
+
+// ruleArgument takes an argument for the flag --rule.
+func ruleArgument(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case len(args) > 1:
+		return fmt.Errorf("unexpected argument '%s': verify one rule at a time", args[1])
+	case cmd.Flag("rule").Changed:
+		return fmt.Errorf("the rule is given twice, as '%s' and as '%s': leave out --rule", args[0], flagText(cmd, "rule"))
+	default:
+		return cmd.Flags().Set("rule", args[0])
+	}
 }
 
 // cmdVerify asks again with what is left of the wait when the server that was

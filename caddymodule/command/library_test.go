@@ -15,22 +15,11 @@ import (
 // insists on one, and none on a socket, in whose address permissions may stand. See
 // caddymodule/docs/undocumented.md.
 func TestAdminEndpoint(t *testing.T) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = free.Close()
-	t.Cleanup(func() {
-		if err := caddy.Load([]byte(`{"admin": {"disabled": true, "config": {"persist": false}}}`), true); err != nil {
-			t.Error(err)
-		}
-		if err := caddy.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	for _, address := range []string{free.Addr().String(), "unix/" + filepath.Join(t.TempDir(), "admin.sock|0600")} {
+	free := nobodyYet(t)
+	stopAfter(t)
+	for _, address := range []string{free, "unix/" + filepath.Join(t.TempDir(), "admin.sock|0600")} {
 		for _, enforced := range []bool{false, true} {
-			isSocket := address != free.Addr().String()
+			isSocket := address != free
 			if isSocket && enforced {
 				continue // which would let nobody in
 			}
@@ -55,4 +44,28 @@ func TestAdminEndpoint(t *testing.T) {
 			}
 		}
 	}
+}
+
+// nobodyYet is an address of this machine at which nobody listens.
+func nobodyYet(t *testing.T) string {
+	t.Helper()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer free.Close()
+	return free.Addr().String()
+}
+
+// stopAfter stops the Caddy of this process when the test ends.
+func stopAfter(t *testing.T) {
+	t.Helper()
+	t.Cleanup(func() {
+		if err := caddy.Load([]byte(`{"admin": {"disabled": true, "config": {"persist": false}}}`), true); err != nil {
+			t.Error(err)
+		}
+		if err := caddy.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
 }

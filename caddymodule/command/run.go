@@ -30,7 +30,7 @@ const commandTTL = 24 * time.Hour
 
 func runCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "run --name <name> [--ttl <duration>] [--point <name>]... [--match <matcher>]... [--note <text>] <rule> [-- <command> [<args>...]]",
+		Use:   "run [--name <name>] [--ttl <duration>] [--point <name>]... [--match <matcher>]... [--note <text>] <rule> [-- <command> [<args>...]]",
 		Short: "Starts an experiment, for a time or for as long as a command runs",
 		Long: `
 Starts an experiment: a rule that is added while Caddy runs. The rule is written
@@ -38,9 +38,10 @@ as its lines in a Caddyfile, with semicolons between them: settings such as
 'percent 10' and 'times 3', faults such as 'delay 2s' and 'respond 503', or a
 status alone. There are no blocks; a text with a semicolon in it is quoted.
 
-Say where: --match takes Caddy's request matchers, and several of them are
-alternatives; --point takes the names of injection points, '*' for all of them
-but transports, which are named each. Without --point it is '*'.
+--match, --point or both are required. --match takes Caddy's request matchers;
+several of them are alternatives. --point takes the name of an injection point, or
+'*' for all points but transports. With --match alone, --point is '*'. Name each
+transport. Without --name the command makes a name up and prints it.
 
 With a command behind -- the experiment lasts as long as the command. It is
 removed however the command ends. SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed
@@ -54,12 +55,11 @@ Should this process be killed, the experiment ends by its --ttl.`,
   caddy fault run --name down --point '*' 'respond 503' -- go test ./...`,
 		RunE: inSession(cmdRun),
 	}
-	cmd.Flags().String("name", "", "The name of the experiment, in headers, logs and metrics")
+	cmd.Flags().String("name", "", "The name of the experiment, in headers, logs and metrics (default: a made-up name)")
 	cmd.Flags().String("ttl", "", "How long it lives; 0 is without an end (default 10m, with a command 24h)")
 	cmd.Flags().StringArray("point", nil, "An injection point that it is for; '*' is all but transports")
 	cmd.Flags().StringArray("match", nil, "Which requests it is for, as behind match in a Caddyfile")
 	cmd.Flags().String("note", "", "Why it is there, for whoever finds it")
-	_ = cmd.MarkFlagRequired("name") // fails for a flag that is not there
 	return cmd
 }
 
@@ -175,6 +175,9 @@ func (s *session) experiment() (*experiments.Experiment, error) {
 	if len(e.MatcherSetsRaw) == 0 && len(e.Points) == 0 {
 		return nil, errors.New("say where: --match 'path /api/*' for some requests, --point <name> for an injection point, --point '*' for all but transports")
 	}
+	if e.Name == "" {
+		e.Name = madeUp(rule)
+	}
 	if text := flagText(s.Command, "ttl"); text != "" {
 		ttl, err := caddy.ParseDuration(text)
 		if err != nil || ttl < 0 {
@@ -183,6 +186,14 @@ func (s *session) experiment() (*experiments.Experiment, error) {
 		e.TTL = new(caddy.Duration(ttl))
 	}
 	return e, nil
+}
+
+// madeUp is a name for an experiment that has none, such as delay-3f9a: a kind of fault,
+// and what tells it from others.
+func madeUp(rule *rules.Rule) string {
+	text, _ := json.Marshal(rule) // it has been read from a line
+	kind, _, _ := strings.Cut(kindsOf(text), "+")
+	return fmt.Sprintf("%s-%04x", kind, rand.IntN(1<<16)) //nolint:gosec // chance, not secrecy
 }
 
 // begin starts the experiment, unless there is one of its name.

@@ -259,7 +259,7 @@ func TestCommandExitCodes(t *testing.T) {
 	term.want(t, 0, "hits of rule 'rule1': 1\n", "", "verify", "--rule", "rule1", "--exactly", "1")
 	term.want(t, 2, "", "Error: rule 'rule1' has hit 1 times, want at least 2\n", "verify", "--rule", "rule1", "--at-least", "2")
 	term.want(t, 1, "", "Error: no rule 'rule2'\n", "verify", "--rule", "rule2", "--at-least", "2")
-	term.want(t, 1, "", "Error: unknown command \"verfy\" for \"caddy fault\"\n", "verfy")
+	term.want(t, 1, "", "Error: unknown command 'verfy'; did you mean caddy fault verify?\n", "verfy")
 	term.want(t, 0, host+" › fault1  rule1  respond", "", "status")
 	term.want(t, 0, " Caddyfile:9\n"+host+" › fault2  ", "", "status")
 	term.want(t, 0, "\n"+host+" › fault1  rule1  hits", "", "explain", "/gone")
@@ -288,5 +288,5 @@ func TestCommandWithoutCaddy(t *testing.T) {
 	}
 	socket := filepath.Join(t.TempDir(), "none")
 	term := &terminal{admin: "unix/" + socket}
-	term.want(t, 1, "", "Error: no Caddy answers at "+term.admin+": dial unix "+socket+": connect: no such file or directory\n", "status")
+	term.want(t, 1, "", "Error: no Caddy answers at "+term.admin+": dial unix "+socket+": connect: no such file or directory; start Caddy, or give its admin address, as in --address localhost:2019\n", "status")
 }

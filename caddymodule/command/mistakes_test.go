@@ -1,0 +1,148 @@
+package command
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyfault/caddyfault/caddymodule/api"
+)
+
+// What people type first is answered with what to type.
+func TestCommandUnknown(t *testing.T) {
+	for args, want := range map[string]string{
+		"statsu":  "unknown command 'statsu'; did you mean caddy fault status?",
+		"verfy x": "unknown command 'verfy'; did you mean caddy fault verify?",
+		"stop":    "unknown command 'stop'; did you mean caddy fault halt",
+		"ls":      "did you mean caddy fault list",
+		"Watch":   "did you mean caddy fault watch?",
+		"fooooo":  "unknown command 'fooooo': list all with caddy fault --help",
+	} {
+		if got := caddyFault(t, strings.Fields(args)...); got.err == nil || !strings.Contains(got.err.Error(), want) {
+			t.Errorf("%s: got %+v, want %s", args, got, want)
+		}
+	}
+}
+
+func TestCommandVerifyArgument(t *testing.T) {
+	n, address := adminEndpoint(t, twoRules)
+	hit(t, n)
+	for _, tt := range []struct{ args, stdout, err string }{
+		{"gone --exactly 1", "hits of rule 'gone': 1\n", ""},
+		{"api/gone --at-least 1", "hits of rule 'api/gone': 1\n", ""},
+		{"gone --rule slow --exactly 1", "", "the rule is given twice, as 'gone' and as 'slow': leave out --rule"},
+		{"gone slow --exactly 1", "", "unexpected argument 'slow': verify one rule at a time"},
+		{"gone --refused --exactly 1", "", "[rule refused]"},
+	} {
+		got := caddyFault(t, append(strings.Fields("verify --address "+address), strings.Fields(tt.args)...)...)
+		if got.stdout != tt.stdout || (got.err == nil) != (tt.err == "") || !strings.Contains(got.stderr, tt.err) {
+			t.Errorf("%s: got %+v, want %+v", tt.args, got, tt)
+		}
+	}
+	if got := caddyFault(t, "verify", "--address", address, "", "--exactly", "1"); got.err == nil || !strings.Contains(got.err.Error(), "--rule is empty") {
+		t.Errorf("empty: got %+v", got)
+	}
+}
+
+func TestCommandRemoveAll(t *testing.T) {
+	n, address := adminEndpoint(t, twoRules)
+	rm := func(args ...string) printed {
+		return caddyFault(t, append([]string{"rm", "--address", address}, args...)...)
+	}
+	if got := rm("--all"); got.stdout != "no experiment is on\n" || got.err != nil {
+		t.Errorf("without any: got %+v", got)
+	}
+	const experiment = `{"points": ["api"], "faults": [{"fault": "close"}]}`
+	n.Put("a", experiment)
+	n.Put("b", experiment)
+	for _, tt := range []struct{ args, want string }{
+		{"", "a name is required: caddy fault rm <name>, or caddy fault rm --all"},
+		{"a --all", "'a' and --all together"},
+		{"all", "; caddy fault rm --all ends all of them"},
+	} {
+		if got := rm(strings.Fields(tt.args)...); got.err == nil || !strings.Contains(got.stderr, tt.want) {
+			t.Errorf("%s: got %+v, want %s", tt.args, got, tt.want)
+		}
+	}
+	if got := rm("--all"); got.stdout != "experiment 'a' is over\nexperiment 'b' is over\n" || got.err != nil || len(n.Ctl.Store.List()) != 0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// An experiment without a name gets one, which is printed.
+func TestCommandRunMadeUp(t *testing.T) {
+	n, address := adminEndpoint(t, twoRules)
+	got := caddyFault(t, "run", "--address", address, "--point", "api", "percent 10; delay 2s; 503")
+	live := n.Ctl.Store.List()
+	if len(live) != 1 || !strings.HasPrefix(live[0].Name, "delay-") || !strings.HasPrefix(got.stdout, "experiment '"+live[0].Name+"' is on at api") {
+		t.Fatalf("got %+v and %v", got, live)
+	}
+	_ = n.Ctl.Remove(live[0].Name, nil)
+	got = caddyFault(t, "run", "--address", address, "--point", "api", "503", "--", "true")
+	if !strings.HasPrefix(got.stderr, "experiment 'respond-") || !strings.HasSuffix(got.stderr, "' is on while the command runs\n") || strings.Count(got.stderr, "\n") != 1 {
+		t.Errorf("with a command: got %+v", got)
+	}
+}
+
+// The address may be copied from a browser.
+func TestCommandAddress(t *testing.T) {
+	_, address := adminEndpoint(t, twoRules)
+	for _, written := range []string{address, "http://" + address, "http://" + address + "/", "tcp/" + address} {
+		if got := caddyFault(t, "status", "--address", written); got.err != nil {
+			t.Errorf("%s: got %+v", written, got)
+		}
+	}
+	for written, want := range map[string]string{
+		"https://" + address:       "bad admin address 'https://",
+		"http://" + address + "/x": "bad admin address 'http://",
+		"localhost":                "the admin address 'localhost' has no port: --address localhost:2019",
+		"http://localhost/":        "the admin address 'http://localhost/' has no port: --address localhost:2019",
+		nobody(t, address):         "; start Caddy, or give its admin address, as in --address localhost:2019",
+	} {
+		if got := caddyFault(t, "status", "--address", written); got.err == nil || !strings.Contains(got.err.Error(), want) {
+			t.Errorf("%s: got %+v, want %s", written, got, want)
+		}
+	}
+}
+
+// Caddy's own refusals of a client say which line allows it. They are asked of Caddy,
+// whose words they are.
+func TestCommandOrigins(t *testing.T) {
+	stopAfter(t)
+	// ask asks the endpoint of a Caddy that allows an origin; an empty one is its own.
+	ask := func(origin string) (address string, err error) {
+		t.Helper()
+		address = nobodyYet(t)
+		config := fmt.Sprintf(`{"admin": {"listen": %q, "origins": [%q], "config": {"persist": false}}, "apps": {"fault": {}}}`, address, cmp.Or(origin, address))
+		if err := caddy.Load([]byte(config), true); err != nil {
+			t.Fatal(err)
+		}
+		client, err := newAdminClient(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return address, persist(t.Context(), func() error {
+			_, err := client.do(t.Context(), http.MethodGet, "/", nil, nil)
+			return err
+		})
+	}
+	address, err := ask("elsewhere")
+	for _, want := range []string{"not allowed", "add the line 'origins " + address + "' to the block", `"origins": ["` + address + `"]`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	if _, err := ask(""); err != nil {
+		t.Errorf("with the line: %v", err)
+	}
+
+	no := &api.Error{Status: http.StatusForbidden, Message: "client is not allowed to access from origin 'http://localhost:2019'"}
+	client := &adminClient{origin: "http://localhost:2019"}
+	if got := client.withOrigins(no).Error(); !strings.Contains(got, "'origins localhost:2019'") {
+		t.Errorf("got %s", got)
+	}
+}
