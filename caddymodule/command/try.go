@@ -38,9 +38,9 @@ printed.
 
 The site, the console and the admin API each have a free port of 127.0.0.1. A
 Caddy that already runs on this machine is not changed. Nothing is stored, and
-nothing remains after the command has ended. The exit code is 0 after SIGINT,
-SIGTERM, SIGHUP and SIGQUIT. A second signal ends the command at once, with the
-exit code 2.
+nothing remains after the command has ended. SIGINT, SIGTERM, SIGHUP and SIGQUIT
+give open requests one second to end. The exit code is 0 then. A second signal ends
+the command at once, with the exit code 2.
 
 An upstream on this machine gets the Host field as the client sends it. Any
 other upstream, and any upstream with https://, gets its own host and port.`,
@@ -90,11 +90,19 @@ func cmdTry(cmd *cobra.Command, args []string) error {
 		t.warn("%v", err)
 	}
 	go t.stop()
-	<-signals // unless Caddy has ended the process
+	code := caddy.ExitCodeSuccess
+	select {
+	case <-signals:
+		code = caddy.ExitCodeForceQuit
+	case <-time.After(stopPatience):
+	}
 	t.cleanUp()
-	os.Exit(caddy.ExitCodeForceQuit)
+	os.Exit(code)
 	return nil
 }
+
+// stopPatience is how long requests may take to end once the command is stopped.
+const stopPatience = time.Second
 
 // stopSignals has the signals that stop the command. SIGHUP stays ignored where
 // nohup ignores it; the others stop it even in the background of a shell script.
@@ -188,22 +196,15 @@ func (t *trial) cleanUp() {
 
 // stop ends the process through Caddy's endpoint, which releases what is held, calls
 // cleanUp, and exits with 0. Only this way do injection points learn that the process
-// ends.
+// ends. Caddy waits for requests without a limit, and logs an error with one.
 func (t *trial) stop() {
-	ctx := context.WithoutCancel(t.Context())
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.origin+"/stop", nil)
-	if err == nil {
-		var resp *http.Response
-		if resp, err = t.http.Do(r); err == nil {
-			_ = resp.Body.Close()
-		}
+	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPost, t.origin+"/stop", nil)
+	if err != nil {
+		return
 	}
-	if err == nil {
-		return // Caddy exits
+	if resp, err := t.http.Do(r); err == nil {
+		_ = resp.Body.Close()
 	}
-	_ = caddy.Stop()
-	t.cleanUp()
-	os.Exit(caddy.ExitCodeFailedQuit)
 }
 
 // text is what the command prints once it listens.

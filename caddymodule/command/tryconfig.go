@@ -29,6 +29,7 @@ func (t *trial) config() object {
 	if t.upstream.scheme == "h2c" {
 		protocols = append(protocols, "h2c")
 	}
+	drop := object{"filter": "delete"}
 	server := func(ln net.Listener, protocols []string, handlers ...any) object {
 		return object{
 			"listen":            []string{address(ln)},
@@ -42,13 +43,16 @@ func (t *trial) config() object {
 		"admin":   object{"listen": address(t.admin), "config": object{"persist": false}},
 		"storage": object{"module": "file_system", "root": t.storage},
 		"logging": object{"logs": object{"default": object{
-			"encoder": object{"format": "console"},
+			"encoder": object{
+				"format": "filter",
+				"wrap":   object{"format": "console", "level_format": "upper"}, // no colors in a file
+				"fields": object{"request>headers": drop, "err_id": drop, "err_trace": drop, "duration": drop},
+			},
 			"level":   "WARN",
 			"exclude": []string{"admin.api"}, // the refusals of commands, which tell them, and Caddy's goodbye
 		}}},
 		"apps": object{
 			"http": object{
-				"grace_period": "1s",
 				"servers": object{
 					"site":    server(t.site, protocols, point, t.upstream.proxy(t.insecure)),
 					"console": server(t.console, []string{"h1"}, object{"handler": "fault_console"}),

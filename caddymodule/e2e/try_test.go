@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -229,6 +230,69 @@ func TestTryHeld(t *testing.T) {
 		p.line(t)
 		p.end(t, sig, "")
 	}
+}
+
+// TestTryStream ends it while a stream is open, and by two signals at once.
+func TestTryStream(t *testing.T) {
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	for _, code := range []int{0, 2} {
+		p := try(t, nil, up.addr)
+		s := &site{addr: strings.TrimPrefix(p.site, "http://")}
+		conn := s.dial(t)
+		conn.send(get("/"))
+		if _, err := conn.readHead(); err != nil {
+			t.Fatal(err)
+		}
+		if code == 0 {
+			p.end(t, syscall.SIGINT, "")
+			continue
+		}
+		for range 2 {
+			if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond) // signals that come together are one
+		}
+		<-p.done
+		if got := p.cmd.ProcessState.ExitCode(); got != code {
+			t.Errorf("exit code: got %d, want %d", got, code)
+		}
+		wantEmpty(t, p.home)
+	}
+}
+
+// TestTryH2C has an upstream that speaks HTTP/2 without TLS, as gRPC servers do.
+func TestTryH2C(t *testing.T) {
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto) }))
+	srv.Config.Protocols = &protocols
+	srv.Start()
+	defer srv.Close()
+	p := try(t, nil, "h2c://"+srv.Listener.Addr().String(), "match path /x; grpc UNAVAILABLE")
+	transport := &http.Transport{Protocols: &protocols}
+	defer transport.CloseIdleConnections()
+	for path, want := range map[string]string{"/y": "HTTP/2.0, grpc-status ", "/x": ", grpc-status 14"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.site+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/grpc")
+		resp, err := transport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		status := cmp.Or(resp.Header.Get("Grpc-Status"), resp.Trailer.Get("Grpc-Status"))
+		if got := string(body) + ", grpc-status " + status; err != nil || got != want {
+			t.Errorf("%s: got %s, %v, want %s", path, got, err, want)
+		}
+	}
+	p.end(t, syscall.SIGTERM, "")
 }
 
 // TestTryTLS has an upstream with a certificate that is trusted, and with one that
