@@ -18,7 +18,6 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/manual"
 )
 
-
 // maxTutorials is how long all tutorials may take together.
 const maxTutorials = time.Minute
 
