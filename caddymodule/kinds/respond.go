@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -86,6 +87,12 @@ type Respond struct {
 	// go away once its streams are done, over HTTP/3 it does nothing.
 	Close bool `json:"close,omitempty"`
 
+	*reply
+}
+
+// reply is what is the same for every request. Faults share one, so that nothing in
+// it changes after [Respond.Provision].
+type reply struct {
 	code    status.Code
 	reason  text.Text
 	line    *wire.StatusLine // of a reason without placeholders
@@ -93,6 +100,17 @@ type Respond struct {
 	content []content // what Accept chooses from; mostly one
 	static  bool      // no text has a placeholder
 }
+
+// catalogueKey identifies a reply that is all from the catalogue.
+type catalogueKey struct {
+	code   status.Code
+	format string
+}
+
+// catalogueReplies are the replies that have been in use, by [catalogueKey]. Ten
+// thousand rules with `respond 503` need one. There are no more than codes and
+// formats.
+var catalogueReplies sync.Map
 
 // CaddyModule returns the Caddy module information.
 func (Respond) CaddyModule() caddy.ModuleInfo {
@@ -108,7 +126,15 @@ func (f *Respond) Provision(caddy.Context) error {
 		return err
 	}
 	code, known := status.Find(f.Family, f.StatusCode)
-	f.code, f.reason = code, text.New(code.Name, wire.CleanField)
+	key := catalogueKey{code, f.Format}
+	fromCatalogue := f.Reason == nil && !f.ownBody() && f.ContentType == "" && f.Headers == nil
+	if fromCatalogue {
+		if shared, ok := catalogueReplies.Load(key); ok {
+			f.reply = shared.(*reply)
+			return nil
+		}
+	}
+	f.reply = &reply{code: code, reason: text.New(code.Name, wire.CleanField)}
 	if f.Reason != nil {
 		f.reason = text.New(*f.Reason, wire.CleanField)
 		if !known && f.reason.Static() && *f.Reason != "" {
@@ -132,6 +158,9 @@ func (f *Respond) Provision(caddy.Context) error {
 	}
 	f.expectRetryAfter()
 	f.static = f.fields.static && f.reason.Static() && f.content[0].body.Static()
+	if fromCatalogue {
+		catalogueReplies.Store(key, f.reply)
+	}
 	return nil
 }
 
