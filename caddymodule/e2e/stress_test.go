@@ -48,10 +48,11 @@ func TestStress(t *testing.T) {
 
 const stressed = 200 // clients
 
-// shortIdle bounds how long Caddy holds on to an HTTP/2 connection that is over:
-// a deadline that is set on a stream which has been reset starts a timer that
-// nothing stops, and by default it holds the connection's buffers for a minute.
-const shortIdle = "timeouts {\nread_body_idle 3s\nwrite_idle 3s\n}"
+// shortIdle bounds how long Caddy holds on to a connection that has ended. Two timers
+// keep its buffers, and the configuration that served it. A deadline that is set on an
+// HTTP/2 stream after its reset starts one that nothing stops, of a minute by default.
+// Over HTTP/3 the idle timer goes on when the client closes, for five minutes by default.
+const shortIdle = "timeouts {\nread_body_idle 3s\nwrite_idle 3s\nidle 3s\n}"
 
 // shortKeepAlive bounds how long the connections to an upstream stay which requests
 // were using while a reload gave up their transport. By default it is two minutes.
