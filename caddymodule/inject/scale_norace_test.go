@@ -20,8 +20,8 @@ func TestManyRules(t *testing.T) {
 	after := memory()
 	allocated, kept := (after.TotalAlloc-before.TotalAlloc)/n, (after.HeapAlloc-before.HeapAlloc)/n
 	t.Logf("%d bytes allocated for a rule, %d kept", allocated, kept)
-	if allocated > 30<<10 || kept > 6<<10 {
-		t.Errorf("a rule allocates %d bytes and keeps %d, want 30 and 6 KiB at most", allocated, kept)
+	if allocated > 24<<10 || kept > 4<<10 {
+		t.Errorf("a rule allocates %d bytes and keeps %d, want 24 and 4 KiB at most", allocated, kept)
 	}
 	runtime.KeepAlive(h)
 }

@@ -303,3 +303,27 @@ func TestExpectedReplyCloses(t *testing.T) {
 		}
 	}
 }
+
+// Ten thousand rules that reply alike have one reply in memory, and what is set on one
+// of them is not seen in the others.
+func TestRespondSharesReply(t *testing.T) {
+	plain := parse(t, new(Respond), "respond 503")
+	for _, tt := range []struct {
+		line   string
+		shared bool
+	}{
+		{"respond 503", true},
+		{"respond http:503", true},
+		{"respond 503 {\nclose\n}", true},
+		{"respond 504", false},
+		{"respond 503 {\nformat text\n}", false},
+		{"respond 503 text", false},
+		{"respond 503 {\nreason Busy\n}", false},
+		{"respond 503 {\ncontent_type text/plain\n}", false},
+		{"respond 503 {\nheader Retry-After 5\n}", false},
+	} {
+		if got := parse(t, new(Respond), tt.line).reply == plain.reply; got != tt.shared {
+			t.Errorf("%q: shares the reply of respond 503: got %t, want %t", tt.line, got, tt.shared)
+		}
+	}
+}
