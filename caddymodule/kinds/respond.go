@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -89,28 +88,6 @@ type Respond struct {
 
 	*reply
 }
-
-// reply is what is the same for every request. Faults share one, so that nothing in
-// it changes after [Respond.Provision].
-type reply struct {
-	code    status.Code
-	reason  text.Text
-	line    *wire.StatusLine // of a reason without placeholders
-	fields  fields
-	content []content // what Accept chooses from; mostly one
-	static  bool      // no text has a placeholder
-}
-
-// catalogueKey identifies a reply that is all from the catalogue.
-type catalogueKey struct {
-	code   status.Code
-	format string
-}
-
-// catalogueReplies are the replies that have been in use, by [catalogueKey]. Ten
-// thousand rules with `respond 503` need one. There are no more than codes and
-// formats.
-var catalogueReplies sync.Map
 
 // CaddyModule returns the Caddy module information.
 func (Respond) CaddyModule() caddy.ModuleInfo {
@@ -253,26 +230,6 @@ func (f *Respond) RoundTrip(_ *faults.Hit, r *http.Request, _ http.RoundTripper)
 	return newResponse(r, f.StatusCode, f.reason.Fill(repl), header, body), nil
 }
 
-// compose sets the fields of the reply and returns its body. The replacer is
-// for the reason phrase, nil if no text has a placeholder.
-func (f *Respond) compose(h http.Header, r *http.Request) (repl *caddy.Replacer, body []byte) {
-	if !f.static {
-		repl = text.Replacer(r)
-		repl.Set("http.fault.status_code", f.StatusCode)
-		repl.Set("http.fault.status_text", f.code.Name)
-		repl.Set("http.fault.slug", f.code.Slug())
-	}
-	c := &f.content[0]
-	if len(f.content) > 1 {
-		c = negotiate(f.content, r.Header.Values("Accept"))
-		h.Set("Content-Type", c.contentType)
-		h.Add("Vary", "Accept")
-	}
-	dropExpiry(h)
-	f.fields.apply(h, repl)
-	return repl, c.bytes(h, repl)
-}
-
 // autoLength is the length from which net/http, which holds back 2048 bytes,
 // would send a body in chunks instead of counting it. Below it the
 // Content-Length is left to net/http, which writes it last, unless a fault
@@ -291,14 +248,6 @@ func (f *Respond) send(w http.ResponseWriter, r *http.Request, line *wire.Status
 		_, _ = w.Write(body) // also for HEAD, where net/http takes the length; a client that has gone needs no error
 	}
 	return nil
-}
-
-// statusLine is the line to ask for, nil where net/http's own will do.
-func (f *Respond) statusLine(r *http.Request, repl *caddy.Replacer) *wire.StatusLine {
-	if r.ProtoMajor != 1 || f.reason.Static() {
-		return f.line
-	}
-	return wire.NewStatusLine(f.StatusCode, f.reason.Fill(repl))
 }
 
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
