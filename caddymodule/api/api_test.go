@@ -135,8 +135,8 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "PUT", "/experiments/b", `{"match": [{"colour": "red"}], ` + faults, "colour"},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "faults": [{"fault": "respond", "body_file": "x"}]}`, "body_file"},
 		{400, "PUT", "/experiments/b%20c", `{"points": ["*"], ` + faults, "bad name 'b c'"},
-		{400, "PUT", "/experiments/" + trigger.RuleName, `{"points": ["*"], ` + faults, "bad name 'trigger': it is taken by triggers"},
-		{400, "PUT", "/experiments/" + metrics.OtherRule, `{"points": ["*"], ` + faults, "bad name 'other': it is taken by the metrics"},
+		{400, "PUT", "/experiments/" + trigger.RuleName, `{"points": ["*"], ` + faults, "bad name 'trigger': it is reserved for triggers"},
+		{400, "PUT", "/experiments/" + metrics.OtherRule, `{"points": ["*"], ` + faults, "bad name 'other': it is reserved for surplus experiments in metrics"},
 		{400, "PATCH", "/experiments/a", `{"percent": 101}`, "bad percent '101'"},
 		{400, "PATCH", "/experiments/a", `{`, "not valid JSON"},
 		{400, "PATCH", "/experiments/a", `{"PERCENT": 1}`, "PERCENT: the field is written 'percent'"},
@@ -474,7 +474,7 @@ func TestAPIExplainErrors(t *testing.T) {
 		}
 		var got strings.Builder
 		fails := func(text string) {
-			if strings.HasPrefix(text, "the matcher 'expression' fails, which is no match: type conversion error") {
+			if strings.HasPrefix(text, "the matcher 'expression' fails and does not match: type conversion error") {
 				got.WriteString(" (fails)")
 			}
 		}

@@ -47,15 +47,15 @@ func TestExplainTrigger(t *testing.T) {
 	for _, tt := range []struct{ url, field, value, want string }{
 		{"/in/", "X-Other", "551", "true; own  true  "},
 		{"/out/", "X-Fault", "551", "false"},
-		{"/in/", "X-Fault", "key " + key + "; delay 1s; 551", "true; trigger header X-Fault true  it asks for 'delay 1s; 551'; own  false before 'trigger' has the request before it"},
-		{"/in/", "X-Fault", "key " + key + "; percent 0; 551", "true; trigger header X-Fault false percent its share is 0 percent just now; own  true  "},
-		{"/in/", "X-Fault", "key " + key + "; pass", "true; trigger header X-Fault false trigger it asks to pass: no rule and no experiment applies; own  false before 'trigger' has the request before it"},
+		{"/in/", "X-Fault", "key " + key + "; delay 1s; 551", "true; trigger header X-Fault true  it asks for 'delay 1s; 551'; own  false before 'trigger' takes the request first"},
+		{"/in/", "X-Fault", "key " + key + "; percent 0; 551", "true; trigger header X-Fault false percent the percentage is currently 0; own  true  "},
+		{"/in/", "X-Fault", "key " + key + "; pass", "true; trigger header X-Fault false trigger it asks to pass: no rule and no experiment applies; own  false before 'trigger' takes the request first"},
 		{"/in/", "X-Fault", "key wrong-and-as-long; 551", "true; trigger header X-Fault false trigger refused: the key is missing or wrong; own  true  "},
-		{"/in/", "Cookie", "fault=551", "true; trigger cookie fault true percent it asks for '551'; a draw from 0 to below 50 of 100; own  true  "},
+		{"/in/", "Cookie", "fault=551", "true; trigger cookie fault true percent it asks for '551'; 50 percent chance: a draw from 0 to below 50; own  true  "},
 		{"/in/", "Cookie", "fault=close", "true; trigger cookie fault false trigger refused: 'close' is not allowed here: want percent, phase, or one of respond; own  true  "},
 		{"/in/", "Cookie", "other=fault", "true; own  true  "},
 		{"/in/", "Baggage", "default=1,=x", "true; own  true  "},
-		{"/in/", "X-Envoy-Fault-Delay-Request", "20", "true; trigger envoy true  it asks for 'delay 20ms'; own  false before 'trigger' has the request before it"},
+		{"/in/", "X-Envoy-Fault-Delay-Request", "20", "true; trigger envoy true  it asks for 'delay 20ms'; own  false before 'trigger' takes the request first"},
 	} {
 		if got := explain(tt.url, tt.field, tt.value); got != tt.want {
 			t.Errorf("%s %s: %s: got\n%s, want\n%s", tt.url, tt.field, tt.value, got, tt.want)
@@ -78,7 +78,7 @@ func TestExplainEnvoy(t *testing.T) {
 	}
 	const never = `"fires": false,
           "gate": "percent",
-          "why": "its share is 0 percent just now"`
+          "why": "the percentage is currently 0"`
 	for _, tt := range []struct{ trigger, header, want string }{
 		{`{"source": "envoy"}`, abort + percent("Abort", "0"), never},
 		{`{"source": "envoy"}`, abort + ", " + delay + percent("Abort", "0") + percent("Delay", "0"), never},

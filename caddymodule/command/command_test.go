@@ -166,7 +166,7 @@ func TestCommandExplain(t *testing.T) {
 no site serves https://example.com/api/x: there is no server; the point api may hit, but its place among the routes is unknown
 
 POINT  RULE  VERDICT  BY       WHY
-api    slow  passes   percent  its share is 0 percent just now
+api    slow  passes   percent  the percentage is currently 0
 api    gone  hits     -        -
 `)
 	if got.err != nil {
@@ -191,13 +191,13 @@ api    -     passes   -   the matcher of the point does not match
 
 func TestCommandExplainError(t *testing.T) {
 	const number = `"match": [{"expression": "int({http.request.header.X}) > 1"}]`
-	const why = "passes   match    the matcher 'expression' fails, which is no match: "
+	const why = "passes   match    the matcher 'expression' fails and does not match: "
 	for _, tt := range []struct{ config, want string }{
 		{
 			`{"point": "api", "rules": [
 			{"name": "first", "percent": 0, "faults": [{"fault": "close"}]},
 			{"name": "number", ` + number + `, "faults": [{"fault": "close"}]}]}`,
-			"\napi    first   passes   percent  its share is 0 percent just now\napi    number  " + why,
+			"\napi    first   passes   percent  the percentage is currently 0\napi    number  " + why,
 		},
 		{`{"point": "api", ` + number + `, "rules": [{"faults": [{"fault": "close"}]}]}`, "\napi    -     " + strings.Replace(why, "match    ", "match  ", 1)},
 	} {

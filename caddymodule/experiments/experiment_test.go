@@ -46,7 +46,7 @@ func TestParseRefused(t *testing.T) {
 		{"ramp", everywhere(`"ramp": "soon", ` + closing), "ramp: "},
 		{"negative ttl", everywhere(`"ttl": "-1s", ` + closing), "ttl: '-1s' is negative"},
 		{"percent", everywhere(`"percent": 101, ` + closing), "bad percent '101'"},
-		{"max_keys", everywhere(`"max_keys": 1, ` + closing), "max_keys without per"},
+		{"max_keys", everywhere(`"max_keys": 1, ` + closing), "max_keys requires per"},
 		{"no fault", `{"points": ["*"]}`, "faults: at least one fault is required"},
 		{"no points", `{` + closing + `}`, "either match or points is required"},
 		{"empty matchers", `{"match": [{}], ` + closing + `}`, "match: an empty set"},

@@ -83,13 +83,13 @@ func TestTransportRefused(t *testing.T) {
 // A snippet that is imported twice gives both of its transports the name of
 // one line. If they differ, the error says how to name them, and that works.
 func TestTransportInSnippet(t *testing.T) {
-	const help = "give the transport a name of its own by point, in a snippet for example by point {args[0]}"
+	const help = "give the transport another name with point, in a snippet for example point {args[0]}"
 	for _, tt := range []struct{ point, rule, want string }{
 		{"", "respond 503", ""},
 		{"", "respond {args[0]}", "rule 'rule1' of point 'transport4' is configured twice, with different settings; " + help},
 		{"seed {args[0]}", "respond 503", "point 'transport4' is configured twice, with different sticky or seed"},
 		{"seed {args[0]}", "respond 503", help},
-		{"point mine", "respond {args[0]}", "point 'mine' is configured twice, with different settings; give the rules or the points names of their own"},
+		{"point mine", "respond {args[0]}", "point 'mine' is configured twice, with different settings; give the rules or the points different names"},
 		{"point up{args[0]}", "respond {args[0]}", ""},
 	} {
 		config, err := testkit.Adapt(t, `
@@ -121,7 +121,7 @@ http://localhost:0 {
 func TestHandlerRefusesWhatIsForTransports(t *testing.T) {
 	for _, tt := range []struct{ config, want string }{
 		{`{"rules": [{"faults": [{"fault": "refuse"}]}]}`, "refuse has a meaning in a transport only"},
-		{`{"rules": [{"health_checks": true, "faults": [{"fault": "close"}]}]}`, "health_checks has a meaning in a transport only"},
+		{`{"rules": [{"health_checks": true, "faults": [{"fault": "close"}]}]}`, "health_checks is only allowed in a transport"},
 	} {
 		if _, err := tryLoad(t, tt.config, ""); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got error %v, want %q", tt.config, err, tt.want)

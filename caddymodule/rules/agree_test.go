@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// someSettings are those of the rules that explaining and deciding have to agree
-// on. Each of them comes in about a third of the rules.
+// someSettings are settings of rules about which explaining and deciding must agree. A
+// random rule has about a third of them.
 var someSettings = []func(*rand.Rand) string{
 	func(random *rand.Rand) string {
 		return fmt.Sprintf(`"percent": %d%s`, pick(random, []int{0, 10, 30, 50, 99}), pick(random, []string{"", `, "ramp": "30s"`}))
@@ -31,7 +31,7 @@ var someSettings = []func(*rand.Rand) string{
 	func(*rand.Rand) string { return `"match": [{"header": {"X-Key": ["a", "b"]}}]` },
 }
 
-// someGatedPoint is a point with up to four such rules.
+// someGatedPoint returns a point with up to four rules with such settings.
 func someGatedPoint(random *rand.Rand) string {
 	var rules []string
 	for range 1 + random.IntN(4) {
@@ -46,8 +46,8 @@ func someGatedPoint(random *rand.Rand) string {
 	return `{"rules": [` + strings.Join(rules, ", ") + `]}`
 }
 
-// Whatever an explanation says of the next request, deciding does, for every
-// draw. What it says is not changed by explaining.
+// For every draw, the decision about the next request agrees with its explanation.
+// Explaining does not change later explanations.
 func TestExplainingAgreesWithDeciding(t *testing.T) {
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -79,14 +79,14 @@ func TestExplainingAgreesWithDeciding(t *testing.T) {
 	}
 }
 
-// chance is what an explanation leaves open, and the key that it depends on.
+// chance is what an explanation leaves open, and the key on which it depends.
 type chance struct {
 	u    float64
 	code int
 	key  string
 }
 
-// meets explains and decides a request, and says what is wrong with that.
+// meets explains a request, decides it, and returns how the two disagree.
 func (c chance) meets(p *Point, now time.Time) (d Decision, wrong string) {
 	r := request("/", "X-Key", c.key)
 	all := p.verdicts(r, nil, now)
@@ -110,7 +110,7 @@ func (c chance) meets(p *Point, now time.Time) (d Decision, wrong string) {
 	return d, wrong
 }
 
-// reasons are those for which a rule with this verdict may pass.
+// reasons returns the reasons with which a rule with this verdict may pass.
 func (c chance) reasons(v Verdict) []Reason {
 	for stage, all := range gates {
 		for _, g := range all {
@@ -126,9 +126,8 @@ func (c chance) reasons(v Verdict) []Reason {
 	return []Reason{ReasonPercent}
 }
 
-// winners are the rules that may fire, one of them empty for none: that which
-// the verdicts give the draw to, or one before it that knows its share only when
-// the reply matches.
+// winners returns the rules that may fire, an empty name if none may. The verdicts give
+// the draw to one of them. A rule before it may win if its share depends on the reply.
 func (c chance) winners(all []Verdict) (names []string) {
 	for _, v := range all {
 		low, high := 0.0, 100.0
@@ -136,11 +135,12 @@ func (c chance) winners(all []Verdict) (names []string) {
 		case !v.Fires, v.Gate == "match_response" && c.code < 500:
 			continue
 		case v.Gate == "match_response":
-			if names = append(names, v.Rule); !strings.HasSuffix(v.Why, " 100 percent") {
+			if names = append(names, v.Rule); !strings.HasPrefix(v.Why, "100 percent") {
 				continue
 			}
 		case v.Gate == "percent":
-			if _, err := fmt.Sscanf(v.Why, "a draw from %g to below %g of 100", &low, &high); err != nil {
+			var share float64
+			if _, err := fmt.Sscanf(v.Why, "%g percent chance: a draw from %g to below %g", &share, &low, &high); err != nil {
 				return nil
 			}
 		}

@@ -1,25 +1,26 @@
 package rules
 
-// Stats is what a rule has done so far.
+// Stats is the state of a rule and its counters.
 type Stats struct {
-	// Off says that the rule has been switched off while running.
+	// Off reports that the rule is switched off at run time.
 	Off bool `json:"off,omitempty"`
 
-	// Hits is how many requests were hit, since load or since the last reset. A
-	// request on which no fault had an effect is none of them.
+	// Hits is the number of requests hit since load or the last reset. A request on
+	// which no fault had an effect does not count.
 	Hits uint64 `json:"hits"`
 
-	// Active is how many requests the rule has hit that are not over.
+	// Active is the number of requests that the rule has hit and that have not ended.
 	Active int64 `json:"active,omitempty"`
 
-	// Keys is how many values of per are remembered.
+	// Keys is the number of values of per that are remembered.
 	Keys int `json:"keys,omitempty"`
 }
 
-// Reset begins the numbers of the seed again. The rules have resets of their own.
+// Reset restarts the numbers of the seed. The rules are reset separately, see
+// [Rule.Reset].
 func (p *Point) Reset() { p.draws.Store(0) }
 
-// Stats reads the rule's counters.
+// Stats returns the state and the counters of the rule.
 func (rl *Rule) Stats() Stats {
 	c := rl.counters
 	c.mu.Lock()
@@ -34,16 +35,16 @@ func (rl *Rule) Stats() Stats {
 // CountHit counts a request on which a fault is about to have an effect.
 func (rl *Rule) CountHit() { rl.counters.hits.Add(1) }
 
-// SwitchOff makes the rule match nothing, or match again. It holds until a
-// reload changes the rule.
+// SwitchOff switches the rule off or on again. The switch stays until a reload changes
+// the rule.
 func (rl *Rule) SwitchOff(off bool) { rl.counters.off.Store(off) }
 
-// Reset sets all counts of the rule back to the start: skip, times, every, over
-// and the hit number. What it holds stays counted.
+// Reset resets all counters of the rule: skip, times, every, over and the hit number.
+// Active requests stay counted.
 func (rl *Rule) Reset() { rl.counters.reset() }
 
 func (c *counters) reset() {
-	fresh := newKeys(c.keys) // to delete a million keys takes long, and hits wait for the lock
+	fresh := newKeys(c.keys) // freeing a million keys takes long, and hits wait for the lock
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hits.Store(0)

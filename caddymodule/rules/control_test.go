@@ -26,7 +26,7 @@ func TestSwitchOff(t *testing.T) {
 	}
 }
 
-// Namesakes are one rule, also to whoever switches it.
+// Rules of points with the same name are one rule for the switch.
 func TestSwitchOffNamesakes(t *testing.T) {
 	group := new(Group)
 	const config = `{"rules": [{"name": "a", ` + closing + `}]}`
@@ -51,7 +51,7 @@ func TestSwitchOffNamesakes(t *testing.T) {
 		t.Errorf("got points %v, want those that were loaded", group.Points())
 	}
 	if one.Identity() != two.Identity() || one.Identity() == other.Identity() {
-		t.Error("the points are not told apart by their rules")
+		t.Error("points are not distinguished by their rules")
 	}
 }
 
@@ -79,7 +79,7 @@ func TestStartOff(t *testing.T) {
 func TestReset(t *testing.T) {
 	tests := []struct {
 		name, settings string
-		hits           []bool // of requests, before and after a reset alike
+		hits           []bool // number of the request, both before and after a reset
 	}{
 		{"times", `"times": 1`, []bool{true, false, false}},
 		{"skip", `"skip": 2`, []bool{false, false, true}},
@@ -109,8 +109,8 @@ func TestReset(t *testing.T) {
 	}
 }
 
-// A reset lets max_active know whom it still holds, and a hit that is taken
-// back afterwards takes nothing.
+// After a reset, max_active still counts the active requests. A hit that is taken back
+// after the reset does not reduce the counters.
 func TestResetWhileHeld(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{"max_active": 1, `+closing+`}]}`)
 	held := p.Decide(request("/"), nil)

@@ -13,43 +13,44 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// counters are what a rule remembers of the requests it has seen, wherever the
-// rule is written. They outlive a reload.
+// counters hold what a rule remembers about the requests it has seen. All points with
+// the same name share the counters of a rule, and a reload keeps them.
 type counters struct {
-	since time.Time     // the load that made them, which durations count from
-	gone  chan struct{} // closed when no configuration has the rule any more
+	since time.Time     // time of the load that created them; durations count from it
+	gone  chan struct{} // closed when no configuration has the rule any longer
 
-	off    atomic.Bool   // switched off while running
-	active atomic.Int64  // requests held
-	hits   atomic.Uint64 // requests on which a fault had an effect, of all keys
+	off    atomic.Bool   // switched off at run time
+	active atomic.Int64  // requests that are active
+	hits   atomic.Uint64 // requests on which a fault had an effect, for all keys
 
-	matched, unasked atomic.Uint64 // requests at the points of a guest, see Seen
+	matched, unasked atomic.Uint64 // for guests, see Seen
 
-	keys int // how many it keeps; 0: all requests are counted together
+	keys int // maximum number of keys; 0: all requests are counted together
 
 	mu    sync.Mutex
 	all   tally
-	byKey *simplelru.LRU[string, *tally] // instead of all; nil without keys
+	byKey *simplelru.LRU[string, *tally] // used instead of all; nil without keys
 }
 
-// newCounters is for as many keys at once; 0 counts all requests together.
+// newCounters returns counters for a maximum number of keys. With 0, all requests are
+// counted together.
 func newCounters(since time.Time, keys int) *counters {
 	return &counters{since: since, gone: make(chan struct{}), keys: keys, byKey: newKeys(keys)}
 }
 
-// newKeys has none of that many keys.
+// newKeys returns an empty cache for a maximum number of keys.
 func newKeys(keys int) *simplelru.LRU[string, *tally] {
-	lru, _ := simplelru.NewLRU[string, *tally](keys, nil) // it refuses sizes below 1 only, and is nil then
+	lru, _ := simplelru.NewLRU[string, *tally](keys, nil) // NewLRU only refuses sizes below 1, and returns nil then
 	return lru
 }
 
-// Destruct is called when the last point has let go of the rule.
+// Destruct runs after the last point has released the rule.
 func (c *counters) Destruct() error {
 	close(c.gone)
 	return nil
 }
 
-// admit counts a request and returns the gate that it finds shut, if any.
+// admit counts a request and returns the gate that stops it, if any.
 func (rl *Rule) admit(key string, now time.Time) *gate {
 	c := rl.counters
 	c.mu.Lock()
@@ -59,9 +60,9 @@ func (rl *Rule) admit(key string, now time.Time) *gate {
 	return rl.shut(counting, visit{now: now, tally: t})
 }
 
-// take gives a request its turn and returns the number of that, from 1. If a gate
-// is shut, take changes nothing and returns the gate. One lock covers the gates and
-// the count, so the numbers have no gap.
+// take gives a request its turn and returns the number of the turn, from 1. If a gate
+// is shut, take changes nothing and returns the gate. One lock covers the gates and the
+// counter, so the numbers have no gaps.
 func (rl *Rule) take(key string, now time.Time) (n uint64, shut *gate) {
 	c := rl.counters
 	c.mu.Lock()
@@ -75,22 +76,23 @@ func (rl *Rule) take(key string, now time.Time) (n uint64, shut *gate) {
 	return t.turns, nil
 }
 
-// takeBack gives the turn of a request to another one. Its hold is left to release.
+// takeBack undoes take, except for the active count, which release decrements.
 func (c *counters) takeBack(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t := c.tally(key); t.turns > 0 { // a reset may have come between
+	if t := c.tally(key); t.turns > 0 { // there may have been a reset since take
 		t.turns--
 	}
 }
 
-// release ends the hold of a request.
+// release decrements the number of active requests.
 func (c *counters) release() { c.active.Add(-1) }
 
-// maxKeySize is the size in bytes above which a key is kept as its hash.
+// maxKeySize is the size in bytes above which the hash of a key is stored instead of
+// the key.
 const maxKeySize = 64
 
-// tally is the one of a key. The caller has the lock.
+// tally returns the tally of a key. The caller holds the lock.
 func (c *counters) tally(key string) *tally {
 	if c.byKey == nil {
 		return &c.all
@@ -98,28 +100,29 @@ func (c *counters) tally(key string) *tally {
 	return c.tallyOf(key)
 }
 
-// tallyOf is the tally of one key. It stands apart so that tally is inlined.
+// tallyOf returns the tally of a key. It is a separate function so that the compiler
+// can inline tally.
 func (c *counters) tallyOf(key string) *tally {
 	key = keptAs(key)
 	t, known := c.byKey.Get(key)
 	if !known {
 		t = new(tally)
-		c.byKey.Add(strings.Clone(key), t) // the request's memory must not stay
+		c.byKey.Add(strings.Clone(key), t) // the copy does not keep the request in memory
 	}
 	return t
 }
 
-// keptAs is what is kept of a key.
+// keptAs returns a key as it is stored: a long one as its hash.
 func keptAs(key string) string {
 	if len(key) <= maxKeySize {
 		return key
 	}
 	sum := sha256.Sum256([]byte(key))
-	return "sha256:" + hex.EncodeToString(sum[:]) // too long to be a key as it came
+	return "sha256:" + hex.EncodeToString(sum[:]) // longer than any key stored as it is
 }
 
-// peek returns a copy of the tally of a key, for gates to count in. It changes
-// nothing, not even which keys were used last. The caller has the lock.
+// peek returns a copy of the tally of a key, which gates may change. It does not change
+// the original or the order in which keys were used. The caller holds the lock.
 func (c *counters) peek(key string) tally {
 	t := c.all
 	if c.byKey != nil {
@@ -131,10 +134,10 @@ func (c *counters) peek(key string) tally {
 	return t
 }
 
-// tally is the count of requests, of all or of those with one key.
+// tally counts requests: all of them, or those with one key.
 type tally struct {
-	came  uint64 // to the gates that count
-	turns uint64 // that led, or may yet lead, to a hit
+	came  uint64 // requests that reached the gates that count
+	turns uint64 // requests that led, or still may lead, to a hit
 	recent
 }
 

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// fires tells, in order, which of n requests p hits that all draw 0 and come a
-// second apart.
+// fires returns, in order, which of n requests p hits, if all draw 0 and come a second
+// apart.
 func fires(p *Point, n int) []int {
 	var hit []int
 	for i := range n {
@@ -51,8 +51,8 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// The sliding window against the plain count of what it is to count, with
-// clocks that go back now and then.
+// The sliding window agrees with a plain count of the requests in it, even if clocks
+// sometimes go back.
 func TestOverIsASlidingWindow(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
@@ -73,7 +73,7 @@ func TestOverIsASlidingWindow(t *testing.T) {
 				}
 			}
 			if got, want := q.above(n, window, at), before >= n; got != want {
-				t.Fatalf("over %d %d at %d: got %v, %d requests are in the window", n, window, at, got, before)
+				t.Fatalf("over %d %d at %d: got %v with %d requests in the window", n, window, at, got, before)
 			}
 			q.add(n, at)
 			came = append(came, now)
@@ -84,8 +84,8 @@ func TestOverIsASlidingWindow(t *testing.T) {
 	}
 }
 
-// Counts stay exact when requests come at once, and the numbers of hits have
-// neither gap nor twin.
+// Counters are exact for concurrent requests. The numbers of hits have no gap and no
+// duplicate.
 func TestCountsAreExactAtOnce(t *testing.T) {
 	const workers, each = 8, 500
 	tests := []struct {
@@ -134,7 +134,8 @@ func TestCountsAreExactAtOnce(t *testing.T) {
 	}
 }
 
-// hits is how many of n requests with the header field X-Key p hits.
+// hits returns the number of requests that p hits, of n requests with the header field
+// X-Key.
 func hits(t testing.TB, p *Point, key string, n int) (hit int) {
 	t.Helper()
 	for range n {
@@ -154,13 +155,13 @@ func TestPer(t *testing.T) {
 			}
 		}
 		if got := hits(t, p, "a", 5); got != 0 {
-			t.Errorf("%s: got %d hits more for a, want none", key, got)
+			t.Errorf("%s: got %d more hits for a, want none", key, got)
 		}
 		unload(t, p)
 	}
 }
 
-// Each key has its own hit numbers, by which a sequence goes.
+// Each key has separate hit numbers, which determine the step of a sequence.
 func TestPerNumbersHits(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{"per": "{http.request.header.X-Key}", `+closing+`}]}`)
 	for want := uint64(1); want <= 3; want++ {
@@ -172,7 +173,7 @@ func TestPerNumbersHits(t *testing.T) {
 	}
 }
 
-// At most max_keys keys are remembered, those used last.
+// At most max_keys keys are remembered, those that were used last.
 func TestPerForgetsTheLeastRecentlyUsed(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{"per": "{http.request.header.X-Key}", "max_keys": 2, "times": 1, `+closing+`}]}`)
 	for _, tt := range []struct {
@@ -188,8 +189,8 @@ func TestPerForgetsTheLeastRecentlyUsed(t *testing.T) {
 	}
 }
 
-// A request that does not match the rule uses no key up, nor one that misses
-// its draw where nothing but hits count.
+// A request that does not match the rule uses no key. If only hits count, a request
+// that misses its draw uses no key either.
 func TestPerIsNotTouched(t *testing.T) {
 	for _, settings := range []string{`"match": [{"path": ["/x"]}], "skip": 1`, `"percent": 0, "times": 1`, `"start": "1h", "skip": 1`} {
 		p := mustLoad(t, `{"rules": [{`+settings+`, "per": "{http.request.header.X-Key}", `+closing+`}]}`)
@@ -200,7 +201,7 @@ func TestPerIsNotTouched(t *testing.T) {
 	}
 }
 
-// A long key is kept as its hash, and stays apart from any short one.
+// A long key is stored as its hash, which differs from any short key.
 func TestLongKeys(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{"per": "{http.request.header.X-Key}", "times": 1, `+closing+`}]}`)
 	long := strings.Repeat("x", 10_000)
@@ -211,13 +212,13 @@ func TestLongKeys(t *testing.T) {
 	}
 	for _, kept := range p.Rules[0].counters.byKey.Keys() {
 		if len(kept) > 100 {
-			t.Errorf("a key of %d bytes is kept as it came", len(kept))
+			t.Errorf("a key of %d bytes is stored without a hash", len(kept))
 		}
 	}
 }
 
-// Above max_active a request passes untouched, whatever comes behind; it takes
-// no hit.
+// Above max_active a request passes unchanged, whatever rules follow, and counts as no
+// hit.
 func TestMaxActive(t *testing.T) {
 	p := mustLoad(t, `{"rules": [
 		{"name": "few", "max_active": 2, "times": 4, `+closing+`},
@@ -249,7 +250,7 @@ func TestMaxActive(t *testing.T) {
 	}
 }
 
-// passes counts what p tells of requests that it let pass.
+// passes counts the requests that p reports as passed.
 func passes(p *Point) map[string]int {
 	got := make(map[string]int)
 	p.Passed = func(rule *Rule, reason Reason) {
@@ -262,7 +263,7 @@ func passes(p *Point) map[string]int {
 	return got
 }
 
-// Dry runs use times up as if they were hits.
+// Dry runs use up times like hits.
 func TestDryRunCounts(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{"dry_run": true, "skip": 1, "times": 2, `+closing+`}]}`)
 	got := passes(p)

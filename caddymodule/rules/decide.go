@@ -7,33 +7,31 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// Decision is what a point decided for one request.
+// Decision is the decision of a point about one request.
 type Decision struct {
-	// Rule fires now. Nil: none does. Whoever runs its faults calls
-	// [Decision.Release] when they have returned.
+	// Rule is the rule that fires now, or nil. Run its faults and then call
+	// [Decision.Release].
 	Rule *Rule
 
-	// U is the draw rescaled to [0,1) within the part of the rule's share that
-	// fires.
+	// U is the draw, rescaled to [0,1) within the part of the rule's share that fires.
 	U float64
 
-	// N is the number of this turn of the rule, from 1; with per, among the
-	// requests of the same key.
+	// N is the number of this turn of the rule, from 1. With per, turns are numbered
+	// separately for each key.
 	N uint64
 
-	// Status is that of the reply on which the rule fires, in phase response.
+	// Status is the status of the reply on which the rule fires, in phase response.
 	Status int
 
-	// Later makes the rest of the decision, on the head of the reply. Nil: the
-	// reply need not be watched.
+	// Later completes the decision when the header of the reply is known. It is nil if
+	// the decision does not depend on the reply.
 	Later *Later
 
-	key      string // of the request, for TakeBack
+	key      string // key of the request, for TakeBack
 	released bool
 }
 
-// Release ends the hold of the request by the rule that fired, see
-// [Rule.MaxActive].
+// Release ends the request's use of the rule's [Rule.MaxActive].
 func (d *Decision) Release() {
 	if !d.released {
 		d.released = true
@@ -41,17 +39,17 @@ func (d *Decision) Release() {
 	}
 }
 
-// TakeBack gives the turn of the request to another one, and ends its hold: no
-// fault had an effect, or may have one.
+// TakeBack undoes the hit: the turn goes to another request, and the request is no
+// longer active. Call it if no fault has had an effect, or none can have one.
 func (d *Decision) TakeBack() {
 	d.Rule.counters.takeBack(d.key)
 	d.Release()
 }
 
-// Spares reports whether the faults of the rule would leave this hit alone. Then
-// it is none, and is not held. A turn of a sequence that passes stays used, so
-// that the next hit gets the next one; where only the draw decided, as in choose,
-// the number is given back.
+// Spares reports whether the faults of the rule leave this request unchanged. If so,
+// the request is not a hit, and Spares releases it. A step `pass` of a sequence stays
+// used, so that the next hit gets the next step. If only the draw decided, as in
+// choose, another request gets the turn.
 func (d *Decision) Spares() bool {
 	chain := d.Rule.Faults
 	if idle, _ := chain.Idle(d.N, d.U); !idle {
@@ -65,8 +63,8 @@ func (d *Decision) Spares() bool {
 	return true
 }
 
-// Decide finds the rule that fires for r, if any: first of the guests, then of
-// the point's own rules. A request that matches no rule consumes no draw.
+// Decide returns the rule that fires for r, if any. Guests precede the point's rules. A
+// request that matches no rule consumes no draw.
 func (p *Point) Decide(r *http.Request, guests *Guests) Decision {
 	if len(p.ordered) == 0 && guests == nil {
 		return Decision{}
@@ -74,7 +72,7 @@ func (p *Point) Decide(r *http.Request, guests *Guests) Decision {
 	return p.decide(r, guests, false)
 }
 
-// DecideHealthCheck does the same for r as an active health check of a proxy.
+// DecideHealthCheck is [Point.Decide] for an active health check of a proxy.
 func (p *Point) DecideHealthCheck(r *http.Request) Decision {
 	return p.decide(r, nil, true)
 }
@@ -103,8 +101,8 @@ func (p *Point) decide(r *http.Request, guests *Guests, check bool) Decision {
 	return w.decision()
 }
 
-// askOwn lets those of the point's own rules of a phase that are in q decide,
-// by the draw that they share.
+// askOwn evaluates the rules of the point that are in q, for one phase. They share one
+// draw.
 func (w *walk) askOwn(q queue, late bool, r *http.Request) (done bool) {
 	end := w.point.end(late)
 	for i, found := q.next(end); found; i, found = q.next(end) {
@@ -126,47 +124,47 @@ func (w *walk) askOwn(q queue, late bool, r *http.Request) (done bool) {
 	return false
 }
 
-// walk goes along the shares of the rules that match a request. It depends on
-// nothing but the draw, the time and the counters.
+// walk is the evaluation of the rules that match one request, in order. It depends only
+// on the draw, the time and the counters.
 type walk struct {
 	point *Point
 	draw
-	check     bool      // of an active health check
-	begun     bool      // the point has drawn
-	now       time.Time // when the request came; zero without a clock
-	onHead    bool      // of the reply
+	check     bool      // the request is an active health check
+	begun     bool      // the point's draw is set
+	now       time.Time // time of the request; zero without a clock
+	onHead    bool      // the header of the reply is known
 	postponed []candidate
 	found     Decision
 }
 
-// draw is a number drawn, and the shares of it that are taken.
+// draw is a random number, and how much of it rules have used so far.
 type draw struct {
 	u, sum float64
-	alone  bool // no other rule has a share of it
+	alone  bool // only one rule uses the draw
 }
 
-// candidate is a rule that has to be asked again on the head of the reply.
+// candidate is a rule to evaluate again when the header of the reply is known.
 type candidate struct {
 	rule    *Rule
-	key     string // of the request as it came
-	counted bool   // the gates that count have let it on
-	shut    bool   // it only keeps its share
-	draw    draw   // of a rule that draws alone
+	key     string // key of the original request
+	counted bool   // the request has passed the gates that count
+	shut    bool   // the rule only keeps its share
+	draw    draw   // draw of a rule that draws alone
 }
 
-// ask leads a request that matches the rule through its gates and the draw. It
-// reports whether the decision is made.
+// ask evaluates the gates and the draw of a rule that matches the request. It reports
+// whether the decision is final.
 //
-// What can be decided now is: a rule without match_response counts and draws
-// when the request comes, and waits for the head only to fire. The first rule
-// that waits makes those behind it wait as well, for whether a request comes
-// to them depends on it. A hit is taken where the rule fires, so a reply that
-// never comes takes nothing.
+// It decides as much as possible before the upstream replies. A rule without
+// match_response counts and draws when the request arrives, and waits for the reply
+// only to fire. A rule that waits makes all later rules wait, because they apply only
+// if it does not fire. A turn is taken when the rule fires, so a request without a
+// reply takes no turn.
 func (w *walk) ask(rule *Rule, r *http.Request) (done bool) {
 	g := rule.shut(coming, visit{now: w.now})
 	waits := len(w.postponed) > 0
 	switch {
-	case g != nil && waits: // its share follows theirs
+	case g != nil && waits: // its share comes after the shares of the waiting rules
 		w.point.Passed(rule, g.reason)
 		w.postponed = append(w.postponed, candidate{rule: rule, shut: true, draw: w.draw})
 		return false
@@ -187,7 +185,7 @@ func (w *walk) ask(rule *Rule, r *http.Request) (done bool) {
 	return w.count(c)
 }
 
-// count asks a rule from the stage counting on.
+// count evaluates a rule, beginning with the stage counting.
 func (w *walk) count(c candidate) (done bool) {
 	rule := c.rule
 	if len(rule.gates[counting]) > 0 && !c.counted {
@@ -216,8 +214,8 @@ func (w *walk) count(c candidate) (done bool) {
 	return true
 }
 
-// miss leaves a rule whose draw has missed. With match_response nobody knows,
-// before the head, whether it would have matched.
+// miss skips a rule that the draw misses. Before the reply, a rule with match_response
+// is not counted as passed, because it may not match.
 func (w *walk) miss(rule *Rule) {
 	if rule.MatchResponse == nil || w.onHead {
 		w.point.Passed(rule, ReasonPercent)
@@ -225,14 +223,14 @@ func (w *walk) miss(rule *Rule) {
 	w.sum += rule.percent
 }
 
-// refuse leaves a rule at a gate that is shut.
+// refuse skips a rule that a gate stops.
 func (w *walk) refuse(rule *Rule, g *gate) (done bool) {
 	w.point.Passed(rule, g.reason)
 	w.sum += rule.kept()
 	return g.ends
 }
 
-// decision is what the walk has come to.
+// decision returns the result of the walk.
 func (w *walk) decision() Decision {
 	if len(w.postponed) > 0 {
 		w.found.Later = &Later{rest: *w}
@@ -240,10 +238,10 @@ func (w *walk) decision() Decision {
 	return w.found
 }
 
-// Later is the rest of a decision, for which the head of the reply is needed.
+// Later is the part of a decision that needs the header of the reply.
 type Later struct{ rest walk }
 
-// Decide finds the rule that fires on the head of the reply, if any.
+// Decide returns the rule that fires on a reply with this header, if any.
 func (l *Later) Decide(code int, header http.Header) Decision {
 	w := l.rest
 	w.onHead = true
@@ -255,7 +253,7 @@ func (l *Later) Decide(code int, header http.Header) Decision {
 	return w.found
 }
 
-// askOnHead asks a rule that has waited.
+// askOnHead evaluates a rule that has waited for the reply.
 func (w *walk) askOnHead(c candidate, code int, header http.Header) (done bool) {
 	if c.draw.alone {
 		defer func(shared draw) { w.draw = shared }(w.draw)

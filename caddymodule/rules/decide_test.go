@@ -39,7 +39,7 @@ func TestShare(t *testing.T) {
 	}
 }
 
-// point of rules with these percentages and no matchers.
+// point returns a point of rules with these percentages and without matchers.
 func pointOf(t testing.TB, percents ...float64) *Point {
 	t.Helper()
 	rules := ""
@@ -52,8 +52,8 @@ func pointOf(t testing.TB, percents ...float64) *Point {
 	return mustLoad(t, `{"rules": [`+rules+`]}`)
 }
 
-// decide is the decision for a request that matches every rule of p, draws u
-// and comes so long after p was loaded.
+// decide returns the decision about a request that matches every rule of p, draws u and
+// comes at a time after p was loaded.
 func decide(p *Point, u float64, after time.Duration) Decision {
 	w := walk{point: p, draw: draw{u: u}, now: loaded(p).Add(after)}
 	for _, rule := range p.ordered {
@@ -64,10 +64,10 @@ func decide(p *Point, u float64, after time.Duration) Decision {
 	return w.decision()
 }
 
-// loaded is when p was first loaded.
+// loaded returns the time when p was first loaded.
 func loaded(p *Point) time.Time { return p.ordered[0].counters.since }
 
-// Every draw goes to exactly one rule or to none, in shares as configured.
+// Every draw goes to exactly one rule or to none, in the configured shares.
 func TestSharesPartition(t *testing.T) {
 	const steps = 100_000
 	for _, percents := range [][]float64{
@@ -113,7 +113,7 @@ func TestPercentIsMonotone(t *testing.T) {
 	}
 }
 
-// A sum above 100 cuts the last ones off.
+// If the percentages add up to more than 100, the last ones are cut off.
 func TestSharesAbove100(t *testing.T) {
 	p := pointOf(t, 80, 50, 10)
 	hits := make([]int, 3)
@@ -132,13 +132,13 @@ func TestPassedTellsWhy(t *testing.T) {
 	p.Passed = func(rule *Rule, reason Reason) { got[rule.Name+" "+reason.String()]++ }
 	decide(p, 0.05, 0) // hits rule1
 	decide(p, 0.15, 0) // hits rule2
-	decide(p, 0.95, 0) // hits none
+	decide(p, 0.95, 0) // hits no rule
 	if got["rule1 percent"] != 2 || got["rule2 percent"] != 1 || len(got) != 2 {
 		t.Errorf("got %v, want rule1 passed twice and rule2 once", got)
 	}
 }
 
-// misses are points whose rules look at a request and let it pass.
+// misses are points whose rules evaluate a request and let it pass.
 var misses = []struct{ name, config string }{
 	{"no_rules", `{}`},
 	{"point_missed", `{"match": [{"path": ["/api/*"]}], "rules": [{` + closing + `}]}`},
@@ -166,7 +166,7 @@ func TestMissAllocatesNothing(t *testing.T) {
 				t.Fatalf("%s: got %+v", tt.name, d)
 			}
 		}
-		for range 2000 { // keys and instants take memory once
+		for range 2000 { // keys and times allocate memory once
 			decide()
 		}
 		if allocs := testing.AllocsPerRun(1000, decide); allocs != 0 {

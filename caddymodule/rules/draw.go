@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// draw is the point's number for a request, in [0,1).
+// draw returns the point's random number for a request, in [0,1).
 func (p *Point) draw(r *http.Request) float64 {
 	switch {
 	case p.Sticky != "":
@@ -23,8 +23,8 @@ func (p *Point) draw(r *http.Request) float64 {
 	}
 }
 
-// seedText is what distinguishes the sticky draws of this point from those of
-// others: two points with the same seed give a key the same answer.
+// seedText returns the text that is hashed together with the key. Points with the same
+// seed give the same answer to a key.
 func (p *Point) seedText() string {
 	if p.Seed != nil {
 		return strconv.FormatInt(*p.Seed, 10)
@@ -32,23 +32,24 @@ func (p *Point) seedText() string {
 	return p.Name
 }
 
-// stickyDraw gives a key the same number on every node and after every start.
+// stickyDraw returns a number in [0,1) that is the same for a key on all nodes and
+// after all restarts.
 func stickyDraw(seed, key string) float64 {
 	buf := make([]byte, 0, 128)
 	buf = append(buf, seed...)
-	buf = append(buf, 0) // no name or number has one, so the two cannot run together
+	buf = append(buf, 0) // occurs in no name and no number, so it separates the seed from the key
 	buf = append(buf, key...)
 	sum := sha256.Sum256(buf)
 	return unit(binary.BigEndian.Uint64(sum[:]))
 }
 
-// seededDraw is the n-th number of a seed. It needs no state but n, so
-// requests that come at once cannot disturb one another.
+// seededDraw returns the n-th number of a seed. It has no state, so concurrent requests
+// do not disturb one another.
 func seededDraw(seed int64, n uint64) float64 {
 	var pcg rand.PCG
 	pcg.Seed(uint64(seed), n)
 	return unit(pcg.Uint64())
 }
 
-// unit makes a number in [0,1) of 64 random bits; a float64 has room for 53.
+// unit converts 64 random bits to a number in [0,1). A float64 has room for 53 of them.
 func unit(bits uint64) float64 { return float64(bits>>11) / (1 << 53) }

@@ -26,11 +26,11 @@ func TestSeedRepeats(t *testing.T) {
 	}
 }
 
-// A request that matches no rule must not take a number from the seed.
+// A request that matches no rule takes no number from the seed.
 func TestSeedIgnoresOtherRequests(t *testing.T) {
 	const config = `{"seed": 7, "rules": [{"percent": 50, "match": [{"path": ["/api"]}], ` + closing + `}]}`
 	alone := mustLoad(t, config)
-	unload(t, alone) // else they would share their draws
+	unload(t, alone) // otherwise they would share their draws
 	mixed := mustLoad(t, config)
 	for i := range 100 {
 		name(t, mixed, request("/other"))
@@ -49,7 +49,7 @@ func TestSticky(t *testing.T) {
 		seeded  = `{"point": "a", "seed": 3, ` + sticky + `, ` + rule + `}`
 		seeded2 = `{"point": "b", "seed": 3, ` + sticky + `, ` + rule + `}`
 	)
-	// agreement is for how many of 1000 users two points decide alike
+	// agreement returns for how many of 1000 users two points decide alike.
 	agreement := func(first, second string) (agreed int) {
 		a, b := mustLoad(t, first), mustLoad(t, second)
 		for i := range 1000 {
@@ -71,7 +71,8 @@ func TestSticky(t *testing.T) {
 	}
 }
 
-// An empty key draws at random: all strangers must not share one fate.
+// An empty key draws at random, so that requests without a key do not all get the same
+// answer.
 func TestStickyWithoutKey(t *testing.T) {
 	p := mustLoad(t, `{"sticky": "{http.request.header.X-User}", "rules": [{"percent": 50, `+closing+`}]}`)
 	hits := 0
@@ -85,8 +86,8 @@ func TestStickyWithoutKey(t *testing.T) {
 	}
 }
 
-// The known answers hold the hash: a release that changed it would give every
-// sticky user another fate.
+// Known answers pin the hash. A release that changed it would give each sticky user
+// another answer.
 func TestStickyDrawIsStable(t *testing.T) {
 	for _, tt := range []struct {
 		seed, key string
@@ -101,8 +102,8 @@ func TestStickyDrawIsStable(t *testing.T) {
 	}
 }
 
-// Draws must be uniform, whatever they are made from: chi-squared over 100
-// cells, and no two neighbours alike.
+// Draws are uniform, whatever their source: chi-squared over 100 cells, and no
+// correlation of neighbors.
 func TestDrawsAreUniform(t *testing.T) {
 	const n, cells = 100_000, 100
 	for _, tt := range []struct {
@@ -130,11 +131,11 @@ func TestDrawsAreUniform(t *testing.T) {
 			for _, count := range counts {
 				chi += (count - n/cells) * (count - n/cells) / (n / cells)
 			}
-			if chi > 160 { // 99 degrees of freedom: above it once in 10^4, and the draws are fixed
+			if chi > 160 { // 99 degrees of freedom: exceeded once in 10^4; the draws are fixed
 				t.Errorf("chi-squared %v, want below 160", chi)
 			}
 			if correlation := product / n * 12; math.Abs(correlation) > 0.02 {
-				t.Errorf("neighbours correlate by %v", correlation)
+				t.Errorf("neighbors correlate by %v", correlation)
 			}
 		})
 	}

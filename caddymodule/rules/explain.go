@@ -13,48 +13,49 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// Verdict is what would become of a request at one rule.
+// Verdict is what a rule would do with a request.
 type Verdict struct {
-	// Rule is its name.
+	// Rule is the name of the rule.
 	Rule string `json:"rule"`
 
-	// Experiment says that the rule is one.
+	// Experiment reports that the rule is an experiment.
 	Experiment bool `json:"experiment,omitempty"`
 
-	// Trigger says that the request itself asks for the rule, and where, such as
-	// `header X-Fault`.
+	// Trigger is where the request asks for the rule, such as `header X-Fault`. It is
+	// empty for rules and experiments.
 	Trigger string `json:"trigger,omitempty"`
 
-	// Fires says that the rule would hit the request, or could: with a percentage
-	// the draw decides, and in phase response the reply.
+	// Fires reports that the rule would hit the request, or could. With a percentage,
+	// the draw decides. In phase response, the reply decides.
 	Fires bool `json:"fires"`
 
-	// Gate is who says no, or in the end decides: `trigger`, `switch`, `match`,
-	// `time`, `match_response`, `skip`, `every`, `over`, `percent`, `times`,
-	// `max_active`, `pass`, `dry_run`, `effect`, where only the reply shows whether
-	// the faults have one, or `before`, where one before it is certain to have the
-	// request. Empty: the rule fires for certain.
+	// Gate is the condition that keeps the rule from firing, or on which it still
+	// depends: `trigger`, `switch`, `match`, `time`, `match_response`, `skip`, `every`,
+	// `over`, `percent`, `times`, `max_active`, `pass`, `dry_run`, `effect` or
+	// `before`. With `effect`, only the reply shows whether the faults have an effect.
+	// With `before`, an earlier rule certainly takes the request. If the rule certainly
+	// fires, Gate is empty.
 	Gate string `json:"gate,omitempty"`
 
-	// Why says it in words.
+	// Why explains Gate to people.
 	Why string `json:"why,omitempty"`
 
-	// Settles says that nothing behind it is asked.
+	// Settles reports that no later rule is evaluated.
 	Settles bool `json:"-"`
 
-	// Conditional says that only the reply shows whether the faults have an effect.
+	// Conditional reports that only the reply shows whether the faults have an effect.
 	Conditional bool `json:"-"`
 
-	// By is the rule. If it fires, Share is how many percent of the draw it has.
+	// By is the rule. If it fires, Share is its percentage of the draw.
 	By    *Rule   `json:"-"`
 	Share float64 `json:"-"`
 }
 
-// GateEffect is the gate of a rule that fires, and may have no effect.
+// GateEffect is the gate of a rule that fires, but may have no effect.
 const GateEffect = "effect"
 
-// Settle tells the verdicts on one request at a point, in the order in which they
-// are asked, that nothing is asked behind one that settles it.
+// Settle corrects the verdicts after the first one that settles the request: no later
+// rule fires. The verdicts are in the order of evaluation.
 func Settle(verdicts []Verdict) {
 	first := slices.IndexFunc(verdicts, func(v Verdict) bool { return v.Settles })
 	if first < 0 {
@@ -62,14 +63,14 @@ func Settle(verdicts []Verdict) {
 	}
 	for i := first + 1; i < len(verdicts); i++ {
 		if v := &verdicts[i]; v.Fires {
-			v.Fires, v.Gate, v.Why = false, "before", fmt.Sprintf("'%s' has the request before it", verdicts[first].Rule)
+			v.Fires, v.Gate, v.Why = false, "before", fmt.Sprintf("'%s' takes the request first", verdicts[first].Rule)
 		}
 	}
 }
 
-// Explain tells for each guest and each rule of the point, in the order in which
-// they are asked, whether it would hit r. It takes no draw and counts nothing.
-// The error is that of a matcher of the point, to which r does not come then.
+// Explain returns a verdict for each guest and each rule of the point, in the order of
+// evaluation. It takes no draw and counts nothing. An error means that a matcher of the
+// point failed, so that r does not reach the point.
 func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, all []Verdict, err error) {
 	if no, err := refusal(p.matchers, r); no != "" {
 		return false, nil, err
@@ -78,7 +79,7 @@ func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, all []Ve
 	return true, p.verdicts(r, guests, time.Now()), nil
 }
 
-// verdicts explains a request that comes to the point at the given time.
+// verdicts explains a request that reaches the point at the given time.
 func (p *Point) verdicts(r *http.Request, guests *Guests, now time.Time) (all []Verdict) {
 	sum := 0.0
 	for _, late := range [...]bool{false, true} {
@@ -102,20 +103,20 @@ func (p *Point) verdicts(r *http.Request, guests *Guests, now time.Time) (all []
 	return all
 }
 
-// Excludes reports whether r does not come to the point. It counts nothing.
+// Excludes reports whether the matchers of the point exclude r. It counts nothing.
 func (p *Point) Excludes(r *http.Request) bool {
 	no, _ := refusal(p.matchers, r)
 	return no != ""
 }
 
-// OnlyTell makes the verdict that of a dry run.
+// OnlyTell turns the verdict of a rule that fires into that of a dry run.
 func (v *Verdict) OnlyTell() {
 	if v.Fires {
-		v.Fires, v.Gate, v.Why = false, "dry_run", "it would hit, or could, but only tells so"
+		v.Fires, v.Gate, v.Why = false, "dry_run", "dry run: it can fire, but injects nothing"
 	}
 }
 
-// turns are the guests of a phase.
+// turns returns the guests of a phase.
 func (g *Guests) turns(late bool) []guest {
 	switch {
 	case g == nil:
@@ -127,7 +128,7 @@ func (g *Guests) turns(late bool) []guest {
 	}
 }
 
-// turns are the rules of a phase.
+// turns returns the rules of a phase.
 func (p *Point) turns(late bool) []*Rule {
 	if late {
 		return p.ordered[p.early:]
@@ -135,8 +136,8 @@ func (p *Point) turns(late bool) []*Rule {
 	return p.ordered[:p.early]
 }
 
-// explain is the verdict of one rule, whose share of the draw begins at sum, and
-// how much of the draw the rules after it are certain not to get.
+// explain returns the verdict of one rule, whose share of the draw begins at sum. It
+// also returns the share that later rules certainly do not get.
 func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (v Verdict, taken float64) {
 	v.Rule, v.By = rl.Name, rl
 	if no, _ := refusal(rl.matchers, r); no != "" {
@@ -145,7 +146,7 @@ func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (v Verdict,
 	}
 	shut, why, hit := rl.foresee(rl.key.of(r), now)
 	taken = rl.percent
-	if shut != nil && !shut.ends || rl.MatchResponse != nil { // the reply may not match
+	if shut != nil && !shut.ends || rl.MatchResponse != nil { // it may not match the reply
 		taken = rl.kept()
 	}
 	if shut != nil {
@@ -157,16 +158,16 @@ func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (v Verdict,
 		v.Conditional = rl.Faults.Conditional(hit)
 		switch idle, _ := rl.Faults.Idle(hit, faults.AnyDraw); {
 		case idle:
-			v.Fires, v.Gate, v.Why = false, "pass", fmt.Sprintf("hit %d is one that its faults let pass", hit)
+			v.Fires, v.Gate, v.Why = false, "pass", fmt.Sprintf("its faults let hit %d pass", hit)
 		case v.Gate == "" && v.Conditional:
-			v.Gate, v.Why = GateEffect, "only if it has an effect on the reply"
+			v.Gate, v.Why = GateEffect, "only if the faults have an effect on the reply"
 		}
 	}
 	return v, taken
 }
 
-// foresee returns the gate that the next request of a key would find shut, and
-// why. If all are open, it returns the number of the hit.
+// foresee returns the gate that would stop the next request of a key, and why. If no
+// gate would, it returns the number of the hit.
 func (rl *Rule) foresee(key string, now time.Time) (shut *gate, why string, hit uint64) {
 	c := rl.counters
 	c.mu.Lock()
@@ -182,8 +183,8 @@ func (rl *Rule) foresee(key string, now time.Time) (shut *gate, why string, hit 
 	return nil, "", t.turns + 1
 }
 
-// refusal is what in the matchers says no to r, empty when they say yes. The
-// error is that of a matcher that says no because it fails.
+// refusal explains which matcher does not match r. It returns an empty text if the sets
+// match. An error means that a matcher failed.
 func refusal(sets caddyhttp.MatcherSets, r *http.Request) (why string, failed error) {
 	no := ""
 	for _, set := range sets {
@@ -192,7 +193,7 @@ func refusal(sets caddyhttp.MatcherSets, r *http.Request) (why string, failed er
 			return "", nil
 		}
 		if err != nil {
-			failed = fmt.Errorf("the matcher '%s' fails, which is no match: %w", name, err)
+			failed = fmt.Errorf("the matcher '%s' fails and does not match: %w", name, err)
 		}
 		no = name
 	}
@@ -202,13 +203,14 @@ func refusal(sets caddyhttp.MatcherSets, r *http.Request) (why string, failed er
 	case len(sets) == 0:
 		return "", nil
 	case len(sets) == 1:
-		return fmt.Sprintf("the matcher '%s' says no", no), nil
+		return fmt.Sprintf("the matcher '%s' does not match", no), nil
 	default:
-		return fmt.Sprintf("none of its %d sets of matchers holds", len(sets)), nil
+		return fmt.Sprintf("none of its %d matcher sets match", len(sets)), nil
 	}
 }
 
-// refusalOf is the name of the matcher of a set that says no, or fails.
+// refusalOf returns the name of the first matcher of a set that does not match or
+// fails.
 func refusalOf(set caddyhttp.MatcherSet, r *http.Request) (string, error) {
 	for _, m := range set {
 		ok, err := ask(m, r)
@@ -223,12 +225,12 @@ func refusalOf(set caddyhttp.MatcherSet, r *http.Request) (string, error) {
 	return "", nil
 }
 
-// ask is one matcher's answer.
+// ask evaluates one matcher.
 func ask(matcher any, r *http.Request) (bool, error) {
 	switch m := matcher.(type) {
 	case caddyhttp.RequestMatcherWithError:
 		return m.MatchWithError(r)
-	case caddyhttp.RequestMatcher: //nolint:staticcheck // matchers of others may still be of this kind
+	case caddyhttp.RequestMatcher: //nolint:staticcheck // matchers of other modules may still have this type
 		return m.Match(r), nil
 	default:
 		return false, errors.New("not a matcher")

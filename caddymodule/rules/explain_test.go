@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// verdicts are in one line: rule, whether it fires, gate.
+// verdicts returns verdicts in one line: rule, whether it fires, gate.
 func verdicts(t testing.TB, p *Point, guests *Guests, r *http.Request) string {
 	t.Helper()
 	_, all, err := p.Explain(r, guests)
@@ -40,7 +40,7 @@ func TestExplain(t *testing.T) {
 	rule := func(settings string) string { return `{"rules": [{` + settings + `, ` + closing + `}]}` }
 	tests := []struct {
 		name, config string
-		asked        int // requests before
+		asked        int // earlier requests
 		want         string
 	}{
 		{"no rules", `{}`, 0, ""},
@@ -74,12 +74,12 @@ func TestExplain(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				time.Sleep(time.Minute) // not on the edge of a cycle
+				time.Sleep(time.Minute) // not at the edge of a cycle
 				p := mustLoad(t, tt.config)
 				for i := range tt.asked {
 					name(t, p, request("/", "X-N", fmt.Sprint(i)))
 				}
-				for range 2 { // the second answer is the same: nothing was counted
+				for range 2 { // the second answer is the same, because nothing was counted
 					if got := verdicts(t, p, nil, request("/")); got != tt.want {
 						t.Errorf("got %q, want %q", got, tt.want)
 					}
@@ -104,8 +104,8 @@ func TestExplainGuestsAndSwitch(t *testing.T) {
 	}
 }
 
-// Above max_active a guest has the request all the same. What a request brings
-// with it leaves the request to the rules.
+// Above max_active a guest still takes the request. A trigger leaves the request to the
+// rules.
 func TestExplainFull(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{`+closing+`}]}`)
 	guests := invite(guestRule(t, `{"name": "a", "max_active": 1, `+closing+`}`))
@@ -118,15 +118,15 @@ func TestExplainFull(t *testing.T) {
 	p.DecideTriggered(request("/"), triggered)
 	_, all, _ := p.Explain(request("/"), guests)
 	if a := all[0]; a.Gate != "max_active" || !a.Settles {
-		t.Errorf("guest: got %+v, want that it is full and settles the request", a)
+		t.Errorf("guest: got %+v, want max_active and that it settles the request", a)
 	}
 	if b := p.ExplainTriggered(request("/"), triggered); b.Gate != "max_active" || b.Settles {
-		t.Errorf("triggered: got %+v, want that it is full and settles nothing", b)
+		t.Errorf("triggered: got %+v, want max_active and that it settles nothing", b)
 	}
 }
 
-// What says no is named: the matcher of the point, of the rule, or that none of
-// several sets holds.
+// An explanation names the matcher that does not match: of the point, of the rule, or
+// that none of several sets match.
 func TestExplainMatchers(t *testing.T) {
 	p := mustLoad(t, `{"match": [{"path": ["/in"]}], "rules": [
 		{"match": [{"method": ["GET"], "header": {"X": ["1"]}}], `+closing+`},
@@ -138,27 +138,27 @@ func TestExplainMatchers(t *testing.T) {
 	if !matches || err != nil || len(all) != 2 {
 		t.Fatalf("got %v %v, %v", matches, all, err)
 	}
-	for i, want := range []string{"the matcher 'header' says no", "none of its 2 sets of matchers holds"} {
+	for i, want := range []string{"the matcher 'header' does not match", "none of its 2 matcher sets match"} {
 		if all[i].Why != want {
 			t.Errorf("got %q, want %q", all[i].Why, want)
 		}
 	}
 	p = mustLoad(t, `{"rules": [{"match": [{"expression": "{http.request.header.X-N} / 0 == 1"}], `+closing+`}]}`)
-	const want = "the matcher 'expression' fails, which is no match: "
+	const want = "the matcher 'expression' fails and does not match: "
 	if _, all, err := p.Explain(request("/"), nil); err != nil || len(all) != 1 || all[0].Gate != "match" || !strings.HasPrefix(all[0].Why, want) {
 		t.Errorf("got %+v, %v, want %q and the error", all, err, want)
 	}
 	p = mustLoad(t, `{`+failing+`, "rules": [{`+closing+`}]}`)
 	passed := passes(p)
 	if matches, all, err := p.Explain(request("/"), nil); matches || all != nil || err == nil || !strings.HasPrefix(err.Error(), want) {
-		t.Errorf("got %t, %+v, %v, want that the point's matcher fails", matches, all, err)
+		t.Errorf("got %t, %+v, %v, want a failure of the point's matcher", matches, all, err)
 	}
 	if len(passed) > 0 {
 		t.Errorf("explaining counts %v", passed)
 	}
 }
 
-// The explanation takes no draw.
+// An explanation takes no draw.
 func TestExplainTakesNoDraw(t *testing.T) {
 	const rest = `"seed": 3, "rules": [{"percent": 50, ` + closing + `}]}`
 	plain, explained := mustLoad(t, `{"point": "plain", `+rest), mustLoad(t, `{"point": "explained", `+rest)
@@ -170,7 +170,7 @@ func TestExplainTakesNoDraw(t *testing.T) {
 	}
 }
 
-// A rule whose faults depend on the reply may hit, and keeps its share all the same.
+// A rule whose faults depend on the reply may hit, and keeps its share in any case.
 func TestExplainEffect(t *testing.T) {
 	const cut = `{"fault": "truncate", "percent": 50}`
 	for _, tt := range []struct{ rules, want string }{

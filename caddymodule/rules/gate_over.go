@@ -7,20 +7,19 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// Over is a quota: requests above so many within any stretch of time of this
-// length are hit.
+// Over is a quota. It hits the requests above a number within a sliding window.
 type Over struct {
-	// How many requests are let pass within the window: 1 to 100000. Required.
+	// The number of requests that pass within the window: 1 to 100000. Required.
 	Requests int `json:"requests,omitempty"`
 
-	// The length of the window, which slides. Required.
+	// The length of the sliding window. Required.
 	Window caddy.Duration `json:"window,omitempty"`
 }
 
 const maxOver = 100_000
 
-// overGate lets a quota of requests pass. It counts only what the gates before it
-// have let on.
+// overGate lets a quota of requests pass. It counts only requests that have passed the
+// gates before it.
 var overGate = &gate{
 	name: "over", reason: ReasonCount, timed: true,
 	check: checkOver,
@@ -32,7 +31,7 @@ var overGate = &gate{
 		return !above
 	},
 	why: func(rl *Rule, _ visit) string {
-		return fmt.Sprintf("at most %d requests within %s", rl.Over.Requests, time.Duration(rl.Over.Window))
+		return fmt.Sprintf("%d requests within %s pass", rl.Over.Requests, time.Duration(rl.Over.Window))
 	},
 }
 
@@ -47,15 +46,16 @@ func checkOver(rl *Rule) error {
 	return positive("window of over", rl.Over.Window)
 }
 
-// recent is the instants of the last n requests: a ring that grows up to n.
+// recent holds the times of the last n requests in a ring, which grows to n entries.
 type recent struct {
 	at   []time.Duration
-	next int // the place of the next one, once there are n
+	next int // index of the next entry, once there are n
 	last time.Duration
 }
 
-// above reports whether n requests have come within the window before at. Two
-// that come at once may take the lock in either order, so time never goes back.
+// above reports whether n requests have come within the window before at. Concurrent
+// requests may take the lock in either order, so an earlier time counts as the latest
+// one.
 func (q *recent) above(n int, window, at time.Duration) bool {
 	return len(q.at) == n && max(at, q.last)-q.at[q.next] < window
 }

@@ -9,9 +9,9 @@ var skipGate = &gate{
 	has:   func(rl *Rule) bool { return skipped(rl) > 0 },
 	shut:  func(rl *Rule, v visit) bool { return v.tally.came <= skipped(rl) },
 	why: func(rl *Rule, v visit) string {
-		return fmt.Sprintf("request %d of the %d to skip", v.tally.came, *rl.Skip)
+		return fmt.Sprintf("request %d of the first %d, which pass", v.tally.came, *rl.Skip)
 	},
 }
 
-// skipped is the number of requests that stop at this gate.
+// skipped returns the number of requests to skip.
 func skipped(rl *Rule) uint64 { return uint64(valueOr(rl.Skip, 0)) }

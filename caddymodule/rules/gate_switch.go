@@ -4,5 +4,5 @@ package rules
 var switchGate = &gate{
 	name: "switch", reason: ReasonOff,
 	shut: func(rl *Rule, _ visit) bool { return rl.counters.off.Load() },
-	why:  func(*Rule, visit) string { return "the rule has been switched off" },
+	why:  func(*Rule, visit) string { return "the rule is switched off" },
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// shutting has for each gate the settings of a rule that it shuts after some
-// hits, which are still held.
+// shutting has, for each gate, the settings of a rule that the gate stops after some
+// hits. Their requests are still active.
 var shutting = map[string]struct {
 	settings string
 	hits     int
@@ -21,23 +21,23 @@ var shutting = map[string]struct {
 	"max_active": {`"max_active": 1`, 1},
 }
 
-// A gate that is shut keeps its rule from firing, and is the one that an
-// explanation names. Without it the rule fires.
+// A shut gate keeps its rule from firing, and the explanation names it. Without the
+// gate the rule fires.
 func TestEveryGate(t *testing.T) {
 	for _, g := range slices.Concat(gates[:]...) {
 		t.Run(g.name, func(t *testing.T) {
 			example, ok := shutting[g.name]
 			if !ok {
-				t.Fatal("no example of a rule that it shuts")
+				t.Fatal("no example of a rule that the gate stops")
 			}
 			p := mustLoad(t, `{"rules": [{`+example.settings+`, `+closing+`}]}`)
 			for range example.hits {
 				if d := decide(p, 0, 0); d.Rule == nil {
-					t.Fatal("it is shut too early")
+					t.Fatal("the gate is shut too early")
 				}
 			}
 			p.Rules[0].SwitchOff(g == switchGate)
-			for range 2 { // the second answer is the same: nothing was counted
+			for range 2 { // the second answer is the same, because nothing was counted
 				if v := p.verdicts(request("/"), nil, loaded(p))[0]; v.Fires || v.Gate != g.name || v.Why == "" {
 					t.Errorf("got %+v, want the gate and why", v)
 				}
@@ -54,8 +54,8 @@ func TestEveryGate(t *testing.T) {
 	}
 }
 
-// The first gate that is shut is the one that is named, and each counts what
-// those before it let on.
+// An explanation names the first gate that is shut. Each gate counts the requests that
+// have passed the gates before it.
 func TestOrderOfGates(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{"start": "1h", "skip": 2, "every": 2, "over": {"requests": 1, "window": "1h"}, "times": 1, "max_active": 1, `+closing+`}]}`)
 	rule := p.Rules[0]

@@ -7,17 +7,16 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// Cycle is a turn of being active and of not being so, again and again from
-// start or else from load.
+// Cycle alternates between active and inactive, from start or else from load.
 type Cycle struct {
-	// How long of each period the rule is active, from its beginning. Required.
+	// How long the rule is active at the beginning of each period. Required.
 	On caddy.Duration `json:"on,omitempty"`
 
 	// The length of a period. Required.
 	Period caddy.Duration `json:"period,omitempty"`
 }
 
-// timeGate is open when the schedule is active.
+// timeGate is open while the schedule is active.
 var timeGate = &gate{
 	name: "time", reason: ReasonTime, timed: true,
 	check: checkTime,
@@ -39,7 +38,7 @@ func (s *schedule) active(now time.Time) bool {
 	}
 }
 
-// describe says why a schedule is not active.
+// describe explains why a schedule is not active.
 func (s *schedule) describe(now time.Time) string {
 	switch since := now.Sub(s.start); {
 	case since < 0:
@@ -51,7 +50,7 @@ func (s *schedule) describe(now time.Time) string {
 	}
 }
 
-// checkTime checks what depends on the clock, ramp as well.
+// checkTime checks the settings that depend on the clock, including ramp.
 func checkTime(rl *Rule) error {
 	if rl.Ramp != nil {
 		if err := positive("ramp", *rl.Ramp); err != nil {
@@ -74,7 +73,7 @@ func (c *Cycle) check() error {
 		return err
 	}
 	if c.On > c.Period {
-		return fmt.Errorf("bad cycle: active for '%v' of each '%v', want at most the whole period", time.Duration(c.On), time.Duration(c.Period))
+		return fmt.Errorf("bad cycle: active for '%v' of each '%v'; the first cannot exceed the second", time.Duration(c.On), time.Duration(c.Period))
 	}
 	return nil
 }
@@ -93,7 +92,7 @@ func (rl *Rule) checkStartAndEnd() error {
 		}
 	}
 	if rl.Start != "" && rl.End != "" && !start.before(end) {
-		return fmt.Errorf("start '%s' and end '%s' cannot go together: the rule would never be active", rl.Start, rl.End)
+		return fmt.Errorf("start '%s' and end '%s' cannot be combined: the rule would never be active; write an end after the start", rl.Start, rl.End)
 	}
 	return nil
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// Group joins the points of one configuration: those of the same name are one
-// point. Caddy provisions a site that listens on two ports twice, and a point
-// may also be written at several places on purpose.
+// Group joins the points of one configuration. Points with the same name are one point.
+// Caddy provisions a site that listens on two ports twice, and a point may also be
+// configured at several places on purpose.
 //
 // The zero value is an empty group.
 type Group struct {
@@ -27,31 +27,32 @@ type Group struct {
 	mu     sync.Mutex
 	points map[string]*namesakes
 	all    []*Point
-	joined []joined // those that wait until all are there
+	joined []joined // points that wait until all points are known
 
-	told map[string]bool // what has been warned of
+	logged map[string]bool // warnings that have been logged
 }
 
-// tell reports whether nobody has been told a text about what stands at a source.
-func (g *Group) tell(source, text string) bool {
+// isNew reports whether a warning about a source has not been logged yet. It records
+// the warning.
+func (g *Group) isNew(source, text string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.told == nil {
-		g.told = make(map[string]bool)
+	if g.logged == nil {
+		g.logged = make(map[string]bool)
 	}
 	key := source + " " + text
-	defer func() { g.told[key] = true }()
-	return !g.told[key]
+	defer func() { g.logged[key] = true }()
+	return !g.logged[key]
 }
 
-// joined is a point that has not got its counters yet.
+// joined is a point that does not have its counters yet.
 type joined struct {
 	*Point
 	settings settings
 	at       time.Time
 }
 
-// Points are the points by the order in which they were loaded.
+// Points returns the points in the order in which they were loaded.
 func (g *Group) Points() []*Point {
 	g.Settle()
 	g.mu.Lock()
@@ -59,10 +60,12 @@ func (g *Group) Points() []*Point {
 	return slices.Clone(g.all)
 }
 
-// InjectionPoint returns the point, whatever module has it embedded. See [PointOf].
+// InjectionPoint returns the point. Modules embed Point, so [PointOf] finds it in all
+// of them.
 func (p *Point) InjectionPoint() *Point { return p }
 
-// PointOf returns the injection point that a module is, or nil if it is none.
+// PointOf returns the injection point of a module, or nil if the module does not have
+// one.
 func PointOf(module any) *Point {
 	if holder, ok := module.(interface{ InjectionPoint() *Point }); ok {
 		return holder.InjectionPoint()
@@ -70,20 +73,20 @@ func PointOf(module any) *Point {
 	return nil
 }
 
-// Identity is the same text for points that are one, wherever they are written:
-// those with the same name, matchers and rules.
+// Identity is equal for points with the same name, matchers and rules, wherever they
+// are configured.
 func (p *Point) Identity() string { return p.identity }
 
-// namesakes are the settings that points of the same name agree on.
+// namesakes holds the settings that all points with one name share.
 type namesakes struct {
 	point   string
 	halted  bool
 	rules   map[string]string
 	matches map[string]bool // the different matchers of the points
-	came    string          // all of these, once the group has settled
+	came    string          // all matches as one text, set when the group has settled
 }
 
-// requests says which requests come to the points of the name.
+// requests identifies the requests that reach the points with this name.
 func (n *namesakes) requests() string {
 	if n.came == "" {
 		n.came = strings.Join(slices.Sorted(maps.Keys(n.matches)), " ")
@@ -91,8 +94,8 @@ func (n *namesakes) requests() string {
 	return n.came
 }
 
-// settings are the point's as JSON, before it is loaded, and the digests of its
-// matchers and rules, which are compared and never read.
+// settings hold the point's settings as JSON, from before it is loaded, and digests of
+// its matchers and rules, which are only compared.
 type settings struct {
 	point string
 	match string
@@ -121,8 +124,8 @@ func (p *Point) settings() (s settings, err error) {
 	return s, nil
 }
 
-// canonical returns the JSON of a value, whose parts may be JSON already, in one
-// order of the keys.
+// canonical returns the JSON of a value with sorted keys. Parts of the value may be
+// JSON already.
 func canonical(value any) (string, error) {
 	data, err := json.Marshal(value)
 	if err != nil {
@@ -138,14 +141,14 @@ func canonical(value any) (string, error) {
 	return string(data), err
 }
 
-// digest stands for a text of any length.
+// digest returns a hash of a text.
 func digest(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return string(sum[:])
 }
 
-// join adds p to its namesakes. It refuses points and rules of the same name
-// with different settings.
+// join adds p to the points with its name. It returns an error if points or rules with
+// the same name have different settings.
 func (g *Group) join(p *Point, s settings) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -167,9 +170,9 @@ func (g *Group) join(p *Point, s settings) error {
 	return nil
 }
 
-// Settle gives the points and their rules what they share with their namesakes,
-// in this configuration and in the one before. It waits until somebody asks, for
-// which requests come to the points of a name is known only when all are there.
+// Settle gives the points and their rules the counters that they share with points of
+// the same name, in this configuration and the one before. Settle runs on first use,
+// because the counters depend on the matchers of all points with the name.
 func (g *Group) Settle() {
 	if g.settled.Load() {
 		return
@@ -187,14 +190,15 @@ func (g *Group) settleLocked() {
 		for i, rule := range j.Rules {
 			fresh := newCounters(j.at, rule.maxKeys())
 			fresh.off.Store(j.Halted)
-			_ = rule.remember(keep(j.Point, keptKey{j.Name, rule.Name, came, j.settings.rules[i], j.Halted}, fresh)) // join has read the schedule
+			_ = rule.remember(keep(j.Point, keptKey{j.Name, rule.Name, came, j.settings.rules[i], j.Halted}, fresh)) // join has checked the schedule
 		}
 		j.clock = newClock(j.Rules)
 	}
 	g.joined = nil
 }
 
-// agree refuses what contradicts a namesake. The caller has the lock.
+// agree returns an error if p contradicts a point with the same name. The caller holds
+// the lock.
 func (g *Group) agree(p *Point, s settings) error {
 	if g.points == nil {
 		g.points = make(map[string]*namesakes)
@@ -208,12 +212,12 @@ func (g *Group) agree(p *Point, s settings) error {
 		return fmt.Errorf("point '%s' is configured twice, with different sticky or seed: %s and %s; %s", p.Name, known.point, s.point, p.toName("the points"))
 	}
 	if known.halted != p.Halted {
-		return fmt.Errorf("point '%s' is configured twice, with halted and without; %s", p.Name, p.toName("the points"))
+		return fmt.Errorf("point '%s' is configured twice, once with halted and once without; %s", p.Name, p.toName("the points"))
 	}
 	seen := make(map[string]bool)
 	for i, rule := range p.Rules {
 		if seen[rule.Name] {
-			return fmt.Errorf("rule '%s' is there twice at point '%s'", rule.Name, p.Name)
+			return fmt.Errorf("duplicate rule name '%s' at point '%s'; rename one of the rules", rule.Name, p.Name)
 		}
 		seen[rule.Name] = true
 		if other, is := known.rules[rule.Name]; is && other != s.rules[i] {
@@ -227,14 +231,14 @@ func (g *Group) agree(p *Point, s settings) error {
 	return nil
 }
 
-// defaultTransport is the default name of a transport, in a Caddyfile with its
-// line.
+// defaultTransport matches the default name of a transport. In a Caddyfile, the name
+// ends in the line number.
 var defaultTransport = regexp.MustCompile(`^` + DefaultTransport + `[0-9]*$`).MatchString
 
-// toName says what to do about a namesake that differs.
+// toName says how to resolve a conflict of names.
 func (p *Point) toName(those string) string {
 	if p.Place == faults.InTransport && defaultTransport(p.Name) {
-		return "give the transport a name of its own by point, in a snippet for example by point {args[0]}"
+		return "give the transport another name with point, in a snippet for example point {args[0]}"
 	}
-	return "give " + those + " names of their own"
+	return "give " + those + " different names"
 }

@@ -13,13 +13,14 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/private"
 )
 
-// A guest is a rule that no point has: it comes while Caddy runs, is stronger
-// than the point's own rules, and has a draw of its own.
+// A guest is a rule that does not belong to a point. It is added at run time, is
+// evaluated before the point's rules, and has a separate draw.
 
-// LoadGuest loads a rule as a guest, with counters of its own. What it loads
-// belongs to ctx. The settings that it had as JSON are gone afterwards.
+// LoadGuest loads a rule as a guest, with separate counters. The loaded modules belong
+// to ctx. LoadGuest clears the raw JSON of matchers and faults.
 //
-// Who asks for a guest reads no log, so matchers that are a slip are refused.
+// People who add a guest do not see the log, so LoadGuest refuses matchers for which a
+// point only logs a warning.
 func LoadGuest(ctx caddy.Context, rule *Rule) error {
 	if err := CheckMatchers(rule.MatcherSetsRaw...); err != nil {
 		return fmt.Errorf("match: %w", err)
@@ -30,29 +31,28 @@ func LoadGuest(ctx caddy.Context, rule *Rule) error {
 	return rule.remember(newCounters(time.Now(), rule.maxKeys()))
 }
 
-// Dismiss tells everything that waits for the end of a guest that it has come.
-// It is called once.
+// Dismiss signals the end of a guest to all who wait for it. Call it once.
 func (rl *Rule) Dismiss() { close(rl.counters.gone) }
 
-// Guests are those that come to one point, in the order in which they are asked.
-// Nil is none.
+// Guests are the guests of one point, in the order of evaluation. Nil means no guests.
 type Guests struct {
-	ordered []guest // as those of a point
+	ordered []guest // like the rules of a point
 	early   int
 	index   index
 	clock   func() time.Time
-	came    *atomic.Uint64 // requests to the point
+	came    *atomic.Uint64 // number of requests that reached the point
 }
 
-// guest is one of them. One that comes to several points is decided at the
-// first of a request only.
+// guest is a guest at a point. With once, it is at several points and is decided only
+// at the first one that a request reaches.
 type guest struct {
 	*Rule
 	once bool
 }
 
-// NewGuests orders rules as guests of a point. Those that once is true of come
-// to others, too. The requests that come to the point are counted in came.
+// NewGuests returns the guests of a point. The function once reports whether a rule is
+// a guest of other points also. The counter came counts the requests that reach the
+// point.
 func NewGuests(rules []*Rule, once func(*Rule) bool, came *atomic.Uint64) *Guests {
 	if len(rules) == 0 {
 		return nil
@@ -74,28 +74,29 @@ func (g *Guests) find(r *http.Request, q queue) queue {
 	return g.index.find(r, q)
 }
 
-// see counts a request that comes to the point.
+// see counts a request that reaches the point.
 func (g *Guests) see() {
 	if g != nil {
 		g.came.Add(1)
 	}
 }
 
-// miss counts a request for those that could match it and were not asked, which are
-// in q: one before them has the request.
+// miss counts a request as unasked for the guests that are left in q. They could match
+// the request, but an earlier rule has taken it.
 func (g *Guests) miss(q queue) {
 	for i, found := q.next(g.end(true)); found; i, found = q.next(g.end(true)) {
 		g.ordered[i].counters.unasked.Add(1)
 	}
 }
 
-// Seen returns how many requests a guest has matched, at all its points, and which
-// of those that came there it was not asked about.
+// Seen returns the number of requests that a guest has matched at all its points. It
+// also returns the number of requests for which the guest was not evaluated, because an
+// earlier rule took them.
 func (rl *Rule) Seen() (matched, unasked uint64) {
 	return rl.counters.matched.Load(), rl.counters.unasked.Load()
 }
 
-// end is behind the last guest of a phase.
+// end returns the index after the last guest of a phase.
 func (g *Guests) end(late bool) int {
 	switch {
 	case g == nil:
@@ -107,8 +108,8 @@ func (g *Guests) end(late bool) int {
 	}
 }
 
-// askGuests lets those guests of a phase that are in q decide, each by a draw of
-// its own.
+// askGuests evaluates the guests that are in q, for one phase. Each has a separate
+// draw.
 func (w *walk) askGuests(guests *Guests, q queue, late bool, r *http.Request) (done bool) {
 	end := guests.end(late)
 	for i, found := q.next(end); found; i, found = q.next(end) {
@@ -130,7 +131,7 @@ func (w *walk) askGuests(guests *Guests, q queue, late bool, r *http.Request) (d
 	return false
 }
 
-// askAlone asks a rule that shares its draw with no other.
+// askAlone evaluates a rule that does not share its draw.
 func (w *walk) askAlone(rule *Rule, r *http.Request, u float64) (done bool) {
 	shared := w.draw
 	w.draw = draw{u: u, alone: true}
@@ -138,11 +139,11 @@ func (w *walk) askAlone(rule *Rule, r *http.Request, u float64) (done bool) {
 	return w.ask(rule, r)
 }
 
-// decided has the guests that have been decided for a request.
+// decided holds the guests that have been decided for a request.
 const decided private.Slot[[]*Rule] = "decided"
 
-// first reports whether the guest has not been decided for r yet, and notes
-// that it has.
+// first reports whether the guest has not been decided for r yet. It records that it
+// now is.
 func first(r *http.Request, rule *Rule) bool {
 	known := decided.Get(r)
 	if slices.Contains(known, rule) {

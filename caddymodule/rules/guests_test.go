@@ -28,12 +28,12 @@ func guestRule(t testing.TB, config string) *Rule {
 	return rule
 }
 
-// invite makes rules guests that come to several points.
+// invite returns rules as guests of several points.
 func invite(rules ...*Rule) *Guests {
 	return NewGuests(rules, func(*Rule) bool { return true }, new(atomic.Uint64))
 }
 
-// winner is the rule that fires for r among guests and the point's own, with
+// winner returns the rule that fires for r among guests and the point's rules, given
 // the reply of the upstream.
 func winner(t testing.TB, p *Point, guests *Guests, r *http.Request, status int) string {
 	t.Helper()
@@ -48,8 +48,8 @@ func winner(t testing.TB, p *Point, guests *Guests, r *http.Request, status int)
 	return d.Rule.Name
 }
 
-// Guests come before the point's own rules of the same phase, by the order
-// given; whoever is of phase request comes before all of phase response.
+// Guests come before the point's rules of the same phase, in the given order. All rules
+// of phase request come before all of phase response.
 func TestGuestsOrder(t *testing.T) {
 	const early, late = `{"name": "own", ` + closing + `}`, `{"name": "own", "phase": "response", ` + closing + `}`
 	a, b := guestRule(t, `{"name": "a", `+closing+`}`), guestRule(t, `{"name": "b", `+closing+`}`)
@@ -71,7 +71,7 @@ func TestGuestsOrder(t *testing.T) {
 		{"later phase", early, invite(onReply), "own"},
 		{"earlier phase", late, invite(a), "a"},
 		{"same phase", late, invite(onReply), "reply"},
-		{"same phase, its draw is its own", `{"name": "own", "phase": "response", "percent": 100, ` + closing + `}`, invite(on404), "own"},
+		{"same phase, separate draw", `{"name": "own", "phase": "response", "percent": 100, ` + closing + `}`, invite(on404), "own"},
 		{"no own", "", invite(a), "a"},
 	}
 	for _, tt := range tests {
@@ -88,12 +88,12 @@ func TestGuestsOrder(t *testing.T) {
 	}
 	p = mustLoad(t, `{"match": [{"path": ["/only"]}], "rules": [`+early+`]}`)
 	if got := winner(t, p, invite(a), request("/"), 200); got != "" {
-		t.Errorf("a request that does not come to the point: got %q", got)
+		t.Errorf("a request that does not reach the point: got %q", got)
 	}
 }
 
-// A guest draws for itself: it takes nothing of the shares of the point's own
-// rules, nor of another guest.
+// A guest has a separate draw. It does not use shares of the point's rules or of
+// another guest.
 func TestGuestsDraw(t *testing.T) {
 	const requests = 20_000
 	p := mustLoad(t, `{"seed": 1, "rules": [{"name": "own", "percent": 50, `+closing+`}]}`)
@@ -109,7 +109,7 @@ func TestGuestsDraw(t *testing.T) {
 	}
 }
 
-// A request that a guest hits takes no number of the point's seed.
+// A request that a guest hits takes no number from the point's seed.
 func TestGuestsLeaveTheSeed(t *testing.T) {
 	const config = `{"seed": 7, "rules": [{"percent": 50, ` + closing + `}]}`
 	plain, visited := mustLoad(t, config), mustLoad(t, `{"point": "visited", "seed": 7, "rules": [{"percent": 50, `+closing+`}]}`)
@@ -124,7 +124,7 @@ func TestGuestsLeaveTheSeed(t *testing.T) {
 	}
 }
 
-// A guest is decided once for a request, at the first point that it matches at.
+// A guest is decided once for a request, at the first point where it matches.
 func TestGuestsOnce(t *testing.T) {
 	first, second := mustLoad(t, `{"point": "first"}`), mustLoad(t, `{"point": "second"}`)
 	guest := guestRule(t, `{"name": "a", "times": 3, `+closing+`}`)
@@ -144,7 +144,7 @@ func TestGuestsOnce(t *testing.T) {
 	r = request("/")
 	winner(t, first, one, r, 200)
 	if got := winner(t, first, one, r, 200); got != "a" {
-		t.Errorf("one that comes to a single point is asked each time: got %q", got)
+		t.Errorf("a guest of a single point is evaluated each time: got %q", got)
 	}
 	path := guestRule(t, `{"name": "path", "match": [{"path": ["/new"]}], `+closing+`}`)
 	r = request("/old")
@@ -153,11 +153,11 @@ func TestGuestsOnce(t *testing.T) {
 	}
 	r.URL.Path = "/new"
 	if got := winner(t, second, invite(path), r, 200); got != "path" {
-		t.Errorf("the first point that it matches at: got %q", got)
+		t.Errorf("the first point where it matches: got %q", got)
 	}
 }
 
-// Its durations count from when it came.
+// The durations of a guest count from when it was added.
 func TestGuestsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Hour)
@@ -168,12 +168,12 @@ func TestGuestsTime(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		if got := winner(t, p, guests, request("/"), 200); got != "a" {
-			t.Errorf("from its start on: got %q", got)
+			t.Errorf("after its start: got %q", got)
 		}
 	})
 }
 
-// A guest whose matcher fails does not match, and those behind it are asked.
+// A guest whose matcher fails does not match. Later guests are evaluated.
 func TestGuestsMatcherError(t *testing.T) {
 	guests := invite(
 		guestRule(t, `{"name": "a", `+failing+`, `+closing+`}`),
@@ -182,19 +182,19 @@ func TestGuestsMatcherError(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{"name": "own", `+closing+`}]}`)
 	passed := passes(p)
 	if got := winner(t, p, guests, request("/"), 200); got != "own" {
-		t.Errorf("got %q, want the rule behind the guests that fail", got)
+		t.Errorf("got %q, want the rule after the guests that fail", got)
 	}
 	if got, want := fmt.Sprint(passed), "map[a match_error:1 c percent:1]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
-// A guest tells how many of the requests that came to its points it has matched, as
-// far as it was asked.
+// A guest reports how many requests at its points it has matched, among those for which
+// it was evaluated.
 func TestGuestsSeen(t *testing.T) {
 	const path = `"match": [{"path": ["/a"]}], `
 	for _, tt := range []struct {
-		name, before, own string // the guest before it, and the rule of the point
+		name, before, own string // the earlier guest, and the rule of the point
 		guest             string
 		came, matched     uint64
 	}{
@@ -202,13 +202,13 @@ func TestGuestsSeen(t *testing.T) {
 		{"all", "", "", "", 6, 6},
 		{"none", "", "", `"match": [{"path": ["/b"]}], `, 6, 0},
 		{"misses the draw", "", "", path + `"percent": 0, `, 6, 2},
-		{"behind one that has them all", closing, "", "", 6, 0},
-		{"behind one that has some", path + closing, "", "", 6, 4},
-		{"behind one that has what it cannot match", `"match": [{"path": ["/c"]}], ` + closing, "", path, 6, 2},
-		{"behind one that misses", `"percent": 0, ` + closing, "", path, 6, 2},
+		{"after one that takes all", closing, "", "", 6, 0},
+		{"after one that takes some", path + closing, "", "", 6, 4},
+		{"after one that takes what it cannot match", `"match": [{"path": ["/c"]}], ` + closing, "", path, 6, 2},
+		{"after one that misses", `"percent": 0, ` + closing, "", path, 6, 2},
 		{"before the point's rule", "", closing, path, 6, 2},
-		{"behind the point's rule", "", closing, path + `"phase": "response", `, 6, 0},
-		{"by a matcher that no index knows", "", closing, `"match": [{"path": ["*a"]}], "phase": "response", `, 6, 0},
+		{"after the point's rule", "", closing, path + `"phase": "response", `, 6, 0},
+		{"with a matcher that no index looks up", "", closing, `"match": [{"path": ["*a"]}], "phase": "response", `, 6, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			guest := guestRule(t, `{"name": "b", `+tt.guest+closing+`}`)
@@ -230,11 +230,11 @@ func TestGuestsSeen(t *testing.T) {
 			}
 			matched, unasked := guest.Seen()
 			if got := came.Load(); got != tt.came || matched != tt.matched || unasked > got-matched {
-				t.Errorf("got %d of %d, %d of which it was not asked about; want %d of %d", matched, got, unasked, tt.matched, tt.came)
+				t.Errorf("got %d of %d, not evaluated for %d; want %d of %d", matched, got, unasked, tt.matched, tt.came)
 			}
 			behind := tt.before != "" || strings.Contains(tt.guest, "response")
 			if tt.matched == 0 && behind && unasked == 0 {
-				t.Error("the request that another one has had counts as one that did not match")
+				t.Error("a request taken by another rule counts as not matched")
 			}
 			guest.Reset()
 			if matched, unasked := guest.Seen(); matched+unasked != 0 {

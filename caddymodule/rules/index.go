@@ -11,16 +11,15 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// index finds the rules that a request can match, so that the cost of those
-// that it cannot does not grow with their number. It asks for one value of the
-// request per matcher set, as Caddy's matcher reads it, and leaves all else to
-// the matchers: what it finds is to be confirmed, what it leaves out cannot
-// match.
+// index finds the rules that a request can match, so that rules for other requests cost
+// nothing. It looks up one value of the request per matcher set, as Caddy's matcher
+// reads the value. The matchers still confirm the rules that it finds. The rules that
+// it leaves out cannot match.
 //
-// The zero value has no rules. A rule is known by its number; they are added in
+// The zero value has no rules. A rule is identified by its number. Add rules in
 // ascending order.
 type index struct {
-	always  []int // rules that only their matchers can tell
+	always  []int // rules that cannot be looked up
 	fields  []*field
 	byName  map[string]*field
 	paths   *paths
@@ -28,13 +27,13 @@ type index struct {
 	methods map[string][]int
 }
 
-// field has the rules for the values of one header field.
+// field maps the values of one header field to rules.
 type field struct {
-	name   string // canonical
+	name   string // in canonical form
 	values map[string][]int
 }
 
-// add files a rule under every value for which one of its sets may match.
+// add adds a rule for each value for which one of its sets may match.
 func (x *index) add(number int, sets caddyhttp.MatcherSets) {
 	if len(sets) == 0 || slices.ContainsFunc(sets, cannotPrune) {
 		x.always = with(x.always, number)
@@ -83,7 +82,7 @@ func addEach(to *map[string][]int, number int, values []string) {
 	}
 }
 
-// with appends a number that may be there already.
+// with appends a number, unless it is already the last one.
 func with(numbers []int, number int) []int {
 	if n := len(numbers); n > 0 && numbers[n-1] == number {
 		return numbers
@@ -124,8 +123,8 @@ func (f *field) find(values []string, q queue) queue {
 	return q
 }
 
-// findHost looks for a host as Caddy compares it: letters beyond ASCII, which
-// no proper client sends, may fold to those within.
+// findHost compares as Caddy does. A letter beyond ASCII, which no proper client sends,
+// may fold to an ASCII letter.
 func (x *index) findHost(host string, q queue) queue {
 	lower := strings.ToLower(host)
 	if isASCII(host) {
@@ -148,9 +147,9 @@ func isASCII(s string) bool {
 	return true
 }
 
-// hostOf is the request's host without port and brackets, as Caddy's matcher
-// cuts it. The guard keeps net.SplitHostPort from making an error of a host
-// that just has no port.
+// hostOf returns the request's host without port and brackets, as Caddy's matcher does.
+// The first condition saves the error that net.SplitHostPort allocates for a host
+// without a port.
 func hostOf(r *http.Request) string {
 	if strings.Contains(r.Host, ":") && !strings.HasSuffix(r.Host, "]") {
 		if host, _, err := net.SplitHostPort(r.Host); err == nil {
@@ -160,16 +159,16 @@ func hostOf(r *http.Request) string {
 	return strings.TrimSuffix(strings.TrimPrefix(r.Host, "["), "]")
 }
 
-// queue is what an index has found: lists of ascending numbers, each with some
-// at first; a number may be in several.
+// queue is the result of a search in an index: lists of ascending numbers, none of
+// which is empty at first. A number may be in several lists.
 type queue [][]int
 
-// room holds a queue without allocation: more lists than these are only found
-// for a request with many values that rules ask for.
+// room holds a queue without allocation. More lists are found only for a request with
+// many values that rules match.
 type room [8][]int
 
-// with adds a list, mostly an empty one. That of a field that the request
-// repeats is added once.
+// with adds a list, unless it is empty or already there. A repeated field gives the
+// same list again.
 func (q queue) with(list []int) queue {
 	if len(list) == 0 {
 		return q
@@ -186,7 +185,7 @@ func (q queue) once(list []int) queue {
 	return append(q, list)
 }
 
-// next takes the least number out of the queue, if it is below end.
+// next removes and returns the smallest number of the queue, if it is below end.
 func (q queue) next(end int) (number int, ok bool) {
 	number = end
 	for _, list := range q {
@@ -205,7 +204,7 @@ func (q queue) next(end int) (number int, ok bool) {
 	return number, true
 }
 
-// pruners are the matchers that an index can ask for, the best ones first.
+// The matchers that an index can look up, the most selective ones first.
 const (
 	prunesHeader = iota
 	prunesPath
@@ -214,8 +213,8 @@ const (
 	prunesNothing
 )
 
-// pruner tells whether a loaded matcher matches nothing but requests with one
-// of some values that an index can look up.
+// pruner returns how an index can look up a loaded matcher, or prunesNothing. Such a
+// matcher matches only requests with one of a list of values.
 func pruner(matcher any) int {
 	switch m := matcher.(type) {
 	case *caddyhttp.MatchHeader:
@@ -236,23 +235,22 @@ func pruner(matcher any) int {
 	return prunesNothing
 }
 
-// prunersFirst puts the matcher that an index asks for in front of its set.
-// Caddy loads a set in random order; with this one a rule that the index leaves
-// out would have been refused by its first matcher, before any of the others
-// could fail or leave a trace.
+// prunersFirst puts the matcher that an index looks up first in its set. Caddy loads a
+// set in random order. With the fixed first matcher, a rule that the index leaves out
+// behaves as without the index: no other matcher could have failed or had a side
+// effect.
 func prunersFirst(set caddyhttp.MatcherSet) {
 	slices.SortStableFunc(set, func(a, b any) int { return cmp.Compare(pruner(a), pruner(b)) })
 }
 
-// cannotPrune reports whether the first matcher of a set is of no use to an
-// index.
+// cannotPrune reports whether an index cannot look up the first matcher of a set.
 func cannotPrune(set caddyhttp.MatcherSet) bool {
 	return len(set) == 0 || pruner(set[0]) == prunesNothing
 }
 
-// exactField is the first name of m, in order, whose values are compared as
-// they stand; empty if there is none. The fields that net/http keeps outside of
-// the header are none.
+// exactField returns the first field name of m, in order, whose values Caddy compares
+// literally, or an empty text. It ignores the fields that net/http keeps outside of the
+// header.
 func exactField(m caddyhttp.MatchHeader) string {
 	exact := ""
 	for name, values := range m {
@@ -267,8 +265,8 @@ func exactField(m caddyhttp.MatchHeader) string {
 	return exact
 }
 
-// isOddValue reports whether Caddy reads more than a text in the value of a
-// header field: a star at an end, or braces.
+// isOddValue reports whether Caddy does not compare the value of a header field
+// literally, because of a star at an end, or braces.
 func isOddValue(value string) bool {
 	return strings.HasPrefix(value, "*") || strings.HasSuffix(value, "*") || strings.ContainsAny(value, "{}")
 }

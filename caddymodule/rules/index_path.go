@@ -7,17 +7,17 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// paths has the rules for exact paths and for prefixes of them. It is a radix
-// tree: a node stands for the bytes on the way to it.
+// paths is a radix tree that finds the rules for exact paths and for path prefixes. A
+// node represents the bytes on the way to it.
 type paths struct {
-	label    string // bytes from the parent
-	exact    []int  // rules for the path that ends here
-	prefix   []int  // rules for it and all that go on from here
+	label    string // bytes that follow the parent
+	exact    []int  // rules for exactly this path
+	prefix   []int  // rules for paths that begin with this path
 	children []*paths
-	first    int // byte that the label of children[0] begins with, the others follow; nil: none does
+	first    int // children[i] is for labels that begin with byte first+i; nil: no such label
 }
 
-// add files a rule under a pattern, `/exact` or `/prefix*`.
+// add adds a rule for a pattern, `/exact` or `/prefix*`.
 func (p *paths) add(number int, pattern string) {
 	if prefix, is := strings.CutSuffix(pattern, "*"); is {
 		n := p.node(prefix)
@@ -28,7 +28,7 @@ func (p *paths) add(number int, pattern string) {
 	}
 }
 
-// node is the one for a path below p; it is made if it is missing.
+// node returns the node for a path below p, and creates it if necessary.
 func (p *paths) node(path string) *paths {
 	if path == "" {
 		return p
@@ -48,7 +48,7 @@ func (p *paths) node(path string) *paths {
 	return child.node(path[len(child.label):])
 }
 
-// place is where p has the child whose label begins with b.
+// place returns the place in p for the child whose label begins with b.
 func (p *paths) place(b int) **paths {
 	switch last := p.first + len(p.children) - 1; {
 	case p.children == nil:
@@ -62,7 +62,7 @@ func (p *paths) place(b int) **paths {
 	return &p.children[b-p.first]
 }
 
-// common is how many bytes a and b begin with together.
+// common returns the length of the common prefix of a and b.
 func common(a, b string) int {
 	n := 0
 	for n < min(len(a), len(b)) && a[n] == b[n] {
@@ -71,7 +71,7 @@ func common(a, b string) int {
 	return n
 }
 
-// find adds to q the rules for a path.
+// find adds the rules for a path to q.
 func (p *paths) find(path string, q queue) queue {
 	for {
 		q = q.with(p.prefix)
@@ -91,18 +91,18 @@ func (p *paths) find(path string, q queue) queue {
 	}
 }
 
-// pathOf is the request's path as Caddy's matcher compares it with patterns
-// that are not odd.
+// pathOf returns the request's path in the form that Caddy's matcher compares with
+// patterns that are not odd.
 func pathOf(r *http.Request) string {
 	if r.URL.Path == "" {
-		return "." // of CONNECT, cleaned
+		return "." // the cleaned path of CONNECT
 	}
 	return caddyhttp.NormalizedPath(strings.ToLower(r.URL.Path), true)
 }
 
-// isOddPath reports whether a pattern is something else than an exact path or a
-// prefix: one with placeholders, compared in escaped form or with double
-// slashes, or with wildcards elsewhere than at its end.
+// isOddPath reports whether a pattern is neither an exact path nor a prefix. Such
+// patterns have placeholders, percent escapes, double slashes, or wildcards before the
+// end.
 func isOddPath(pattern string) bool {
 	if strings.ContainsAny(pattern, "{%") || strings.Contains(pattern, "//") {
 		return true

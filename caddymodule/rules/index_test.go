@@ -16,9 +16,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// What rules and requests of the randomised test are made of. Most of it looks
-// alike, so that they often meet, and often miss narrowly. What is odd is not
-// compared as it stands.
+// The values of which the randomized test builds rules and requests. Most of them are
+// similar, so that rules and requests often match, and often miss narrowly. The odd
+// ones are not compared literally.
 var (
 	someFields  = []string{"X-A", "X-A", "x-a", "X-B", "X-C"}
 	oddFields   = []string{"Host", "Transfer-Encoding", "X_{a}"}
@@ -42,7 +42,7 @@ var (
 
 func pick[T any](random *rand.Rand, from []T) T { return from[random.IntN(len(from))] }
 
-// oneOf is an odd one now and then.
+// oneOf sometimes returns an odd value.
 func oneOf(random *rand.Rand, plain, odd []string) string {
 	if random.IntN(10) == 0 {
 		return pick(random, odd)
@@ -50,7 +50,7 @@ func oneOf(random *rand.Rand, plain, odd []string) string {
 	return pick(random, plain)
 }
 
-// some are up to three different ones.
+// some returns up to three different values.
 func some(random *rand.Rand, plain, odd []string) (picked []string) {
 	for range 1 + random.IntN(3) {
 		if s := oneOf(random, plain, odd); !slices.Contains(picked, s) {
@@ -60,7 +60,7 @@ func some(random *rand.Rand, plain, odd []string) (picked []string) {
 	return picked
 }
 
-// someMatchers make the JSON of a matcher.
+// someMatchers write the JSON of a matcher.
 var someMatchers = []struct {
 	name string
 	json func(*rand.Rand) any
@@ -71,13 +71,13 @@ var someMatchers = []struct {
 	{"header", func(random *rand.Rand) any {
 		return map[string]any{
 			oneOf(random, someFields, oddFields): some(random, someValues, oddValues),
-			oneOf(random, someFields, oddFields): pick(random, [][]string{nil, {}, {"*"}, {"1"}}), // is not there, or is
+			oneOf(random, someFields, oddFields): pick(random, [][]string{nil, {}, {"*"}, {"1"}}), // missing, or present
 		}
 	}},
 	{"path", func(random *rand.Rand) any { return some(random, somePaths, oddPaths) }},
 	{"path", func(random *rand.Rand) any { return some(random, somePaths, oddPaths) }},
 	{"host", func(random *rand.Rand) any { return some(random, someHosts, oddHosts) }},
-	{"host", func(random *rand.Rand) any { // Caddy sorts long lists, and compares otherwise
+	{"host", func(random *rand.Rand) any { // Caddy sorts long lists and compares differently
 		hosts := some(random, someHosts, oddHosts)
 		for i := range 101 {
 			hosts = append(hosts, fmt.Sprintf("%d.example", i))
@@ -94,7 +94,7 @@ var someMatchers = []struct {
 	}},
 }
 
-// someSet is the JSON of a set of up to three matchers.
+// someSet returns the JSON of a set of up to three matchers.
 func someSet(random *rand.Rand) map[string]any {
 	set := map[string]any{}
 	for range 1 + random.IntN(3) {
@@ -107,7 +107,7 @@ func someSet(random *rand.Rand) map[string]any {
 	return set
 }
 
-// someExpressions are slow to compile: each point has every one in one rule.
+// someExpressions are slow to compile, so each point has each of them in one rule only.
 // The last one fails for some requests.
 var someExpressions = []string{
 	`path('/a/*')`,
@@ -117,7 +117,7 @@ var someExpressions = []string{
 	`header({'X-B': '2'}) && {http.request.header.X-B} / 0 == 1`,
 }
 
-// somePoint has so many rules that never fire.
+// somePoint returns a point with n rules that never fire.
 func somePoint(t *testing.T, random *rand.Rand, name string, rules int) *Point {
 	config := map[string]any{"point": name, "seed": 1}
 	list := []any{}
@@ -146,7 +146,7 @@ func somePoint(t *testing.T, random *rand.Rand, name string, rules int) *Point {
 	return mustLoad(t, string(raw))
 }
 
-// someRequest may be one that no parser would let through.
+// someRequest may return a request that no parser would accept.
 func someRequest(random *rand.Rand) *http.Request {
 	r := request("/")
 	r.Method = pick(random, someMethods)
@@ -166,8 +166,8 @@ func someRequest(random *rand.Rand) *http.Request {
 	return r
 }
 
-// scan asks the rules of a phase one after the other, and adds the names of
-// those that match, or fail.
+// scan evaluates the rules of a phase one after the other, and adds the names of those
+// that match or fail.
 func scan(rules []*Rule, late bool, r *http.Request, asked []string) []string {
 	for _, rule := range rules {
 		if rule.OnResponse() != late {
@@ -183,10 +183,10 @@ func scan(rules []*Rule, late bool, r *http.Request, asked []string) []string {
 	return asked
 }
 
-// failed is behind the name of a rule whose matcher fails.
+// failed follows the name of a rule whose matcher fails.
 const failed = " fails"
 
-// scanAll does so in the order of a decision.
+// scanAll scans both phases in the order of a decision.
 func scanAll(guests, own []*Rule, r *http.Request) (asked []string) {
 	for _, late := range []bool{false, true} {
 		for _, rules := range [][]*Rule{guests, own} {
@@ -196,8 +196,8 @@ func scanAll(guests, own []*Rule, r *http.Request) (asked []string) {
 	return asked
 }
 
-// A decision asks the same rules in the same order as a plain scan of all of
-// them, with the same failures and the same draws.
+// A decision evaluates the same rules in the same order as a plain scan of all rules,
+// with the same failures and draws.
 func TestIndexEqualsScan(t *testing.T) {
 	const points, rules, requests = 10, 60, 2000
 	matches, failures, found := 0, 0, 0
@@ -235,13 +235,13 @@ func TestIndexEqualsScan(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("of %d rules asked for by a scan, the index finds %d; %d match; %d requests fail", points*requests*rules*2, found, matches, failures)
+	t.Logf("of %d rules evaluated by a scan, the index finds %d; %d match; %d requests fail", points*requests*rules*2, found, matches, failures)
 	if matches < points*requests || failures < requests/10 || found > points*requests*rules*6/5 {
-		t.Error("the rules and requests do not test what they should")
+		t.Error("the rules and requests do not cover what they should")
 	}
 }
 
-// candidates is how many rules x finds.
+// candidates returns the number of rules that x finds.
 func candidates(x *index, r *http.Request) (n int) {
 	q := x.find(r, nil)
 	for _, found := q.next(1 << 30); found; _, found = q.next(1 << 30) {
@@ -250,8 +250,8 @@ func candidates(x *index, r *http.Request) (n int) {
 	return n
 }
 
-// What Caddy compares as it stands is looked up; for anything else the
-// matchers are always asked.
+// The index looks up what Caddy compares literally. For all other values, the matchers
+// are evaluated.
 func TestIndexPrunes(t *testing.T) {
 	tests := []struct {
 		match string
@@ -300,7 +300,7 @@ func TestIndexPrunes(t *testing.T) {
 	}
 }
 
-// What the index leaves out does not match.
+// Rules that the index leaves out do not match.
 func FuzzIndex(f *testing.F) {
 	f.Add("/a/*", "a.example", "1", "GET", "/A//b/../c", "A.example:80", "1", "X-A")
 	f.Add("/a.", "::1", "a*b", "GET", "/a./", "[::1]:80", "a*b", "x-a")
@@ -336,8 +336,8 @@ func FuzzIndex(f *testing.F) {
 	})
 }
 
-// The matchers of rules for other requests than missing makes; each rule puts
-// its number in.
+// The matchers of rules for other requests than those of missing. Each rule inserts its
+// number.
 const (
 	otherHeader = `{"header": {"X-User": ["user%d"]}}`
 	otherPath   = `{"path": ["/api/v1/users/%d"]}`
@@ -346,7 +346,7 @@ const (
 	otherMethod = `{"method": ["METHOD%d"]}`
 )
 
-// missed are the kinds of rules, which take their matchers in turn.
+// missed lists the kinds of rules, which use the matchers in turn.
 var missed = []struct {
 	name     string
 	matchers []string
@@ -359,12 +359,13 @@ var missed = []struct {
 	{"mixed", []string{otherHeader, otherPath, otherPrefix, otherHost, otherMethod}},
 }
 
-// missing goes as deep into the index as a request can that misses.
+// missing returns a request that goes as deep into the index as possible without a
+// match.
 func missing() *http.Request {
 	return request("http://host12345678.example.com/api/v1/users/12345678/orders", "X-User", "user12345678", "Accept", "*/*", "User-Agent", "test")
 }
 
-// missedBy is a point of so many rules.
+// missedBy returns a point with n rules.
 func missedBy(t testing.TB, rules int, matchers []string) *Point {
 	t.Helper()
 	list := make([]string, rules)
@@ -397,7 +398,7 @@ func TestManyMissesAllocateNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkMiss is what rules cost a request that matches none of them.
+// BenchmarkMiss measures the cost of rules for a request that matches none of them.
 func BenchmarkMiss(b *testing.B) {
 	for _, kind := range missed {
 		for _, n := range []int{0, 1, 10, 100, 1000, 10000} {
@@ -408,7 +409,8 @@ func BenchmarkMiss(b *testing.B) {
 	}
 }
 
-// BenchmarkGuests is what guests cost one, at a point without rules.
+// BenchmarkGuests measures the cost of guests for such a request, at a point without
+// rules.
 func BenchmarkGuests(b *testing.B) {
 	for _, n := range []int{0, 100} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

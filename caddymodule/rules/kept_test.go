@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// reload loads a configuration beside the one that p is from, and then gives
-// that up.
+// reload loads a configuration beside that of p, and then unloads the old one.
 func reload(t *testing.T, p *Point, config string) *Point {
 	t.Helper()
 	fresh := mustLoad(t, config)
@@ -43,7 +42,7 @@ func TestReloadKeepsCounters(t *testing.T) {
 	}
 }
 
-// What triggers have done is kept as well, and set back as a whole.
+// The counters of triggers are also kept, and are reset together.
 func TestReloadKeepsTriggered(t *testing.T) {
 	const config = `{"rules": [{"percent": 0, ` + closing + `}]}`
 	p := mustLoad(t, config)
@@ -58,12 +57,11 @@ func TestReloadKeepsTriggered(t *testing.T) {
 		t.Errorf("got %d hits and %d refusals, want 1 and 2", again.Hits(), again.Refused())
 	}
 	if again.Reset(); again.Hits() != 0 || again.Refused() != 0 {
-		t.Errorf("set back: got %d hits and %d refusals", again.Hits(), again.Refused())
+		t.Errorf("after a reset: got %d hits and %d refusals", again.Hits(), again.Refused())
 	}
 }
 
-// Which requests come to the point is part of what a rule is; how that is written
-// is not.
+// The matchers of the point are part of a rule. How they are written is not.
 func TestReloadKnowsMatchersOfThePoint(t *testing.T) {
 	point := func(match string) string {
 		return `{"match": ` + match + `, "rules": [{"name": "a", "times": 3, ` + closing + `}]}`
@@ -74,8 +72,8 @@ func TestReloadKnowsMatchersOfThePoint(t *testing.T) {
 		{"written otherwise", `[ { "header" : {"B" : ["2"], "A": ["1"]}, "path": ["/x*"] } ]`, "a"},
 		{"another path", `[{"path": ["/*"], "header": {"A": ["1"], "B": ["2"]}}]`, "aaa"},
 		{"another header", `[{"path": ["/x*"], "header": {"A": ["1"], "B": ["*"]}}]`, "aaa"},
-		{"a matcher less", `[{"path": ["/x*"]}]`, "aaa"},
-		{"a set more", `[{"path": ["/x*"], "header": {"A": ["1"], "B": ["2"]}}, {"path": ["/y"]}]`, "aaa"},
+		{"one matcher fewer", `[{"path": ["/x*"]}]`, "aaa"},
+		{"one more set", `[{"path": ["/x*"], "header": {"A": ["1"], "B": ["2"]}}, {"path": ["/y"]}]`, "aaa"},
 		{"none", `[]`, "aaa"},
 	}
 	for _, tt := range tests {
@@ -96,8 +94,8 @@ func TestReloadKnowsMatchersOfThePoint(t *testing.T) {
 	}
 }
 
-// The rules of a name count together wherever they are written. What comes to any
-// of the points is part of what they are, in whatever order these are loaded.
+// Rules with the same name at points with the same name count together. The matchers of
+// all these points are part of the rules, in any order of loading.
 func TestReloadKnowsMatchersOfNamesakes(t *testing.T) {
 	configuration := func(t *testing.T, paths ...string) (all []*Point) {
 		t.Helper()
@@ -147,7 +145,7 @@ func TestReloadKnowsMatchersOfNamesakes(t *testing.T) {
 	}
 }
 
-// A point that comes later counts with its namesakes, too.
+// A point that is loaded later counts together with the points of its name.
 func TestGroupSettled(t *testing.T) {
 	group := new(Group)
 	var all []*Point
@@ -163,11 +161,11 @@ func TestGroupSettled(t *testing.T) {
 		t.Errorf("got hits %q, want one", got)
 	}
 	if all[0].Rules[0].counters != all[1].Rules[0].counters {
-		t.Error("rules of the same name count apart")
+		t.Error("rules with the same name count separately")
 	}
 }
 
-// What a configuration that never ran has joined is not kept.
+// The state of a configuration that never ran is not kept.
 func TestUnloadUnsettled(t *testing.T) {
 	group := new(Group)
 	for _, path := range []string{"/a", "/b"} {
@@ -187,13 +185,13 @@ func TestUnloadUnsettled(t *testing.T) {
 	})
 }
 
-// An unnamed rule and its default name are one.
+// A rule without a name is the same rule as one with its default name.
 func TestReloadKnowsDefaultNames(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{"times": 1, `+closing+`}]}`)
 	name(t, p, request("/"))
 	p = reload(t, p, `{"rules": [{"name": "rule1", "times": 1, `+closing+`}]}`)
 	if got := name(t, p, request("/")); got != "" {
-		t.Errorf("rule %s has begun anew", got)
+		t.Errorf("rule %s has started again", got)
 	}
 }
 
@@ -227,8 +225,8 @@ func TestReloadKeepsOrigin(t *testing.T) {
 	}
 }
 
-// A reload that fails neither loses what the running configuration counts nor
-// leaves anything behind.
+// A failed reload neither loses the counters of the running configuration nor leaks
+// any state.
 func TestFailedReload(t *testing.T) {
 	const config = `{"rules": [{"name": "a", "times": 2, ` + closing + `}]}`
 	p := mustLoad(t, config)
@@ -240,22 +238,22 @@ func TestFailedReload(t *testing.T) {
 	}
 	refused, err := load(t, `{"rules": [{"name": "a", "percent": 1, `+closing+`}]}`, group)
 	if err == nil {
-		t.Fatal("namesakes with different settings are not refused")
+		t.Fatal("rules with the same name and different settings are not refused")
 	}
 	unload(t, half)
 	unload(t, refused)
 	if got := name(t, p, request("/")) + name(t, p, request("/")); got != "a" {
-		t.Errorf("got hits %q, want the second and no third", got)
+		t.Errorf("got hits %q, want a second and no third", got)
 	}
 	key := p.kept[1]
 	if n, _ := kept.References(key); n != 1 {
-		t.Errorf("got %d references, want that of the running configuration", n)
+		t.Errorf("got %d references, want one of the running configuration", n)
 	}
 	unload(t, p)
 	if _, is := kept.References(key); is {
-		t.Error("the counters of a rule that is gone are still there")
+		t.Error("the counters of a removed rule still exist")
 	}
 	if d := decide(p, 0, 0); d.Rule != nil { // a request in flight
-		t.Errorf("rule %s has begun anew", d.Rule.Name)
+		t.Errorf("rule %s has started again", d.Rule.Name)
 	}
 }

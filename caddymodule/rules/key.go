@@ -15,17 +15,17 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
-// keyText is a text with placeholders that gives each request its key.
+// keyText is a text with placeholders that determines the key of a request.
 type keyText struct {
 	text   string
-	header string // the one field that the text is, in canonical form
+	header string // canonical name, if the text is one header field
 }
 
 var oneHeader = regexp.MustCompile(`^\{http\.request\.header\.([A-Za-z0-9_-]+)\}$`)
 
-// newKeyText looks at a text once, at load: most keys are a header field, which
-// needs no replacer. At a transport the replacer is the client's request's, and
-// so are all keys; the request has the fields as they are sent.
+// newKeyText prepares a text at load. Most keys are a header field, which needs no
+// replacer. In a transport the replacer belongs to the client's request, but the header
+// belongs to the outgoing request, so this shortcut does not apply.
 func newKeyText(text string, place faults.Place) keyText {
 	k := keyText{text: text}
 	if place == faults.InTransport {
@@ -37,8 +37,8 @@ func newKeyText(text string, place faults.Place) keyText {
 	return k
 }
 
-// of is the key of a request; empty where there is no text. A header field is
-// joined as Caddy's placeholder does it.
+// of returns the key of a request, or an empty text if there is no key text. It joins
+// the values of a header field as Caddy's placeholder does.
 func (k *keyText) of(r *http.Request) string {
 	switch {
 	case k.text == "":
@@ -52,8 +52,8 @@ func (k *keyText) of(r *http.Request) string {
 
 func checkPer(rl *Rule) error { return ValidKey("per", rl.Per) }
 
-// ValidKey checks the text of a setting that gives each request its key. Without
-// a placeholder all requests have the same key, which nobody means.
+// ValidKey checks the text of a setting that determines the key of each request.
+// Without a placeholder, all requests would have the same key, which is a mistake.
 func ValidKey(setting, text string) error {
 	const want = "bad %s '%s': %s; write %s %s"
 	full := writtenOut(text)
@@ -61,16 +61,16 @@ func ValidKey(setting, text string) error {
 	case text == "":
 		return nil
 	case !hasPlaceholder(text):
-		return fmt.Errorf(want, setting, text, "without a placeholder all requests have this one key", setting, meantKey(text))
-	case full != text: // a Caddyfile has it written out
-		return fmt.Errorf(want, setting, text, "only a Caddyfile knows the short form, so the key would be empty", setting, full)
+		return fmt.Errorf(want, setting, text, "without a placeholder, all requests have this one key", setting, meantKey(text))
+	case full != text: // a Caddyfile has the long form here
+		return fmt.Errorf(want, setting, text, "the short form works only in a Caddyfile, so the key would be empty", setting, full)
 	}
 	return nil
 }
 
 var hasPlaceholder = regexp.MustCompile(`(^|[^\\])\{[^{}]+\}`).MatchString
 
-// meantKey is the placeholder that a text without one probably means.
+// meantKey guesses the placeholder that a text without one is meant to be.
 func meantKey(text string) string {
 	bare := strings.Trim(text, "{}$ ")
 	placeholder := "{" + bare + "}"
@@ -85,7 +85,8 @@ func meantKey(text string) string {
 
 var shorthands = httpcaddyfile.NewShorthandReplacer()
 
-// writtenOut is a text with the placeholders that a Caddyfile has short forms of.
+// writtenOut replaces the placeholders that have a short form in a Caddyfile with their
+// long form.
 func writtenOut(text string) string {
 	segment := caddyfile.Segment{{Text: text}}
 	shorthands.ApplyToSegment(&segment)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// fired is the name of the rule that a decision has come to.
+// fired returns the name of the rule that a decision fires.
 func fired(d Decision) string {
 	if d.Rule == nil {
 		return ""
@@ -14,8 +14,8 @@ func fired(d Decision) string {
 	return d.Rule.Name
 }
 
-// A rule that counts with match_response counts replies that match, on their
-// heads; what the draw cannot hit and does not count is not watched.
+// A rule with match_response and a counter counts the replies that match. A reply is
+// not watched if the draw cannot hit and nothing counts it.
 func TestCountsOnTheHead(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{"name": "a", "percent": 50, "skip": 2, "match_response": {"status_code": [5]}, `+closing+`}]}`)
 	got := passes(p)
@@ -25,7 +25,7 @@ func TestCountsOnTheHead(t *testing.T) {
 		want string
 	}{
 		{0, 500, ""},
-		{0.9, 500, ""}, // skipped as well: the draw comes after
+		{0.9, 500, ""}, // also skipped, because the draw comes later
 		{0, 200, ""},   // does not count
 		{0, 500, "a"},
 		{0.9, 500, ""},
@@ -45,8 +45,8 @@ func TestCountsOnTheHead(t *testing.T) {
 	}
 }
 
-// Without match_response all but the hit itself is decided when the request
-// comes, so that a reply is not watched in vain.
+// Without match_response, everything except the hit is decided when the request comes,
+// so that no reply is watched in vain.
 func TestReplyIsWatchedOnlyIfNeeded(t *testing.T) {
 	tests := []struct {
 		settings string
@@ -73,7 +73,7 @@ func TestReplyIsWatchedOnlyIfNeeded(t *testing.T) {
 	}
 }
 
-// A request comes to a rule only when those before it have let it go.
+// A request reaches a rule only after earlier rules have let it pass.
 func TestRulesBehindOneThatWaits(t *testing.T) {
 	p := mustLoad(t, `{"rules": [
 		{"name": "first", "match_response": {"status_code": [5]}, "times": 2, `+closing+`},
@@ -88,18 +88,18 @@ func TestRulesBehindOneThatWaits(t *testing.T) {
 	}
 }
 
-// What is not hit on the head is given to nobody.
+// A turn that is not taken on the reply goes to another request.
 func TestMissingReplyTakesNothing(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{"phase": "response", "times": 1, "max_active": 1, `+closing+`}]}`)
-	decide(p, 0, 0) // the head never comes
+	decide(p, 0, 0) // the upstream never replies
 	d := later(decide(p, 0, 0), 200, nil)
 	if d.Rule == nil || d.N != 1 {
 		t.Errorf("got %+v, want the first hit", d)
 	}
 }
 
-// The shares of matching rules do not move when one cannot fire, but for one of
-// 100 percent, which counts as absent.
+// The shares of matching rules do not move when one of them cannot fire. The exception
+// is a rule with 100 percent, which keeps no share.
 func TestSharesOfRulesThatCannotFire(t *testing.T) {
 	for _, gate := range []string{`"skip": 1000000`, `"every": 1000000`, `"over": {"requests": 100000, "window": "1h"}`, `"start": "1h"`} {
 		p := mustLoad(t, `{"rules": [
@@ -118,7 +118,7 @@ func TestSharesOfRulesThatCannotFire(t *testing.T) {
 	}
 }
 
-// A rule that cannot fire keeps its share where it is: after that of a rule that
+// A rule that cannot fire keeps its share in place, after the share of a rule that
 // waits for the reply.
 func TestSharesOfRulesThatWait(t *testing.T) {
 	p := mustLoad(t, `{"rules": [
@@ -142,8 +142,8 @@ func TestSharesOfRulesThatWait(t *testing.T) {
 	}
 }
 
-// A rule whose share the draw is not in still counts the requests that come to
-// it, also when the owner of the share cannot fire.
+// A rule outside whose share the draw lies still counts its requests, even if the rule
+// that owns the draw cannot fire.
 func TestCountingGoesOnBehindAShare(t *testing.T) {
 	p := mustLoad(t, `{"rules": [
 		{"name": "a", "percent": 50, "times": 1, `+closing+`},
@@ -158,7 +158,8 @@ func TestCountingGoesOnBehindAShare(t *testing.T) {
 	}
 }
 
-// Three of these, then those.
+// Two rules of 100 percent apply in succession: three hits of the first, then the
+// second.
 func TestTimesThenNext(t *testing.T) {
 	for _, phase := range []string{PhaseRequest, PhaseResponse} {
 		p := mustLoad(t, `{"rules": [
@@ -176,7 +177,7 @@ func TestTimesThenNext(t *testing.T) {
 	}
 }
 
-// The share of a ramp is its own from the beginning.
+// A ramp keeps its full share from the beginning.
 func TestShareOfARamp(t *testing.T) {
 	p := mustLoad(t, `{"rules": [
 		{"name": "ramp", "percent": 40, "ramp": "100s", `+closing+`},

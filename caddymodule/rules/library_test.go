@@ -11,8 +11,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// A key that is one header field is the value of Caddy's placeholder for it. See
-// caddymodule/docs/undocumented.md.
+// A key that is one header field equals the value of Caddy's placeholder for the field.
+// See caddymodule/docs/undocumented.md.
 func TestKeyIsPlaceholder(t *testing.T) {
 	for _, values := range [][]string{nil, {""}, {"a"}, {"a", "b"}, {"a,b", "", "c"}} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -21,7 +21,7 @@ func TestKeyIsPlaceholder(t *testing.T) {
 		for _, text := range []string{"{http.request.header.X-User-Id}", "{http.request.header.x-USER-id}"} {
 			short, long := newKeyText(text, faults.InHandler), keyText{text: text}
 			if short.header == "" || short.of(r) != long.of(r) {
-				t.Errorf("%s with %q: got %q by the field %q, Caddy has %q", text, values, short.of(r), short.header, long.of(r))
+				t.Errorf("%s with %q: got %q from the field %q, Caddy returns %q", text, values, short.of(r), short.header, long.of(r))
 			}
 		}
 	}

@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/leak"
-	_ "github.com/caddyfault/caddyfault/caddymodule/kinds" // the faults of the tests
+	_ "github.com/caddyfault/caddyfault/caddymodule/kinds" // the faults that the tests use
 )
 
-// TestMain checks that no goroutine is left behind.
+// TestMain checks that the tests leave no goroutine running.
 func TestMain(m *testing.M) { leak.Main(m, func() {}) }

@@ -14,79 +14,79 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/hint"
 )
 
-// DefaultPoint is the name of a point that has none. The Caddyfile adapter
-// gives each directive a name of its own.
+// DefaultPoint is the name of a point without a name. The Caddyfile adapter gives each
+// directive a different default name.
 const DefaultPoint = "fault"
 
-// DefaultTransport is that of a point at a transport; in a Caddyfile the line
-// follows.
+// DefaultTransport is the name of a point at a transport without a name. In a
+// Caddyfile, the number of its line follows.
 const DefaultTransport = "transport"
 
-// Point is a place where faults are injected: its rules, and the one draw that
-// they share.
+// Point is a place where faults are injected. Its rules share one draw per request.
 type Point struct {
-	// The name of the point. Handlers of one configuration with the same name
-	// are one point, with shared counters. Up to 64 letters, digits, dots,
-	// dashes and underscores. Default: `fault`; in a Caddyfile `fault1` for the
-	// first directive, `fault2` for the second, and so on. Of a transport:
-	// `transport`; in a Caddyfile with the number of its line behind.
+	// The name of the point. Handlers with the same name in one configuration are one
+	// point, with shared counters. Up to 64 letters, digits, dots, dashes and
+	// underscores. Default: `fault`. In a Caddyfile the default is `fault1` for the
+	// first directive, `fault2` for the second, and so on. For a transport the default
+	// is `transport`, in a Caddyfile followed by the number of its line.
 	Name string `json:"point,omitempty"`
 
-	// Where the point is written, for people to find it: the Caddyfile adapter
-	// puts the name of the file and the line here, such as `Caddyfile:12`. Up to
-	// 256 bytes, without control characters. It may change in a reload: the rules
-	// are the same ones and go on counting. Default: not known.
+	// Where the point is configured, shown to people. The Caddyfile adapter writes the
+	// name of the file and the line, such as `Caddyfile:12`. Up to 256 bytes without
+	// control characters. If only the source changes in a reload, the rules keep their
+	// counters. Default: unknown.
 	Source string `json:"source,omitempty"`
 
-	// Which requests come to the point at all. Default: all.
+	// Matchers for the requests that reach the point. Several sets are alternatives.
+	// Default: all requests.
 	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
 
-	// A text with placeholders, such as `{http.request.header.X-User}`, that
-	// decides the draw: the same key gets the same answer, on every node and
-	// after every start. A request without a key draws at random. A text without
-	// a placeholder is refused.
+	// A text with placeholders, such as `{http.request.header.X-User}`, that determines
+	// the draw. Requests with the same key get the same answer, on all nodes and after
+	// all restarts. Requests without a key draw at random. A text without a placeholder
+	// is an error.
 	Sticky string `json:"sticky,omitempty"`
 
-	// Makes the draws repeatable: the n-th request that matches any rule gets
-	// the n-th number of this seed. With `sticky` it is hashed with the key, so
-	// that points with the same seed give a key the same answer. Default: draws
-	// are random; with `sticky` the name of the point.
+	// Makes draws repeatable. The n-th request that matches any rule gets the n-th
+	// number of this seed. With `sticky` the seed is hashed with the key: points with
+	// the same seed give the same answer to a key. Default: random draws; with `sticky`
+	// the name of the point.
 	Seed *int64 `json:"seed,omitempty"`
 
-	// Let the rules of this point start switched off. They can be switched on
-	// one by one while Caddy runs. Handlers with the same point name share the
-	// switches and must agree on this.
+	// Start with all rules of this point switched off. You can switch them on one by
+	// one at run time. Handlers with the same point name share the switches and must
+	// agree on this setting.
 	Halted bool `json:"halted,omitempty"`
 
-	// The rules, in order. At most one of them fires for a request. A point
-	// without rules does nothing.
+	// The rules, in order. At most one rule fires for a request. A point without rules
+	// injects nothing, but experiments can use it.
 	Rules []*Rule `json:"rules,omitempty"`
 
-	// Match is MatcherSetsRaw as it was configured.
+	// Match is MatcherSetsRaw as configured.
 	Match caddyhttp.RawMatcherSets `json:"-"`
 
 	// Place is where the faults of the rules run.
 	Place faults.Place `json:"-"`
 
-	// Passed is told of requests that matched a rule and were not hit by it. The
-	// rule is nil where a matcher of the point itself failed.
+	// Passed is called for each request that matched a rule and was not hit by it. If a
+	// matcher of the point itself failed, the rule is nil.
 	Passed func(*Rule, Reason) `json:"-"`
 
 	logger   *zap.Logger
 	matchers caddyhttp.MatcherSets
-	gate     index // of the matchers
+	gate     index // finds the matchers that can match
 	sticky   keyText
-	ordered  []*Rule          // rules of phase request first, then of phase response
-	early    int              // how many are of phase request
-	index    index            // of the rules in order
-	clock    func() time.Time // nil: no rule looks at it; of what the group settles
-	draws    *atomic.Uint64   // numbers taken from the seed
+	ordered  []*Rule          // rules of phase request, then rules of phase response
+	early    int              // number of rules of phase request
+	index    index            // of ordered
+	clock    func() time.Time // set when the group settles; nil: no rule depends on the time
+	draws    *atomic.Uint64   // count of the numbers taken from the seed
 	group    *Group
 	identity string
 	kept     []keptKey
 }
 
-// Provision loads the point and joins it with its namesakes in group.
+// Provision loads the point and joins it with the points of the same name in group.
 func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 	if p.Name == "" {
 		p.Name = DefaultPoint
@@ -141,8 +141,8 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 	return nil
 }
 
-// inOrder is the order in which rules take their shares, and how many of them
-// are of phase request.
+// inOrder returns the rules in the order of their shares, and the number of rules of
+// phase request.
 func inOrder(rules []*Rule) (ordered []*Rule, early int) {
 	var late []*Rule
 	for _, rule := range rules {
@@ -155,7 +155,7 @@ func inOrder(rules []*Rule) (ordered []*Rule, early int) {
 	return append(ordered, late...), len(ordered)
 }
 
-// end is behind the last rule of a phase.
+// end returns the index after the last rule of a phase.
 func (p *Point) end(late bool) int {
 	if late {
 		return len(p.ordered)
@@ -163,11 +163,10 @@ func (p *Point) end(late bool) int {
 	return p.early
 }
 
-// Limited reports whether the point is for some requests only.
+// Limited reports whether the point has matchers.
 func (p *Point) Limited() bool { return len(p.matchers) > 0 }
 
-// Matches reports whether r comes to the point. Where a matcher fails it does
-// not.
+// Matches reports whether r reaches the point. A matcher that fails does not match.
 func (p *Point) Matches(r *http.Request) bool {
 	if len(p.matchers) == 0 {
 		return true
@@ -179,13 +178,13 @@ func (p *Point) Matches(r *http.Request) bool {
 	return p.matches(nil, p.matchers, r)
 }
 
-// matches reports whether r satisfies the matchers of a rule, or with nil those
-// of the point. It counts a matcher that fails.
+// matches reports whether r satisfies the matchers of a rule, or those of the point if
+// rule is nil. It counts failures of matchers.
 func (p *Point) matches(rule *Rule, sets caddyhttp.MatcherSets, r *http.Request) bool {
 	return len(sets) == 0 || p.anyMatches(rule, sets, r)
 }
 
-// anyMatches is matches for a rule that has matchers.
+// anyMatches is matches for a rule with matchers.
 func (p *Point) anyMatches(rule *Rule, sets caddyhttp.MatcherSets, r *http.Request) bool {
 	ok, err := anyMatches(sets, r)
 	if err != nil {
@@ -194,12 +193,12 @@ func (p *Point) anyMatches(rule *Rule, sets caddyhttp.MatcherSets, r *http.Reque
 	return ok
 }
 
-// failed counts a request of which a matcher cannot say whether it matches.
+// failed counts a request for which a matcher failed.
 func (p *Point) failed(rule *Rule, err error) {
 	name := ""
 	if rule != nil {
 		name = rule.Name
 	}
-	p.logger.Debug("matcher failed, which is no match", zap.String("point", p.Name), zap.String("rule", name), zap.Error(err))
+	p.logger.Debug("matcher failed and does not match", zap.String("point", p.Name), zap.String("rule", name), zap.Error(err))
 	p.Passed(rule, ReasonMatchError)
 }

@@ -12,8 +12,8 @@ import (
 // answersVariable makes the test binary print its answers and nothing else.
 const answersVariable = "FAULT_TEST_ANSWERS"
 
-// Another process, another node: the same key gets the same answer, and the
-// same seed the same run.
+// In another process or on another node, the same key gets the same answer, and the
+// same seed gives the same sequence.
 func TestAnswersOfAnotherProcess(t *testing.T) {
 	if os.Getenv(answersVariable) != "" {
 		fmt.Printf("\nanswers %s\n", answers(t))
@@ -34,8 +34,8 @@ func TestAnswersOfAnotherProcess(t *testing.T) {
 	}
 }
 
-// answers are those to 500 users of a sticky point, and to as many requests of
-// a seeded one.
+// answers returns the decisions about 500 users at a sticky point, and about as many
+// requests at a seeded point.
 func answers(t *testing.T) string {
 	t.Helper()
 	sticky := mustLoad(t, `{"point": "sticky", "sticky": "{http.request.header.X-User}", "rules": [{"percent": 50, `+closing+`}]}`)

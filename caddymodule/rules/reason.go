@@ -1,35 +1,35 @@
 package rules
 
-// Reason is why a request that matched a rule was not hit by it, or why nobody
-// can say whether it matched.
+// Reason is why a rule did not hit a request that it matched, or why it is unknown
+// whether the request matched.
 type Reason int
 
 // The reasons.
 const (
-	// ReasonPercent says that the draw was not in the rule's share, or not in
-	// the part of it that fires while it grows.
+	// ReasonPercent means that the draw missed the rule's percentage, or the part of it
+	// that fires during a ramp.
 	ReasonPercent Reason = iota
 
-	// ReasonOff says that the rule had been switched off.
+	// ReasonOff means that the rule was switched off.
 	ReasonOff
 
-	// ReasonCount says that skip, every, over or times let the request pass.
+	// ReasonCount means that skip, every, over or times let the request pass.
 	ReasonCount
 
-	// ReasonTime says that the rule was not active at the time.
+	// ReasonTime means that the rule was not active at the time.
 	ReasonTime
 
-	// ReasonOverflow says that the rule held as many requests as it may.
+	// ReasonOverflow means that max_active was reached.
 	ReasonOverflow
 
-	// ReasonDryRun says that the rule only tells what it would have done.
+	// ReasonDryRun means that the rule has dry_run.
 	ReasonDryRun
 
-	// ReasonMatchError says that a matcher failed, which is no match.
+	// ReasonMatchError means that a matcher failed. A failed matcher does not match.
 	ReasonMatchError
 
-	// ReasonPass says that the faults of the rule let this request pass, as a
-	// sequence does behind its last step.
+	// ReasonPass means that the faults of the rule let the request pass, such as a
+	// sequence after its last step.
 	ReasonPass
 )
 
@@ -45,7 +45,7 @@ var reasonNames = [...]string{
 	ReasonPass:       "pass",
 }
 
-// NumReasons is how many there are.
+// NumReasons is the number of reasons.
 const NumReasons = len(reasonNames)
 
 func (r Reason) String() string { return reasonNames[r] }

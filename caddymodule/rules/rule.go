@@ -1,6 +1,9 @@
-// Package rules decides which request is hit: a point draws one number for a
-// request, its rules hold shares of it, and at most one of them fires. The
-// package knows no kind of fault; a rule hands over a chain.
+// Package rules decides which requests are hit by a fault. An injection point draws one
+// number for each request, its rules share the range of the draw, and at most one rule
+// fires.
+//
+// The package does not know any kind of fault. The caller runs the chain of faults of
+// the rule that fires.
 package rules
 
 import (
@@ -18,118 +21,119 @@ import (
 
 // The phases of a request in which a rule can fire.
 const (
-	// PhaseRequest is before the upstream is asked.
+	// PhaseRequest is before the request is sent to the upstream.
 	PhaseRequest = "request"
 
-	// PhaseResponse is when the head of the upstream's reply has come.
+	// PhaseResponse is after the upstream has sent the header of its reply.
 	PhaseResponse = "response"
 )
 
-// An Owner is whose rule it is: a point's, an experiment, or a trigger.
+// An Owner is the origin of a rule: a point, an experiment or a trigger.
 type Owner interface {
-	// Ended returns the context that is done when the rule has ended by itself,
-	// as an experiment does; nil: it has no end of its own.
+	// Ended returns a context that is done when the rule ends, as experiments do, or
+	// nil if the rule has no end.
 	Ended() context.Context
 }
 
-// Rule says which requests are hit, how often, and by which faults.
+// Rule defines which requests are hit, how often, and by which faults.
 type Rule struct {
-	// The name of the rule, in headers, logs and metrics: up to 64 letters,
-	// digits, dots, dashes and underscores, unique at its point, and neither
-	// `trigger` nor `other`, under which triggers and, in metrics, surplus
-	// experiments are counted. Default: `rule1` for the first rule of the point,
-	// `rule2` for the second, and so on.
+	// The name of the rule in header fields, logs and metrics: up to 64 letters,
+	// digits, dots, dashes and underscores. It must be unique at its point. The names
+	// `trigger` and `other` are reserved for triggers and, in metrics, for surplus
+	// experiments. Default: `rule1` for the first rule of the point, `rule2` for the
+	// second, and so on.
 	Name string `json:"name,omitempty"`
 
-	// Which requests the rule is for. Without matchers it is for every request
-	// that comes to the point.
+	// Matchers for the requests of the rule. Several sets are alternatives. Default:
+	// every request that reaches the point.
 	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
 
-	// How many of the matching requests are hit, in percent: 0 is none, 100 is
-	// all. Default: 100. The rules of a point share one draw, so that 10 and 20
-	// hit exactly 10 % and 20 % of the requests that match both, and never the
-	// same ones.
+	// Percentage of the matching requests to hit: 0 to 100. Default: 100. The rules of
+	// a point share one draw. Rules of 10 and 20 percent hit exactly 10 % and 20 % of
+	// the requests that match both, and never the same request.
 	Percent *float64 `json:"percent,omitempty"`
 
-	// Let so many matching requests pass before any is hit. Default: 0.
+	// Number of matching requests to let pass before the first hit. Default: 0.
 	Skip *int `json:"skip,omitempty"`
 
-	// Hit only each n-th of the requests that are not skipped: after `skip` 2,
-	// `every` 3 hits the 5th, the 8th, the 11th. Default: 1, each of them.
+	// Hit only every n-th request that is not skipped. With `skip` 2 and `every` 3, the
+	// rule hits the 5th, the 8th and the 11th request. Default: 1, which means every
+	// request.
 	Every *int `json:"every,omitempty"`
 
-	// Hit only what is above a quota.
+	// Hit only requests above a quota. Default: no quota.
 	Over *Over `json:"over,omitempty"`
 
-	// Hit at most n requests. A request on which no fault has an effect gives its
-	// turn back. Dry runs count, and so do the turns of a sequence that let a
-	// request pass. Default: no bound.
+	// Maximum number of hits. A request on which no fault has an effect does not count.
+	// Dry runs count, and so do steps of a sequence that let a request pass. Default:
+	// no limit.
 	Times *int `json:"times,omitempty"`
 
-	// A text with placeholders, such as `{http.request.header.X-Order-Id}`:
-	// skip, every, over, times and the steps of a sequence are counted for each
-	// value by itself. Requests without a value have the empty one. A text without
-	// a placeholder is refused. Default: all requests are counted together.
+	// A text with placeholders, such as `{http.request.header.X-Order-Id}`. For each
+	// value, `skip`, `every`, `over`, `times` and the steps of a sequence are counted
+	// separately. Requests without a value share the empty value. A text without a
+	// placeholder is an error. Default: all requests are counted together.
 	Per string `json:"per,omitempty"`
 
-	// How many values of `per` are kept; the least recently used ones are
-	// forgotten. 1 to 1000000. Default: 10000.
+	// Maximum number of values of `per` to remember: 1 to 1000000. The least recently
+	// used values are forgotten. Default: 10000.
 	MaxKeys *int `json:"max_keys,omitempty"`
 
-	// When the rule begins to hit: an instant such as `2026-11-22T20:00:00Z`
-	// (RFC 3339), or a duration such as `10m`, counted from when the rule was
-	// first loaded. Default: at once.
+	// When the rule starts to hit. Write a time such as `2026-11-22T20:00:00Z` (RFC
+	// 3339), or a duration such as `10m` after the rule was first loaded. Default: at
+	// once.
 	Start string `json:"start,omitempty"`
 
-	// When it ceases to, written likewise. A duration is counted from load, not
-	// from start. Default: never.
+	// When the rule stops hitting. Write a time or a duration, as for `start`. A
+	// duration counts from load, not from `start`. Default: never.
 	End string `json:"end,omitempty"`
 
-	// Hit by turns: for a time, then not.
+	// Alternate between hitting and pausing. Default: no pauses.
 	Cycle *Cycle `json:"cycle,omitempty"`
 
-	// How long the part of the rule's share that is hit takes to grow evenly
-	// from none to all of it, from start or else from load. Default: it is all
-	// of it at once.
+	// How long the percentage rises linearly from 0 to `percent`, beginning at `start`
+	// or else at load. Default: no rise, `percent` applies at once.
 	Ramp *caddy.Duration `json:"ramp,omitempty"`
 
-	// How many requests the rule may hold at a time, each from when it is hit
-	// until the reply has ended; in a transport until the attempt has a reply or
-	// has failed. Those above it pass untouched, and no other
-	// rule of the point hits them. Default: no bound.
+	// Maximum number of active requests. A request is active from the hit until the
+	// reply has ended. In a transport, it is active until the attempt has a reply or
+	// fails. Further requests pass unchanged, and no other rule of the point hits them.
+	// Default: no limit.
 	MaxActive *int `json:"max_active,omitempty"`
 
-	// When the rule fires. `request` (default): before the upstream is asked.
-	// `response`: the upstream is asked, with all side effects, and its reply
-	// is held back, then replaced, delayed or cut.
+	// When the rule fires. With `request` it fires before the request is sent to the
+	// upstream. With `response` the upstream handles the request, with all side
+	// effects. Its reply is held back, and then replaced, delayed or cut. Default:
+	// `request`.
 	Phase string `json:"phase,omitempty"`
 
-	// Which replies of the upstream the rule is for. Implies phase `response`.
+	// Which replies of the upstream the rule applies to. It implies phase `response`.
+	// Default: all replies.
 	MatchResponse *caddyhttp.ResponseMatcher `json:"match_response,omitempty"`
 
-	// In a transport only: the rule is for the proxy's active health checks,
-	// too. They have placeholders of their own and those of the upstream.
-	// Default: they pass.
+	// Apply the rule to active health checks of the proxy as well as to client requests.
+	// Only allowed in a transport. A health check has placeholders separate from those
+	// of client requests, and those of the upstream. Default: health checks pass.
 	HealthChecks bool `json:"health_checks,omitempty"`
 
-	// Decide, count as passed and log what would have happened, but change
-	// nothing. All other settings work as if it did. No request is a hit.
+	// Decide, count as passed and log what would have happened, but inject nothing. All
+	// other settings work normally. No request counts as a hit.
 	DryRun bool `json:"dry_run,omitempty"`
 
-	// What goes wrong, in this order. Required. A fault that ends the request
-	// comes last.
+	// What goes wrong, in this order. Required. A fault that ends the request must be
+	// the last.
 	FaultsRaw []json.RawMessage `json:"faults,omitempty" caddy:"namespace=http.faults inline_key=fault"`
 
 	// Faults is the loaded chain.
 	Faults faults.Chain `json:"-"`
 
-	// Source is the rule as it was configured.
+	// Source is the rule as configured.
 	Source json.RawMessage `json:"-"`
 
-	// Place is where the faults run; the point knows.
+	// Place is where the faults run. The point sets it.
 	Place faults.Place `json:"-"`
 
-	// Owner is whose rule it is.
+	// Owner is the origin of the rule.
 	Owner Owner `json:"-"`
 
 	index    int // at its point
@@ -141,15 +145,13 @@ type Rule struct {
 	counters *counters
 }
 
-// DefaultName is the name of a rule that has none, by its place at its point,
-// from 0.
+// DefaultName returns the name of a rule without a name. Indexes at a point begin at 0.
 func DefaultName(index int) string { return fmt.Sprintf("rule%d", index+1) }
 
-// Index is the rule's place at its point, from 0.
+// Index returns the index of the rule at its point, from 0.
 func (rl *Rule) Index() int { return rl.index }
 
-// provision loads the matchers and the faults of the rule at the given place
-// of its point.
+// provision loads the matchers and the faults of the rule with an index at its point.
 func (rl *Rule) provision(ctx caddy.Context, index int) error {
 	rl.index = index
 	if err := rl.validate(); err != nil {
@@ -170,8 +172,8 @@ func (rl *Rule) provision(ctx caddy.Context, index int) error {
 	return nil
 }
 
-// remember gives the rule its counters, and with them the load that its
-// durations count from.
+// remember sets the counters of the rule. Its durations count from the load that
+// created the counters.
 func (rl *Rule) remember(c *counters) (err error) {
 	rl.counters = c
 	rl.schedule, err = newSchedule(rl, c.since)
@@ -189,10 +191,10 @@ func (rl *Rule) loadFaults(ctx caddy.Context) error {
 	return rl.Faults.CheckPlace(rl.Place)
 }
 
-// Removed is closed when a reload has removed or changed the rule.
+// Removed returns a channel that is closed when a reload removes or changes the rule.
 func (rl *Rule) Removed() <-chan struct{} { return rl.counters.gone }
 
-// InTransport reports whether the faults run at a transport.
+// InTransport reports whether the faults run in a transport.
 func (rl *Rule) InTransport() bool { return rl.Place == faults.InTransport }
 
 // OnResponse reports whether the rule fires on the upstream's reply.
@@ -200,7 +202,7 @@ func (rl *Rule) OnResponse() bool {
 	return rl.Phase == PhaseResponse || rl.MatchResponse != nil
 }
 
-// KindNames is the kinds of the rule's faults, joined by "+".
+// KindNames returns the kinds of the rule's faults, joined by "+".
 func (rl *Rule) KindNames() string {
 	names := make([]string, len(rl.Faults))
 	for i, f := range rl.Faults {
@@ -209,16 +211,16 @@ func (rl *Rule) KindNames() string {
 	return strings.Join(names, "+")
 }
 
-// takesItsShare reports whether the rule takes its share of every request, as
-// far as that can be told at load: one of 100 percent that cannot fire at a
-// time counts as absent.
+// takesItsShare reports whether the rule takes its share of every request, as far as
+// this is known at load. A rule with 100 percent that cannot fire at times does not.
 func (rl *Rule) takesItsShare() bool {
 	pauses := rl.anyGate(func(g *gate) bool { return g.has != nil && !g.ends })
 	return len(rl.matchers) == 0 && rl.MatchResponse == nil && (rl.percent < 100 || !pauses)
 }
 
-// anyMatches reports whether r satisfies one of the sets, or there are none. A
-// set with a matcher that fails does not match; its error is for whoever counts.
+// anyMatches reports whether r satisfies one of the sets, or there are no sets. A set
+// with a matcher that fails does not match. If no set matches, anyMatches returns the
+// error, for the caller to count.
 func anyMatches(sets caddyhttp.MatcherSets, r *http.Request) (ok bool, failed error) {
 	for _, set := range sets {
 		ok, err := set.MatchWithError(r)
@@ -232,7 +234,8 @@ func anyMatches(sets caddyhttp.MatcherSets, r *http.Request) (ok bool, failed er
 	return len(sets) == 0, failed
 }
 
-// matchesResponse reports whether the rule is for a reply with this head.
+// matchesResponse reports whether the rule applies to a reply with this status and
+// header.
 func (rl *Rule) matchesResponse(code int, header http.Header) bool {
 	return rl.MatchResponse == nil || rl.MatchResponse.Match(code, header)
 }

@@ -27,7 +27,7 @@ func load(t testing.TB, config string, group *Group) (*Point, error) {
 	return p, p.Provision(ctx, group)
 }
 
-// unload makes p forget what it would keep over a reload.
+// unload removes the state that p would keep over a reload.
 func unload(t testing.TB, p *Point) {
 	t.Helper()
 	if err := p.Cleanup(); err != nil {
@@ -35,7 +35,7 @@ func unload(t testing.TB, p *Point) {
 	}
 }
 
-// mustLoad provisions a point that is alone in its configuration.
+// mustLoad provisions a point that is the only one in its configuration.
 func mustLoad(t testing.TB, config string) *Point {
 	t.Helper()
 	group := new(Group)
@@ -47,7 +47,7 @@ func mustLoad(t testing.TB, config string) *Point {
 	return p
 }
 
-// request is one as Caddy's server hands it to a handler.
+// request returns a request as Caddy's server passes it to a handler.
 func request(target string, header ...string) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, target, nil)
 	for i := 0; i < len(header); i += 2 {
@@ -56,7 +56,7 @@ func request(target string, header ...string) *http.Request {
 	return caddyhttp.PrepareRequest(r, caddy.NewReplacer(), httptest.NewRecorder(), nil)
 }
 
-// name is the rule that fires for r.
+// name returns the name of the rule that fires for r.
 func name(t testing.TB, p *Point, r *http.Request) string {
 	t.Helper()
 	d := p.Decide(r, nil)
@@ -73,27 +73,27 @@ func TestRefused(t *testing.T) {
 		{"point name", `{"point": "my point"}`, "point: bad name 'my point'"},
 		{"point name too long", `{"point": "` + strings.Repeat("a", 65) + `"}`, "bad name 'aaa"},
 		{"rule name", `{"rules": [{"name": "-a", ` + closing + `}]}`, "rule '-a': bad name '-a'"},
-		{"name of the triggers", `{"rules": [{"name": "trigger", ` + closing + `}]}`, "bad name 'trigger': it is taken by triggers"},
-		{"name of the metrics", `{"rules": [{"name": "other", ` + closing + `}]}`, "bad name 'other': it is taken by the metrics"},
+		{"name of the triggers", `{"rules": [{"name": "trigger", ` + closing + `}]}`, "bad name 'trigger': it is reserved for triggers"},
+		{"name of the metrics", `{"rules": [{"name": "other", ` + closing + `}]}`, "bad name 'other': it is reserved for surplus experiments in metrics"},
 		{"percent above", `{"rules": [{"percent": 100.1, ` + closing + `}]}`, "rule 'rule1': bad percent '100.1': want 0 to 100"},
 		{"percent below", `{"rules": [{"percent": -1, ` + closing + `}]}`, "bad percent '-1'"},
 		{"phase", `{"rules": [{"phase": "later", ` + closing + `}]}`, "bad phase 'later': want request or response"},
-		{"phase and match_response", `{"rules": [{"phase": "request", "match_response": {"status_code": [5]}, ` + closing + `}]}`, "phase request and match_response cannot go together"},
-		{"match_response empty", `{"rules": [{"match_response": {}, ` + closing + `}]}`, "match_response without a status or a header"},
+		{"phase and match_response", `{"rules": [{"phase": "request", "match_response": {"status_code": [5]}, ` + closing + `}]}`, "phase request cannot be combined with match_response"},
+		{"match_response empty", `{"rules": [{"match_response": {}, ` + closing + `}]}`, "match_response requires a status or a header"},
 		{"match_response status", `{"rules": [{"match_response": {"status_code": [1000]}, ` + closing + `}]}`, "bad match_response status '1000'"},
 		{"skip", `{"rules": [{"skip": -1, ` + closing + `}]}`, "bad skip '-1': want 0 to 1000000000"},
 		{"every", `{"rules": [{"every": 0, ` + closing + `}]}`, "bad every '0': want 1 to 1000000000"},
 		{"times", `{"rules": [{"times": 0, ` + closing + `}]}`, "bad times '0': want 1 to 1000000000"},
-		{"times no whole number", `{"rules": [{"times": 1.5, ` + closing + `}]}`, "cannot unmarshal number 1.5"},
+		{"times not an integer", `{"rules": [{"times": 1.5, ` + closing + `}]}`, "cannot unmarshal number 1.5"},
 		{"max_active", `{"rules": [{"max_active": 0, ` + closing + `}]}`, "bad max_active '0': want 1 to 1000000000"},
 		{"max_keys", `{"rules": [{"per": "{http.request.method}", "max_keys": 0, ` + closing + `}]}`, "bad max_keys '0': want 1 to 1000000"},
-		{"max_keys without per", `{"rules": [{"max_keys": 1, ` + closing + `}]}`, "max_keys without per"},
+		{"max_keys without per", `{"rules": [{"max_keys": 1, ` + closing + `}]}`, "max_keys requires per"},
 		{"over without requests", `{"rules": [{"over": {"window": "1s"}, ` + closing + `}]}`, "bad over '0': want 1 to 100000 requests"},
 		{"over without window", `{"rules": [{"over": {"requests": 1}, ` + closing + `}]}`, "bad window of over '0s': want more than 0"},
-		{"over and per", `{"rules": [{"over": {"requests": 1001, "window": "1s"}, "per": "{http.request.method}", ` + closing + `}]}`, "over 1001 and per with max_keys 10000 cannot go together"},
+		{"over and per", `{"rules": [{"over": {"requests": 1001, "window": "1s"}, "per": "{http.request.method}", ` + closing + `}]}`, "over 1001 with max_keys 10000 needs too much memory"},
 		{"start", `{"rules": [{"start": "soon", ` + closing + `}]}`, "bad start 'soon': want an instant such as 2026-11-22T20:00:00Z, or a duration"},
 		{"end", `{"rules": [{"end": "-1s", ` + closing + `}]}`, "bad end '-1s'"},
-		{"start after end", `{"rules": [{"start": "2s", "end": "1s", ` + closing + `}]}`, "start '2s' and end '1s' cannot go together"},
+		{"start after end", `{"rules": [{"start": "2s", "end": "1s", ` + closing + `}]}`, "start '2s' and end '1s' cannot be combined"},
 		{"cycle without period", `{"rules": [{"cycle": {"on": "1s"}, ` + closing + `}]}`, "bad period of cycle '0s': want more than 0"},
 		{"cycle without on", `{"rules": [{"cycle": {"period": "1s"}, ` + closing + `}]}`, "bad time on of cycle '0s': want more than 0"},
 		{"cycle", `{"rules": [{"cycle": {"on": "2s", "period": "1s"}, ` + closing + `}]}`, "bad cycle: active for '2s' of each '1s'"},
@@ -115,7 +115,7 @@ func TestRefused(t *testing.T) {
 			"fault without effect", `{"rules": [{"faults": [{"fault": "hang", "after": "1s"}, {"fault": "close"}]}]}`,
 			"fault 'hang' can have no effect: after it, 'close' lets no reply through; remove it",
 		},
-		{"duplicate names", `{"rules": [{"name": "rule2", ` + closing + `}, {` + closing + `}]}`, "rule 'rule2' is there twice at point 'fault'"},
+		{"duplicate names", `{"rules": [{"name": "rule2", ` + closing + `}, {` + closing + `}]}`, "duplicate rule name 'rule2' at point 'fault'"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -178,14 +178,15 @@ func TestDecideMatchers(t *testing.T) {
 // failing is a matcher that fails for every request.
 const failing = `"match": [{"expression": "{http.request.header.X-N} / 0 == 1"}]`
 
-// A matcher that fails is no match, and is counted: the others are asked.
+// A matcher that fails does not match and is counted. Other rules and sets are
+// evaluated.
 func TestMatcherErrors(t *testing.T) {
 	const or = `"match": [{"expression": "{http.request.header.X-N} / 0 == 1"}, {"path": ["/a"]}]`
 	tests := []struct{ name, config, want, passed string }{
 		{"rule", `{"rules": [{` + failing + `, ` + closing + `}]}`, "", "rule1 match_error"},
 		{"the next rule", `{"rules": [{` + failing + `, ` + closing + `}, {` + closing + `}]}`, "rule2", "rule1 match_error"},
 		{"phase response", `{"rules": [{"phase": "response", ` + failing + `, ` + closing + `}]}`, "", "rule1 match_error"},
-		{"behind not", `{"rules": [{"match": [{"not": [{"expression": "{http.request.header.X-N} / 0 == 1"}]}], ` + closing + `}]}`, "", "rule1 match_error"},
+		{"inside not", `{"rules": [{"match": [{"not": [{"expression": "{http.request.header.X-N} / 0 == 1"}]}], ` + closing + `}]}`, "", "rule1 match_error"},
 		{"another set matches", `{"rules": [{` + or + `, ` + closing + `}]}`, "rule1", ""},
 		{"point", `{` + failing + `, "rules": [{` + closing + `}]}`, "", "the point match_error"},
 		{"another set of the point matches", `{` + or + `, "rules": [{` + closing + `}]}`, "rule1", ""},
@@ -227,7 +228,7 @@ func TestPhaseResponse(t *testing.T) {
 		want   string
 	}{
 		{"first", request("/"), 404, nil, "missing"},
-		{"a rule of 100 percent that cannot fire is absent", request("/"), 503, http.Header{"X-A": {"1"}}, "broken"},
+		{"a rule with 100 percent that cannot fire keeps no share", request("/"), 503, http.Header{"X-A": {"1"}}, "broken"},
 		{"header differs", request("/"), 503, nil, ""},
 		{"none", request("/"), 200, nil, ""},
 		{"without match_response", request("/", "X-Any", "1"), 200, nil, "any"},
@@ -236,7 +237,7 @@ func TestPhaseResponse(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			d := p.Decide(tt.r, nil)
 			if d.Rule != nil {
-				t.Fatalf("rule %s fires before the reply is there", d.Rule.Name)
+				t.Fatalf("rule %s fires before the reply", d.Rule.Name)
 			}
 			got := later(d, tt.code, tt.header)
 			if rule := ""; got.Rule == nil {
@@ -250,7 +251,7 @@ func TestPhaseResponse(t *testing.T) {
 	}
 }
 
-// later is what becomes of a decision on the head of the reply.
+// later returns the result of a decision for the header of a reply.
 func later(d Decision, code int, header http.Header) Decision {
 	if d.Later == nil {
 		return d
@@ -258,8 +259,8 @@ func later(d Decision, code int, header http.Header) Decision {
 	return d.Later.Decide(code, header)
 }
 
-// A share in phase response belongs to its rule whether the reply matches or
-// not, and comes behind all shares of phase request.
+// A share in phase response belongs to its rule whether the reply matches or not. It
+// comes after all shares of phase request.
 func TestSharesOfBothPhases(t *testing.T) {
 	p := mustLoad(t, `{"rules": [
 		{"name": "late", "percent": 50, "match_response": {"status_code": [500]}, `+closing+`},
@@ -312,7 +313,7 @@ func TestGroup(t *testing.T) {
 		{"other faults", `{"rules": [{` + closing + `}]}`, `{"rules": [{"faults": [{"fault": "reset"}]}]}`, "configured twice"},
 		{"other seed", `{"seed": 1}`, `{"seed": 2}`, "point 'fault' is configured twice, with different sticky or seed"},
 		{"other sticky", `{"sticky": "{http.request.host}"}`, `{"sticky": "{http.request.method}"}`, "with different sticky or seed"},
-		{"one halted", `{"rules": [{` + closing + `}]}`, `{"halted": true, "rules": [{` + closing + `}]}`, "point 'fault' is configured twice, with halted and without"},
+		{"one halted", `{"rules": [{` + closing + `}]}`, `{"halted": true, "rules": [{` + closing + `}]}`, "point 'fault' is configured twice, once with halted and once without"},
 		{"both halted", `{"halted": true, "rules": [{` + closing + `}]}`, `{"halted": true, "rules": [{` + closing + `}]}`, ""},
 	}
 	for _, tt := range tests {
@@ -334,10 +335,10 @@ func TestGroup(t *testing.T) {
 			}
 			group.Settle()
 			if first.Name == second.Name && first.draws != second.draws {
-				t.Error("points of the same name share nothing")
+				t.Error("points with the same name share nothing")
 			}
 			if first.Name == second.Name && first.Rules[0].Name == second.Rules[0].Name && first.Rules[0].counters != second.Rules[0].counters {
-				t.Error("rules of the same name count apart")
+				t.Error("rules with the same name count separately")
 			}
 		})
 	}

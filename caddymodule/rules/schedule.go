@@ -8,13 +8,13 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// moment is a start or an end: an instant, or a time from load.
+// moment is a start or an end: a time, or a duration after load.
 type moment struct {
 	at    time.Time
-	after time.Duration // with no at
+	after time.Duration // if at is zero
 }
 
-// parseMoment reads the setting of this name.
+// parseMoment parses the setting with this name.
 func parseMoment(name, text string) (moment, error) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return moment{at: at}, nil
@@ -25,7 +25,7 @@ func parseMoment(name, text string) (moment, error) {
 	return moment{}, fmt.Errorf("bad %s '%s': want an instant such as 2026-11-22T20:00:00Z, or a duration from load such as 10m", name, text)
 }
 
-// from is the instant, for a rule that was loaded then.
+// from returns the time of the moment for a rule loaded at a time.
 func (m moment) from(load time.Time) time.Time {
 	if m.at.IsZero() {
 		return load.Add(m.after)
@@ -33,8 +33,8 @@ func (m moment) from(load time.Time) time.Time {
 	return m.at
 }
 
-// before tells the order of two moments where it does not depend on when they
-// are loaded: a configuration that loads today must load tomorrow.
+// before reports whether m is before end. A duration and a time are not compared,
+// because a configuration that loads today must load tomorrow.
 func (m moment) before(end moment) bool {
 	switch {
 	case m.at.IsZero() != end.at.IsZero():
@@ -46,17 +46,17 @@ func (m moment) before(end moment) bool {
 	}
 }
 
-// schedule is when a rule is active. The zero value is always.
+// schedule defines when a rule is active. The zero value means always.
 type schedule struct {
-	wall   bool // start or end is an instant of the wall clock
+	wall   bool // start or end is a time of the wall clock
 	start  time.Time
-	end    time.Time     // zero: none
-	on     time.Duration // of each period
+	end    time.Time     // zero: never
+	on     time.Duration // active part of each period
 	period time.Duration // 0: no cycle
-	ramp   time.Duration // 0: none
+	ramp   time.Duration // 0: no ramp
 }
 
-// newSchedule is the one of a rule loaded at the given time.
+// newSchedule returns the schedule of a rule loaded at the given time.
 func newSchedule(rl *Rule, load time.Time) (schedule, error) {
 	s := schedule{start: load, ramp: time.Duration(valueOr(rl.Ramp, 0))}
 	if rl.Cycle != nil {
@@ -79,7 +79,7 @@ func newSchedule(rl *Rule, load time.Time) (schedule, error) {
 	return s, nil
 }
 
-// part is how much of the rule's share fires, from 0 to 1.
+// part returns how much of the rule's share fires, from 0 to 1.
 func (s *schedule) part(now time.Time) float64 {
 	if s.ramp == 0 {
 		return 1
@@ -87,9 +87,9 @@ func (s *schedule) part(now time.Time) float64 {
 	return min(1, float64(now.Sub(s.start))/float64(s.ramp))
 }
 
-// newClock is what tells the rules of a point the time of a request, nil if
-// none of them asks. Without an instant it does not read the wall clock, which
-// would double its cost.
+// newClock returns a clock for the requests of a point, or nil if no rule depends on
+// the time. Reading the wall clock doubles the cost, so the clock avoids it unless a
+// rule has a time.
 func newClock(rules []*Rule) func() time.Time {
 	switch {
 	case slices.ContainsFunc(rules, func(rl *Rule) bool { return rl.schedule.wall }):
@@ -102,7 +102,7 @@ func newClock(rules []*Rule) func() time.Time {
 	}
 }
 
-// timed reports whether the rule asks for the time.
+// timed reports whether the rule depends on the time.
 func (rl *Rule) timed() bool {
 	return rl.Ramp != nil || rl.anyGate(func(g *gate) bool { return g.timed })
 }

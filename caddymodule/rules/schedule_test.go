@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// activeIn tells when p fires, in seconds from load, for a request each second
-// that draws u.
+// activeIn returns when p fires, in seconds after load, for a request per second that
+// draws u.
 func activeIn(p *Point, u float64, seconds int) []int {
 	var active []int
 	for i := range seconds {
@@ -67,8 +67,8 @@ func TestInstants(t *testing.T) {
 	}
 }
 
-// A ramp lets the rule's share grow evenly, keeps the draw uniform within it
-// and those who were hit before.
+// During a ramp the part of the share that fires rises linearly. The draw stays uniform
+// within it, and requests that were hit before stay hit.
 func TestRamp(t *testing.T) {
 	const steps = 1000
 	p := mustLoad(t, `{"rules": [{"percent": 40, "start": "10s", "ramp": "100s", `+closing+`}]}`)
@@ -79,7 +79,7 @@ func TestRamp(t *testing.T) {
 		for i := range steps {
 			d := decide(p, float64(i)/steps, time.Duration(second)*time.Second)
 			if d.Rule == nil && was[i] {
-				t.Errorf("after %d s: draw %d is not hit any more", second, i)
+				t.Errorf("after %d s: draw %d is no longer hit", second, i)
 			}
 			if d.Rule == nil {
 				continue
@@ -92,7 +92,7 @@ func TestRamp(t *testing.T) {
 			t.Errorf("after %d s: got %d hits of %d, want %v", second, count, steps, want)
 		}
 		if count > 0 && (highest < 1-2/float64(count) || highest >= 1) {
-			t.Errorf("after %d s: highest place in the share %v, want just below 1", second, highest)
+			t.Errorf("after %d s: highest position in the share %v, want just below 1", second, highest)
 		}
 	}
 }
@@ -103,14 +103,14 @@ func TestReasonsOfTime(t *testing.T) {
 	decide(p, 0.25, 0)              // too early
 	decide(p, 0.25, 10*time.Second) // skipped
 	decide(p, 0.25, 12*time.Second) // not yet in the part that fires
-	decide(p, 0.75, 18*time.Second) // not in the share
+	decide(p, 0.75, 18*time.Second) // outside the share
 	decide(p, 0.25, 18*time.Second) // hit
 	if got["a time"] != 1 || got["a count"] != 1 || got["a percent"] != 2 || len(got) != 3 {
 		t.Errorf("got %v, want one of time, one of count, two of percent", got)
 	}
 }
 
-// The clock is the real one, and is not read where nobody asks.
+// The clock is the real one. It is not read if no rule depends on it.
 func TestClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, tt := range []struct {

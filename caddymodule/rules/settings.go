@@ -16,17 +16,18 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// Bounds of the settings.
+// Limits of the settings.
 const (
 	maxCount    = 1_000_000_000
 	maxMaxKeys  = 1_000_000
 	defaultKeys = 10_000
 
-	// maxInstants bounds what over may remember for all keys: 80 MB.
+	// maxInstants limits the memory of over for all keys to 80 MB.
 	maxInstants = 10_000_000
 )
 
-// maxKeys is how many keys are counted at once; 0: all requests together.
+// maxKeys returns the maximum number of keys. With 0, all requests are counted
+// together.
 func (rl *Rule) maxKeys() int {
 	if rl.Per == "" {
 		return 0
@@ -34,7 +35,7 @@ func (rl *Rule) maxKeys() int {
 	return valueOr(rl.MaxKeys, defaultKeys)
 }
 
-// validate checks the settings of the rule by themselves and together.
+// validate checks the settings of the rule, each of them and in combination.
 func (rl *Rule) validate() error {
 	if err := ValidRuleName(rl.Name); err != nil {
 		return err
@@ -51,9 +52,8 @@ func (rl *Rule) validate() error {
 	return nil
 }
 
-// CheckSettings refuses settings that make no sense by themselves or beside one
-// another. More may follow: a parser calls it after each line, so that the
-// error is about the last one.
+// CheckSettings checks the settings so far, each of them and in combination. A parser
+// calls it after each line, so that an error points to the last line.
 func (rl *Rule) CheckSettings() error {
 	for _, check := range checks {
 		if err := check(rl); err != nil {
@@ -63,7 +63,7 @@ func (rl *Rule) CheckSettings() error {
 	return nil
 }
 
-// checks are all of them: those of no gate, then those of the gates.
+// checks lists all checks: first those without a gate, then those of the gates.
 var checks = func() []func(*Rule) error {
 	all := []func(*Rule) error{checkPercent, checkReply, checkPer, checkMaxKeys, checkHealthChecks}
 	for _, g := range slices.Concat(gates[:]...) {
@@ -74,17 +74,17 @@ var checks = func() []func(*Rule) error {
 	return all
 }()
 
-// CheckKeys refuses max_keys without per, and keys that would remember too much,
-// when no more settings follow.
+// CheckKeys checks the settings about keys when no more settings follow. It refuses
+// max_keys without per, and keys that need too much memory.
 func (rl *Rule) CheckKeys() error {
 	if rl.MaxKeys != nil && rl.Per == "" {
-		return errors.New("max_keys without per: there are no keys to bound")
+		return errors.New("max_keys requires per, such as per {http.request.header.X-User}")
 	}
 	if rl.Over == nil {
 		return nil
 	}
 	if requests, keys := rl.Over.Requests, rl.maxKeys(); keys*requests > maxInstants {
-		return fmt.Errorf("over %d and per with max_keys %d cannot go together: each key remembers as many requests, and all together at most %d", requests, keys, maxInstants)
+		return fmt.Errorf("over %d with max_keys %d needs too much memory: their product must not exceed %d", requests, keys, maxInstants)
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func checkReply(rl *Rule) error {
 	case "", PhaseResponse:
 	case PhaseRequest:
 		if rl.MatchResponse != nil {
-			return errors.New("phase request and match_response cannot go together: there is no reply yet")
+			return errors.New("phase request cannot be combined with match_response: there is no reply yet; write phase response")
 		}
 	default:
 		return fmt.Errorf("bad phase '%s': want request or response", rl.Phase)
@@ -109,12 +109,12 @@ func checkMaxKeys(rl *Rule) error { return checkCount("max_keys", rl.MaxKeys, 1,
 
 func checkHealthChecks(rl *Rule) error {
 	if rl.HealthChecks && rl.Place != faults.InTransport {
-		return errors.New("health_checks has a meaning in a transport only: no health check comes by here")
+		return errors.New("health_checks is only allowed in a transport: health checks do not pass through a fault directive")
 	}
 	return nil
 }
 
-// checkCount checks a setting that is a whole number, if it is set.
+// checkCount checks an integer setting, if it is set.
 func checkCount(name string, value *int, least, most int) error {
 	if value != nil && (*value < least || *value > most) {
 		return fmt.Errorf("bad %s '%d': want %d to %d", name, *value, least, most)
@@ -131,7 +131,8 @@ func positive(name string, d caddy.Duration) error {
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`).MatchString
 
-// ValidName checks a name as such. Names stand in headers, URLs and labels.
+// ValidName checks the form of a name. Names are used in header fields, URLs and
+// labels.
 func ValidName(name string) error {
 	if !validName(name) {
 		return fmt.Errorf("bad name '%s': want up to 64 letters, digits, dots, dashes and underscores, a letter or digit first", name)
@@ -139,25 +140,24 @@ func ValidName(name string) error {
 	return nil
 }
 
-// taken are the names under which others than rules and experiments are counted,
-// and who they are.
+// taken maps reserved names to what they are reserved for.
 var taken = map[string]string{
-	"trigger": "triggers, all of which are counted under it",
-	"other":   "the metrics, for the experiments that are too many to have a name there",
+	"trigger": "triggers",
+	"other":   "surplus experiments in metrics",
 }
 
 // ValidRuleName checks the name of a rule or an experiment.
 func ValidRuleName(name string) error {
 	if by, is := taken[name]; is {
-		return fmt.Errorf("bad name '%s': it is taken by %s", name, by)
+		return fmt.Errorf("bad name '%s': it is reserved for %s", name, by)
 	}
 	return ValidName(name)
 }
 
-// ValidResponseMatcher refuses a matcher that would match every reply or none.
+// ValidResponseMatcher refuses a matcher that would match every reply or no reply.
 func ValidResponseMatcher(m caddyhttp.ResponseMatcher) error {
 	if len(m.StatusCode) == 0 && len(m.Headers) == 0 {
-		return errors.New("match_response without a status or a header")
+		return errors.New("match_response requires a status or a header, such as match_response status 5xx")
 	}
 	for _, code := range m.StatusCode {
 		class, final := code >= 2 && code <= 9, code >= 200 && code <= 999 || code == http.StatusSwitchingProtocols
@@ -167,7 +167,7 @@ func ValidResponseMatcher(m caddyhttp.ResponseMatcher) error {
 	}
 	for field := range m.Headers {
 		if !httpguts.ValidHeaderFieldName(field) {
-			return fmt.Errorf("bad match_response header '%s': no reply has a field of that name; write the name without a colon", field)
+			return fmt.Errorf("bad match_response header '%s': it is not a valid field name; write the name without a colon", field)
 		}
 	}
 	return nil

@@ -11,25 +11,25 @@ import (
 	"go.uber.org/zap"
 )
 
-// maxSource is the size in bytes of a point's source: file systems have names of
-// 255 bytes, and lines have a few digits.
+// maxSource is the maximum size of a point's source in bytes. Names of files have up to
+// 255 bytes, and line numbers are short.
 const maxSource = 256
 
-// ValidSource checks where a point is said to be written: anybody may write it
-// into JSON, and it is shown on terminals and in logs.
+// ValidSource checks the source of a point. JSON may contain any text here, and
+// terminals and logs show it.
 func ValidSource(source string) error {
 	switch {
 	case len(source) > maxSource:
 		return fmt.Errorf("bad source: it has %d bytes, want up to %d, such as Caddyfile:12", len(source), maxSource)
 	case !utf8.ValidString(source) || strings.ContainsFunc(source, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return fmt.Errorf("bad source %q: want characters that can be printed, such as Caddyfile:12", source)
+		return fmt.Errorf("bad source %q: want printable characters, such as Caddyfile:12", source)
 	}
 	return nil
 }
 
-// SourceOf returns the source of a point that is written in a line of a file.
-// It has the file's name without its path, which is nobody's business, and only
-// the line where the name is none that can be shown.
+// SourceOf returns the source of a point in a line of a file. It contains the name of
+// the file without the path, which stays private. If the name cannot be shown, it
+// contains only the line.
 func SourceOf(file string, line int) string {
 	source := fmt.Sprintf("%s:%d", filepath.Base(file), line)
 	if file == "" || ValidSource(source) != nil {
@@ -38,8 +38,7 @@ func SourceOf(file string, line int) string {
 	return source
 }
 
-// LoggerOf returns the logger of a module, whose lines say where the point is
-// written.
+// LoggerOf returns the logger of a module, with the source of the point in each line.
 func (p *Point) LoggerOf(ctx caddy.Context) *zap.Logger {
 	if p.Source == "" {
 		return ctx.Logger()
@@ -47,8 +46,8 @@ func (p *Point) LoggerOf(ctx caddy.Context) *zap.Logger {
 	return ctx.Logger().With(zap.String("source", p.Source))
 }
 
-// Title names a point for people by the site that it stands in, such as
-// `shop.example.com › fault6`. Without a site it is the name.
+// Title returns the name of a point for people, preceded by its site, such as
+// `shop.example.com › fault6`. Without a site it returns the name only.
 func Title(site, point string) string {
 	if site == "" {
 		return point

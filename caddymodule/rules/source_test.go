@@ -35,7 +35,7 @@ func TestSourceOf(t *testing.T) {
 	}
 }
 
-// In JSON anybody may write anything.
+// JSON may contain any text as a source.
 func TestSourceRefused(t *testing.T) {
 	for source, want := range map[string]string{
 		"":                       "",
@@ -43,7 +43,7 @@ func TestSourceRefused(t *testing.T) {
 		"made by hand":           "",
 		strings.Repeat("é", 128): "",
 		strings.Repeat("a", 257): "point 'shop': bad source: it has 257 bytes, want up to 256",
-		"a\nb":                   `point 'shop': bad source "a\nb": want characters that can be printed`,
+		"a\nb":                   `point 'shop': bad source "a\nb": want printable characters`,
 		"\x1b[31m":               `bad source "\x1b[31m"`,
 		"\u202e":                 "bad source",
 	} {
@@ -61,7 +61,7 @@ func TestSourceRefused(t *testing.T) {
 	}
 }
 
-// Where a point is written does not make it another one.
+// The source is not part of the identity of a point.
 func TestSourceOfNamesakes(t *testing.T) {
 	group := new(Group)
 	for _, source := range []string{"Caddyfile:1", "Caddyfile:9"} {
@@ -70,6 +70,6 @@ func TestSourceOfNamesakes(t *testing.T) {
 		}
 	}
 	if got := group.Points(); len(got) != 2 || got[0].Identity() != got[1].Identity() {
-		t.Errorf("got %d points, want the same one twice", len(got))
+		t.Errorf("got %d points, want the same point twice", len(got))
 	}
 }

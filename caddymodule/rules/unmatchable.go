@@ -13,8 +13,8 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// CheckMatchers refuses matchers with a value that no request has. Caddy loads
-// them, and they never match; under `not` they always do.
+// CheckMatchers refuses matchers with a value that no request has. Caddy loads such
+// matchers, but they never match, and always match inside `not`.
 func CheckMatchers(sets ...caddy.ModuleMap) error {
 	for _, set := range sets {
 		for _, name := range slices.Sorted(maps.Keys(set)) {
@@ -26,8 +26,8 @@ func CheckMatchers(sets ...caddy.ModuleMap) error {
 	return nil
 }
 
-// checkMatcher looks at one of Caddy's matchers. What cannot be read is for Caddy
-// to refuse.
+// checkMatcher checks one of Caddy's matchers. It ignores JSON that it cannot parse,
+// because Caddy refuses it.
 func checkMatcher(name string, raw json.RawMessage) error {
 	switch name {
 	case "path":
@@ -56,13 +56,13 @@ func checkMatcher(name string, raw json.RawMessage) error {
 	return nil
 }
 
-// checkEach checks the values of a matcher that is a list of them.
+// checkEach checks each value of a matcher that is a list of values.
 func checkEach(raw json.RawMessage, check func(string) error) error {
 	var values []string
 	_ = json.Unmarshal(raw, &values)
 	for _, value := range values {
 		if strings.HasSuffix(value, ",") {
-			return fmt.Errorf("'%s' ends in a comma: separate several by spaces alone", value)
+			return fmt.Errorf("'%s' ends in a comma: separate values with spaces only", value)
 		}
 		if err := check(value); err != nil {
 			return err
@@ -98,12 +98,12 @@ func checkHost(host string) error {
 	case strings.HasPrefix(host, "/"):
 		return fmt.Errorf("bad host '%s': it is a path; write path %s", host, host)
 	case host == "" || strings.ContainsAny(host, "/:[]"):
-		return fmt.Errorf("bad host '%s': the matcher compares names and addresses, without scheme, port, brackets and path; write host %s", host, bareHost(host))
+		return fmt.Errorf("bad host '%s': it has a scheme, port, brackets or a path; write host %s", host, bareHost(host))
 	}
 	return nil
 }
 
-// bareHost is the name or address in an address that has more.
+// bareHost returns the name or IP address of a host with scheme, port or path.
 func bareHost(host string) string {
 	if _, after, isURL := strings.Cut(host, "://"); isURL {
 		host = after
@@ -120,19 +120,19 @@ func bareHost(host string) string {
 }
 
 func checkMethod(method string) error {
-	if !httpguts.ValidHeaderFieldName(method) { // both are tokens
-		return fmt.Errorf("bad method '%s': no request has it; write method GET POST", method)
+	if !httpguts.ValidHeaderFieldName(method) { // field names and methods are both tokens
+		return fmt.Errorf("bad method '%s': it is not a valid method; write method GET POST", method)
 	}
 	return nil
 }
 
-// checkFields checks the names of the fields that a matcher is for.
+// checkFields checks the field names of a matcher.
 func checkFields(matcher string, raw json.RawMessage) error {
 	var fields map[string]json.RawMessage
 	_ = json.Unmarshal(raw, &fields)
 	for _, field := range slices.Sorted(maps.Keys(fields)) {
 		if !httpguts.ValidHeaderFieldName(field) {
-			return fmt.Errorf("bad field '%s' of %s: no request has a field of that name; write it without a colon, such as %s X-User 7", field, matcher, matcher)
+			return fmt.Errorf("bad field '%s' of %s: it is not a valid field name; write it without a colon, such as %s X-User 7", field, matcher, matcher)
 		}
 	}
 	return nil
@@ -152,17 +152,17 @@ func checkQuery(raw json.RawMessage) error {
 	_ = json.Unmarshal(raw, &params)
 	for _, param := range slices.Sorted(maps.Keys(params)) {
 		if bare := strings.TrimLeft(param, "?&"); bare != param {
-			return fmt.Errorf("bad parameter '%s' of query: no query has it; write query %s=1", param, bare)
+			return fmt.Errorf("bad parameter '%s' of query: omit the '?' or '&'; write query %s=1", param, bare)
 		}
 	}
 	return nil
 }
 
-// checkPathPattern refuses a glob, whose end says nothing in a regular
-// expression: it matches every path that has the rest somewhere in it.
+// checkPathPattern refuses a path pattern that ends in a star. As a regular expression,
+// it matches every path that contains the part before the star.
 func checkPathPattern(pattern string) error {
 	if pattern == "*" || strings.HasSuffix(pattern, "/*") {
-		return fmt.Errorf("bad path_regexp '%s': it ends as a path does, which says nothing in a regular expression; write path %s", pattern, strings.TrimPrefix(pattern, "^"))
+		return fmt.Errorf("bad path_regexp '%s': it is a path pattern, not a regular expression; write path %s", pattern, strings.TrimPrefix(pattern, "^"))
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// matcherRequests are requests of all sorts.
+// matcherRequests are requests of many kinds.
 func matcherRequests() (all []*http.Request) {
 	for _, target := range []string{
 		"http://example.com/api/orders", "http://example.com:8080/", "http://example.com/a?q=1", "http://[::1]/",
@@ -31,8 +31,8 @@ func matcherRequests() (all []*http.Request) {
 	return all
 }
 
-// What is refused matches no request, or else is not what it seems to be; what is
-// not refused matches some.
+// Refused matchers match no request, or do not mean what they seem to mean. Other
+// matchers match some requests.
 func TestCheckMatchers(t *testing.T) {
 	tests := []struct {
 		matchers, err string
@@ -71,12 +71,12 @@ func TestCheckMatchers(t *testing.T) {
 		{`{"protocol": "http/1.1+"}`, "", true},
 		{`{"protocol": "HTTPS"}`, "bad protocol 'HTTPS': want one of http, https", false},
 		{`{"query": {"q": ["*"]}}`, "", true},
-		{`{"query": {"?q": ["1"]}}`, "bad parameter '?q' of query: no query has it; write query q=1", false},
+		{`{"query": {"?q": ["1"]}}`, "bad parameter '?q' of query: omit the '?' or '&'; write query q=1", false},
 		{`{"path_regexp": {"pattern": "^/api/.*"}}`, "", true},
 		{`{"path_regexp": {"pattern": "^/other/*"}}`, "write path /other/*", false},
-		{`{"path_regexp": {"pattern": "/index/*"}}`, "it ends as a path does", true}, // /index.php
+		{`{"path_regexp": {"pattern": "/index/*"}}`, "it is a path pattern", true}, // /index.php
 		{`{"not": [{"path": ["/other"]}]}`, "", true},
-		{`{"not": [{"method": ["GET"]}, {"path": ["health"]}]}`, "write path /health", true}, // all but GET
+		{`{"not": [{"method": ["GET"]}, {"path": ["health"]}]}`, "write path /health", true}, // all methods except GET
 		{`{"expression": "path('api')"}`, "", false},
 	}
 	for _, tt := range tests {
@@ -99,8 +99,8 @@ func TestCheckMatchers(t *testing.T) {
 	}
 }
 
-// The protocols are those that Caddy knows: it knows no other, and each of these
-// fits some request.
+// The list of protocols is complete: Caddy knows no other, and each matches some
+// request.
 func TestProtocols(t *testing.T) {
 	for _, protocol := range protocols {
 		matches := false
@@ -120,7 +120,7 @@ func TestProtocols(t *testing.T) {
 	}
 }
 
-// What cannot be read is left to Caddy, which says why.
+// Caddy refuses invalid JSON and explains why.
 func TestCheckMatchersUnreadable(t *testing.T) {
 	for _, name := range []string{"path", "host", "method", "header", "header_regexp", "query", "path_regexp", "not"} {
 		if err := CheckMatchers(caddy.ModuleMap{name: []byte(`7`)}); err != nil {
@@ -129,7 +129,8 @@ func TestCheckMatchersUnreadable(t *testing.T) {
 	}
 }
 
-// A guest is refused where a point is warned of: nobody reads the log for it.
+// A guest is refused where a point only logs a warning, because people who add a guest
+// do not see the log.
 func TestGuestThatMatchesNothing(t *testing.T) {
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 	t.Cleanup(cancel)

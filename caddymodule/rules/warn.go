@@ -15,11 +15,11 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/hint"
 )
 
-// What a point loads with a warning: rules that can never fire, or hardly as they
-// are meant.
+// This file finds settings that load, but never have the intended effect. The point
+// logs a warning for each.
 
-// slips are the matchers that match nothing, of the point and of its rules, as
-// they are before they are loaded.
+// slips returns warnings about matchers of the point and its rules that never match.
+// Call it before the matchers are loaded.
 func (p *Point) slips() (found findings) {
 	if err := CheckMatchers(p.MatcherSetsRaw...); err != nil {
 		found.add("", fmt.Sprintf("point '%s': %v", p.Name, err))
@@ -32,11 +32,11 @@ func (p *Point) slips() (found findings) {
 	return found
 }
 
-// warnings find what a rule can hardly mean, and say it after its name.
+// warnings return the text of a warning about a rule, to follow its name, or an empty
+// text.
 var warnings = []func(*Point, *Rule) string{(*Point).warnOfEnd, (*Point).warnOfPer, (*Point).warnOfPercent}
 
-// warn logs what has been found, and what there is to find now that the point is
-// loaded.
+// warn logs the warnings found so far and those that need a loaded point.
 func (p *Point) warn(ctx caddy.Context, group *Group, found findings) {
 	for _, rule := range p.Rules {
 		for _, of := range warnings {
@@ -46,8 +46,8 @@ func (p *Point) warn(ctx caddy.Context, group *Group, found findings) {
 		}
 	}
 	p.unreachable(&found)
-	for _, text := range found.told() {
-		if group.tell(p.Source, text) { // a site at two addresses is loaded twice
+	for _, text := range found.lines() {
+		if group.isNew(p.Source, text) { // a site with two addresses is loaded twice
 			hint.Warn(ctx, text, zap.String("point", p.Name))
 		}
 	}
@@ -57,22 +57,22 @@ func (p *Point) warn(ctx caddy.Context, group *Group, found findings) {
 			hints.add(rule.Name, ": "+text)
 		}
 	}
-	for _, text := range hints.told() {
-		if group.tell(p.Source, text) {
+	for _, text := range hints.lines() {
+		if group.isNew(p.Source, text) {
 			hint.Info(ctx, text, zap.String("point", p.Name))
 		}
 	}
 }
 
-// findings are what there is to tell of the rules of a point, in the order in which
-// it was found. What is the same for many rules is told once: ten thousand lines
+// findings are warnings about the rules of a point, in the order in which they were
+// found. A warning about many rules is logged once, because ten thousand lines would
 // hide all others.
 type findings struct {
-	texts []string            // as they follow the name of the rule
-	rules map[string][]string // by text, the rules that it is about
+	texts []string            // texts that follow the name of a rule
+	rules map[string][]string // names of the rules, by text
 }
 
-// add notes a text about a rule; without one, about the point.
+// add adds a text about a rule, or about the point if rule is empty.
 func (f *findings) add(rule, text string) {
 	if f.rules == nil {
 		f.rules = make(map[string][]string)
@@ -83,12 +83,12 @@ func (f *findings) add(rule, text string) {
 	f.rules[text] = append(f.rules[text], rule)
 }
 
-// alikeShown is how many of the rules are named that a text is about as well.
+// alikeShown is the maximum number of further rules that a warning names.
 const alikeShown = 3
 
-// told returns the texts with the names of their rules.
-func (f *findings) told() []string {
-	told := make([]string, 0, len(f.texts))
+// lines returns the warnings with the names of their rules.
+func (f *findings) lines() []string {
+	lines := make([]string, 0, len(f.texts))
 	for _, text := range f.texts {
 		rules := f.rules[text]
 		if rules[0] != "" {
@@ -101,30 +101,36 @@ func (f *findings) told() []string {
 				text += fmt.Sprintf(" and %d more", more)
 			}
 		}
-		told = append(told, text)
+		lines = append(lines, text)
 	}
-	return told
+	return lines
 }
 
-// unreachable finds rules that come after others which take every request.
+// unreachable finds rules after other rules that take every request.
 func (p *Point) unreachable(found *findings) {
 	sum, last := 0.0, ""
 	for _, rule := range p.ordered {
 		if sum >= 100 {
-			found.add(rule.Name, fmt.Sprintf(" can never fire: the rules before it take every request, the last of them '%s'", last))
+			found.add(rule.Name, fmt.Sprintf(" can never fire: earlier rules take every request, the last of them '%s'", last))
 			continue
 		}
 		if rule.takesItsShare() {
+			rest := 100 - sum
 			if sum += rule.percent; sum > 100 {
-				found.add(rule.Name, fmt.Sprintf(" is cut short: up to it the shares of the rules sum up to %v percent", sum))
+				found.add(rule.Name, fmt.Sprintf(" gets only %s percent: up to this rule, the percentages add up to %s", rounded(rest), rounded(sum)))
 			}
 			last = rule.Name
 		}
 	}
 }
 
-// warnOfEnd tells of a rule whose time is over for good. One whose end is counted
-// from its first load has had its time.
+// rounded returns a sum of percentages as people write it: 33.4, not 33.400000000000006.
+func rounded(percent float64) string {
+	return strconv.FormatFloat(math.Round(percent*1e6)/1e6, 'f', -1, 64)
+}
+
+// warnOfEnd warns of a rule whose end has passed or is before its start. A duration
+// counts from now here, so it has never passed.
 func (*Point) warnOfEnd(rule *Rule) string {
 	s, err := newSchedule(rule, time.Now())
 	switch {
@@ -132,23 +138,23 @@ func (*Point) warnOfEnd(rule *Rule) string {
 	case s.wall && !time.Now().Before(s.end):
 		return fmt.Sprintf(" can never fire: its end %s has passed", rule.End)
 	case !s.start.Before(s.end):
-		return fmt.Sprintf(" can never fire: its end %s comes before its start %s", rule.End, rule.Start)
+		return fmt.Sprintf(" can never fire: its end %s is before its start %s", rule.End, rule.Start)
 	}
 	return ""
 }
 
-// warnOfPer tells of keys for which nothing is counted. A fault that may leave a
-// request alone goes by the number of the hit.
+// warnOfPer warns of keys without a setting that counts. Faults that may leave a
+// request alone depend on the number of the hit, which counts.
 func (*Point) warnOfPer(rule *Rule) string {
 	counts := rule.Skip != nil || rule.Every != nil || rule.Over != nil || rule.Times != nil
 	if rule.Per == "" || counts || slices.ContainsFunc(rule.Faults, func(f faults.Fault) bool { _, ok := f.(faults.Idle); return ok }) {
 		return ""
 	}
-	return fmt.Sprintf(": it has per, and nothing that is counted for each key, such as times 2; for the same answer to the same key write sticky %s at the point", rule.Per)
+	return fmt.Sprintf(": per has no effect without a setting that counts, such as times 2; to give the same answer to each key, write sticky %s at the point", rule.Per)
 }
 
-// warnOfPercent tells of a percentage that may be meant as a fraction. In a
-// Caddyfile it may have its sign, and the parser has told.
+// warnOfPercent warns of a percentage that may be meant as a fraction. In a Caddyfile
+// only the parser knows whether the percentage has a percent sign, so the parser warns.
 func (p *Point) warnOfPercent(rule *Rule) string {
 	if text := FractionHint(rule.percent); p.Source == "" && text != "" {
 		return ": " + text
@@ -156,8 +162,8 @@ func (p *Point) warnOfPercent(rule *Rule) string {
 	return ""
 }
 
-// FractionHint says what a small percentage is, and is empty for others: many who
-// write 0.1 mean a tenth.
+// FractionHint returns a hint about a percentage below 1, or an empty text. Many people
+// write 0.1 for a tenth.
 func FractionHint(percent float64) string {
 	if !(percent > 0 && percent < 1) {
 		return ""

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What a configuration in JSON is warned of; the Caddyfiles are in
+// The warnings about a configuration in JSON. Those about Caddyfiles are in
 // testdata/warnings.
 func TestWarnsOf(t *testing.T) {
 	tests := []struct{ name, rule, want string }{
@@ -17,9 +17,9 @@ func TestWarnsOf(t *testing.T) {
 		{"none", `"percent": 0`, ""},
 		{"ended", `"end": "2020-01-01T00:00:00Z"`, " can never fire: its end 2020-01-01T00:00:00Z has passed"},
 		{"not yet", `"start": "2999-01-01T00:00:00Z"`, ""},
-		{"ends first", `"start": "2999-01-01T00:00:00Z", "end": "10m"`, " can never fire: its end 10m comes before its start 2999-01-01T00:00:00Z"},
+		{"ends first", `"start": "2999-01-01T00:00:00Z", "end": "10m"`, " can never fire: its end 10m is before its start 2999-01-01T00:00:00Z"},
 		{"ends later", `"start": "10m", "end": "2999-01-01T00:00:00Z"`, ""},
-		{"keys for nothing", `"per": "{http.request.host}"`, ": it has per, and nothing that is counted for each key, such as times 2; for the same answer to the same key write sticky {http.request.host} at the point"},
+		{"per without counters", `"per": "{http.request.host}"`, ": per has no effect without a setting that counts, such as times 2; to give the same answer to each key, write sticky {http.request.host} at the point"},
 		{"keys for times", `"per": "{http.request.host}", "times": 1`, ""},
 		{"keys for every", `"per": "{http.request.host}", "every": 2`, ""},
 		{"keys for skip", `"per": "{http.request.host}", "skip": 2`, ""},
@@ -41,7 +41,7 @@ func TestWarnsOf(t *testing.T) {
 	}
 }
 
-// A percentage in a Caddyfile may have its sign, which only the parser sees.
+// A percentage in a Caddyfile may have a percent sign, which only the parser sees.
 func TestFractionOfCaddyfile(t *testing.T) {
 	p := mustLoad(t, `{"source": "Caddyfile:1", "rules": [{"percent": 0.1, `+closing+`}]}`)
 	if text := p.warnOfPercent(p.Rules[0]); text != "" {
@@ -49,19 +49,19 @@ func TestFractionOfCaddyfile(t *testing.T) {
 	}
 }
 
-// Nobody is told the same twice.
+// Each warning is logged once.
 func TestTell(t *testing.T) {
 	var group Group
 	var got []bool
 	for _, said := range [][2]string{{"Caddyfile:1", "a"}, {"Caddyfile:1", "b"}, {"Caddyfile:2", "a"}, {"Caddyfile:1", "a"}} {
-		got = append(got, group.tell(said[0], said[1]))
+		got = append(got, group.isNew(said[0], said[1]))
 	}
 	if want := []bool{true, true, true, false}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
-// The key of a request has a placeholder in it, which is written out.
+// The key of a request must contain a placeholder in its long form.
 func TestValidKey(t *testing.T) {
 	tests := []struct{ text, err string }{
 		{"", ""},
@@ -76,7 +76,7 @@ func TestValidKey(t *testing.T) {
 		{"{}", "write sticky {http.request.header.X-User}"},
 		{"cookie.session", "write sticky {http.request.cookie.session}"},
 		{"http.request.host", "write sticky {http.request.host}"},
-		{"{header.X-User}", "only a Caddyfile knows the short form, so the key would be empty; write sticky {http.request.header.X-User}"},
+		{"{header.X-User}", "the short form works only in a Caddyfile, so the key would be empty; write sticky {http.request.header.X-User}"},
 	}
 	for _, tt := range tests {
 		err := ValidKey("sticky", tt.text)
@@ -86,7 +86,7 @@ func TestValidKey(t *testing.T) {
 	}
 }
 
-// What is the same for many rules is told once, with the names of some.
+// A warning about many rules is logged once, with the names of some of them.
 func TestToldOnce(t *testing.T) {
 	var found findings
 	found.add("", "point 'a': odd")
@@ -103,10 +103,10 @@ func TestToldOnce(t *testing.T) {
 		"rule 'a': of three; the same goes for 'b', 'c'",
 		"rule 'f': own",
 	}
-	if got := found.told(); !slices.Equal(got, want) {
+	if got := found.lines(); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := new(findings).told(); len(got) > 0 {
+	if got := new(findings).lines(); len(got) > 0 {
 		t.Errorf("got %q of nothing", got)
 	}
 }

@@ -437,7 +437,7 @@ const tests = {
     assert.equal(await line.inputValue(), "match `path('/a') && header({'X-Test': '1'})`; respond 503");
     await wrong("start-name", "a b", "A name has up to 64", "refund");
     await wrong("start-ttl", "10 min", "This is not a duration", "1h30m");
-    await wrong("start-name", "trigger", "it is taken by triggers", "refund");
+    await wrong("start-name", "trigger", "it is reserved for triggers", "refund");
     await close(page);
   },
 

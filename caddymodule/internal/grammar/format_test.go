@@ -162,7 +162,7 @@ func TestParseLineRefused(t *testing.T) {
 		{"percent 110; close", 0, 11, "bad percent '110'"},
 		{"close; delay 1s", 6, 15, "comes behind"},
 		{"match @named; close", 0, 12, "unrecognized matcher name: @named"},
-		{"max_keys 3; close", 0, 10, "max_keys without per"},
+		{"max_keys 3; close", 0, 10, "max_keys requires per"},
 		{`respond 503 "open`, 0, 17, "is open"},
 	}
 	for _, tt := range tests {
