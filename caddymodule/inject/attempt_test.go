@@ -58,14 +58,14 @@ func checkAttempts(t *testing.T, fault faults.Fault, phase string) {
 	})
 }
 
-// attemptTrial is one attempt that is hit by one fault.
+// attemptTrial is an attempt that is hit by one fault.
 type attemptTrial struct {
 	fault faults.Fault
 	phase string
 	hit   *faults.Hit
 
-	sent  *watchedBody   // of the request
-	reply *http.Response // of the upstream
+	sent  *watchedBody   // body of the request
+	reply *http.Response // body of the upstream's reply
 	nexts int
 	took  time.Duration
 	resp  *http.Response
@@ -91,7 +91,7 @@ func (b *watchedBody) Close() error {
 	return nil
 }
 
-// upstreamReply is what a transport returns for [upstream].
+// upstreamReply is the reply that a transport returns for [upstream].
 func upstreamReply() *http.Response {
 	return &http.Response{
 		StatusCode:    http.StatusOK,
@@ -120,7 +120,7 @@ func (a *attemptTrial) run(ctx context.Context) *attemptTrial {
 	return a
 }
 
-// check checks what a proxy got of a fault.
+// check checks what a proxy gets from a fault.
 func (a *attemptTrial) check(t *testing.T) {
 	t.Helper()
 	if a.nexts > 1 {

@@ -13,9 +13,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
 
-// A fault that asks when the request came is told so, however long handlers in
-// front of the point and the faults before it have taken. In a transport the
-// attempt counts.
+// A fault learns when the request arrived, however long earlier handlers and faults
+// took. In a transport, it learns when the attempt began.
 func TestHoldCountsFromRequest(t *testing.T) {
 	const (
 		early  = 10 * time.Second // in front of the point
@@ -24,7 +23,7 @@ func TestHoldCountsFromRequest(t *testing.T) {
 	for _, tt := range []struct {
 		phase     string
 		transport bool
-		want      time.Duration // since the request came
+		want      time.Duration // since the request arrived
 	}{
 		{"request", false, time.Minute},
 		{"response", false, time.Minute},

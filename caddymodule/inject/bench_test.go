@@ -15,8 +15,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
-// BenchmarkHandler is what a point costs a request that passes it, and what a
-// hit costs, without a server round it.
+// BenchmarkHandler measures the cost of a point for a request that passes, and of a
+// hit, without a server.
 func BenchmarkHandler(b *testing.B) {
 	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
 	for _, bench := range []struct{ name, config string }{
@@ -63,8 +63,8 @@ func BenchmarkHandler(b *testing.B) {
 	})
 }
 
-// BenchmarkServed is what a request costs with a context and writers as Caddy's
-// server makes them for it, which a hit looks at. The first one is without a point.
+// BenchmarkServed measures a request with the context and writers that Caddy's server
+// creates, which a hit reads. The first case has no point.
 func BenchmarkServed(b *testing.B) {
 	next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
 		w.WriteHeader(http.StatusOK)
@@ -105,24 +105,24 @@ func (nothing) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	return next.ServeHTTP(w, r)
 }
 
-// asServed is a context as net/http gives it to a request.
+// asServed is a context like that of net/http.
 func asServed(b *testing.B) context.Context {
 	ctx := context.WithValue(b.Context(), http.ServerContextKey, new(http.Server))
 	ctx = context.WithValue(ctx, http.LocalAddrContextKey, new(lineWriter))
-	ctx, cancel := context.WithCancel(ctx) // of the connection
+	ctx, cancel := context.WithCancel(ctx) // address of the connection
 	b.Cleanup(cancel)
 	ctx, cancel = context.WithCancel(ctx)
 	b.Cleanup(cancel)
 	return ctx
 }
 
-// lineWriter is an address as the listener wrapper shows it.
+// lineWriter is an address like that of the listener wrapper.
 type lineWriter struct{ net.TCPAddr }
 
 func (*lineWriter) WriteLine(*wire.StatusLine, bool) bool { return true }
 
-// BenchmarkKinds is what each kind costs a request that it hits, by the first
-// sample of its golden file and without its waits, which have ended.
+// BenchmarkKinds measures a hit of each kind, with the first sample of its golden file
+// and without its waits.
 func BenchmarkKinds(b *testing.B) {
 	b.Chdir(kindsFolder)
 	ended := make(chan struct{})
@@ -151,8 +151,8 @@ func BenchmarkKinds(b *testing.B) {
 	}
 }
 
-// asNew takes back what a hit has left in the request and the reply, or each one
-// would add to the last.
+// asNew removes what a hit has left in the request and the reply, so that the next hit
+// does not add to it.
 func asNew(w *testkit.Discard, r *http.Request) {
 	clear(w.Fields)
 	r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Delete(injectionKey)

@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// bodyFields are the header fields that describe the body of a reply or frame
-// it; they must not stand on another body.
+// bodyFields are the header fields that describe or frame the body of a reply. They
+// must not be sent with another body.
 var bodyFields = []string{
 	"Accept-Ranges", "Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language",
 	"Content-Length", "Content-Location", "Content-Md5", "Content-Range", "Content-Type", "Digest", "Etag",
 	"Last-Modified", "Repr-Digest", "Trailer", "Transfer-Encoding",
-	"Connection", "Upgrade", // of a 101
+	"Connection", "Upgrade", // in a reply of 101
 }
 
-// bodyPrefixes are the beginnings of more of them.
+// bodyPrefixes are prefixes of further such fields.
 var bodyPrefixes = []string{"Grpc-", "Connect-Content-", "Sec-Websocket-", http.TrailerPrefix}
 
-// setAside takes the fields that describe the body out of a header.
+// setAside removes the fields that describe the body from a header and returns them.
 func setAside(header http.Header) http.Header {
 	aside := make(http.Header)
 	take := func(name string) {

@@ -15,13 +15,13 @@ import (
 
 func init() {
 	httpcaddyfile.RegisterDirective("fault", parseDirective)
-	// under encode, intercept and authentication, and above everything that
-	// may answer: a fault of the site reaches every handle block, and what it
-	// sends is never run as a template
+	// The order is: encode, intercept, authentication, fault, templates, handle. A
+	// fault of the site reaches every handle block, and templates never executes the
+	// replies of a fault.
 	httpcaddyfile.RegisterDirectiveOrder("fault", httpcaddyfile.Before, "templates")
 }
 
-// parseDirective sets up an injection point. Syntax:
+// parseDirective sets up an injection point from Caddyfile tokens. Syntax:
 //
 //	fault [<matcher>] [<status>] {
 //	    point  <name>
@@ -36,15 +36,15 @@ func init() {
 //	    <setting>
 //	    <fault>
 //
-//	    # ... or several
+//	    # ... or several rules
 //	    rule [<name>] {
 //	        <setting>
 //	        <fault>
 //	    }
 //	}
 //
-// A status is short for the fault `respond <status>`. Without a status and
-// without rules the point does nothing until an experiment says so.
+// A status is short for the fault `respond <status>`. Without a status and rules, the
+// point injects nothing until an experiment uses it.
 func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err := grammar.CheckTokens(h.Dispenser); err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if err != nil {
 		return nil, h.WrapErr(err)
 	}
-	h.Next() // once more: the look-ahead has gone back
+	h.Next() // again, because ExtractMatcherSet resets the dispenser
 	handler := new(Handler)
 	if matcher != nil {
 		handler.MatcherSetsRaw = append(handler.MatcherSetsRaw, matcher)
@@ -79,7 +79,7 @@ func (p *directiveParser) parse() error {
 	return p.ParseBlock(start)
 }
 
-// parseStatus parses what stands behind the directive and its matcher.
+// parseStatus parses the arguments after the matcher.
 func (p *directiveParser) parseStatus() error {
 	if !p.NextArg() {
 		return nil
@@ -93,7 +93,7 @@ func (p *directiveParser) parseStatus() error {
 		if next := p.Val(); strings.HasPrefix(next, "/") || strings.HasPrefix(next, "@") || next == "*" {
 			return p.Errf("the matcher comes first: fault %s %s", next, word)
 		}
-		return p.Errf("unexpected argument '%s' behind the status: write a block with respond %s and more", p.Val(), word)
+		return p.Errf("unexpected argument '%s' after the status: write a block with a line respond %s and further lines", p.Val(), word)
 	}
 	p.Direct = p.NewRule()
 	respond := status.Clone()
@@ -102,9 +102,10 @@ func (p *directiveParser) parseStatus() error {
 	return p.Direct.ParseFault(caddyfile.NewDispenser([]caddyfile.Token{respond, status}))
 }
 
-// defaultName numbers the directives as they are written, named or not. One in
-// a named route whose name cannot be had, or cannot be part of a point's, has
-// just "route" in front.
+// defaultName returns the default name of the point. Directives are numbered in the
+// order of the Caddyfile, including those with a name. In a named route, the name of
+// the route comes first. If that name is unknown or not valid in a point's name,
+// "route" comes first.
 func defaultName(h httpcaddyfile.Helper) string {
 	if !h.IsNamedRoute() {
 		return numberedName(h, "")
@@ -115,7 +116,7 @@ func defaultName(h httpcaddyfile.Helper) string {
 	return numberedName(h, "route-")
 }
 
-// numberedName is the next name that begins with prefix.
+// numberedName returns the next name that begins with prefix.
 func numberedName(h httpcaddyfile.Helper, prefix string) string {
 	const state = "fault.directives."
 	n, _ := h.State[state+prefix].(int)
@@ -123,8 +124,8 @@ func numberedName(h httpcaddyfile.Helper, prefix string) string {
 	return fmt.Sprintf("%sfault%d", prefix, n+1)
 }
 
-// routeName is the name of the named route that the directive stands in, empty
-// if it cannot be had: the adapter keeps it in a field that it shows nobody.
+// routeName returns the name of the named route that contains the directive, or an
+// empty text. The adapter has the name in an unexported field only.
 func routeName(h httpcaddyfile.Helper) string {
 	keys := reflect.ValueOf(h).FieldByName("parentBlock").FieldByName("Keys")
 	if !keys.IsValid() || keys.Len() == 0 {

@@ -31,17 +31,17 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// The golden files of kinds, in the folder of the kinds, and those of the rest.
+// The golden files of kinds, in the folder of the kinds, and all other golden files.
 const (
 	kindsFolder  = "../kinds"
 	goldenFolder = "testdata"
 	otherGoldens = "../testdata/adapt"
 )
 
-// TestEveryKind holds all kinds of fault to the contract of package faults, in
-// both phases by the same assertions. The samples are the kinds' golden files.
+// TestEveryKind checks the contract of package faults for all kinds, with the same
+// assertions in both phases. The samples come from the kinds' golden files.
 func TestEveryKind(t *testing.T) {
-	t.Chdir(kindsFolder) // a sample names a file
+	t.Chdir(kindsFolder) // a sample refers to a file
 	kinds := caddy.GetModules(faults.Namespace)
 	if len(kinds) == 0 {
 		t.Fatal("no kinds of fault")
@@ -78,7 +78,7 @@ func TestEveryKind(t *testing.T) {
 	}
 }
 
-// samplesOf are the settings of a kind in its golden file, as JSON.
+// samplesOf returns the settings of a kind in its golden file, as JSON.
 func samplesOf(t testing.TB, kind string) []json.RawMessage {
 	t.Helper()
 	var samples []json.RawMessage
@@ -101,8 +101,8 @@ func samplesOf(t testing.TB, kind string) []json.RawMessage {
 	return samples
 }
 
-// checkDocumented wants a comment on the kind and on each of its settings, for
-// they are the manual, and one on its grammar.
+// checkDocumented checks that the kind, each of its settings and its grammar have a
+// comment, because these comments are the manual.
 func checkDocumented(t *testing.T, info caddy.ModuleInfo) {
 	t.Helper()
 	typ := reflect.TypeOf(info.New()).Elem()
@@ -158,7 +158,7 @@ func checkFieldsDocumented(t *testing.T, ts *ast.TypeSpec) {
 	}
 }
 
-// checkStrict wants unknown settings refused, in JSON and in a Caddyfile.
+// checkStrict checks that unknown settings are refused, in JSON and in a Caddyfile.
 func checkStrict(t *testing.T, info caddy.ModuleInfo, sample json.RawMessage) {
 	t.Helper()
 	var fields map[string]any
@@ -182,7 +182,7 @@ func checkStrict(t *testing.T, info caddy.ModuleInfo, sample json.RawMessage) {
 	}
 }
 
-// checkSameValue wants the JSON that the Caddyfile line became to mean the
+// checkSameValue checks that the Caddyfile line and the JSON made from it mean the
 // same.
 func checkSameValue(t *testing.T, info caddy.ModuleInfo, sample json.RawMessage) {
 	t.Helper()
@@ -200,13 +200,13 @@ func checkSameValue(t *testing.T, info caddy.ModuleInfo, sample json.RawMessage)
 	}
 }
 
-// checkLine wants the parser of a kind to read the lines that the kind writes, with
-// nothing lost. The settings are those of each sample, and the same with one more
-// from another sample, which a line may have no word for.
+// checkLine checks that the parser of a kind reads the lines that the kind writes
+// without loss. It uses the settings of each sample, and each sample with one more
+// setting from another sample.
 func checkLine(t *testing.T, info caddy.ModuleInfo, samples []json.RawMessage) {
 	t.Helper()
 	if _, ok := info.New().(faults.Liner); !ok {
-		return // settings in a block only
+		return // settings that need a block
 	}
 	written := 0
 	for _, settings := range mixed(t, samples) {
@@ -215,7 +215,7 @@ func checkLine(t *testing.T, info caddy.ModuleInfo, samples []json.RawMessage) {
 			t.Fatalf("%s: %v", settings, err)
 		}
 		if v, ok := fault.(caddy.Validator); ok && v.Validate() != nil {
-			continue // settings that do not go together
+			continue // settings that cannot be combined
 		}
 		line, ok := fault.(faults.Liner).Line()
 		if !ok {
@@ -237,7 +237,7 @@ func checkLine(t *testing.T, info caddy.ModuleInfo, samples []json.RawMessage) {
 	}
 }
 
-// mixed are the samples, and each of them with a setting of another one.
+// mixed returns the samples, and each of them with a setting of another one.
 func mixed(t *testing.T, samples []json.RawMessage) []json.RawMessage {
 	t.Helper()
 	all := slices.Clone(samples)
@@ -318,23 +318,23 @@ func checkBehaviour(t *testing.T, fault faults.Fault, phase string) {
 	})
 }
 
-// trial is one request that is hit by one fault.
+// trial is a request that is hit by one fault.
 type trial struct {
 	fault faults.Fault
 	phase string
 	hit   *faults.Hit
 	w     *httptest.ResponseRecorder
-	left  context.Context // done: the client has left
+	left  context.Context // done when the client has left
 
 	nexts    int
-	late     int // writes after the client had left
+	late     int // writes after the client left
 	took     time.Duration
 	err      error
 	panicked any
 }
 
 func newHit() *faults.Hit {
-	removed := make(chan struct{}) // what has no end of its own ends by this
+	removed := make(chan struct{}) // ends faults that do not end by time
 	time.AfterFunc(1000*time.Hour, func() { close(removed) })
 	return &faults.Hit{N: 1, U: 0.5, Removed: removed}
 }
@@ -359,7 +359,7 @@ func (tr *trial) run(ctx context.Context) *trial {
 func (tr *trial) serve(ctx context.Context) {
 	defer func() { tr.panicked = recover() }()
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	r.ProtoMajor, r.ProtoMinor = 2, 0 // over HTTP/1 a fault may want the connection
+	r.ProtoMajor, r.ProtoMinor = 2, 0 // over HTTP/1 a fault may need the connection
 	w := &lateWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: tr.w}, trial: tr}
 	r = caddyhttp.PrepareRequest(r.WithContext(ctx), caddy.NewReplacer(), w, nil)
 	next := func(h caddyhttp.Handler) caddyhttp.HandlerFunc {
@@ -378,7 +378,7 @@ func (tr *trial) serve(ctx context.Context) {
 	tr.err = rp.serve(caddyhttp.HandlerFunc(testkit.Upstream), r)
 }
 
-// checkReply checks what a client got of a fault that had its time.
+// checkReply checks what a client gets from a fault that had enough time.
 func (tr *trial) checkReply(t *testing.T, fault faults.Fault) {
 	t.Helper()
 	if tr.nexts > 1 {
@@ -392,7 +392,7 @@ func (tr *trial) checkReply(t *testing.T, fault faults.Fault) {
 	}
 	tr.checkEnding(t, faults.Chain{fault}.EndsWith(faults.InHandler))
 	if tr.panicked != nil || tr.err != nil {
-		return // the reply is broken off, or left to the error routes
+		return // the reply is cut, or left to the error routes
 	}
 	resp, body := tr.w.Result(), tr.w.Body.Bytes()
 	if declared := resp.Header.Get("Content-Length"); declared != "" && declared != strconv.Itoa(len(body)) {
@@ -406,7 +406,7 @@ func (tr *trial) checkReply(t *testing.T, fault faults.Fault) {
 	}
 }
 
-// checkEnding checks what a fault has said of its end beforehand.
+// checkEnding checks what a fault announced about its end.
 func (tr *trial) checkEnding(t *testing.T, said faults.Ending) {
 	t.Helper()
 	is := faults.Ending{Aborts: tr.panicked != nil}
@@ -423,7 +423,7 @@ func (tr *trial) checkEnding(t *testing.T, said faults.Ending) {
 	}
 }
 
-// lateWriter counts writes after the client has left.
+// lateWriter counts writes after the client left.
 type lateWriter struct {
 	caddyhttp.ResponseWriterWrapper
 	trial *trial
@@ -445,7 +445,8 @@ func (lw *lateWriter) Write(p []byte) (int, error) {
 	return lw.ResponseWriter.Write(p)
 }
 
-// The golden files of a kind are of one that exists, and in the folder of the kinds.
+// The golden files of kinds belong to existing kinds and are in the folder of the
+// kinds.
 func TestKindGoldensHaveAKind(t *testing.T) {
 	known := faults.Kinds()
 	for _, g := range testkit.Goldens(t, kindsFolder+"/"+goldenFolder, "*") {

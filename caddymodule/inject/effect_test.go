@@ -20,7 +20,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
-// reply returns a handler that replies with a head and, after it, a body.
+// reply returns a handler that replies with a header and then a body.
 func reply(code int, body string, fields ...string) caddyhttp.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) error {
 		for i := 0; i < len(fields); i += 2 {
@@ -32,9 +32,9 @@ func reply(code int, body string, fields ...string) caddyhttp.HandlerFunc {
 	}
 }
 
-// A fault that has no effect says of itself that it passed, and nobody says that
-// the request was hit: not the reply, the counters, the journal, the metrics, the
-// access log or verify. The request gives its turn back.
+// A fault without an effect counts as passed. Nothing reports a hit: not the reply, the
+// counters, the journal, the metrics, the access log or verify. Another request gets
+// the turn.
 func TestHitHasEffect(t *testing.T) {
 	const (
 		truncate = `{"fault": "truncate", "percent": 50}`
@@ -65,7 +65,7 @@ func TestHitHasEffect(t *testing.T) {
 		faults string
 		next   caddyhttp.HandlerFunc
 		hit    bool
-		passed string // the reasons, in the order of the alphabet
+		passed string // reasons in alphabetical order
 	}{
 		{"truncate", "GET", truncate, object, true, ""},
 		{"truncate, no length", "GET", truncate, chunked, false, "no_length"},
@@ -165,8 +165,8 @@ func TestHitHasEffect(t *testing.T) {
 	}
 }
 
-// askEffect sends a request, whose reply may be cut, and returns {http.fault.rule}
-// and the header of the reply.
+// askEffect sends a request, whose reply may be cut, and returns {http.fault.rule} and
+// the header of the reply.
 func askEffect(n *testnode.Node, method string, next caddyhttp.HandlerFunc) (rule string, header http.Header) {
 	w := httptest.NewRecorder()
 	r := testkit.Request(method, "/", w)

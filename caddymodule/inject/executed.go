@@ -12,15 +12,15 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/routes"
 )
 
-// templatesID is the module that executes replies as templates.
+// templatesID is the ID of the module that executes replies as templates.
 const templatesID = "http.handlers.templates"
 
-// executedTypes are the media types that the templates directives of a server
-// execute. A transport has no hold of the writer that its reply goes to, so it
-// takes each of them for one that sees the reply.
+// executedTypes are the media types that the templates directives of a server execute.
+// A transport does not know the writer of its reply, so it assumes that each of these
+// directives sees the reply.
 type executedTypes []string
 
-// findExecutedTypes looks at all routes of a server that has been provisioned.
+// findExecutedTypes searches all routes of a provisioned server.
 func findExecutedTypes(srv *caddyhttp.Server) (found executedTypes) {
 	for handler := range routes.WalkServer("", srv) {
 		if module, ok := handler.(caddy.Module); ok && module.CaddyModule().ID == templatesID {
@@ -30,8 +30,8 @@ func findExecutedTypes(srv *caddyhttp.Server) (found executedTypes) {
 	return found
 }
 
-// typesOf are the types of one templates directive. If it does not show them, it
-// may execute all.
+// typesOf returns the types of one templates directive. If they cannot be read, the
+// directive may execute all types.
 func typesOf(directive any) []string {
 	v := reflect.Indirect(reflect.ValueOf(directive))
 	if v.Kind() != reflect.Struct {
@@ -45,19 +45,19 @@ func typesOf(directive any) []string {
 	return []string{""}
 }
 
-// executes reports whether a reply of this type is executed, as templates decides
-// it: the case of letters matters.
+// executes reports whether templates executes a reply of this type. Like templates, it
+// is case-sensitive.
 func (e executedTypes) executes(contentType string) bool {
 	return slices.ContainsFunc(e, func(executed string) bool { return strings.Contains(contentType, executed) })
 }
 
-// includeField is what httpInclude of templates puts into its requests. It executes
-// the reply whatever its type.
+// includeField is set by httpInclude of templates in its requests. Their replies are
+// executed whatever their type.
 const includeField = "Caddy-Templates-Include"
 
-// keepFrom keeps the reply of a fault to r from being executed. A media type in capitals
-// is the same one (RFC 9110 section 8.3.1), and templates does not know it. A reply
-// that would be executed in any case loses its body.
+// keepFrom keeps templates from executing the reply of a fault. It writes the media
+// type in capitals, which means the same (RFC 9110, section 8.3.1), but templates does
+// not recognize it. If the reply would still be executed, keepFrom removes its body.
 func (e executedTypes) keepFrom(r *http.Request, resp *http.Response) {
 	contentType := resp.Header.Get("Content-Type")
 	included := len(e) > 0 && r.Header[includeField] != nil

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/templates"
 )
 
-// Every place that a server has for routes is looked at.
+// The search covers every place where a server has routes.
 func TestFindExecutedTypes(t *testing.T) {
 	routes := func(handler caddyhttp.MiddlewareHandler) caddyhttp.RouteList {
 		return caddyhttp.RouteList{{Handlers: []caddyhttp.MiddlewareHandler{handler}}}

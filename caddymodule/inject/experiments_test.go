@@ -25,9 +25,9 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
-// What is held lets go at once when its experiment ends, and when all faults
-// are halted: a delay goes on to the testkit.Upstream, a hang closes, a slow body runs
-// on at full speed.
+// Requests are released at once when their experiment ends and when all faults are
+// halted. A delay goes on to the upstream, a hang closes, and a slow body continues at
+// full speed.
 func TestLetGo(t *testing.T) {
 	ends := map[string]func(n *testnode.Node){
 		"halt":    func(n *testnode.Node) { n.Want(200, "POST", "/halt", "", "") },
@@ -61,7 +61,7 @@ func TestLetGo(t *testing.T) {
 						synctest.Wait()
 						select {
 						case <-done:
-							t.Fatal("it is not held")
+							t.Fatal("the request is not held")
 						default:
 						}
 						before := time.Now()
@@ -69,7 +69,7 @@ func TestLetGo(t *testing.T) {
 						waited := time.Since(before)
 						<-done
 						if took := time.Since(before); took != waited {
-							t.Errorf("let go of %v after the end", took-waited)
+							t.Errorf("released %v after the end", took-waited)
 						}
 						if got.Status != kind.status || kind.status == 200 && got.Body != testkit.UpstreamBody {
 							t.Errorf("got %d %q, want %d", got.Status, got.Body, kind.status)
@@ -83,8 +83,8 @@ func TestLetGo(t *testing.T) {
 	}
 }
 
-// A reply for which a rule of phase response has waited while faults were
-// halted, or while its experiment ended, passes, and takes nothing.
+// If faults were halted or the experiment ended while a rule of phase response waited
+// for the reply, the reply passes. It uses no turn.
 func TestHaltBeforeTheReply(t *testing.T) {
 	for _, path := range []string{"/halt", "/experiments/a"} {
 		n := testnode.Start(t, `{"point": "late", "rules": [{"name": "own", "phase": "response", "match": [{"path": ["/own"]}], "faults": [{"fault": "respond", "status_code": 551}]}]}`, "")
@@ -114,8 +114,8 @@ func TestHaltBeforeTheReply(t *testing.T) {
 	}
 }
 
-// An experiment comes before the rules and is decided once for a request, at
-// the first point that it applies to.
+// An experiment is evaluated before the rules, and decided once for a request, at the
+// first point to which it applies.
 func TestExperimentOverTwoPoints(t *testing.T) {
 	n := testnode.Start(t, `{"point": "outer", "rules": [{"name": "own", "match": [{"path": ["/both"]}], "faults": [{"fault": "delay", "duration": "1ns"}]}]}`, "")
 	inner := n.Beside(`{"point": "inner"}`)
@@ -152,7 +152,7 @@ func TestExperimentOverTwoPoints(t *testing.T) {
 
 const respond500 = `"faults": [{"fault": "respond", "status_code": 500}]}`
 
-// What points remember of a request can be printed by nobody.
+// Nothing can print what points store in a request.
 func TestNothingOfTheRequestShows(t *testing.T) {
 	n := testnode.Start(t, `{"point": "outer", "triggers": [{"source": "header"}]}`, `{"halt_when": {"errors": 9, "window": "1m"}}`)
 	inner := n.Beside(`{"point": "inner", "rules": [{"faults": [{"fault": "respond", "status_code": 500, "body": "{http.fault.decided}|{http.fault.taken_out}|"}]}]}`)
@@ -168,7 +168,7 @@ func TestNothingOfTheRequestShows(t *testing.T) {
 	}
 }
 
-// Above max_active of the app requests pass, and take nothing of times.
+// Above max_active of the app, requests pass and use no turn of times.
 func TestAppMaxActive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testnode.Start(t, `{"point": "most", "rules": [{"times": 3, "faults": [{"fault": "delay", "duration": "1m"}]}]}`, `{"max_active": 2}`)
@@ -187,7 +187,7 @@ func TestAppMaxActive(t *testing.T) {
 			t.Errorf("%v active after %v", got, time.Since(start))
 		}
 		wg.Wait()
-		n.Hit("/") // the third
+		n.Hit("/") // the third request
 		n.Hit("/") // passes
 		if took := time.Since(start); took != 2*time.Minute {
 			t.Errorf("took %v, want two minutes: those that passed took nothing", took)
@@ -197,7 +197,7 @@ func TestAppMaxActive(t *testing.T) {
 	})
 }
 
-// What is let pass for such a reason holds no place of the rule's own max_active.
+// A request that passes for such a reason does not count for the rule's max_active.
 func TestAppMaxActiveHoldsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testnode.Start(t, `{"rules": [
@@ -241,7 +241,7 @@ func TestAppDryRun(t *testing.T) {
 	n.Want(200, "GET", "/journal", "", `"entries": []`)
 }
 
-// rulesIn are the rules that a collector has series of at the point `series`.
+// rulesIn returns the rules for which a collector has series at the point `series`.
 func rulesIn(t *testing.T, c prometheus.Collector) []string {
 	t.Helper()
 	registry := prometheus.NewRegistry()
@@ -265,8 +265,8 @@ func rulesIn(t *testing.T, c prometheus.Collector) []string {
 	return found
 }
 
-// The series of an experiment are deleted ten minutes after its end; above a
-// hundred names there is one for all.
+// The series of an experiment are deleted ten minutes after its end. More than a
+// hundred names share one series.
 func TestExperimentSeries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testnode.Start(t, `{"point": "series"}`, "")
@@ -315,15 +315,15 @@ func TestExperimentSeries(t *testing.T) {
 	})
 }
 
-// An experiment that is put over and over with other kinds has some of them in
-// metrics, and the rest under one name.
+// If an experiment is replaced repeatedly with other kinds, metrics contain some of the
+// kinds, and the rest under one name.
 func TestExperimentKinds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testnode.Start(t, `{"point": "series"}`, "")
 		const wait = `{"fault": "delay", "duration": "1ns"}`
 		testkit.Grows(t, metrics.InjectedTotal.WithLabelValues("series", "a", "delay+delay"), 2)
 		testkit.Grows(t, metrics.InjectedTotal.WithLabelValues("series", "a", metrics.OtherRule), 3)
-		for _, faults := range []int{1, 2, 30, 3, 4, 5, 6, 7, 8, 9, 10, 11, 2, 12} { // the 30 are long, and the 11 and 12 too many
+		for _, faults := range []int{1, 2, 30, 3, 4, 5, 6, 7, 8, 9, 10, 11, 2, 12} { // the 30 are long, and 11 and 12 are too many
 			n.Put("a", `{"match": [{"path": ["/a"]}], "faults": [`+strings.Repeat(wait+", ", faults-1)+wait+`]}`)
 			n.Hit("/a")
 			n.Want(204, "DELETE", "/experiments/a", "", "")
@@ -332,7 +332,7 @@ func TestExperimentKinds(t *testing.T) {
 	})
 }
 
-// span keeps what is set on it.
+// span stores the attributes set on it.
 type span struct {
 	noop.Span
 	attributes []attribute.KeyValue
@@ -345,8 +345,8 @@ func (s *span) SpanContext() trace.SpanContext {
 	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}})
 }
 
-// A span that any handler has put into the context is told of the hit, and the
-// journal of its trace: no directive has to say that there is one.
+// A span that any handler has put into the context gets the hit, and the journal gets
+// its trace ID. No directive has to announce the span.
 func TestTrace(t *testing.T) {
 	for _, place := range []string{"request", "response", "transport", "refused"} {
 		t.Run(place, func(t *testing.T) {
@@ -360,7 +360,7 @@ func TestTrace(t *testing.T) {
 			for _, kv := range s.attributes {
 				got = append(got, string(kv.Key)+"="+kv.Value.AsString())
 			}
-			if e := entries[0]; e.Refused == "" { // a refused trigger is no hit
+			if e := entries[0]; e.Refused == "" { // a refused trigger is not a hit
 				want = []string{"fault.point=shop", "fault.rule=gone", "fault.kind=respond", "fault.id=" + e.ID.String()}
 			}
 			if !slices.Equal(got, want) {
@@ -370,7 +370,8 @@ func TestTrace(t *testing.T) {
 	}
 }
 
-// askTraced asks a point in one place and returns what is told of it.
+// askTraced sends a request to a point in one place and returns what is reported about
+// it.
 func askTraced(t *testing.T, place string, w http.ResponseWriter, r *http.Request) ([]experiments.Entry, error) {
 	t.Helper()
 	if place == "transport" {

@@ -10,15 +10,15 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 )
 
-// Observe keeps what the handler logs.
+// Observe returns the logs of the handler.
 func Observe(h *Handler) *observer.ObservedLogs {
 	core, logs := observer.New(zapcore.DebugLevel)
 	h.logger = zap.New(core)
 	return logs
 }
 
-// LoadTransport is loadTransport for tests of the package from outside.
+// LoadTransport exports loadTransport for external tests.
 func LoadTransport(t testing.TB, config string) *Transport { return loadTransport(t, config) }
 
-// JournalOf is the journal of the node that the transport is at.
+// JournalOf returns the journal of the transport's node.
 func JournalOf(t *Transport) *experiments.Journal { return t.ctl.Journal }

@@ -13,7 +13,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
 
-// A request is held until its chain has returned, in both phases.
+// A request is active until its chain has returned, in both phases.
 func TestMaxActive(t *testing.T) {
 	for _, phase := range []string{"request", "response"} {
 		t.Run(phase, func(t *testing.T) {
@@ -47,7 +47,7 @@ func TestMaxActive(t *testing.T) {
 	}
 }
 
-// The place of a request is free again however it has ended.
+// A request stops being active however it ends.
 func TestMaxActiveAfterAPanic(t *testing.T) {
 	for _, phase := range []string{"request", "response"} {
 		h := load(t, `{"rules": [{"phase": "`+phase+`", "max_active": 1, "faults": [{"fault": "close"}]}]}`, "")
@@ -65,7 +65,7 @@ func TestMaxActiveAfterAPanic(t *testing.T) {
 	}
 }
 
-// An upstream that panics behind a fault frees its place, too.
+// A request also stops being active if the upstream panics after a fault.
 func TestMaxActiveWhenTheUpstreamPanics(t *testing.T) {
 	for _, phase := range []string{"request", "response"} {
 		h := load(t, `{"rules": [{"phase": "`+phase+`", "max_active": 1, "faults": [{"fault": "delay", "duration": "1ns"}]}]}`, "")
@@ -82,7 +82,7 @@ func TestMaxActiveWhenTheUpstreamPanics(t *testing.T) {
 	}
 }
 
-// Each reason has its counter.
+// Each reason has a counter.
 func TestPassedReasons(t *testing.T) {
 	for _, tt := range []struct{ settings, reason string }{
 		{`"skip": 100`, "count"},
@@ -100,7 +100,7 @@ func TestPassedReasons(t *testing.T) {
 	}
 }
 
-// A rule that lets the request pass when it comes leaves the writer alone.
+// A rule that lets the request pass on arrival does not wrap the writer.
 func TestPassingWrapsNothing(t *testing.T) {
 	for _, settings := range []string{
 		`"skip": 100`,
@@ -122,7 +122,7 @@ func TestPassingWrapsNothing(t *testing.T) {
 	}
 }
 
-// A sequence goes on where it was when the configuration is loaded again.
+// A sequence continues at its step after a reload.
 func TestSequenceOverAReload(t *testing.T) {
 	const config = `{"rules": [{"faults": [{"fault": "sequence", "steps": [
 		[{"fault": "respond", "status_code": 501}], [{"fault": "respond", "status_code": 502}], [{"fault": "respond", "status_code": 503}]
@@ -134,15 +134,14 @@ func TestSequenceOverAReload(t *testing.T) {
 		}
 		old := h
 		h = load(t, config, "")
-		h.app.Points() // as they are when it starts
+		h.app.Points() // hits at the start
 		if err := old.Cleanup(); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-// A rule tells how many requests it has hit that are not over, without a bound on
-// them, too.
+// A rule without max_active also counts its active requests.
 func TestRuleActive(t *testing.T) {
 	for _, phase := range []string{"request", "response"} {
 		synctest.Test(t, func(t *testing.T) {

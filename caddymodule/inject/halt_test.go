@@ -23,9 +23,9 @@ var waits = []struct{ name, rule string }{
 
 const heldAtOnce = 10_000
 
-// haltAll holds requests by a rule, halts, and returns how long the last wait takes
-// to end. What the requests do then, such as answering, is nothing of the fault's.
-// Settle waits until all goroutines wait.
+// haltAll holds requests by a rule, halts, and returns how long the last wait takes to
+// end. It does not include what the requests do afterwards, such as answering. Settle
+// waits until all goroutines wait.
 func haltAll(tb testing.TB, rule string, settle func()) time.Duration {
 	tb.Helper()
 	h := load(tb, `{"point": "halt", "rules": [{`+rule+`}]}`, "")
@@ -37,7 +37,7 @@ func haltAll(tb testing.TB, rule string, settle func()) time.Duration {
 		all.Go(func() {
 			w := &testkit.Discard{Fields: make(http.Header)}
 			defer func() {
-				_ = recover() // of a hang, as net/http does
+				_ = recover() // as net/http does for a hang
 				if ended.Add(1) == heldAtOnce {
 					now := time.Now()
 					last.Store(&now)
@@ -59,9 +59,9 @@ func haltAll(tb testing.TB, rule string, settle func()) time.Duration {
 	return last.Load().Sub(began)
 }
 
-// TestHaltEndsAllWaits holds that a halt ends ten thousand waits at once: none polls,
-// and none waits for another. In the bubble time passes only while all goroutines
-// wait. What the machine needs is told by BenchmarkHalt.
+// TestHaltEndsAllWaits checks that a halt ends ten thousand waits at once: no wait
+// polls, and none depends on another. In the bubble, time passes only while all
+// goroutines wait. BenchmarkHalt measures the real time.
 func TestHaltEndsAllWaits(t *testing.T) {
 	for _, wait := range waits {
 		t.Run(wait.name, func(t *testing.T) {
@@ -74,7 +74,7 @@ func TestHaltEndsAllWaits(t *testing.T) {
 	}
 }
 
-// BenchmarkHalt measures the same by the clock of the machine.
+// BenchmarkHalt measures the same in real time.
 func BenchmarkHalt(b *testing.B) {
 	for _, wait := range waits {
 		b.Run(wait.name, func(b *testing.B) {

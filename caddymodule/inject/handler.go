@@ -16,27 +16,53 @@ func init() {
 	caddy.RegisterModule(Handler{})
 }
 
-// Handler is an injection point: it stands in front of other handlers and makes
-// some of the requests that come by fail in the ways its rules say.
+// Handler is an injection point. It makes some of the requests that reach it fail in the
+// ways that its rules define. Put it in front of the handlers that answer the requests.
+// In a Caddyfile, the directive `fault` does so:
 //
-// For a request that is hit it sets the header field `X-Fault-Injected` (or as
-// the `fault` app says), and for one whose trigger is refused `X-Fault-Refused`.
-// A hit also has the access log fields `fault_rule`, `fault_kind` and
-// `fault_id`, and these placeholders:
+//	fault [<matcher>] [<status>] {
+//	    point  <name>
+//	    sticky <key>
+//	    seed   <number>
+//	    halted
+//	    trigger <source> [<name>] {
+//	        ...
+//	    }
+//
+//	    # one rule: its settings and faults directly ...
+//	    <setting>
+//	    <fault>
+//
+//	    # ... or several rules
+//	    rule [<name>] {
+//	        <setting>
+//	        <fault>
+//	    }
+//	}
+//
+// `fault /api/* 503` fails every request below `/api/`. A status is short for the fault
+// `respond <status>`. Without a status and rules, the point injects nothing until an
+// experiment uses it.
+//
+// For a hit, the reply has the header field `X-Fault-Injected`. The option `disclose` of
+// the `fault` app renames the field or switches it off. For a refused trigger, the reply
+// has the field `X-Fault-Refused`. A hit adds the fields `fault_rule`, `fault_kind` and
+// `fault_id` to the access log, and sets these placeholders:
 //
 // Placeholder | Description
 // ------------|-------------
 // `{http.fault.rule}` | The name of the rule
-// `{http.fault.kind}` | Its kinds of fault, joined by `+`
-// `{http.fault.id}` | A random ID of this one hit
+// `{http.fault.kind}` | The kinds of its faults, joined by `+`
+// `{http.fault.id}` | A random ID of this hit
 //
-// A fault that decides by the head of the reply is no hit before. A request on which
-// no fault has an effect is none at all.
+// If the effect of a fault depends on the upstream's reply, the request counts as a hit
+// when the fault takes effect. A request on which no fault has an effect is not a hit.
 type Handler struct {
 	rules.Point
 
-	// What a request itself may ask for. A trigger is stronger than experiments
-	// and rules, and limited to the requests that the point is for.
+	// What a client may request for its own requests. Triggers are evaluated before
+	// experiments and rules, for the requests that reach the point. Default: no
+	// triggers.
 	Triggers []*trigger.Trigger `json:"triggers,omitempty"`
 
 	injector
@@ -50,13 +76,14 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// UnmarshalJSON reads the point and names what is null or a meaningless zero.
+// UnmarshalJSON decodes the point. An error names a field that is null or a meaningless
+// zero.
 func (h *Handler) UnmarshalJSON(data []byte) error {
 	type plain Handler
 	return strictjson.DecodeConfig(data, (*plain)(h))
 }
 
-// Provision loads the rules.
+// Provision loads the rules and the triggers.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.provisionPoint(ctx, &h.Point); err != nil {
 		return err
@@ -64,9 +91,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return h.provisionTriggers(ctx)
 }
 
-// ServeHTTP injects the fault of the rule that fires, or hands the request on
-// as it is, but without the fields of triggers. Only where a rule of phase
-// response may fire does it look at the reply.
+// ServeHTTP injects the fault of the rule that fires. Otherwise it passes the request
+// on without the fields of triggers. It watches the reply only if a rule of phase
+// response may fire.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if !h.fields.Enter(r) {
 		return h.serve(w, r, next, h.decide(w, r, false))
@@ -77,7 +104,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return h.serve(w, r, next, d)
 }
 
-// serve does with the request what has been decided.
+// serve carries out a decision.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d rules.Decision) (err error) {
 	switch {
 	case d.Rule != nil:
@@ -91,10 +118,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	return err
 }
 
-// decide finds what hits the request: what it asks for itself, or else an
-// experiment, or else a rule. The rules do not see the fields of the point's own
-// triggers. Without any field of a trigger, only cookies and baggage can ask. The
-// header of the reply tells of a trigger that is refused.
+// decide evaluates the triggers of the request, then experiments, then rules. The rules
+// do not see the fields of the point's triggers. If fields is false, the request has no
+// header field of a trigger, so that only cookies and baggage can hold one. If a
+// trigger is refused, decide adds a field to the header of the reply.
 func (h *Handler) decide(w http.ResponseWriter, r *http.Request, fields bool) rules.Decision {
 	if h.halted() {
 		return rules.Decision{}
@@ -115,25 +142,25 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, fields bool) ru
 
 // inject runs the faults of the rule that fires.
 func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d rules.Decision) error {
-	defer d.Release() // also when the upstream panics, as reverse_proxy does to cut a reply
+	defer d.Release() // also if the upstream panics, as reverse_proxy does to cut a reply
 	if !h.allow(r, &d) {
 		return next.ServeHTTP(w, r)
 	}
-	defer h.letGo()
+	defer h.release()
 	ended, cancel := h.ended(d.Rule)
 	defer cancel()
 	inj := h.newInjection(r, &d, ended.Done())
 	inj.header = w.Header()
 	defer func() { h.finish(inj, &d, recordedSize(w)) }()
-	if d.Status == 0 { // in phase response next is the reply, and its request is a copy already
+	if d.Status == 0 { // in phase response, next writes the reply and the request is already a copy
 		inj.original.next = next
 		next = &inj.original
 	}
 	return d.Rule.Faults.Inject(&inj.Hit, w, r, next)
 }
 
-// recordedSize is the size of the reply's body where Caddy records it, for the
-// access log or for metrics.
+// recordedSize returns the size of the reply's body if Caddy records it for the access
+// log or for metrics, else 0.
 func recordedSize(w http.ResponseWriter) (size int) {
 	for ; w != nil; w = wire.Unwrap(w) {
 		if recorder, ok := w.(caddyhttp.ResponseRecorder); ok {

@@ -18,7 +18,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
 
-// load provisions a handler from its JSON, beside an app from its own.
+// load provisions a handler and an app from their JSON.
 func load(t testing.TB, config, app string) *Handler {
 	t.Helper()
 	h, err := tryLoad(t, config, app)
@@ -56,7 +56,7 @@ func TestMainJob(t *testing.T) {
 		t.Errorf("got %d %s, %v, want the upstream's reply", resp.StatusCode, body, err)
 	}
 	if got := resp.Header.Get("X-Fault-Injected"); got != "" {
-		t.Errorf("a reply that was let pass says it was injected by %q", got)
+		t.Errorf("a reply that passed says it was injected by %q", got)
 	}
 }
 
@@ -96,8 +96,8 @@ func TestAppRefused(t *testing.T) {
 	}
 }
 
-// In phase request the writer that came in goes out to the upstream: nothing
-// wraps it, hit or not.
+// In phase request the upstream gets the original writer, whether the request is hit or
+// not.
 func TestPhaseRequestWrapsNothing(t *testing.T) {
 	for _, config := range []string{
 		`{}`,
@@ -142,7 +142,8 @@ func TestMissAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A hit allocates what outlives it, and the record of the journal with many others.
+// A hit allocates what outlives it. The records of the journal are allocated many at a
+// time.
 func TestHitAllocatesLittle(t *testing.T) {
 	h := load(t, `{"rules": [{"faults": [{"fault": "respond", "status_code": 551}]}]}`, "")
 	w := &testkit.Discard{Fields: make(http.Header)}
@@ -243,8 +244,8 @@ func TestPercentCounted(t *testing.T) {
 // failing is a matcher that fails for every request.
 const failing = `"match": [{"expression": "{http.request.header.X-N} / 0 == 1"}]`
 
-// A matcher that fails is no match, and is counted: that of a rule, and that of
-// the point, with and without a trigger.
+// A matcher that fails does not match and is counted, both at a rule and at the point,
+// with and without a trigger.
 func TestMatcherErrorsCounted(t *testing.T) {
 	const rules = `"rules": [{"faults": [{"fault": "close"}]}]`
 	for _, tt := range []struct{ config, rule string }{
@@ -268,8 +269,8 @@ func TestMatcherErrorsCounted(t *testing.T) {
 	}
 }
 
-// A delay in front of a respond of another point, and the other way round: the
-// texts of the inner fault know the inner rule.
+// Two points with a delay and a respond, in either order. The texts of the inner fault
+// refer to the inner rule.
 func TestNestedPoints(t *testing.T) {
 	outer := load(t, `{"point": "outer", "rules": [{"name": "out", "faults": [{"fault": "delay", "duration": "1ns"}]}]}`, "")
 	inner := load(t, `{"point": "inner", "rules": [{"name": "in", "faults": [{"fault": "respond", "status_code": 500, "body": "{http.fault.rule}"}]}]}`, "")
@@ -290,7 +291,7 @@ func TestUpstreamErrorPasses(t *testing.T) {
 	}
 }
 
-// What a kind lets pass unchanged is counted under its reason.
+// A request that a kind lets pass unchanged is counted under its reason.
 func TestKindPassCounted(t *testing.T) {
 	h := load(t, `{"point": "kindpass", "rules": [{"faults": [{"fault": "truncate", "percent": 50}]}]}`, "")
 	testkit.Grows(t, metrics.PassedTotal.WithLabelValues("kindpass", "rule1", "no_length"), 1)

@@ -16,8 +16,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// A hit for which the faults do nothing is none: nobody is told of it, and the
-// upstream's errors are its own.
+// A request for which the faults do nothing is not a hit. Nothing reports it, and
+// errors count as the upstream's.
 func TestIdle(t *testing.T) {
 	const respond = `{"fault": "respond", "status_code": 503}`
 	for name, tt := range map[string]struct {
@@ -61,8 +61,8 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// A choose behind another one draws by what is left of the draw, which what tells
-// idle hits has to know.
+// A choose after another one draws from the rest of the draw. The check for idle hits
+// must do the same.
 func TestIdleTwoDraws(t *testing.T) {
 	const second = `{"fault": "choose", "branches": [{"weight": 1}, {"weight": 1, "faults": [{"fault": "respond", "status_code": 503}]}]}`
 	for name, first := range map[string]string{
@@ -84,8 +84,8 @@ func TestIdleTwoDraws(t *testing.T) {
 	}
 }
 
-// Those that pass by a draw take nothing of times, and those that pass hold no
-// place of max_active.
+// Requests that a draw lets pass use no turn of times. Requests that pass are not
+// active for max_active.
 func TestIdleTakesNothing(t *testing.T) {
 	const respond = `{"fault": "respond", "status_code": 503}`
 	h := load(t, `{"rules": [{"times": 10, "faults": [{"fault": "choose", "branches": [{"weight": 9}, {"weight": 1, "faults": [`+respond+`]}]}]}]}`, "")
@@ -123,7 +123,7 @@ func TestIdleDryRun(t *testing.T) {
 	}
 }
 
-// Explain knows the step that comes next, and the draw of no request.
+// Explain knows the next step of a sequence, but not the draw of a request.
 func TestExplainIdle(t *testing.T) {
 	const respond = `{"fault": "respond", "status_code": 503}`
 	h := load(t, `{"rules": [

@@ -18,8 +18,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
-// injector is what an injection point needs to let a hit happen and to tell
-// everybody of it.
+// injector is the part of an injection point that injects hits and reports them.
 type injector struct {
 	point    *rules.Point
 	place    experiments.Place
@@ -27,13 +26,12 @@ type injector struct {
 	ctl      *control.Control
 	logger   *zap.Logger
 	fields   *trigger.Fields
-	disclose string // name of the header field, "" for none
+	disclose string // name of the header field; "": no field
 	active   prometheus.Gauge
-	logged   bool // the server has an access log: Caddy's own making of a field for it is not cheap
+	logged   bool // the server has an access log; otherwise its fields are not built, which is expensive
 }
 
-// provisionPoint loads the rules of an injection point and gives them what they
-// are known by.
+// provisionPoint loads the rules of an injection point and gives them their labels.
 func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error {
 	mod, err := ctx.App("fault")
 	if err != nil {
@@ -49,7 +47,7 @@ func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error 
 	in.place, in.active = experiments.PlaceOf(point), metrics.ActiveRequests.WithLabelValues(point.Name)
 	for i, rule := range point.Rules {
 		l := newLabel(point.Name, rule, metrics.NewRule(point.Name, rule.Name, rule.KindNames()))
-		if rule.Name == rules.DefaultName(i) { // of which there is one at each point
+		if rule.Name == rules.DefaultName(i) { // each point has a rule with this name
 			l.shown = point.Name + "/" + rule.Name
 		}
 		rule.Owner = l
@@ -63,13 +61,13 @@ func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error 
 	return nil
 }
 
-// halted reports whether nothing is to be injected.
+// halted reports whether faults are halted.
 func (in *injector) halted() bool { return in.app.Halted || in.ctl.Switch.Halted() }
 
-// guests are the experiments at this point.
+// guests returns the experiments at this point.
 func (in *injector) guests() *rules.Guests { return in.ctl.Store.Snapshot().Guests(in.place) }
 
-// labelOf is the label of a rule at this point.
+// labelOf returns the label of a rule at this point.
 func (in *injector) labelOf(rule *rules.Rule) *label {
 	switch owner := rule.Owner.(type) {
 	case *experiments.Live:
@@ -77,12 +75,11 @@ func (in *injector) labelOf(rule *rules.Rule) *label {
 	case *label:
 		return owner
 	default:
-		panic("a rule without an owner") // provisionPoint, tagTriggered and the store give each one
+		panic("a rule without an owner") // provisionPoint, tagTriggered and the store set the owner
 	}
 }
 
-// passed counts a request that a rule let pass; without one, a request that the
-// point itself let pass.
+// passed counts a request that a rule let pass. If rule is nil, the point let it pass.
 func (in *injector) passed(rule *rules.Rule, reason rules.Reason) {
 	if rule == nil {
 		metrics.PassPoint(in.place.Point, reason)
@@ -91,34 +88,34 @@ func (in *injector) passed(rule *rules.Rule, reason rules.Reason) {
 	in.labelOf(rule).counts.Passed(reason)
 }
 
-// over reports whether the rule has been stopped since it was asked, which in
-// phase response may be long ago.
-func (in *injector) over(rule *rules.Rule) bool {
+// stopped reports whether the rule has been stopped since it was evaluated. In phase
+// response, that may be long ago.
+func (in *injector) stopped(rule *rules.Rule) bool {
 	own := rule.Owner.Ended()
 	return in.halted() || own != nil && own.Err() != nil
 }
 
-// allow reports whether the rule that fires may do so, and has something to do. A
-// dry run is only told of; the hit is taken back when the rule is over, and above
-// max_active of the app. If it reports true, the caller calls letGo in the end.
+// allow reports whether to inject the faults of the rule that fires. It logs a dry run.
+// It undoes the hit if the rule has been stopped, or above max_active of the app. If it
+// returns true, the caller must call release at the end.
 func (in *injector) allow(r *http.Request, d *rules.Decision) bool {
-	if !in.lets(r, d) {
-		in.ctl.Counts.Send() // a dry run has counted, and what was taken back no longer does
+	if !in.permits(r, d) {
+		in.ctl.Counts.Send() // a dry run was counted, or a hit was undone
 		return false
 	}
 	in.active.Inc()
 	return true
 }
 
-// lets is allow without what is left to do after it.
-func (in *injector) lets(r *http.Request, d *rules.Decision) bool {
-	if in.over(d.Rule) {
+// permits is allow without its bookkeeping.
+func (in *injector) permits(r *http.Request, d *rules.Decision) bool {
+	if in.stopped(d.Rule) {
 		d.TakeBack()
 		in.passed(d.Rule, rules.ReasonOff)
 		return false
 	}
 	if d.Spares() {
-		if !d.Rule.DryRun { // which has been counted
+		if !d.Rule.DryRun { // a dry run was counted already
 			in.passed(d.Rule, rules.ReasonPass)
 		}
 		return false
@@ -140,14 +137,14 @@ func (in *injector) lets(r *http.Request, d *rules.Decision) bool {
 	return true
 }
 
-// letGo ends the hit of a request.
-func (in *injector) letGo() {
+// release ends the hit of a request.
+func (in *injector) release() {
 	in.ctl.Active.Add(-1)
 	in.active.Dec()
 }
 
-// ended is done when the faults of a hit must let go of the request. The caller
-// calls cancel in the end.
+// ended returns a context that is done when the faults of a hit must release the
+// request. The caller calls cancel at the end.
 func (in *injector) ended(rule *rules.Rule) (ctx context.Context, cancel context.CancelFunc) {
 	ctx = in.ctl.Switch.Ended()
 	if own := rule.Owner.Ended(); own != nil {
@@ -159,12 +156,12 @@ func (in *injector) ended(rule *rules.Rule) (ctx context.Context, cancel context
 	return ctx, func() {}
 }
 
-// noReply is the reason of a request without a reply that a fault could change:
-// the upstream has failed, or the client has left.
+// noReply is the reason of a request without a reply that a fault could change. Either
+// the upstream failed or the client left.
 const noReply = "no_reply"
 
-// finish completes the entry of the journal. A request on which no fault had an
-// effect is not hit: it has none, and gives its turn to another request.
+// finish completes the entry in the journal. A request on which no fault had an effect
+// is not a hit. It has no entry, and another request gets its turn.
 func (in *injector) finish(inj *injection, d *rules.Decision, size int) {
 	if inj.Confirmed() {
 		in.ctl.Journal.Finish(inj.record, inj.record.Age(), size)
@@ -181,7 +178,7 @@ func (in *injector) finish(inj *injection, d *rules.Decision, size int) {
 	in.ctl.Counts.Send()
 }
 
-// enter makes the entry of the journal for an injection.
+// enter adds an entry to the journal for an injection.
 func (in *injector) enter(r *http.Request, inj *injection, trace string) {
 	entry := experiments.Entry{
 		Time: time.Now(), ID: inj.id, Point: inj.point, Rule: inj.rule, Kind: inj.kind,
@@ -192,7 +189,8 @@ func (in *injector) enter(r *http.Request, inj *injection, trace string) {
 	in.ctl.Counts.Send()
 }
 
-// clientOf is the address of the client, also of one whose proxy is trusted.
+// clientOf returns the address of the client, even if the request came through a
+// trusted proxy.
 func clientOf(r *http.Request) string {
 	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	client, _ := vars[caddyhttp.ClientIPVarKey].(string)

@@ -13,8 +13,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
-// Whatever is wrong with a trigger, and wherever a key stands in it, no log and
-// no explanation shows it.
+// No log and no explanation shows a key, whatever is wrong with the trigger and
+// wherever the key is.
 func TestTriggerShowsNoKey(t *testing.T) {
 	const key = "S3cr3t-S3cr3t-S3cr3t"
 	lines := []string{

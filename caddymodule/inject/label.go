@@ -20,18 +20,18 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
-// label is what a hit of one rule is known by, everywhere: in the reply, the
-// log, the metrics. It is made once at load.
+// label identifies the hits of one rule in the reply, the log and the metrics. It is
+// made once, at load.
 type label struct {
 	point, rule, kind string
-	shown             string // the rule, to the client
+	shown             string // name of the rule in replies
 	ruleValue         any    // rule and kind as values of placeholders
 	kindValue         any
 	counts            metrics.Rule
-	endAfter          time.Duration // the faults have to end by then; 0: not before the process does
+	endAfter          time.Duration // time until the faults must end; 0: no limit
 }
 
-// newLabel makes the label of a rule at a point.
+// newLabel returns the label of a rule at a point.
 func newLabel(point string, rule *rules.Rule, counts metrics.Rule) *label {
 	l := &label{point: point, rule: rule.Name, shown: rule.Name, kind: rule.KindNames(), counts: counts}
 	l.ruleValue, l.kindValue = l.rule, l.kind
@@ -66,7 +66,7 @@ func PointPassedCounts(p *rules.Point) map[string]uint64 {
 	return counts
 }
 
-// experimentLabel is the label of an experiment at this point.
+// experimentLabel returns the label of an experiment at this point.
 func (in *injector) experimentLabel(live *experiments.Live) *label {
 	point := in.place.Point
 	if known, ok := live.Labels.Load(point); ok {
@@ -77,37 +77,37 @@ func (in *injector) experimentLabel(live *experiments.Live) *label {
 	return known.(*label)
 }
 
-// Ended says that a configured or triggered rule has no end of its own.
+// Ended returns nil, because a configured or triggered rule does not end at run time.
 func (*label) Ended() context.Context { return nil }
 
 func (l *label) zapFields() []zap.Field {
 	return []zap.Field{zap.String("point", l.point), zap.String("rule", l.rule), zap.String("kind", l.kind)}
 }
 
-// injection is one request of which a rule has taken hold: everything that is kept
-// of it, in one piece of memory. It is a hit when a fault confirms it.
+// injection is a request for which a rule fires. All its state is in one allocation. It
+// becomes a hit when a fault confirms it.
 type injection struct {
 	faults.Hit
 	*label
 	in       *injector
 	hits     *rules.Rule
 	header   http.Header // of the reply; nil in a transport
-	original original    // the request, and what the faults call for next in phase request
+	original original    // the request, and the next handler of the faults in phase request
 	id       experiments.ID
 	disclose [1]string
-	before   *injection // at another point, for the same request
-	first    hitLog     // of the first hit: the access log's view of all
+	before   *injection // at an earlier point, for the same request
+	first    hitLog     // used by the first hit: the fields of all hits in the access log
 	log      *hitLog
 
 	upstream int // status of the reply on which the rule fired
 	record   *experiments.Record
 }
 
-// String is the ID of the hit, written out only when somebody wants to read it.
+// String returns the ID of the hit. It is formatted only on use.
 func (inj *injection) String() string { return inj.id.String() }
 
-// newInjection returns the injection of what has been decided. Its faults have to
-// end with ended.
+// newInjection returns the injection for a decision. Its faults must end when ended is
+// closed.
 func (in *injector) newInjection(r *http.Request, d *rules.Decision, ended <-chan struct{}) *injection {
 	l := in.labelOf(d.Rule)
 	inj := &injection{
@@ -116,7 +116,7 @@ func (in *injector) newInjection(r *http.Request, d *rules.Decision, ended <-cha
 		in:       in,
 		hits:     d.Rule,
 		original: original{request: r},
-		id:       experiments.ID(rand.Uint64()), //nolint:gosec // to tell hits apart, not to keep a secret
+		id:       experiments.ID(rand.Uint64()), //nolint:gosec // IDs only need to be different, not secret
 		disclose: [1]string{l.shown},
 		upstream: d.Status,
 	}
@@ -130,7 +130,7 @@ func (inj *injection) Passed(reason string) { inj.counts.PassedBy(reason) }
 // Delayed counts a delay.
 func (inj *injection) Delayed(wait time.Duration) { inj.counts.Delayed(wait) }
 
-// Began returns when the request came.
+// Began returns when the request arrived.
 func (inj *injection) Began() time.Time {
 	vars, _ := inj.original.request.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	if start, ok := vars["start_time"].(time.Time); ok {
@@ -139,7 +139,7 @@ func (inj *injection) Began() time.Time {
 	return time.Now()
 }
 
-// Injected tells everybody of the hit.
+// Injected records a hit in metrics, header, log, trace and journal.
 func (inj *injection) Injected() {
 	in, l, r := inj.in, inj.label, inj.original.request
 	inj.hits.CountHit()
@@ -164,7 +164,7 @@ func (inj *injection) Injected() {
 	}
 }
 
-// discloseIn tells the client of the hit, unless that is switched off.
+// discloseIn adds the header field for the client, unless it is switched off.
 func (inj *injection) discloseIn(header http.Header) {
 	switch name := inj.in.disclose; {
 	case name == "":
@@ -175,8 +175,8 @@ func (inj *injection) discloseIn(header http.Header) {
 	}
 }
 
-// injectionKey is the placeholder of the ID, by which the next point that hits
-// the request finds the hit before.
+// injectionKey is the placeholder of the ID. The next point that hits the request finds
+// the earlier hit through it.
 const injectionKey = "http.fault.id"
 
 func lastInjection(repl *caddy.Replacer) *injection {
@@ -185,12 +185,11 @@ func lastInjection(repl *caddy.Replacer) *injection {
 	return last
 }
 
-// hitLog is the fields of the access log, written out when there is a line to
-// write. Hits at several points stand in the order they came, with commas
-// between.
+// hitLog holds the fields of the access log, formatted only if a line is written.
+// Several hits are listed in their order, separated by commas.
 type hitLog struct{ last *injection }
 
-// addToLog makes the hit part of the request's line in the access log.
+// addToLog adds the hit to the line of the request in the access log.
 func (inj *injection) addToLog(ctx context.Context) {
 	if inj.before != nil {
 		inj.log = inj.before.log
@@ -212,7 +211,7 @@ func (l *hitLog) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	return nil
 }
 
-// join is a field of this hit behind those of the hits before.
+// join returns a field of all hits up to this one, separated by commas.
 func (inj *injection) join(field func(*injection) string) string {
 	if inj.before == nil {
 		return field(inj)
@@ -220,8 +219,8 @@ func (inj *injection) join(field func(*injection) string) string {
 	return inj.before.join(field) + "," + field(inj)
 }
 
-// debug tells of a hit, or of one that would have been. It is a function of its
-// own for the sake of the stack: that of a request that waits is nearly full.
+// debug logs a hit, or a hit that a dry run would have injected. It is a separate
+// function because the stack of a waiting request is nearly full.
 func (in *injector) debug(message string, r *http.Request, l *label, inj *injection) {
 	if c := in.logger.Check(zapcore.DebugLevel, message); c != nil {
 		fields := append(l.zapFields(), requestFields(r)...)
@@ -235,13 +234,13 @@ func (in *injector) debug(message string, r *http.Request, l *label, inj *inject
 	}
 }
 
-// requestFields are a request in a debug line.
+// requestFields returns the fields of a request for a debug line.
 func requestFields(r *http.Request) []zap.Field {
 	return []zap.Field{zap.String("method", r.Method), zap.String("host", r.Host), zap.String("uri", r.RequestURI)}
 }
 
-// addToTrace makes the hit part of the request's span, which the directive
-// `tracing` begins.
+// addToTrace adds the hit to the span of the request, which the directive `tracing`
+// starts.
 func (inj *injection) addToTrace(span trace.Span) {
 	if !span.IsRecording() {
 		return
@@ -254,7 +253,7 @@ func (inj *injection) addToTrace(span trace.Span) {
 	)
 }
 
-// traceID is the ID of the request's trace, empty if it has none.
+// traceID returns the ID of the request's trace, or an empty text.
 func traceID(span trace.Span) string {
 	if id := span.SpanContext().TraceID(); id.IsValid() {
 		return id.String()

@@ -19,11 +19,11 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
-// These tests hold facts of caddymodule/docs/undocumented.md that no other test
-// of the package needs.
+// These tests check facts from caddymodule/docs/undocumented.md that no other test of
+// the package needs.
 
-// reverse_proxy leaves the status of the upstream's reply in the replacer, and
-// gives up a reply that it cannot finish by the panic that net/http knows.
+// reverse_proxy stores the status of the upstream's reply in the replacer. If it cannot
+// finish a reply, it panics with http.ErrAbortHandler.
 func TestProxyLeaves(t *testing.T) {
 	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "4")
@@ -66,8 +66,8 @@ func TestProxyLeaves(t *testing.T) {
 	}
 }
 
-// Caddy's placeholders of the request read the very request that the server has
-// prepared, whatever becomes of its copies.
+// Caddy's placeholders of the request read the request that the server prepared, not a
+// copy.
 func TestPlaceholdersReadTheRequest(t *testing.T) {
 	r := testkit.Request(http.MethodGet, "/", httptest.NewRecorder())
 	changed := r.WithContext(r.Context())
@@ -95,11 +95,11 @@ func TestReplacerAtOnce(t *testing.T) {
 			}
 		})
 	}
-	all.Wait() // where two write to one map, the runtime ends the process
+	all.Wait() // if two goroutines write to one map, the runtime ends the process
 }
 
-// Placeholders that ask for more than a request are known for one that no server
-// has taken.
+// Placeholders that need more than a request are known for a request that did not come
+// through a server.
 func TestPlaceholdersOfMadeRequest(t *testing.T) {
 	r := ToMatch(httptest.NewRequest(http.MethodGet, "/", nil), caddy.NewReplacer(), httptest.NewRecorder())
 	for _, key := range []string{
@@ -130,7 +130,7 @@ func (f brokenHandler) ServeHTTP(http.ResponseWriter, *http.Request, caddyhttp.H
 	return fmt.Errorf("wrapped: %w", caddyhttp.Error(f.Wraps, errors.New("inside")))
 }
 
-// Caddy's server answers an error by the status that statusOf tells.
+// Caddy's server answers an error with the status that statusOf returns.
 func TestStatusOfError(t *testing.T) {
 	for _, f := range []brokenHandler{{0}, {http.StatusGatewayTimeout}} {
 		config := fmt.Sprintf(`{"admin": {"disabled": true, "config": {"persist": false}}, "apps": {"http": {"servers": {"s": {

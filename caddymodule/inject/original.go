@@ -9,17 +9,17 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// original calls the next handler with the request that the directive was given,
-// as a copy of it has become on the way through the faults. Caddy's placeholders
-// `{http.request.*}` are those of the request itself: with a copy they would not
-// see what handlers after the directive change, such as its method.
+// original calls the next handler with the original request, after applying what the
+// faults changed in their copy. Caddy's placeholders `{http.request.*}` refer to the
+// original. With a copy, they would not see what later handlers change, such as the
+// method.
 type original struct {
 	request *http.Request
 	next    caddyhttp.Handler
 }
 
-// ServeHTTP hands on what a fault may change for next: the context, the body and
-// the header.
+// ServeHTTP applies what a fault may change for next: the context, the body and the
+// header.
 func (o *original) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	if r != o.request {
 		own := o.request.Header
@@ -30,8 +30,8 @@ func (o *original) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	return o.next.ServeHTTP(w, o.request)
 }
 
-// swap gives r another context and body. The caller calls back to give r its own:
-// the request may go on to error routes.
+// swap replaces the context and the body of r. The caller must call back to restore
+// them, because the request may go on to error routes.
 func swap(ctx context.Context, r *http.Request, body io.ReadCloser) (back func()) {
 	borrowed := &borrowedContext{Context: ctx, own: r.Context()}
 	own := r.Body
@@ -42,15 +42,15 @@ func swap(ctx context.Context, r *http.Request, body io.ReadCloser) (back func()
 	}
 }
 
-// withBody gives a copy of a request another body.
+// withBody sets the body of a copy of a request and returns the copy.
 func withBody(r *http.Request, body io.ReadCloser) *http.Request {
 	r.Body = body
 	return r
 }
 
-// A borrowedContext is another one than the request's own until that is given
-// back. It stays in the request, for goroutines of a proxy may still be reading
-// there.
+// A borrowedContext is a temporary context of a request. It stays in the request after
+// back is set, because goroutines of a proxy may still read it. It then behaves like
+// the original context.
 type borrowedContext struct {
 	context.Context
 	own  context.Context
@@ -64,13 +64,14 @@ func (c *borrowedContext) now() context.Context {
 	return c.Context
 }
 
-// Done is closed when the context that counts now has ended.
+// Done returns the channel of the current context.
 func (c *borrowedContext) Done() <-chan struct{} { return c.now().Done() }
 
-// Err tells why it has.
+// Err returns the error of the current context.
 func (c *borrowedContext) Err() error { return c.now().Err() }
 
-// Value is that of it, too; while it is another one it has what the faults add.
+// Value returns a value of the current context. Before back is set, this includes
+// values that the faults add.
 func (c *borrowedContext) Value(key any) any { return c.now().Value(key) }
 
 // Interface guards

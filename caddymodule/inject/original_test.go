@@ -13,8 +13,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
 
-// What a fault hands on is what next gets, in the request itself, which is as
-// before when next has returned.
+// Next gets the changes of a fault in the original request, which is restored when next
+// has returned.
 func TestOriginal(t *testing.T) {
 	type key struct{}
 	w := httptest.NewRecorder()

@@ -17,8 +17,8 @@ import (
 
 const testKey = "0123456789abcdef"
 
-// A client learns why its trigger is refused: in full if it has the key or none is
-// asked for, else that it is about the key.
+// A client learns why its trigger is refused. It gets the whole reason if it has the
+// key or no key is required. Otherwise it only learns that the key is the problem.
 func TestTriggerRefusedIsTold(t *testing.T) {
 	const (
 		anybody = `{"source": "header"}`
@@ -65,7 +65,7 @@ func TestTriggerRefusedIsTold(t *testing.T) {
 
 		{anybody + `, {"source": "cookie", "key": "` + testKey + `"}`, []string{"X-Fault", "delay 1", "Cookie", "fault=551"}, []string{"bad duration '1'", "key"}},
 		{anybody + `, {"source": "cookie"}`, []string{"X-Fault", "delay 1", "Cookie", "fault=551"}, []string{"bad duration '1'"}},
-		{anybody + `, {"source": "cookie"}`, []string{"X-Fault", "551", "Cookie", "fault=delay"}, nil}, // the first is obeyed
+		{anybody + `, {"source": "cookie"}`, []string{"X-Fault", "551", "Cookie", "fault=delay"}, nil}, // the first trigger is obeyed
 	} {
 		got := testkit.Ask(load(t, testkit.Triggered(tt.triggers), ""), tt.fields...)
 		told := got.Header[control.RefusedField]
@@ -78,8 +78,8 @@ func TestTriggerRefusedIsTold(t *testing.T) {
 	}
 }
 
-// A long reason is cut, and what is not ASCII replaced: servers and clients refuse
-// other fields.
+// A long reason is cut and other characters than ASCII are replaced, because servers
+// and clients refuse such fields.
 func TestTriggerRefusedIsBounded(t *testing.T) {
 	h := load(t, testkit.Triggered(`{"source": "cookie"}`), "")
 	got := testkit.Ask(h, "Cookie", "fault="+strings.Repeat("a%C3%A9%20", 99)).Header.Get(control.RefusedField)
@@ -97,14 +97,13 @@ func checkReason(t *testing.T, reason string) {
 	}
 }
 
-// The field says so whatever hits the request then, and keeps its name whatever
-// disclose says.
+// The field is sent whatever else hits the request. disclose does not rename it.
 func TestTriggerRefusedAndHit(t *testing.T) {
 	const told = "'nonsense'"
 	for _, tt := range []struct {
 		app, rule    string
 		status       int
-		field        string // of the hit
+		field        string // field of the hit
 		fault, wants string
 	}{
 		{"", `"faults": [{"fault": "respond", "status_code": 503}]`, 503, "X-Fault-Injected", "r", told},
@@ -128,8 +127,8 @@ func TestTriggerRefusedAndHit(t *testing.T) {
 	}
 }
 
-// Each point that refuses says so, also beside one that obeys, and beside what an
-// upstream says.
+// Each point that refuses a trigger adds the field, next to a point that obeys and to
+// fields from the upstream.
 func TestTriggerRefusedAtSeveralPoints(t *testing.T) {
 	outer := load(t, `{"point": "outer", "triggers": [{"source": "header", "allow": ["reset"]}]}`, "")
 	inner := loadBeside(t, outer, `{"point": "inner", "triggers": [{"source": "header"}]}`)
@@ -150,8 +149,8 @@ func TestTriggerRefusedAtSeveralPoints(t *testing.T) {
 	}
 }
 
-// A refusal has an entry in a journal of its own, so that strangers push out no
-// hit, and no more than so many entries are kept.
+// Refusals have a separate journal of limited size, so that unknown clients cannot push
+// out hits.
 func TestTriggerRefusedIsEntered(t *testing.T) {
 	h := load(t, testkit.Triggered(`{"source": "header", "key": "`+testKey+`"}`), "")
 	testkit.Ask(h, "X-Fault", "key "+testKey+"; 551")

@@ -20,7 +20,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
 
-// replacing are faults that end the request by themselves.
+// replacing are faults that end the request alone.
 var replacing = []string{
 	respond551,
 	`{"fault": "respond", "status_code": 204}`,
@@ -34,14 +34,14 @@ var replacing = []string{
 	`{"fault": "malformed"}`,
 }
 
-// A fault of phase response that never calls next runs without a coroutine. What
-// comes of the request is the same as with one, which a choose around the fault
-// asks for: also where the rule may not fire after all.
+// A fault of phase response that never calls next runs without a coroutine. The result
+// equals that with a coroutine, which a choose around the fault requires. This also
+// holds if the rule is not allowed to inject.
 func TestReplacesAsBeside(t *testing.T) {
 	for _, fault := range replacing {
 		for _, tt := range []struct {
 			name, rule, app string
-			meanwhile       func(h *Handler) // before the head of the reply
+			meanwhile       func(h *Handler) // before the header of the reply
 		}{
 			{"fires", "", "", nil},
 			{"dry run", `"dry_run": true, `, "", nil},
@@ -72,7 +72,7 @@ func TestReplacesAsBeside(t *testing.T) {
 	}
 }
 
-// upstreams reply in several ways. They tell what becomes of it.
+// upstreams reply in several ways, and report the result.
 var upstreams = map[string]caddyhttp.HandlerFunc{
 	"replies": func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("ETag", `"1"`)
@@ -103,8 +103,8 @@ var upstreams = map[string]caddyhttp.HandlerFunc{
 	},
 }
 
-// replaced asks h, for a client that leaves in the end, and describes all that
-// comes of it.
+// replaced sends a request to h for a client that leaves in the end, and describes the
+// result.
 func replaced(h *Handler, meanwhile func(*Handler), upstream caddyhttp.HandlerFunc) (all string) {
 	w, began := httptest.NewRecorder(), time.Now()
 	var upstreamErr, err error
@@ -128,13 +128,13 @@ func replaced(h *Handler, meanwhile func(*Handler), upstream caddyhttp.HandlerFu
 		}
 		upstreamErr = errors.New("did not return")
 		upstreamErr = upstream(w, r)
-		active = h.Rules[0].Stats().Active // a dry run holds the request until here
+		active = h.Rules[0].Stats().Active // a dry run stays active until here
 		return upstreamErr
 	}))
 	return all
 }
 
-// describe is an error without the ID that Caddy gives to each.
+// describe returns an error without the ID that Caddy adds.
 func describe(err error) string {
 	if he, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
 		return fmt.Sprintf("%d %v", he.StatusCode, he.Err)
@@ -142,11 +142,11 @@ func describe(err error) string {
 	return fmt.Sprint(err)
 }
 
-// Only one fault that calls next under no circumstances replaces the reply.
+// A chain replaces the reply only if it is a single fault that never calls next.
 func TestReplaces(t *testing.T) {
 	for _, chain := range []string{
 		`{"fault": "delay", "duration": "1ns"}`,
-		`{"fault": "delay", "duration": "1ns"}, ` + respond551, // which an end of the delay leaves out
+		`{"fault": "delay", "duration": "1ns"}, ` + respond551, // which an end of the delay skips
 		`{"fault": "choose", "branches": [{"weight": 1, "faults": [` + respond551 + `]}]}`,
 		`{"fault": "sequence", "loop": true, "steps": [[` + respond551 + `]]}`,
 		`{"fault": "hang", "after": "1KiB"}`,

@@ -15,8 +15,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
-// watchReply asks the upstream and lets a rule of phase response fire on the head
-// of its reply.
+// watchReply calls the upstream and lets a rule of phase response fire on the header of
+// its reply.
 func (h *Handler) watchReply(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, later *rules.Later) error {
 	client := r.Context()
 	ctx, cancel := context.WithCancel(client)
@@ -39,25 +39,26 @@ func (h *Handler) watchReply(w http.ResponseWriter, r *http.Request, next caddyh
 	return rp.serve(next, r)
 }
 
-// A responsePhase is what the upstream writes to while a rule of phase response
-// may fire. On the head of the reply it decides. When a rule fires, its chain
-// runs as a coroutine of the request: next, for the chain, writes the held head
-// and then waits while the upstream writes the body, so that it returns when
-// the reply has ended, as the next handler of phase request does. A chain that
-// never calls next needs no coroutine, whose stack costs more than all else.
+// A responsePhase is the writer that the upstream writes to while a rule of phase
+// response may fire. It decides when the header of the reply is final. If a rule fires,
+// its chain runs as a coroutine of the request. For the chain, next writes the held
+// header and then waits while the upstream writes the body. So next returns at the end
+// of the reply, as in phase request. A chain that never calls next needs no coroutine,
+// whose stack is expensive.
 //
-// A chain that ends without calling next has replaced the reply. The rest of
-// the upstream's is then read for a little, so that its connection can be used
-// again, and cut.
+// A chain that ends without calling next has replaced the reply. The rest of the
+// upstream's reply is read for a short time, so that its connection can be reused, and
+// then cut.
 //
-// It must not be pooled: a hijack or an interim reply may outlive the request.
+// It must not be pooled, because a hijacked connection or an interim reply may outlive
+// the request.
 type responsePhase struct {
-	wire.HeadWriter // towards the client
+	wire.HeadWriter // the writer to the client
 
 	decide         func(code int) rules.Decision
 	inject         func(d rules.Decision, reply caddyhttp.HandlerFunc) error
 	cancelUpstream context.CancelFunc
-	dryRun         bool // of the app
+	dryRun         bool // dry_run of the app
 
 	resume      func() (struct{}, bool)
 	stop        func()
@@ -68,9 +69,9 @@ type responsePhase struct {
 	drain   *time.Timer
 }
 
-// A replaced reply is read up to these bounds, for an upstream connection is
-// lost when its body is not read to the end, but a body may have no end. The
-// client waits for it: net/http sends a small reply when the handler returns.
+// Limits for reading a replaced reply. The upstream connection is lost unless the body
+// is read to the end, but a body may be endless. The client waits meanwhile: net/http
+// sends a small reply only when the handler returns.
 const (
 	drainSize = 1 << 20
 	drainTime = 20 * time.Millisecond
@@ -96,32 +97,32 @@ func (rp *responsePhase) serve(next caddyhttp.Handler, r *http.Request) error {
 	}
 }
 
-// askUpstream calls next. When the rest of a reply is cut that has been
-// replaced or shortened, reverse_proxy gives up by a panic meant for the
-// server; the client has its reply by then.
+// askUpstream calls next. If the rest of a replaced or shortened reply is cut,
+// reverse_proxy aborts with a panic meant for the server. The client has its reply by
+// then, so askUpstream recovers.
 func (rp *responsePhase) askUpstream(next caddyhttp.Handler, r *http.Request) error {
 	defer func() {
 		if !rp.endedEarly() {
 			return
 		}
-		if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
+		if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as in net/http
 			panic(p)
 		}
 	}()
 	return next.ServeHTTP(rp, r)
 }
 
-// endedEarly reports whether the client has had its reply before the upstream's has
-// ended: another one, or a shorter one.
+// endedEarly reports whether the client's reply is complete before the upstream's,
+// because it was replaced or shortened.
 func (rp *responsePhase) endedEarly() bool {
 	if rp.Tail == &rp.dropped {
-		return rp.replaced() // or the chain has panicked
+		return rp.replaced() // false if the chain has panicked
 	}
 	_, clean := wire.CutShort(rp.Unwrap())
 	return clean
 }
 
-// end releases what the reply has held, also when the upstream has panicked.
+// end releases what the reply holds, even if the upstream has panicked.
 func (rp *responsePhase) end() {
 	if rp.stop != nil {
 		if rp.upstreamErr == nil {
@@ -135,8 +136,8 @@ func (rp *responsePhase) end() {
 	rp.cancelUpstream()
 }
 
-// withoutHead decides on a reply whose head never came: an error, which counts
-// as a reply with its status, or nothing at all, which the server makes a 200.
+// withoutHead decides about a reply without a header. An error counts as a reply with
+// its status. Otherwise the server replies 200.
 func (rp *responsePhase) withoutHead(err error) error {
 	code := http.StatusOK
 	if err != nil {
@@ -153,7 +154,7 @@ func (rp *responsePhase) withoutHead(err error) error {
 	})
 }
 
-// TakeHead decides on the final head, and starts the chain of the rule that fires.
+// TakeHead decides on the final header and starts the chain of the rule that fires.
 func (rp *responsePhase) TakeHead(code int) {
 	d := rp.decide(code)
 	if d.Rule == nil {
@@ -167,7 +168,7 @@ func (rp *responsePhase) TakeHead(code int) {
 		rp.Tail = w
 		w.WriteHeader(code)
 	}
-	if d.Rule.Faults.Replaces() && !d.Rule.DryRun && !rp.dryRun { // a dry run holds the request until the reply has ended
+	if d.Rule.Faults.Replaces() && !d.Rule.DryRun && !rp.dryRun { // a dry run stays active until the reply has ended
 		rp.replace(d, pass)
 	} else {
 		rp.runBeside(d, pass)
@@ -177,20 +178,20 @@ func (rp *responsePhase) TakeHead(code int) {
 	}
 }
 
-// replace runs a chain that never calls next. Where the rule may not fire after
-// all, the reply passes.
+// replace runs a chain that never calls next. If the rule is not allowed to inject, the
+// reply passes.
 func (rp *responsePhase) replace(d rules.Decision, pass func(http.ResponseWriter)) {
 	rp.chainErr = rp.inject(d, func(w http.ResponseWriter, _ *http.Request) error {
 		pass(w)
-		return nil // what becomes of the reply is the upstream's
+		return nil // the upstream's error decides about the reply
 	})
 }
 
-// runBeside runs a chain as a coroutine, until it has called next or has ended.
+// runBeside runs a chain as a coroutine until it calls next or ends.
 func (rp *responsePhase) runBeside(d rules.Decision, pass func(http.ResponseWriter)) {
 	reply := func(yield func(struct{}) bool) caddyhttp.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) error {
-			// a kind may end the upstream by the request, as in phase request
+			// a fault may cancel the request to stop the upstream, as in phase request
 			defer context.AfterFunc(r.Context(), rp.cancelUpstream)()
 			pass(w)
 			yield(struct{}{}) // the upstream writes the body
@@ -206,13 +207,13 @@ func (rp *responsePhase) runBeside(d rules.Decision, pass func(http.ResponseWrit
 // replaced reports whether the chain has returned without calling next.
 func (rp *responsePhase) replaced() bool { return rp.drain != nil }
 
-// A droppedReply takes the rest of a reply that the client does not get.
+// A droppedReply discards the rest of a reply that the client does not get.
 type droppedReply struct{ size int64 }
 
-// Header returns one that nobody reads: late trailers vanish in it.
+// Header returns a new header, which discards late trailers.
 func (*droppedReply) Header() http.Header { return make(http.Header) }
 
-// Write drops a part of the body, up to drainSize.
+// Write discards a part of the body, up to drainSize.
 func (d *droppedReply) Write(p []byte) (int, error) {
 	if d.size += int64(len(p)); d.size > drainSize {
 		return 0, errReplaced
@@ -223,7 +224,7 @@ func (d *droppedReply) Write(p []byte) (int, error) {
 // FlushError does nothing.
 func (*droppedReply) FlushError() error { return nil }
 
-// Hijack leaves the connection to the fault that has replied on it.
+// Hijack fails, because the connection belongs to the fault that has replied on it.
 func (*droppedReply) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, errReplaced }
 
 // Interface guards

@@ -29,8 +29,8 @@ const (
 	body551    = `{"error": "server_error", "message": "User Not Local"}`
 )
 
-// What describes the upstream's body must not stand on another one; the rest
-// of its header stays.
+// Fields that describe the upstream's body are not sent with another body. Other fields
+// are kept.
 func TestReplacedHeader(t *testing.T) {
 	h := load(t, onResponse(respond551), "")
 	gone := []string{
@@ -67,7 +67,7 @@ func TestReplacedHeader(t *testing.T) {
 	}
 }
 
-// A fault that calls next gets the upstream's reply as it was.
+// A fault that calls next gets the upstream's reply unchanged.
 func TestHeldReplyPasses(t *testing.T) {
 	tests := []struct {
 		name     string
@@ -119,8 +119,8 @@ func TestHeldReplyPasses(t *testing.T) {
 	}
 }
 
-// next returns to the chain when the upstream's reply has ended, with the
-// upstream's error.
+// next returns to the chain at the end of the upstream's reply, with the upstream's
+// error.
 func TestHeldNextReturnsAtTheEnd(t *testing.T) {
 	cut := errors.New("cut")
 	w := httptest.NewRecorder()
@@ -141,7 +141,7 @@ func TestHeldNextReturnsAtTheEnd(t *testing.T) {
 	}
 }
 
-// A chain that is left waiting by an upstream's panic ends before the request.
+// If the upstream panics, a chain that waits for it ends before the request does.
 func TestHeldUpstreamPanics(t *testing.T) {
 	w := httptest.NewRecorder()
 	ended := false
@@ -164,8 +164,8 @@ func TestHeldUpstreamPanics(t *testing.T) {
 	}), testkit.Request(http.MethodGet, "/", w))
 }
 
-// A writer further in may write the head again when a chain has aborted the
-// request, as that of encode does. Nothing happens then: the rule has had its hit.
+// If a chain has aborted the request, an inner writer such as that of encode may write
+// the header again. Nothing happens then, because the rule has had its hit.
 func TestHeadIsTakenOnce(t *testing.T) {
 	w := httptest.NewRecorder()
 	hits := 0
@@ -189,7 +189,7 @@ func TestHeadIsTakenOnce(t *testing.T) {
 	}), testkit.Request(http.MethodGet, "/", w))
 }
 
-// newResponsePhase is one whose rule always fires.
+// newResponsePhase returns a responsePhase whose rule always fires.
 func newResponsePhase(w http.ResponseWriter, chain func(http.ResponseWriter, caddyhttp.HandlerFunc) error) *responsePhase {
 	rp := &responsePhase{
 		cancelUpstream: func() {},
@@ -234,7 +234,7 @@ func TestReplacedBodyIsCut(t *testing.T) {
 	}
 }
 
-// An upstream that sends nothing more cannot keep a replaced reply waiting.
+// An upstream that stops sending does not delay a replaced reply.
 func TestReplacedBodyIsCutInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := load(t, onResponse(respond551), "")
@@ -253,7 +253,7 @@ func TestReplacedBodyIsCutInTime(t *testing.T) {
 	})
 }
 
-// The client's own context is not cancelled by it.
+// The client's context is not canceled.
 func TestReplacedLeavesTheRequestAlone(t *testing.T) {
 	h := load(t, onResponse(respond551), "")
 	w := httptest.NewRecorder()
@@ -276,7 +276,7 @@ func TestReplacedOtherPanicsGoOn(t *testing.T) {
 	})
 }
 
-// An error from the upstream counts as a reply with the error's status.
+// An error from the upstream counts as a reply with the status of the error.
 func TestErrorCountsAsReply(t *testing.T) {
 	const config = `{"rules": [{"match_response": {"status_code": [502]}, "faults": [` + respond551 + `]}]}`
 	h := load(t, config, "")
@@ -326,8 +326,8 @@ func TestHeldError(t *testing.T) {
 	}
 }
 
-// close and reset end the request by the server's own panic, from within the
-// upstream's WriteHeader.
+// close and reset end the request with the server's panic, from within the upstream's
+// WriteHeader.
 func TestHeldAbort(t *testing.T) {
 	for _, kind := range []string{"close", "reset"} {
 		h := load(t, onResponse(`{"fault": "`+kind+`"}`), "")
@@ -358,7 +358,7 @@ func TestInterimRepliesPass(t *testing.T) {
 	}
 }
 
-// codes notes every WriteHeader.
+// codes records every WriteHeader.
 type codes struct {
 	*httptest.ResponseRecorder
 	seen *[]int
@@ -380,7 +380,7 @@ func TestReplacedCannotBeHijacked(t *testing.T) {
 	}
 }
 
-// A connection that could not be taken over leaves the reply to come.
+// If a connection cannot be taken over, the reply is still sent.
 func TestHeldHijackFails(t *testing.T) {
 	h := load(t, onResponse(respond551), "")
 	resp, _, err := testkit.Get(t, h, "/", func(w http.ResponseWriter, _ *http.Request) error {
@@ -395,7 +395,7 @@ func TestHeldHijackFails(t *testing.T) {
 	}
 }
 
-// Leaving while the held reply is delayed ends the request.
+// A client that leaves while the reply is delayed ends the request.
 func TestHeldClientLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := load(t, onResponse(`{"fault": "delay", "duration": "1h"}`), "")

@@ -7,8 +7,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
 
-// In phase response the body of a 503 goes by the Retry-After that the reply has
-// in the end, whatever the upstream said.
+// In phase response the body of a 503 uses the final Retry-After of the reply, whatever
+// the upstream sent.
 func TestRetryAfterOverReply(t *testing.T) {
 	const none = `{"error": "service_unavailable"}`
 	upstream := func(w http.ResponseWriter, r *http.Request) error {

@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// TestManyRules bounds what a rule costs to load, and what of it stays: whoever
-// generates a rule for each test case has ten thousand of them. Most of it is Caddy's
-// own: the matchers, and reading JSON.
+// TestManyRules limits the memory that loading a rule allocates and retains, because
+// generated configurations can have ten thousand rules. Caddy's matchers and JSON
+// decoder use most of it.
 func TestManyRules(t *testing.T) {
 	const n = 2000
-	load(t, manyRules("warm", 2), "") // what there is once for all rules
+	load(t, manyRules("warm", 2), "") // the fixed cost of all rules
 	config := manyRules("many", n)
 	before := memory()
 	h := load(t, config, "")
@@ -26,7 +26,7 @@ func TestManyRules(t *testing.T) {
 	runtime.KeepAlive(h)
 }
 
-// memory is what is in use once the garbage is gone.
+// memory returns the memory in use after garbage collection.
 func memory() (stats runtime.MemStats) {
 	runtime.GC()
 	runtime.GC() // empties the pools

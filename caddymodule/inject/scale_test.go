@@ -10,7 +10,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 )
 
-// manyRules is the JSON of a point with so many rules.
+// manyRules returns the JSON of a point with n rules.
 func manyRules(point string, n int) string {
 	rules := make([]string, n)
 	for i := range rules {
@@ -19,9 +19,8 @@ func manyRules(point string, n int) string {
 	return fmt.Sprintf(`{"point": %q, "rules": [%s]}`, point, strings.Join(rules, ", "))
 }
 
-// The hits of a rule can be asked for from load, so that one that never fires is
-// told from one that is not there. Requests that were let pass are counted from the
-// first one on.
+// The hits of a rule are available from load on, so that a rule that never fires
+// differs from a missing rule. Requests that pass are counted from the first one on.
 func TestCountersFromLoad(t *testing.T) {
 	injected, passed := testutil.CollectAndCount(metrics.InjectedTotal), testutil.CollectAndCount(metrics.PassedTotal)
 	h := load(t, manyRules("counted", 3), "")

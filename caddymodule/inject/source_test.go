@@ -11,8 +11,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 )
 
-// Each point says in which line of which file it is written, and nothing of where
-// the file is.
+// Each point reports its file and line, but not the path of the file.
 func TestSource(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "sites")
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -70,7 +69,7 @@ func TestSource(t *testing.T) {
 	}
 }
 
-// Without the name of a file the adapter takes Caddyfile for one.
+// Without the name of a file, the adapter assumes Caddyfile.
 func TestSourceWithoutFile(t *testing.T) {
 	want := map[string]string{"fault1": "Caddyfile:2"}
 	if got := sourcesOf(t, "", ":80 {\n\tfault 551\n}\n"); !maps.Equal(got, want) {

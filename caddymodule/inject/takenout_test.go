@@ -28,8 +28,8 @@ func loadIn(t testing.TB, ctx caddy.Context, config string) *Handler {
 	return h
 }
 
-// askBoth sends a request through two handlers and tells its status and what
-// the upstream saw of it, nil if it was not asked.
+// askBoth sends a request through two handlers. It returns the status and the header
+// that the upstream saw, nil if the request did not reach it.
 func askBoth(t testing.TB, outer, inner *Handler, between func(*http.Request), fields ...string) (status int, seen http.Header) {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -66,8 +66,9 @@ var envoyTriggers = []string{
 	"X-Envoy-Fault-Throughput-Response", "X-Envoy-Fault-Throughput-Response-Percentage",
 }
 
-// Every point takes out the fields of all points of its server, and of no other
-// server: whether its matcher fits, has no triggers or fails, or all is halted.
+// Every point removes the fields of all points of its server, and of no other server.
+// It does so if its matcher fails or does not match, if it has no triggers, and if all
+// faults are halted.
 func TestEveryPointTakesOut(t *testing.T) {
 	fields := []string{"X-Fault", "551", "X-Fault", "key 0123456789abcdef; 551", "X-Second", "pass", "X-Elsewhere", "551", "X-Other", "stays"}
 	for _, name := range envoyTriggers {
@@ -100,7 +101,7 @@ func TestEveryPointTakesOut(t *testing.T) {
 	}
 }
 
-// Envoy's percentages alone ask for nothing and stay in front of the upstream.
+// Envoy's percentages alone trigger nothing, and are still removed before the upstream.
 func TestEnvoyPercentagesAreTakenOut(t *testing.T) {
 	h := load(t, testkit.Triggered(`{"source": "envoy"}`), "")
 	for _, name := range []string{"X-Envoy-Fault-Abort-Request-Percentage", "X-Envoy-Fault-Delay-Request-Percentage", "X-Envoy-Fault-Throughput-Response-Percentage"} {
@@ -110,7 +111,7 @@ func TestEnvoyPercentagesAreTakenOut(t *testing.T) {
 	}
 }
 
-// A rule on a field that is another point's trigger sees it at each point.
+// A rule that matches a field of another point's trigger sees the field at each point.
 func TestRulesSeeOtherPointsFields(t *testing.T) {
 	const point = `"rules": [{"match": [{"header": {"X-Fault": ["*"]}}], "faults": [{"fault": "respond", "status_code": 418}]}]}`
 	outer := load(t, `{"point": "outer", "halted": true, `+point, "")
@@ -121,8 +122,8 @@ func TestRulesSeeOtherPointsFields(t *testing.T) {
 	}
 }
 
-// A transport takes the fields out of what it sends, and leaves the attempt as
-// it is for the next one.
+// A transport removes the fields from what it sends, and leaves the request unchanged
+// for the next attempt.
 func TestTransportTakesOut(t *testing.T) {
 	h := load(t, testkit.Triggered(`{"source": "header"}`), "")
 	mod, err := h.app.Context().LoadModuleByID("http.reverse_proxy.transport.fault", []byte(`{}`))
@@ -141,7 +142,7 @@ func TestTransportTakesOut(t *testing.T) {
 		want string
 	}{
 		{testkit.Request(http.MethodGet, "/", httptest.NewRecorder()), ""},
-		{httptest.NewRequest(http.MethodGet, "/", nil), "551"}, // a health check, with the header of the configuration
+		{httptest.NewRequest(http.MethodGet, "/", nil), "551"}, // a health check, with the configured header
 	} {
 		tt.r.Header.Set("X-Fault", "551")
 		resp, err := point.RoundTrip(tt.r)
@@ -155,7 +156,7 @@ func TestTransportTakesOut(t *testing.T) {
 	}
 }
 
-// A trigger reaches every point on the way that has one, but not the upstream.
+// A trigger reaches every point on the way that accepts it, but not the upstream.
 func TestTriggerReachesEveryPoint(t *testing.T) {
 	const keyA, keyB = "aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"
 	const keyed = `"source": "header", "key": `
@@ -167,10 +168,10 @@ func TestTriggerReachesEveryPoint(t *testing.T) {
 		{"left alone by both", `"triggers": [{"source": "header"}]`, `"triggers": [{"source": "header"}]`, []string{"X-Fault", "pass"}, 200},
 		{"passed by the first", `"triggers": [{"source": "header", "allow": ["delay"]}]`, `"triggers": [{"source": "header"}]`, []string{"X-Fault", "551"}, 551},
 		{"a draw that misses", `"triggers": [{"source": "header", "percent": 0}]`, `"triggers": [{"source": "header"}]`, []string{"X-Fault", "551"}, 551},
-		{"a key of its own", `"triggers": [{` + keyed + `"` + keyA + `"}]`, `"triggers": [{` + keyed + `"` + keyB + `"}]`, []string{"X-Fault", "key " + keyB + "; 551"}, 551},
-		{"behind phase response", `"triggers": [{"source": "header"}]`, `"triggers": [{"source": "header"}]`, []string{"X-Fault", "phase response; delay 1ns"}, 200},
+		{"separate key", `"triggers": [{` + keyed + `"` + keyA + `"}]`, `"triggers": [{` + keyed + `"` + keyB + `"}]`, []string{"X-Fault", "key " + keyB + "; 551"}, 551},
+		{"after phase response", `"triggers": [{"source": "header"}]`, `"triggers": [{"source": "header"}]`, []string{"X-Fault", "phase response; delay 1ns"}, 200},
 		{"a matcher for the field", `"triggers": [{"source": "header", "percent": 0}]`, `"match": [{"header": {"X-Fault": ["*"]}}], "triggers": [{"source": "header"}]`, []string{"X-Fault", "551"}, 551},
-		{"a matcher that says no", `"triggers": [{"source": "header", "percent": 0}]`, `"match": [{"path": ["/other"]}], "triggers": [{"source": "header"}]`, []string{"X-Fault", "551"}, 200},
+		{"a matcher that does not match", `"triggers": [{"source": "header", "percent": 0}]`, `"match": [{"path": ["/other"]}], "triggers": [{"source": "header"}]`, []string{"X-Fault", "551"}, 200},
 		{"another field", `"triggers": [{"source": "header"}]`, `"triggers": [{"source": "header", "name": "X-Other"}]`, []string{"X-Fault", "pass"}, 418},
 		{"only the first has triggers", `"triggers": [{"source": "header"}]`, `"triggers": []`, []string{"X-Fault", "pass"}, 418},
 		{"envoy", `"triggers": [{"source": "envoy", "percent": 0}]`, `"triggers": [{"source": "envoy"}]`, []string{"X-Envoy-Fault-Abort-Request", "503", "X-Envoy-Fault-Abort-Request-Percentage", "100"}, 503},
@@ -189,8 +190,8 @@ func TestTriggerReachesEveryPoint(t *testing.T) {
 	}
 }
 
-// What is set between two points counts for the second one, and is taken out
-// there, also if it is the first one's field.
+// A field that is set between two points is used by the second point and removed there,
+// even if it belongs to the first.
 func TestTriggerSetBetweenPoints(t *testing.T) {
 	set := func(r *http.Request) { r.Header.Set("X-Fault", "552") }
 	outer := load(t, `{"point": "outer", "triggers": [{"source": "header"}]}`, "")
@@ -204,8 +205,8 @@ func TestTriggerSetBetweenPoints(t *testing.T) {
 	}
 }
 
-// A point of the error route is not asked a second time by a trigger that has led
-// there.
+// A trigger that led to the error route is not used again by a point of the error
+// route.
 func TestTriggerInErrorRoute(t *testing.T) {
 	point := `"triggers": [{"source": "header"}]}`
 	outer := load(t, `{"point": "outer", `+point, "")
@@ -223,7 +224,7 @@ func TestTriggerInErrorRoute(t *testing.T) {
 	}
 }
 
-// While all is halted triggers are kept from the upstream at every point.
+// While all faults are halted, every point removes triggers.
 func TestTriggersHaltedAtEveryPoint(t *testing.T) {
 	outer := load(t, `{"point": "outer", "triggers": [{"source": "header"}]}`, `{"halted": true}`)
 	inner := loadBeside(t, outer, `{"point": "inner", "triggers": [{"source": "header"}]}`)
@@ -232,7 +233,7 @@ func TestTriggersHaltedAtEveryPoint(t *testing.T) {
 	}
 }
 
-// What is kept of a trigger may have its key in it: nobody can write it out.
+// The stored parts of a trigger may contain its key, so nothing can print them.
 func TestTakenOutShowsNothing(t *testing.T) {
 	const takenOut = "http.fault.taken_out"
 	outer := load(t, `{"point": "outer", "triggers": [{"source": "header"}]}`, "")
@@ -254,7 +255,8 @@ func TestTakenOutShowsNothing(t *testing.T) {
 	}
 }
 
-// No trigger costs nothing, not even where there are several points with one.
+// A request without a trigger allocates nothing, even with several points with
+// triggers.
 func TestNoTriggerAllocatesNothing(t *testing.T) {
 	outer := load(t, `{"point": "outer", "triggers": [{"source": "header"}, {"source": "envoy"}]}`, "")
 	inner := loadBeside(t, outer, `{"point": "inner", "triggers": [{"source": "header"}, {"source": "envoy"}]}`)
@@ -269,8 +271,8 @@ func TestNoTriggerAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkTriggerAtPoint is what the absence of a trigger costs a point, alone
-// and beside another one that takes fields out.
+// BenchmarkTriggerAtPoint measures the cost of an absent trigger at a point, alone and
+// next to another point that removes fields.
 func BenchmarkTriggerAtPoint(b *testing.B) {
 	h := load(b, testkit.Triggered(`{"source": "header"}`), "")
 	w := &testkit.Discard{Fields: make(http.Header)}

@@ -23,19 +23,43 @@ func init() {
 	caddy.RegisterModule(Transport{})
 }
 
-// Transport is an injection point between reverse_proxy and its upstreams: it
-// makes some of the attempts fail that another transport would make. Where
-// reverse_proxy tries again, each attempt is decided by itself, so that one can
-// see what the proxy does: its retries, its health checks, its error routes.
+// Transport is an injection point between reverse_proxy and its upstreams. It makes some
+// of the attempts fail. If reverse_proxy tries again, the point decides separately about
+// each attempt, so that you can test retries, health checks and error routes. In a
+// Caddyfile:
 //
-// Matchers see the request as it is sent. Placeholders are those of the client's
-// request; `{http.reverse_proxy.upstream.hostport}` tells the upstream. For an
-// attempt that is hit the access log and the placeholders say so, as they do for an
-// injection point in front of the proxy. The header field that says so stands in
-// replies; an attempt that fails has none.
+//	reverse_proxy <upstreams...> {
+//	    transport fault {
+//	        point  <name>
+//	        sticky <key>
+//	        seed   <number>
+//	        halted
 //
-// In phase response a rule fires on the reply of the upstream, which is dropped
-// if a fault replaces it. An attempt that fails by itself has no reply.
+//	        # one rule: its settings and faults directly ...
+//	        <setting>
+//	        <fault>
+//
+//	        # ... or several rules
+//	        rule [<name>] {
+//	            <setting>
+//	            <fault>
+//	        }
+//
+//	        transport <name> {
+//	            ...
+//	        }
+//	    }
+//	}
+//
+// Matchers see the request as it is sent to the upstream. Placeholders belong to the
+// client's request. `{http.reverse_proxy.upstream.hostport}` is the address of the
+// upstream. A hit sets the same access log fields and placeholders as at a `fault`
+// directive. The header field `X-Fault-Injected` is added to the reply. An attempt that
+// fails has no reply and no header field.
+//
+// In phase `response` a rule fires on the reply of the upstream. If a fault replaces the
+// reply, the original is dropped. If the upstream fails, there is no reply, and no rule
+// of this phase fires.
 type Transport struct {
 	rules.Point
 
@@ -44,8 +68,8 @@ type Transport struct {
 
 	injector
 	inner    http.RoundTripper
-	within   bool                 // another one, which counts the errors of the upstream
-	executed func() executedTypes // found at the first hit: the routes come after their handlers
+	within   bool                 // inside another fault transport, which counts the errors of the upstream
+	executed func() executedTypes // computed at the first hit, because routes are provisioned after their handlers
 }
 
 const (
@@ -61,13 +85,14 @@ func (Transport) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// UnmarshalJSON reads the point and names what is null or a meaningless zero.
+// UnmarshalJSON decodes the point. An error names a field that is null or a meaningless
+// zero.
 func (t *Transport) UnmarshalJSON(data []byte) error {
 	type plain Transport
 	return strictjson.DecodeConfig(data, (*plain)(t))
 }
 
-// Provision loads the rules and the transport inside.
+// Provision loads the rules and the inner transport.
 func (t *Transport) Provision(ctx caddy.Context) error {
 	if t.Point.Name == "" {
 		t.Point.Name = rules.DefaultTransport
@@ -96,8 +121,8 @@ func (t *Transport) loadInner(ctx caddy.Context) (any, error) {
 	return ctx.LoadModule(t, "TransportRaw")
 }
 
-// RoundTrip injects the fault of the rule that fires, or makes the attempt as it
-// is, but without the fields of triggers.
+// RoundTrip injects the fault of the rule that fires. Otherwise it makes the attempt
+// without the fields of triggers.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	client := fromClient(r)
 	d := t.decide(r, client)
@@ -111,7 +136,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// roundTrip makes the attempt as has been decided.
+// roundTrip carries out a decision.
 func (t *Transport) roundTrip(r *http.Request, d rules.Decision) (*http.Response, error) {
 	switch {
 	case d.Rule != nil:
@@ -123,15 +148,14 @@ func (t *Transport) roundTrip(r *http.Request, d rules.Decision) (*http.Response
 	}
 }
 
-// fromClient reports whether an attempt is for a client's request. An active
-// health check is known by having no variables.
+// fromClient reports whether an attempt is for a client's request. An active health
+// check has no variables.
 func fromClient(r *http.Request) bool {
 	_, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	return ok
 }
 
-// decide finds the rule that hits the attempt, which is for a client or a health
-// check.
+// decide returns the rule that hits the attempt of a client or a health check.
 func (t *Transport) decide(r *http.Request, client bool) rules.Decision {
 	if t.halted() {
 		return rules.Decision{}
@@ -142,8 +166,8 @@ func (t *Transport) decide(r *http.Request, client bool) rules.Decision {
 	return t.DecideHealthCheck(healthCheckToMatch(r))
 }
 
-// healthCheckToMatch gives an active health check what matchers and keys look
-// for in the request of a client: variables, its placeholders and the upstream.
+// healthCheckToMatch adds to an active health check what matchers and keys read from a
+// client's request: variables, placeholders and the upstream.
 func healthCheckToMatch(r *http.Request) *http.Request {
 	repl := caddy.NewReplacer()
 	if upstream, ok := reverseproxy.GetDialInfo(r.Context()); ok {
@@ -155,15 +179,16 @@ func healthCheckToMatch(r *http.Request) *http.Request {
 	return ToMatch(r, repl, nil)
 }
 
-// ToMatch makes a request that no server has taken one that matchers can look at.
+// ToMatch prepares a request that did not come through a server, so that matchers can
+// read it.
 func ToMatch(r *http.Request, repl *caddy.Replacer, w http.ResponseWriter) *http.Request {
-	// Caddy's placeholder of the local address panics without one
+	// Caddy's placeholder for the local address panics without one.
 	ctx := context.WithValue(r.Context(), http.LocalAddrContextKey, new(net.UnixAddr))
-	return caddyhttp.PrepareRequest(r.WithContext(ctx), repl, w, new(caddyhttp.Server)) // placeholders ask it whether it ends
+	return caddyhttp.PrepareRequest(r.WithContext(ctx), repl, w, new(caddyhttp.Server)) // placeholders read from the server whether it shuts down
 }
 
-// decideOnReply makes the attempt and lets a rule of phase response fire on the
-// head of the reply.
+// decideOnReply makes the attempt and lets a rule of phase response fire on the header
+// of the reply.
 func (t *Transport) decideOnReply(r *http.Request, later *rules.Later) (*http.Response, error) {
 	resp, err := t.inner.RoundTrip(r)
 	if err != nil {
@@ -175,19 +200,19 @@ func (t *Transport) decideOnReply(r *http.Request, later *rules.Later) (*http.Re
 		return resp, nil
 	}
 	r = r.WithContext(r.Context())
-	r.Body = nil // for the faults: the upstream has it
+	r.Body = nil // the body belongs to the upstream, so the faults get none
 	reply := func(*http.Request) (*http.Response, error) { return resp, nil }
 	return t.inject(r, d, reply, func() { _ = resp.Body.Close() })
 }
 
-// inject runs the faults of the rule that fires. When they do not ask for next,
-// drop lets go of what it would have used.
+// inject runs the faults of the rule that fires. If they do not call next, drop
+// releases what next would have used.
 func (t *Transport) inject(r *http.Request, d rules.Decision, next roundTripFunc, drop func()) (*http.Response, error) {
 	defer d.Release()
 	if !t.allow(r, &d) {
 		return next(r)
 	}
-	defer t.letGo()
+	defer t.release()
 	ended, cancel := t.ended(d.Rule)
 	defer cancel()
 	inj := t.newInjection(r, &d, ended.Done())
@@ -205,7 +230,7 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, next roundTripFunc
 }
 
 // attemptListener is the injection of an attempt, which may begin long after the
-// request has come.
+// request arrived.
 type attemptListener struct {
 	*injection
 	began time.Time
@@ -214,7 +239,8 @@ type attemptListener struct {
 // Began returns when the attempt began.
 func (a *attemptListener) Began() time.Time { return a.began }
 
-// attempt runs a chain of faults with next behind it, or else drop.
+// attempt runs a chain of faults that ends in next. If the chain does not call next,
+// attempt calls drop.
 func attempt(chain faults.Chain, hit *faults.Hit, r *http.Request, next roundTripFunc, drop func()) (*http.Response, error) {
 	asked := false
 	resp, err := chain.RoundTrip(hit, r, roundTripFunc(func(r *http.Request) (*http.Response, error) {
@@ -231,7 +257,8 @@ type roundTripFunc func(*http.Request) (*http.Response, error)
 
 func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// closeBody does what each transport has to do, also when it makes no attempt.
+// closeBody closes the body of a request, which each transport must do, even if it
+// makes no attempt.
 func closeBody(r *http.Request) {
 	if r.Body != nil {
 		_ = r.Body.Close()

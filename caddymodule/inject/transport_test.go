@@ -23,7 +23,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
 
-// loadTransport provisions a transport from its JSON, with one inside that
+// loadTransport provisions a transport from its JSON, with an inner transport that
 // answers as [upstream] does.
 func loadTransport(t testing.TB, config string) *Transport {
 	t.Helper()
@@ -80,8 +80,8 @@ func TestTransportRefused(t *testing.T) {
 	}
 }
 
-// A snippet that is imported twice gives both of its transports the name of
-// one line. If they differ, the error says how to name them, and that works.
+// If a snippet is imported twice, both of its transports get the name of one line. If
+// they differ, the error says how to name them, and doing so works.
 func TestTransportInSnippet(t *testing.T) {
 	const help = "give the transport another name with point, in a snippet for example point {args[0]}"
 	for _, tt := range []struct{ point, rule, want string }{
@@ -173,7 +173,7 @@ func TestTransportPhaseResponse(t *testing.T) {
 		t.Errorf("got %d %v, want a 503 without anything of the upstream's", resp.StatusCode, resp.Header)
 	}
 	if reply == nil || !reply.Body.(*watchedBody).closed {
-		t.Error("the upstream has not been asked, or its reply has not been closed")
+		t.Error("the request did not reach the upstream, or the reply was not closed")
 	}
 
 	down := errors.New("down")
@@ -222,8 +222,8 @@ func TestTransportHealthChecks(t *testing.T) {
 	}
 }
 
-// A health check has the placeholders that select it: its own and the
-// upstream's. One that it cannot know is empty.
+// A health check has separate placeholders and those of the upstream. Unknown ones are
+// empty.
 func TestTransportHealthCheckPlaceholders(t *testing.T) {
 	for _, tt := range []struct {
 		match string
@@ -253,8 +253,8 @@ func TestTransportHealthCheckPlaceholders(t *testing.T) {
 	}
 }
 
-// Keys are of the client's request, however they are written; what the proxy
-// sends may have other fields.
+// Keys belong to the client's request, however they are written. The request to the
+// upstream may have other fields.
 func TestTransportKeysAreOfTheClient(t *testing.T) {
 	attempts := func(point string) (hits int) {
 		tr := loadTransport(t, point)
@@ -280,8 +280,7 @@ func TestTransportKeysAreOfTheClient(t *testing.T) {
 	}
 }
 
-// A matcher that fails is no match: the attempt is made, and so is a health
-// check.
+// A matcher that fails does not match. The attempt is made, and so is a health check.
 func TestTransportMatcherErrors(t *testing.T) {
 	tr := loadTransport(t, `{"point": "terr", "rules": [{`+failing+`, "health_checks": true, "faults": [{"fault": "refuse"}]}]}`)
 	testkit.Grows(t, metrics.PassedTotal.WithLabelValues("terr", "rule1", "match_error"), 2)
@@ -295,17 +294,17 @@ func TestTransportMatcherErrors(t *testing.T) {
 	}
 }
 
-// A rule holds an attempt until it has come to something.
+// An attempt is active until it has a result.
 func TestTransportReleases(t *testing.T) {
 	tr := loadTransport(t, `{"point": "tmax", "rules": [{"max_active": 1, "faults": [{"fault": "reset"}]}]}`)
 	for range 3 {
 		if _, err := tr.RoundTrip(testkit.Request(http.MethodGet, "/", nil)); err == nil {
-			t.Fatal("an attempt passes: the one before is still held")
+			t.Fatal("an attempt passes while the one before is active")
 		}
 	}
 }
 
-// Nothing fires: the attempt costs nothing more.
+// If no rule fires, the attempt allocates nothing more.
 func TestTransportAllocatesNothing(t *testing.T) {
 	tr := loadTransport(t, `{"point": "talloc", "rules": [{"match": [{"header": {"X-Chaos": ["1"]}}], "faults": [{"fault": "reset"}]}]}`)
 	reply := upstreamReply()
@@ -316,7 +315,7 @@ func TestTransportAllocatesNothing(t *testing.T) {
 	}
 }
 
-// askable is a transport that can do all that reverse_proxy may ask for.
+// askable implements all that reverse_proxy may use in a transport.
 type askable struct {
 	http.RoundTripper
 	tls, h2c bool
@@ -340,7 +339,7 @@ func TestTransportAsksTheOneInside(t *testing.T) {
 	in, out := tr.DefaultBufferSizes()
 	if tr.TLSEnabled() || tr.EnableTLS(nil) != nil || !tr.TLSEnabled() || tr.EnableH2C() != nil || !inner.h2c ||
 		!tr.ProxyProtocolEnabled() || u.Scheme != "https" || in != 1 || out != 2 || tr.RequestHeaderOps() == nil || !tr.RequiresContentLength() {
-		t.Error("a transport that can do all is not asked")
+		t.Error("the inner transport is not used")
 	}
 
 	tr.inner = http.DefaultTransport

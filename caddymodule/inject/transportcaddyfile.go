@@ -25,13 +25,12 @@ import (
 //	    }
 //	}
 //
-// The transport inside is `http` unless a line says another. It has to stand in
-// this block: of two transports in one reverse_proxy Caddy takes the last and
-// says nothing.
+// The default of the inner transport is `http`. Write the inner transport in this block:
+// if reverse_proxy has two transport lines, Caddy silently uses the last one.
 //
-// The default name of the point is `transport<n>`, n being the line. A snippet
-// that is imported twice makes one point of both, unless it names them, for
-// example by `point {args[0]}`.
+// The default name of the point is `transport<n>`, where n is the number of the line. If a
+// snippet is imported twice, its transports are one point. To separate them, write for
+// example `point {args[0]}`.
 func (t *Transport) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err := grammar.CheckTokens(d); err != nil {
 		return err
@@ -47,7 +46,7 @@ func (t *Transport) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	p.Own = map[string]func() error{
 		"transport": func() error { return t.unmarshalInner(d) },
 		"trigger": func() error {
-			return d.Err("a trigger belongs into a fault directive, which stands in front of the proxy")
+			return d.Err("trigger is only allowed in a fault directive, not in a transport")
 		},
 	}
 	if err := p.ParseBlock(start); err != nil {
@@ -59,7 +58,7 @@ func (t *Transport) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// unmarshalInner parses the transport inside.
+// unmarshalInner parses the inner transport.
 func (t *Transport) unmarshalInner(d *caddyfile.Dispenser) error {
 	if t.inner != nil {
 		return d.Err("transport already specified")
@@ -81,8 +80,8 @@ func (t *Transport) unmarshalInner(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// encodeInner makes JSON of the transport inside, which the scheme of the
-// upstreams may still change after it has been parsed.
+// encodeInner encodes the inner transport as JSON. The scheme of the upstreams may
+// change the transport after parsing, so this can happen twice.
 func (t *Transport) encodeInner() {
 	if !reflect.DeepEqual(t.inner, new(reverseproxy.HTTPTransport)) {
 		name := t.inner.(caddy.Module).CaddyModule().ID.Name()

@@ -12,7 +12,8 @@ import (
 // Inner returns the transport that makes the attempts.
 func (t *Transport) Inner() http.RoundTripper { return t.inner }
 
-// What reverse_proxy may ask of a transport is answered by the one inside.
+// The following methods forward reverse_proxy's optional interfaces to the inner
+// transport.
 
 // TLSEnabled reports whether the attempts use TLS.
 func (t *Transport) TLSEnabled() bool {
@@ -20,12 +21,12 @@ func (t *Transport) TLSEnabled() bool {
 	return ok && inner.TLSEnabled()
 }
 
-// EnableTLS makes the attempts use TLS. It is called while a Caddyfile is
-// adapted, for upstreams with https.
+// EnableTLS makes the attempts use TLS. The Caddyfile adapter calls it for upstreams
+// with https.
 func (t *Transport) EnableTLS(base *reverseproxy.TLSConfig) error {
 	inner, ok := t.inner.(reverseproxy.TLSTransport)
 	if !ok {
-		return errors.New("upstreams are configured for HTTPS, but the transport inside of fault does not support TLS")
+		return errors.New("upstreams are configured for HTTPS, but the transport inside fault does not support TLS")
 	}
 	if err := inner.EnableTLS(base); err != nil {
 		return err
@@ -34,8 +35,8 @@ func (t *Transport) EnableTLS(base *reverseproxy.TLSConfig) error {
 	return nil
 }
 
-// EnableH2C makes the attempts use HTTP/2 without TLS, as far as the transport
-// inside can. It is called while a Caddyfile is adapted, for upstreams with h2c.
+// EnableH2C makes the attempts use HTTP/2 without TLS, if the inner transport can. The
+// Caddyfile adapter calls it for upstreams with h2c.
 func (t *Transport) EnableH2C() error {
 	inner, ok := t.inner.(reverseproxy.H2CTransport)
 	if !ok {
@@ -48,7 +49,7 @@ func (t *Transport) EnableH2C() error {
 	return nil
 }
 
-// ProxyProtocolEnabled reports whether upstreams are sent the PROXY protocol.
+// ProxyProtocolEnabled reports whether the attempts use the PROXY protocol.
 func (t *Transport) ProxyProtocolEnabled() bool {
 	inner, ok := t.inner.(reverseproxy.ProxyProtocolTransport)
 	return ok && inner.ProxyProtocolEnabled()
@@ -61,7 +62,7 @@ func (t *Transport) OverrideHealthCheckScheme(base *url.URL, port string) {
 	}
 }
 
-// DefaultBufferSizes are those for requests and replies.
+// DefaultBufferSizes returns the default buffer sizes for requests and replies.
 func (t *Transport) DefaultBufferSizes() (int64, int64) {
 	if inner, ok := t.inner.(reverseproxy.BufferedTransport); ok {
 		return inner.DefaultBufferSizes()
@@ -69,7 +70,7 @@ func (t *Transport) DefaultBufferSizes() (int64, int64) {
 	return 0, 0
 }
 
-// RequestHeaderOps are done to each request before it is sent.
+// RequestHeaderOps returns the changes to make to the header of each request.
 func (t *Transport) RequestHeaderOps() *headers.HeaderOps {
 	if inner, ok := t.inner.(reverseproxy.RequestHeaderOpsTransport); ok {
 		return inner.RequestHeaderOps()
@@ -77,7 +78,7 @@ func (t *Transport) RequestHeaderOps() *headers.HeaderOps {
 	return nil
 }
 
-// RequiresContentLength reports whether the length of a body has to be known.
+// RequiresContentLength reports whether the length of a body must be known.
 func (t *Transport) RequiresContentLength() bool {
 	inner, ok := t.inner.(reverseproxy.ContentLengthRequiredTransport)
 	return ok && inner.RequiresContentLength()

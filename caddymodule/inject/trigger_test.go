@@ -37,7 +37,7 @@ func TestTriggerLine(t *testing.T) {
 		{"hang 2s", 0, 2 * time.Second},
 		{"hang", 0, 30 * time.Second},
 		{"delay 29s; hang", 0, 30 * time.Second},
-		{"delay pareto 1h 1", 200, 0}, // its shortest wait is above the bound
+		{"delay pareto 1h 1", 200, 0}, // its shortest wait exceeds the limit
 		{"delay lognormal 30s 0 {", 200, 0},
 		{"grpc UNAVAILABLE busy", 200, 0},
 		{"error", 502, 0},
@@ -105,8 +105,8 @@ func TestTriggerLine(t *testing.T) {
 	})
 }
 
-// What has no longest time by itself is bounded; the rest of a slow body comes
-// at once then.
+// Faults without a longest time are limited. The rest of a slow body is then sent at
+// once.
 func TestTriggerBoundsEveryWait(t *testing.T) {
 	const maxDelay = 3 * time.Second
 	synctest.Test(t, func(t *testing.T) {
@@ -123,8 +123,8 @@ func TestTriggerBoundsEveryWait(t *testing.T) {
 	})
 }
 
-// What a trigger asks for comes from a stranger: the reply says so to browsers
-// and caches.
+// Triggers come from untrusted clients, so a triggered reply must not be cached or
+// sniffed.
 func TestTriggerReply(t *testing.T) {
 	h := load(t, testkit.Triggered(`{"source": "header"}`), "")
 	testkit.Grows(t, metrics.InjectedTotal.WithLabelValues("trig", "trigger", "respond"), 1)
@@ -148,7 +148,7 @@ func TestTriggerSources(t *testing.T) {
 		trigger string
 		fields  []string
 		status  int
-		left    []string // what the upstream sees of the fields, if it is asked
+		left    []string // the fields that the upstream sees, if the request reaches it
 	}{
 		{`{"source": "header"}`, []string{"X-Fault", "551"}, 551, nil},
 		{`{"source": "header"}`, []string{"X-Fault", "nonsense"}, 200, nil},
@@ -159,7 +159,7 @@ func TestTriggerSources(t *testing.T) {
 		{`{"source": "header"` + keyed + `}`, []string{"X-Fault", "key " + key[1:] + "; 551"}, 200, nil},
 		{`{"source": "header"` + keyed + `}`, []string{"X-Fault", "551; key " + key}, 200, nil},
 
-		// given twice, none is obeyed and all are taken out
+		// if there are two, none is obeyed and both are removed
 		{`{"source": "header"}`, []string{"X-Fault", "551", "X-Fault", "552"}, 200, nil},
 		{`{"source": "header"}`, []string{"X-Fault", "551", "X-Fault", "551"}, 200, nil},
 		{`{"source": "header"}`, []string{"X-Fault", "", "X-Fault", "551"}, 200, nil},
@@ -244,8 +244,8 @@ func TestTriggerEnvoyKinds(t *testing.T) {
 	})
 }
 
-// `pass` leaves a request alone that every rule would hit; a refused trigger or
-// one that misses its draw leaves it to the rules.
+// `pass` lets a request pass that every rule would hit. If a trigger is refused or
+// misses its draw, the request goes on to the rules.
 func TestTriggerBeforeRules(t *testing.T) {
 	h := load(t, `{"point": "trig", "triggers": [{"source": "header"}], "rules": [{"faults": [{"fault": "respond", "status_code": 418}]}]}`, "")
 	for line, want := range map[string]int{"pass": 200, "551": 551, "nonsense": 418, "percent 0; 551": 418} {
@@ -258,8 +258,8 @@ func TestTriggerBeforeRules(t *testing.T) {
 	}
 }
 
-// TestTriggersAreTakenOut looks for the second trigger of a request behind the
-// first, which is obeyed.
+// TestTriggersAreTakenOut checks that the second trigger of a request is also removed
+// if the first one is obeyed.
 func TestTriggersAreTakenOut(t *testing.T) {
 	h := load(t, testkit.Triggered(`{"source": "header"}, {"source": "header", "name": "X-Second"}`), "")
 	for _, first := range []string{"delay 1ns", "pass", "nonsense"} {
@@ -270,7 +270,7 @@ func TestTriggersAreTakenOut(t *testing.T) {
 	}
 }
 
-// The point's matcher limits its triggers, too, but not what is taken out.
+// The point's matcher also limits its triggers, but not which fields are removed.
 func TestTriggerWithinMatcher(t *testing.T) {
 	h := load(t, `{"match": [{"path": ["/api/*"]}], "triggers": [{"source": "header"}]}`, "")
 	if got := testkit.Ask(h, "X-Fault", "551", "X-Other", "stays"); got.Status != 200 || len(got.Upstream) != 1 || got.Upstream.Get("X-Other") != "stays" {
@@ -298,7 +298,7 @@ func TestTriggerMaxActive(t *testing.T) {
 	})
 }
 
-// A refusal is counted and logged, and the log has no key in it.
+// A refusal is counted and logged, and the log does not contain a key.
 func TestTriggerRefusedIsSeen(t *testing.T) {
 	h := load(t, testkit.Triggered(`{"source": "header", "key": "0123456789abcdef"}`), "")
 	core, logs := observer.New(zapcore.DebugLevel)
@@ -317,7 +317,7 @@ func TestTriggerRefusedIsSeen(t *testing.T) {
 	}
 }
 
-// What is wrong with a line is told where no key can be in it.
+// The error in a line is reported if it cannot contain a key.
 func TestTriggerReasons(t *testing.T) {
 	for line, want := range map[string]string{
 		"close; 551":                "behind 'close'",
@@ -335,7 +335,7 @@ func TestTriggerReasons(t *testing.T) {
 	}
 }
 
-// A list that is malformed elsewhere, and has no trigger, refuses none.
+// A list that is malformed but contains no trigger refuses no trigger.
 func TestTriggerMalformedBaggage(t *testing.T) {
 	h := load(t, testkit.Triggered(`{"source": "baggage"}`), "")
 	for list, refused := range map[string]float64{
@@ -384,8 +384,8 @@ func TestTriggerBadConfig(t *testing.T) {
 	}
 }
 
-// Whatever a client sends, the handler does not panic, holds the request no
-// longer than max_delay and expands nothing.
+// Whatever a client sends, the handler does not panic, holds the request no longer than
+// max_delay and expands no placeholder.
 func FuzzTrigger(f *testing.F) {
 	for _, line := range []string{"551", "delay 1s; respond 503", "percent 50; reset", "throttle 1B/s", "hang", "grpc 14 `x`", `error "{env.HOME}"`, "delay pareto 1s 0.1", "key 0123456789abcdef; 551"} {
 		f.Add(line)
@@ -411,8 +411,8 @@ func FuzzTrigger(f *testing.F) {
 	})
 }
 
-// BenchmarkTrigger is what a trigger costs: its absence, and a line that is
-// known before its fault begins.
+// BenchmarkTrigger measures the cost of an absent trigger, and of a line that is
+// already parsed.
 func BenchmarkTrigger(b *testing.B) {
 	for _, source := range []string{"header", "cookie", "baggage", "envoy"} {
 		h := load(b, testkit.Triggered(`{"source": "`+source+`"}`), "")
@@ -429,7 +429,7 @@ func BenchmarkTrigger(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					if bench.name == "known" {
-						r.Header = maps.Clone(bench.fields) // reading takes it out
+						r.Header = maps.Clone(bench.fields) // reading removes it
 					} else {
 						r.Header = bench.fields
 					}

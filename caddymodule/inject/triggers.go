@@ -20,8 +20,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
-// provisionTriggers prepares the triggers of the point. One that everybody may
-// use on every request is worth a warning.
+// provisionTriggers prepares the triggers of the point. It warns of a trigger that
+// every client may use on every request.
 func (h *Handler) provisionTriggers(ctx caddy.Context) error {
 	for i, t := range h.Triggers {
 		if t == nil {
@@ -34,7 +34,7 @@ func (h *Handler) provisionTriggers(ctx caddy.Context) error {
 			return err
 		}
 		if t.Key == "" && !h.Limited() {
-			hint.Warn(hint.At(ctx, h.Source), "a trigger without key at a point without matcher: every client can inject faults into its requests",
+			hint.Warn(hint.At(ctx, h.Source), "a trigger without key at a point without matcher: every client can inject faults into its requests; add a key or a matcher",
 				zap.String("point", h.Point.Name), zap.String("trigger", t.Source))
 		}
 	}
@@ -43,9 +43,9 @@ func (h *Handler) provisionTriggers(ctx caddy.Context) error {
 	return nil
 }
 
-// obey decides on what the request asks for by t. It reports whether that is
-// the whole decision: a trigger that is refused or whose draw misses leaves the
-// request to the rules.
+// obey evaluates the trigger t of the request. It reports whether the decision is
+// final. If the trigger is refused or its draw misses, the request goes on to the
+// rules.
 func (h *Handler) obey(t *trigger.Trigger, w http.ResponseWriter, r *http.Request) (d rules.Decision, done bool) {
 	asked, refusal := t.Ask(r, h.fields)
 	switch {
@@ -61,8 +61,8 @@ func (h *Handler) obey(t *trigger.Trigger, w http.ResponseWriter, r *http.Reques
 	return d, d.Rule != nil || d.Later != nil
 }
 
-// refuse tells everybody that r has asked in vain: the client, too, in the header
-// of the reply.
+// refuse records a refused trigger in metrics, log and journal. The client learns about
+// it from the header of the reply.
 func (h *Handler) refuse(t *trigger.Trigger, refusal *trigger.Refusal, reply http.Header, r *http.Request) {
 	if h.disclose != "" {
 		reply.Add(control.RefusedField, refusal.Disclosed())
@@ -81,15 +81,15 @@ func (h *Handler) refuse(t *trigger.Trigger, refusal *trigger.Refusal, reply htt
 	}
 }
 
-// tagTriggered returns the label of a rule that a trigger of the point makes.
+// tagTriggered returns the label of a rule that a trigger of the point creates.
 func (h *Handler) tagTriggered(rule *rules.Rule, endAfter time.Duration) rules.Owner {
 	l := newLabel(h.Point.Name, rule, metrics.NewRule(h.Point.Name, trigger.RuleName, triggerKind(rule)))
 	l.endAfter = endAfter
 	return l
 }
 
-// triggerKind is the kind of a triggered rule in metrics, where a client must
-// not make new series at will.
+// triggerKind returns the kind of a triggered rule for metrics. Chains share one kind,
+// so that clients cannot create series at will.
 func triggerKind(rule *rules.Rule) string {
 	if len(rule.Faults) == 1 {
 		return rule.KindNames()

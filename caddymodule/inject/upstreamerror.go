@@ -10,14 +10,14 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
-// upstreamStatusKey is the placeholder that reverse_proxy sets.
+// upstreamStatusKey is the placeholder in which reverse_proxy stores the upstream's
+// status.
 const upstreamStatusKey = "http.reverse_proxy.status_code"
 
-// errorSeen tells that a point has counted the error of a request.
+// errorSeen marks a request whose error a point has counted.
 const errorSeen private.Slot[bool] = "upstream_error"
 
-// seeReply looks for an upstream's error when a request has ended, for
-// [HaltWhen].
+// seeReply counts an upstream's error at the end of a request, for [HaltWhen].
 func (in *injector) seeReply(r *http.Request, err error) {
 	if in.app.HaltWhen == nil {
 		return
@@ -32,14 +32,13 @@ func (in *injector) seeReply(r *http.Request, err error) {
 	if status < http.StatusInternalServerError {
 		return
 	}
-	if !errorSeen.Get(r) { // by a point further in
+	if !errorSeen.Get(r) { // not counted by a later point
 		in.countError(r)
 	}
 }
 
-// seeAttempt looks for an upstream's error when an attempt has ended. An attempt
-// counts by itself, whatever becomes of the request. A client that has left is no
-// error of the upstream.
+// seeAttempt counts an upstream's error at the end of an attempt. Each attempt counts,
+// whatever the result of the request. A client that leaves is not an upstream error.
 func (in *injector) seeAttempt(r *http.Request, resp *http.Response, err error) {
 	status := 0
 	switch {
@@ -55,8 +54,7 @@ func (in *injector) seeAttempt(r *http.Request, resp *http.Response, err error) 
 	}
 }
 
-// countError counts an error, unless any point has injected a fault into its
-// request.
+// countError counts an error, unless a point has injected a fault into the request.
 func (in *injector) countError(r *http.Request) {
 	if lastInjection(text.Replacer(r)) != nil {
 		return

@@ -20,14 +20,23 @@ func init() {
 	caddy.RegisterModule(ListenerWrapper{})
 }
 
-// ListenerWrapper lets faults send a reason phrase of their own, such as
-// `HTTP/1.1 551 User Not Local`, on connections that stay usable. The phrase
-// comes without it too, but with it everything that handles replies (encode,
-// header, handle_errors, logs, metrics) works as for every other reply, and the
-// cost is next to nothing.
+// ListenerWrapper makes faults send exact reason phrases over HTTP/1, such as
+// `HTTP/1.1 551 User Not Local`. It has no options. In a Caddyfile:
 //
-// It belongs behind TLS, which is where it stands alone or as the last wrapper.
-// HTTP/2 and HTTP/3 carry no reason phrase.
+//	{
+//	    servers {
+//	        listener_wrappers {
+//	            fault
+//	        }
+//	    }
+//	}
+//
+// If there are other wrappers, write `fault` last, after `tls`.
+//
+// Without the wrapper, the fault `respond` takes over the connection to send the phrase.
+// With the wrapper, the connection stays with the server. `encode`, `header`,
+// `handle_errors`, logs and metrics handle the reply as any other, at almost no cost.
+// HTTP/2 and HTTP/3 have no reason phrase.
 type ListenerWrapper struct{}
 
 // CaddyModule returns the Caddy module information.
