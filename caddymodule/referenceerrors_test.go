@@ -62,8 +62,8 @@ var errorAreas = []errorArea{
 var errorNotes = map[string]string{
 	"Unexpected next token after '{'":  "Write the statements of a block on lines of their own.",
 	"module not registered":            "Caddy has no module of this name. Check the spelling, or build Caddy with the module.",
-	"has been taken off the path":      "`handle_path` and `uri strip_prefix` shorten the path before the point sees it.",
-	"no request comes to point":        "A handler before the point ends each request. Move the point up, or write `order fault first`.",
+	"been stripped from the path":      "`handle_path` and `uri strip_prefix` shorten the path before the point sees it.",
+	"no request reaches point":         "A handler before the point ends each request. Move the point up, or write `order fault first`.",
 	"every client that reaches":        "See [Safety](../explanation/safety.md).",
 	"evaluated placeholder":            "Set the variable in the environment of Caddy before it loads the file.",
 	"want 16 or more":                  "Make a key with `openssl rand -hex 16`.",

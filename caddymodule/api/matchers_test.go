@@ -25,12 +25,12 @@ func TestExperimentMatchers(t *testing.T) {
 	if got := n.Hit("/"); got != http.StatusInternalServerError {
 		t.Errorf("got %d from what the configuration allows", got)
 	}
-	n.Want(400, "PUT", "/experiments/b", matching(`{"foreign": {"panic": true}}`), "a module panicked while it was loaded: as it was told")
+	n.Want(400, "PUT", "/experiments/b", matching(`{"foreign": {"panic": true}}`), "a module panicked while loading: as it was told")
 	for config, want := range map[string]string{
 		`{"experiment_matchers": ["path"]}`:               "experiment_matchers: bad matcher 'path': experiments may always use it",
 		`{"experiment_matchers": ["file"]}`:               "experiment_matchers: bad matcher 'file': experiments read no files",
 		`{"experiment_matchers": ["none"]}`:               "this Caddy has no module http.matchers.none",
-		`{"experiment_matchers": ["foreign", "foreign"]}`: "'foreign' is there twice",
+		`{"experiment_matchers": ["foreign", "foreign"]}`: "duplicate name 'foreign'",
 	} {
 		if _, err := testnode.TryLoad(t, testnode.Shop, config); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got error %v, want %q", config, err, want)

@@ -28,40 +28,40 @@ func init() {
 	httpcaddyfile.RegisterGlobalOption("fault", parseGlobalOption)
 }
 
-// App is what all injection points of a configuration have in common. It need
-// not be configured.
+// App configures what all injection points of a configuration share. It is optional.
 type App struct {
-	// Halt the switch: nothing is injected, and as long as this stands here,
-	// nobody can resume. A configuration without it ends this halt.
+	// Halt all faults. While the configuration contains this setting, they cannot be
+	// resumed. A configuration without it ends this halt. Default: false.
 	Halted bool `json:"halted,omitempty"`
 
-	// Let every rule, experiment and trigger decide, count and log what would
-	// have happened, but change nothing.
+	// Decide, count and log for every rule, experiment and trigger, but inject nothing.
+	// Default: false.
 	DryRun bool `json:"dry_run,omitempty"`
 
-	// The header field that tells a client which rule has hit it. It cannot be
-	// one that frames the message, such as `Trailer`. `off` sends none, nor
-	// `X-Fault-Refused`, which tells why a trigger is refused. Default:
+	// The header field that names the rule of a hit to the client. Fields that frame
+	// the message, such as `Trailer`, are not allowed. `off` sends neither this field
+	// nor `X-Fault-Refused`, which says why a trigger is refused. Default:
 	// `X-Fault-Injected`.
 	Disclose string `json:"disclose,omitempty"`
 
-	// How many requests may be hit at a time, of all points together; more
-	// pass. Default: no bound.
+	// Maximum number of active requests at all points together. Further requests pass.
+	// Default: no limit.
 	MaxActive int64 `json:"max_active,omitempty" zero:"default"`
 
-	// How many injected faults the journal remembers, and up to 1000 how many
-	// refused triggers; 0 is none. Default: 1000.
+	// Number of injected faults that the journal remembers: 0 to 100000, where 0
+	// switches it off. It remembers the same number of refused triggers, but at most
+	// 1000. Default: 1000.
 	Journal *int `json:"journal,omitempty"`
 
-	// Matchers of modules that are not Caddy's own and that experiments may use:
-	// their names, without `http.matchers.`. An experiment reads the request and
-	// nothing else, and only the module knows what it reads. Default: none.
+	// Matchers from modules outside Caddy that experiments may use. Write their names
+	// without `http.matchers.`. Experiments may read only the request, and Caddy cannot
+	// check this for other modules. Default: none.
 	ExperimentMatchers []string `json:"experiment_matchers,omitempty"`
 
-	// Share experiments and the switch with other nodes.
+	// Share experiments and the switch with other nodes. Default: not shared.
 	Share *Share `json:"share,omitempty"`
 
-	// Halts everything when real upstream errors pile up.
+	// Halt all faults after too many upstream errors. Default: never.
 	HaltWhen *HaltWhen `json:"halt_when,omitempty"`
 
 	ctx    caddy.Context
@@ -69,13 +69,13 @@ type App struct {
 	events *caddyevents.App
 	logger *zap.Logger
 	points rules.Group
-	known  atomic.Pointer[layout] // of the points
+	known  atomic.Pointer[layout] // of points
 	fields trigger.Servers
 
 	triggers sync.Map // []*trigger.Trigger by *rules.Point
 }
 
-// RefusedField is the header field that tells a client why its trigger is refused.
+// RefusedField is the header field with the reason why a trigger is refused.
 const RefusedField = "X-Fault-Refused"
 
 const (
@@ -92,14 +92,15 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// UnmarshalJSON reads the app and names what is null or a meaningless zero.
+// UnmarshalJSON decodes the app. An error names a field that is null or a meaningless
+// zero.
 func (a *App) UnmarshalJSON(data []byte) error {
 	type plain App
 	return strictjson.DecodeConfig(data, (*plain)(a))
 }
 
-// Provision fills in the defaults. Before any server starts, it asks the
-// storage whether the switch was halted when the process before this one ended.
+// Provision sets the defaults. Before any server starts, it reads from the storage
+// whether faults were halted when the last process exited.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.ctl, a.logger = ctx, Of(ctx), ctx.Logger()
 	if a.Disclose == "" {
@@ -128,12 +129,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 func (a *App) Validate() error {
 	if a.Disclose != "" {
 		if err := text.ValidFieldName(a.Disclose); err != nil {
-			return fmt.Errorf("disclose: %w; want a field of your own, or off", err)
+			return fmt.Errorf("disclose: %w; write another field such as X-Chaos, or off", err)
 		}
 	}
 	switch {
 	case strings.EqualFold(a.Disclose, RefusedField):
-		return fmt.Errorf("disclose: '%s' tells of refused triggers; want another field, or off", RefusedField)
+		return fmt.Errorf("disclose: '%s' is reserved for refused triggers; write another field such as X-Chaos, or off", RefusedField)
 	case a.MaxActive < 0:
 		return fmt.Errorf("bad max_active '%d': negative", a.MaxActive)
 	case a.Journal != nil && (*a.Journal < 0 || *a.Journal > maxJournal):
@@ -144,55 +145,56 @@ func (a *App) Validate() error {
 			return fmt.Errorf("experiment_matchers: %w", err)
 		}
 		if slices.Contains(a.ExperimentMatchers[:i], name) {
-			return fmt.Errorf("experiment_matchers: '%s' is there twice", name)
+			return fmt.Errorf("experiment_matchers: duplicate name '%s'", name)
 		}
 	}
 	return errors.Join(a.Share.validate(), a.HaltWhen.validate())
 }
 
-// Start makes this the current configuration. It may still be given up.
+// Start makes this the current configuration. Caddy may still discard it.
 func (a *App) Start() error {
 	a.warnOfPlaces()
-	a.points.Settle() // while the configuration before still has what they go on with
+	a.points.Settle() // while the previous configuration still holds the shared state
 	a.ctl.enter(a)
 	a.ctl.settle()
 	return nil
 }
 
-// Context is the one in which the app was provisioned.
+// Context returns the context in which the app was provisioned.
 func (a *App) Context() caddy.Context { return a.ctx }
 
-// HTTP returns the http app of the configuration, nil if it has none.
+// HTTP returns the http app of the configuration, or nil if it has none.
 func (a *App) HTTP() *caddyhttp.App {
 	mod, _ := a.ctx.AppIfConfigured("http")
 	app, _ := mod.(*caddyhttp.App)
 	return app
 }
 
-// Control is what outlives the configuration that the app belongs to.
+// Control returns the state of the process, which outlives the configuration.
 func (a *App) Control() *Control { return a.ctl }
 
-// ProvisionPoint makes an injection point one of the configuration's.
+// ProvisionPoint adds an injection point to the configuration.
 func (a *App) ProvisionPoint(ctx caddy.Context, point *rules.Point) error {
 	return point.Provision(ctx, &a.points)
 }
 
-// FieldsOf returns the fields in which the triggers of a server stand.
+// FieldsOf returns the header fields that the triggers of a server read.
 func (a *App) FieldsOf(srv *caddyhttp.Server) *trigger.Fields { return a.fields.Of(srv) }
 
-// SetTriggers says what requests may ask for at a point themselves.
+// SetTriggers sets the triggers of a point.
 func (a *App) SetTriggers(point *rules.Point, triggers []*trigger.Trigger) {
 	a.triggers.Store(point, triggers)
 }
 
-// Triggers returns what requests may ask for at a point. A transport has none.
+// Triggers returns the triggers of a point. A transport has none.
 func (a *App) Triggers(point *rules.Point) []*trigger.Trigger {
 	found, _ := a.triggers.Load(point)
 	triggers, _ := found.([]*trigger.Trigger)
 	return triggers
 }
 
-// DiscloseField is the name of the header field that discloses a hit, "" for none.
+// DiscloseField returns the name of the header field that discloses a hit, or "" for
+// none.
 func (a *App) DiscloseField() string {
 	if a.Disclose == discloseOff {
 		return ""
@@ -200,8 +202,8 @@ func (a *App) DiscloseField() string {
 	return http.CanonicalHeaderKey(a.Disclose)
 }
 
-// Stop leaves the process to the configuration that has come, or to the one
-// before if this one has been given up.
+// Stop makes the next configuration current, or the previous one if Caddy has discarded
+// this one.
 func (a *App) Stop() error {
 	a.Share.stop()
 	a.ctl.leave(a)
@@ -209,9 +211,9 @@ func (a *App) Stop() error {
 	return nil
 }
 
-// Cleanup stops the app, which Caddy does not do itself when it gives up a
-// configuration after all its apps have started. One that is only validated never
-// starts: there has been no other time to look at its routes.
+// Cleanup stops the app. Caddy does not call Stop if it discards a configuration after
+// all its apps have started. A configuration that is only validated never starts, so
+// Cleanup checks its routes.
 func (a *App) Cleanup() error {
 	if a.validated() {
 		a.warnOfPlaces()

@@ -41,7 +41,7 @@ func TestAppJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := len(slices.Collect(n.Ctl.Journal.Entries(experiments.Query{}))); got != 2 {
-		t.Errorf("%d entries, want 2 while the next configuration may be given up", got)
+		t.Errorf("%d entries, want 2 while Caddy may discard the next configuration", got)
 	}
 	if err := n.App.Stop(); err != nil {
 		t.Fatal(err)
@@ -54,7 +54,7 @@ func TestAppJournal(t *testing.T) {
 	}
 }
 
-// Only real errors of upstreams count, each request once.
+// Only errors of upstreams without an injected fault count, each request once.
 func TestHaltWhen(t *testing.T) {
 	failing := func(status int) caddyhttp.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) error {
@@ -77,7 +77,7 @@ func TestHaltWhen(t *testing.T) {
 		{"slowly", "/", failing(500), 31 * time.Second, false},
 		{"client errors", "/", failing(404), time.Second, false},
 		{"injected", "/injected", failing(500), time.Second, false},
-		{"injected behind an error", "/delayed", failing(500), time.Second, false},
+		{"injected after an error", "/delayed", failing(500), time.Second, false},
 		{"watched, not injected", "/watched", failing(500), time.Second, true},
 		{"another's 500", "/", func(w http.ResponseWriter, _ *http.Request) error { w.WriteHeader(500); return nil }, time.Second, false},
 	}
@@ -115,13 +115,13 @@ func TestHaltWhen(t *testing.T) {
 	}
 }
 
-// Of many errors at once one halts, and again when somebody has resumed.
+// One of many concurrent errors halts, and another one after a resume.
 func TestHaltWhenOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testnode.Start(t, `{"point": "watch"}`, `{"halt_when": {"errors": 2, "window": "1m"}}`)
-		const halting = "halting all faults: the upstreams' own errors pile up"
+		const halting = "halting all faults: too many upstream errors"
 		core, logs := observer.New(zapcore.WarnLevel)
-		var proceed chan struct{} // a halt logs before it turns the switch
+		var proceed chan struct{} // a halt logs before it changes the switch
 		n.App.SetLogger(zap.New(core, zap.Hooks(func(e zapcore.Entry) error {
 			if e.Message == halting {
 				<-proceed
@@ -147,7 +147,7 @@ func TestHaltWhenOnce(t *testing.T) {
 			})
 			synctest.Wait()
 			if n.Ctl.Switch.Halted() {
-				t.Error("halted by errors of before the resume")
+				t.Error("halted by errors from before the resume")
 			}
 		}
 		n.Ctl.BeginExit()
@@ -174,8 +174,7 @@ func (a *answering) Provision(ctx caddy.Context) error {
 
 func (a *answering) RoundTrip(r *http.Request) (*http.Response, error) { return a.answer(r) }
 
-// Behind a transport each attempt counts, once, with a handler in front or
-// without one.
+// At a transport each attempt counts once, with or without a handler in front.
 func TestHaltWhenInTransport(t *testing.T) {
 	const injecting = `{"point": "t", "rules": [
 		{"match": [{"path": ["/injected"]}], "faults": [{"fault": "respond", "status_code": 503}]},
@@ -203,11 +202,11 @@ func TestHaltWhenInTransport(t *testing.T) {
 	}{
 		{"errors", injecting, failing, client("/"), 1, false, true},
 		{"upstream is down", injecting, down, client("/"), 1, false, true},
-		{"behind a handler", injecting, failing, client("/"), 1, true, true},
-		{"down behind a handler", injecting, down, client("/"), 1, true, true},
+		{"with a handler in front", injecting, failing, client("/"), 1, true, true},
+		{"down, with a handler in front", injecting, down, client("/"), 1, true, true},
 		{"in another transport", `{"point": "t", "transport": {"protocol": "fault", "transport": {"protocol": "answering"}}}`, failing, client("/"), 1, false, true},
 		{"injected", injecting, failing, client("/injected"), 1, false, false},
-		{"behind an attempt that was", injecting, failing, client("/again"), 2, false, false},
+		{"after an injected attempt", injecting, failing, client("/again"), 2, false, false},
 		{"health checks", injecting, failing, func() *http.Request { return testkit.HealthCheck("/") }, 1, false, false},
 		{"client has left", injecting, down, gone, 1, false, false},
 	}
@@ -291,8 +290,8 @@ func loadApp(t *testing.T, ctx caddy.Context, handler string) *control.App {
 	return testkit.App(t, ctx)
 }
 
-// A configuration that is given up after its apps have started, which Caddy
-// cleans up without having stopped them, has changed nothing.
+// Caddy may discard a configuration after its apps have started. It cleans the apps up
+// without stopping them, and nothing has changed.
 func TestConfigurationGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testnode.Start(t, `{"point": "held"}`, "")
@@ -316,7 +315,7 @@ func TestConfigurationGivenUp(t *testing.T) {
 	})
 }
 
-// A halt by the configuration goes with it; one by somebody stays.
+// A halt by the configuration ends with the configuration. A halt by the API stays.
 func TestConfiguredHalt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctl := control.New()

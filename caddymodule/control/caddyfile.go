@@ -9,7 +9,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
 
-// parseGlobalOption sets up what all injection points have in common. Syntax:
+// parseGlobalOption sets up the fault app from Caddyfile tokens. Syntax:
 //
 //	fault {
 //	    halted

@@ -15,9 +15,9 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 )
 
-// Control is what belongs to the process and not to a configuration: the
-// switch, the experiments and the journal. A reload loads the new configuration
-// while the old one still serves, and may then give it up.
+// Control is the state of the process that outlives configurations: the switch, the
+// experiments and the journal. During a reload, Caddy loads the new configuration while
+// the old one still serves, and may discard the new one.
 type Control struct {
 	exit      context.Context // done when the process begins to exit
 	beginExit context.CancelFunc
@@ -25,28 +25,28 @@ type Control struct {
 	Switch   *experiments.Switch
 	Store    *experiments.Store
 	Journal  *experiments.Journal
-	Refusals *experiments.Journal // of triggers: a flood of them pushes out no hit
+	Refusals *experiments.Journal // refused triggers; separate, so that many of them push out no hits
 	Series   *metrics.Series
-	Counts   experiments.Broadcast // to those who wait for a count to change
-	Active   atomic.Int64          // requests currently hit
+	Counts   experiments.Broadcast // notifies those who wait for a counter to change
+	Active   atomic.Int64          // number of active requests
 
-	restored sync.Once                  // the switch, from the storage
-	saving   switchSaver                // the switch, to the storage
-	kept     atomic.Pointer[keptSwitch] // there, as it was last
+	restored sync.Once                  // the switch has been read from the storage
+	saving   switchSaver                // writes the switch to the storage
+	kept     atomic.Pointer[keptSwitch] // the switch as last stored
 
 	mu     sync.Mutex
-	apps   []*App // that have been started, the last one last
+	apps   []*App // apps that have been started, the latest last
 	groups map[string]*experiments.Group
 }
 
-// CountsEvery is how long those who wait for a count to change sleep at least.
+// CountsEvery is the minimum time between two notifications of a changed counter.
 const CountsEvery = 25 * time.Millisecond
 
-// defaultJournal is how many entries the journal has, and the most that the
-// journal of refusals has.
+// defaultJournal is the default size of the journal, and the maximum size of the
+// journal of refusals.
 const defaultJournal = 1000
 
-// New returns a control of its own. It has no end: call BeginExit.
+// New returns a separate control. To end it, call BeginExit.
 func New() *Control {
 	c := &Control{
 		Journal:  experiments.NewJournal(defaultJournal),
@@ -68,10 +68,10 @@ func New() *Control {
 // process is the control of this process.
 var process = New()
 
-// controlKey is where a context may have another control, for tests.
+// controlKey is the context key of another control, for tests.
 type controlKey struct{}
 
-// Of returns the control of what is provisioned in ctx.
+// Of returns the control for modules that are provisioned in ctx.
 func Of(ctx context.Context) *Control {
 	if own, ok := ctx.Value(controlKey{}).(*Control); ok {
 		return own
@@ -79,8 +79,8 @@ func Of(ctx context.Context) *Control {
 	return process
 }
 
-// With returns a context in which [Of] finds this control: for tests, and whoever
-// runs several in one process.
+// With returns a context in which [Of] returns this control, for tests and programs
+// with several controls.
 func (c *Control) With(ctx context.Context) context.Context {
 	return context.WithValue(ctx, controlKey{}, c)
 }
@@ -88,19 +88,19 @@ func (c *Control) With(ctx context.Context) context.Context {
 // Exit returns the context that is done when the process begins to exit.
 func (c *Control) Exit() context.Context { return c.exit }
 
-// BeginExit lets go of all that is held, as the process does when it exits.
+// BeginExit releases all active requests, as at the exit of the process.
 func (c *Control) BeginExit() { c.beginExit() }
 
-// ReleaseOnExit is called whenever a server shuts down, which it does for every
-// new configuration, too. Caddy's grace period has no end by default, so a held
-// request would keep the process alive.
+// ReleaseOnExit releases all active requests if the process is exiting. Servers also
+// shut down for each new configuration, so it checks this first. Caddy's grace period
+// is unlimited by default, so a held request would keep the process alive.
 func (c *Control) ReleaseOnExit() {
 	if caddy.Exiting() {
 		c.beginExit()
 	}
 }
 
-// enter makes the app of a configuration that has begun to run the current one.
+// enter makes the app of a started configuration the current one.
 func (c *Control) enter(a *App) {
 	defer c.Counts.Send()
 	c.mu.Lock()
@@ -108,7 +108,7 @@ func (c *Control) enter(a *App) {
 	c.apps = append(c.apps, a)
 }
 
-// leave takes out one that has ceased to, or that has been given up.
+// leave removes the app of a stopped or discarded configuration.
 func (c *Control) leave(a *App) {
 	defer c.Counts.Send()
 	c.mu.Lock()
@@ -116,8 +116,8 @@ func (c *Control) leave(a *App) {
 	c.apps = slices.DeleteFunc(c.apps, func(other *App) bool { return other == a })
 }
 
-// settle makes the process as the configuration says, once only one is left.
-// While Caddy reloads there are two, and it may still give the new one up.
+// settle applies the configuration to the process when only one is left. During a
+// reload there are two, and Caddy may still discard the new one.
 func (c *Control) settle() {
 	app, others := c.running()
 	switch {
@@ -133,7 +133,8 @@ func (c *Control) settle() {
 	}
 }
 
-// settleSwitch halts by the configuration, or ends the halt of the one before.
+// settleSwitch halts faults if the configuration says so, or ends the halt of the
+// previous one.
 func (c *Control) settleSwitch(halted bool) {
 	state := newState(halted, whyConfigured)
 	now := c.Switch.State()
@@ -147,14 +148,14 @@ func (c *Control) settleSwitch(halted bool) {
 	}
 }
 
-// Current is the app of the running configuration, nil if it has none.
+// Current returns the app of the running configuration, or nil without one.
 func (c *Control) Current() *App {
 	app, _ := c.running()
 	return app
 }
 
-// running is the current app, and whether there are others before it, as there
-// are while a configuration is loaded.
+// running returns the current app. It also reports whether there are earlier ones, as
+// during a reload.
 func (c *Control) running() (app *App, others bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -164,7 +165,7 @@ func (c *Control) running() (app *App, others bool) {
 	return c.apps[len(c.apps)-1], len(c.apps) > 1
 }
 
-// switched tells of a turn of the switch.
+// switched reports a halt or a resume.
 func (c *Control) switched(turn *experiments.Turn) {
 	why := zap.String("why", turn.Why)
 	if !turn.Halted {
@@ -177,7 +178,7 @@ func (c *Control) switched(turn *experiments.Turn) {
 		zap.String("ended", experiments.Names(turn.Ended)), zap.Int64("released", turn.Released))
 }
 
-// experimentChanged tells of an experiment that begins, or of one that is over.
+// experimentChanged reports an experiment that starts, changes or ends.
 func (c *Control) experimentChanged(live *experiments.Live, why string) {
 	defer c.Counts.Send()
 	switch why {
@@ -194,8 +195,8 @@ func (c *Control) experimentChanged(live *experiments.Live, why string) {
 	c.announce("experiment ended", "fault_experiment_ended", zap.String("experiment", live.Name), zap.String("why", why))
 }
 
-// announce logs a change and emits an event of the events app. Its handlers may
-// take their time, and may change something themselves.
+// announce logs a change and emits an event of the events app. The event runs in a
+// goroutine, because its handlers may be slow or cause further changes.
 func (c *Control) announce(message, event string, fields ...zap.Field) {
 	app := c.Current()
 	if app == nil {

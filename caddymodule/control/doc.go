@@ -1,9 +1,9 @@
-// Package control has what outlives a configuration, and what all injection
-// points of one have in common: the app "fault" with its global option, the
-// switch that halts everything, the group that shares it between nodes, and
-// halt_when.
+// Package control holds the state of the process that outlives a configuration, and the
+// settings that all injection points of a configuration share. It contains the app
+// "fault" with its global option, the switch that halts all faults, halt_when, and the
+// group that shares experiments and the switch between nodes.
 //
-// It knows experiments, the grammar of settings, and the header fields of
-// triggers, which are one set for each server. It must not know what injects: no
+// The package may import experiments, the grammar of settings, and the header fields of
+// triggers, which are one set per server. It must not know what injects faults: no
 // handler, no transport, no kind of fault, no route of the API.
 package control

@@ -11,36 +11,37 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 )
 
-// DefaultInterval is how often a node looks for changes of its group.
+// DefaultInterval is the default interval at which a node reads the changes of its
+// group.
 const DefaultInterval = defaultInterval
 
-// SwitchKey is where the storage has the switch of this Caddy.
+// SwitchKey is the key of this Caddy's switch in the storage.
 var SwitchKey = switchKey
 
 // LoadSwitch reads the switch from a storage.
 var LoadSwitch = loadSwitch
 
-// NewState is a state of the switch from now on.
+// NewState returns a state of the switch that begins now.
 var NewState = newState
 
-// NewApp is an app of a configuration that has only this.
+// NewApp returns an app with only these settings.
 func NewApp(ctx caddy.Context, ctl *Control, journal *int) *App {
 	return &App{ctx: ctx, ctl: ctl, logger: zap.NewNop(), Journal: journal}
 }
 
-// Events is the events app of the configuration.
+// Events returns the events app of the configuration.
 func (a *App) Events() *caddyevents.App { return a.events }
 
-// SetLogger gives the app another logger.
+// SetLogger replaces the logger of the app.
 func (a *App) SetLogger(logger *zap.Logger) { a.logger = logger }
 
 // Join provisions the share of an app.
 func (s *Share) Join(a *App) { s.provision(a) }
 
-// Leave ends the following of the group.
+// Leave stops following the group.
 func (s *Share) Leave() { s.stop() }
 
-// Run makes these the apps that have been started, the last one last.
+// Run makes these the started apps, the latest last.
 func (c *Control) Run(apps ...*App) {
 	c.apps = apps
 	c.settle()
@@ -49,15 +50,15 @@ func (c *Control) Run(apps ...*App) {
 // Enter makes the app of a configuration the current one.
 func (c *Control) Enter(a *App) { c.enter(a) }
 
-// Save keeps the switch for the next process.
+// Save stores the switch for the next process.
 func (c *Control) Save(ctx context.Context, storage certmagic.Storage) error {
 	return c.save(ctx, storage)
 }
 
-// Group is the group of that name.
+// Group returns the group with a name.
 func (c *Control) Group(name string) *experiments.Group { return c.group(name) }
 
-// LoadExperiment makes the rule of an experiment ready.
+// LoadExperiment loads the rule of an experiment.
 func (c *Control) LoadExperiment(e *experiments.Experiment) (unload func(), err error) {
 	return c.loadExperiment(e)
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
-// FindPoints are the configured points of that name; empty is any.
+// FindPoints returns the configured points with a name. An empty name matches all.
 func (c *Control) FindPoints(name string) []*rules.Point { return c.Current().find(name) }
 
-// find are the points of that name; empty is any. A nil app has none.
+// find returns the points with a name. An empty name matches all. A nil app has none.
 func (a *App) find(name string) []*rules.Point {
 	if a == nil {
 		return nil
@@ -19,11 +19,11 @@ func (a *App) find(name string) []*rules.Point {
 	return slices.DeleteFunc(a.Points(), func(p *rules.Point) bool { return name != "" && p.Name != name })
 }
 
-// FindRules are the configured rules of that name at that point; empty is any.
+// FindRules returns the configured rules with a name at a point. Empty names match all.
 func (c *Control) FindRules(point, name string) []*rules.Rule {
 	type place struct{ point, rule string }
 	var found []*rules.Rule
-	seen := make(map[place]bool) // namesakes share their counters
+	seen := make(map[place]bool) // rules with the same name share their counters
 	for _, p := range c.FindPoints(point) {
 		for _, rule := range p.Rules {
 			at := place{p.Name, rule.Name}
@@ -36,8 +36,8 @@ func (c *Control) FindRules(point, name string) []*rules.Rule {
 	return found
 }
 
-// FindTriggers are the triggers of that point which count under that name; empty
-// is any. Namesakes share their counters.
+// FindTriggers returns the triggers of a point that are counted under a name. Empty
+// names match all. Of triggers that share their counters, it returns one.
 func (c *Control) FindTriggers(point, name string) []*trigger.Trigger {
 	if name != "" && name != trigger.RuleName {
 		return nil
@@ -57,7 +57,7 @@ func (c *Control) FindTriggers(point, name string) []*trigger.Trigger {
 	return found
 }
 
-// Places are the injection points of the running configuration.
+// Places returns the injection points of the running configuration.
 func (c *Control) Places() []experiments.Place {
 	var all []experiments.Place
 	for _, p := range c.FindPoints("") {

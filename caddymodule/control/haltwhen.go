@@ -12,29 +12,31 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 )
 
-// HaltWhen halts all faults when more answers of upstreams than `errors` within
-// `window` were server errors (5xx), on requests in which nothing was injected.
-// It sees upstreams behind a `fault` handler, and those behind a `fault`
-// transport, where each attempt counts for itself. What fails is an error, too:
-// an attempt, and behind a handler whatever Caddy answers by its error routes.
-// Health checks do not count.
+// HaltWhen halts all faults after too many upstream errors. It counts replies with a
+// status of 500 or above, and upstreams that fail. It does not count requests with an
+// injected fault, or health checks.
+//
+// HaltWhen sees the upstreams after a `fault` handler and after a `fault` transport. At
+// a handler, errors of other handlers that Caddy answers with its error routes count as
+// well. At a transport, each attempt counts.
 type HaltWhen struct {
-	// How many errors are borne. Required.
+	// Number of errors within `window` that are tolerated: 1 to 100000. One more error
+	// halts all faults. Required.
 	Errors int `json:"errors,omitempty"`
 
-	// Within which time. Required.
+	// Length of the sliding window. Required.
 	Window caddy.Duration `json:"window,omitempty"`
 
 	app *App
 
 	mu    sync.Mutex
-	turn  context.Context // of the switch, which the rest is about
-	at    []time.Time     // of the last errors, a ring
+	turn  context.Context // state of the switch to which the fields below belong
+	at    []time.Time     // times of the last errors, a ring
 	next  int
-	asked bool // for a halt
+	asked bool // a halt has been requested
 }
 
-// maxHaltErrors bounds the memory for their times.
+// maxHaltErrors limits the memory for the times of errors.
 const maxHaltErrors = 100_000
 
 func (hw *HaltWhen) provision(a *App) { hw.app = a }
@@ -51,24 +53,24 @@ func (hw *HaltWhen) validate() error {
 	return nil
 }
 
-// Count notes an error of an upstream, and halts when there are too many.
+// Count counts an upstream error and halts all faults if there are too many.
 func (hw *HaltWhen) Count() {
 	if hw.add(hw.app.ctl.Switch.Ended(), time.Now()) && !hw.app.ctl.Switch.Halted() {
-		go hw.halt() // the storage may be slow
+		go hw.halt() // in a goroutine, because the storage may be slow
 	}
 }
 
 func (hw *HaltWhen) halt() {
-	hw.app.logger.Warn("halting all faults: the upstreams' own errors pile up",
+	hw.app.logger.Warn("halting all faults: too many upstream errors",
 		zap.Int("errors", hw.Errors), zap.Duration("window", time.Duration(hw.Window)))
 	if err := hw.app.ctl.Halt(whyErrors, hw.app.ctx.Storage()); err != nil {
-		hw.app.logger.Error("the halt could not be stored", zap.Error(err))
+		hw.app.logger.Error("could not store the halt", zap.Error(err))
 	}
 }
 
-// add notes an error in this turn of the switch and reports whether it is the
-// first one of too many: until the switch is halted, more come. One that is
-// resumed begins anew.
+// add records an error and reports whether to halt. It returns true once per turn of
+// the switch, because more errors follow before the halt takes effect. After a resume,
+// counting starts again.
 func (hw *HaltWhen) add(turn context.Context, now time.Time) bool {
 	hw.mu.Lock()
 	defer hw.mu.Unlock()
@@ -89,7 +91,7 @@ func (hw *HaltWhen) add(turn context.Context, now time.Time) bool {
 	return true
 }
 
-// newState is a state of the switch from now on.
+// newState returns a state of the switch that begins now.
 func newState(halted bool, why string) experiments.State {
 	now := time.Now().UTC()
 	return experiments.State{Halted: halted, Since: &now, Why: why}

@@ -11,8 +11,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// Where is where a point stands, for people to find it. A text is empty where
-// nobody knows. A point that stands at several places has them all.
+// Where is the place of a point, for people. A text is empty if it is unknown. A point
+// at several places has all of them.
 type Where struct {
 	// Site is the site, such as `shop.example.com`.
 	Site string
@@ -21,23 +21,23 @@ type Where struct {
 	Source string
 }
 
-// layout is the points of a configuration, in the order of the configuration, and
-// where they stand. Of points that are one there is the first.
+// layout holds the points of a configuration in its order, and their places. Points
+// with the same identity are listed once.
 type layout struct {
 	points []*rules.Point
 	where  map[*rules.Point]Where
 }
 
-// Points are the injection points of the configuration, in its order: servers by
-// name, and routes as they are written. Points that are not among the routes, such
-// as those in a handler of another module, come last.
+// Points returns the injection points in the order of the configuration: servers by
+// name, and routes as written. Points outside of the routes, such as those in a handler
+// of another module, come last.
 func (a *App) Points() []*rules.Point { return slices.Clone(a.layout().points) }
 
-// Where tells where a point of the configuration stands.
+// Where returns the place of a point of the configuration.
 func (a *App) Where(point *rules.Point) Where { return a.layout().where[point] }
 
-// layout looks at the routes once somebody asks, since they are complete only when
-// all apps have been provisioned.
+// layout reads the routes on first use, because they are complete only after all apps
+// have been provisioned.
 func (a *App) layout() *layout {
 	if known := a.known.Load(); known != nil {
 		return known
@@ -55,7 +55,7 @@ func (a *App) layout() *layout {
 	return known
 }
 
-// newLayout takes the points in the order of the walk, then the others.
+// newLayout adds the points in the order of the walk, then the others.
 func newLayout(all []*rules.Point, walk iter.Seq2[any, routes.Place]) *layout {
 	l := &layout{where: make(map[*rules.Point]Where)}
 	first := make(map[string]*rules.Point)
@@ -85,7 +85,7 @@ func newLayout(all []*rules.Point, walk iter.Seq2[any, routes.Place]) *layout {
 	return l
 }
 
-// addText adds a text that is new and not empty.
+// addText adds a text, unless it is empty or already there.
 func addText(texts []string, text string) []string {
 	if text == "" || slices.Contains(texts, text) {
 		return texts
@@ -93,10 +93,10 @@ func addText(texts []string, text string) []string {
 	return append(texts, text)
 }
 
-// maxSeveral is how many of several texts are shown.
+// maxSeveral is the maximum number of texts to show.
 const maxSeveral = 3
 
-// several is one text of them all, or of the first and how many more.
+// several joins texts, and cuts a long list.
 func several(texts []string) string {
 	if more := len(texts) - maxSeveral; more > 0 {
 		return fmt.Sprintf("%s and %d more", strings.Join(texts[:maxSeveral], ", "), more)

@@ -16,8 +16,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// told are the points of a configuration, with where they stand.
-func told(app *control.App) (all []string) {
+// placed returns the points of a configuration with their places.
+func placed(app *control.App) (all []string) {
 	for _, p := range app.Points() {
 		where := app.Where(p)
 		all = append(all, rules.Title(where.Site, p.Name)+" "+where.Source)
@@ -99,7 +99,7 @@ func TestOrderOfPoints(t *testing.T) {
 	for range 4 {
 		ctl := control.New()
 		app := testkit.App(t, testkit.ProvisionCaddyfile(t, ctl, sites))
-		wantPoints(t, told(app),
+		wantPoints(t, placed(app),
 			":8080 › fault7 Caddyfile:48",
 			":8080 › twice Caddyfile:49, Caddyfile:54",
 			ab+" › fault5 Caddyfile:13",
@@ -115,7 +115,7 @@ func TestOrderOfPoints(t *testing.T) {
 	}
 }
 
-// Points without a name have the same one, and are told apart by where they stand.
+// Points without a name have the same name and are distinguished by their places.
 func TestPointsOfOneName(t *testing.T) {
 	const handler = `{"handler": "fault", "source": "by hand", "match": [{"path": ["%s"]}]}`
 	server := func(port int, path string) string {
@@ -137,7 +137,7 @@ func TestPointsOfOneName(t *testing.T) {
 	}
 }
 
-// A point that many sites have shows some of them.
+// A point in many sites shows some of them.
 func TestSitesOfOnePoint(t *testing.T) {
 	var text strings.Builder
 	text.WriteString("{\n\tauto_https off\n}\n(shared) {\n\tfault {\n\t\tpoint shared\n\t\tclose\n\t}\n}\n")
@@ -145,10 +145,10 @@ func TestSitesOfOnePoint(t *testing.T) {
 		fmt.Fprintf(&text, "http://s%d.example.com {\n\timport shared\n}\n", i)
 	}
 	app := testkit.App(t, testkit.ProvisionCaddyfile(t, control.New(), text.String()))
-	wantPoints(t, told(app), "s0.example.com, s1.example.com, s2.example.com and 6 more › shared Caddyfile:5")
+	wantPoints(t, placed(app), "s0.example.com, s1.example.com, s2.example.com and 6 more › shared Caddyfile:5")
 }
 
-// holder is a handler of another module, which keeps another one to itself.
+// holder is a handler of another module that contains a handler without exposing it.
 type holder struct {
 	HeldRaw json.RawMessage `json:"held" caddy:"namespace=http.handlers inline_key=handler"`
 
@@ -173,7 +173,7 @@ func (h *holder) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	return h.held.ServeHTTP(w, r, next)
 }
 
-// What is not found among the routes comes last, in an order that stays.
+// Points outside of the routes come last, in a stable order.
 func TestPointsNotFound(t *testing.T) {
 	held := func(point, source string) string {
 		return fmt.Sprintf(`{"handler": "holds_in_test", "held": {"handler": "fault", "point": "%s", "source": "%s", "match": [{"path": ["/%s"]}]}}`, point, source, source)
@@ -185,6 +185,6 @@ func TestPointsNotFound(t *testing.T) {
 		server(1, held("c", "one"), `{"handler": "fault", "point": "last"}`), server(2, held("b", "two"), held("b", "three")), server(3, held("a", "four")))
 	for range 4 {
 		app := testkit.App(t, testkit.ProvisionHTTP(t, control.New(), config))
-		wantPoints(t, told(app), ":1 › last ", "a four", "b three", "b two", "c one")
+		wantPoints(t, placed(app), ":1 › last ", "a four", "b three", "b two", "c one")
 	}
 }

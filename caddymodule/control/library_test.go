@@ -12,7 +12,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/control"
 )
 
-// A probe is an app that notes what Caddy does with it.
+// A probe is an app that records the calls of Caddy.
 type probe struct {
 	Name string `json:"name,omitempty"`
 }
@@ -47,9 +47,9 @@ func init() {
 	caddy.RegisterModule(noConfig{})
 }
 
-// Caddy starts a configuration before it stops the one before. One that it gives
-// up although its apps have started is cleaned up and not stopped. See
-// caddymodule/docs/undocumented.md.
+// Caddy starts a configuration before it stops the previous one. If Caddy discards a
+// configuration whose apps have started, it cleans the apps up without stopping them.
+// See caddymodule/docs/undocumented.md.
 func TestOrderOfConfigurations(t *testing.T) {
 	ctl := control.Of(context.Background())
 	load := func(name, loader string) error {
@@ -64,7 +64,7 @@ func TestOrderOfConfigurations(t *testing.T) {
 		t.Errorf("got error %v", err)
 	}
 	if ctl.Current() != running || ctl.Switch.Halted() {
-		t.Errorf("after one that was given up: the first is current: %t, halted: %t", ctl.Current() == running, ctl.Switch.Halted())
+		t.Errorf("after a discarded configuration: the first is current: %t, halted: %t", ctl.Current() == running, ctl.Switch.Halted())
 	}
 	if err := load("second", ""); err != nil {
 		t.Fatal(err)

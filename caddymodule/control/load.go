@@ -13,13 +13,12 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// loadExperiment makes the rule of an experiment ready. It has a context of its
-// own, which outlives the configuration that is running: what is loaded stays
-// when that goes.
+// loadExperiment loads the rule of an experiment. The rule has a separate context,
+// which outlives the running configuration.
 //
-// It may come from the storage of a group, read by a goroutine of its own, and
-// modules that load it may panic, as Caddy's header_regexp does for a null: that
-// must not end the process.
+// The experiment may come from the storage of a group, in a goroutine. Modules may
+// panic while loading it, as Caddy's header_regexp does for a null. loadExperiment
+// recovers, because the panic would end the process.
 func (c *Control) loadExperiment(e *experiments.Experiment) (unload func(), err error) {
 	app := c.Current()
 	if app == nil {
@@ -36,7 +35,7 @@ func (c *Control) loadExperiment(e *experiments.Experiment) (unload func(), err 
 	ctx, cancel := caddy.NewContext(parent)
 	defer func() {
 		if panicked := recover(); panicked != nil {
-			err = fmt.Errorf("a module panicked while it was loaded: %v", panicked)
+			err = fmt.Errorf("a module panicked while loading: %v", panicked)
 		}
 		if err != nil {
 			cancel()
@@ -45,8 +44,8 @@ func (c *Control) loadExperiment(e *experiments.Experiment) (unload func(), err 
 	return cancel, rules.LoadGuest(ctx, &e.Rule)
 }
 
-// CheckMatchers refuses the matchers that an experiment may not have in the
-// running configuration.
+// CheckMatchers refuses matchers that an experiment may not use in the running
+// configuration.
 func (c *Control) CheckMatchers(sets caddyhttp.RawMatcherSets) error {
 	var named []string
 	if app := c.Current(); app != nil {
@@ -55,8 +54,8 @@ func (c *Control) CheckMatchers(sets caddyhttp.RawMatcherSets) error {
 	return experiments.CheckMatchers(sets, named)
 }
 
-// placeOfExperiment is where its faults run: not all kinds have a meaning at a
-// transport, and others only there.
+// placeOfExperiment returns the place where the faults of an experiment run. Some kinds
+// are allowed only in a transport, others only outside of it.
 func (c *Control) placeOfExperiment(e *experiments.Experiment) (faults.Place, error) {
 	handlers, transports := 0, 0
 	for _, place := range c.Places() {
@@ -70,7 +69,7 @@ func (c *Control) placeOfExperiment(e *experiments.Experiment) (faults.Place, er
 	}
 	switch {
 	case handlers > 0 && transports > 0:
-		return 0, errors.New("points: some of them are handlers and some transports: make two experiments")
+		return 0, errors.New("points: some are handlers and some are transports; start one experiment for each")
 	case transports > 0:
 		return faults.InTransport, nil
 	default:
@@ -78,5 +77,5 @@ func (c *Control) placeOfExperiment(e *experiments.Experiment) (faults.Place, er
 	}
 }
 
-// ErrNoPoints says that an experiment has nowhere to be.
+// ErrNoPoints means that no injection point can run an experiment.
 var ErrNoPoints = errors.New("the running configuration has no injection point")

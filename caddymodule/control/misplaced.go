@@ -17,50 +17,50 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// Misplaced is a module that knows where it should not stand.
+// Misplaced is implemented by modules that can detect a wrong place in the routes.
 type Misplaced interface {
-	// Misplaced says what is wrong with the place of the module, to which these ways
-	// lead; "" if nothing is. The source is where it is written.
+	// Misplaced returns a warning about the place of the module, or an empty text. The
+	// ways lead to the module. The source is its place in the configuration.
 	Misplaced(ways []routes.Approach) (source, text string)
 }
 
-// warnOfPlaces tells of points and other modules that can have no effect where they
-// stand. That can be seen only when the routes are complete.
+// warnOfPlaces warns of points and other modules that cannot have an effect at their
+// place. It needs the complete routes.
 func (a *App) warnOfPlaces() {
 	http := a.HTTP()
 	if http == nil {
 		return
 	}
-	told := make(map[string]bool)
-	tell := func(source, text string, fields ...zap.Field) {
-		if key := source + " " + text; text != "" && !told[key] { // a site at two addresses is there twice
-			told[key] = true
+	warned := make(map[string]bool)
+	warn := func(source, text string, fields ...zap.Field) {
+		if key := source + " " + text; text != "" && !warned[key] { // a site with two addresses is loaded twice
+			warned[key] = true
 			hint.Write(a.logger, source, text, fields...)
 		}
 	}
 	for _, found := range routes.Approaches(http) {
 		if module, ok := found.Module.(Misplaced); ok {
 			source, text := module.Misplaced(found.Ways)
-			tell(source, text)
+			warn(source, text)
 		} else if point := rules.PointOf(found.Module); point != nil {
 			for _, text := range misplaced(point, found.Ways) {
-				tell(point.Source, text, zap.String("point", point.Name))
+				warn(point.Source, text, zap.String("point", point.Name))
 			}
 		}
 	}
 }
 
-// validated reports whether the configuration has been given up because it was only
-// to be validated.
+// validated reports whether the configuration was only validated.
 func (a *App) validated() bool {
 	cause := context.Cause(a.ctx)
 	return cause != nil && cause.Error() == "validation complete"
 }
 
-// misplaced tells what can have no effect where a point stands.
+// misplaced returns warnings about a point and its rules that cannot have an effect at
+// their place.
 func misplaced(point *rules.Point, ways []routes.Approach) (texts []string) {
 	if all(ways, func(way routes.Approach) bool { return way.Ended != "" }) {
-		return []string{fmt.Sprintf("no request comes to point '%s': %s ends them all before; write the point before it", point.Name, ways[0].Ended)}
+		return []string{fmt.Sprintf("no request reaches point '%s': %s before it ends all requests; write the point first", point.Name, ways[0].Ended)}
 	}
 	if why := excluded(point.Match, ways); why != "" {
 		return []string{fmt.Sprintf("point '%s' %s", point.Name, why)}
@@ -68,7 +68,7 @@ func misplaced(point *rules.Point, ways []routes.Approach) (texts []string) {
 	for _, rule := range point.Rules {
 		var configured struct{ Match caddyhttp.RawMatcherSets }
 		if err := json.Unmarshal(rule.Source, &configured); err != nil {
-			continue // it has been read before
+			continue // an error would have been reported at load
 		}
 		why := excluded(configured.Match, ways)
 		if pair := experiments.Exclude(point.Match, configured.Match); pair != "" {
@@ -81,7 +81,7 @@ func misplaced(point *rules.Point, ways []routes.Approach) (texts []string) {
 	return texts
 }
 
-// excluded says why no request comes by any of the ways and satisfies the matchers.
+// excluded explains why no request on any of the ways can satisfy the matchers.
 func excluded(match caddyhttp.RawMatcherSets, ways []routes.Approach) (why string) {
 	stripped, path := "", ""
 	switch {
@@ -91,12 +91,12 @@ func excluded(match caddyhttp.RawMatcherSets, ways []routes.Approach) (why strin
 		stripped, path = way.Stripped, strippedPath(match, way.Stripped)
 		return path != ""
 	}):
-		return fmt.Sprintf("hardly ever fires: '%s' has been taken off the path before; write path %s", stripped, path)
+		return fmt.Sprintf("rarely fires: '%s' has already been stripped from the path; write path %s", stripped, path)
 	}
 	return ""
 }
 
-// excludedBy says which matchers of a route around exclude others.
+// excludedBy explains which matchers of an enclosing route exclude others.
 func excludedBy(way routes.Approach, match caddyhttp.RawMatcherSets) string {
 	for _, sets := range way.Within {
 		if why := experiments.Exclude(rawSets(sets), match); why != "" {
@@ -106,8 +106,8 @@ func excludedBy(way routes.Approach, match caddyhttp.RawMatcherSets) string {
 	return ""
 }
 
-// rawSets is matchers as they were configured, of those that look at what only a
-// rewrite changes.
+// rawSets returns the JSON of the matchers path, host and method. Only a rewrite
+// changes what they read.
 func rawSets(sets caddyhttp.MatcherSets) caddyhttp.RawMatcherSets {
 	raw := make(caddyhttp.RawMatcherSets, len(sets))
 	for i, set := range sets {
@@ -125,8 +125,9 @@ func rawSets(sets caddyhttp.MatcherSets) caddyhttp.RawMatcherSets {
 	return raw
 }
 
-// strippedPath is the first path of the matchers without a prefix that all of them
-// have, and that no request has any more; empty if that is not so.
+// strippedPath returns the first path of the matchers without the prefix. It returns an
+// empty text unless all paths have the prefix, which has been stripped from all
+// requests.
 func strippedPath(match caddyhttp.RawMatcherSets, prefix string) (path string) {
 	if strings.Trim(prefix, "/") == "" || strings.Contains(prefix, "{") {
 		return ""
@@ -134,7 +135,7 @@ func strippedPath(match caddyhttp.RawMatcherSets, prefix string) (path string) {
 	for _, set := range match {
 		var paths []string
 		if err := json.Unmarshal(set["path"], &paths); err != nil || len(paths) == 0 {
-			return "" // the set is for all paths
+			return "" // the set matches all paths
 		}
 		for _, with := range paths {
 			rest, has := strings.CutPrefix(strings.ToLower(with), strings.ToLower(prefix))

@@ -10,7 +10,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/routes"
 )
 
-// What is left of a path is told if all paths have the prefix that is gone.
+// A stripped path is only suggested if all paths have the stripped prefix.
 func TestStrippedPath(t *testing.T) {
 	for _, tt := range []struct{ match, prefix, want string }{
 		{`[{"path": ["/api/users"]}]`, "/api", "/users"},
@@ -37,7 +37,7 @@ func TestStrippedPath(t *testing.T) {
 	}
 }
 
-// A point is excluded if it is so on all ways to it.
+// A point is excluded if it is excluded on all ways to it.
 func TestExcluded(t *testing.T) {
 	within := func(paths ...string) routes.Approach {
 		matcher := caddyhttp.MatchPath(paths)
@@ -47,7 +47,7 @@ func TestExcluded(t *testing.T) {
 	users := caddyhttp.RawMatcherSets{caddy.ModuleMap{"path": json.RawMessage(`["/api/users"]`)}}
 	const (
 		never  = "can never fire: the routes around it exclude its matcher, path /app/* and /api/users"
-		hardly = "hardly ever fires: '/api' has been taken off the path before; write path /users"
+		hardly = "rarely fires: '/api' has already been stripped from the path; write path /users"
 	)
 	for _, tt := range []struct {
 		name string

@@ -16,22 +16,22 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// Share keeps experiments and the switch the same on all nodes of a group, by
-// one object in the storage of Caddy's configuration, which all of them have to
-// use. Counters, times, the journal and max_active stay per node.
+// Share keeps experiments and the switch the same on all nodes of a group. It uses one
+// object in Caddy's storage, so all nodes must use the same storage. Each node has
+// separate counters, `times`, journal and `max_active`.
 type Share struct {
-	// The name of the group: up to 64 letters, digits, dots, dashes and
-	// underscores. Required.
+	// Name of the group: up to 64 letters, digits, dots, dashes and underscores.
+	// Required.
 	Group string `json:"group,omitempty"`
 
-	// How often a node looks for what the others have changed. Default: 1s.
+	// How often the node reads the changes of other nodes: 100ms or more. Default: 1s.
 	Interval caddy.Duration `json:"interval,omitempty" zero:"default"`
 
 	ctl     *Control
 	member  *experiments.Member
 	storage certmagic.Storage
 	logger  *zap.Logger
-	kept    bool // the storage took the switch the last time
+	kept    bool // the storage accepted the switch the last time
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
 }
@@ -54,8 +54,9 @@ func (s *Share) validate() error {
 	return nil
 }
 
-// provision joins the group. Before the first server of the process starts, it
-// takes over the switch; a reload may be given up, and must change nothing yet.
+// provision joins the group. Before the first server of the process starts, it applies
+// the switch of the group. It does not do so in a reload, which Caddy may still
+// discard.
 func (s *Share) provision(a *App) {
 	if s == nil {
 		return
@@ -67,14 +68,14 @@ func (s *Share) provision(a *App) {
 	}
 	before := a.ctl.Switch.Halted()
 	if err := s.member.Restore(a.ctx); err != nil {
-		a.logger.Error("cannot read the switch of the group; going on with what there is", zap.String("group", s.Group), zap.Error(err))
+		a.logger.Error("cannot read the switch of the group; using the switch of this node", zap.String("group", s.Group), zap.Error(err))
 	}
 	if now := a.ctl.Switch.State(); now.Halted && !before {
-		a.logger.Warn("faults are halted, as they are in the group", zap.String("group", s.Group), zap.String("why", now.Why))
+		a.logger.Warn("faults are halted by the group", zap.String("group", s.Group), zap.String("why", now.Why))
 	}
 }
 
-// start follows the group until stop, if it does not yet.
+// start follows the group until stop. It does nothing if it has been called before.
 func (s *Share) start() {
 	if s == nil || s.cancel != nil {
 		return
@@ -86,12 +87,12 @@ func (s *Share) start() {
 	})
 }
 
-// keep keeps the switch as the group has made it. It tells of a storage that does
-// not take it, once.
+// keep stores the switch after a change by the group. It logs the first of several
+// failures.
 func (s *Share) keep(ctx context.Context) {
 	err := s.ctl.follow(ctx, s.storage)
 	if err != nil && s.kept && ctx.Err() == nil {
-		s.logger.Error("cannot keep the switch in the storage; a restart without the group would not know of it", zap.Error(err))
+		s.logger.Error("cannot store the switch; a restart without the group would lose it", zap.Error(err))
 	}
 	s.kept = err == nil
 }
@@ -104,18 +105,18 @@ func (s *Share) stop() {
 	s.done.Wait()
 }
 
-// group is the one of that name. It belongs to the process: a halt that could
-// not be delivered yet must outlive a reload.
+// group returns the group with a name. Groups belong to the process, because a halt
+// that has not been delivered yet must outlive a reload.
 func (c *Control) group(name string) *experiments.Group {
 	running, group := c.Shared(), c.knownGroup(name)
 	if running == nil || running.Name() != name {
 		kept := c.kept.Load()
-		group.Join(kept.Halted && kept.Group == name) // not under c.mu, which a group that changes asks for, too
+		group.Join(kept.Halted && kept.Group == name) // without c.mu, which a change of the group also takes
 	}
 	return group
 }
 
-// knownGroup is the one of that name, made if there was none.
+// knownGroup returns the group with a name, and creates it if necessary.
 func (c *Control) knownGroup(name string) *experiments.Group {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -127,7 +128,7 @@ func (c *Control) knownGroup(name string) *experiments.Group {
 	return group
 }
 
-// Shared is the group of the running configuration, nil without one.
+// Shared returns the membership in the group of the running configuration, or nil.
 func (c *Control) Shared() *experiments.Member {
 	if app := c.Current(); app != nil && app.Share != nil {
 		return app.Share.member
@@ -135,8 +136,8 @@ func (c *Control) Shared() *experiments.Member {
 	return nil
 }
 
-// CatchUp takes over what other nodes have changed just now. An error says that
-// it may not have.
+// CatchUp applies the latest changes of other nodes. It returns an error if some
+// changes may be missing.
 func (c *Control) CatchUp(ctx context.Context) error {
 	group := c.Shared()
 	if group == nil {
@@ -152,7 +153,7 @@ func (c *Control) CatchUp(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Put begins an experiment.
+// Put starts an experiment.
 func (c *Control) Put(e *experiments.Experiment, data []byte, when experiments.Condition) (*experiments.Live, bool, error) {
 	if group := c.Shared(); group != nil {
 		return group.Put(e, data, when)
@@ -160,7 +161,7 @@ func (c *Control) Put(e *experiments.Experiment, data []byte, when experiments.C
 	return c.Store.Put(e, data, when)
 }
 
-// Extend gives an experiment another time and note.
+// Extend changes the time and the note of an experiment.
 func (c *Control) Extend(e *experiments.Experiment, data []byte, when experiments.Condition) (*experiments.Live, error) {
 	if group := c.Shared(); group != nil {
 		return group.Extend(e, data, when)
@@ -176,9 +177,9 @@ func (c *Control) Remove(name string, when experiments.Condition) error {
 	return c.Store.Delete(name, when)
 }
 
-// Halt stops all faults. An error says that they are stopped here, but that the
-// other nodes, or the next process, do not know of it. What a storage that fails
-// cannot take now is due when the node follows its group the next time.
+// Halt stops all faults. An error means that faults are halted on this node, but that
+// other nodes or the next process may not know it. If the storage fails, the node
+// stores the halt when it next follows its group.
 func (c *Control) Halt(why string, storage certmagic.Storage) error {
 	state := newState(true, why)
 	if group := c.Shared(); group != nil {
@@ -191,9 +192,9 @@ func (c *Control) Halt(why string, storage certmagic.Storage) error {
 	return c.save(context.Background(), storage)
 }
 
-// Resume re-arms rules and triggers. An error says that faults are still halted,
-// if they are; else as with halt. The next process reads its own switch as well
-// as that of the group, so a halt from before the group must not stay there.
+// Resume ends a halt. An error means either that faults are still halted, or that other
+// nodes or the next process may not know of the resume, as for Halt. The next process
+// reads the switch of this node and that of the group, so Resume stores both.
 func (c *Control) Resume(why string, storage certmagic.Storage) error {
 	state := newState(false, why)
 	if group := c.Shared(); group != nil {
@@ -206,5 +207,5 @@ func (c *Control) Resume(why string, storage certmagic.Storage) error {
 	return c.save(context.Background(), storage)
 }
 
-// ErrConfigured says why nobody can resume.
-var ErrConfigured = errors.New("the configuration says halted: take it out of the global option fault")
+// ErrConfigured means that the configuration forbids a resume.
+var ErrConfigured = errors.New("the configuration says halted: remove it from the global option fault")

@@ -19,8 +19,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
-// A group that resumes ends the halt that this node had by itself before, for
-// the next process, too.
+// A group that resumes also ends an earlier halt of this node alone, including for the
+// next process.
 func TestSwitchFromBeforeTheGroup(t *testing.T) {
 	n := testnode.Start(t, testnode.Shop, `{"share": {"group": "g"}}`)
 	n.Ctl.Switch.Set(control.NewState(true, "api"))
@@ -36,8 +36,8 @@ func TestSwitchFromBeforeTheGroup(t *testing.T) {
 	next.BeginExit()
 }
 
-// What a group has made of the switch, by this node or another one, is kept for
-// a process without the group. One with it does as the group says by then.
+// A change of the switch by the group, from any node, is stored for a process without
+// the group. A process with the group follows the group.
 func TestSwitchOfGroupIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testnode.Start(t, testnode.Shop, `{"share": {"group": "g"}}`)
@@ -84,7 +84,7 @@ func TestSwitchOfGroupIsKept(t *testing.T) {
 	})
 }
 
-// A halt tells in the log what it has done, whoever halts.
+// Each halt logs what it did, whatever its cause.
 func TestHaltIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testnode.Start(t, testnode.Shop, `{"share": {"group": "g"}, "halt_when": {"errors": 1, "window": "1m"}}`)
@@ -127,7 +127,7 @@ func TestHaltIsLogged(t *testing.T) {
 	})
 }
 
-// A node that starts in a group that is halted says so.
+// A node that starts in a halted group logs this.
 func TestHaltOfGroupAtStart(t *testing.T) {
 	n := testnode.Start(t, testnode.Shop, `{"share": {"group": "g"}}`)
 	n.App.Share.Leave()
@@ -139,7 +139,7 @@ func TestHaltOfGroupAtStart(t *testing.T) {
 		app.SetLogger(zap.New(core))
 		(&control.Share{Group: group}).Join(app)
 		got := ""
-		for _, line := range logs.FilterMessage("faults are halted, as they are in the group").All() {
+		for _, line := range logs.FilterMessage("faults are halted by the group").All() {
 			got += fmt.Sprint(line.ContextMap())
 		}
 		if got != want {
@@ -149,15 +149,15 @@ func TestHaltOfGroupAtStart(t *testing.T) {
 	}
 }
 
-// A patch is one of the experiment as another node has just put it.
+// A patch applies to the experiment as another node has just changed it.
 func TestPatchOfGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testnode.Start(t, testnode.Shop, `{"share": {"group": "g", "interval": "1h"}}`)
-		synctest.Wait() // it has looked
+		synctest.Wait() // the node has read the group
 		storage := n.App.Context().Storage()
 		sw := experiments.NewSwitch(t.Context())
 		other := experiments.NewGroup("g", sw, experiments.NewStore(sw, n.Ctl.LoadExperiment, n.Ctl.Places)).Member(storage, zap.NewNop())
-		for _, status := range []int{551, 552} { // a new one, and another in its place
+		for _, status := range []int{551, 552} { // a new experiment, and one that replaces another
 			data := fmt.Sprintf(`{"points": ["*"], "faults": [{"fault": "respond", "status_code": %d}]}`, status)
 			e, err := experiments.Parse("tea", []byte(data))
 			if err == nil {
@@ -179,8 +179,8 @@ func TestPatchOfGroup(t *testing.T) {
 	})
 }
 
-// A halt that this Caddy alone has been given while it was not in the group stays
-// when it joins the group again, whatever the group was when it left.
+// A halt of this node outside of the group stays when the node joins the group again,
+// whatever the state of the group was when the node left.
 func TestSwitchWhenJoiningAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testnode.Start(t, testnode.Shop, "")
@@ -201,13 +201,13 @@ func TestSwitchWhenJoiningAgain(t *testing.T) {
 		n.Want(200, "POST", "/halt", "", "")
 		n.Ctl.Group("g").Member(storage, zap.NewNop()).Sync(t.Context())
 		if !n.Ctl.Switch.Halted() {
-			t.Error("the group has taken a halt back that was not its own")
+			t.Error("the group has ended a halt of the node")
 		}
 		time.Sleep(time.Minute) // Caddy's storage is slow to notice that a lock has been released
 	})
 }
 
-// The switch is kept for the next process, as it was last.
+// The latest state of the switch is stored for the next process.
 func TestSwitchIsKept(t *testing.T) {
 	n := testnode.Start(t, testnode.Shop, "")
 	for _, turn := range []string{"halt", "resume", "halt"} {
@@ -227,12 +227,12 @@ func TestSwitchIsKept(t *testing.T) {
 	next := control.New()
 	next.Restore(n.App.Context())
 	if got, want := next.Switch.Halted(), n.Ctl.Switch.Halted(); got != want {
-		t.Errorf("after turns at once the next process is halted: %v, this one: %v", got, want)
+		t.Errorf("after concurrent turns the next process is halted: %v, this one: %v", got, want)
 	}
 	next.BeginExit()
 }
 
-// A group may be called as what the switch is kept by, and its object stays.
+// A group may be named like the folder of the switch without overwriting its object.
 func TestSwitchOfGroupSwitch(t *testing.T) {
 	n := testnode.Start(t, testnode.Shop, `{"share": {"group": "switch"}}`)
 	for _, turn := range []string{"halt", "resume"} {
@@ -247,12 +247,12 @@ func TestSwitchOfGroupSwitch(t *testing.T) {
 		t.Errorf("the storage has %q, %v", keys, err)
 	}
 	if state := n.Ctl.Shared().State(); state.Error != "" {
-		t.Errorf("out of step: %s", state.Error)
+		t.Errorf("not synchronized: %s", state.Error)
 	}
 }
 
-// Caddys that use the same storage have a switch each, by their data directory,
-// or by their host where that cannot be used.
+// Caddys that use the same storage have separate switches, by their data directory, or
+// by their host if the directory cannot be used.
 func TestSwitchIsOfThisCaddy(t *testing.T) {
 	n := testnode.Start(t, testnode.Shop, "")
 	file := filepath.Join(t.TempDir(), "file")

@@ -16,25 +16,24 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 )
 
-// Why the switch is halted.
+// Reasons why the switch is halted.
 const (
 	WhyAPI        = "api"
 	whyConfigured = "configuration"
 	whyErrors     = "halt_when"
 )
 
-// switchFolder is where the storage has the switch of each Caddy that uses it.
-// The groups' objects stand beside the folder, so that none can be called as one
-// of these.
+// switchFolder is the folder in the storage with the switch of each Caddy. The objects
+// of groups are outside of the folder, so their names cannot conflict.
 const switchFolder = "fault/switch/"
 
-// switchKey is where the storage has the switch of this Caddy. Without an ID of
-// its own, which the error explains, it is known by its host.
+// switchKey returns the key of this Caddy's switch in the storage. If Caddy has no
+// instance ID, the key contains the host name, and the error explains why.
 func switchKey() (string, error) {
 	id, err := caddy.InstanceID()
 	name := id.String()
 	if err != nil {
-		host, _ := os.Hostname() // without a name there is one such Caddy
+		host, _ := os.Hostname() // without a host name, all such Caddys share one key
 		name = certmagic.StorageKeys.Safe("host-" + host)
 	}
 	return switchFolder + name + ".json", err
@@ -44,18 +43,18 @@ func switchKey() (string, error) {
 type keptSwitch struct {
 	experiments.State
 
-	// Group is the group that the switch was one with, if any. A halt that the
-	// group does not know of yet is the node's own.
+	// Group is the group that had the same switch, if any. It is empty for a halt that
+	// the group does not know yet.
 	Group string `json:"group,omitempty"`
 }
 
-// is reports whether nothing has turned the switch since.
+// is reports whether the switch is unchanged since.
 func (k *keptSwitch) is(now experiments.State) bool {
 	never := k.Since == nil && now.Since == nil
 	return k.Halted == now.Halted && (never || k.Since != nil && now.Since != nil && k.Since.Equal(*now.Since))
 }
 
-// Restore reads the switch as it was when the last process ended, once.
+// Restore reads the switch of the last process, once.
 func (c *Control) Restore(ctx caddy.Context) {
 	c.restored.Do(func() { c.load(ctx) })
 }
@@ -63,7 +62,7 @@ func (c *Control) Restore(ctx caddy.Context) {
 func (c *Control) load(ctx caddy.Context) {
 	key, err := switchKey()
 	if err != nil {
-		ctx.Logger().Warn("this Caddy has no ID of its own; its switch is kept by the name of the host", zap.String("key", key), zap.Error(err))
+		ctx.Logger().Warn("this Caddy has no instance ID; its switch is stored under the host name", zap.String("key", key), zap.Error(err))
 	}
 	var kept *keptSwitch
 	data, err := loadSwitch(ctx, ctx.Storage(), key)
@@ -73,15 +72,15 @@ func (c *Control) load(ctx caddy.Context) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		ctx.Logger().Error("cannot read the switch from the storage; faults are live", zap.String("key", key), zap.Error(err))
+		ctx.Logger().Error("cannot read the switch from the storage; faults are not halted", zap.String("key", key), zap.Error(err))
 	case kept.Halted:
-		ctx.Logger().Warn("faults are halted, as they were when the last process ended", zap.String("why", kept.Why))
+		ctx.Logger().Warn("faults are halted, as they were when the last process exited", zap.String("why", kept.Why))
 		c.kept.Store(kept)
 		c.Switch.Set(kept.State)
 	}
 }
 
-// parseSwitch reads what the storage has. A halt counts, whatever the rest says.
+// parseSwitch decodes the switch. A halt is returned even if the rest is invalid.
 func parseSwitch(data []byte) (*keptSwitch, error) {
 	state, err := experiments.ParseState(data)
 	kept := &keptSwitch{State: state}
@@ -94,16 +93,16 @@ func parseSwitch(data []byte) (*keptSwitch, error) {
 	return kept, err
 }
 
-// loadSwitch reads the switch. A start must not hang with the storage.
+// loadSwitch reads the switch. A timeout keeps a start from waiting for the storage.
 func loadSwitch(ctx context.Context, storage experiments.Storage, key string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, experiments.StorageTime)
 	defer cancel()
 	return experiments.Bound(storage).Load(ctx, key)
 }
 
-// save keeps the switch for the next process, as it is when its turn comes: of
-// two turns at once the later one must not be lost. A halt by the configuration
-// alone is not kept, the next one says it again.
+// save stores the switch for the next process. It reads the state after taking the
+// lock, so that of two concurrent changes the later one is stored. A halt by the
+// configuration alone is not stored, because the next configuration contains it.
 func (c *Control) save(ctx context.Context, storage certmagic.Storage) error {
 	c.saving.Lock()
 	defer c.saving.Unlock()
@@ -117,7 +116,7 @@ func (c *Control) save(ctx context.Context, storage certmagic.Storage) error {
 	if err != nil {
 		return err
 	}
-	key, _ := switchKey() // load has told of an error
+	key, _ := switchKey() // load has logged the error
 	if err := c.saving.bound(storage).Store(ctx, key, data); err != nil {
 		return err
 	}
@@ -125,15 +124,15 @@ func (c *Control) save(ctx context.Context, storage certmagic.Storage) error {
 	return nil
 }
 
-// switchSaver lets the switch be saved once at a time.
+// switchSaver serializes the writes of the switch.
 type switchSaver struct {
 	sync.Mutex
 	storage certmagic.Storage
 	bounded experiments.Storage
 }
 
-// bound is the storage with an end to each call. It is the same one for the same
-// storage, as it knows of a call that hangs.
+// bound returns the storage with a time limit for each call. It returns the same one
+// for the same storage, because it keeps track of calls that hang.
 func (s *switchSaver) bound(storage certmagic.Storage) experiments.Storage {
 	if s.bounded == nil || !reflect.TypeOf(storage).Comparable() || s.storage != storage {
 		s.storage, s.bounded = storage, experiments.Bound(storage)
@@ -141,7 +140,7 @@ func (s *switchSaver) bound(storage certmagic.Storage) experiments.Storage {
 	return s.bounded
 }
 
-// follow keeps what the group has made of the switch, for a process without it.
+// follow stores the switch of the group, for a process without the group.
 func (c *Control) follow(ctx context.Context, storage certmagic.Storage) error {
 	now := c.Switch.State()
 	if now.Why == whyConfigured || c.kept.Load().is(now) {

@@ -16,7 +16,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
-// hungStorage answers nobody before it is closed.
+// hungStorage does not answer until it is closed.
 type hungStorage struct {
 	certmagic.Storage
 	answers chan struct{}
@@ -32,7 +32,8 @@ func (h *hungStorage) Load(context.Context, string) ([]byte, error) {
 	return nil, errors.New("too late")
 }
 
-// A storage that hangs keeps neither a start nor a halt; no goroutines pile up.
+// A storage that hangs delays neither a start nor a halt, and goroutines do not pile
+// up.
 func TestSwitchStorageHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		storage := &hungStorage{answers: make(chan struct{})}
@@ -59,7 +60,7 @@ func TestSwitchStorageHangs(t *testing.T) {
 			timely("halt again", 0, func() error { return c.Halt("api", storage) })
 		}
 		if more := runtime.NumGoroutine() - before; more > 2 {
-			t.Errorf("%d goroutines more", more)
+			t.Errorf("%d more goroutines", more)
 		}
 		if !c.Switch.Halted() {
 			t.Error("not halted")
@@ -67,8 +68,7 @@ func TestSwitchStorageHangs(t *testing.T) {
 	})
 }
 
-// A halt that the storage has counts, whatever else is wrong with it, and can be
-// left.
+// A stored halt counts, whatever else is invalid in the object, and can be resumed.
 func TestSwitchKeptOddly(t *testing.T) {
 	key, err := control.SwitchKey()
 	if err != nil {
@@ -81,7 +81,7 @@ func TestSwitchKeptOddly(t *testing.T) {
 		`{"halted": true, "since": ""}`:                        true,
 		`{"halted": true, "since": "yesterday"}`:               true,
 		`{"halted": true, "since": 7, "why": [], "group": {}}`: true,
-		`{"halted": "yes"}`:                                    false, // the log says that it cannot be read
+		`{"halted": "yes"}`:                                    false, // the log reports that it cannot be read
 		`{"halted": false, "since": "yesterday"}`:              false,
 		`null`: false,
 		``:     false,

@@ -12,7 +12,7 @@ func TestHintsAtLoad(t *testing.T) {
 	s := start(t, config{site: "route {\nrespond ok\nfault 503\n}\nfault /api {\nmatch path /users\nrespond 503\n}"})
 	for loads := 1; loads <= 2; loads++ {
 		for _, want := range []string{
-			"no request comes to point 'fault1': static_response ends them all before; write the point before it",
+			"no request reaches point 'fault1': static_response before it ends all requests; write the point first",
 			"rule 'rule1' of point 'fault2' can never fire: the matcher of the point excludes its own, path /api and /users",
 		} {
 			if got := strings.Count(s.caddyLog(t), want); got != loads {
@@ -39,7 +39,7 @@ func TestHintsOfValidate(t *testing.T) {
 		"Caddyfile:3: percent 0.1 is 1 request in 1000; if a share of 0.1 is meant, write percent 10; if not, write percent 0.1%",
 		"Caddyfile:2: rule 'rule1' can never fire: its end 2020-01-01T00:00:00Z has passed",
 		"Caddyfile:2: rule 'rule1': respond 503 sends the catalogue's Retry-After: 300",
-		"Caddyfile:9: no request comes to point 'fault2': static_response ends them all before; write the point before it",
+		"Caddyfile:9: no request reaches point 'fault2': static_response before it ends all requests; write the point first",
 	} {
 		if strings.Count(string(out), want) != 1 {
 			t.Errorf("got\n%s\nwant once: %s", out, want)

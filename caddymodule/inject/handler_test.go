@@ -82,7 +82,7 @@ func TestDisclose(t *testing.T) {
 
 func TestAppRefused(t *testing.T) {
 	for _, tt := range []struct{ app, want string }{
-		{`{"disclose": "X A"}`, "disclose: bad header name 'X A'; want a field of your own, or off"},
+		{`{"disclose": "X A"}`, "disclose: bad header name 'X A'; write another field such as X-Chaos, or off"},
 		{`{"disclose": "X:"}`, "disclose: bad header name 'X:'"},
 		{`{"disclose": "transfer-encoding"}`, "disclose: header 'Transfer-Encoding' frames the message"},
 		{`{"disclose": "Content-Length"}`, "frames the message"},
