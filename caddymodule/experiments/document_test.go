@@ -293,7 +293,7 @@ func TestShareIsBounded(t *testing.T) {
 	})
 }
 
-// addMany adds so many experiments to a document.
+// addMany adds n experiments to a document.
 func addMany(doc *document, n int) {
 	for i := range n {
 		doc.Experiments[fmt.Sprint("e", i)] = record{Experiment: json.RawMessage(`{"points": ["*"], ` + closing + `}`), Revision: 2, Started: time.Now()}

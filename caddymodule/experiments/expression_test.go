@@ -128,7 +128,7 @@ func TestExpressionsRefused(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"file()", `file()`, "match[0].expression: file(): experiments read no files"},
 		{"file() of a text", `file('x')`, "file(): experiments read no files"},
-		{"file() behind a comment", "file // \n ('x')", "file(): experiments read no files"},
+		{"file() after a comment", "file // \n ('x')", "file(): experiments read no files"},
 		{"its function", `file_request_map(req, {"root": "/"})`, "'file_request_map' is not a function of CEL or a matcher of Caddy"},
 		{"a matcher's function", `header_matcher_request_map(req, {"X": {http.request.header.Y}})`, "'header_matcher_request_map' is not a function"},
 		{"with a dot before", `.host_match_request_list(req, [{http.request.header.Y}])`, "'host_match_request_list' is not a function"},
@@ -147,10 +147,10 @@ func TestExpressionsRefused(t *testing.T) {
 		{"in a map", `{"a": req}.a == 1`, "'req' is reserved by Caddy"},
 		{"in a struct", `google.protobuf.Any{value: req} == 1`, "'req' is reserved by Caddy"},
 		{"selected", `has(req.a)`, "'req' is reserved by Caddy"},
-		{"behind a quote in a comment", "// '\nheader({'X': '{' + 'env.HOME}'})", "an argument of header() is not a single string literal"},
-		{"behind a raw text", `r'\' == 'x' || header({'X': '{' + 'env.HOME}'})`, "not a single string literal"},
-		{"behind three quotes", `''' ' ''' == 'x' || header({'X': '{' + 'env.HOME}'})`, "not a single string literal"},
-		{"behind an escaped quote", `'\'' == 'x' || header({'X': '{' + 'env.HOME}'})`, "not a single string literal"},
+		{"after a quote in a comment", "// '\nheader({'X': '{' + 'env.HOME}'})", "an argument of header() is not a single string literal"},
+		{"after a raw text", `r'\' == 'x' || header({'X': '{' + 'env.HOME}'})`, "not a single string literal"},
+		{"after three quotes", `''' ' ''' == 'x' || header({'X': '{' + 'env.HOME}'})`, "not a single string literal"},
+		{"after an escaped quote", `'\'' == 'x' || header({'X': '{' + 'env.HOME}'})`, "not a single string literal"},
 		{"two halves of a name", `header({'X': ('{e') /* */ + r"nv.HOME}"})`, "bad expression"}, // CEL has no such comments
 		{"of the environment", `{env.HOME} == 'x'`, "placeholder '{env.HOME}' is not allowed in experiments; they may use {http.*} and {time.*}"},
 		{"in an operand", `"{env.HOME}" == 'x'`, "placeholder '{env.HOME}'"},
@@ -240,7 +240,7 @@ func TestExpressionsAreReadInTime(t *testing.T) {
 }
 
 // Whatever an expression is, the check returns. What it lets through reads the
-// request and the time, as Caddy itself tells.
+// request and the time, as Caddy itself reports.
 func FuzzExpression(f *testing.F) {
 	for _, text := range allowedExpressions {
 		f.Add(text)

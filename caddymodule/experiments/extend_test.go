@@ -53,7 +53,7 @@ func TestStoreExtend(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if !ended(next) || !ended(first) || b.Get("a") != nil {
-			t.Error("its new time is over and it is not")
+			t.Error("its new ttl has expired, and it has not ended")
 		}
 		if _, err := b.Extend(e, data, nil); !errors.Is(err, ErrUnknown) {
 			t.Errorf("got %v, want %v", err, ErrUnknown)

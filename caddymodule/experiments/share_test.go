@@ -366,7 +366,7 @@ func TestShareUnlockFails(t *testing.T) {
 	storage.fail(errDown, "unlock")
 	must(t, a.put("one", "", nil))
 	if a.logs.FilterMessageSnippet("unlocking").Len() != 1 {
-		t.Error("no line tells of the lock")
+		t.Error("no line reports the lock")
 	}
 }
 
@@ -572,7 +572,7 @@ func TestShareSameRevision(t *testing.T) {
 	}
 	b.Sync(t.Context())
 	if live := b.Get("x"); live == lonely || live.Percent != nil {
-		t.Error("the node keeps an experiment of its own")
+		t.Error("the node keeps its own experiment")
 	}
 }
 

@@ -82,7 +82,7 @@ func TestStoreTTL(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if !ended(short) || b.Get("b") != nil || ended(byDefault) {
-			t.Error("its time is over and it is not")
+			t.Error("its ttl has expired, and it has not ended")
 		}
 		time.Sleep(DefaultTTL)
 		synctest.Wait()
@@ -107,7 +107,7 @@ func TestStoreReplace(t *testing.T) {
 			t.Fatalf("created %v, %v", created, err)
 		}
 		if !ended(first) || ended(second) || second.Revision <= first.Revision || b.Get("a") != second {
-			t.Error("the first should be over, and the second on with another revision")
+			t.Error("the first should have ended, and the second should run with another revision")
 		}
 		select {
 		case <-first.Removed():
@@ -168,10 +168,10 @@ func TestStoreHalt(t *testing.T) {
 		t.Fatalf("got past %+v", past)
 	}
 	if !slices.Equal(past[0].Points, []string{"in"}) {
-		t.Errorf("what is over was at the points %q, want those that there are but the transport", past[0].Points)
+		t.Errorf("the ended experiment was at the points %q, want those but the transport", past[0].Points)
 	}
 	if _, err := Parse(past[0].Name, past[0].JSON); err != nil {
-		t.Errorf("what is over cannot be started again: %v", err)
+		t.Errorf("an ended experiment cannot be started again: %v", err)
 	}
 	b.wantTold("a", "c", "a halted", "c halted")
 }

@@ -40,7 +40,7 @@ func TestSwitch(t *testing.T) {
 	}
 	beginExit()
 	if s.Ended().Err() == nil || s.Halted() {
-		t.Error("at exit what is held has to let go, and that is no halt")
+		t.Error("at exit held requests must be released, and that is not a halt")
 	}
 }
 
