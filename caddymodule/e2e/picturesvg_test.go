@@ -144,11 +144,11 @@ func (d *recording) style() string {
 		if s.at == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "@keyframes s%d{0%%{opacity:0}%.2f%%,100%%{opacity:1}}\n.s%d{animation:s%d %.1fs shot-end infinite}\n",
+		fmt.Fprintf(&b, "@keyframes s%d{0%%{opacity:0}%.2f%%,100%%{opacity:1}}\n.s%d{animation:s%d %.1fs step-end infinite}\n",
 			i, loop(s.at), i, i, d.clock)
 		if s.characters > 0 {
 			fmt.Fprintf(&b, "@keyframes c%d{0%%{visibility:visible;transform:none}%.2f%%{visibility:visible;transform:none;animation-timing-function:steps(%d)}"+
-				"%.2f%%,100%%{visibility:hidden;transform:translateX(%.1fpx)}}\n#c%d{animation:c%d %.1fs shot-end infinite}\n",
+				"%.2f%%,100%%{visibility:hidden;transform:translateX(%.1fpx)}}\n#c%d{animation:c%d %.1fs step-end infinite}\n",
 				i, loop(s.at), s.characters, loop(s.until), float64(s.characters)*advance, i, i, d.clock)
 		}
 	}
