@@ -21,11 +21,11 @@ The messages about faults in a configuration, each with lines that cause it.
 Search for the part of your message without names and numbers.
 For what happens while Caddy runs, see [Troubleshooting](../howto/troubleshooting.md).
 
-Caddy puts the directive before the message, and the file and line after it:
+Caddy puts the directive before the message. The file and line come after it, and then what to write:
 `
 
 const errorsExample = `Error: adapting config using caddyfile: parsing caddyfile tokens for 'fault':
-the message, at Caddyfile:3`
+the message, at Caddyfile:3: what to write`
 
 // errorArea is a section of the page: an archive, or all that begin with a word.
 type errorArea struct {
@@ -61,7 +61,7 @@ var errorAreas = []errorArea{
 // key is a part of the message. Most messages need none.
 var errorNotes = map[string]string{
 	"Unexpected next token after '{'":  "Write the statements of a block on lines of their own.",
-	"module not registered":            "Caddy has no module of this name. Check the spelling, or build Caddy with the module.",
+	"unknown matcher 'colour'":          "Caddy has no module of this name. Check the spelling, or build Caddy with the module.",
 	"been stripped from the path":      "`handle_path` and `uri strip_prefix` shorten the path before the point sees it.",
 	"no request reaches point":         "A handler before the point ends each request. Move the point up, or write `order fault first`.",
 	"every client that reaches":        "See [Safety](../explanation/safety.md).",
@@ -74,7 +74,7 @@ var errorNotes = map[string]string{
 // the page, and not with every subject.
 var everyLine = []struct{ part, written, note string }{
 	{"already specified", "`percent 1`<br>`percent 2`", "Delete one of the two lines."},
-	{"wrong argument count or unexpected line ending", "`percent`", "Add the missing value, or delete what follows the last one."},
+	{"an argument is missing", "`percent`", "Add the argument. The message shows how to write the line."},
 }
 
 func isOfEveryLine(text string) bool {
@@ -153,21 +153,35 @@ func (m *referencePage) refused(messages []message) {
 	var rows [][]string
 	var notes []string
 	for _, one := range messages {
-		text, at := cutPlace(one.text)
-		var lines []string
-		for _, line := range causeOf(one.caddyfile, at) {
-			lines = append(lines, manual.Code(line))
-		}
-		rows = append(rows, []string{manual.Code(text), strings.Join(lines, "<br>")})
+		text, advice, at := cutPlace(one.text)
+		rows = append(rows, []string{manual.Code(text), codeLines(causeOf(one.caddyfile, at)), codeLines(strings.Split(advice, "\n"))})
 		for part, note := range errorNotes {
 			if line := "- `" + part + "`: " + note; strings.Contains(one.text, part) && !slices.Contains(notes, line) {
 				notes = append(notes, line)
 			}
 		}
 	}
-	m.Table([]string{"Message", "Written"}, rows)
+	heads := []string{"Message", "Written", "Answer"}
+	if !slices.ContainsFunc(rows, func(row []string) bool { return row[2] != "" }) {
+		heads = heads[:2]
+		for i := range rows {
+			rows[i] = rows[i][:2]
+		}
+	}
+	m.Table(heads, rows)
 	slices.Sort(notes)
 	m.Printf("%s\n", strings.Join(notes, "\n"))
+}
+
+// codeLines writes lines in one cell.
+func codeLines(lines []string) string {
+	var cells []string
+	for _, line := range lines {
+		if line = strings.ReplaceAll(strings.TrimPrefix(line, "\t"), "\t", "  "); line != "" {
+			cells = append(cells, manual.Code(line))
+		}
+	}
+	return strings.Join(cells, "<br>")
 }
 
 // warned writes a block for each message: it comes from several lines.
@@ -262,18 +276,19 @@ func messagesIn(cases []testkit.Golden) (all []message) {
 	return all
 }
 
-var placeIn = regexp.MustCompile(`(?s)^(?:Caddyfile:(\d+): )?(.*?)(?:, at Caddyfile:(\d+).*)?$`)
+var placeIn = regexp.MustCompile(`(?s)^(?:Caddyfile:(\d+): )?(.*?)(?:, at Caddyfile:(\d+)(?::? ?(.*)))?$`)
 
 func withoutPlace(text string) string {
-	message, _ := cutPlace(text)
+	message, _, _ := cutPlace(text)
 	return message
 }
 
-// cutPlace takes the line off a message; 0: it has none.
-func cutPlace(text string) (message string, line int) {
+// cutPlace parts a message from the line, and from what to write instead; 0: it has no
+// line.
+func cutPlace(text string) (message, advice string, line int) {
 	found := placeIn.FindStringSubmatch(text)
 	line, _ = strconv.Atoi(cmp.Or(found[1], found[3]))
-	return found[2], line
+	return found[2], found[4], line
 }
 
 // maxCause is how many lines of a Caddyfile a cell has.

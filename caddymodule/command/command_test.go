@@ -485,7 +485,7 @@ func TestCommandRunRefuses(t *testing.T) {
 		{[]string{"--point", "api", "503", "--"}, "-- without a command"},
 		{[]string{"--point", "api", "--ttl", "soon", "503"}, "bad ttl 'soon'"},
 		{[]string{"--point", "nope", "503"}, "no injection point 'nope'; the injection points are: api"},
-		{[]string{"--point", "api", "percent 10"}, "rule without a fault"},
+		{[]string{"--point", "api", "percent 10"}, "a rule needs a fault"},
 		{[]string{"--point", "api", "503", "--", "no-such-command"}, "exiting with status 127"},
 		{[]string{"--point", "api", "503", "--", "./no-such-command"}, "exiting with status 127"},
 		{[]string{"--point", "api", "503", "--", t.TempDir()}, "exiting with status 126"},

@@ -253,18 +253,18 @@ func parseConsole(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 func (c *Console) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume directive
 	c.Source = fmt.Sprintf("%s:%d", filepath.Base(d.File()), d.Line())
-	if err := args.None(d); err != nil {
+	if err := args.None(d, "fault_console"); err != nil {
 		return err
 	}
 	for d.NextBlock(0) {
 		if d.Val() != "insecure" {
-			return d.Errf("unrecognized option '%s' of fault_console", d.Val())
+			return args.UnknownOption(d, "fault_console")
 		}
 		if c.Insecure {
 			return d.Err("insecure already specified")
 		}
 		c.Insecure = true
-		if err := args.None(d); err != nil {
+		if err := args.None(d, "fault_console"); err != nil {
 			return err
 		}
 	}

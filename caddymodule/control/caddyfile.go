@@ -1,12 +1,17 @@
 package control
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
 // parseGlobalOption sets up the fault app from Caddyfile tokens. Syntax:
@@ -28,7 +33,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 		return nil, d.Err("global option fault already specified")
 	}
 	if d.NextArg() {
-		return nil, d.Errf("unexpected argument '%s'", d.Val())
+		return nil, args.Advise(d, rulesGoIntoSites, "unexpected argument '%s' of the global option fault", d.Val())
 	}
 	app, seen := new(App), make(map[string]bool)
 	for d.NextBlock(0) {
@@ -51,15 +56,15 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
 	switch word {
 	case "halted":
 		a.Halted = true
-		return args.None(d)
+		return args.None(d, "global "+word)
 	case "dry_run":
 		a.DryRun = true
-		return args.None(d)
+		return args.None(d, "global "+word)
 	case "disclose":
-		return grammar.TextParser(&a.Disclose)(d)
+		return grammar.TextParser("global "+word, &a.Disclose)(d)
 	case "max_active":
 		var number *int
-		err := grammar.CountParser(&number)(d)
+		err := grammar.CountParser("global "+word, &number)(d)
 		if err == nil && *number == 0 {
 			return d.Err("bad max_active '0': want 1 or more")
 		}
@@ -68,31 +73,45 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
 		}
 		return err
 	case "journal":
-		return grammar.CountParser(&a.Journal)(d)
+		return grammar.CountParser("global "+word, &a.Journal)(d)
 	case "share":
 		return a.unmarshalShare(d)
 	case "halt_when":
 		return a.unmarshalHaltWhen(d)
 	case "experiment_matchers":
 		if a.ExperimentMatchers = d.RemainingArgs(); len(a.ExperimentMatchers) == 0 {
-			return d.Err("experiment_matchers needs the names of modules, such as experiment_matchers maxmind_geolocation")
+			return args.Missing(d, "global experiment_matchers")
 		}
 		return nil
 	default:
-		return d.Errf("unrecognized option '%s' of fault", word)
+		return unknownOption(d, word)
 	}
 }
 
-func (a *App) unmarshalShare(d *caddyfile.Dispenser) (err error) {
-	args := d.RemainingArgs()
-	if len(args) < 1 || len(args) > 2 {
-		return d.Err("share needs the name of a group and may have an interval, such as share staging 1s")
+const rulesGoIntoSites = "rules and faults go into a site: write fault { ... } there"
+
+// unknownOption is the error of a word that is no option. Many write a rule here.
+func unknownOption(d *caddyfile.Dispenser, word string) error {
+	isRule := slices.Contains(grammar.Settings, word) || faults.IsKind(word) || slices.Contains([]string{"rule", "point", "sticky", "seed", "trigger"}, word)
+	if isRule {
+		return args.Advise(d, rulesGoIntoSites+"; the options here are "+strings.Join(words.Options("global"), ", "), "'%s' is not a global option of fault", word)
 	}
-	a.Share = &Share{Group: args[0]}
-	if len(args) == 2 {
-		a.Share.Interval, err = grammar.ParseDuration(d, "interval of share", args[1])
+	return args.UnknownOption(d, "global")
+}
+
+func (a *App) unmarshalShare(d *caddyfile.Dispenser) (err error) {
+	values := d.RemainingArgs()
+	switch {
+	case len(values) < 1:
+		return args.Missing(d, "global share")
+	case len(values) > 2:
+		return args.Unexpected(d, "global share", values[2])
+	}
+	a.Share = &Share{Group: values[0]}
+	if len(values) == 2 {
+		a.Share.Interval, err = grammar.ParseDuration(d, "interval of share", values[1])
 		if err == nil && a.Share.Interval == 0 {
-			return d.Errf("bad interval of share '%s': want %s or more; leave it out for %s", args[1], minInterval, defaultInterval)
+			return d.Errf("bad interval of share '%s': want %s or more; leave it out for %s", values[1], minInterval, defaultInterval)
 		}
 	}
 	return err
@@ -101,7 +120,7 @@ func (a *App) unmarshalShare(d *caddyfile.Dispenser) (err error) {
 func (a *App) unmarshalHaltWhen(d *caddyfile.Dispenser) error {
 	var number, window string
 	if !d.AllArgs(&number, &window) {
-		return d.Err("halt_when needs a number of errors and a window, such as halt_when 50 1m")
+		return args.Count(d, "global halt_when")
 	}
 	errors, err := grammar.ParseCount(d, "halt_when", number)
 	if err != nil {

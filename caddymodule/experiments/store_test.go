@@ -213,7 +213,7 @@ func TestStoreLoadFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := b.Put(e, data, nil); err == nil || !strings.Contains(err.Error(), "http.faults.explode") {
+	if _, _, err := b.Put(e, data, nil); err == nil || !strings.Contains(err.Error(), "unknown name 'explode'") {
 		t.Errorf("got error %v", err)
 	}
 	if b.Get("a") != before || ended(before) {

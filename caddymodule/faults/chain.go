@@ -2,15 +2,20 @@ package faults
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
 // Chain is the faults of one rule, run in the order written.
@@ -56,13 +61,24 @@ func AfterChain(next caddyhttp.Handler) caddyhttp.Handler {
 // nothing could reach, and one after which another can have no effect.
 func (c Chain) Append(f Fault) (Chain, error) {
 	if n := len(c); n > 0 && Ends(c[n-1]) {
-		return c, fmt.Errorf("fault '%s' comes behind '%s', which ends the request", Kind(f), Kind(c[n-1]))
+		return c, &OrderError{Fault: f, After: c[n-1]}
 	}
 	c = append(c, f)
 	if _, err := c.Reply(AnyReply()); err != nil {
 		return c[:len(c)-1], err
 	}
 	return c, nil
+}
+
+// An OrderError is about a fault that no request gets to.
+type OrderError struct {
+	// Fault comes after the other one, which ends the request.
+	Fault, After Fault
+}
+
+// Error says what is wrong.
+func (e *OrderError) Error() string {
+	return fmt.Sprintf("fault '%s' comes after '%s', which ends the request", Kind(e.Fault), Kind(e.After))
 }
 
 // Ends reports whether the chain never calls next.
@@ -120,6 +136,8 @@ func NewChain(loaded any) (Chain, error) {
 type Draft struct {
 	Faults Chain
 	JSON   []json.RawMessage
+
+	last string // the line of the last fault, without its block
 }
 
 // Unmarshal parses the fault whose tokens are all of d, by the parser of its
@@ -140,20 +158,64 @@ func (c *Draft) Unmarshal(d *caddyfile.Dispenser) error {
 			return at.WrapErr(err)
 		}
 	}
+	line := args.Line(&at)
 	if c.Faults, err = c.Faults.Append(fault); err != nil {
-		return at.WrapErr(err)
+		return c.cannotAppend(&at, err, line)
 	}
+	c.last = line
 	c.JSON = append(c.JSON, caddyconfig.JSONModuleObject(parsed, "fault", Kind(fault), nil))
 	return nil
 }
 
-func unmarshalFault(d *caddyfile.Dispenser) (caddyfile.Unmarshaler, error) {
-	word := d.Val()
-	id := Namespace + "." + word
-	if _, err := caddy.GetModule(id); err != nil {
-		return nil, d.Errf("unrecognized word '%s': neither a setting nor a kind of fault; the kinds are %s", word, strings.Join(Kinds(), ", "))
+// cannotAppend is the error of a fault, written as line, that cannot be the next one.
+func (c *Draft) cannotAppend(d *caddyfile.Dispenser, err error, line string) error {
+	order, ok := errors.AsType[*OrderError](err)
+	switch {
+	case !ok:
+		return d.WrapErr(err)
+	case Ends(order.Fault):
+		return args.Advise(d, "remove one of the two lines", "%v", order)
+	default:
+		return args.Advise(d, "swap the two lines:\n\t"+line+"\n\t"+c.last, "%v", order)
 	}
-	return caddyfile.UnmarshalModule(d, id)
+}
+
+func unmarshalFault(d *caddyfile.Dispenser) (caddyfile.Unmarshaler, error) {
+	kind := d.Val()
+	if !IsKind(kind) {
+		return nil, unknownKind(d)
+	}
+	fault, err := caddyfile.UnmarshalModule(d, Namespace+"."+kind)
+	if err != nil && strings.HasPrefix(err.Error(), "wrong argument count") {
+		err = fmt.Errorf("bad arguments of fault '%s': %w", kind, err) // of a kind that says no more
+	}
+	return fault, err
+}
+
+// unknownKind is the error of a word where only a fault can be, as within choose.
+func unknownKind(d *caddyfile.Dispenser) error {
+	word, kinds := d.Val(), Kinds()
+	if form, known := words.FormOf(word); known && strings.HasPrefix(form.JSON, `"`) {
+		return args.Advise(d, "it is a setting: write it in the rule, outside of this block", "'%s' is not a kind of fault", word)
+	}
+	lines := slices.DeleteFunc(words.Synonym(words.Rule, word), func(line string) bool { return !IsKind(strings.Fields(line)[0]) })
+	if _, err := strconv.ParseUint(word, 10, 64); err == nil && len(word) == 3 {
+		lines = []string{"respond " + word}
+	}
+	if len(lines) == 0 {
+		lines = args.Corrected(d, "", words.Near(word, kinds))
+	}
+	advice := words.Suggest(lines)
+	if advice == "" {
+		advice = "the kinds are " + strings.Join(kinds, ", ")
+	}
+	return args.Advise(d, advice, "'%s' is not a kind of fault", word)
+}
+
+// IsKind reports whether this Caddy was built with a kind of fault.
+func IsKind(word string) bool {
+	_, err := caddy.GetModule(Namespace + "." + word)
+	return err == nil
 }
 
 // Kinds are the names of all kinds of fault that this Caddy was built with.

@@ -2,15 +2,13 @@ package inject
 
 import (
 	"fmt"
-	"reflect"
-	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
-	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
 func init() {
@@ -23,7 +21,7 @@ func init() {
 
 // parseDirective sets up an injection point from Caddyfile tokens. Syntax:
 //
-//	fault [<matcher>] [<status>] {
+//	fault [<matcher>] [<status>|<fault>] {
 //	    point  <name>
 //	    sticky <key>
 //	    seed   <number>
@@ -43,16 +41,18 @@ func init() {
 //	    }
 //	}
 //
-// A status is short for the fault `respond <status>`. Without a status and rules, the
-// point injects nothing until an experiment uses it.
+// One fault that needs no block can be in the line of the directive, such as
+// `fault /api/* delay 2s`. A status is short for `respond <status>`. Without a fault
+// and rules, the point injects nothing until an experiment uses it.
 func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err := grammar.CheckTokens(h.Dispenser); err != nil {
 		return nil, err
 	}
 	h.Next() // consume directive
+	matcherText := matcherTokenText(h)
 	matcher, err := h.ExtractMatcherSet()
 	if err != nil {
-		return nil, h.WrapErr(err)
+		return nil, unknownMatcher(h, matcherText)
 	}
 	h.Next() // again, because ExtractMatcherSet resets the dispenser
 	handler := new(Handler)
@@ -60,9 +60,11 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 		handler.MatcherSetsRaw = append(handler.MatcherSetsRaw, matcher)
 	}
 	handler.Point.Name = defaultName(h)
-	p := directiveParser{grammar.PointParser{Dispenser: h.Dispenser, Point: &handler.Point, MatcherToken: h.MatcherToken}}
+	p := directiveParser{grammar.PointParser{Dispenser: h.Dispenser, Point: &handler.Point, MatcherToken: func() (caddy.ModuleMap, bool, error) {
+		return namedMatcherToken(h)
+	}}}
 	p.Own = map[string]func() error{"trigger": func() error { return handler.parseTrigger(h.Dispenser) }}
-	if err := p.parse(); err != nil {
+	if err := p.parse(matcherText); err != nil {
 		return nil, err
 	}
 	return h.NewRoute(nil, handler), nil
@@ -71,35 +73,33 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 // directiveParser parses one directive.
 type directiveParser struct{ grammar.PointParser }
 
-func (p *directiveParser) parse() error {
+func (p *directiveParser) parse(matcher string) error {
 	start := *p.Dispenser
-	if err := p.parseStatus(); err != nil {
+	if err := p.parseShort(matcher); err != nil {
 		return err
 	}
 	return p.ParseBlock(start)
 }
 
-// parseStatus parses the arguments after the matcher.
-func (p *directiveParser) parseStatus() error {
-	if !p.NextArg() {
+// parseShort parses the fault in the line of the directive, after its matcher.
+func (p *directiveParser) parseShort(matcher string) error {
+	short := grammar.TakeShort(p.Dispenser, "fault", matcher)
+	if len(short.Words) == 0 {
 		return nil
 	}
-	word := p.Val()
-	if !status.LooksLike(word) {
-		return p.Errf("unexpected argument '%s': want a status such as 551 or smtp:551; other faults are lines of a block", word)
+	if err := short.CheckMatchers(p.Dispenser); err != nil {
+		return err
 	}
-	status := p.Token().Clone()
-	if p.NextArg() {
-		if next := p.Val(); strings.HasPrefix(next, "/") || strings.HasPrefix(next, "@") || next == "*" {
-			return p.Errf("the matcher comes first: fault %s %s", next, word)
-		}
-		return p.Errf("unexpected argument '%s' after the status: write a block with a line respond %s and further lines", p.Val(), word)
+	fault := short.Fault()
+	if fault == nil {
+		return short.Refuse(p.Dispenser, nil)
 	}
 	p.Direct = p.NewRule()
-	respond := status.Clone()
-	respond.Text = "respond"
-	p.Direct.First = word
-	return p.Direct.ParseFault(caddyfile.NewDispenser([]caddyfile.Token{respond, status}))
+	p.Direct.SetShort(short)
+	if err := p.Direct.ParseFault(caddyfile.NewDispenser(fault)); err != nil {
+		return short.Refuse(p.Dispenser, err)
+	}
+	return nil
 }
 
 // defaultName returns the default name of the point. Directives are numbered in the
@@ -122,18 +122,4 @@ func numberedName(h httpcaddyfile.Helper, prefix string) string {
 	n, _ := h.State[state+prefix].(int)
 	h.State[state+prefix] = n + 1
 	return fmt.Sprintf("%sfault%d", prefix, n+1)
-}
-
-// routeName returns the name of the named route that contains the directive, or an
-// empty text. The adapter has the name in an unexported field only.
-func routeName(h httpcaddyfile.Helper) string {
-	keys := reflect.ValueOf(h).FieldByName("parentBlock").FieldByName("Keys")
-	if !keys.IsValid() || keys.Len() == 0 {
-		return ""
-	}
-	text := keys.Index(0).FieldByName("Text")
-	if !text.IsValid() {
-		return ""
-	}
-	return text.String()
 }

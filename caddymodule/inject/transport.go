@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
@@ -105,7 +106,8 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	}
 	mod, err := t.loadInner(ctx)
 	if err != nil {
-		return fmt.Errorf("loading transport: %w", err)
+		type plain Transport
+		return fmt.Errorf("loading transport: %w", strictjson.Explain(err, caddyconfig.JSON(map[string]any{"transport": t.TransportRaw}, nil), (*plain)(t)))
 	}
 	t.inner = mod.(http.RoundTripper)
 	if further, ok := t.inner.(*Transport); ok {

@@ -69,7 +69,7 @@ func TestTransportRefused(t *testing.T) {
 		{"step", `{"rules": [{"faults": [{"fault": "sequence", "steps": [[{"fault": "corrupt", "percent": 1}]]}]}]}`, "corrupt has no meaning in a transport"},
 		{"hang", `{"rules": [{"faults": [{"fault": "hang", "after": "1KiB"}]}]}`, "hang with after has no meaning in a transport"},
 		{"triggers", `{"triggers": [{"source": "header"}]}`, `unknown field "triggers"`},
-		{"transport", `{"transport": {"protocol": "pigeon"}}`, "unknown module: http.reverse_proxy.transport.pigeon"},
+		{"transport", `{"transport": {"protocol": "pigeon"}}`, "transport.protocol: unknown name 'pigeon': want one of fastcgi, fault, http"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

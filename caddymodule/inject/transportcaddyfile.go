@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -11,7 +12,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -39,14 +42,15 @@ func (t *Transport) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	t.Point.Name = fmt.Sprint(rules.DefaultTransport, d.Line())
 	t.Place = faults.InTransport
 	start := *d
-	if d.NextArg() {
-		return d.Errf("unexpected argument '%s': rules and faults are lines of the block", d.Val())
+	if short := grammar.TakeShort(d, "transport fault", ""); len(short.Words) > 0 {
+		short.BlockOnly = true
+		return short.Refuse(d, nil)
 	}
 	p := grammar.PointParser{Dispenser: d, Point: &t.Point, MatcherToken: func() (caddy.ModuleMap, bool, error) { return grammar.MatcherToken(d) }}
 	p.Own = map[string]func() error{
 		"transport": func() error { return t.unmarshalInner(d) },
 		"trigger": func() error {
-			return d.Err("trigger is only allowed in a fault directive, not in a transport")
+			return args.Advise(d, "write it in a fault directive in front of the proxy:\n\tfault {\n\t\ttrigger header X-Fault\n\t}", "trigger is only allowed in a fault directive, not in a transport")
 		},
 	}
 	if err := p.ParseBlock(start); err != nil {
@@ -64,12 +68,16 @@ func (t *Transport) unmarshalInner(d *caddyfile.Dispenser) error {
 		return d.Err("transport already specified")
 	}
 	if !d.NextArg() {
-		return d.ArgErr()
+		return args.Missing(d, "transport")
 	}
 	id := transportNamespace + "." + d.Val()
+	if _, err := caddy.GetModule(id); err != nil {
+		return unknownTransport(d)
+	}
+	name := d.Val()
 	unm, err := caddyfile.UnmarshalModule(d, id)
 	if err != nil {
-		return err
+		return fmt.Errorf("in the block of transport %s: %w", name, err)
 	}
 	inner, ok := unm.(http.RoundTripper)
 	if !ok {
@@ -78,6 +86,21 @@ func (t *Transport) unmarshalInner(d *caddyfile.Dispenser) error {
 	t.inner = inner
 	t.encodeInner()
 	return nil
+}
+
+// unknownTransport is the error of a transport that this Caddy was not built with.
+func unknownTransport(d *caddyfile.Dispenser) error {
+	var names []string
+	for _, info := range caddy.GetModules(transportNamespace) {
+		if name := info.ID.Name(); name != "fault" {
+			names = append(names, name)
+		}
+	}
+	advice := "the transports are " + strings.Join(names, ", ")
+	if near := words.Near(d.Val(), names); len(near) > 0 {
+		advice = words.Suggest([]string{"transport " + near[0]})
+	}
+	return args.Advise(d, advice, "unknown transport '%s'", d.Val())
 }
 
 // encodeInner encodes the inner transport as JSON. The scheme of the upstreams may

@@ -320,7 +320,7 @@ func TestTriggerRefusedIsSeen(t *testing.T) {
 // The error in a line is reported if it cannot contain a key.
 func TestTriggerReasons(t *testing.T) {
 	for line, want := range map[string]string{
-		"close; 551":                "behind 'close'",
+		"close; 551":                "after 'close'",
 		"delay soon":                "'soon'",
 		"nonsense":                  "'nonsense' is not allowed",
 		"key 0123456789abcdef; 551": "'key' is only allowed as the first statement",

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
 func init() {
@@ -221,13 +223,13 @@ func (f *Choose) pick(u float64) (*Branch, float64) {
 //	}
 func (f *Choose) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
-	if err := args.None(d); err != nil {
+	if err := args.None(d, "choose"); err != nil {
 		return err
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		weight, err := strconv.ParseFloat(d.Val(), 64)
 		if err != nil {
-			return d.Errf("bad weight '%s' of choose: want a number", d.Val())
+			return badWeight(d)
 		}
 		draft, err := unmarshalStep(d)
 		if err != nil {
@@ -238,6 +240,26 @@ func (f *Choose) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+// badWeight is the error of a line that does not begin with a number. Its advice
+// repeats the fault of the line.
+func badWeight(d *caddyfile.Dispenser) error {
+	at, word := *d, d.Val()
+	weight, line := strings.TrimSuffix(word, "%"), at.RemainingArgs()
+	if _, err := strconv.ParseFloat(weight, 64); err != nil {
+		weight = "50"
+		if _, isKind := words.FormOf(word); isKind {
+			line = append([]string{word}, line...)
+		}
+	}
+	if len(line) == 1 {
+		if form, known := words.FormOf(line[0]); known {
+			line = strings.Fields(form.Example)
+		}
+	}
+	example := strings.TrimSpace(weight + " " + args.Words(line))
+	return args.Advise(d, "each line begins with a weight, such as "+example, "bad weight '%s' of choose: want a number", word)
+}
+
 // unmarshalStep parses what follows a word: a fault on the same line, pass, or
 // a block of faults.
 func unmarshalStep(d *caddyfile.Dispenser) (faults.Draft, error) {
@@ -245,7 +267,7 @@ func unmarshalStep(d *caddyfile.Dispenser) (faults.Draft, error) {
 	word := d.Val()
 	if d.NextArg() {
 		if d.Val() == passWord {
-			return draft, args.None(d)
+			return draft, args.None(d, passWord)
 		}
 		err := draft.Unmarshal(d.NewFromNextSegment())
 		return draft, err

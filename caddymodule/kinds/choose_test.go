@@ -108,7 +108,7 @@ func TestChooseRefused(t *testing.T) {
 		{`{"branches": [{"weight": 0}]}`, "all are 0"},
 		{`{"branches": [{"weight": -1}]}`, "bad weight '-1'"},
 		{`{"branches": [{"weight": 1, "faults": [{"fault": "explode"}]}]}`, "loading branch 1 of choose"},
-		{`{"branches": [{"weight": 1, "faults": [{"fault": "close"}, {"fault": "reset"}]}]}`, "branch 1 of choose: fault 'reset' comes behind 'close'"},
+		{`{"branches": [{"weight": 1, "faults": [{"fault": "close"}, {"fault": "reset"}]}]}`, "branch 1 of choose: fault 'reset' comes after 'close'"},
 		{`{"branches": [{"weight": 1, "colour": 1}]}`, `unknown field "colour"`},
 	} {
 		if _, err := testContext(t).LoadModuleByID(faults.Namespace+".choose", []byte(tt.config)); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -1,7 +1,6 @@
 package kinds
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -151,14 +150,14 @@ func place(x float64) int64 { return int64(min(x, 1<<62)) }
 func (f *Corrupt) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
 	words := d.RemainingArgs()
-	if err := args.NoBlock(d); err != nil {
+	if err := args.NoBlock(d, "corrupt"); err != nil {
 		return err
 	}
 	switch {
 	case len(words) == 0:
-		return d.WrapErr(errors.New("corrupt needs a percentage, such as 1%"))
+		return args.Missing(d, "corrupt")
 	case len(words) > 1:
-		return d.Errf("unexpected argument '%s'", words[1])
+		return args.Unexpected(d, "corrupt", words[1])
 	}
 	percent, err := args.ParsePercent(words[0])
 	if err != nil {

@@ -237,14 +237,14 @@ func (f *Delay) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return args.Options(d, "", func(name string) error {
 		switch name {
 		case "at_least":
-			return args.Duration(d, &f.AtLeast)
+			return args.Duration(d, "delay at_least", &f.AtLeast)
 		case "at_most":
-			return args.Parse(d, d.RemainingArgs(), args.AboveZero("delay at_most", &f.AtMost))
+			return args.Parse(d, "delay at_most", d.RemainingArgs(), args.AboveZero("delay at_most", &f.AtMost))
 		case "hold":
 			f.Hold = true
-			return args.None(d)
+			return args.None(d, "delay hold")
 		default:
-			return d.Errf("unrecognized option '%s' of delay", name)
+			return args.UnknownOption(d, "delay")
 		}
 	})
 }

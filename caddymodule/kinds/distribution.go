@@ -252,27 +252,30 @@ func (f *Delay) validateLimits() error {
 func (f *Delay) unmarshalDistribution(d *caddyfile.Dispenser) error {
 	words := d.RemainingArgs()
 	if len(words) == 0 {
-		return d.ArgErr()
+		return args.Missing(d, "delay")
 	}
 	switch words[0] {
 	case "normal":
-		return args.Parse(d, words[1:], args.DurationParser(&f.Mean), args.DurationParser(&f.Deviation))
+		return args.Parse(d, "delay", words[1:], args.DurationParser(&f.Mean), args.DurationParser(&f.Deviation))
 	case "lognormal":
-		return args.Parse(d, words[1:], args.DurationParser(&f.Median), args.NumberParser("sigma", &f.Sigma))
+		return args.Parse(d, "delay", words[1:], args.DurationParser(&f.Median), args.NumberParser("sigma", &f.Sigma))
 	case "pareto":
-		return args.Parse(d, words[1:], args.DurationParser(&f.Scale), args.NumberParser("shape", &f.Shape))
+		return args.Parse(d, "delay", words[1:], args.DurationParser(&f.Scale), args.NumberParser("shape", &f.Shape))
 	case percentilesName:
 		return f.unmarshalPercentiles(d, words[1:])
 	}
-	if len(words) == 1 {
-		return args.Parse(d, words, args.DurationParser(&f.Duration))
+	if err := delaySlip(d, words); err != nil {
+		return err
 	}
-	return args.Parse(d, words, args.DurationParser(&f.Min), args.DurationParser(&f.Max))
+	if len(words) == 1 {
+		return args.Parse(d, "delay", words, args.DurationParser(&f.Duration))
+	}
+	return args.Parse(d, "delay", words, args.DurationParser(&f.Min), args.DurationParser(&f.Max))
 }
 
 func (f *Delay) unmarshalPercentiles(d *caddyfile.Dispenser, words []string) error {
 	if len(words) == 0 {
-		return d.ArgErr()
+		return args.Missing(d, "delay")
 	}
 	f.Percentiles = make(map[string]caddy.Duration, len(words))
 	for _, arg := range words {

@@ -148,14 +148,14 @@ func share(whole, i, n uint64) uint64 {
 func (f *Dribble) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
 	words := d.RemainingArgs()
-	if err := args.NoBlock(d); err != nil {
+	if err := args.NoBlock(d, "dribble"); err != nil {
 		return err
 	}
 	switch {
 	case len(words) < 2:
-		return d.WrapErr(errors.New("dribble needs a number of chunks and a duration, such as 10 5s"))
+		return args.Missing(d, "dribble")
 	case len(words) > 2:
-		return d.Errf("unexpected argument '%s'", words[2])
+		return args.Unexpected(d, "dribble", words[2])
 	}
 	chunks, err := strconv.Atoi(words[0])
 	switch {
@@ -165,7 +165,7 @@ func (f *Dribble) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Errf("bad chunks '%s': want a whole number, such as 10", words[0])
 	}
 	f.Chunks = chunks
-	return args.Parse(d, words[1:], args.DurationParser(&f.Duration))
+	return args.Parse(d, "dribble", words[1:], args.DurationParser(&f.Duration))
 }
 
 // Line writes both settings.

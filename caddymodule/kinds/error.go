@@ -122,7 +122,7 @@ func (f *Error) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
 	words := d.RemainingArgs()
 	if len(words) > 2 {
-		return d.ArgErr()
+		return args.Unexpected(d, "error", words[2])
 	}
 	code, message, err := statusAndText(words)
 	if err != nil {
@@ -135,7 +135,7 @@ func (f *Error) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if message != nil {
 		f.Message = *message
 	}
-	return args.NoBlock(d)
+	return args.NoBlock(d, "error")
 }
 
 // Line writes what is set of status and message.

@@ -159,9 +159,9 @@ func (f *Garbage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		f.Bytes = &size
 	}
 	if d.NextArg() {
-		return d.Errf("unexpected argument '%s'", d.Val())
+		return args.Unexpected(d, "garbage", d.Val())
 	}
-	return args.NoBlock(d)
+	return args.NoBlock(d, "garbage")
 }
 
 // Line writes the size, if there is one.

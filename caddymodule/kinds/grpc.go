@@ -172,8 +172,11 @@ func percentEncode(message string) string {
 func (f *GRPC) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
 	words := d.RemainingArgs()
-	if len(words) < 1 || len(words) > 2 {
-		return d.ArgErr()
+	switch {
+	case len(words) < 1:
+		return args.Missing(d, "grpc")
+	case len(words) > 2:
+		return args.Unexpected(d, "grpc", words[2])
 	}
 	code, err := parseGRPCCode(words[0])
 	if err != nil {
@@ -183,7 +186,7 @@ func (f *GRPC) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if len(words) == 2 {
 		f.Message = words[1]
 	}
-	return args.NoBlock(d)
+	return args.NoBlock(d, "grpc")
 }
 
 // Line writes the name of the code, and the message.

@@ -223,7 +223,7 @@ func (f *Hang) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
 	words := d.RemainingArgs()
 	if len(words) > 0 {
-		if err := args.Parse(d, words, args.DurationParser(&f.Duration)); err != nil {
+		if err := args.Parse(d, "hang", words, args.DurationParser(&f.Duration)); err != nil {
 			return err
 		}
 		if f.Duration == 0 {
@@ -232,9 +232,9 @@ func (f *Hang) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}
 	return args.Options(d, "", func(name string) error {
 		if name != "after" {
-			return d.Errf("unrecognized option '%s' of hang", name)
+			return args.UnknownOption(d, "hang")
 		}
-		return args.One(d, &f.After)
+		return args.One(d, "hang after", &f.After)
 	})
 }
 

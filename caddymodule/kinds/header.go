@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
@@ -160,28 +161,32 @@ func (fs *fields) apply(h http.Header, repl *caddy.Replacer) {
 	}
 }
 
-// UnmarshalCaddyfile adds one line. Syntax:
+// unmarshalOption adds the line of an option, which errors call name. Syntax:
 //
 //	header [+|-]<field> [<value>]
 //
 // Without a sign the field is set, with + added, with - deleted.
-func (ops *HeaderOps) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	args := d.RemainingArgs()
-	if len(args) == 0 {
-		return d.ArgErr()
+func (ops *HeaderOps) unmarshalOption(d *caddyfile.Dispenser, option string) error {
+	words := d.RemainingArgs()
+	if len(words) == 0 {
+		return args.Missing(d, option)
 	}
-	if name, deleted := strings.CutPrefix(args[0], "-"); deleted {
-		if len(args) != 1 {
+	if name, deleted := strings.CutPrefix(words[0], "-"); deleted {
+		if len(words) != 1 {
 			return d.Errf("header '%s' is deleted and takes no value", name)
 		}
 		ops.Delete = append(ops.Delete, name)
 		return nil
 	}
-	if len(args) != 2 {
-		return d.ArgErr()
+	switch {
+	case len(words) < 2:
+		return args.Missing(d, option)
+	case len(words) > 2:
+		return args.Advise(d, "quote the value: header "+words[0]+" "+args.Words([]string{strings.Join(words[1:], " ")}),
+			"unexpected argument '%s' of %s", words[2], option)
 	}
 	target := &ops.Set
-	name, added := strings.CutPrefix(args[0], "+")
+	name, added := strings.CutPrefix(words[0], "+")
 	if added {
 		target = &ops.Add
 	}
@@ -191,6 +196,6 @@ func (ops *HeaderOps) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if !added && (*target)[http.CanonicalHeaderKey(name)] != nil {
 		return d.Errf("header '%s' already set; add a second value with '+%s'", name, name)
 	}
-	target.Add(name, args[1])
+	target.Add(name, words[1])
 	return nil
 }

@@ -163,9 +163,9 @@ func (f *Malformed) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		f.StatusCode = code.code
 	}
 	if d.NextArg() {
-		return d.Errf("unexpected argument '%s'", d.Val())
+		return args.Unexpected(d, "malformed", d.Val())
 	}
-	return args.NoBlock(d)
+	return args.NoBlock(d, "malformed")
 }
 
 // Line writes the status, if there is one.

@@ -269,7 +269,7 @@ func gunzip(packed []byte, limit int64) ([]byte, error) {
 func (f *Patch) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
 	if d.NextArg() {
-		return d.Errf("unexpected argument '%s': the settings of patch stand in a block", d.Val())
+		return args.Unexpected(d, "patch", d.Val())
 	}
 	return args.Options(d, "header", func(name string) error { return f.unmarshalOption(d, name) })
 }
@@ -278,22 +278,22 @@ func (f *Patch) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	switch name {
 	case "json":
 		var patch string
-		err := args.One(d, &patch)
+		err := args.One(d, "patch json", &patch)
 		f.JSON = json.RawMessage(patch)
 		return err
 	case "header":
 		if f.Headers == nil {
 			f.Headers = new(HeaderOps)
 		}
-		return f.Headers.UnmarshalCaddyfile(d)
+		return f.Headers.unmarshalOption(d, "patch header")
 	case "status":
-		return args.Parse(d, d.RemainingArgs(), f.parseStatus)
+		return args.Parse(d, "patch "+name, d.RemainingArgs(), f.parseStatus)
 	case "pad":
-		return args.Parse(d, d.RemainingArgs(), atLeastOneByte(name, &f.Pad))
+		return args.Parse(d, "patch "+name, d.RemainingArgs(), atLeastOneByte(name, &f.Pad))
 	case "max_size":
-		return args.Parse(d, d.RemainingArgs(), atLeastOneByte(name, &f.MaxSize))
+		return args.Parse(d, "patch "+name, d.RemainingArgs(), atLeastOneByte(name, &f.MaxSize))
 	default:
-		return d.Errf("unrecognized option '%s' of patch", name)
+		return args.UnknownOption(d, "patch")
 	}
 }
 

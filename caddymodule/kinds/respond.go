@@ -267,7 +267,7 @@ func (f *Respond) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
 	words := d.RemainingArgs()
 	if len(words) > 2 {
-		return d.Errf("unexpected argument '%s' behind status and body", words[2])
+		return args.Unexpected(d, "respond", words[2])
 	}
 	code, body, err := statusAndText(words)
 	if err != nil {
@@ -281,29 +281,29 @@ func (f *Respond) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	switch name {
 	case "reason":
 		f.Reason = new(string)
-		return args.Text(d, f.Reason)
+		return args.Text(d, "respond reason", f.Reason)
 	case "body":
 		if f.Body != nil {
 			return d.Err("body already specified")
 		}
 		f.Body = new(string)
-		return args.Text(d, f.Body)
+		return args.Text(d, "respond body", f.Body)
 	case "body_file":
-		return args.One(d, &f.BodyFile)
+		return args.One(d, "respond body_file", &f.BodyFile)
 	case "content_type":
-		return args.One(d, &f.ContentType)
+		return args.One(d, "respond content_type", &f.ContentType)
 	case "format":
-		return args.One(d, &f.Format)
+		return args.One(d, "respond format", &f.Format)
 	case "header":
 		if f.Headers == nil {
 			f.Headers = new(HeaderOps)
 		}
-		return f.Headers.UnmarshalCaddyfile(d)
+		return f.Headers.unmarshalOption(d, "respond header")
 	case "close":
 		f.Close = true
-		return args.None(d)
+		return args.None(d, "respond close")
 	default:
-		return d.Errf("unrecognized option '%s' of respond", name)
+		return args.UnknownOption(d, "respond")
 	}
 }
 

@@ -6,7 +6,10 @@ import (
 	"net/textproto"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
@@ -95,12 +98,35 @@ func (f *Respond) sendsDefaultRetryAfter() bool {
 	return f.code.RetryAfter() > 0 && !f.ownBody() && !f.Headers.sets(retryAfterField)
 }
 
-// Hints tells of the Retry-After of the catalogue, which surprises tests.
+// Hints tells of a Retry-After that surprises: that of the catalogue, and one that no
+// client can read.
 func (f *Respond) Hints() []string {
+	if f.Headers.sets(retryAfterField) {
+		return f.Headers.unreadableRetryAfter()
+	}
 	if !f.sendsDefaultRetryAfter() {
 		return nil
 	}
 	return []string{fmt.Sprintf("respond %s sends the catalogue's Retry-After: %d, and many clients wait that long; "+
 		"for another time write 'header Retry-After 5' into the block of respond, for none 'header -Retry-After'",
 		statusArg{f.Family, f.StatusCode}, f.code.RetryAfter())}
+}
+
+// unreadableRetryAfter tells of a value that is neither a number of seconds nor a
+// date, the two forms of RFC 9110 section 10.2.3. One with a placeholder may be
+// either.
+func (ops *HeaderOps) unreadableRetryAfter() []string {
+	for _, values := range []http.Header{ops.Set, ops.Add} {
+		for name, lines := range values {
+			if !strings.EqualFold(name, retryAfterField) || len(lines) != 1 || strings.Contains(lines[0], "{") || waitOf(lines, time.Now()) >= 0 {
+				continue
+			}
+			seconds := "5"
+			if wait, err := caddy.ParseDuration(lines[0]); err == nil && wait >= time.Second {
+				seconds = strconv.FormatInt(int64(wait/time.Second), 10)
+			}
+			return []string{fmt.Sprintf("Retry-After '%s' is neither a number of seconds nor a date, and clients ignore it; write header Retry-After %s", lines[0], seconds)}
+		}
+	}
+	return nil
 }

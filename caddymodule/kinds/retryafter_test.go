@@ -219,19 +219,23 @@ func TestRespondHints(t *testing.T) {
 	const hint = "respond 503 sends the catalogue's Retry-After: 300, and many clients wait that long; " +
 		"for another time write 'header Retry-After 5' into the block of respond, for none 'header -Retry-After'"
 	for line, want := range map[string][]string{
-		"respond 503":                                                  {hint},
-		"respond sip:503":                                              {strings.Replace(hint, "503", "sip:503", 1)},
-		"respond 503 {\nformat html\n}":                                {hint},
-		"respond 503 {\nheader X-Other 5\n}":                           {hint},
-		"respond 503 {\nheader Retry-After 5\n}":                       nil,
-		"respond 503 {\nheader +Retry-After 5\n}":                      nil,
-		"respond 503 {\nheader -retry-after\n}":                        nil,
-		"respond 503 away":                                             nil,
-		"respond 551":                                                  nil,
-		"delay 1s":                                                     nil,
-		"choose {\n1 respond 503\n1 pass\n1 respond 503\n}":            {hint},
-		"choose {\n0 respond 503\n1 pass\n}":                           nil,
-		"sequence {\nrespond 551\nstep {\ndelay 1s\nrespond 503\n}\n}": {hint},
+		"respond 503":                                                          {hint},
+		"respond sip:503":                                                      {strings.Replace(hint, "503", "sip:503", 1)},
+		"respond 503 {\nformat html\n}":                                        {hint},
+		"respond 503 {\nheader X-Other 5\n}":                                   {hint},
+		"respond 503 {\nheader Retry-After 5\n}":                               nil,
+		"respond 503 {\nheader +Retry-After 5\n}":                              nil,
+		"respond 503 {\nheader Retry-After {http.request.header.X}\n}":         nil,
+		"respond 503 {\nheader Retry-After `Fri, 31 Dec 1999 23:59:59 GMT`\n}": nil,
+		"respond 503 {\nheader Retry-After 90s\n}":                             {"Retry-After '90s' is neither a number of seconds nor a date, and clients ignore it; write header Retry-After 90"},
+		"respond 503 {\nheader +retry-after soon\n}":                           {"Retry-After 'soon' is neither a number of seconds nor a date, and clients ignore it; write header Retry-After 5"},
+		"respond 503 {\nheader -retry-after\n}":                                nil,
+		"respond 503 away":                                                     nil,
+		"respond 551":                                                          nil,
+		"delay 1s":                                                             nil,
+		"choose {\n1 respond 503\n1 pass\n1 respond 503\n}":                    {hint},
+		"choose {\n0 respond 503\n1 pass\n}":                                   nil,
+		"sequence {\nrespond 551\nstep {\ndelay 1s\nrespond 503\n}\n}":         {hint},
 	} {
 		word, _, _ := strings.Cut(line, " ")
 		var f faults.Fault

@@ -170,7 +170,7 @@ func (f *Sequence) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.Errf("bad mode '%s' of sequence: want once or loop", d.Val())
 		}
 	}
-	if err := args.None(d); err != nil {
+	if err := args.None(d, "sequence"); err != nil {
 		return err
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -191,7 +191,7 @@ func (f *Sequence) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (f *Sequence) unmarshalLine(d *caddyfile.Dispenser) (faults.Draft, error) {
 	switch d.Val() {
 	case passWord:
-		return faults.Draft{}, args.None(d)
+		return faults.Draft{}, args.None(d, "sequence")
 	case "step":
 		return unmarshalStep(d)
 	default:

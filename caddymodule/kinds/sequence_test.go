@@ -38,7 +38,7 @@ func TestSequenceRefused(t *testing.T) {
 		{`{}`, "sequence has no steps"},
 		{`{"steps": []}`, "sequence has no steps"},
 		{`{"steps": [[{"fault": "explode"}]]}`, "loading steps of sequence"},
-		{`{"steps": [[], [{"fault": "close"}, {"fault": "reset"}]]}`, "step 2 of sequence: fault 'reset' comes behind 'close'"},
+		{`{"steps": [[], [{"fault": "close"}, {"fault": "reset"}]]}`, "step 2 of sequence: fault 'reset' comes after 'close'"},
 	} {
 		if _, err := testContext(t).LoadModuleByID(faults.Namespace+".sequence", []byte(tt.config)); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got error %v, want %q", tt.config, err, tt.want)

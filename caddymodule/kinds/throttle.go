@@ -1,7 +1,6 @@
 package kinds
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -211,7 +210,7 @@ func (f *Throttle) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	words := d.RemainingArgs()
 	switch {
 	case len(words) > 1:
-		return d.Errf("unexpected argument '%s'", words[1])
+		return args.Unexpected(d, "throttle", words[1])
 	case len(words) == 1:
 		rate, err := args.ParseRate(words[0])
 		if err == nil && rate == 0 {
@@ -226,7 +225,7 @@ func (f *Throttle) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return err
 	}
 	if len(words) == 0 {
-		return d.WrapErr(errors.New("throttle needs a rate such as 64KiB/s"))
+		return args.Missing(d, "throttle")
 	}
 	return nil
 }
@@ -234,15 +233,15 @@ func (f *Throttle) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (f *Throttle) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	switch name {
 	case "after":
-		return args.Parse(d, d.RemainingArgs(), args.SizeParser(&f.After))
+		return args.Parse(d, "throttle after", d.RemainingArgs(), args.SizeParser(&f.After))
 	case directionRequest, directionBoth:
 		if f.Direction != "" {
 			return d.Errf("throttle has both '%s' and '%s'", f.Direction, name)
 		}
 		f.Direction = name
-		return args.None(d)
+		return args.None(d, "throttle "+name)
 	default:
-		return d.Errf("unrecognized option '%s' of throttle", name)
+		return args.UnknownOption(d, "throttle")
 	}
 }
 

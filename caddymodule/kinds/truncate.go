@@ -196,14 +196,19 @@ func (f *Truncate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		words = words[1:]
 	}
 	if len(words) > 0 {
-		return d.Errf("unexpected argument '%s'", words[0])
+		return args.Unexpected(d, "truncate", words[0])
 	}
-	return args.Options(d, "", func(name string) error {
+	start := *d
+	err := args.Options(d, "", func(name string) error {
 		if name != "after" {
-			return d.Errf("unrecognized option '%s' of truncate", name)
+			return args.UnknownOption(d, "truncate")
 		}
-		return args.Parse(d, d.RemainingArgs(), args.AboveZero("truncate after", &f.After))
+		return args.Parse(d, "truncate after", d.RemainingArgs(), args.AboveZero("truncate after", &f.After))
 	})
+	if err == nil && f.After == 0 && start.Val() == "truncate" {
+		return args.Missing(&start, "truncate")
+	}
+	return err
 }
 
 func isEnd(word string) bool { return word == endClose || word == endReset || word == endClean }

@@ -14,9 +14,11 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 )
 
 // The phases of a request in which a rule can fire.
@@ -183,7 +185,7 @@ func (rl *Rule) remember(c *counters) (err error) {
 func (rl *Rule) loadFaults(ctx caddy.Context) error {
 	mods, err := ctx.LoadModule(rl, "FaultsRaw")
 	if err != nil {
-		return fmt.Errorf("loading faults: %w", err)
+		return fmt.Errorf("loading faults: %w", strictjson.Explain(err, caddyconfig.JSON(map[string]any{"faults": rl.FaultsRaw}, nil), rl))
 	}
 	if rl.Faults, err = faults.NewChain(mods); err != nil {
 		return err
@@ -248,7 +250,7 @@ func loadMatchers(ctx caddy.Context, owner any, raw caddyhttp.RawMatcherSets) (c
 	}
 	mods, err := ctx.LoadModule(owner, "MatcherSetsRaw")
 	if err != nil {
-		return nil, fmt.Errorf("loading matchers: %w", err)
+		return nil, fmt.Errorf("loading matchers: %w", explainMatchers(raw, err))
 	}
 	var sets caddyhttp.MatcherSets
 	if err := sets.FromInterface(mods); err != nil {

@@ -47,7 +47,7 @@ func (rl *Rule) validate() error {
 		return err
 	}
 	if len(rl.FaultsRaw) == 0 {
-		return fmt.Errorf("no fault: say what goes wrong, one of %s", strings.Join(faults.Kinds(), ", "))
+		return fmt.Errorf(`no fault: write what goes wrong, such as "faults": [{"fault": "respond", "status_code": 503}]; the kinds are %s`, strings.Join(faults.Kinds(), ", "))
 	}
 	return nil
 }

@@ -6,11 +6,14 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
 // CheckMatchers refuses matchers with a value that no request has. Caddy loads such
@@ -24,6 +27,51 @@ func CheckMatchers(sets ...caddy.ModuleMap) error {
 		}
 	}
 	return nil
+}
+
+// explainMatchers says of the matchers that Caddy has not loaded which one it does not
+// have, before it says what Caddy says.
+func explainMatchers(sets []caddy.ModuleMap, err error) error {
+	for _, set := range sets {
+		for _, name := range slices.Sorted(maps.Keys(set)) {
+			var inner []caddy.ModuleMap
+			if name == "not" && json.Unmarshal(set[name], &inner) == nil {
+				err = explainMatchers(inner, err)
+			}
+			if unknown := UnknownMatcher(name); unknown != nil {
+				return fmt.Errorf("%w (%v)", unknown, err)
+			}
+		}
+	}
+	return err
+}
+
+// UnknownMatcher returns an error with the nearest names for a matcher that this
+// Caddy was not built with, and nil for others.
+func UnknownMatcher(name string) error {
+	const namespace = "http.matchers"
+	if _, err := caddy.GetModule(namespace + "." + name); err == nil {
+		return nil
+	}
+	var names []string
+	for _, info := range caddy.GetModules(namespace) {
+		names = append(names, info.ID.Name())
+	}
+	var meant []string
+	for _, line := range words.Synonym(words.Match, name) {
+		if fields := strings.Fields(line); fields[0] == "match" && slices.Contains(names, fields[1]) {
+			meant = append(meant, strconv.Quote(fields[1]))
+		}
+	}
+	if meant == nil {
+		for _, near := range words.Near(name, names) {
+			meant = append(meant, strconv.Quote(near))
+		}
+	}
+	if meant == nil {
+		return fmt.Errorf("unknown matcher %q: want one of %s", name, strings.Join(names, ", "))
+	}
+	return fmt.Errorf("unknown matcher %q: %s", name, words.SuggestJSON(meant))
 }
 
 // checkMatcher checks one of Caddy's matchers. It ignores JSON that it cannot parse,
@@ -75,15 +123,15 @@ func checkPath(path string) error {
 	before, query, _ := strings.Cut(path, "?")
 	switch {
 	case path == "" || !strings.ContainsRune("/*{", rune(path[0])):
-		return fmt.Errorf("bad path '%s': every path begins with '/'; write path %s", path, meantPath(path))
+		return fmt.Errorf("bad path '%s': every path begins with '/'; write path %s", path, MeantPath(path))
 	case strings.Contains(query, "="):
 		return fmt.Errorf("bad path '%s': a path has no query; write path %s, and on another line of the block query %s", path, before, query)
 	}
 	return nil
 }
 
-// meantPath is the path in what has none at its beginning.
-func meantPath(text string) string {
+// MeantPath is the path in what has none at its beginning.
+func MeantPath(text string) string {
 	if _, address, isURL := strings.Cut(text, "://"); isURL {
 		_, text, _ = strings.Cut(address, "/")
 	}

@@ -1,9 +1,14 @@
 package trigger
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
 // Parse sets up a trigger from Caddyfile tokens. Syntax:
@@ -19,13 +24,16 @@ func Parse(d *caddyfile.Dispenser) (*Trigger, error) {
 	t := new(Trigger)
 	start := *d
 	if !d.Args(&t.Source) {
-		return nil, d.ArgErr()
+		return nil, args.Missing(d, "trigger")
+	}
+	if placeOf(t.Source) == nil {
+		return nil, unknownSource(d)
 	}
 	if d.NextArg() {
 		t.Name = d.Val()
 	}
 	if d.NextArg() {
-		return nil, d.Errf("unexpected argument '%s'", d.Val())
+		return nil, args.Unexpected(d, "trigger", d.Val())
 	}
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -45,18 +53,24 @@ func Parse(d *caddyfile.Dispenser) (*Trigger, error) {
 }
 
 func (t *Trigger) unmarshalOption(d *caddyfile.Dispenser, name string) error {
-	args := d.RemainingArgs()
-	if len(args) == 0 || len(args) > 1 && name != "allow" {
-		return d.ArgErr()
+	at := *d
+	values := d.RemainingArgs()
+	switch {
+	case !slices.Contains(words.Options("trigger"), name):
+		return args.UnknownOption(&at, "trigger")
+	case len(values) == 0:
+		return args.Missing(d, "trigger "+name)
+	case len(values) > 1 && name != "allow":
+		return args.Advise(d, words.Usage("trigger "+name), "too many arguments of trigger %s", name)
 	}
-	arg := args[0]
+	arg := values[0]
 	switch name {
 	case "key":
 		if t.Key = arg; arg == "" {
 			return d.Err("key '' is empty; to let every client use the trigger, remove the line")
 		}
 	case "allow":
-		t.Allow = args
+		t.Allow = values
 	case "max_delay":
 		wait, err := grammar.ParseDuration(d, name, arg)
 		if err == nil && wait == 0 {
@@ -76,8 +90,17 @@ func (t *Trigger) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		t.Percent = &percent
 		grammar.HintAtFraction(d)
 		return err
-	default:
-		return d.Errf("unrecognized option '%s' of trigger", name)
 	}
 	return nil
+}
+
+// unknownSource is the error of a trigger without a source. Most such words are
+// header fields.
+func unknownSource(d *caddyfile.Dispenser) error {
+	line, sources := "trigger header "+d.Val(), strings.Split(sourceNames(), ", ")
+	if near := words.Near(d.Val(), sources); len(near) > 0 {
+		at := *d
+		line = strings.TrimSpace("trigger " + near[0] + " " + args.Words(at.RemainingArgs()))
+	}
+	return args.Advise(d, words.Suggest([]string{line}), "bad trigger '%s': want %s", d.Val(), sourceNames())
 }

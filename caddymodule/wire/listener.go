@@ -78,7 +78,7 @@ func (ListenerWrapper) WrapListener(l net.Listener) net.Listener { return faultL
 func (*ListenerWrapper) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume wrapper name
 	if d.NextArg() {
-		return d.ArgErr()
+		return d.Errf("unexpected argument '%s': write fault, the name of the listener wrapper alone", d.Val())
 	}
 	if d.Next() {
 		return d.Errf("listener wrapper fault has no options, but found '%s'", d.Val())

@@ -625,7 +625,7 @@ func TestListenerWrapperCaddyfile(t *testing.T) {
 	tests := []struct{ name, option, wantErr string }{
 		{"alone", "fault", ""},
 		{"behind tls", "proxy_protocol\n tls\n fault", ""},
-		{"argument", "fault on", "wrong argument count"},
+		{"argument", "fault on", "unexpected argument 'on': write fault"},
 		{"block", "fault {\n on\n }", "has no options, but found '{'"},
 	}
 	for _, tt := range tests {

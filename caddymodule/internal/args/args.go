@@ -14,73 +14,14 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// WordOnly parses a kind that is its word and nothing else.
-func WordOnly(d *caddyfile.Dispenser) error {
-	d.Next() // consume kind
-	if d.NextArg() {
-		return d.Errf("unexpected argument '%s'", d.Val())
-	}
-	return NoBlock(d)
-}
-
-// NoBlock refuses a block after a kind that has none.
-func NoBlock(d *caddyfile.Dispenser) error {
-	if d.NextBlock(0) {
-		return d.Errf("unexpected block: unrecognized option '%s'", d.Val())
-	}
-	return nil
-}
-
-// Options parses the lines of a kind's block, each option at most once unless
-// it is named in repeatable.
-func Options(d *caddyfile.Dispenser, repeatable string, parse func(name string) error) error {
-	seen := make(map[string]bool)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		name := d.Val()
-		if seen[name] && name != repeatable {
-			return d.Errf("%s already specified", name)
-		}
-		seen[name] = true
-		if err := parse(name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Text stores the single argument of an option, which may be empty.
-func Text(d *caddyfile.Dispenser, target *string) error {
-	if !d.AllArgs(target) {
-		return d.ArgErr()
-	}
-	return nil
-}
-
-// One stores the single argument of an option.
-func One(d *caddyfile.Dispenser, target *string) error {
-	name := d.Val()
-	if err := Text(d, target); err != nil {
-		return err
-	}
-	if *target == "" {
-		return d.Errf("%s '' is empty: leave it out for the default", name)
-	}
-	return nil
-}
-
-// None refuses arguments after an option that is its word alone.
-func None(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		return d.Errf("unexpected argument '%s'", d.Val())
-	}
-	return nil
-}
-
 // Parse parses each argument with the parser at its place. It wants no more and
-// no fewer.
-func Parse(d *caddyfile.Dispenser, args []string, parsers ...func(string) error) error {
-	if len(args) != len(parsers) {
-		return d.ArgErr()
+// no fewer; name is the setting, option or kind that they are of, for errors.
+func Parse(d *caddyfile.Dispenser, name string, args []string, parsers ...func(string) error) error {
+	switch {
+	case len(args) < len(parsers):
+		return Missing(d, name)
+	case len(args) > len(parsers):
+		return Unexpected(d, name, args[len(parsers)])
 	}
 	for i, parse := range parsers {
 		if err := parse(args[i]); err != nil {
@@ -140,9 +81,9 @@ func NumberParser(name string, target *float64) func(string) error {
 // FormatNumber writes a number without an exponent.
 func FormatNumber(number float64) string { return strconv.FormatFloat(number, 'f', -1, 64) }
 
-// Duration parses the single argument of an option.
-func Duration(d *caddyfile.Dispenser, target *caddy.Duration) error {
-	return Parse(d, d.RemainingArgs(), DurationParser(target))
+// Duration parses the single argument of an option, which errors call name.
+func Duration(d *caddyfile.Dispenser, name string, target *caddy.Duration) error {
+	return Parse(d, name, d.RemainingArgs(), DurationParser(target))
 }
 
 // oddBackslash finds a backslash that would escape the double quote after it. Of

@@ -157,11 +157,11 @@ func TestParseLineRefused(t *testing.T) {
 		err        string
 	}{
 		{"", 0, 0, "the line is empty"},
-		{"percent 10", 0, 10, "rule without a fault"},
-		{"percent 10; explode", 11, 19, "unrecognized word 'explode'"},
+		{"percent 10", 0, 10, "a rule needs a fault"},
+		{"percent 10; explode", 11, 19, "unknown word 'explode'"},
 		{"percent 110; close", 0, 11, "bad percent '110'"},
-		{"close; delay 1s", 6, 15, "comes behind"},
-		{"match @named; close", 0, 12, "unrecognized matcher name: @named"},
+		{"close; delay 1s", 6, 15, "swap the two: delay 1s; close"},
+		{"match @named; close", 0, 12, "unknown matcher '@named'"},
 		{"max_keys 3; close", 0, 10, "max_keys requires per"},
 		{`respond 503 "open`, 0, 17, "is open"},
 	}

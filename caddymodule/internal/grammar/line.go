@@ -6,8 +6,8 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
@@ -47,7 +47,22 @@ func (s Statement) wrap(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &LineError{s.Start, s.End, errors.New(strings.TrimSuffix(err.Error(), ", at "+statementFile+":1"))}
+	text := strings.ReplaceAll(err.Error(), ", at "+statementFile+":1", "")
+	return &LineError{s.Start, s.End, errors.New(inOneLine(text))}
+}
+
+// inOneLine writes the lines that an error advises as statements. A block can be in a
+// Caddyfile only.
+func inOneLine(text string) string {
+	what, lines, more := strings.Cut(text, "\n\t")
+	switch {
+	case !more:
+		return text
+	case strings.Contains(lines, "{\n"):
+		return strings.Join(strings.Fields(text), " ") + " (a block is for a Caddyfile)"
+	default:
+		return strings.Replace(what, "swap the two lines", "swap the two", 1) + " " + strings.ReplaceAll(lines, "\n\t", "; ")
+	}
 }
 
 const statementFile = "line"
@@ -125,7 +140,7 @@ func checkWordBegin(rest string) error {
 		word = rest[:end]
 	}
 	if word == "{" || word == "}" {
-		return errors.New("there are no blocks in a line")
+		return errors.New("there are no blocks in a line: write the rule in a Caddyfile or as JSON")
 	}
 	return nil
 }
@@ -144,7 +159,9 @@ func (s Statement) WrittenOut() Statement {
 // name: those are of a Caddyfile.
 func (s Statement) Parse(p *RuleParser) error {
 	d := caddyfile.NewDispenser(s.Tokens)
-	p.matcherToken = httpcaddyfile.Helper{Dispenser: d}.MatcherToken
+	p.matcherToken = func() (caddy.ModuleMap, bool, error) {
+		return matcherToken(d, "named matchers are for a Caddyfile; write the matcher itself, such as match path /api/*")
+	}
 	d.Next()
 	if err := p.parseLine(d, d.Val()); err != nil {
 		return s.wrap(err)

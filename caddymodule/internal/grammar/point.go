@@ -96,11 +96,11 @@ func (p *PointParser) checkDefaultNames(start *caddyfile.Dispenser) error {
 func (p *PointParser) parseOption(word string) error {
 	if word == "halted" {
 		p.Point.Halted = true
-		return args.None(p.Dispenser)
+		return args.None(p.Dispenser, word)
 	}
 	var value string
 	if !p.AllArgs(&value) {
-		return p.ArgErr()
+		return args.Count(p.Dispenser, word)
 	}
 	switch word {
 	case "point":
@@ -129,7 +129,8 @@ func (p *PointParser) parseOption(word string) error {
 // parseRule parses a rule block.
 func (p *PointParser) parseRule() error {
 	if p.Direct != nil {
-		return p.Errf("a rule block cannot stand beside '%s', which is a rule already", p.Direct.First)
+		return args.Advise(p.Dispenser, "move the line into a rule block"+block("rule", p.Direct.firstLine),
+			"'%s' is outside of the rule blocks of the point", p.Direct.First)
 	}
 	rule := p.NewRule()
 	start := *p.Dispenser
@@ -147,7 +148,7 @@ func (p *PointParser) parseRule() error {
 		p.named[rule.Name] = true
 	}
 	if p.NextArg() {
-		return p.Errf("unexpected argument '%s': a rule's matcher is a line of its block, match %s", p.Val(), p.Val())
+		return args.Advise(p.Dispenser, "a rule's matcher is a line of its block: match "+p.Val(), "unexpected argument '%s' of rule", p.Val())
 	}
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
 		if err := rule.parseLine(p.Dispenser, p.Val()); err != nil {
@@ -161,11 +162,13 @@ func (p *PointParser) parseRule() error {
 // parseDirect parses a line of a rule without a rule block.
 func (p *PointParser) parseDirect(word string) error {
 	if p.Direct == nil && len(p.Point.Rules) > 0 {
-		return p.Errf("'%s' cannot stand beside rule blocks: write it into one", word)
+		return args.Advise(p.Dispenser, "move the line into a rule block"+block("rule", args.Line(p.Dispenser)),
+			"'%s' is outside of the rule blocks of the point", word)
 	}
 	if p.Direct == nil {
 		p.Direct = p.NewRule()
 	}
+	p.Direct.more = pointWords
 	return p.Direct.parseLine(p.Dispenser, word)
 }
 
@@ -193,9 +196,14 @@ func CheckTokens(d *caddyfile.Dispenser) error {
 // MatcherToken parses what may stand for a set of matchers. Named ones are
 // known to directives only.
 func MatcherToken(d *caddyfile.Dispenser) (caddy.ModuleMap, bool, error) {
+	return matcherToken(d, "in a transport write the matcher itself, such as match header X-Chaos *, or a block of matchers")
+}
+
+// matcherToken is MatcherToken with what to write instead of a named matcher.
+func matcherToken(d *caddyfile.Dispenser, instead string) (caddy.ModuleMap, bool, error) {
 	set, isToken, err := httpcaddyfile.Helper{Dispenser: d}.MatcherToken()
 	if err != nil {
-		err = fmt.Errorf("%w: in a transport write the matcher itself, such as match header X-Chaos *, or a block of matchers", err)
+		err = args.Advise(d, instead, "unknown matcher '%s'", d.Val())
 	}
 	return set, isToken, err
 }

@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -8,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -44,6 +47,9 @@ type RuleParser struct {
 	// First is the first word, for errors.
 	First string
 
+	firstLine    string
+	last         fault    // the last fault
+	more         []string // words that may be written beside those of a rule
 	matcherToken func() (caddy.ModuleMap, bool, error)
 	seen         map[string]caddyfile.Dispenser // the line of each setting
 }
@@ -56,9 +62,12 @@ func NewRuleParser(rule *rules.Rule) *RuleParser {
 // parseLine parses the line that d stands on.
 func (p *RuleParser) parseLine(d *caddyfile.Dispenser, word string) error {
 	if p.First == "" {
-		p.First = word
+		p.First, p.firstLine = word, args.Line(d)
 	}
 	parse := p.settingParser(word)
+	if parse == nil && !faults.IsKind(word) {
+		return p.unknown(d, word)
+	}
 	if parse == nil {
 		return p.ParseFault(d.NewFromNextSegment())
 	}
@@ -83,29 +92,29 @@ func (p *RuleParser) settingParser(word string) func(*caddyfile.Dispenser) error
 	case "percent":
 		return p.parsePercent
 	case "skip":
-		return CountParser(&p.Skip)
+		return CountParser(word, &p.Skip)
 	case "every":
-		return CountParser(&p.Every)
+		return CountParser(word, &p.Every)
 	case "over":
 		return p.parseOver
 	case "times":
-		return CountParser(&p.Times)
+		return CountParser(word, &p.Times)
 	case "per":
-		return TextParser(&p.Per)
+		return TextParser(word, &p.Per)
 	case "max_keys":
-		return CountParser(&p.MaxKeys)
+		return CountParser(word, &p.MaxKeys)
 	case "start":
-		return TextParser(&p.Start)
+		return TextParser(word, &p.Start)
 	case "end":
-		return TextParser(&p.End)
+		return TextParser(word, &p.End)
 	case "cycle":
 		return p.parseCycle
 	case "ramp":
 		return p.parseRamp
 	case "max_active":
-		return CountParser(&p.MaxActive)
+		return CountParser(word, &p.MaxActive)
 	case "phase":
-		return TextParser(&p.Phase)
+		return TextParser(word, &p.Phase)
 	case "match_response":
 		return p.parseMatchResponse
 	case "health_checks":
@@ -117,11 +126,16 @@ func (p *RuleParser) settingParser(word string) func(*caddyfile.Dispenser) error
 	}
 }
 
+// SetShort makes the words of a point's line the first line of the rule, for errors.
+func (p *RuleParser) SetShort(s Short) {
+	p.First, p.firstLine = s.Words[0].Text, textOf(s.Fault())
+}
+
 // finish checks what can be told only at the end of the rule; d stands on its
 // first line.
 func (p *RuleParser) finish(d *caddyfile.Dispenser) error {
 	if len(p.FaultsRaw) == 0 {
-		return d.Errf("rule without a fault: say what goes wrong, one of %s", strings.Join(faults.Kinds(), ", "))
+		return args.Advise(d, "write what goes wrong, such as respond 503 or delay 250ms; the kinds are "+strings.Join(faults.Kinds(), ", "), "a rule needs a fault")
 	}
 	if err := p.CheckKeys(); err != nil {
 		line, said := p.seen["max_keys"]
@@ -147,11 +161,11 @@ func (p *RuleParser) matcherSet(d *caddyfile.Dispenser) (caddy.ModuleMap, error)
 	before := *d
 	set, isToken, err := p.matcherToken()
 	if err != nil {
-		return nil, d.WrapErr(err)
+		return nil, err
 	}
 	if isToken {
 		if d.NextArg() {
-			return nil, d.Errf("unexpected argument '%s': several matchers are lines of a block", d.Val())
+			return nil, args.Advise(d, "several matchers are lines of a block, and several paths are match path /a /b", "unexpected argument '%s'", d.Val())
 		}
 		if set == nil {
 			set = caddy.ModuleMap{} // *
@@ -164,15 +178,15 @@ func (p *RuleParser) matcherSet(d *caddyfile.Dispenser) (caddy.ModuleMap, error)
 	}
 	set, err = caddyhttp.ParseCaddyfileNestedMatcherSet(d)
 	if err != nil {
-		return nil, err
+		return nil, badMatcher(before, err)
 	}
 	for name, raw := range set {
 		if string(raw) == "null" {
-			return nil, before.Errf("matcher '%s' without arguments", name)
+			return nil, args.Missing(&before, matcherForm(name))
 		}
 	}
 	if len(set) == 0 {
-		return nil, before.Err("match without a matcher: leave it out to match every request")
+		return nil, args.Advise(&before, words.Usage("match")+"; without match the rule matches every request", "match without a matcher")
 	}
 	if err := rules.CheckMatchers(set); err != nil {
 		return nil, before.WrapErr(err)
@@ -181,10 +195,13 @@ func (p *RuleParser) matcherSet(d *caddyfile.Dispenser) (caddy.ModuleMap, error)
 }
 
 func (p *RuleParser) parseMatchResponse(d *caddyfile.Dispenser) error {
+	if err := checkMatchResponse(*d); err != nil {
+		return err
+	}
 	segment := d.NewFromNextSegment()
 	matchers := make(map[string]caddyhttp.ResponseMatcher)
 	if err := caddyhttp.ParseNamedResponseMatcher(segment, matchers); err != nil {
-		return err
+		return fmt.Errorf("bad match_response: %w: %s", err, words.Usage("match_response"))
 	}
 	matcher := matchers["match_response"]
 	p.MatchResponse = &matcher
@@ -195,9 +212,11 @@ func (p *RuleParser) parseMatchResponse(d *caddyfile.Dispenser) error {
 func (p *RuleParser) ParseFault(d *caddyfile.Dispenser) error {
 	at := *d
 	at.Next()
+	this := fault{at.Val(), args.Line(&at)}
 	if err := p.Chain.Unmarshal(d); err != nil {
 		return err
 	}
+	p.last = this
 	p.FaultsRaw = p.Chain.JSON
 	if err := p.Chain.Faults.CheckPlace(p.Place); err != nil {
 		return at.WrapErr(err)

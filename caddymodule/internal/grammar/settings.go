@@ -23,7 +23,7 @@ var isDecimal = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`).MatchString
 func (p *RuleParser) parsePercent(d *caddyfile.Dispenser) error {
 	var arg string
 	if !d.AllArgs(&arg) {
-		return d.ArgErr()
+		return args.Count(d, "percent")
 	}
 	percent, err := ParsePercent(d, arg)
 	p.Percent = &percent
@@ -40,13 +40,14 @@ func ParsePercent(d *caddyfile.Dispenser, arg string) (float64, error) {
 	return percent, nil
 }
 
-// CountParser parses a setting that is a whole number.
-func CountParser(target **int) func(*caddyfile.Dispenser) error {
+// CountParser parses a setting that is a whole number. Its form in package words is
+// called form.
+func CountParser(form string, target **int) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
 		word := d.Val()
 		var arg string
 		if !d.AllArgs(&arg) {
-			return d.ArgErr()
+			return args.Count(d, form)
 		}
 		n, err := ParseCount(d, word, arg)
 		*target = &n
@@ -66,12 +67,13 @@ func ParseCount(d *caddyfile.Dispenser, name, arg string) (int, error) {
 	return n, nil
 }
 
-// TextParser parses a setting that is one text.
-func TextParser(target *string) func(*caddyfile.Dispenser) error {
+// TextParser parses a setting that is one text. Its form in package words is called
+// form.
+func TextParser(form string, target *string) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
 		word := d.Val()
 		if !d.AllArgs(target) {
-			return d.ArgErr()
+			return args.Count(d, form)
 		}
 		if *target == "" {
 			return d.Errf("%s '' is empty: leave it out for the default", word)
@@ -84,17 +86,14 @@ func TextParser(target *string) func(*caddyfile.Dispenser) error {
 func flagParser(target *bool) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
 		*target = true
-		if d.NextArg() {
-			return d.ArgErr()
-		}
-		return nil
+		return args.None(d, d.Val())
 	}
 }
 
 func (p *RuleParser) parseOver(d *caddyfile.Dispenser) error {
 	var requests, window string
 	if !d.AllArgs(&requests, &window) {
-		return d.Err("over needs a number of requests and a window, such as over 100 1m")
+		return args.Count(d, "over")
 	}
 	n, err := ParseCount(d, "over", requests)
 	if err != nil {
@@ -108,7 +107,7 @@ func (p *RuleParser) parseOver(d *caddyfile.Dispenser) error {
 func (p *RuleParser) parseCycle(d *caddyfile.Dispenser) error {
 	var onArg, periodArg string
 	if !d.AllArgs(&onArg, &periodArg) {
-		return d.Err("cycle needs a time on and a period, such as cycle 10s 1m")
+		return args.Count(d, "cycle")
 	}
 	on, err := ParseDuration(d, "time on of cycle", onArg)
 	if err != nil {
@@ -122,7 +121,7 @@ func (p *RuleParser) parseCycle(d *caddyfile.Dispenser) error {
 func (p *RuleParser) parseRamp(d *caddyfile.Dispenser) error {
 	var arg string
 	if !d.AllArgs(&arg) {
-		return d.ArgErr()
+		return args.Count(d, "ramp")
 	}
 	ramp, err := ParseDuration(d, "ramp", arg)
 	p.Ramp = &ramp

@@ -61,7 +61,7 @@ func takenForValue(line []caddyfile.Token, first, second int) error {
 			line[second].Text, line[first].Text)
 	}
 	return fmt.Errorf("%w; several matchers are lines of a block:\n\tmatch {\n\t\t%s\n\t\t%s\n\t}",
-		d.Errf("'%s' is a value of the matcher %s here", line[second].Text, line[first].Text), words(line[:second]), words(line[second:]))
+		d.Errf("'%s' is a value of the matcher %s here", line[second].Text, line[first].Text), textOf(line[:second]), textOf(line[second:]))
 }
 
 func isMatcher(word string) bool {
@@ -69,11 +69,17 @@ func isMatcher(word string) bool {
 	return err == nil
 }
 
-// words writes tokens as they stand in a line.
-func words(tokens []caddyfile.Token) string {
+// textOf writes tokens as they are in a line.
+func textOf(tokens []caddyfile.Token) string {
 	texts := make([]string, len(tokens))
 	for i, token := range tokens {
 		texts[i] = token.Text
+		if token.Quoted() {
+			texts[i] = quoted(token.Text)
+		}
+		if token.Quoted() && texts[i] == token.Text {
+			texts[i] = `"` + token.Text + `"`
+		}
 	}
 	return strings.Join(texts, " ")
 }

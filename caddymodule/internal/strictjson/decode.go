@@ -27,7 +27,7 @@ func Decode(data []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
-		return fmt.Errorf("reading JSON: %w", describe(err, data, into))
+		return fmt.Errorf("reading JSON: %w", Explain(describe(err, data, into), data, into))
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("reading JSON: there is more behind the value")
@@ -50,7 +50,10 @@ func Decode(data []byte, into any) error {
 // field.
 func DecodeConfig(data []byte, into any) error {
 	if err := caddy.StrictUnmarshalJSON(data, into); err != nil {
-		return err
+		if wrong := typeError(err); wrong != nil {
+			err = wrong
+		}
+		return Explain(err, data, into)
 	}
 	if err := checkNulls(data); err != nil {
 		return err
@@ -63,12 +66,8 @@ func DecodeConfig(data []byte, into any) error {
 // tried one by one.
 func describe(err error, data []byte, into any) error {
 	plain := errors.New(strings.TrimPrefix(err.Error(), "json: "))
-	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
-	switch {
-	case ok && wrong.Field != "":
-		return fmt.Errorf("%s: want %s, not %s", strings.TrimPrefix(wrong.Field, "Rule."), wrong.Type, wrong.Value)
-	case ok:
-		return fmt.Errorf("want an object, not %s", wrong.Value)
+	if wrong := typeError(err); wrong != nil {
+		return wrong
 	}
 	var fields map[string]json.RawMessage
 	if strings.HasPrefix(plain.Error(), "unknown field") || json.Unmarshal(data, &fields) != nil {

@@ -153,7 +153,10 @@ var readsItself = reflect.TypeFor[json.Unmarshaler]()
 // as well; matchers are Caddy's own, and the names in maps, such as those of
 // header fields, are free.
 type checker struct {
-	anyCase bool // names of fields may be written in any case
+	anyCase bool   // names of fields may be written in any case
+	failed  bool   // something is wrong; else what only Caddy refuses is for Caddy to tell
+	owner   string // the module that the JSON is of; "": a rule, or what has rules
+	key     string // the field with its name
 }
 
 // value refuses the name of a field that is not written as the field is, and a
@@ -166,6 +169,8 @@ func (c checker) value(field string, data []byte, t reflect.Type, tag reflect.St
 	switch {
 	case t == reflect.TypeFor[json.RawMessage]():
 		return c.module(field, data, tag)
+	case c.failed && t == reflect.TypeFor[caddy.Duration]():
+		return located(field, checkDuration(data))
 	case reflect.PointerTo(t).Implements(readsItself):
 		return nil
 	case t.Kind() == reflect.Struct:
@@ -189,8 +194,7 @@ func (c checker) value(field string, data []byte, t reflect.Type, tag reflect.St
 	return nil
 }
 
-// module looks into a module that has its name in it. One that is not there is
-// not for here to tell.
+// module looks into a module that has its name in it.
 func (c checker) module(field string, data []byte, tag reflect.StructTag) error {
 	opts, err := caddy.ParseStructTag(tag.Get("caddy"))
 	if err != nil || opts["inline_key"] == "" {
@@ -198,10 +202,18 @@ func (c checker) module(field string, data []byte, tag reflect.StructTag) error 
 	}
 	var name string
 	_ = json.Unmarshal(membersOf(data)[opts["inline_key"]], &name)
-	info, err := caddy.GetModule(opts["namespace"] + "." + name)
-	if err != nil {
-		return nil
+	key, namespace := opts["inline_key"], opts["namespace"]
+	if name == "" && c.failed {
+		return located(field, unnamedModule(key, namespace, data))
 	}
+	info, err := caddy.GetModule(namespace + "." + name)
+	switch {
+	case err != nil && !c.failed:
+		return nil
+	case err != nil:
+		return located(Member(field, key), unknownModule(key, namespace, name))
+	}
+	c.owner, c.key = name, key
 	return c.value(field, data, reflect.TypeOf(info.New()), "")
 }
 
@@ -216,7 +228,11 @@ func fieldsOf(t reflect.Type) map[string]reflect.StructField {
 	}
 	fields := make(map[string]reflect.StructField)
 	for _, f := range reflect.VisibleFields(t) {
-		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "" && options == "" && f.IsExported() && !f.Anonymous {
+			name = f.Name
+		}
+		if name != "" && name != "-" {
 			fields[name] = f
 		}
 	}
@@ -232,15 +248,17 @@ func (c checker) fields(field string, data []byte, t reflect.Type) error {
 		written, f := find(known, name)
 		within := Member(field, name)
 		switch {
-		case written == "":
+		case written == "" && (name == c.key || !c.failed):
 			continue
+		case written == "":
+			return located(field, unknownField(name, cmp.Or(c.owner, ownerOf(t)), known))
 		case written != name && !c.anyCase:
 			return fmt.Errorf("%s: the field is written '%s'", within, written)
 		}
 		if err := checkZero(within, members[name], f); err != nil {
 			return err
 		}
-		if c.anyCase && !mayHoldFields(f.Type, f.Tag) {
+		if c.anyCase && !c.failed && !mayHoldFields(f.Type, f.Tag) {
 			continue
 		}
 		if err := c.value(within, members[name], f.Type, f.Tag); err != nil {

@@ -1,0 +1,117 @@
+package grammar
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
+)
+
+// The errors of matchers. Caddy's own have ours before them.
+
+const matcherNamespace = "http.matchers"
+
+// matcherForm is the name of the form of a matcher in package words.
+func matcherForm(name string) string { return string(words.Match) + " " + name }
+
+// badMatcher is the error of a matcher that Caddy has refused. d is at the word match.
+func badMatcher(d caddyfile.Dispenser, err error) error {
+	tokens := d.NextSegment()[1:]
+	for i, token := range tokens {
+		if !token.Quoted() && strings.HasSuffix(withoutPlace(err), matcherNamespace+"."+token.Text) {
+			return unknownMatcher(tokens[i:])
+		}
+	}
+	for _, token := range tokens {
+		if usage := words.Usage(matcherForm(token.Text)); usage != "" && strings.Contains(err.Error(), token.Text) {
+			return fmt.Errorf("bad matcher '%s': %w: %s", token.Text, err, usage)
+		}
+	}
+	return fmt.Errorf("bad matcher: %w: see https://caddyserver.com/docs/caddyfile/matchers", err)
+}
+
+// withoutPlace is what an error of Caddy's parser says before the place.
+func withoutPlace(err error) string {
+	text, _, _ := strings.Cut(err.Error(), ", at ")
+	return text
+}
+
+// unknownMatcher is the error of the matcher that the tokens begin with.
+func unknownMatcher(tokens []caddyfile.Token) error {
+	d := caddyfile.NewDispenser(tokens)
+	d.Next()
+	lines := words.Synonym(words.Match, d.Val())
+	if lines == nil {
+		for _, line := range args.Corrected(d, string(words.Match), words.Near(d.Val(), matcherNames())) {
+			lines = append(lines, "match "+strings.TrimPrefix(line, "match "))
+		}
+	}
+	advice := words.Suggest(lines)
+	if advice == "" {
+		advice = "the matchers are " + strings.Join(matcherNames(), ", ")
+	}
+	return args.Advise(d, advice, "unknown matcher '%s'", d.Val())
+}
+
+// matcherNames are the matchers that this Caddy was built with.
+func matcherNames() []string {
+	var names []string
+	for _, info := range caddy.GetModules(matcherNamespace) {
+		names = append(names, info.ID.Name())
+	}
+	return names
+}
+
+var isCode = regexp.MustCompile(`^[1-9]([0-9]{2}|xx)$`).MatchString
+
+// checkMatchResponse refuses words that no line of match_response begins with. d is
+// at its name.
+func checkMatchResponse(d caddyfile.Dispenser) error {
+	for nesting := d.Nesting(); d.NextArg() || d.NextBlock(nesting); {
+		word := d.Val()
+		if err := checkConditionName(&d); err != nil {
+			return err
+		}
+		rest := d.RemainingArgs()
+		if len(rest) == 0 {
+			return args.Missing(&d, string(words.MatchResponse)+" "+word)
+		}
+		if i := slices.IndexFunc(rest, func(code string) bool { return word == "status" && !isCode(code) }); i >= 0 && !isNumber(rest[i]) {
+			return args.Advise(&d, words.Usage("match_response status"), "bad match_response status '%s': want a code such as 503 or a class such as 5xx", rest[i])
+		}
+	}
+	return nil
+}
+
+// isNumber finds the numbers that the checks of a rule look at.
+var isNumber = regexp.MustCompile(`^[+-]?[0-9]+(xx)?$`).MatchString
+
+// checkConditionName refuses a word that is neither status nor header.
+func checkConditionName(d *caddyfile.Dispenser) error {
+	word := d.Val()
+	if word == "status" || word == "header" {
+		return nil
+	}
+	place := string(words.MatchResponse)
+	lines := words.Synonym(words.MatchResponse, word)
+	switch {
+	case isCode(strings.ToLower(word)):
+		at := *d
+		lines = []string{strings.TrimSpace(place + " status " + strings.ToLower(word) + " " + args.Words(at.RemainingArgs()))}
+	case lines == nil:
+		for _, line := range args.Corrected(d, place, words.Near(word, []string{"status", "header"})) {
+			lines = append(lines, place+" "+strings.TrimPrefix(line, place+" "))
+		}
+	}
+	advice := words.Suggest(lines)
+	if advice == "" {
+		advice = words.Usage(place)
+	}
+	return args.Advise(d, advice, "unknown word '%s' in match_response", word)
+}

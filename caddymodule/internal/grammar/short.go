@@ -1,0 +1,156 @@
+package grammar
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+	"github.com/caddyfault/caddyfault/caddymodule/status"
+)
+
+// A Short is the line of a point, `fault /api/* delay 2s`, whose words after the
+// matcher are one fault.
+type Short struct {
+	// Name is the directive, or what else the line begins with.
+	Name string
+
+	// Matcher is its matcher, empty without one.
+	Matcher string
+
+	// Words are the words after that.
+	Words []caddyfile.Token
+
+	// BlockOnly is set where no fault can be in the line.
+	BlockOnly bool
+}
+
+// TakeShort takes the words that are left in the line of d.
+func TakeShort(d *caddyfile.Dispenser, name, matcher string) Short {
+	s := Short{Name: name, Matcher: matcher}
+	for d.NextArg() {
+		s.Words = append(s.Words, d.Token().Clone())
+	}
+	return s
+}
+
+// Fault returns the words of the fault. A status alone is short for respond. It
+// returns nil if they are none.
+func (s Short) Fault() []caddyfile.Token {
+	first := s.Words[0]
+	switch {
+	case faults.IsKind(first.Text):
+		return s.Words
+	case len(s.Words) == 1 && status.LooksLike(first.Text):
+		respond := first.Clone()
+		respond.Text = "respond"
+		return []caddyfile.Token{respond, first}
+	}
+	return nil
+}
+
+// CheckMatchers refuses a matcher that does not come first: a kind could take it for
+// its text.
+func (s Short) CheckMatchers(d *caddyfile.Dispenser) error {
+	for i := 1; i < len(s.Words); i++ {
+		if word := s.Words[i]; !word.Quoted() && looksLikeMatcher(word.Text) && s.Matcher == "" {
+			rest := slices.Delete(slices.Clone(s.Words), i, i+1)
+			return args.Advise(d, s.line(word.Text, textOf(rest)), "the matcher comes first")
+		}
+	}
+	return nil
+}
+
+func looksLikeMatcher(word string) bool {
+	return strings.HasPrefix(word, "/") || strings.HasPrefix(word, "@") || word == "*"
+}
+
+// line writes the line of the point.
+func (s Short) line(matcher, rest string) string {
+	return strings.Join(slices.DeleteFunc([]string{s.Name, matcher, rest}, func(word string) bool { return word == "" }), " ")
+}
+
+// Refuse is the error of words that are not one fault; err is what the kind says,
+// if they begin with one.
+func (s Short) Refuse(d *caddyfile.Dispenser, err error) error {
+	first := s.Words[0].Text
+	switch {
+	case s.Words[0].Quoted():
+	case looksLikeMatcher(first) && s.Matcher != "":
+		return s.secondMatcher(d)
+	case strings.ContainsAny(first, "/*") && !status.LooksLike(first) && !isRate(first):
+		return s.badPath(d)
+	}
+	lines := s.lines()
+	switch {
+	case len(lines) == 1 && len(lines[0].inside) == 0 && !s.BlockOnly && lines[0].kind && err == nil:
+		return args.Advise(d, "write "+s.line(s.Matcher, lines[0].text), "unexpected argument '%s' after the status", s.Words[1].Text)
+	case len(lines) == 1 && len(lines[0].inside) == 0 && !s.BlockOnly && err != nil:
+		return err
+	case len(lines) > 0:
+		text := "'%s' needs a block"
+		if len(lines) > 1 && (status.LooksLike(first) || faults.IsKind(first)) {
+			text = "'%s' and more need a block"
+		}
+		if s.BlockOnly {
+			text = "unexpected argument '%s': rules and faults are lines of the block"
+		}
+		return args.Advise(d, "write"+block(s.line(s.Matcher, ""), flatten(lines)...), text, first)
+	}
+	return s.unknown(d)
+}
+
+// secondMatcher is the error of a line with two matchers.
+func (s Short) secondMatcher(d *caddyfile.Dispenser) error {
+	second, rest := s.Words[0].Text, textOf(s.Words[1:])
+	if strings.HasPrefix(s.Matcher, "/") && strings.HasPrefix(second, "/") {
+		return args.Advise(d, "name a matcher with both paths:\n\t@paths path "+s.Matcher+" "+second+"\n\t"+s.line("@paths", rest),
+			"'%s' is a second matcher", second)
+	}
+	return args.Advise(d, "write "+s.line(s.Matcher, rest)+", or name one matcher for both", "'%s' is a second matcher", second)
+}
+
+// badPath is the error of a word that is meant as a path.
+func (s Short) badPath(d *caddyfile.Dispenser) error {
+	word, rest := s.Words[0].Text, textOf(s.Words[1:])
+	if suffix, isSuffix := strings.CutPrefix(word, "*"); isSuffix {
+		name := "@" + strings.TrimLeft(suffix, "./")
+		if !isMatcherName(name) {
+			name = "@paths"
+		}
+		return args.Advise(d, "name a matcher for paths by their ends:\n\t"+name+" path "+word+"\n\t"+s.line(name, rest),
+			"'%s' is not a path: a path begins with '/'", word)
+	}
+	path := rules.MeantPath(word)
+	return args.Advise(d, "write "+s.line(path, rest), "'%s' is not a path: a path begins with '/'", word)
+}
+
+// unknown is the error of a word that nothing begins with.
+func (s Short) unknown(d *caddyfile.Dispenser) error {
+	at := caddyfile.NewDispenser(s.Words)
+	at.Next()
+	first := at.Val()
+	lines := NewRuleParser(new(rules.Rule)).meant(at, first)
+	if lines == nil {
+		lines = args.Corrected(at, "", words.Near(first, slices.Concat(Settings, faults.Kinds(), pointWords)))
+	}
+	if len(lines) == 0 {
+		return args.Advise(d, words.Usage("fault")+"; the kinds of fault are "+strings.Join(faults.Kinds(), ", "), "unexpected argument '%s'", first)
+	}
+	kind, _, _ := strings.Cut(lines[0], " ")
+	if s.BlockOnly || !faults.IsKind(kind) || strings.Contains(lines[0], "\n") {
+		if !faults.IsKind(kind) && kind != "trigger" {
+			lines = []string{lines[0], "respond 503"}
+		}
+		inside := strings.Split(strings.Join(lines[:min(len(lines), 2)], "\n"), "\n")
+		return args.Advise(d, "did you mean"+block(s.line(s.Matcher, ""), inside...), "unknown word '%s'", first)
+	}
+	for i, line := range lines {
+		lines[i] = s.line(s.Matcher, line)
+	}
+	return args.Advise(d, words.Suggest(lines), "unknown word '%s'", first)
+}

@@ -1,0 +1,127 @@
+package grammar
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
+	"github.com/caddyfault/caddyfault/caddymodule/status"
+)
+
+// The errors of words that are no setting and no kind of fault, and of lines at the
+// wrong place.
+
+// Settings are the words of a rule that are not faults.
+var Settings = []string{
+	"match", "percent", "skip", "every", "over", "times", "per", "max_keys", "start", "end", "cycle", "ramp", "max_active",
+	"phase", "match_response", "health_checks", "dry_run",
+}
+
+// pointWords are the words of a point that no rule has.
+var pointWords = []string{"point", "sticky", "seed", "halted", "rule", "trigger"}
+
+// listedIn is where every setting and every kind is explained.
+const listedIn = "github.com/caddyfault/caddyfault/caddymodule/docs"
+
+// fault is a line with a fault.
+type fault struct{ kind, line string }
+
+// unknown is the error of an unknown word at the beginning of a line.
+func (p *RuleParser) unknown(d *caddyfile.Dispenser, word string) error {
+	if advice := p.misplaced(d, word); advice != "" {
+		return args.Advise(d, advice, "'%s' is not a line of a rule", word)
+	}
+	lines := p.meant(d, word)
+	if len(lines) == 0 {
+		lines = args.Corrected(d, "", words.Near(word, slices.Concat(Settings, faults.Kinds(), p.more)))
+	}
+	advice := words.Suggest(lines)
+	if advice == "" {
+		advice = "the settings are " + strings.Join(Settings, ", ") + "; the kinds of fault are " + strings.Join(faults.Kinds(), ", ") + "; see " + listedIn
+	}
+	return args.Advise(d, advice, "unknown word '%s'", word)
+}
+
+// misplaced says where to write a line that is known elsewhere. It is empty for
+// others.
+func (p *RuleParser) misplaced(d *caddyfile.Dispenser, word string) string {
+	if slices.Contains(words.Options(p.last.kind), word) {
+		return "it is a line of the block of " + p.last.kind + block(p.last.line, args.Line(d))
+	}
+	switch {
+	case word == "transport":
+		return "it is a line of transport fault, in the block of reverse_proxy"
+	case slices.Contains(pointWords, word) && d.File() == statementFile:
+		return "it is a line of the directive fault"
+	case slices.Contains(pointWords, word):
+		return "it is a line of the point: write it before the rule blocks"
+	case !slices.Contains(Settings, word) && len(words.Synonym(words.Rule, word)) == 0:
+		if owners := words.OwnersOf(word); len(owners) > 0 {
+			form, _ := words.FormOf(owners[0])
+			return "it is a line of the block of " + strings.Join(owners, " and of ") + block(form.Example, args.Line(d))
+		}
+	}
+	return ""
+}
+
+// block writes a line with a block, to copy.
+func block(line string, inside ...string) string {
+	line, _, _ = strings.Cut(line, " {")
+	return ":\n\t" + line + " {\n\t\t" + strings.Join(inside, "\n\t\t") + "\n\t}"
+}
+
+var (
+	isPercentage = regexp.MustCompile(`^[0-9.]+%$`).MatchString
+	isDuration   = regexp.MustCompile(`^([0-9.]+(ns|us|µs|ms|s|m|h|d))+$`).MatchString
+	isRate       = regexp.MustCompile(`^[0-9.]+[KMG]i?B/s$`).MatchString
+)
+
+// meant returns the lines that a word stands for: the value of a setting or fault
+// whose name is not written, or the word of another tool.
+func (p *RuleParser) meant(d *caddyfile.Dispenser, word string) []string {
+	switch {
+	case status.LooksLike(word):
+		return statusLines(d)
+	case isPercentage(word):
+		return []string{"percent " + word}
+	case isDuration(word):
+		return []string{"delay " + args.Line(d)}
+	case isRate(word):
+		return []string{"throttle " + word}
+	case strings.HasPrefix(word, "/"), strings.HasPrefix(word, "@"):
+		return []string{"match " + word}
+	}
+	places := []words.Place{words.Rule}
+	if p.Place == faults.InTransport {
+		places = []words.Place{words.Transport, words.Rule}
+	}
+	if len(p.more) > 0 {
+		places = append(places, words.Point)
+	}
+	for _, place := range places {
+		if lines := words.Synonym(place, word); lines != nil {
+			return lines
+		}
+	}
+	return nil
+}
+
+// statusLines are the lines that a line meant which begins with a status.
+func statusLines(d *caddyfile.Dispenser) []string {
+	at := *d
+	short := Short{Words: []caddyfile.Token{d.Token()}}
+	short.Words = append(short.Words, TakeShort(&at, "", "").Words...)
+	separator := "\n"
+	if d.File() == statementFile {
+		separator = "; "
+	}
+	if lines := flatten(short.lines()); lines != nil {
+		return []string{strings.Join(lines, separator)}
+	}
+	return []string{"respond " + args.Line(d)}
+}

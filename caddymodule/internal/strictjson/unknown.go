@@ -1,0 +1,225 @@
+package strictjson
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
+)
+
+// What a name is told that no field and no module has. Each error has the place in
+// the JSON, and what to write instead.
+
+// located puts the place before an error, which may be nil.
+func located(field string, err error) error {
+	if field == "" || err == nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w", field, err)
+}
+
+// unknownField is the error of a name in an object whose fields are known. The
+// object has the settings of owner, a place of package words.
+func unknownField(name, owner string, known map[string]reflect.StructField) error {
+	names := slices.Sorted(maps.Keys(known))
+	advice := words.SuggestJSON(meantFields(name, owner, known))
+	if advice == "" {
+		advice = words.SuggestJSON(asJSON(words.Near(name, names)))
+	}
+	if advice == "" {
+		advice = "the fields are " + strings.Join(names, ", ")
+	}
+	return fmt.Errorf("unknown field %q: %s", name, advice)
+}
+
+// meantFields are what to write instead of a field that is known one level deeper, or
+// of a word of another tool.
+func meantFields(name, owner string, known map[string]reflect.StructField) []string {
+	if fragment := deeper(name, known); fragment != "" {
+		return []string{fragment}
+	}
+	var found []string
+	lines := words.Synonym(words.Place(owner), name)
+	for i, line := range lines {
+		first := strings.Fields(line)[0]
+		if fragment := deeper(first, known); fragment != "" {
+			return []string{fragment}
+		}
+		fragments := words.InJSON(lines[i : i+1])
+		_, isField := known[first]
+		_, hasFaults := known["faults"]
+		switch {
+		case isField && len(fragments) > 0:
+			found = append(found, fragments[0])
+		case isField:
+			found = append(found, asJSON([]string{first})...)
+		case len(fragments) > 0 && hasFaults && fragments[0][0] == '{':
+			found = append(found, `"faults": [`+fragments[0]+"]")
+		case len(fragments) > 0 && first == owner:
+			found = append(found, fragments[0])
+		}
+	}
+	return slices.Compact(found)
+}
+
+// deeper finds a name among the fields of the objects in a list, and writes where it
+// belongs. It returns an empty string for others.
+func deeper(name string, known map[string]reflect.StructField) string {
+	for _, outer := range slices.Sorted(maps.Keys(known)) {
+		t := known[outer].Type
+		if t.Kind() != reflect.Slice {
+			continue
+		}
+		for t = t.Elem(); t.Kind() == reflect.Pointer; {
+			t = t.Elem()
+		}
+		if t.Kind() != reflect.Struct {
+			continue
+		}
+		if _, found := fieldsOf(t)[name]; found && known[name].Name == "" {
+			return fmt.Sprintf("%q: [{%q: ...}]", outer, name)
+		}
+	}
+	return ""
+}
+
+// ownerOf is the place of package words that an object without a name of its own is
+// in.
+func ownerOf(t reflect.Type) string {
+	switch t.Name() {
+	case "App":
+		return string(words.Global)
+	case "Trigger":
+		return string(words.Trigger)
+	default:
+		return string(words.Rule)
+	}
+}
+
+// asJSON writes names as they are in JSON.
+func asJSON(names []string) []string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = `"` + name + `"`
+	}
+	return quoted
+}
+
+// namesIn are the modules of a namespace that this Caddy was built with.
+func namesIn(namespace string) []string {
+	var names []string
+	for _, info := range caddy.GetModules(namespace) {
+		names = append(names, info.ID.Name())
+	}
+	return names
+}
+
+// unnamedModule is the error of JSON that does not say by the key which module it is
+// of.
+func unnamedModule(key, namespace string, data []byte) error {
+	members := membersOf(data)
+	example := fmt.Sprintf(`{"%s": ...}`, key)
+	if form, ok := words.FormOf("respond"); ok && key == "fault" {
+		example = form.JSON
+	}
+	if members == nil {
+		return fmt.Errorf("want an object, such as %s", example)
+	}
+	for _, other := range slices.Sorted(maps.Keys(members)) {
+		var name string
+		if json.Unmarshal(members[other], &name) == nil && slices.Contains(namesIn(namespace), name) {
+			return fmt.Errorf("there is no %q: write %q: %q instead of %q", key, key, name, other)
+		}
+	}
+	return fmt.Errorf("there is no %q: write one, such as %s", key, example)
+}
+
+// unknownModule is the error of a name that no module of the namespace has.
+func unknownModule(key, namespace, name string) error {
+	names := namesIn(namespace)
+	var meant []string
+	if key == "fault" {
+		meant = slices.DeleteFunc(words.InJSON(words.Synonym(words.Rule, name)), func(fragment string) bool { return fragment[0] != '{' })
+	}
+	advice := words.SuggestJSON(meant)
+	if advice == "" {
+		for _, near := range words.Near(name, names) {
+			meant = append(meant, fmt.Sprintf(`"%s": "%s"`, key, near))
+		}
+		advice = words.SuggestJSON(meant)
+	}
+	if advice == "" {
+		advice = "want one of " + strings.Join(names, ", ")
+	}
+	return fmt.Errorf("unknown name '%s': %s", name, advice)
+}
+
+// checkDuration refuses a duration that Caddy cannot read.
+func checkDuration(data []byte) error {
+	if json.Unmarshal(data, new(caddy.Duration)) == nil {
+		return nil
+	}
+	var text string
+	if json.Unmarshal(data, &text) != nil {
+		text = string(data)
+	}
+	return fmt.Errorf(`bad duration '%s': want one such as "250ms" or "2s"`, text)
+}
+
+// Explain finds what is wrong in JSON that Caddy could not load as what the pointer
+// points to. It returns err if it finds nothing.
+func Explain(err error, data []byte, into any) error {
+	if !json.Valid(data) {
+		return err
+	}
+	if found := (checker{anyCase: true, failed: true}).value("", data, reflect.TypeOf(into), ""); found != nil {
+		return found
+	}
+	return err
+}
+
+// typeError says of a value of the wrong type where it is, and which type is wanted.
+// It returns nil for another error.
+func typeError(err error) error {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case !ok:
+		return nil
+	case wrong.Field == "":
+		return fmt.Errorf("want %s, not %s", typeInJSON(wrong.Type), strings.Replace(wrong.Value, "array", "list", 1))
+	}
+	advice, want := "", typeInJSON(wrong.Type)
+	switch {
+	case want == "a list":
+		advice = ": write [ and ] around it"
+	case wrong.Value == "string" && want != "an object":
+		advice = ": write it without quotes"
+	}
+	place := strings.NewReplacer("Rule.", "", "Point.", "").Replace(wrong.Field)
+	return fmt.Errorf("%s: want %s, not %s%s", place, want, strings.Replace(wrong.Value, "array", "list", 1), advice)
+}
+
+// typeInJSON is what a Go type is called in JSON.
+func typeInJSON(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int64, reflect.Uint64:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Slice:
+		return "a list"
+	default:
+		return "an object"
+	}
+}

@@ -1,0 +1,149 @@
+// Package words answers the words that people write and the grammar does not have:
+// the words of other tools, and misspelled ones. Each answer is a line to copy. The
+// package has the syntax of every setting, option and kind of fault, for the errors
+// of all parsers.
+//
+// It knows no module: what is written in the tables must be read by the parsers, and
+// tests in the packages above hold that.
+package words
+
+import (
+	"slices"
+	"strings"
+)
+
+// A Place is where a word can be written. Each place has words of its own.
+type Place string
+
+// The places. An owner of options, such as respond, is a place as well.
+const (
+	Rule          Place = "rule"           // a line of a rule
+	Point         Place = "point"          // the block of an injection point
+	Transport     Place = "transport"      // the block of the transport
+	Global        Place = "global"         // the global option fault
+	Trigger       Place = "trigger"        // the block of a trigger
+	Match         Place = "match"          // the name of a matcher
+	MatchResponse Place = "match_response" // its block
+)
+
+// Synonym returns the lines to write instead of a word of another tool, one or two.
+// It returns nil for a word that is not in the table.
+func Synonym(place Place, word string) []string {
+	word = strings.ReplaceAll(strings.ToLower(word), "-", "_")
+	bare := strings.ReplaceAll(word, "_", "")
+	for _, entry := range synonyms[place] {
+		for _, other := range strings.Fields(entry.words) {
+			if other == word || strings.ReplaceAll(other, "_", "") == bare {
+				return slices.Clone(entry.lines)
+			}
+		}
+	}
+	return nil
+}
+
+// Words returns the words of other tools that are known at a place.
+func Words(place Place) []string {
+	var all []string
+	for _, entry := range synonyms[place] {
+		all = append(all, strings.Fields(entry.words)...)
+	}
+	return all
+}
+
+// Suggest returns the question that follows an unknown word, with the lines to
+// write instead: "did you mean 'delay 250ms'?". It is empty without lines.
+func Suggest(lines []string) string {
+	switch {
+	case len(lines) == 0:
+		return ""
+	case strings.Contains(lines[0], "\n"):
+		return "did you mean:\n\t" + strings.ReplaceAll(lines[0], "\n", "\n\t")
+	default:
+		return "did you mean '" + strings.Join(lines, "' or '") + "'?"
+	}
+}
+
+// SuggestJSON is Suggest for fragments of JSON.
+func SuggestJSON(fragments []string) string {
+	if len(fragments) == 0 {
+		return ""
+	}
+	return "did you mean " + strings.Join(fragments, " or ") + "?"
+}
+
+// Form is how a setting, an option or a kind of fault is written.
+type Form struct {
+	// Syntax has every way to write it, with " | " between two of them.
+	Syntax string
+
+	// Example is a line to copy.
+	Example string
+
+	// JSON is the same in JSON, for settings of a rule and kinds.
+	JSON string
+}
+
+// FormOf returns the form of a setting or kind; the name of an option follows that
+// of its owner, as in "delay at_most".
+func FormOf(name string) (Form, bool) {
+	form, ok := forms[name]
+	return form, ok
+}
+
+// Usage says how to write a setting, an option or a kind, such as "write percent <0
+// to 100>, such as percent 10". It is empty for an unknown one.
+func Usage(name string) string {
+	form, ok := forms[name]
+	switch {
+	case !ok:
+		return ""
+	case form.Syntax == form.Example:
+		return "write " + form.Syntax
+	case strings.Contains(form.Example, "\n"):
+		return "write " + form.Syntax + ", such as\n\t" + strings.ReplaceAll(form.Example, "\n", "\n\t")
+	default:
+		ways := strings.Split(form.Syntax, " | ")
+		text := ways[0]
+		if last := len(ways) - 1; last > 0 {
+			text = strings.Join(ways[:last], ", ") + " or " + ways[last]
+		}
+		return "write " + text + ", such as " + form.Example
+	}
+}
+
+// Options returns the names of the options in the block of an owner, in order.
+func Options(owner string) []string {
+	var names []string
+	for name := range forms {
+		if option, ok := strings.CutPrefix(name, owner+" "); ok {
+			names = append(names, option)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// OwnersOf returns the kinds that have an option.
+func OwnersOf(option string) []string {
+	var owners []string
+	for name := range forms {
+		owner, own, _ := strings.Cut(name, " ")
+		if own == option && strings.HasPrefix(forms[owner].JSON, "{") {
+			owners = append(owners, owner)
+		}
+	}
+	slices.Sort(owners)
+	return owners
+}
+
+// InJSON returns lines as they are written in JSON, as far as that is known.
+func InJSON(lines []string) []string {
+	var fragments []string
+	for _, line := range lines {
+		name := strings.Fields(line)[0]
+		if form := forms[name]; form.JSON != "" && !slices.Contains(fragments, form.JSON) {
+			fragments = append(fragments, form.JSON)
+		}
+	}
+	return fragments
+}
