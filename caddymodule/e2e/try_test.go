@@ -341,7 +341,7 @@ func TestTryUpstreamLater(t *testing.T) {
 func TestTryRefuses(t *testing.T) {
 	home := t.TempDir()
 	for _, tt := range []struct{ args, want string }{
-		{"localhost:3000 percnt", "Error: unrecognized word 'percnt'"},
+		{"localhost:3000 percnt", "Error: unknown word 'percnt': did you mean 'percent 10'?"},
 		{"localhost:3000/api 503", "Error: bad upstream 'localhost:3000/api'"},
 	} {
 		upstream, line, _ := strings.Cut(tt.args, " ")
