@@ -61,7 +61,7 @@ var errorAreas = []errorArea{
 // key is a part of the message. Most messages need none.
 var errorNotes = map[string]string{
 	"Unexpected next token after '{'":  "Write the statements of a block on lines of their own.",
-	"unknown matcher 'colour'":          "Caddy has no module of this name. Check the spelling, or build Caddy with the module.",
+	"unknown matcher 'colour'":         "Caddy has no module of this name. Check the spelling, or build Caddy with the module.",
 	"been stripped from the path":      "`handle_path` and `uri strip_prefix` shorten the path before the point sees it.",
 	"no request reaches point":         "A handler before the point ends each request. Move the point up, or write `order fault first`.",
 	"every client that reaches":        "See [Safety](../explanation/safety.md).",
