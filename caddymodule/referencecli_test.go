@@ -12,8 +12,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/manual"
 )
 
-// exitCodes are those of the commands that have others than all have: no library
-// knows them.
+// exitCodes lists the exit codes that only some commands have. No library knows them.
 var exitCodes = map[string][][]string{
 	"verify":  {{"2", "The assertion does not hold."}},
 	"explain": {{"2", "No fault can hit the request."}},
@@ -31,7 +30,7 @@ const cliIntro = `# Command line
 For the requests behind the commands, see the [API](api.md).
 `
 
-// cliPage is the reference of `caddy fault`, from its commands.
+// cliPage returns the reference of `caddy fault`, from its commands.
 func cliPage(t *testing.T) string {
 	registered, ok := caddycmd.Commands()["fault"]
 	if !ok {
@@ -45,16 +44,13 @@ func cliPage(t *testing.T) string {
 	var m referencePage
 	m.WriteString(generated + cliIntro)
 	m.Printf("\n## Commands\n")
-	var rows [][]string
-	for _, cmd := range top.Commands() {
-		if isListed(cmd) {
-			rows = append(rows, []string{"[" + cmd.Name() + "](" + anchorOf(cmd.CommandPath()) + ")", manual.Prose(manual.Sentence(cmd.Short))})
-		}
+	for _, group := range top.Groups() {
+		m.commands(group, top.Commands())
 	}
-	m.Table([]string{"Command", "What it does"}, rows)
 	m.Printf("## Flags of all commands\n")
 	m.Table(flagHead, flagRows(top.PersistentFlags()))
-	m.Printf("If you give neither `--address` nor `--config`, the address is `localhost:2019`.")
+	m.Printf("If you give neither `--address` nor `--config`, Caddy's environment variable `CADDY_ADMIN` has the address.")
+	m.Printf("Without the variable the address is `localhost:2019`.")
 	m.Printf("A Unix socket is written `unix//run/caddy.sock`.\n")
 	m.Printf("## Exit codes of all commands\n")
 	m.Table(codeHead, [][]string{{"0", "The command worked."}, {"1", "The command failed. The reason is on standard error."}})
@@ -72,7 +68,19 @@ var (
 	codeHead = []string{"Exit code", "Meaning"}
 )
 
-// isListed leaves out what cobra adds.
+// commands writes the table of a group of commands.
+func (m *referencePage) commands(group *cobra.Group, all []*cobra.Command) {
+	var rows [][]string
+	for _, cmd := range all {
+		if cmd.GroupID == group.ID && isListed(cmd) {
+			rows = append(rows, []string{"[" + cmd.Name() + "](" + anchorOf(cmd.CommandPath()) + ")", manual.Prose(manual.Sentence(cmd.Short))})
+		}
+	}
+	m.Printf("### %s\n", group.Title)
+	m.Table([]string{"Command", "What it does"}, rows)
+}
+
+// isListed reports whether the page has a command. It leaves out what cobra adds.
 func isListed(cmd *cobra.Command) bool { return cmd.IsAvailableCommand() && cmd.Name() != "help" }
 
 // command writes the section of a command.
@@ -93,7 +101,7 @@ func (m *referencePage) command(cmd *cobra.Command) {
 	m.Table(codeHead, exitCodes[cmd.Name()])
 }
 
-// usageWidth is how many bytes of a usage line are in view.
+// usageWidth is how many bytes of a usage line fit a page.
 const usageWidth = 90
 
 var usageWord = regexp.MustCompile(`\[[^\[\]]*(?:\[[^\]]*\][^\[\]]*)*\](?:\.\.\.)?|--\S+ <\S+|\S+`)
@@ -118,7 +126,7 @@ func wrapUsage(usage string) string {
 	return out.String()
 }
 
-// unindent takes the indent of an example away.
+// unindent removes the indent of an example.
 func unindent(text string) string {
 	lines := strings.Split(strings.Trim(text, "\n"), "\n")
 	for i, line := range lines {
@@ -129,8 +137,8 @@ func unindent(text string) string {
 
 var defaultInUsage = regexp.MustCompile(` ?\(default ([^)]*)\)`)
 
-// flagRows are a row for each flag. A default that the usage has in words goes into a
-// column of its own.
+// flagRows returns a row for each flag. A default in the text of the usage moves to a
+// separate column.
 func flagRows(flags *pflag.FlagSet) (rows [][]string) {
 	flags.VisitAll(func(flag *pflag.Flag) {
 		if flag.Hidden || flag.Name == "help" {

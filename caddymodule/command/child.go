@@ -14,9 +14,9 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 )
 
-// runWith has the experiment on while a command runs.
+// runWith starts the experiment, runs a command, and ends the experiment.
 func (s *session) runWith(e *experiments.Experiment, command []string) error {
-	child := exec.Command(command[0], command[1:]...) //nolint:gosec // to run what its user says is its task
+	child := exec.Command(command[0], command[1:]...) //nolint:gosec // running the user's command is the purpose
 	child.Stdin, child.Stdout, child.Stderr = s.InOrStdin(), s.OutOrStdout(), s.ErrOrStderr()
 	if child.Err != nil {
 		return s.fail(startCode(child.Err), child.Err)
@@ -44,7 +44,7 @@ func (s *session) runWith(e *experiments.Experiment, command []string) error {
 		return s.fail(startCode(err), err)
 	}
 	select {
-	case sig := <-signals: // it may be from before the command was there
+	case sig := <-signals: // the signal may have come before the command started
 		_ = child.Process.Signal(sig)
 	default:
 	}
@@ -54,8 +54,8 @@ func (s *session) runWith(e *experiments.Experiment, command []string) error {
 	return s.exit(exitCode(child.ProcessState))
 }
 
-// notified has the signals that are passed on. One that is ignored, as nohup makes
-// it, stays so, here and in the command.
+// notified returns a channel with the signals to pass on. A signal that is ignored,
+// such as SIGHUP under nohup, stays ignored in this process and in the command.
 func notified() chan os.Signal {
 	signals := make(chan os.Signal, 4)
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
@@ -66,9 +66,9 @@ func notified() chan os.Signal {
 	return signals
 }
 
-// await passes signals on to the child until it has ended. At a terminal, what
-// its keys send reaches the child by itself, and twice often means to give up
-// cleaning up. An error is not that of the child.
+// await passes signals on to the child until the child ends. At a terminal, Ctrl-C and
+// Ctrl-\ reach the child anyway. They are not sent twice, because many programs give up
+// cleaning up at the second one. An error is not an error of the child.
 func await(child *exec.Cmd, signals <-chan os.Signal, atTerminal bool) error {
 	ended := make(chan error, 1)
 	go func() { ended <- child.Wait() }()
@@ -78,7 +78,7 @@ func await(child *exec.Cmd, signals <-chan os.Signal, atTerminal bool) error {
 			if atTerminal && (sig == os.Interrupt || sig == syscall.SIGQUIT) {
 				continue
 			}
-			_ = child.Process.Signal(sig) // if it fails, the child is about to end
+			_ = child.Process.Signal(sig) // if this fails, the child is about to end
 		case err := <-ended:
 			if _, failed := errors.AsType[*exec.ExitError](err); failed {
 				return nil
@@ -88,7 +88,7 @@ func await(child *exec.Cmd, signals <-chan os.Signal, atTerminal bool) error {
 	}
 }
 
-// exitCode is the code that a shell has for it.
+// exitCode returns the exit code that a shell reports for the state.
 func exitCode(state *os.ProcessState) int {
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		return codeOf(status.Signal())
@@ -96,7 +96,8 @@ func exitCode(state *os.ProcessState) int {
 	return state.ExitCode()
 }
 
-// startCode is the code that a shell has for a command that cannot be started.
+// startCode returns the exit code that a shell reports for a command that cannot be
+// started.
 func startCode(err error) int {
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		return 127
@@ -104,7 +105,7 @@ func startCode(err error) int {
 	return 126
 }
 
-// codeOf is the code that a shell has for a signal that has ended a command.
+// codeOf returns the exit code that a shell reports for a command that a signal ended.
 func codeOf(sig os.Signal) int {
 	number, _ := sig.(syscall.Signal)
 	return 128 + int(number)

@@ -20,23 +20,23 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/api"
 )
 
-// adminClient talks to the API of a running Caddy. Caddy's own AdminAPIRequest
-// makes one text of every refusal, and has no end when Caddy hangs.
+// adminClient calls the API of a running Caddy. Caddy's own AdminAPIRequest turns every
+// refusal into text, and has no timeout.
 type adminClient struct {
-	address  string // as it was given
-	origin   string // the URL before the path
+	address  string // as the user wrote it
+	origin   string // the URL without the path
 	unix     bool
 	patience time.Duration
 	http     http.Client
 }
 
-// defaultPatience is how long Caddy may take to answer.
+// defaultPatience is how long Caddy may take to reply.
 const defaultPatience = 30 * time.Second
 
-// newAdminClient is a client for an admin address as Caddy writes it, such as
+// newAdminClient returns a client for an admin address in Caddy's form, such as
 // localhost:2019 or unix//run/caddy.sock.
 func newAdminClient(address string) (*adminClient, error) {
-	plain, isURL := strings.CutPrefix(address, "http://") // people copy it from a browser
+	plain, isURL := strings.CutPrefix(address, "http://") // people copy the address from a browser
 	if isURL {
 		plain = strings.TrimSuffix(plain, "/")
 	}
@@ -45,13 +45,13 @@ func newAdminClient(address string) (*adminClient, error) {
 		return nil, fmt.Errorf("bad admin address '%s': want one such as localhost:2019 or unix//run/caddy.sock", address)
 	}
 	if at.StartPort == 0 && !at.IsUnixNetwork() {
-		return nil, fmt.Errorf("the admin address '%s' has no port: --address %s:2019", address, plain)
+		return nil, fmt.Errorf("the admin address '%s' has no port: write --address %s:2019", address, plain)
 	}
 	target := at.JoinHostPort(0)
 	c := &adminClient{address: address, origin: "http://" + target, unix: at.IsUnixNetwork(), patience: defaultPatience}
 	if c.unix {
-		target, _, _ = strings.Cut(at.Host, "|") // the permissions are the listener's
-		c.origin = "http://127.0.0.1"            // for the Host field, which Go wants
+		target, _, _ = strings.Cut(at.Host, "|") // the permissions are for the listener
+		c.origin = "http://127.0.0.1"            // Go requires a Host field
 	}
 	c.http.Transport = &http.Transport{
 		DisableKeepAlives: true,
@@ -63,11 +63,11 @@ func newAdminClient(address string) (*adminClient, error) {
 	return c, nil
 }
 
-// unreachableError says that the fault API of no Caddy answers, and why.
+// unreachableError reports that no fault API replies at an address, and why.
 type unreachableError struct {
 	address string
 	err     error
-	heard   bool // a Caddy may have got what was asked, and may do it
+	heard   bool // Caddy may have received the request, and may do it
 }
 
 func (e *unreachableError) Error() string {
@@ -80,7 +80,7 @@ func (e *unreachableError) Error() string {
 
 func (e *unreachableError) Unwrap() error { return e.err }
 
-// do asks the API and reads the answer. A refusal is an *apiError.
+// do calls the API and returns the body of the reply. A refusal is an *api.Error.
 func (c *adminClient) do(ctx context.Context, method, path string, body any, header http.Header) ([]byte, error) {
 	resp, err := c.send(ctx, method, path, body, header)
 	if err != nil {
@@ -94,7 +94,8 @@ func (c *adminClient) do(ctx context.Context, method, path string, body any, hea
 	return data, nil
 }
 
-// send asks the API; the answer is one of its own, and no refusal.
+// send calls the API and returns the reply. A reply that is not from the API is an
+// error, and so is a refusal.
 func (c *adminClient) send(ctx context.Context, method, path string, body any, header http.Header) (*http.Response, error) {
 	var content io.Reader
 	if body != nil {
@@ -119,18 +120,19 @@ func (c *adminClient) send(ctx context.Context, method, path string, body any, h
 	resp, err := c.http.Do(r)
 	if err != nil {
 		if failed, ok := errors.AsType[*url.Error](err); ok {
-			err = failed.Err // the URL is ours, and nothing to whoever reads it
+			err = failed.Err // the user did not write the URL
 		}
 		return nil, &unreachableError{c.address, err, heard}
 	}
 	if err := c.check(resp); err != nil {
-		_ = resp.Body.Close() // it has been read
+		_ = resp.Body.Close() // the body has been read
 		return nil, err
 	}
 	return resp, nil
 }
 
-// check tells the answers of the API, and its refusals, from those of others.
+// check returns an error if the API refuses the request, or if the reply is not from
+// the API.
 func (c *adminClient) check(resp *http.Response) error {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	good := resp.StatusCode < 300
@@ -145,15 +147,15 @@ func (c *adminClient) check(resp *http.Response) error {
 	if !good && json.Unmarshal(body, no) == nil && no.Message != "" {
 		return c.withOrigins(no)
 	}
-	if resp.StatusCode == http.StatusNotFound && string(body) == "404 page not found\n" { // of its admin endpoint's mux
-		return fmt.Errorf("Caddy at %s was built without the fault module", c.address) //nolint:staticcheck // it is a name
+	if resp.StatusCode == http.StatusNotFound && string(body) == "404 page not found\n" { // the mux of Caddy's admin endpoint sends this
+		return fmt.Errorf("Caddy at %s was built without the fault module", c.address) //nolint:staticcheck // a name
 	}
-	between := resp.StatusCode >= 500 // such as the 504 of a proxy before it
-	return &unreachableError{c.address, fmt.Errorf("%s is not from its admin endpoint", strings.TrimSpace(resp.Status+" "+kind)), between}
+	between := resp.StatusCode >= 500 // such as a 504 of a proxy in front of Caddy
+	return &unreachableError{c.address, fmt.Errorf("the reply (%s) is not from an admin endpoint", strings.TrimSpace(resp.Status+" "+kind)), between}
 }
 
-// withOrigins adds to a refusal of the admin endpoint, which is not the API's, the line
-// that allows this client.
+// withOrigins adds the line that allows this client to a refusal of the admin endpoint.
+// Such a refusal does not come from the API.
 func (c *adminClient) withOrigins(no *api.Error) error {
 	if no.Status != http.StatusForbidden || !strings.Contains(no.Message, "not allowed") {
 		return no
@@ -162,15 +164,15 @@ func (c *adminClient) withOrigins(no *api.Error) error {
 	return fmt.Errorf("%w; add the line 'origins %s' to the block of the global option 'admin' in the Caddyfile, or \"origins\": [\"%[2]s\"] to \"admin\" in JSON", no, host)
 }
 
-// How long, and how often, a Caddy that has been there is asked again: a reload
-// closes the admin endpoint for a moment, a restart for longer, and a storage
-// that is shared may be out of reach.
+// These are how long and how often the client retries if Caddy was there before. A
+// reload closes the admin endpoint for a moment, and a restart for longer. A shared
+// storage may be out of reach.
 const (
 	comeBack      = 15 * time.Second
 	comeBackEvery = 200 * time.Millisecond
 )
 
-// persist calls f until Caddy has an answer that lasts, but not for ever.
+// persist calls f until its error is not a passing one, or comeBack has elapsed.
 func persist(ctx context.Context, f func() error) error {
 	for until := time.Now().Add(comeBack); ; {
 		err := f()
@@ -185,25 +187,24 @@ func persist(ctx context.Context, f func() error) error {
 	}
 }
 
-// passing reports whether an error may be gone in a moment.
+// passing reports whether an error may disappear soon.
 func passing(err error) bool {
 	_, away := errors.AsType[*unreachableError](err)
 	return away || unavailable(err) || errors.Is(err, errNotYet)
 }
 
-// errNotYet says that what was asked for without an answer is not done, or not
-// yet.
-var errNotYet = errors.New("it is not there yet")
+// errNotYet reports that Caddy has not done yet what an unanswered request asked for,
+// and may never do it.
+var errNotYet = errors.New("not there yet")
 
-// unanswered reports whether a Caddy may do, or have done, what it was asked for,
-// although there is no answer.
+// unanswered reports whether Caddy may have received a request that has no reply. Caddy
+// may do what the request asks for.
 func unanswered(err error) bool {
 	away, ok := errors.AsType[*unreachableError](err)
 	return ok && away.heard
 }
 
-// unavailable reports whether the error is an answer of Caddy's that asks to come
-// again.
+// unavailable reports whether Caddy has replied that the client should retry.
 func unavailable(err error) bool {
 	no, refused := errors.AsType[*api.Error](err)
 	return refused && no.Status == http.StatusServiceUnavailable

@@ -16,11 +16,12 @@ import (
 func codesCommand() *cobra.Command {
 	return jsonFlag(&cobra.Command{
 		Use:   "codes [<code>|<family>|<text>] [--json]",
-		Short: "Lists the catalogue of status codes",
+		Short: "List status codes and their names",
 		Long: `
-Lists the status codes that have a name, each as it is written in the directive:
-all of them, those of one number, those of one family such as smtp, or those
-with a text in their name. A number alone means the first one of that number.`,
+The list has all codes that have a name. CODE is the form that the directive takes.
+The argument selects a number, a family such as smtp, or a text in the names.
+
+If several codes have the same number, the number alone means the first of them.`,
 		Example: `  caddy fault codes 551
   caddy fault codes smtp
   caddy fault codes timeout`,
@@ -42,7 +43,7 @@ func cmdCodes(s *session) error {
 		wanted := s.args[0]
 		catalogue.Codes = slices.DeleteFunc(catalogue.Codes, func(c api.CodeView) bool { return !isMeant(&c, wanted) })
 		if len(catalogue.Codes) == 0 {
-			return fmt.Errorf("no status code '%s': it is no code, no family, and in no name", wanted)
+			return fmt.Errorf("no status code, family or name matches '%s'", wanted)
 		}
 	}
 	if s.wantsJSON() {
@@ -51,7 +52,7 @@ func cmdCodes(s *session) error {
 	return printCodes(s.OutOrStdout(), catalogue.Codes)
 }
 
-// isMeant reports whether somebody may mean this code by a text.
+// isMeant reports whether a text selects this code: its number, family or name.
 func isMeant(c *api.CodeView, text string) bool {
 	return text == strconv.Itoa(c.Code.Code) || strings.EqualFold(text, c.Text) || strings.EqualFold(text, c.Family) ||
 		strings.Contains(strings.ToLower(c.Name), strings.ToLower(text))

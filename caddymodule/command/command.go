@@ -19,47 +19,69 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "fault",
 		Usage: "<command>",
-		Short: "Shows and changes what a running Caddy breaks on purpose",
+		Short: "Control the faults of a running Caddy",
 		Long: `
-Shows and changes the faults of a running Caddy through its admin API: the
-switch, the rules of its injection points, experiments and the journal.
+The commands use the admin API of a running Caddy, except 'try', which starts a
+separate Caddy. If the API is not at localhost:2019, give its --address, or the
+configuration file of that Caddy as --config.
 
-The address of the API can be customized using the --address flag, or from the
-given --config, if not the default.
-
-The exit code is 0 if the command worked and 1 if it did not. 'verify' exits
-with 2 if its assertion does not hold, 'explain' if no fault can hit the request,
-'run' with the code of its own command.
+The exit code is 0 if the command worked, and 1 if it failed. 'verify' exits with
+2 if its assertion does not hold. 'explain' exits with 2 if no fault can hit the
+request. 'run' exits with the code of the command that it runs.
 `,
 		CobraFunc: setUpCommand,
 	})
 }
 
-// setUpCommand adds the subcommands.
+// setUpCommand adds the flags and the subcommands.
 func setUpCommand(cmd *cobra.Command) {
-	cmd.PersistentFlags().StringP("config", "c", "", "Configuration file to use to parse the admin address, if --address is not used")
-	cmd.PersistentFlags().StringP("adapter", "a", "", "Name of config adapter to apply (when --config is used)")
-	cmd.PersistentFlags().String("address", "", "The address to use to reach the admin API endpoint, if not the default")
-	cmd.Args = refuseUnknown // else a misspelled subcommand is taken for an argument
+	cmd.PersistentFlags().StringP("config", "c", "", "Read the admin address from this configuration file, if --address is not given")
+	cmd.PersistentFlags().StringP("adapter", "a", "", "Config adapter for the file of --config")
+	cmd.PersistentFlags().String("address", "", "Address of the admin API (default localhost:2019)")
+	cmd.Example = `  caddy fault try localhost:3000 'percent 10; respond 503'
+  caddy fault status
+  caddy fault run --match 'path /api/*' --ttl 5m 'percent 10; delay 2s'
+  caddy fault halt`
+	cmd.Args = refuseUnknown // without this, cobra takes an unknown subcommand for an argument
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	cmd.AddCommand(
-		tryCommand(),
-		statusCommand(), haltCommand(), resumeCommand(),
-		switchCommand("off", "Switches a rule off, until a reload that changes it"),
-		switchCommand("on", "Switches a rule on again"),
-		resetCommand(),
-		listCommand(), removeCommand(), runCommand(),
-		watchCommand(), verifyCommand(),
-		explainCommand(), codesCommand(),
-	)
-	for _, sub := range cmd.Commands() {
-		sub.DisableFlagsInUseLine = true // they stand in it
+	addGroup(cmd, "Look", statusCommand(), listCommand(), watchCommand(), explainCommand(), codesCommand())
+	addGroup(cmd, "Experiment", tryCommand(), runCommand(), removeCommand(), verifyCommand())
+	addGroup(cmd, "Control", haltCommand(), resumeCommand(), switchOffCommand(), switchOnCommand(), resetCommand())
+	cmd.SetHelpTemplate(helpTemplate)
+}
+
+// addGroup adds subcommands that are listed together.
+func addGroup(cmd *cobra.Command, title string, subs ...*cobra.Command) {
+	cmd.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, sub := range subs {
+		sub.GroupID = title
+		sub.DisableFlagsInUseLine = true // the usage line lists the flags
 		sub.SuggestFor = otherWords[sub.Name()]
+		cmd.AddCommand(sub)
 	}
 }
 
-// otherWords are words for the subcommands that people type first.
+// helpTemplate shows examples first. Cobra's own template shows them after the text.
+const helpTemplate = `{{.Short}}.
+{{with .Example}}
+Examples:
+{{.}}
+{{end}}{{with .Long}}
+{{trim .}}
+{{end}}
+Usage:
+  {{.UseLine}}
+{{range $group := .Groups}}
+{{.Title}}:
+{{range $.Commands}}{{if eq .GroupID $group.ID}}  {{rpad .Name .NamePadding}} {{.Short}}
+{{end}}{{end}}{{end}}{{with .LocalFlags.FlagUsages}}
+Flags:
+{{.}}{{end}}{{with .InheritedFlags.FlagUsages}}
+Flags of all commands:
+{{.}}{{end}}`
+
+// otherWords lists words that people type instead of the names of the subcommands.
 var otherWords = map[string][]string{
 	"status":  {"state", "show", "info"},
 	"halt":    {"stop", "pause", "disable", "kill"},
@@ -73,7 +95,7 @@ var otherWords = map[string][]string{
 	"try":     {"proxy", "demo"},
 }
 
-// refuseUnknown refuses a subcommand that is not there, with one that it may mean.
+// refuseUnknown returns an error for an unknown subcommand, with suggestions.
 func refuseUnknown(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -92,7 +114,7 @@ type session struct {
 	args []string
 }
 
-// inSession makes the RunE of a subcommand that talks to Caddy.
+// inSession returns the RunE of a subcommand that calls the API.
 func inSession(f func(*session) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := refuseEmpty(cmd); err != nil {
@@ -110,8 +132,8 @@ func inSession(f func(*session) error) func(*cobra.Command, []string) error {
 	}
 }
 
-// refuseEmpty refuses a flag that was given without a value, as from a variable
-// that is not set: without a name a reset, say, is one of everything.
+// refuseEmpty returns an error for a flag with an empty value, as from a variable that
+// is not set. Without this check, reset with an empty name would reset everything.
 func refuseEmpty(cmd *cobra.Command) error {
 	for _, name := range []string{"after", "limit", "name", "rule", "point", "match", "ttl", "since", "wait", "method", "header"} {
 		flag := cmd.Flag(name)
@@ -129,10 +151,10 @@ func refuseEmpty(cmd *cobra.Command) error {
 	return nil
 }
 
-// flagText is the value of a flag as it was given.
+// flagText returns the value of a flag as text.
 func flagText(cmd *cobra.Command, name string) string { return cmd.Flag(name).Value.String() }
 
-// query is those of the named flags that were given, as parameters of the API.
+// query returns the named flags that were given, as parameters of the API.
 func (s *session) query(names ...string) string {
 	params := make(url.Values)
 	for _, name := range names {
@@ -146,20 +168,21 @@ func (s *session) query(names ...string) string {
 	return "?" + params.Encode()
 }
 
-// ask asks the API, and reads the answer.
+// ask calls the API and returns the body of the reply.
 func (s *session) ask(method, path string, body any) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(s.Context(), s.patience)
 	defer cancel()
 	return s.do(ctx, method, path, body, nil)
 }
 
-// jsonFlag adds the flag of the commands that show something.
+// jsonFlag adds --json to a command.
 func jsonFlag(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().Bool("json", false, "Print the API's JSON")
 	return cmd
 }
 
-// show asks for a view of the API and prints it; with --json as it comes.
+// show gets a view from the API and prints it. With --json it prints the body
+// unchanged.
 func show[View any](s *session, method, path string, body any, print func(io.Writer, *View) error) error {
 	data, err := s.ask(method, path, body)
 	if err != nil {
@@ -176,7 +199,7 @@ func show[View any](s *session, method, path string, body any, print func(io.Wri
 	return print(s.OutOrStdout(), &view)
 }
 
-// tell asks for a change and says what has become of it.
+// tell makes a change through the API and prints the result.
 func tell[View any](s *session, path string, text func(*View) string) error {
 	data, err := s.ask(http.MethodPost, path, nil)
 	if err != nil {
@@ -194,30 +217,30 @@ func (s *session) wantsJSON() bool { return flagText(s.Command, "json") == "true
 
 func readAnswer(data []byte, view any) error {
 	if err := json.Unmarshal(data, view); err != nil {
-		return fmt.Errorf("reading Caddy's answer: %w", err)
+		return fmt.Errorf("invalid JSON in Caddy's reply: %w", err)
 	}
 	return nil
 }
 
-// warn says something that changes no exit code.
+// warn prints a warning, which does not change the exit code.
 func (s *session) warn(format string, args ...any) {
 	s.PrintErrln("Warning: " + fmt.Sprintf(format, args...))
 }
 
-// errSilent ends Caddy's main with 1, as every error does, without a word.
+// errSilent makes Caddy's main exit with 1. The command has printed the reason.
 var errSilent = errors.New("exiting with status 1")
 
-// exit ends the process with a code, 0 too, without a word.
+// exit ends the process with a code, which may be 0, and prints nothing.
 func (s *session) exit(code int) error {
 	s.SilenceErrors = true
 	if code == 1 {
 		return errSilent
 	}
-	// the error that Caddy's main takes a code from is made by this alone
+	// only this function makes the error that carries a code to Caddy's main
 	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return code, nil })(s.Command, nil)
 }
 
-// fail says what is wrong and ends the process with a code.
+// fail prints an error and ends the process with a code.
 func (s *session) fail(code int, err error) error {
 	s.PrintErrln(s.ErrPrefix(), err)
 	return s.exit(code)

@@ -29,8 +29,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
-// adminEndpoint is a Caddy with that injection point, and the address of its
-// admin API.
+// adminEndpoint starts a Caddy with that injection point, and returns the address of
+// its admin API.
 func adminEndpoint(t *testing.T, point string) (n *testnode.Node, address string) {
 	t.Helper()
 	n = testnode.Start(t, point, "")
@@ -45,7 +45,7 @@ func listen(t *testing.T, h http.Handler) string {
 	return srv.Listener.Addr().String()
 }
 
-// printed is what a command says.
+// printed is the output of a command.
 type printed struct {
 	stdout, stderr string
 	err            error
@@ -62,7 +62,7 @@ func caddyFault(t *testing.T, args ...string) printed {
 	return printed{stdout.String(), stderr.String(), err}
 }
 
-// faultCommand is the command below a root as Caddy has it.
+// faultCommand returns the command below a root like Caddy's.
 func faultCommand(args ...string) *cobra.Command {
 	root, cmd := &cobra.Command{Use: "caddy", SilenceUsage: true}, &cobra.Command{Use: "fault"}
 	setUpCommand(cmd)
@@ -82,7 +82,7 @@ const twoRules = `{"point": "api", "source": "Caddyfile:3", "match": [{"path": [
 	{"name": "slow", "percent": 0, "faults": [{"fault": "delay", "duration": "1s"}, {"fault": "respond", "status_code": 503}]},
 	{"name": "gone", "faults": [{"fault": "respond", "status_code": 410}]}]}`
 
-// hit asks the point for a path that both rules match.
+// hit sends a request that both rules match to the point.
 func hit(t *testing.T, h *testnode.Node) {
 	t.Helper()
 	if _, _, err := testkit.Get(t, h, "/api/x", testkit.Upstream); err != nil {
@@ -100,7 +100,7 @@ func TestCommandStatus(t *testing.T) {
 		t.Fatalf("--json: got %s, %v", passed.stdout, err)
 	}
 	wantLines(t, got.stdout, fmt.Sprintf(`
-faults are on; requests hit just now: 0
+faults are on; active requests: 0
 
 POINT  RULE  FAULTS         SWITCH  HITS  PASSED     SOURCE
 api    slow  delay+respond  on      0     percent %d  Caddyfile:3
@@ -113,10 +113,10 @@ func TestCommandSwitch(t *testing.T) {
 	tests := []struct{ args, stdout, err string }{
 		{"off api gone", "rule 'gone' of point 'api' is off\n", ""},
 		{"on api/gone", "rule 'gone' of point 'api' is on\n", ""},
-		{"off api", "", "'api' is a point or a rule: say both"},
+		{"off api", "", "'api' names only a point or a rule: caddy fault off <point> <rule>"},
 		{"off api nope", "", "no rule 'nope' at injection point 'api'"},
-		{"reset", "rules set back: 2\n", ""},
-		{"reset --rule gone --point api", "rules set back: 1\n", ""},
+		{"reset", "rules reset: 2\n", ""},
+		{"reset --rule gone --point api", "rules reset: 1\n", ""},
 		{"reset --rule nope", "", "no rule 'nope'"},
 		{"reset --rule=", "", "--rule is empty: give it a value, or leave it out"},
 		{"reset --rule gone --point=", "", "--point is empty"},
@@ -144,7 +144,7 @@ func TestCommandSwitch(t *testing.T) {
 		{"nope", "", "unknown command 'nope'"},
 		{"explain / -H nope", "", "bad header 'nope'"},
 		{"explain / -H :y", "", "header: '' is not a valid field name"},
-		{"codes nope", "", "no status code 'nope'"},
+		{"codes nope", "", "no status code, family or name matches 'nope'"},
 		{"verify --rule gone", "", "exactly at-least at-most"},
 		{"verify --rule nope --exactly 0", "", "no rule 'nope'"},
 	}
@@ -244,11 +244,11 @@ func TestCommandVerify(t *testing.T) {
 	h.Ctl.Journal.Empty()
 	got := caddyFault(t, "verify", "--rule", "gone", "--exactly", "0", "--since", "1h", "--address", address)
 	if got.err == nil || got.err.Error() != "the journal does not go back that far" {
-		t.Errorf("with an empty journal: got %+v, want an error of its own", got)
+		t.Errorf("with an empty journal: got %+v, want an error", got)
 	}
 }
 
-// A server that ends meanwhile, as for a reload, takes no time off the wait.
+// A server that ends during the wait, as for a reload, does not shorten the wait.
 func TestCommandVerifyGoesOn(t *testing.T) {
 	for _, tt := range []struct {
 		status       int
@@ -293,8 +293,8 @@ func errorOf(text string) error {
 	return fmt.Errorf("%s", text)
 }
 
-// An experiment that can match nothing is not said to be on somewhere, and one that
-// has matched nothing says so.
+// The command does not claim that an experiment is on where it cannot match. It reports
+// an experiment that has not matched any request.
 func TestCommandRunMatchesNothing(t *testing.T) {
 	h, address := adminEndpoint(t, twoRules)
 	const excluded = "  cannot match at api: path /api/* and /other\n"
@@ -305,7 +305,7 @@ func TestCommandRunMatchesNothing(t *testing.T) {
 	if want := "experiment 'none' is on at no point where it can match; time left: 10m0s\n" + excluded; got.stdout != want || got.stderr != "" || got.err != nil {
 		t.Errorf("got %+v, want %q", got, want)
 	}
-	if want := "Warning: experiment 'child' is on at no point where it can match:\n" + excluded; !strings.HasPrefix(run("child", "--", "true").stderr, want) {
+	if want := "Warning: experiment 'child' cannot match at any of its points:\n" + excluded; !strings.HasPrefix(run("child", "--", "true").stderr, want) {
 		t.Errorf("with a command: got no warning %q", want)
 	}
 	for _, command := range []string{"list", "status"} {
@@ -328,7 +328,7 @@ func TestCommandRunMatchesNothing(t *testing.T) {
 	}
 }
 
-// Of very many points not all have a line.
+// If there are very many points, only the first ones have a line.
 func TestBegunText(t *testing.T) {
 	view := &api.ExperimentView{Name: "a"}
 	if got := begunText(view); got != "experiment 'a' is on at no point; time left: no end\n" {
@@ -360,13 +360,13 @@ func TestCommandRun(t *testing.T) {
 EXPERIMENT  FAULTS  POINTS  HITS  TIME LEFT  NOTE
 late        delay   api     0     no end     why`+"\uFFFD"+`not
 `)
-	if got := run("--point", "api", "503"); got.err == nil || !strings.Contains(got.err.Error(), "there is an experiment 'late' already") {
+	if got := run("--point", "api", "503"); got.err == nil || !strings.Contains(got.err.Error(), "experiment 'late' already exists") {
 		t.Errorf("the same name again: got %+v", got)
 	}
 	if live := h.Ctl.Store.Get("late"); live == nil || live.Note == "" {
 		t.Error("the experiment has been replaced")
 	}
-	if got := caddyFault(t, "rm", "late", "--address", address); got.err != nil || got.stdout != "experiment 'late' is over\n" {
+	if got := caddyFault(t, "rm", "late", "--address", address); got.err != nil || got.stdout != "experiment 'late' has ended\n" {
 		t.Errorf("rm: got %+v", got)
 	}
 	if got := caddyFault(t, "list", "--ended", "--address", address); !strings.Contains(got.stdout, "\nlate        delay   ") {
@@ -374,7 +374,8 @@ late        delay   api     0     no end     why`+"\uFFFD"+`not
 	}
 }
 
-// A halt says what it has ended, and that this is not undone.
+// A halt names the experiments that it has ended, and says that resume does not start
+// them.
 func TestCommandHaltTells(t *testing.T) {
 	h, address := adminEndpoint(t, twoRules)
 	h.Put("late", `{"points": ["*"], "faults": [{"fault": "close"}]}`)
@@ -389,12 +390,12 @@ func TestCommandHaltTells(t *testing.T) {
 	}
 }
 
-// fullDisk is where nothing can be written.
+// fullDisk fails every write.
 type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
-// What cannot be told is an error, whatever the command has done.
+// If the output cannot be written, the command fails, whatever it has done.
 func TestCommandFullDisk(t *testing.T) {
 	h, address := adminEndpoint(t, twoRules)
 	hit(t, h)
@@ -430,7 +431,7 @@ func TestCommandFullDisk(t *testing.T) {
 	}
 }
 
-// An experiment that nothing can meet begins, but not without a word.
+// An experiment that applies to no point starts with a warning.
 func TestCommandRunNowhere(t *testing.T) {
 	ctl := control.New()
 	ctx, err := testkit.Provision(t, ctl, "")
@@ -450,7 +451,7 @@ func TestCommandRunNowhere(t *testing.T) {
 		}
 	})
 	address := listen(t, api.New(ctl, ctx.Storage()))
-	const warning = "Warning: experiment 'all' is at no point of the running configuration: nothing is injected\n"
+	const warning = "Warning: experiment 'all' applies to no point of the running configuration: nothing is injected\n"
 	for _, tt := range []struct {
 		args           []string
 		stdout, stderr string
@@ -469,7 +470,7 @@ func TestCommandRunNowhere(t *testing.T) {
 		if got.stdout != tt.stdout || got.stderr != tt.stderr {
 			t.Errorf("%q: got %+v, want %q and %q", tt.args, got, tt.stdout, tt.stderr)
 		}
-		_ = ctl.Remove("all", nil) // unless its command has
+		_ = ctl.Remove("all", nil) // its command may have removed it
 	}
 }
 
@@ -479,10 +480,10 @@ func TestCommandRunRefuses(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"503"}, "say where"},
-		{[]string{"--point", "api"}, "say what goes wrong"},
-		{[]string{"--point", "api", "delay", "2s"}, "unexpected argument '2s': the rule is one argument in quotes"},
-		{[]string{"--point", "api", "503", "--"}, "-- without a command"},
+		{[]string{"503"}, "--match or --point is required"},
+		{[]string{"--point", "api"}, "a rule is required, such as 'percent 10; delay 2s'"},
+		{[]string{"--point", "api", "delay", "2s"}, "unexpected argument '2s': write the rule as one argument in quotes"},
+		{[]string{"--point", "api", "503", "--"}, "a command is required after --"},
 		{[]string{"--point", "api", "--ttl", "soon", "503"}, "bad ttl 'soon'"},
 		{[]string{"--point", "nope", "503"}, "no injection point 'nope'; the injection points are: api"},
 		{[]string{"--point", "api", "percent 10"}, "a rule needs a fault"},
@@ -502,7 +503,7 @@ func TestCommandRunRefuses(t *testing.T) {
 	}
 }
 
-// runSession is a run of `caddy fault run` for an experiment 'x'.
+// runSession returns a run of `caddy fault run` with an experiment 'x'.
 func runSession(t *testing.T, client *adminClient, stderr io.Writer) (*session, *experiments.Experiment) {
 	t.Helper()
 	s := &session{Command: &cobra.Command{}, adminClient: client}
@@ -517,7 +518,7 @@ func runSession(t *testing.T, client *adminClient, stderr io.Writer) (*session, 
 	return s, e
 }
 
-// pipes is a listener in a bubble.
+// pipes is a listener in a synctest bubble.
 type pipes struct {
 	net.Listener
 	conns  chan net.Conn
@@ -547,7 +548,7 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 
 func (p *pipes) Close() error { return nil }
 
-// pipeClient is a client of a server in a bubble.
+// pipeClient returns a client of a server in a synctest bubble.
 func pipeClient(t *testing.T, h http.Handler) *adminClient {
 	t.Helper()
 	client, err := newAdminClient("localhost:2019")
@@ -562,15 +563,15 @@ func pipeClient(t *testing.T, h http.Handler) *adminClient {
 	return client
 }
 
-// An experiment whose start is not answered does not stay, unless it may be that
-// of somebody else.
+// An experiment whose start is not answered is removed, unless another client may have
+// started it.
 func TestCommandRunUnanswered(t *testing.T) {
-	const warning = "Warning: experiment 'x' may begin all the same, for Caddy has not said no: look with caddy fault list\n"
+	const warning = "Warning: Caddy has not answered, so experiment 'x' may still start: check with caddy fault list\n"
 	unheard := func(api http.Handler, r *http.Request) { api.ServeHTTP(httptest.NewRecorder(), r) }
 	for _, tt := range []struct {
 		name    string
 		ttl     time.Duration
-		put     func(api http.Handler, r *http.Request) // and then no answer
+		put     func(api http.Handler, r *http.Request) // the reply is lost
 		warning string
 		left    int
 	}{
@@ -617,12 +618,12 @@ func TestCommandRunUnanswered(t *testing.T) {
 	}
 }
 
-// A signal before the command is there ends what has begun, and is no error.
+// A signal before the command starts ends the experiment, and is not an error.
 func TestCommandRunSignalBefore(t *testing.T) {
 	for _, tt := range []struct {
 		name         string
 		answer, want time.Duration
-		left         int // for whoever has started it to end
+		left         int // the caller has to end it
 	}{
 		{"Caddy answers", time.Second, time.Second, 1},
 		{"Caddy does not answer", time.Hour, answerAfterSignal, 0},
@@ -658,8 +659,8 @@ func TestCommandRunSignalBefore(t *testing.T) {
 	}
 }
 
-// While its command runs, an experiment may be changed by others; run removes
-// only what it has started itself.
+// While the command runs, others may change the experiment. run removes only the
+// experiment that it has started.
 func TestCommandRunEnd(t *testing.T) {
 	tests := []struct {
 		name      string
@@ -668,7 +669,7 @@ func TestCommandRunEnd(t *testing.T) {
 		left      int
 	}{
 		{"alone", func(*control.Control) {}, "", 0},
-		{"deleted", func(ctl *control.Control) { _ = ctl.Store.Delete("x", nil) }, "Warning: experiment 'x' was over before the command\n", 0},
+		{"deleted", func(ctl *control.Control) { _ = ctl.Store.Delete("x", nil) }, "Warning: experiment 'x' ended before the command did\n", 0},
 		{"replaced", func(ctl *control.Control) {
 			other, err := experiments.Parse("x", []byte(`{"points": ["api"], "faults": [{"fault": "close"}]}`))
 			if err == nil {
@@ -677,7 +678,7 @@ func TestCommandRunEnd(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-		}, "Warning: experiment 'x' has been replaced meanwhile, and stays\n", 1},
+		}, "Warning: experiment 'x' has been replaced; the new one is still on\n", 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -724,10 +725,9 @@ func TestCommandRunKeys(t *testing.T) {
 	}
 }
 
-// Without a fault API the commands say so in one line.
-// nobody is an address at which nobody can listen until the test ends: that of a
-// client of a server.
-func nobody(t *testing.T, server string) string {
+// unheardAddress returns an address where no process can listen until the test ends: the
+// address of a connected client.
+func unheardAddress(t *testing.T, server string) string {
 	conn, err := net.Dial("tcp", server)
 	if err != nil {
 		t.Fatal(err)
@@ -739,12 +739,12 @@ func nobody(t *testing.T, server string) string {
 func TestCommandWithoutCaddy(t *testing.T) {
 	page := listen(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }))
 	moved := listen(t, http.RedirectHandler("/elsewhere", http.StatusFound))
-	plain := listen(t, http.NewServeMux()) // as Caddy's admin endpoint answers for a path that it does not have
+	plain := listen(t, http.NewServeMux()) // Caddy's admin endpoint answers unknown paths like this mux
 	tests := []struct{ name, address, want string }{
-		{"nobody", nobody(t, page), "no Caddy answers at %s: dial tcp "},
+		{"no server", unheardAddress(t, page), "no Caddy answers at %s: dial tcp "},
 		{"no socket", "unix/" + t.TempDir() + "/none", "no Caddy answers at %s: dial unix "},
-		{"another server", page, "no Caddy answers at %s: 200 OK text/html is not from its admin endpoint"},
-		{"a redirect", moved, "no Caddy answers at %s: 302 Found"},
+		{"another server", page, "no Caddy answers at %s: the reply (200 OK text/html) is not from an admin endpoint"},
+		{"a redirect", moved, "no Caddy answers at %s: the reply (302 Found"},
 		{"without the module", plain, "Caddy at %s was built without the fault module"},
 		{"no address", "nope:x", "bad admin address '%s'"},
 	}
@@ -759,8 +759,8 @@ func TestCommandWithoutCaddy(t *testing.T) {
 	}
 }
 
-// The feed breaks off after each entry: watch comes back for the rest. A done
-// entry is no new line.
+// The feed ends after each entry, and watch opens the next one. A done entry is not
+// printed again.
 func TestCommandWatch(t *testing.T) {
 	feeds := [][]string{{`{"seq":1,"path":"/a","host":"h","done":false}`, `{"seq":1,"path":"/a","host":"h","done":true}`}, {`{"seq":2,"path":"/b\u001b[2J"}`}}
 	var asked []string
@@ -793,7 +793,7 @@ func TestCommandWatch(t *testing.T) {
 	}
 }
 
-// What the API sends the command can read.
+// The command can read what the API sends.
 func TestCommandWatchJSON(t *testing.T) {
 	h, address := adminEndpoint(t, twoRules)
 	hit(t, h)
@@ -810,7 +810,7 @@ func TestCommandWatchJSON(t *testing.T) {
 	}
 }
 
-// untilLine stops at the first line that is written.
+// untilLine calls stop at the first write.
 type untilLine struct {
 	bytes.Buffer
 	stop func()
@@ -821,7 +821,7 @@ func (u *untilLine) Write(p []byte) (int, error) {
 	return u.Buffer.Write(p)
 }
 
-// A body makes the request a POST, as with curl.
+// A body makes the request a POST, as in curl.
 func TestCommandExplainBody(t *testing.T) {
 	_, address := adminEndpoint(t, `{"point": "api", "rules": [{"name": "first", "match": [{"method": ["POST"], "vars": {"{http.request.body}": ["a=b"]}}], "faults": [{"fault": "close"}]}]}`)
 	for _, tt := range []struct {

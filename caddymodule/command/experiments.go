@@ -18,20 +18,35 @@ import (
 func listCommand() *cobra.Command {
 	cmd := jsonFlag(&cobra.Command{
 		Use:   "list [--ended] [--json]",
-		Short: "Lists the experiments that are on",
-		Args:  cobra.NoArgs,
+		Short: "List experiments",
+		Long: `
+The list has the experiments that are on. With --ended it has the experiments that
+ended in the last hour, and says why they ended.`,
+		Example: `  caddy fault list
+  caddy fault list --ended`,
+		Args: cobra.NoArgs,
 		RunE: inSession(func(s *session) error {
 			if flagText(s.Command, "ended") == "true" {
 				return show(s, http.MethodGet, "/experiments?ended", nil, printEnded)
 			}
 			return show(s, http.MethodGet, "/experiments", nil, func(out io.Writer, v *api.ExperimentList) error {
-				return printExperiments(out, v.Experiments)
+				return printList(out, v.Experiments)
 			})
 		}),
 	})
-	cmd.Flags().Bool("ended", false, "List those that have been over for less than an hour")
+	cmd.Flags().Bool("ended", false, "List the experiments that ended in the last hour")
 	return cmd
 }
+
+func printList(out io.Writer, views []api.ExperimentView) error {
+	if len(views) == 0 {
+		_, err := fmt.Fprintln(out, noExperiments+"; start one: caddy fault run --match 'path /api/*' 'percent 10; delay 2s'")
+		return err
+	}
+	return printExperiments(out, views)
+}
+
+const noExperiments = "no experiment is on"
 
 func printExperiments(out io.Writer, views []api.ExperimentView) error {
 	t := newTable(out, "EXPERIMENT", "FAULTS", "POINTS", "HITS", "TIME LEFT", "NOTE")
@@ -49,7 +64,7 @@ func printExperiments(out io.Writer, views []api.ExperimentView) error {
 	return nil
 }
 
-// timeLeft is how long an experiment is on, in words.
+// timeLeft returns how long an experiment is still on, as text.
 func timeLeft(v *api.ExperimentView) string {
 	if v.Ends == nil {
 		return "no end"
@@ -57,16 +72,20 @@ func timeLeft(v *api.ExperimentView) string {
 	return time.Duration(v.TimeLeft * float64(time.Second)).Round(time.Second).String()
 }
 
-// note is why the experiment is there.
+// note returns the note of an experiment.
 func note(v *api.ExperimentView) string {
 	var e struct {
 		Note string `json:"note"`
 	}
-	_ = json.Unmarshal(v.Experiment, &e) // without a note if it cannot be read
+	_ = json.Unmarshal(v.Experiment, &e) // no note if the JSON is invalid
 	return e.Note
 }
 
 func printEnded(out io.Writer, v *api.EndedList) error {
+	if len(v.Ended) == 0 {
+		_, err := fmt.Fprintln(out, "no experiment has ended in the last hour; list those that are on: caddy fault list")
+		return err
+	}
 	t := newTable(out, "EXPERIMENT", "FAULTS", "STARTED", "ENDED", "WHY", "HITS")
 	for _, past := range v.Ended {
 		t.row(past.Name, kindsOf(past.JSON), timeText(past.Started), timeText(past.Ended), past.Why, past.Hits)
@@ -77,7 +96,7 @@ func printEnded(out io.Writer, v *api.EndedList) error {
 func removeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rm <name>...|--all",
-		Short: "Ends experiments",
+		Short: "End experiments",
 		Example: `  caddy fault rm slow
   caddy fault rm --all`,
 		RunE: inSession(cmdRemove),
@@ -90,7 +109,7 @@ func cmdRemove(s *session) error {
 	all := flagText(s.Command, "all") == "true"
 	switch {
 	case all && len(s.args) > 0:
-		return fmt.Errorf("'%s' and --all together: give names or --all", s.args[0])
+		return fmt.Errorf("'%s' and --all exclude each other: give either names or --all", s.args[0])
 	case all:
 		return s.removeAll()
 	case len(s.args) == 0:
@@ -110,7 +129,7 @@ func cmdRemove(s *session) error {
 	return s.exit(code)
 }
 
-// removeAll ends the experiments that are on now.
+// removeAll ends all experiments that are currently on.
 func (s *session) removeAll() error {
 	data, err := s.ask(http.MethodGet, "/experiments", nil)
 	if err != nil {
@@ -121,12 +140,12 @@ func (s *session) removeAll() error {
 		return err
 	}
 	if len(list.Experiments) == 0 {
-		_, err := fmt.Fprintln(s.OutOrStdout(), "no experiment is on")
+		_, err := fmt.Fprintln(s.OutOrStdout(), noExperiments)
 		return err
 	}
 	code := 0
 	for _, e := range list.Experiments {
-		if err := s.remove(e.Name); err != nil && !isUnknown(err) { // unknown: it has ended meanwhile
+		if err := s.remove(e.Name); err != nil && !isUnknown(err) { // it has ended in the meantime
 			code = 1
 			s.PrintErrln(s.ErrPrefix(), err)
 		}
@@ -134,16 +153,16 @@ func (s *session) removeAll() error {
 	return s.exit(code)
 }
 
-// remove ends an experiment and says so.
+// remove ends an experiment and prints its name.
 func (s *session) remove(name string) error {
 	_, err := s.ask(http.MethodDelete, experimentPath(name), nil)
 	if err == nil {
-		_, err = fmt.Fprintf(s.OutOrStdout(), "experiment '%s' is over\n", name)
+		_, err = fmt.Fprintf(s.OutOrStdout(), "experiment '%s' has ended\n", name)
 	}
 	return err
 }
 
-// isUnknown reports whether Caddy has answered that there is no such thing.
+// isUnknown reports whether Caddy has replied 404.
 func isUnknown(err error) bool {
 	no, refused := errors.AsType[*api.Error](err)
 	return refused && no.Status == http.StatusNotFound

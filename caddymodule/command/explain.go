@@ -16,21 +16,23 @@ import (
 func explainCommand() *cobra.Command {
 	cmd := jsonFlag(&cobra.Command{
 		Use:   "explain <url> [-X <method>] [-H '<name>: <value>']... [-d <body>] [--json]",
-		Short: "Tells where a request goes and which rules would hit it, and why not",
+		Short: "Show which faults would hit a request, and why others would not",
 		Long: `
-Follows a request through the routes of the running configuration. The first line
-says what becomes of it. Then it tells for each rule, in the order in which they
-are asked, whether it would hit the request, and if not, why; and first, what
-would become of the trigger that the request has. No request is sent and nothing
-is counted. What only a real request can tell, it says.
+Caddy follows the request through the routes of the running configuration. The
+first line says what happens to the request. The table lists the rules in the
+order in which Caddy tries them. VERDICT says whether a rule would hit the
+request, and WHY says why not. A trigger in the request comes before the rules.
+
+No request is sent and nothing is counted. If something depends on the real
+request, the output says so.
 
 The exit code is 0 if a fault may hit the request, and 2 if none can.`,
 		Example: "  caddy fault explain https://example.com/api/x -X POST -H 'X-User: ann'",
 		Args:    cobra.ExactArgs(1),
 		RunE:    inSession(cmdExplain),
 	})
-	cmd.Flags().StringP("method", "X", "", "The method (default GET, or POST with a body)")
-	cmd.Flags().StringArrayP("header", "H", nil, "A header field, as 'Name: value'")
+	cmd.Flags().StringP("method", "X", "", "Method (default GET, or POST with a body)")
+	cmd.Flags().StringArrayP("header", "H", nil, "Header field, as 'Name: value'")
 	cmd.Flags().StringP("data", "d", "", "The body")
 	return cmd
 }
@@ -86,7 +88,7 @@ func printExplanation(out io.Writer, v *api.ExplainView) error {
 		case !p.Match:
 			t.row(title, "", "passes", "", p.Reason)
 		case len(p.Rules) == 0:
-			t.row(title, "", "passes", "", "there is no rule")
+			t.row(title, "", "passes", "", "the point has no rules")
 		}
 		for _, rule := range p.Rules {
 			t.row(title, ruleText(&rule), verdictText(&rule), rule.Gate, rule.Why)

@@ -21,17 +21,20 @@ import (
 func watchCommand() *cobra.Command {
 	cmd := jsonFlag(&cobra.Command{
 		Use:   "watch [--rule <name>] [--point <name>] [--refused] [--json]",
-		Short: "Follows the journal of injected faults, or of refused triggers",
+		Short: "Print injected faults as they happen, or refused triggers",
 		Long: `
-Prints one line for each injected fault, as it happens, after the last ten there
-have been. It outlasts reloads and short restarts of Caddy; when Caddy stays away
-it ends with the exit code 1.`,
+The command prints the last ten injected faults, then a line for each new one. It
+keeps running over reloads and short restarts of Caddy. If Caddy does
+not come back, the command ends with the exit code 1.`,
+		Example: `  caddy fault watch
+  caddy fault watch --rule slow
+  caddy fault watch --refused`,
 		Args: cobra.NoArgs,
 		RunE: inSession(cmdWatch),
 	})
-	cmd.Flags().String("rule", "", "Only the hits of this rule or experiment")
-	cmd.Flags().String("point", "", "Only the hits at this injection point")
-	cmd.Flags().Bool("refused", false, "Follow refused triggers, and why they are refused")
+	cmd.Flags().String("rule", "", "Print only hits of this rule or experiment")
+	cmd.Flags().String("point", "", "Print only hits at this injection point")
+	cmd.Flags().Bool("refused", false, "Print refused triggers, and why they were refused")
 	return cmd
 }
 
@@ -40,23 +43,23 @@ func cmdWatch(s *session) error {
 	return f.follow()
 }
 
-// follower reads the journal's feeds, one after the other.
+// follower reads the journal's feeds, one after another.
 type follower struct {
 	*session
-	path string // of the journal, with the filters
+	path string // of the journal, with its parameters
 	json bool
-	last string // the number of the last entry printed
+	last string // the number of the last printed entry
 }
 
 // follow prints the entries of the journal until its context ends or Caddy stays away.
-// Whenever a feed breaks off, it opens another one, from the last entry on.
+// When a feed ends, follow opens another one that continues after the last entry.
 func (f *follower) follow() error {
 	feed, err := f.open()
 	for err == nil {
 		if err = f.print(feed); err != nil {
 			return err
 		}
-		select { // a server that ends takes a moment to do so
+		select { // a server takes a moment to end
 		case <-f.Context().Done():
 		case <-time.After(comeBackEvery):
 		}
@@ -68,7 +71,7 @@ func (f *follower) follow() error {
 	return err
 }
 
-// beforeWatch is how many entries that are there already are shown.
+// beforeWatch is how many existing entries are printed first.
 const beforeWatch = 10
 
 func (f *follower) open() (io.ReadCloser, error) {
@@ -86,8 +89,8 @@ func (f *follower) open() (io.ReadCloser, error) {
 	return resp.Body, nil
 }
 
-// print prints the entries of a feed until it breaks off. Each entry comes once
-// more when its request is over, which makes no second line.
+// print prints the entries of a feed until the feed ends. Each entry comes a second
+// time when its request ends. The second one is not printed.
 func (f *follower) print(feed io.ReadCloser) error {
 	defer feed.Close()
 	lines := bufio.NewReader(feed)
@@ -117,7 +120,7 @@ func (f *follower) print(feed io.ReadCloser) error {
 	}
 }
 
-// entryText is an entry in one line.
+// entryText returns an entry as one line.
 func entryText(e *experiments.Entry) string {
 	what := e.Kind
 	if e.Refused != "" {
@@ -139,36 +142,39 @@ func entryText(e *experiments.Entry) string {
 func verifyCommand() *cobra.Command {
 	cmd := jsonFlag(&cobra.Command{
 		Use:   "verify <rule>|--refused [--point <name>] --exactly|--at-least|--at-most <n> [--since <time>] [--wait <duration>] [--json]",
-		Short: "Asserts how often a rule or an experiment has hit, or a trigger was refused",
+		Short: "Assert how often a rule has hit, or a trigger was refused",
 		Long: `
-Asserts how often a rule or an experiment has hit, since it was loaded or since
-the last reset. The exit code is 0 if that holds, 2 if it does not, and 1 for
-any other error, such as a rule that is not known. A rule that stands at several
-points needs --point, or <point>/<rule> as its name. --rule <rule> is the same as <rule>.
+The command counts the hits of a rule or an experiment since it was loaded or last
+reset. If the assertion holds, the exit code is 0. If it does not hold, the exit
+code is 2. For any other error, such as an unknown rule, it is 1.
 
-With --refused it asserts how often a trigger was refused, for whatever reason:
-'--refused --exactly 0' tells whether each request got what it asked for. If that
-does not hold, the last ten refusals are printed.
+If several points have a rule of that name, give --point, or write <point>/<rule>.
+--rule <rule> is the same as <rule>.
 
-With --since the entries of the journal are counted from then on; it is an
-instant (RFC 3339) or how long ago. A journal that does not reach back that far
-is an error, unless what it has decides; it begins with the process, and does not
-know what an earlier one has done. With --wait an assertion that does not
-hold yet has this much time, which goes on over reloads.`,
+With --refused the command counts refused triggers, whatever the reason. Use
+'--refused --exactly 0' to assert that every request got the fault that it asked
+for. If the assertion does not hold, the last ten refusals are printed.
+
+With --since only hits after that time count. The command takes them from the
+journal, which begins when Caddy starts and keeps a limited number of entries. If
+the journal does not go back far enough to decide, that is an error.
+
+With --wait the command waits until the assertion holds, at most for this time.
+The wait continues over reloads.`,
 		Example: `  caddy fault verify slow --at-least 3 --wait 10s
   caddy fault verify trigger --point checkout --exactly 1
   caddy fault verify --refused --exactly 0`,
 		Args: ruleArgument,
 		RunE: inSession(cmdVerify),
 	})
-	cmd.Flags().String("rule", "", "The name of the rule or experiment; of what requests asked for themselves: trigger")
-	cmd.Flags().String("point", "", "Count only at this injection point (default all); not for an experiment at several, but with --since")
-	cmd.Flags().Uint("exactly", 0, "How many hits there have to be")
-	cmd.Flags().Uint("at-least", 0, "The lowest number of hits")
-	cmd.Flags().Uint("at-most", 0, "The highest number of hits")
-	cmd.Flags().String("since", "", "Count from this time on")
-	cmd.Flags().String("wait", "", "How long to wait until it holds")
-	cmd.Flags().Bool("refused", false, "Count the triggers that were refused")
+	cmd.Flags().String("rule", "", "Name of the rule or experiment; 'trigger' for the faults that requests ask for")
+	cmd.Flags().String("point", "", "Count only at this injection point; for an experiment with several points this needs --since")
+	cmd.Flags().Uint("exactly", 0, "Exact number of hits")
+	cmd.Flags().Uint("at-least", 0, "Minimum number of hits")
+	cmd.Flags().Uint("at-most", 0, "Maximum number of hits")
+	cmd.Flags().String("since", "", "Count from this time on, an instant (RFC 3339) or a duration ago")
+	cmd.Flags().String("wait", "", "How long to wait for the assertion to hold")
+	cmd.Flags().Bool("refused", false, "Count refused triggers instead of hits")
 	cmd.MarkFlagsOneRequired("rule", "refused")
 	cmd.MarkFlagsMutuallyExclusive("rule", "refused")
 	cmd.MarkFlagsOneRequired("exactly", "at-least", "at-most")
@@ -177,7 +183,7 @@ hold yet has this much time, which goes on over reloads.`,
 	return cmd
 }
 
-// ruleArgument takes an argument for the flag --rule.
+// ruleArgument sets the flag --rule to the argument.
 func ruleArgument(cmd *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0:
@@ -191,10 +197,10 @@ func ruleArgument(cmd *cobra.Command, args []string) error {
 	}
 }
 
-// cmdVerify asks again with what is left of the wait when the server that was
-// asked ends before, as it does for a reload.
+// cmdVerify asks again if the server ends during the wait, as it does for a reload. The
+// new request waits for the rest of the time.
 func cmdVerify(s *session) error {
-	wait, _ := caddy.ParseDuration(flagText(s.Command, "wait")) // Caddy says what is wrong with it
+	wait, _ := caddy.ParseDuration(flagText(s.Command, "wait")) // Caddy reports an invalid duration
 	wait = max(0, wait)
 	s.patience += wait
 	asked := time.Now()
@@ -222,8 +228,8 @@ func cmdVerify(s *session) error {
 	}
 }
 
-// refusalText is a refusal of verify, with a line for each trigger that was
-// refused.
+// refusalText returns the error of a failed assertion, with a line for each refused
+// trigger.
 func refusalText(no *api.Error) string {
 	var text strings.Builder
 	text.WriteString(no.Message)
@@ -233,18 +239,19 @@ func refusalText(no *api.Error) string {
 	return text.String()
 }
 
-// passTime makes --wait and --since mean the same instants as so long before.
+// passTime adjusts --wait and --since after a request that took some time, so that both
+// still mean the same instants.
 func (s *session) passTime(took time.Duration) {
 	shift := func(name string, by time.Duration) {
 		if d, err := caddy.ParseDuration(flagText(s.Command, name)); err == nil {
-			_ = s.Flags().Set(name, max(0, d+by).String()) // a text takes any value
+			_ = s.Flags().Set(name, max(0, d+by).String()) // setting a text cannot fail
 		}
 	}
 	shift("wait", -took)
 	shift("since", took)
 }
 
-// verify asks once for what the flags say.
+// verify sends one request with the conditions of the flags.
 func (s *session) verify() error {
 	path := "/verify" + s.query("rule", "refused", "point", "exactly", "at-least", "at-most", "since", "wait")
 	return show(s, http.MethodGet, path, nil, func(out io.Writer, v *api.VerifyView) error {

@@ -11,17 +11,17 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 )
 
-// Caddy's admin endpoint takes the origin that the client names, also where it
-// insists on one, and none on a socket, in whose address permissions may stand. See
-// caddymodule/docs/undocumented.md.
+// Caddy's admin endpoint accepts the origin that the client names, even with
+// enforce_origin. On a socket it accepts no origin. The address of a socket may contain
+// permissions. See caddymodule/docs/undocumented.md.
 func TestAdminEndpoint(t *testing.T) {
-	free := nobodyYet(t)
+	free := freeAddress(t)
 	stopAfter(t)
 	for _, address := range []string{free, "unix/" + filepath.Join(t.TempDir(), "admin.sock|0600")} {
 		for _, enforced := range []bool{false, true} {
 			isSocket := address != free
 			if isSocket && enforced {
-				continue // which would let nobody in
+				continue // the endpoint would refuse every client
 			}
 			config := `{"admin": {"listen": ` + strconv.Quote(address) + `, "enforce_origin": ` + strconv.FormatBool(enforced) + `, "config": {"persist": false}}, "apps": {"fault": {}}}`
 			if err := caddy.Load([]byte(config), true); err != nil {
@@ -38,7 +38,7 @@ func TestAdminEndpoint(t *testing.T) {
 			if err := persist(t.Context(), ask); err != nil {
 				t.Errorf("%s, origin enforced %t: %v", address, enforced, err)
 			}
-			client.unix = !isSocket // as if it were the other
+			client.unix = !isSocket // as if the address were of the other kind
 			if err := ask(); (err == nil) != (!isSocket && !enforced) {
 				t.Errorf("%s, origin enforced %t, as for the other kind of address: got error %v", address, enforced, err)
 			}
@@ -46,8 +46,8 @@ func TestAdminEndpoint(t *testing.T) {
 	}
 }
 
-// nobodyYet is an address of this machine at which nobody listens.
-func nobodyYet(t *testing.T) string {
+// freeAddress returns an address of this machine where no process listens.
+func freeAddress(t *testing.T) string {
 	t.Helper()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -6,6 +6,6 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/leak"
 )
 
-// TestMain checks that no goroutine is left behind, and keeps Caddy's data
-// directory apart from that of whoever runs the tests.
+// TestMain checks that no goroutine remains, and keeps Caddy's data directory apart
+// from the user's.
 func TestMain(m *testing.M) { leak.MainApart(m) }

@@ -12,7 +12,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/api"
 )
 
-// What people type first is answered with what to type.
+// An unknown command is answered with the command that may be meant.
 func TestCommandUnknown(t *testing.T) {
 	for args, want := range map[string]string{
 		"statsu":  "unknown command 'statsu'; did you mean caddy fault status?",
@@ -61,19 +61,19 @@ func TestCommandRemoveAll(t *testing.T) {
 	n.Put("b", experiment)
 	for _, tt := range []struct{ args, want string }{
 		{"", "a name is required: caddy fault rm <name>, or caddy fault rm --all"},
-		{"a --all", "'a' and --all together"},
+		{"a --all", "'a' and --all exclude each other"},
 		{"all", "; caddy fault rm --all ends all of them"},
 	} {
 		if got := rm(strings.Fields(tt.args)...); got.err == nil || !strings.Contains(got.stderr, tt.want) {
 			t.Errorf("%s: got %+v, want %s", tt.args, got, tt.want)
 		}
 	}
-	if got := rm("--all"); got.stdout != "experiment 'a' is over\nexperiment 'b' is over\n" || got.err != nil || len(n.Ctl.Store.List()) != 0 {
+	if got := rm("--all"); got.stdout != "experiment 'a' has ended\nexperiment 'b' has ended\n" || got.err != nil || len(n.Ctl.Store.List()) != 0 {
 		t.Errorf("got %+v", got)
 	}
 }
 
-// An experiment without a name gets one, which is printed.
+// An experiment without a name gets a name, which the command prints.
 func TestCommandRunMadeUp(t *testing.T) {
 	n, address := adminEndpoint(t, twoRules)
 	got := caddyFault(t, "run", "--address", address, "--point", "api", "percent 10; delay 2s; 503")
@@ -99,9 +99,9 @@ func TestCommandAddress(t *testing.T) {
 	for written, want := range map[string]string{
 		"https://" + address:       "bad admin address 'https://",
 		"http://" + address + "/x": "bad admin address 'http://",
-		"localhost":                "the admin address 'localhost' has no port: --address localhost:2019",
-		"http://localhost/":        "the admin address 'http://localhost/' has no port: --address localhost:2019",
-		nobody(t, address):         "; start Caddy, or give its admin address, as in --address localhost:2019",
+		"localhost":                "the admin address 'localhost' has no port: write --address localhost:2019",
+		"http://localhost/":        "the admin address 'http://localhost/' has no port: write --address localhost:2019",
+		unheardAddress(t, address): "; start Caddy, or give its admin address, as in --address localhost:2019",
 	} {
 		if got := caddyFault(t, "status", "--address", written); got.err == nil || !strings.Contains(got.err.Error(), want) {
 			t.Errorf("%s: got %+v, want %s", written, got, want)
@@ -109,14 +109,15 @@ func TestCommandAddress(t *testing.T) {
 	}
 }
 
-// Caddy's own refusals of a client say which line allows it. They are asked of Caddy,
-// whose words they are.
+// If Caddy refuses the client, the error has the line that allows it. The test uses a
+// real Caddy, because the messages are Caddy's.
 func TestCommandOrigins(t *testing.T) {
 	stopAfter(t)
-	// ask asks the endpoint of a Caddy that allows an origin; an empty one is its own.
+	// ask calls a Caddy that allows an origin. An empty origin is the address of that
+	// Caddy.
 	ask := func(origin string) (address string, err error) {
 		t.Helper()
-		address = nobodyYet(t)
+		address = freeAddress(t)
 		config := fmt.Sprintf(`{"admin": {"listen": %q, "origins": [%q], "config": {"persist": false}}, "apps": {"fault": {}}}`, address, cmp.Or(origin, address))
 		if err := caddy.Load([]byte(config), true); err != nil {
 			t.Fatal(err)
@@ -144,5 +145,39 @@ func TestCommandOrigins(t *testing.T) {
 	client := &adminClient{origin: "http://localhost:2019"}
 	if got := client.withOrigins(no).Error(); !strings.Contains(got, "'origins localhost:2019'") {
 		t.Errorf("got %s", got)
+	}
+}
+
+// An empty list is a sentence that says what to do next.
+func TestCommandEmpty(t *testing.T) {
+	_, address := adminEndpoint(t, twoRules)
+	for args, want := range map[string]string{
+		"list":                    "no experiment is on; start one: caddy fault run --match 'path /api/*' 'percent 10; delay 2s'\n",
+		"status --after api/gone": "faults are on; active requests: 0\n\nno rules after api/gone\n",
+		"list --ended":            "no experiment has ended in the last hour; list those that are on: caddy fault list\n",
+	} {
+		if got := caddyFault(t, append(strings.Fields(args), "--address", address)...); got.stdout != want || got.err != nil {
+			t.Errorf("%s: got %+v, want %q", args, got, want)
+		}
+	}
+	var out strings.Builder
+	if err := printState(&out, &api.StateView{}, ""); err != nil || !strings.HasSuffix(out.String(), "\nno injection points; add one to a site in the Caddyfile: fault /api/* 503\n") {
+		t.Errorf("status: got %s, %v", &out, err)
+	}
+}
+
+// The help shows the commands in groups, and examples before the text.
+func TestCommandHelp(t *testing.T) {
+	got := caddyFault(t, "--help").stdout
+	for _, want := range []string{"Examples:\n  caddy fault try ", "\nLook:\n  codes       List ", "\nExperiment:\n  rm          End ", "\nControl:\n  halt        Stop ", "\nFlags:\n  -a, --adapter "} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got\n%s\nwant %q", got, want)
+		}
+	}
+	got = caddyFault(t, "rm", "--help").stdout
+	for _, want := range []string{"End experiments.\n\nExamples:\n", "\nUsage:\n  caddy fault rm <name>...|--all\n\nFlags:\n", "\nFlags of all commands:\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got\n%s\nwant %q", got, want)
+		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
 
-// clock is when an entry was made, in the time zone of the machine.
+// clock matches the time of an entry, which is in the time zone of the machine.
 var clock = regexp.MustCompile(`\d\d:\d\d:\d\d\.\d{3}`)
 
 const asksInVain = `{"point": "api", "match": [{"path": ["/*"]}], "triggers": [{"source": "header"}]}`
@@ -65,17 +65,17 @@ func TestCommandStatusRefused(t *testing.T) {
 	want := func(columns, passed string) {
 		t.Helper()
 		wantLines(t, caddyFault(t, "status", "--address", address).stdout, `
-faults are on; requests hit just now: 0
+faults are on; active requests: 0
 
-POINT  RULE     FAULTS                  SWITCH  HITS  `+columns+`
-api    trigger  as header X-Fault asks  -       0     `+passed+"\n")
+POINT  RULE     FAULTS             SWITCH  HITS  `+columns+`
+api    trigger  by header X-Fault  -       0     `+passed+"\n")
 	}
 	want("PASSED  SOURCE", "-       -")
 	testkit.Ask(n.Handler, "X-Fault", "delay 1")
 	want("PASSED     SOURCE", "refused 1  -")
 }
 
-// TestCommandWatchRefused follows refusals, and no hits.
+// TestCommandWatchRefused follows refusals without hits.
 func TestCommandWatchRefused(t *testing.T) {
 	n, address := adminEndpoint(t, asksInVain)
 	testkit.Ask(n.Handler, "X-Fault", "551")
@@ -86,7 +86,7 @@ func TestCommandWatchRefused(t *testing.T) {
 	cmd := faultCommand("watch", "--refused", "--address", address)
 	cmd.SetOut(out)
 	cmd.SetErr(io.Discard)
-	_ = cmd.ExecuteContext(ctx) // it is stopped
+	_ = cmd.ExecuteContext(ctx) // the test stops it
 	wantLines(t, clock.ReplaceAllString(out.String(), "12:00:00.000"), `
 12:00:00.000 api/trigger refused: GET example.com/: bad duration '1': want one such as 250ms or 2s
 `)

@@ -24,42 +24,46 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// commandTTL ends an experiment whose command is gone, and `caddy fault run`
-// with it, so that nobody has removed it.
+// commandTTL ends the experiment of a command if `caddy fault run` was killed and could
+// not end the experiment.
 const commandTTL = 24 * time.Hour
 
 func runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [--name <name>] [--ttl <duration>] [--point <name>]... [--match <matcher>]... [--note <text>] <rule> [-- <command> [<args>...]]",
-		Short: "Starts an experiment, for a time or for as long as a command runs",
+		Short: "Start an experiment, for a time or while a command runs",
 		Long: `
-Starts an experiment: a rule that is added while Caddy runs. The rule is written
-as its lines in a Caddyfile, with semicolons between them: settings such as
-'percent 10' and 'times 3', faults such as 'delay 2s' and 'respond 503', or a
-status alone. There are no blocks; a text with a semicolon in it is quoted.
+An experiment is a rule that you add while Caddy runs. Write the rule as its lines
+in a Caddyfile, with semicolons between them. The lines are settings such as
+'percent 10' and 'times 3', and faults such as 'delay 2s' and 'respond 503'. A
+status alone, such as 551, means 'respond 551'. Blocks are not allowed. Quote a
+text that has a semicolon in it.
 
---match, --point or both are required. --match takes Caddy's request matchers;
-several of them are alternatives. --point takes the name of an injection point, or
-'*' for all points but transports. With --match alone, --point is '*'. Name each
-transport. Without --name the command makes a name up and prints it.
+Give --match, --point or both. --match takes a request matcher of Caddy. If you
+repeat --match, one match is enough. --point takes the name of an injection point,
+or '*' for every point that is not a transport. With --match alone, --point is
+'*'. To reach a transport, give its name.
 
-With a command behind -- the experiment lasts as long as the command. It is
-removed however the command ends. SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed
-on to the command, but not what the keys of a terminal send, which reaches it
-anyway, nor what is ignored, as SIGHUP is under nohup. The exit code is the
-command's, 128 and the number of the signal if one has ended it, 127 if there is
-no such command, 126 if it cannot be run.
-Should this process be killed, the experiment ends by its --ttl.`,
+If a command follows --, the experiment lasts as long as the command, however the
+command ends. If 'caddy fault run' is killed, the experiment ends after its --ttl.
+
+The command gets SIGINT, SIGTERM, SIGHUP and SIGQUIT that 'caddy fault run'
+receives. Ctrl-C at a terminal reaches both and is not passed on. An ignored
+signal, such as SIGHUP under nohup, stays ignored.
+
+The exit code is the exit code of the command. If a signal ends the command, it
+is 128 plus the number of the signal. If the command does not exist it is 127,
+and if the command cannot be run it is 126.`,
 		Example: `  caddy fault run --name slow --match 'path /api/*' 'percent 10; delay 2s'
   caddy fault run --name gone --ttl 5m --point checkout 551
   caddy fault run --name down --point '*' 'respond 503' -- go test ./...`,
 		RunE: inSession(cmdRun),
 	}
-	cmd.Flags().String("name", "", "The name of the experiment, in headers, logs and metrics (default: a made-up name)")
-	cmd.Flags().String("ttl", "", "How long it lives; 0 is without an end (default 10m, with a command 24h)")
-	cmd.Flags().StringArray("point", nil, "An injection point that it is for; '*' is all but transports")
-	cmd.Flags().StringArray("match", nil, "Which requests it is for, as behind match in a Caddyfile")
-	cmd.Flags().String("note", "", "Why it is there, for whoever finds it")
+	cmd.Flags().String("name", "", "Name of the experiment, for headers, logs and metrics (default a made-up name)")
+	cmd.Flags().String("ttl", "", "How long the experiment lasts; 0 means no end (default 10m, with a command 24h)")
+	cmd.Flags().StringArray("point", nil, "Injection point to apply to; '*' means every point that is not a transport")
+	cmd.Flags().StringArray("match", nil, "Requests to apply to, as after match in a Caddyfile")
+	cmd.Flags().String("note", "", "Reason for the experiment, shown in lists")
 	return cmd
 }
 
@@ -83,13 +87,13 @@ func cmdRun(s *session) error {
 		return err
 	}
 	if _, err = io.WriteString(s.OutOrStdout(), begunText(view)); err != nil {
-		return fmt.Errorf("experiment '%s' is on, which could not be told: %w", view.Name, err)
+		return fmt.Errorf("experiment '%s' is on, but printing the result failed: %w", view.Name, err)
 	}
 	return nil
 }
 
-// begunText says of an experiment that has begun where it is, and which requests come
-// to it there.
+// begunText says where a new experiment is on, and which requests it can match at each
+// point.
 func begunText(view *api.ExperimentView) string {
 	reached, lines := placesOf(view)
 	places := cmp.Or(strings.Join(reached, ", "), "no point")
@@ -100,8 +104,8 @@ func begunText(view *api.ExperimentView) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// placesOf are the names of the points where the experiment can match, and a line for
-// each that is not for all requests.
+// placesOf returns the names of the points where the experiment can match. It also
+// returns a line for each point where the experiment does not apply to all requests.
 func placesOf(view *api.ExperimentView) (reached, lines []string) {
 	for _, p := range view.Places {
 		title := rules.Title(p.Site, p.Point)
@@ -119,18 +123,18 @@ func placesOf(view *api.ExperimentView) (reached, lines []string) {
 	return reached, fewOf(lines)
 }
 
-// warnOfExcluded tells of an experiment that can match nothing.
+// warnOfExcluded warns if the experiment cannot match any request.
 func (s *session) warnOfExcluded(view *api.ExperimentView) {
 	if reached, lines := placesOf(view); len(reached) == 0 && len(lines) > 0 {
-		s.warn("experiment '%s' is on at no point where it can match:\n%s", view.Name, strings.Join(lines, "\n"))
+		s.warn("experiment '%s' cannot match at any of its points:\n%s", view.Name, strings.Join(lines, "\n"))
 	}
 }
 
-// maxPlaces is how many points of an experiment have a line each.
+// maxPlaces is the maximum number of points that have a line each.
 const maxPlaces = 10
 
-// fewOf are the first of the lines, which a terminal can show, and how many more there
-// are.
+// fewOf shortens lines to a number that fits a terminal, and says how many are left
+// out.
 func fewOf(lines []string) []string {
 	if more := len(lines) - maxPlaces; more > 0 {
 		lines = append(lines[:maxPlaces:maxPlaces], fmt.Sprintf("  and %d more", more))
@@ -141,25 +145,24 @@ func fewOf(lines []string) []string {
 	return lines
 }
 
-// cutCommand takes what stands behind -- off the arguments, which leaves the
-// rule.
+// cutCommand splits the arguments after -- from the rule, and returns them.
 func (s *session) cutCommand() (command []string, err error) {
 	if dash := s.ArgsLenAtDash(); dash >= 0 {
 		if s.args, command = s.args[:dash], s.args[dash:]; len(command) == 0 {
-			return nil, errors.New("-- without a command behind it")
+			return nil, errors.New("a command is required after --")
 		}
 	}
 	switch len(s.args) {
 	case 0:
-		return nil, errors.New("say what goes wrong, such as 'percent 10; delay 2s'")
+		return nil, errors.New("a rule is required, such as 'percent 10; delay 2s'")
 	case 1:
 		return command, nil
 	default:
-		return nil, fmt.Errorf("unexpected argument '%s': the rule is one argument in quotes, and a command stands behind --", s.args[1])
+		return nil, fmt.Errorf("unexpected argument '%s': write the rule as one argument in quotes, and a command after --", s.args[1])
 	}
 }
 
-// experiment is what the rule and the flags say.
+// experiment returns the experiment of the rule and the flags.
 func (s *session) experiment() (*experiments.Experiment, error) {
 	matchers, _ := s.Flags().GetStringArray("match")
 	rule, err := grammar.ParseLine(s.args[0], matchers...)
@@ -173,7 +176,7 @@ func (s *session) experiment() (*experiments.Experiment, error) {
 	e.Name, e.Note = flagText(s.Command, "name"), flagText(s.Command, "note")
 	e.Points, _ = s.Flags().GetStringArray("point")
 	if len(e.MatcherSetsRaw) == 0 && len(e.Points) == 0 {
-		return nil, errors.New("say where: --match 'path /api/*' for some requests, --point <name> for an injection point, --point '*' for all but transports")
+		return nil, errors.New("--match or --point is required: --match 'path /api/*' for some requests, --point <name> for an injection point, --point '*' for every point that is not a transport")
 	}
 	if e.Name == "" {
 		e.Name = madeUp(rule)
@@ -188,21 +191,21 @@ func (s *session) experiment() (*experiments.Experiment, error) {
 	return e, nil
 }
 
-// madeUp is a name for an experiment that has none, such as delay-3f9a: a kind of fault,
-// and what tells it from others.
+// madeUp makes up a name for an experiment, such as delay-3f9a: a kind of fault and a
+// random number.
 func madeUp(rule *rules.Rule) string {
-	text, _ := json.Marshal(rule) // it has been read from a line
+	text, _ := json.Marshal(rule) // it was parsed from a line
 	kind, _, _ := strings.Cut(kindsOf(text), "+")
 	return fmt.Sprintf("%s-%04x", kind, rand.IntN(1<<16)) //nolint:gosec // chance, not secrecy
 }
 
-// begin starts the experiment, unless there is one of its name.
+// begin starts the experiment, unless an experiment of that name exists.
 func (s *session) begin(ctx context.Context, e *experiments.Experiment) (*api.ExperimentView, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	data, err := s.do(ctx, http.MethodPut, experimentPath(e.Name), e, http.Header{"If-None-Match": {"*"}})
 	if no, ok := errors.AsType[*api.Error](err); ok && no.Status == http.StatusPreconditionFailed {
-		return nil, fmt.Errorf("there is an experiment '%s' already: end it by caddy fault rm %[1]s, or choose another name", e.Name)
+		return nil, fmt.Errorf("experiment '%s' already exists: end it with caddy fault rm %[1]s, or choose another name", e.Name)
 	}
 	if err != nil {
 		return nil, err
@@ -212,12 +215,12 @@ func (s *session) begin(ctx context.Context, e *experiments.Experiment) (*api.Ex
 		return nil, err
 	}
 	if len(view.AppliesTo) == 0 {
-		s.warn("experiment '%s' is at no point of the running configuration: nothing is injected", e.Name)
+		s.warn("experiment '%s' applies to no point of the running configuration: nothing is injected", e.Name)
 	}
 	return view, nil
 }
 
-// end removes the experiment, but not one that has taken its place.
+// end removes the experiment, unless another experiment has replaced it.
 func (s *session) end(view *api.ExperimentView) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), s.patience)
 	defer cancel()
@@ -229,19 +232,20 @@ func (s *session) end(view *api.ExperimentView) {
 	switch {
 	case err == nil:
 	case refused && no.Status == http.StatusNotFound:
-		s.warn("experiment '%s' was over before the command", view.Name)
+		s.warn("experiment '%s' ended before the command did", view.Name)
 	case refused && no.Status == http.StatusPreconditionFailed:
-		s.warn("experiment '%s' has been replaced meanwhile, and stays", view.Name)
+		s.warn("experiment '%s' has been replaced; the new one is still on", view.Name)
 	default:
 		s.warn("experiment '%s' could not be removed: %v", view.Name, err)
 	}
 }
 
-// mayBegin is the warning when Caddy has not said whether it begins an experiment.
-const mayBegin = "experiment '%s' may begin all the same, for Caddy has not said no: look with caddy fault list"
+// mayBegin is the warning if Caddy has not answered whether an experiment has begun.
+const mayBegin = "Caddy has not answered, so experiment '%s' may still start: check with caddy fault list"
 
-// start begins the experiment of a command, and leaves nothing behind if that
-// fails. A signal meanwhile is for nobody else: the command is not there yet.
+// start begins the experiment of a command. If that fails, start removes what may have
+// begun. It also returns a signal that arrives in the meantime, when no command runs
+// yet that could receive it.
 func (s *session) start(e *experiments.Experiment, signals <-chan os.Signal) (view *api.ExperimentView, sig os.Signal, err error) {
 	mark(e)
 	ctx, cancel := context.WithCancel(s.Context())
@@ -268,20 +272,20 @@ func (s *session) start(e *experiments.Experiment, signals <-chan os.Signal) (vi
 	return view, sig, err
 }
 
-// answerAfterSignal is how long Caddy may take to answer once a signal has come:
-// its answer is the best way to know what has to be removed.
+// answerAfterSignal is how long Caddy may take to reply after a signal. The reply is
+// the best way to know what to remove.
 const answerAfterSignal = 2 * time.Second
 
-// mark makes the ttl of an experiment an odd one, too little to matter: it tells
-// the experiment from one of the same name and rule that somebody else has begun.
+// mark adds a random duration to the ttl, too short to matter. It distinguishes the
+// experiment from another one with the same name and rule.
 func mark(e *experiments.Experiment) {
 	if *e.TTL > 0 {
 		*e.TTL += caddy.Duration(1 + rand.Int64N(int64(time.Millisecond))) //nolint:gosec // chance, not secrecy
 	}
 }
 
-// takeBack ends an experiment that may begin, or have begun, although Caddy has
-// given no answer. Without an end it has no mark, and is left.
+// takeBack ends an experiment that Caddy may have begun, or may still begin, without a
+// reply. An experiment without an end has no mark, so takeBack leaves it alone.
 func (s *session) takeBack(e *experiments.Experiment) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), comeBack)
 	defer cancel()
@@ -301,11 +305,12 @@ func (s *session) takeBack(e *experiments.Experiment) {
 	}
 }
 
-// own asks for an experiment that has been marked; nil: another one has its name.
+// own gets an experiment that has a mark. It returns nil if another experiment has the
+// name.
 func (s *session) own(ctx context.Context, e *experiments.Experiment) (*api.ExperimentView, error) {
 	data, err := s.do(ctx, http.MethodGet, experimentPath(e.Name), nil, nil)
 	if no, refused := errors.AsType[*api.Error](err); refused && no.Status == http.StatusNotFound {
-		return nil, errNotYet // the one who begins it may still be at it
+		return nil, errNotYet // Caddy may still be starting it
 	}
 	if err != nil {
 		return nil, err

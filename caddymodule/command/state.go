@@ -2,7 +2,6 @@ package command
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -23,41 +22,31 @@ import (
 func statusCommand() *cobra.Command {
 	cmd := jsonFlag(&cobra.Command{
 		Use:   "status [--after <point>/<rule>] [--limit <n>] [--json]",
-		Short: "Shows the switch, all rules with their counters, and experiments",
-		Args:  cobra.NoArgs,
+		Short: "Show whether faults are on, and all rules with their counters",
+		Long: `
+The table lists the rules of each injection point. HITS counts the requests that
+got the faults of a rule. PASSED counts the requests that matched and did not get
+them, by reason. A second table lists the experiments that are on.`,
+		Args: cobra.NoArgs,
 		RunE: inSession(func(s *session) error {
-			return show(s, http.MethodGet, "/"+s.query("after", "limit"), nil, printState)
+			return show(s, http.MethodGet, "/"+s.query("after", "limit"), nil, func(out io.Writer, v *api.StateView) error {
+				return printState(out, v, flagText(s.Command, "after"))
+			})
 		}),
 	})
-	cmd.Flags().String("after", "", "Only the rules after this one")
-	cmd.Flags().String("limit", "", "So many rules at most, up to 10000 (default 1000)")
+	cmd.Flags().String("after", "", "List only the rules after this one")
+	cmd.Flags().String("limit", "", "Maximum number of rules, up to 10000 (default 1000)")
 	return cmd
 }
 
-func printState(out io.Writer, v *api.StateView) error {
-	fmt.Fprintf(out, "%s; requests hit just now: %d\n", switchText(v.State), v.Active)
+// printState prints the state from the rule after, or from the start if it is empty.
+func printState(out io.Writer, v *api.StateView, after string) error {
+	fmt.Fprintf(out, "%s; active requests: %d\n", switchText(v.State), v.Active)
 	if v.DryRun {
-		fmt.Fprintln(out, "dry_run is configured: faults are decided and counted, and change nothing")
+		fmt.Fprintln(out, "dry_run: faults are counted but not injected")
 	}
 	fmt.Fprintln(out, shareText(v.Share))
-	t := newTable(out, "POINT", "RULE", "FAULTS", "SWITCH", "HITS", "PASSED", "SOURCE")
-	for _, p := range v.Points {
-		title := rules.Title(p.Site, p.Point)
-		for _, asks := range p.Triggers {
-			t.row(title, trigger.RuleName, "as "+asks.Place()+" asks", "", asks.Hits, refusedText(asks.Refused), p.Source)
-		}
-		delete(p.Passed, "trigger_refused") // as each trigger tells
-		if len(p.Passed) > 0 {
-			t.row(title, "", "the point and its triggers", "", "", passedText(p.Passed), p.Source)
-		}
-		for _, rule := range p.Rules {
-			t.row(title, rule.Name, kindsOf(rule.Rule), onOrOff(rule.Off), rule.Hits, passedText(rule.Passed), p.Source)
-		}
-		if len(p.Triggers)+len(p.Rules) == 0 {
-			t.row(title, "", "", "", "", "", p.Source)
-		}
-	}
-	if err := t.Flush(); err != nil {
+	if err := printPoints(out, v, after); err != nil {
 		return err
 	}
 	fmt.Fprint(out, moreText(v.Next))
@@ -68,8 +57,38 @@ func printState(out io.Writer, v *api.StateView) error {
 	return printExperiments(out, v.Experiments)
 }
 
-// moreText says how to see the rules that the API has at a query; empty when there
-// are none.
+func printPoints(out io.Writer, v *api.StateView, after string) error {
+	switch {
+	case len(v.Points) > 0:
+	case after != "":
+		_, err := fmt.Fprintln(out, "no rules after "+printable(after))
+		return err
+	default:
+		_, err := fmt.Fprintln(out, "no injection points; add one to a site in the Caddyfile: fault /api/* 503")
+		return err
+	}
+	t := newTable(out, "POINT", "RULE", "FAULTS", "SWITCH", "HITS", "PASSED", "SOURCE")
+	for _, p := range v.Points {
+		title := rules.Title(p.Site, p.Point)
+		for _, asks := range p.Triggers {
+			t.row(title, trigger.RuleName, "by "+asks.Place(), "", asks.Hits, refusedText(asks.Refused), p.Source)
+		}
+		delete(p.Passed, "trigger_refused") // each trigger has its own count
+		if len(p.Passed) > 0 {
+			t.row(title, "", "point and triggers", "", "", passedText(p.Passed), p.Source)
+		}
+		for _, rule := range p.Rules {
+			t.row(title, rule.Name, kindsOf(rule.Rule), onOrOff(rule.Off), rule.Hits, passedText(rule.Passed), p.Source)
+		}
+		if len(p.Triggers)+len(p.Rules) == 0 {
+			t.row(title, "", "", "", "", "", p.Source)
+		}
+	}
+	return t.Flush()
+}
+
+// moreText says how to list the rules of the next page. It returns an empty text if
+// next is empty.
 func moreText(next string) string {
 	params, err := url.ParseQuery(strings.TrimPrefix(next, "?"))
 	if err != nil || next == "" {
@@ -82,7 +101,7 @@ func moreText(next string) string {
 	return printable(text) + "\n"
 }
 
-// switchText says the state of the switch in words.
+// switchText returns the state of the switch as text.
 func switchText(s experiments.State) string {
 	if !s.Halted {
 		return "faults are on"
@@ -97,8 +116,8 @@ func switchText(s experiments.State) string {
 	return printable(text)
 }
 
-// shareText says how the sharing goes, in a line, and a line for each warning; empty
-// when there is none.
+// shareText returns a line with the state of sharing, and a line for each warning. It
+// returns an empty text without a group.
 func shareText(g *experiments.GroupState) string {
 	var text strings.Builder
 	text.WriteString(stepText(g))
@@ -115,11 +134,11 @@ func stepText(g *experiments.GroupState) string {
 	case g == nil:
 		return ""
 	case g.Error != "":
-		return printable(fmt.Sprintf("shared with group '%s', which is out of reach: %s", g.Group, g.Error)) + "\n"
+		return printable(fmt.Sprintf("shared with group '%s', which is unreachable: %s", g.Group, g.Error)) + "\n"
 	case g.Synced == nil:
-		return fmt.Sprintf("shared with group '%s', not in step yet\n", g.Group)
+		return fmt.Sprintf("shared with group '%s', not synchronized yet\n", g.Group)
 	default:
-		return fmt.Sprintf("shared with group '%s', in step at %s\n", g.Group, timeText(*g.Synced))
+		return fmt.Sprintf("shared with group '%s', synchronized at %s\n", g.Group, timeText(*g.Synced))
 	}
 }
 
@@ -132,7 +151,7 @@ func onOrOff(off bool) string {
 	return "on"
 }
 
-// passedText is the counts by reason, such as `percent 3, time 1`.
+// passedText returns the counts by reason, such as `percent 3, time 1`.
 func passedText(counts map[string]uint64) string {
 	texts := make([]string, 0, len(counts))
 	for _, reason := range slices.Sorted(maps.Keys(counts)) {
@@ -141,7 +160,7 @@ func passedText(counts map[string]uint64) string {
 	return strings.Join(texts, ", ")
 }
 
-// refusedText is the count of refusals, empty if there are none.
+// refusedText returns the number of refusals as text, which is empty for 0.
 func refusedText(n uint64) string {
 	if n == 0 {
 		return ""
@@ -149,7 +168,7 @@ func refusedText(n uint64) string {
 	return fmt.Sprintf("refused %d", n)
 }
 
-// kindsOf is the kinds of fault in the JSON of a rule, joined by `+`.
+// kindsOf returns the kinds of fault in the JSON of a rule, joined by `+`.
 func kindsOf(rule json.RawMessage) string {
 	var r struct {
 		Faults []struct {
@@ -157,7 +176,7 @@ func kindsOf(rule json.RawMessage) string {
 		} `json:"faults"`
 	}
 	if json.Unmarshal(rule, &r) != nil {
-		return "?" // of a Caddy that is newer
+		return "?" // the JSON of a newer Caddy
 	}
 	kinds := make([]string, len(r.Faults))
 	for i, fault := range r.Faults {
@@ -169,10 +188,11 @@ func kindsOf(rule json.RawMessage) string {
 func haltCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "halt",
-		Short: "Stops all faults at once",
+		Short: "Stop all faults at once",
 		Long: `
-Stops all faults for the next request, lets go of what they hold, and ends all
-experiments. It outlasts a reload and a restart.`,
+Inject no more faults, release the requests that faults hold, and end all
+experiments. Faults stay halted over reloads and restarts, until 'caddy fault
+resume'.`,
 		Args: cobra.NoArgs,
 		RunE: inSession(func(s *session) error {
 			return tell(s, "/halt", func(v *api.TurnView) string {
@@ -189,13 +209,15 @@ experiments. It outlasts a reload and a restart.`,
 func resumeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "resume",
-		Short: "Re-arms the rules and triggers after a halt",
-		Args:  cobra.NoArgs,
-		RunE:  inSession(func(s *session) error { return tell(s, "/resume", s.turned) }),
+		Short: "Switch rules and triggers on again after a halt",
+		Long: `
+Experiments that the halt has ended do not start again.`,
+		Args: cobra.NoArgs,
+		RunE: inSession(func(s *session) error { return tell(s, "/resume", s.turned) }),
 	}
 }
 
-// turned says what a turn of the switch has done.
+// turned prints the warning of a turn of the switch, and returns what the turn did.
 func (s *session) turned(v *api.TurnView) string {
 	if v.Warning != "" {
 		s.warn("%s", v.Warning)
@@ -203,19 +225,27 @@ func (s *session) turned(v *api.TurnView) string {
 	return printable(v.Answer)
 }
 
-func switchCommand(to, short string) *cobra.Command {
+func switchOffCommand() *cobra.Command {
+	return switchCommand("off", "Switch a rule off", `
+The rule stays off until 'caddy fault on', or until a reload changes the rule.`)
+}
+
+func switchOnCommand() *cobra.Command { return switchCommand("on", "Switch a rule on again", "") }
+
+func switchCommand(to, short, long string) *cobra.Command {
 	return &cobra.Command{
 		Use:     to + " <point> <rule> | <point>/<rule>",
 		Short:   short,
+		Long:    long,
 		Example: "  caddy fault " + to + " fault1 rule1",
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: inSession(func(s *session) error {
 			point, rule, both := strings.Cut(strings.Join(s.args, "/"), "/")
 			switch {
 			case !both:
-				return fmt.Errorf("'%s' is a point or a rule: say both, as <point> <rule>", point)
+				return fmt.Errorf("'%s' names only a point or a rule: caddy fault %s <point> <rule>", point, to)
 			case point == "" || rule == "":
-				return errors.New("the point or the rule is empty: say both, as <point> <rule>")
+				return fmt.Errorf("the point or the rule is empty: caddy fault %s <point> <rule>", to)
 			}
 			path := "/rules/" + url.PathEscape(point) + "/" + url.PathEscape(rule) + "/" + to
 			return tell(s, path, func(*struct{}) string {
@@ -228,19 +258,21 @@ func switchCommand(to, short string) *cobra.Command {
 func resetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reset [--point <name>] [--rule <name>]",
-		Short: "Sets counters back to the start",
+		Short: "Reset counters",
 		Long: `
-Sets the counters of rules and experiments back to the start: hits, skip, times,
-every, over and the steps of a sequence; of triggers, the hits and refusals; and,
-without --rule, the place in a point's seed.`,
+Reset the counters of rules and experiments: hits, skip, times, every, over and
+the steps of a sequence. Reset the hits and refusals of triggers. Without --rule,
+the draws of a point with a seed also start again.`,
+		Example: `  caddy fault reset
+  caddy fault reset --rule slow`,
 		Args: cobra.NoArgs,
 		RunE: inSession(func(s *session) error {
 			return tell(s, "/reset"+s.query("point", "rule"), func(v *api.ResetView) string {
-				return fmt.Sprintf("rules set back: %d", v.Reset)
+				return fmt.Sprintf("rules reset: %d", v.Reset)
 			})
 		}),
 	}
-	cmd.Flags().String("point", "", "Only the rules of this injection point")
-	cmd.Flags().String("rule", "", "Only the rules and experiments of this name; for triggers: trigger")
+	cmd.Flags().String("point", "", "Reset only the rules of this injection point")
+	cmd.Flags().String("rule", "", "Reset only rules and experiments of this name; 'trigger' for triggers")
 	return cmd
 }

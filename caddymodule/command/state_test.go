@@ -10,7 +10,7 @@ import (
 
 func TestStateDryRun(t *testing.T) {
 	var out strings.Builder
-	if err := printState(&out, &api.StateView{DryRun: true}); err != nil || !strings.Contains(out.String(), "\ndry_run is configured: ") {
+	if err := printState(&out, &api.StateView{DryRun: true}, ""); err != nil || !strings.Contains(out.String(), "\ndry_run: ") {
 		t.Errorf("got %s, %v", &out, err)
 	}
 }
@@ -27,7 +27,7 @@ func TestShareText(t *testing.T) {
 	}
 }
 
-// Of rules that are too many for one answer the status says how to see the next ones.
+// If one answer has not all rules, the status says how to list the next ones.
 func TestCommandStatusInParts(t *testing.T) {
 	_, address := adminEndpoint(t, twoRules)
 	for _, tt := range []struct{ flags, rules, more string }{

@@ -29,8 +29,8 @@ func (t table) row(cells ...any) {
 	fmt.Fprintln(t, strings.Join(texts, "\t"))
 }
 
-// printable is a text that gives a terminal no orders: a path or a host comes
-// from whoever sent the request.
+// printable replaces characters that a terminal could take for commands. A client
+// chooses the path and the host.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

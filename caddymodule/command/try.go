@@ -26,21 +26,22 @@ func tryCommand() *cobra.Command {
 		Use:   "try [--listen <address>] [--insecure] <upstream> [<rule>]",
 		Short: "Put faults in front of a server, without a configuration",
 		Long: `
-Start a Caddy that forwards requests to an upstream and injects faults. Send your
-requests to the address that the first line shows. The command then prints one
-line for each injected fault. Stop it with Ctrl-C.
+The command starts a Caddy that forwards requests to an upstream and injects
+faults. Send your requests to the address that the first line shows. The command
+then prints one line for each injected fault. Stop it with Ctrl-C.
 
 The upstream is a port, a host and a port, or a URL that begins with http://,
 https:// or h2c://. The rule is one argument in quotes, as for 'caddy fault run'.
-Without a rule nothing is injected, until an experiment starts at the injection
-point 'site'. The console starts experiments, and so does the command that is
-printed.
+Without a rule nothing is injected until you start an experiment at the injection
+point 'site'. Use the console, or the command that is printed.
 
 The site, the console and the admin API each have a free port of 127.0.0.1. A
 Caddy that already runs on this machine is not changed. Nothing is stored, and
-nothing remains after the command has ended. SIGINT, SIGTERM, SIGHUP and SIGQUIT
-give open requests one second to end. The exit code is 0 then. A second signal ends
-the command at once, with the exit code 2.
+nothing remains after the command has ended.
+
+After SIGINT, SIGTERM, SIGHUP or SIGQUIT, open requests have one second to end.
+The exit code is then 0. A second signal ends the command at once, with the exit
+code 2.
 
 An upstream on this machine gets the Host field as the client sends it. Any
 other upstream, and any upstream with https://, gets its own host and port.`,
@@ -49,7 +50,7 @@ other upstream, and any upstream with https://, gets its own host and port.`,
   caddy fault try https://api.example.com 'match path /v1/*; delay 2s'`,
 		RunE: cmdTry,
 	}
-	cmd.Flags().String("listen", "127.0.0.1:0", "The address for requests; with port 0 a free port is chosen")
+	cmd.Flags().String("listen", "127.0.0.1:0", "Address for requests; with port 0 a free port is chosen")
 	cmd.Flags().Bool("insecure", false, "Do not verify the certificate of an https:// upstream")
 	return cmd
 }
@@ -58,12 +59,12 @@ other upstream, and any upstream with https://, gets its own host and port.`,
 type trial struct {
 	*session
 	upstream *upstream
-	line     string      // the rule as it is written; empty without one
-	rule     *rules.Rule // nil without one
+	line     string      // the rule as the user wrote it; empty if there is no rule
+	rule     *rules.Rule // nil if there is no rule
 	insecure bool
 
 	site, console, admin net.Listener
-	storage              string // a directory, which cleanUp removes
+	storage              string // a directory that cleanUp removes
 }
 
 func cmdTry(cmd *cobra.Command, args []string) error {
@@ -72,7 +73,7 @@ func cmdTry(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	signals := stopSignals()       // before there is anything to clean up
-	signal.Ignore(syscall.SIGPIPE) // a closed output is an error of Write, which is no reason to leave files
+	signal.Ignore(syscall.SIGPIPE) // Write reports a closed output; the signal would skip cleanUp
 	if err := t.start(); err != nil {
 		t.cleanUp()
 		return err
@@ -104,8 +105,9 @@ func cmdTry(cmd *cobra.Command, args []string) error {
 // stopPatience is how long requests may take to end once the command is stopped.
 const stopPatience = time.Second
 
-// stopSignals has the signals that stop the command. SIGHUP stays ignored where
-// nohup ignores it; the others stop it even in the background of a shell script.
+// stopSignals returns a channel with the signals that stop the command. SIGHUP stays
+// ignored if nohup ignores it. The other signals stop the command even in the
+// background of a shell script.
 func stopSignals() <-chan os.Signal {
 	signals := notified()
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
@@ -115,7 +117,7 @@ func stopSignals() <-chan os.Signal {
 // newTrial reads the arguments. It starts nothing.
 func newTrial(cmd *cobra.Command, args []string) (*trial, error) {
 	if cmd.Flag("address").Changed || cmd.Flag("config").Changed || cmd.Flag("adapter").Changed {
-		return nil, errors.New("caddy fault try starts a Caddy with an admin address of its own: leave out --address, --config and --adapter")
+		return nil, errors.New("caddy fault try starts a separate Caddy with its own admin address: leave out --address, --config and --adapter")
 	}
 	if len(args) == 0 {
 		return nil, errors.New("an upstream is required: caddy fault try localhost:3000")
@@ -144,7 +146,7 @@ func newTrial(cmd *cobra.Command, args []string) (*trial, error) {
 	return t, nil
 }
 
-// start starts Caddy. After an error cleanUp is required all the same.
+// start starts Caddy. Call cleanUp even if start returns an error.
 func (t *trial) start() (err error) {
 	for _, ln := range []struct {
 		to      *net.Listener
@@ -160,7 +162,7 @@ func (t *trial) start() (err error) {
 	if t.storage, err = os.MkdirTemp("", "caddy-fault-try-"); err != nil {
 		return err
 	}
-	if err := os.Setenv("XDG_DATA_HOME", t.storage); err != nil { // Caddy writes its instance ID there, in any case
+	if err := os.Setenv("XDG_DATA_HOME", t.storage); err != nil { // Caddy always writes its instance ID there
 		return err
 	}
 	caddy.OnExit(func(context.Context) { t.cleanUp() })
@@ -175,7 +177,7 @@ func (t *trial) start() (err error) {
 	return err
 }
 
-// withoutInnards cuts from an error of Caddy the modules that it came through.
+// withoutInnards removes the names of modules from an error of Caddy.
 func withoutInnards(text string) string {
 	for _, module := range []string{"provision http.handlers.fault: ", "http.handlers.fault: "} {
 		if _, cause, ok := strings.Cut(text, module); ok {
@@ -185,18 +187,19 @@ func withoutInnards(text string) string {
 	return text
 }
 
-// cleanUp removes what the trial has on disk, and closes listeners that Caddy does
-// not have.
+// cleanUp removes the files of the trial, and closes the listeners that Caddy has not
+// taken.
 func (t *trial) cleanUp() {
 	closeHeld()
 	if t.storage != "" {
-		_ = os.RemoveAll(t.storage) // nobody is left to be told
+		_ = os.RemoveAll(t.storage) // the command ends, so an error has no reader
 	}
 }
 
-// stop ends the process through Caddy's endpoint, which releases what is held, calls
-// cleanUp, and exits with 0. Only this way do injection points learn that the process
-// ends. Caddy waits for requests without a limit, and logs an error with one.
+// stop ends the process through Caddy's endpoint. Caddy then releases held requests,
+// calls cleanUp and exits with 0. Injection points learn only in this way that the
+// process ends. Without a grace period Caddy waits forever for requests, and with one
+// it logs an error.
 func (t *trial) stop() {
 	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPost, t.origin+"/stop", nil)
 	if err != nil {
@@ -207,7 +210,7 @@ func (t *trial) stop() {
 	}
 }
 
-// text is what the command prints once it listens.
+// text returns what the command prints once it listens.
 func (t *trial) text() string {
 	rule, command := "no rule yet", "caddy fault run --point site 'percent 10; respond 503' --address "
 	if t.rule != nil {
@@ -217,7 +220,7 @@ func (t *trial) text() string {
 		reachable(t.site.Addr()), t.upstream, printable(rule), t.console.Addr(), command, t.admin.Addr())
 }
 
-// reachable is an address for clients on this machine.
+// reachable returns an address that clients on this machine can use.
 func reachable(addr net.Addr) string {
 	host, port, _ := net.SplitHostPort(addr.String())
 	if ip := net.ParseIP(host); ip.IsUnspecified() {
@@ -229,20 +232,21 @@ func reachable(addr net.Addr) string {
 // upstreamPatience is how long the upstream may take to accept a connection.
 const upstreamPatience = time.Second
 
-// warnOfUpstream warns if nobody answers at the upstream, which may start later.
+// warnOfUpstream warns if the upstream does not accept connections. The upstream may
+// start later.
 func (t *trial) warnOfUpstream() {
 	ctx, cancel := context.WithTimeout(t.Context(), upstreamPatience)
 	defer cancel()
 	dial := new(net.Dialer).DialContext
 	if t.upstream.scheme == "https" {
-		dial = (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: t.insecure}}).DialContext //nolint:gosec // as its user says
+		dial = (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: t.insecure}}).DialContext //nolint:gosec // the user asks for this
 	}
 	conn, err := dial(ctx, "tcp", t.upstream.address())
 	_, unverified := errors.AsType[*tls.CertificateVerificationError](err)
 	switch {
 	case err == nil:
 		_ = conn.Close()
-	case t.Context().Err() != nil: // stopped meanwhile
+	case t.Context().Err() != nil: // a signal has stopped the command
 	case unverified:
 		t.warn("requests to %s get a 502 (%v); --insecure accepts the certificate", t.upstream, err)
 	default:

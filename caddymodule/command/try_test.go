@@ -52,7 +52,7 @@ func marshal(t *testing.T, value any) []byte {
 	return data
 }
 
-// What is wrong is told before anything listens, with a line to copy.
+// A mistake is reported before anything listens, with a line to copy.
 func TestCommandTryRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		args []string
@@ -70,7 +70,7 @@ func TestCommandTryRefuses(t *testing.T) {
 		{[]string{"ws://localhost:3000"}, "the scheme is http, https or h2c: caddy fault try http://localhost:3000"},
 		{[]string{"99999"}, "a port is a number from 1 to 65535: caddy fault try localhost:3000"},
 		{[]string{"localhost:0"}, "a port is a number from 1 to 65535"},
-		{[]string{"http://localhost:3000/api"}, "has a path, and faults are for a whole server: caddy fault try http://localhost:3000"},
+		{[]string{"http://localhost:3000/api"}, "has a path, but must be a whole server: caddy fault try http://localhost:3000"},
 		{[]string{"https://example.com?q=1"}, "caddy fault try https://example.com"},
 		{[]string{"3000", "delay", "2s"}, "the rule is one argument in quotes: caddy fault try 3000 'delay 2s'"},
 		{[]string{"3000", "delay 2"}, "bad duration '2': want one such as 250ms or 2s"},
@@ -88,7 +88,7 @@ func TestCommandTryRefuses(t *testing.T) {
 	}
 }
 
-// A port that is taken, or that is the upstream's own, is told in a line.
+// A port that is in use, or is the upstream's, is reported in one line.
 func TestCommandTryListen(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -17,9 +17,9 @@ import (
 // object is a JSON object.
 type object = map[string]any
 
-// config is the configuration of Caddy. Nothing in it touches the directories of the
-// user. Without a storage of its own, the command would share the switch with the user's
-// Caddy. Without disable_storage_clean, the tls app would write files.
+// config returns the configuration of Caddy. Nothing in it touches the directories of
+// the user. Without a separate storage, the command would share the switch with the
+// user's Caddy. Without disable_storage_clean, the tls app would write files.
 func (t *trial) config() object {
 	point := object{"handler": "fault", "point": "site"}
 	if t.rule != nil {
@@ -45,11 +45,11 @@ func (t *trial) config() object {
 		"logging": object{"logs": object{"default": object{
 			"encoder": object{
 				"format": "filter",
-				"wrap":   object{"format": "console", "level_format": "upper"}, // no colors in a file
+				"wrap":   object{"format": "console", "level_format": "upper"}, // without colors, for files
 				"fields": object{"request>headers": drop, "err_id": drop, "err_trace": drop, "duration": drop},
 			},
 			"level":   "WARN",
-			"exclude": []string{"admin.api"}, // the refusals of commands, which tell them, and Caddy's goodbye
+			"exclude": []string{"admin.api"}, // refusals, which the commands print, and Caddy's goodbye
 		}}},
 		"apps": object{
 			"http": object{
@@ -63,7 +63,7 @@ func (t *trial) config() object {
 	}
 }
 
-// proxy is the handler that forwards requests to the upstream.
+// proxy returns the handler that forwards requests to the upstream.
 func (u *upstream) proxy(insecure bool) object {
 	transport := object{"protocol": "http"}
 	switch u.scheme {
@@ -74,7 +74,7 @@ func (u *upstream) proxy(insecure bool) object {
 	}
 	proxy := object{"handler": "reverse_proxy", "transport": transport, "upstreams": []any{object{"dial": u.address()}}}
 	if u.scheme == "https" || !u.isLocal() {
-		_, host, _ := strings.Cut(u.String(), "://") // without a port that goes without saying
+		_, host, _ := strings.Cut(u.String(), "://") // without a default port
 		proxy["headers"] = object{"request": object{"set": object{"Host": []string{host}}}}
 	}
 	return proxy
@@ -83,7 +83,7 @@ func (u *upstream) proxy(insecure bool) object {
 // upstream is the server that requests are forwarded to.
 type upstream struct{ scheme, host, port string }
 
-// upstreamPorts are the schemes of an upstream, and the port of each.
+// upstreamPorts maps the schemes of an upstream to their default ports.
 var upstreamPorts = map[string]string{"http": "80", "https": "443", "h2c": "80"}
 
 // parseUpstream reads an upstream such as 3000, localhost:3000 or
@@ -108,7 +108,7 @@ func parseUpstream(text string) (*upstream, error) {
 	return u, u.check(text, at, hasScheme)
 }
 
-// check completes the port, and refuses what the upstream cannot be.
+// check adds the default port, and returns an error if the upstream cannot be used.
 func (u *upstream) check(text string, at *url.URL, hasScheme bool) error {
 	port, known := upstreamPorts[u.scheme]
 	number, err := strconv.ParseUint(u.port, 10, 16)
@@ -125,12 +125,12 @@ func (u *upstream) check(text string, at *url.URL, hasScheme bool) error {
 		return fmt.Errorf("bad upstream '%s': a port is a number from 1 to 65535: caddy fault try localhost:3000", text)
 	}
 	if strings.Trim(at.Path, "/") != "" || at.RawQuery != "" || at.Fragment != "" {
-		return fmt.Errorf("the upstream '%s' has a path, and faults are for a whole server: caddy fault try %s", text, u)
+		return fmt.Errorf("the upstream '%s' has a path, but must be a whole server: caddy fault try %s", text, u)
 	}
 	return nil
 }
 
-// String is the URL of the upstream.
+// String returns the URL of the upstream.
 func (u *upstream) String() string {
 	host := u.address()
 	if upstreamPorts[u.scheme] == u.port {
@@ -139,17 +139,17 @@ func (u *upstream) String() string {
 	return u.scheme + "://" + host
 }
 
-// address is the host and the port of the upstream.
+// address returns the host and the port of the upstream.
 func (u *upstream) address() string { return net.JoinHostPort(u.host, u.port) }
 
-// isLocal reports whether the upstream is on this machine by its name.
+// isLocal reports whether the name of the upstream is a name of this machine.
 func (u *upstream) isLocal() bool {
 	return strings.EqualFold(u.host, "localhost") || net.ParseIP(u.host).IsLoopback()
 }
 
-// heldNetwork is the network, in Caddy's sense, of listeners that are bound before
-// Caddy starts. A port is known then, and nobody else can get it: on Unix two Caddys
-// share a port without an error.
+// heldNetwork is the name of a network, in Caddy's sense, whose listeners are bound
+// before Caddy starts. The command then knows the ports, and no other process can take
+// them. On Unix two Caddys would share a port without an error.
 const heldNetwork = "fault_try"
 
 func init() { caddy.RegisterNetwork(heldNetwork, takeHeld) }
@@ -171,17 +171,17 @@ func hold(addr string) (net.Listener, error) {
 	return ln, nil
 }
 
-// address is how a configuration names a listener that is held.
+// address returns the name of a held listener in a configuration.
 func address(ln net.Listener) string { return heldNetwork + "/" + ln.Addr().String() }
 
-// portOf is the port of a listener.
+// portOf returns the port of a listener.
 func portOf(ln net.Listener) string {
 	_, port, _ := net.SplitHostPort(ln.Addr().String())
 	return port
 }
 
-// takeHeld gives Caddy a listener that is held. It does so once: each configuration
-// closes its own listeners.
+// takeHeld gives a held listener to Caddy, once: each configuration closes its
+// listeners.
 func takeHeld(_ context.Context, _, host, port string, _ uint, _ net.ListenConfig) (any, error) {
 	heldMu.Lock()
 	defer heldMu.Unlock()
@@ -199,7 +199,7 @@ func closeHeld() {
 	heldMu.Lock()
 	defer heldMu.Unlock()
 	for _, ln := range held {
-		_ = ln.Close() // nobody has used it
+		_ = ln.Close() // no connection uses it
 	}
 	held = nil
 }

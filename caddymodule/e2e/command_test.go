@@ -18,15 +18,15 @@ import (
 	"time"
 )
 
-// terminal is a Caddy with an admin endpoint, and `caddy fault` for it.
+// terminal is a Caddy with an admin endpoint, and runs `caddy fault` for it.
 type terminal struct {
 	*site
 	config string // the path of its Caddyfile
 	admin  string // the address of the endpoint
 }
 
-// inTerminal starts the ready binary with a site that answers 200, and 410 by
-// the rule rule1 at /gone; its second point is for experiments.
+// inTerminal starts the ready binary with a site that answers 200, and with 410 at
+// /gone by the rule rule1. Its second point is for experiments.
 func inTerminal(t *testing.T) *terminal {
 	t.Helper()
 	if runtime.GOOS == "windows" {
@@ -41,13 +41,13 @@ func inTerminal(t *testing.T) *terminal {
 	return term
 }
 
-// fault is `caddy fault` with these arguments.
+// fault returns `caddy fault` with these arguments.
 func (term *terminal) fault(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	return exec.CommandContext(t.Context(), readyBinary(t), append([]string{"fault", "--address", term.admin}, args...)...)
 }
 
-// want runs `caddy fault` and checks its exit code and what it says.
+// want runs `caddy fault` and checks its exit code and its output.
 func (term *terminal) want(t *testing.T, code int, stdout, stderr string, args ...string) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -61,7 +61,7 @@ func (term *terminal) want(t *testing.T, code int, stdout, stderr string, args .
 	}
 }
 
-// status is what the site answers to a path. It asks again as wantStatus does.
+// status returns the status line of the site's reply. It retries as wantStatus does.
 func (term *terminal) status(t *testing.T, path string) (line string) {
 	t.Helper()
 	eventually(t, func() error {
@@ -74,7 +74,7 @@ func (term *terminal) status(t *testing.T, path string) (line string) {
 	return line
 }
 
-// reload loads the Caddyfile anew.
+// reload loads the Caddyfile again.
 func (term *terminal) reload(t *testing.T) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), readyBinary(t), "reload", "--force", "--config", term.config, "--address", term.admin)
@@ -89,10 +89,10 @@ const (
 	down = "HTTP/1.1 503 Service Unavailable"
 )
 
-// noExperiments is what `caddy fault list` says when there is none.
-const noExperiments = "EXPERIMENT  FAULTS  POINTS  HITS  TIME LEFT  NOTE\n"
+// noExperiments is the output of `caddy fault list` without experiments.
+const noExperiments = "no experiment is on; start one: caddy fault run --match 'path /api/*' 'percent 10; delay 2s'\n"
 
-// TestCommandRunExit has an experiment on while a command runs.
+// TestCommandRunExit runs commands with an experiment.
 func TestCommandRunExit(t *testing.T) {
 	term := inTerminal(t)
 	for _, tt := range []struct {
@@ -108,8 +108,8 @@ func TestCommandRunExit(t *testing.T) {
 		"run", "--name", "down", "--match", "/x", "503", "--", readyBinary(t), "fault", "list", "--address", term.admin)
 }
 
-// TestCommandRunSignal ends the command by signals to `caddy fault run`, which
-// removes the experiment all the same.
+// TestCommandRunSignal sends signals to `caddy fault run`, which removes the experiment
+// nevertheless.
 func TestCommandRunSignal(t *testing.T) {
 	term := inTerminal(t)
 	for _, tt := range []struct {
@@ -125,7 +125,7 @@ func TestCommandRunSignal(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if signal.Ignored(tt.signal) {
-				t.Skip("it is ignored here, and so by the command") // as with nohup go test
+				t.Skip("it is ignored here, and so by the command") // as under nohup go test
 			}
 			cmd := term.fault(t, "run", "--name", "down", "--match", "path /x", "503", "--", "sh", "-c", tt.script)
 			out, err := cmd.StdoutPipe()
@@ -149,13 +149,13 @@ func TestCommandRunSignal(t *testing.T) {
 				t.Errorf("exit code: got %d, want %d", got, tt.code)
 			}
 			if got := term.status(t, "/x"); got != ok {
-				t.Errorf("when the command is over: got %s, want %s", got, ok)
+				t.Errorf("after the command has ended: got %s, want %s", got, ok)
 			}
 		})
 	}
 }
 
-// TestCommandRunNohup closes the terminal of a command that is to outlive that.
+// TestCommandRunNohup closes the terminal of a command that runs under nohup.
 func TestCommandRunNohup(t *testing.T) {
 	term := inTerminal(t)
 	cmd := term.fault(t, "run", "--name", "down", "--match", "path /x", "503", "--", "sh", "-c", "kill -HUP $PPID; kill -HUP $$; echo alive; read line; exit 3")
@@ -183,11 +183,11 @@ func TestCommandRunNohup(t *testing.T) {
 		t.Errorf("exit code: got %d, want 3", got)
 	}
 	if got := term.status(t, "/x"); got != ok {
-		t.Errorf("when the command is over: got %s, want %s", got, ok)
+		t.Errorf("after the command has ended: got %s, want %s", got, ok)
 	}
 }
 
-// TestCommandWatchReload follows hits, before a reload and after it.
+// TestCommandWatchReload follows hits before and after a reload.
 func TestCommandWatchReload(t *testing.T) {
 	term := inTerminal(t)
 	cmd := term.fault(t, "watch", "--rule", "rule1")
@@ -240,7 +240,7 @@ func TestCommandVerifyReload(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	term.want(t, 0, noExperiments, "", "list") // takes as long as the other to ask
+	term.want(t, 0, noExperiments, "", "list") // gives verify the time to send its request
 	term.reload(t)
 	if got := term.status(t, "/gone"); got != gone {
 		t.Errorf("got %s, want %s", got, gone)
@@ -250,7 +250,7 @@ func TestCommandVerifyReload(t *testing.T) {
 	}
 }
 
-// TestCommandExitCodes is what scripts rely on.
+// TestCommandExitCodes checks what scripts rely on.
 func TestCommandExitCodes(t *testing.T) {
 	term := inTerminal(t)
 	if got := term.status(t, "/gone"); got != gone {
@@ -266,7 +266,7 @@ func TestCommandExitCodes(t *testing.T) {
 	term.want(t, 0, `"point": "fault1"`, "", "explain", "--json", "/gone")
 }
 
-// TestCommandWithoutCaddy says in one line what is not there.
+// TestCommandWithoutCaddy checks that one line reports what is missing.
 func TestCommandWithoutCaddy(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -275,9 +275,9 @@ func TestCommandWithoutCaddy(t *testing.T) {
 	}{
 		{
 			"another server", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }),
-			"Error: no Caddy answers at %s: 200 OK text/plain is not from its admin endpoint\n",
+			"Error: no Caddy answers at %s: the reply (200 OK text/plain) is not from an admin endpoint\n",
 		},
-		{"no module", http.NewServeMux(), "Error: Caddy at %s was built without the fault module\n"}, // its mux answers so
+		{"no module", http.NewServeMux(), "Error: Caddy at %s was built without the fault module\n"}, // the mux of Caddy's admin endpoint gives the same reply
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			srv := httptest.NewServer(tt.Handler)

@@ -22,10 +22,10 @@ import (
 	"time"
 )
 
-// trial is a `caddy fault try` that runs.
+// trial is a running `caddy fault try`.
 type trial struct {
 	cmd                  *exec.Cmd
-	home                 string // everything that the process may call its own
+	home                 string // the temporary folder of the process
 	site, console, admin string // URLs and an address
 	lines                chan string
 	stderr               string // the path of a file
@@ -34,7 +34,7 @@ type trial struct {
 
 var tryText = regexp.MustCompile(`^(http://\S+)  →  (\S+)   \((.*)\)\nConsole   (http://\S+)\nCommands  caddy fault (?:status|run --point site 'percent 10; respond 503') --address (\S+)\nStop with Ctrl-C\.\n$`)
 
-// try starts the ready binary, and reads what it says first.
+// try starts the ready binary, and reads its first lines.
 func try(t *testing.T, env []string, args ...string) *trial {
 	t.Helper()
 	if runtime.GOOS == "windows" {
@@ -82,7 +82,7 @@ func try(t *testing.T, env []string, args ...string) *trial {
 	return p
 }
 
-// line is the next line of the output.
+// line returns the next line of the output.
 func (p *trial) line(t *testing.T) string {
 	t.Helper()
 	select {
@@ -96,7 +96,7 @@ func (p *trial) line(t *testing.T) string {
 	return ""
 }
 
-// errors is what it has written to its standard error.
+// errors returns what the command has written to standard error.
 func (p *trial) errors(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(p.stderr)
@@ -106,7 +106,7 @@ func (p *trial) errors(t *testing.T) string {
 	return string(text)
 }
 
-// waitForError waits for a text on the standard error.
+// waitForError waits for a text on standard error.
 func (p *trial) waitForError(t *testing.T, text string) {
 	t.Helper()
 	eventually(t, func() error {
@@ -137,7 +137,7 @@ func (p *trial) end(t *testing.T, sig syscall.Signal, stderr string) {
 	wantEmpty(t, p.home)
 }
 
-// wantEmpty checks that a folder has nothing in it.
+// wantEmpty checks that a folder is empty.
 func wantEmpty(t *testing.T, folder string) {
 	t.Helper()
 	err := filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
@@ -151,7 +151,7 @@ func wantEmpty(t *testing.T, folder string) {
 	}
 }
 
-// wantPage asks for a URL.
+// wantPage gets a URL and checks the reply.
 func wantPage(t *testing.T, url string, status int, body string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -174,7 +174,7 @@ func wantPage(t *testing.T, url string, status int, body string) {
 // hostAndPath answers with the Host field and the path.
 func hostAndPath(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%s %s", r.Host, r.URL.Path) }
 
-// TestTry puts two Caddys in front of one server, with a rule and without.
+// TestTry puts two Caddys in front of one server, one with a rule and one without.
 func TestTry(t *testing.T) {
 	up := serve(t, hostAndPath)
 	rule, bare := try(t, nil, "http://"+up.addr, "match path /x*; respond 551"), try(t, nil, up.addr)
@@ -201,8 +201,8 @@ func TestTry(t *testing.T) {
 	bare.end(t, syscall.SIGTERM, "")
 }
 
-// TestTryBesideCaddy leaves a Caddy alone that runs at the default address, with its
-// files, and the switch that they hold.
+// TestTryBesideCaddy checks that a Caddy at the default address keeps its files, and
+// the switch that they contain.
 func TestTryBesideCaddy(t *testing.T) {
 	term := inTerminal(t)
 	up := serve(t, hostAndPath)
@@ -219,7 +219,7 @@ func TestTryBesideCaddy(t *testing.T) {
 	}
 }
 
-// TestTryHeld ends it while a request is held for ever.
+// TestTryHeld stops the command while a request is held without a limit.
 func TestTryHeld(t *testing.T) {
 	up := serve(t, hostAndPath)
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT} {
@@ -232,7 +232,7 @@ func TestTryHeld(t *testing.T) {
 	}
 }
 
-// TestTryStream ends it while a stream is open, and by two signals at once.
+// TestTryStream stops the command while a stream is open, and by two signals at once.
 func TestTryStream(t *testing.T) {
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.(http.Flusher).Flush()
@@ -254,7 +254,7 @@ func TestTryStream(t *testing.T) {
 			if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(100 * time.Millisecond) // signals that come together are one
+			time.Sleep(100 * time.Millisecond) // signals that arrive together count as one
 		}
 		<-p.done
 		if got := p.cmd.ProcessState.ExitCode(); got != code {
@@ -264,7 +264,8 @@ func TestTryStream(t *testing.T) {
 	}
 }
 
-// TestTryH2C has an upstream that speaks HTTP/2 without TLS, as gRPC servers do.
+// TestTryH2C forwards to an upstream that speaks HTTP/2 without TLS, as gRPC servers
+// do.
 func TestTryH2C(t *testing.T) {
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
@@ -295,11 +296,10 @@ func TestTryH2C(t *testing.T) {
 	p.end(t, syscall.SIGTERM, "")
 }
 
-// TestTryTLS has an upstream with a certificate that is trusted, and with one that
-// is not.
+// TestTryTLS forwards to upstreams with a trusted and an untrusted certificate.
 func TestTryTLS(t *testing.T) {
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(hostAndPath))
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that fail
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // the handshakes fail
 	srv.StartTLS()
 	defer srv.Close()
 	ca := filepath.Join(t.TempDir(), "ca.pem")
@@ -337,7 +337,7 @@ func TestTryUpstreamLater(t *testing.T) {
 	p.end(t, syscall.SIGINT, warning)
 }
 
-// TestTryRefuses says what is wrong, and leaves nothing.
+// TestTryRefuses checks that a mistake is reported and nothing remains.
 func TestTryRefuses(t *testing.T) {
 	home := t.TempDir()
 	for _, tt := range []struct{ args, want string }{
