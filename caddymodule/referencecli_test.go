@@ -27,7 +27,7 @@ var exitCodes = map[string][][]string{
 const cliIntro = `# Command line
 
 ` + "`caddy fault`" + ` controls a running Caddy through its [admin API](https://caddyserver.com/docs/api).
-For the requests behind the commands, see the [API](api.md).
+For the requests that the commands send, see the [API](api.md).
 `
 
 // cliPage returns the reference of `caddy fault`, from its commands.
