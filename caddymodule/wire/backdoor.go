@@ -9,25 +9,25 @@ import (
 	"sync/atomic"
 )
 
-// A backDoor is the listener through which connections go back to their server.
-// One call of Serve waits at it for all of them. It is open while there are such
-// connections, so nothing is kept of a server that has ended.
+// A backDoor is the listener through which connections return to their server. One call
+// of Serve accepts all of them. The listener is open only while such connections exist,
+// so nothing remains of a server that has ended.
 //
-// A server that shuts down closes its listeners first. This one then closes the
-// connections that wait for a request. They have sent nothing so far, as the server
-// sees it, and Shutdown would wait five seconds for them.
+// A server that shuts down closes its listeners first. The back door then closes the
+// connections that wait for a request. To the server they look like new connections
+// that have sent nothing, and Shutdown would wait five seconds for them.
 type backDoor struct {
 	srv    *http.Server
 	addr   net.Addr
 	accept chan net.Conn
-	open   chan struct{} // closed when the server has come to the door, or does not come
+	open   chan struct{} // closed when the server calls Accept, or never will
 	opened sync.Once
 	closed chan struct{}
 	shut   atomic.Bool                // set before closed is closed
-	conns  map[*rejoinedConn]struct{} // that are not closed; guarded by backDoors
+	conns  map[*rejoinedConn]struct{} // the open connections; guarded by backDoors
 }
 
-// backDoors are the doors of all servers.
+// backDoors holds the back doors of all servers.
 var backDoors = struct {
 	sync.Mutex
 	of map[*http.Server]*backDoor
@@ -41,9 +41,9 @@ func newBackDoor(srv *http.Server, addr net.Addr) *backDoor {
 	}
 }
 
-// enter takes a connection to the back door of its server, in the place of the one
-// that it has been before, if any. It reports false when the server shuts down,
-// which nothing but Serve tells.
+// enter registers a connection at the back door of its server, and removes the
+// connection that c replaces, if any. It reports false if the server is shutting down,
+// which only a call of Serve reveals.
 func (c *rejoinedConn) enter(before *rejoinedConn) bool {
 	backDoors.Lock()
 	d := backDoors.of[c.srv]
@@ -65,7 +65,7 @@ func (c *rejoinedConn) enter(before *rejoinedConn) bool {
 	return true
 }
 
-// leave forgets a connection. The last one closes the door after it.
+// leave removes a connection. The last one closes the door.
 func (c *rejoinedConn) leave() {
 	d := c.door
 	backDoors.Lock()
@@ -80,14 +80,15 @@ func (c *rejoinedConn) leave() {
 	}
 }
 
-// forget makes the next connection open another door; the caller holds the lock.
+// forget makes the next connection open a new door. The caller holds the lock.
 func (d *backDoor) forget() {
 	if backDoors.of[d.srv] == d {
 		delete(backDoors.of, d.srv)
 	}
 }
 
-// admit gives the connection to the server, which may shut down meanwhile.
+// admit passes the connection to the server, or closes it if the server shuts down
+// first.
 func (c *rejoinedConn) admit() {
 	c.idle.Store(true)
 	select {
@@ -97,19 +98,19 @@ func (c *rejoinedConn) admit() {
 	}
 }
 
-// Accept returns the next connection that goes back.
+// Accept returns the next connection that returns to the server.
 func (d *backDoor) Accept() (net.Conn, error) {
 	d.opened.Do(func() { close(d.open) })
 	select {
 	case conn := <-d.accept:
 		return conn, nil
 	case <-d.closed:
-		return nil, net.ErrClosed // no temporary error, which Serve would retry
+		return nil, net.ErrClosed // not a temporary error, which Serve would retry
 	}
 }
 
-// Close closes the door, and the connections that wait for a request. The server
-// calls it with a lock of its own.
+// Close closes the door and the connections that wait for a request. The server calls
+// it while it holds its own lock.
 func (d *backDoor) Close() error {
 	if !d.shut.CompareAndSwap(false, true) {
 		return nil
@@ -128,5 +129,5 @@ func (d *backDoor) Close() error {
 	return nil
 }
 
-// Addr is the address at which the first of the connections was accepted.
+// Addr returns the address at which the first of the connections was accepted.
 func (d *backDoor) Addr() net.Addr { return d.addr }

@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// doorOf is the back door of a server, nil if it has none.
+// doorOf returns the back door of a server, or nil.
 func doorOf(srv *http.Server) *backDoor {
 	backDoors.Lock()
 	defer backDoors.Unlock()
 	return backDoors.of[srv]
 }
 
-// countServe counts the listeners that a server has been given so far.
+// countServe counts the listeners that a server has served so far.
 func countServe(srv *http.Server) *atomic.Int32 {
 	var calls atomic.Int32
 	srv.BaseContext = func(net.Listener) context.Context {
@@ -31,7 +31,8 @@ func countServe(srv *http.Server) *atomic.Int32 {
 	return &calls
 }
 
-// One Serve is enough for all replies of all connections, until none is left.
+// One call of Serve is enough for all replies of all connections, and ends with the
+// last connection.
 func TestBackDoor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &http.Server{Handler: handBack(t, NewStatusLine(551, "User Not Local"), mailBody)}
@@ -71,7 +72,7 @@ func TestBackDoor(t *testing.T) {
 	})
 }
 
-// A server that ends leaves no door, although its clients stay.
+// A server that ends leaves no door, even if its clients stay connected.
 func TestBackDoorOfEndedServer(t *testing.T) {
 	for name, end := range serverEnds {
 		synctest.Test(t, func(t *testing.T) {
@@ -123,11 +124,11 @@ func TestBackDoorDuringRequest(t *testing.T) {
 		}()
 		time.Sleep(time.Minute)
 		if synctest.Wait(); ended {
-			t.Error("the server has not waited for the request")
+			t.Error("the server did not wait for the request")
 		}
 		close(slow)
 		if resp := c.want551("GET"); !resp.Close {
-			t.Error("the reply does not say that it is the last")
+			t.Error("the reply has no Connection: close")
 		}
 		c.wantEOF()
 		time.Sleep(time.Second)
@@ -137,7 +138,7 @@ func TestBackDoorDuringRequest(t *testing.T) {
 	})
 }
 
-// A deadline that Caddy sets at the end of a request does not cut the next one.
+// A deadline that Caddy sets at the end of a request does not affect the next request.
 func TestHandBackDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reply := handBack(t, NewStatusLine(551, "User Not Local"), mailBody)
@@ -151,15 +152,15 @@ func TestHandBackDeadline(t *testing.T) {
 		c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 		c.want551("GET")
 		time.Sleep(time.Minute)
-		c.send("nonsense\r\n") // net/http answers, and sets no deadline for that
+		c.send("nonsense\r\n") // net/http replies, and sets no deadline for it
 		if resp := c.reply("GET"); resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("got %s", resp.Status)
 		}
 	})
 }
 
-// What was read ahead reaches net/http whole, in whatever pieces it is asked for,
-// also when the connection is taken over in between.
+// Bytes that were read ahead reach net/http completely, whatever the sizes of its
+// reads, even if the connection is taken over in between.
 func TestRejoinedReadsAhead(t *testing.T) {
 	sent := strings.Repeat("0123456789", 2000)
 	for _, size := range []int{30, 1000, readAhead, 3 * readAhead} {
@@ -191,7 +192,7 @@ func TestRejoinedReadsAhead(t *testing.T) {
 					}
 				}
 				if string(got) != sent {
-					t.Errorf("%d at a time, %d in front: got %d bytes of %d, or others", size, front, len(got), len(sent))
+					t.Errorf("reads of %d, %d bytes read ahead: got %d bytes of %d, or different bytes", size, front, len(got), len(sent))
 				}
 				_ = c.Close()
 			})
@@ -199,8 +200,8 @@ func TestRejoinedReadsAhead(t *testing.T) {
 	}
 }
 
-// The search for the preface of HTTP/2 gets the first bytes, or nothing. Without
-// them net/http tries a hundred times.
+// The search for the HTTP/2 preface gets the first bytes, or nothing. If it gets
+// nothing, net/http tries a hundred times.
 func TestSearchForPreface(t *testing.T) {
 	for _, tt := range []struct{ came, found string }{
 		{getNext, getNext[:14]},

@@ -13,14 +13,13 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// lingerTime is how long a connection with unread data outlives its last reply,
-// as in net/http: closed at once it would be reset, and the client would lose
-// the reply (RFC 9112 section 9.6).
+// lingerTime is how long a connection with unread data stays open after its last reply,
+// as in net/http. An immediate close would reset the connection, and the client could
+// lose the reply (RFC 9112 section 9.6).
 const lingerTime = 500 * time.Millisecond
 
-// CloseInOrder ends an HTTP/1 connection by a FIN. A socket that is closed with
-// unread bytes in it, of a body or of the next requests, sends a RST instead, so
-// it is read on for a while.
+// CloseInOrder ends an HTTP/1 connection with a FIN. Closing a socket that holds unread
+// bytes sends a RST instead, so the connection is read for a while first.
 func CloseInOrder(w http.ResponseWriter, r *http.Request) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -29,16 +28,16 @@ func CloseInOrder(w http.ResponseWriter, r *http.Request) {
 	LingerAfter(conn, r)
 }
 
-// LingerAfter ends a hijacked HTTP/1 connection by a FIN when the handler has
-// returned; what the client still sends would make it a RST.
+// LingerAfter ends a hijacked HTTP/1 connection with a FIN after the handler has
+// returned. It reads what the client still sends, which would turn the FIN into a RST.
 func LingerAfter(conn net.Conn, r *http.Request) {
 	conn = InnermostConn(conn, 0)
 	afterHandler(r.Context(), func() { linger(conn) })
 }
 
-// ResetConn ends an HTTP/1 connection by a RST: a TCP socket that is closed
-// without lingering forgets what it has to send. TLS gets no time to say
-// goodbye.
+// ResetConn ends an HTTP/1 connection with a RST. With a linger time of zero, a TCP
+// socket discards its unsent data when it is closed. TLS does not get to send its close
+// alert.
 func ResetConn(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -51,7 +50,8 @@ func ResetConn(w http.ResponseWriter) {
 	}
 }
 
-// tcpConn is the TCP connection inside of a hijacked one, nil if it shows none.
+// tcpConn returns the TCP connection inside a hijacked one, or nil if it is not
+// accessible.
 func tcpConn(conn net.Conn) *net.TCPConn {
 	for inner := InnermostConn(conn, 0); inner != nil; inner = netConn(inner) {
 		if tcp, ok := inner.(*net.TCPConn); ok {
@@ -61,8 +61,8 @@ func tcpConn(conn net.Conn) *net.TCPConn {
 	return nil
 }
 
-// closeWrite ends the sending half of a connection, or of the outermost one
-// inside of it that can.
+// closeWrite closes the sending half of a connection, or of the outermost connection
+// inside it that supports this.
 func closeWrite(conn net.Conn) {
 	for ; conn != nil; conn = netConn(conn) {
 		if half, ok := conn.(interface{ CloseWrite() error }); ok {
@@ -72,10 +72,10 @@ func closeWrite(conn net.Conn) {
 	}
 }
 
-// netConn is the connection inside of a wrapped one, nil if it shows none.
-// crypto/tls and the connections of this module call the method NetConn, those
-// of the proxy_protocol wrapper Raw. Caddy's own wrapper round TLS shows
-// nothing but the local address, by which the listener wrapper is found.
+// netConn returns the connection inside a wrapped one, or nil if it is not accessible.
+// The method is NetConn for crypto/tls and for the connections of this module, and Raw
+// for those of the proxy_protocol wrapper. Caddy's wrapper around TLS exposes only the
+// local address, through which the listener wrapper is found.
 func netConn(conn net.Conn) net.Conn {
 	type wrapped interface{ NetConn() net.Conn }
 	switch c := conn.(type) {
@@ -90,13 +90,13 @@ func netConn(conn net.Conn) net.Conn {
 	return nil
 }
 
-// InnermostConn returns the connection that net/http had, from the one that Hijack
-// gave. The recorders in between add size to what they have counted.
+// InnermostConn returns the connection that net/http had, given the connection that
+// Hijack returned. The recorders in between add size to their byte counts.
 //
-// Caddy's recorders put a connection of their own around a hijacked one, and
-// give no access to the one inside. But they copy to it from a reader, and
-// io.Copy hands the destination to a reader that is an io.WriterTo; what that
-// says it has written is what the recorder counts.
+// Caddy's recorders wrap a hijacked connection without giving access to the connection
+// inside. But they copy to it from a reader, and io.Copy passes the destination to a
+// reader that is an io.WriterTo. The recorder counts as many bytes as this reader
+// claims to have written.
 func InnermostConn(conn net.Conn, size int64) net.Conn {
 	for reflect.TypeOf(conn) == recorderConn() {
 		inside := connFinder{size: size}
@@ -112,19 +112,20 @@ type connFinder struct {
 	size int64
 }
 
-// WriteTo notes w and pretends to have written.
+// WriteTo remembers w and claims to have written size bytes.
 func (f *connFinder) WriteTo(w io.Writer) (int64, error) {
 	f.conn, _ = w.(net.Conn)
 	return f.size, nil
 }
 
-// Read is never called: io.Copy prefers WriteTo.
+// Read is never called, because io.Copy prefers WriteTo.
 func (*connFinder) Read([]byte) (int, error) { return 0, io.EOF }
 
-// recorderConn is the type of the connection that Caddy's recorders put around
-// a hijacked one; nil if they do not, or not so that a connFinder gets through.
-// It is found out by a trial since it has no public name, and asked for because
-// a connFinder would go through other connections too, a *net.TCPConn included.
+// recorderConn returns the type of the connection that Caddy's recorders put around a
+// hijacked one. It returns nil if they do not wrap it, or if a connFinder cannot see
+// through the wrapper. The type has no public name, so a trial determines it. Only this
+// type is searched: a connFinder would also see through other connections, such as a
+// *net.TCPConn.
 var recorderConn = sync.OnceValue(func() reflect.Type {
 	inside, other := net.Pipe()
 	defer inside.Close()
@@ -144,7 +145,7 @@ var recorderConn = sync.OnceValue(func() reflect.Type {
 	return reflect.TypeOf(outside)
 })
 
-// Hijackable is a writer that has nothing but a connection.
+// Hijackable is a response writer that only supports Hijack.
 type Hijackable struct{ Conn net.Conn }
 
 // Header returns nil.
@@ -161,10 +162,10 @@ func (h Hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return h.Conn, bufio.NewReadWriter(bufio.NewReader(h.Conn), bufio.NewWriter(h.Conn)), nil
 }
 
-// afterHandler runs f in a goroutine of its own when the handler has returned,
-// which net/http tells by the request's context. Not earlier, or the next
-// request would run beside the end of this one: its line would come first in
-// the access log, and a deadline that Caddy sets at the end would hit it.
+// afterHandler runs f in a new goroutine after the handler has returned, which ends the
+// context of the request. If f ran earlier, the next request could start before this
+// one has ended. Its line would then come first in the access log, and a deadline that
+// Caddy sets at the end of this request would affect it.
 func afterHandler(ctx context.Context, f func()) {
 	if ctx.Done() == nil {
 		go f()
@@ -173,8 +174,8 @@ func afterHandler(ctx context.Context, f func()) {
 	context.AfterFunc(ctx, f)
 }
 
-// linger closes a connection on which the client may still be sending, so that
-// it gets the reply (RFC 9112 section 9.6).
+// linger closes a connection on which the client may still be sending, so that the
+// client gets the reply (RFC 9112 section 9.6).
 func linger(conn net.Conn) {
 	defer conn.Close()
 	closeWrite(conn)

@@ -1,11 +1,14 @@
-// Package wire does to an HTTP/1 connection what net/http keeps from handlers: it
-// writes the reason phrase, takes the connection over and hands it back, closes it
-// in order or resets it, and lends out the body of a request. Writers that decide by
-// the head of a reply embed its HeadWriter.
+// Package wire does to HTTP/1 connections what net/http does not allow its handlers to
+// do. It writes a reason phrase, takes a connection over and hands it back, closes it
+// gracefully or resets it, and lends the body of a request to an upstream. Its
+// HeadWriter is for response writers that act on the head of a reply.
 //
-// It knows net/http, and how Caddy wraps connections and replies. It knows no fault
-// and no rule.
+// The head of a reply is its status line and its header. An interim head has a status
+// of 1xx other than 101; the final head follows it.
 //
-// What it rests on that nobody documents is in caddymodule/docs/undocumented.md, with
-// the tests that fail when it changes.
+// The package depends on net/http and on how Caddy wraps connections and replies. It
+// has no notion of faults or rules.
+//
+// caddymodule/docs/undocumented.md lists the undocumented behavior that the package
+// relies on, and the tests that fail when that behavior changes.
 package wire

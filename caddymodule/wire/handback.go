@@ -15,28 +15,29 @@ import (
 )
 
 const (
-	// maxDrain is how much of an unread request body is read to keep the
-	// connection, as in net/http.
+	// maxDrain is how much of an unread request body is read to keep the connection, as
+	// in net/http.
 	maxDrain = 256 << 10
 
-	// maxPiece is the most that one Write, under one deadline, has to send, as
-	// in Caddy's own writer.
+	// maxPiece is the maximum size of one Write, under one deadline, as in Caddy's own
+	// writer.
 	maxPiece = caddyhttp.DefaultMaxWriteChunk
 )
 
-// HandBack writes a complete reply with this line, the header of w and body
-// straight to the HTTP/1 connection of r. When the handler has returned, the
-// connection goes back to its server, which serves the next request on it, or
-// is closed where net/http would close it.
+// HandBack writes a complete reply with this status line, the header of w and body
+// directly to the HTTP/1 connection of r. After the handler has returned, the server
+// gets the connection back and serves the next request on it. Where net/http would
+// close the connection, so does HandBack.
 //
-// The header fields come out as net/http writes them, also those it adds or
-// leaves out by itself. Header operations that wait for WriteHeader apply;
-// what changes the body on its way, such as encode, does not.
+// The header fields are those that net/http would write, including those that it adds
+// or leaves out. Header operations that wait for WriteHeader apply. Middleware that
+// changes the body, such as encode, does not.
 //
-// It returns false when it has neither written nor taken over anything: over
-// HTTP/2 and HTTP/3, where the connection cannot be hijacked, where somebody
-// further out waits for the head to decide on it or records the reply to replace
-// it, or after the server's write timeout. The reply is to be written the ordinary way then.
+// HandBack returns false, and has then written and taken over nothing, over HTTP/2 and
+// HTTP/3, if the connection cannot be hijacked, or after the write timeout of the
+// server. It also returns false if an outer response writer waits for the head to
+// decide on it, or records the reply to replace it. The caller must then write the
+// reply to w.
 func (s *StatusLine) HandBack(w http.ResponseWriter, r *http.Request, body []byte) (done bool, err error) {
 	srv, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
 	if s == nil || s.code < 200 || r.ProtoMajor != 1 || srv == nil || HoldsReply(w) || recordsReply(w) {
@@ -54,7 +55,7 @@ func (s *StatusLine) HandBack(w http.ResponseWriter, r *http.Request, body []byt
 	return true, x.finish(w, conn, brw)
 }
 
-// Unwrap is the writer inside of w, nil if it shows none.
+// Unwrap returns the writer inside w, or nil if it is not accessible.
 func Unwrap(w http.ResponseWriter) http.ResponseWriter {
 	if outer, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
 		return outer.Unwrap()
@@ -62,14 +63,14 @@ func Unwrap(w http.ResponseWriter) http.ResponseWriter {
 	return nil
 }
 
-// A Holder is a response writer that may keep the reply from its client, until
-// it has seen the head.
+// A Holder is a response writer that can keep the reply from the client until it has
+// seen the head.
 type Holder interface {
 	// HoldsReply reports whether the head is still to come.
 	HoldsReply() bool
 }
 
-// HoldsReply reports whether there is such a writer on the way to the client.
+// HoldsReply reports whether w, or a writer between w and the client, holds the reply.
 func HoldsReply(w http.ResponseWriter) bool {
 	for ; w != nil; w = Unwrap(w) {
 		if h, ok := w.(Holder); ok && h.HoldsReply() {
@@ -79,15 +80,16 @@ func HoldsReply(w http.ResponseWriter) bool {
 	return false
 }
 
-// A Shortener is a response writer that may end the reply before its sender has.
+// A Shortener is a response writer that can end the reply before its sender has ended
+// it.
 type Shortener interface {
-	// CutsShort reports whether the reply has ended, and whether in good order.
+	// CutsShort reports whether the reply has ended, and whether gracefully.
 	CutsShort() (cut, clean bool)
 }
 
-// CutShort reports whether a reply has been ended on the way to the client before
-// its sender has, and whether in good order. A sender that gives up then has
-// nothing to abort.
+// CutShort reports whether a writer between w and the client has ended the reply before
+// its sender, and whether gracefully. A sender that gives up after that need not abort
+// the reply.
 func CutShort(w http.ResponseWriter) (cut, clean bool) {
 	for ; w != nil; w = Unwrap(w) {
 		if s, ok := w.(Shortener); ok {
@@ -98,9 +100,8 @@ func CutShort(w http.ResponseWriter) (cut, clean bool) {
 	return cut, clean
 }
 
-// recordsReply reports whether somebody on the way to the client keeps replies, to
-// send others in their place, as the directive intercept does. Without a buffer a
-// recorder only counts.
+// recordsReply reports whether a writer between w and the client buffers replies to
+// replace them, like the directive intercept. A recorder without a buffer only counts.
 func recordsReply(w http.ResponseWriter) bool {
 	for ; w != nil; w = Unwrap(w) {
 		if recorder, ok := w.(caddyhttp.ResponseRecorder); ok && recorder.Buffer() != nil {
@@ -110,27 +111,27 @@ func recordsReply(w http.ResponseWriter) bool {
 	return false
 }
 
-// An exchange is one request and the reply that HandBack gives to it.
+// An exchange is a request with the reply that HandBack writes to it.
 type exchange struct {
 	line   *StatusLine
 	srv    *http.Server
 	r      *http.Request
-	method string // that the client sent
+	method string // as the client sent it
 	body   []byte
-	close  bool // the reply is the last on its connection
+	close  bool // this reply is the last on its connection
 	limits WriteLimits
 }
 
-// finish writes the reply to the hijacked connection and settles what becomes
-// of it.
+// finish writes the reply to the hijacked connection, then hands the connection back or
+// closes it.
 func (x *exchange) finish(w http.ResponseWriter, conn net.Conn, brw *bufio.ReadWriter) error {
 	settled := false
 	defer func() {
 		if !settled {
-			_ = conn.Close() // also when a writer above panics
+			_ = conn.Close() // also if an outer writer panics
 		}
 	}()
-	// for those who record the status or have operations on the header left to do
+	// for writers that record the status or still have header operations to apply
 	writeHeaders(w, x.line.code)
 	body := x.wireBody()
 	conn = InnermostConn(conn, int64(len(body)))
@@ -174,13 +175,13 @@ func (x *exchange) write(conn net.Conn, header http.Header, body []byte) error {
 	return nil
 }
 
-// lastRequest reports whether the request allows none after it.
+// lastRequest reports whether the connection must close after this request.
 func lastRequest(r *http.Request) bool {
 	return expectsContinue(r) || r.Close
 }
 
-// sentMethod is the method that the client sent: Caddy's rewrite can set another,
-// and the framing of the reply does not depend on that.
+// sentMethod returns the method that the client sent. Caddy's rewrite can set another,
+// on which the framing of the reply does not depend.
 func sentMethod(r *http.Request) string {
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
 		return original.Method
@@ -188,19 +189,19 @@ func sentMethod(r *http.Request) string {
 	return r.Method
 }
 
-// expectsContinue reports whether the client may hold its body back until it is
-// told to go on. After a final reply nobody can tell whether the body still
-// comes (RFC 9110 section 10.1.1), and to wait for it, as the server would,
-// stalls: such a connection is closed.
+// expectsContinue reports whether the client may hold back its body until it gets a 100
+// Continue. After a final reply it is unknown whether the body still follows (RFC 9110
+// section 10.1.1). The server would wait for it and stall, so such a connection is
+// closed.
 func expectsContinue(r *http.Request) bool {
 	return r.ProtoMajor == 1 && r.ProtoAtLeast(1, 1) && r.ContentLength != 0 &&
 		httpguts.HeaderValuesContainsToken(r.Header["Expect"], "100-continue")
 }
 
-// CloseIfExpected asks the server to close the connection behind the reply when
-// the client expects to be told to go on, and so to reply before the body has come.
-// The client is told to close, too: net/http closes only when the body has come or
-// Caddy's idle timeout for it is over.
+// CloseIfExpected makes the server close the connection after the reply if the client
+// waits for a 100 Continue and the reply comes before the body. The client is also told
+// to close, because net/http closes only after it has received the body or Caddy's idle
+// timeout has expired.
 func CloseIfExpected(w http.ResponseWriter, r *http.Request) {
 	if expectsContinue(r) {
 		w.Header().Set("Connection", "close")
@@ -211,36 +212,37 @@ func saysClose(header http.Header) bool {
 	return httpguts.HeaderValuesContainsToken(header["Connection"], "close")
 }
 
-// ShutsDown reports whether srv serves no more connections. Only an attempt to
-// serve one tells.
+// ShutsDown reports whether srv has stopped serving connections. Only a call of Serve
+// reveals this.
 func ShutsDown(srv *http.Server) bool {
 	return errors.Is(srv.Serve(noListener{}), http.ErrServerClosed)
 }
 
-// noListener has no connection to accept.
+// noListener is a listener that accepts no connection.
 type noListener struct{}
 
 func (noListener) Accept() (net.Conn, error) { return nil, net.ErrClosed }
 func (noListener) Close() error              { return nil }
 func (noListener) Addr() net.Addr            { return &net.TCPAddr{} }
 
-// drained reads the request's body to its end, so that the next byte is the
-// next request's, and reports whether it got there. It waits for the client no
-// longer than the server's idle timeout.
+// drained reads the request's body to its end, so that the next byte belongs to the
+// next request, and reports whether it reached the end. It waits for the client no
+// longer than the idle timeout of the server.
 func drained(r *http.Request) bool {
 	body, known := originalBody(r)
 	if !known {
 		return false
 	}
 	_, err := io.CopyN(io.Discard, body, maxDrain+1)
-	return err == io.EOF //nolint:errorlint // nothing else is an end
+	return err == io.EOF //nolint:errorlint // only io.EOF itself is the end
 }
 
-// originalBody is the body as it comes on the connection, if it is known. Some
-// middleware puts another in its place (request_body can): to take the end of
-// that for the end of the request would let a client smuggle a request in its
-// body. Caddy's idle timeouts hold the original, and remember its end when it
-// has been closed since; without them net/http's own type proves it.
+// originalBody returns the body as the connection carries it, and reports whether that
+// body is known. Some middleware, such as request_body, can replace the body. If the
+// end of such a replacement were taken for the end of the request, a client could
+// smuggle a request in its body. Caddy's idle timeouts hold the original, and remember
+// its end even if it has been closed since. Without them, the type from net/http proves
+// that a body is the original.
 func originalBody(r *http.Request) (io.Reader, bool) {
 	if original, _ := caddyhttp.IdleTimeoutsFromContext(r.Context()); original != nil {
 		return original, true
@@ -252,7 +254,8 @@ func originalBody(r *http.Request) (io.Reader, bool) {
 	return r.Body, fmt.Sprintf("%T", r.Body) == "*http.body"
 }
 
-// WriteLimits are the server's timeouts for writing a reply; zero is none.
+// WriteLimits are the timeouts of the server for writing a reply. Zero means no
+// timeout.
 type WriteLimits struct {
 	idle time.Duration // for one piece
 	hard time.Time     // for the whole reply
@@ -276,7 +279,7 @@ func WriteTimeouts(srv *http.Server, r *http.Request) WriteLimits {
 
 func (l WriteLimits) over() bool { return !l.hard.IsZero() && !time.Now().Before(l.hard) }
 
-// Next is the deadline for the next piece.
+// Next returns the deadline for the next piece.
 func (l WriteLimits) Next() time.Time {
 	if l.idle == 0 {
 		return l.hard

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// writeHead writes status line and header as net/http does (its order: the
-// header map's fields sorted, then those the server adds).
+// writeHead writes the status line and the header as net/http does: first the fields of
+// the header map in sorted order, then those that the server adds.
 func (x *exchange) writeHead(buf *bytes.Buffer, header http.Header) {
 	version := "HTTP/1.1 "
 	if !x.r.ProtoAtLeast(1, 1) {
@@ -50,8 +50,8 @@ func writeField(buf *bytes.Buffer, name, value string) {
 	buf.WriteString("\r\n")
 }
 
-// contentLength is the field to add. One that the handler has set stays in its
-// place when it is true, or when it is what a HEAD would have got.
+// contentLength returns the field to add. A field that the handler has set remains if
+// it is correct, or if the request is a HEAD.
 func (x *exchange) contentLength(header http.Header, skip map[string]bool) string {
 	if !x.bodyAllowed() {
 		skip["Content-Length"] = true
@@ -70,8 +70,8 @@ func (x *exchange) contentLength(header http.Header, skip map[string]bool) strin
 	return strconv.Itoa(len(x.allowedBody()))
 }
 
-// connection is the Connection field to add (RFC 9112 section 9.3): HTTP/1.1
-// closes only when told so, HTTP/1.0 keeps only when told so.
+// connection returns the Connection field to add (RFC 9112 section 9.3): HTTP/1.1 needs
+// "close" to close, HTTP/1.0 needs "keep-alive" to keep the connection.
 func (x *exchange) connection(header http.Header, skip map[string]bool) string {
 	_, set := header["Connection"]
 	is11 := x.r.ProtoAtLeast(1, 1)
@@ -87,7 +87,7 @@ func (x *exchange) connection(header http.Header, skip map[string]bool) string {
 	return ""
 }
 
-// sniffed is the Content-Type that net/http guesses when there is none.
+// sniffed returns the Content-Type that net/http guesses if the handler has set none.
 func (x *exchange) sniffed(header http.Header) string {
 	if _, ok := header["Content-Type"]; ok || len(x.allowedBody()) == 0 || header.Get("Content-Encoding") != "" {
 		return ""
@@ -99,8 +99,8 @@ func (x *exchange) bodyAllowed() bool {
 	return x.line.code != http.StatusNoContent && x.line.code != http.StatusNotModified
 }
 
-// allowedBody is the body as far as the status may have one; 205 has a length
-// of zero (RFC 9110 section 15.3.6).
+// allowedBody returns the body that the status allows. A 205 has a length of zero (RFC
+// 9110 section 15.3.6).
 func (x *exchange) allowedBody() []byte {
 	if !x.bodyAllowed() || x.line.code == http.StatusResetContent {
 		return nil
@@ -108,7 +108,7 @@ func (x *exchange) allowedBody() []byte {
 	return x.body
 }
 
-// wireBody is the body that is sent.
+// wireBody returns the body that is sent.
 func (x *exchange) wireBody() []byte {
 	if x.method == http.MethodHead {
 		return nil

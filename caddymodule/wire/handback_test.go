@@ -26,7 +26,7 @@ import (
 
 const mailBody = `{"error": "server_error", "message": "User Not Local"}`
 
-// startServer starts a server on a port of its own. Those it hands back are still its.
+// startServer starts a server on a free port.
 func startServer(t testing.TB, h http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(h)
@@ -36,7 +36,8 @@ func startServer(t testing.TB, h http.HandlerFunc) *httptest.Server {
 	return srv
 }
 
-// handBack is a handler that hands back, and fails the test if it cannot.
+// handBack returns a handler that hands the connection back, and fails the test if it
+// cannot.
 func handBack(t testing.TB, line *StatusLine, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if done, err := line.HandBack(w, r, []byte(body)); !done || err != nil {
@@ -77,7 +78,7 @@ func (c *client) send(format string, args ...any) {
 	}
 }
 
-// reply reads one reply to a request of method.
+// reply reads one reply to a request with this method.
 func (c *client) reply(method string) *http.Response {
 	c.t.Helper()
 	resp, err := http.ReadResponse(c.read, &http.Request{Method: method})
@@ -117,8 +118,8 @@ func (c *client) wantEOF() {
 
 var dateField = regexp.MustCompile(`Date: [^\r]*\r\n`)
 
-// TestHeadAsNetHTTP writes the same replies through net/http and through
-// HandBack and compares all bytes.
+// TestHeadAsNetHTTP writes the same replies through net/http and through HandBack and
+// compares all bytes.
 func TestHeadAsNetHTTP(t *testing.T) {
 	headers := []struct {
 		name   string
@@ -151,12 +152,12 @@ func TestHeadAsNetHTTP(t *testing.T) {
 	for _, code := range []int{200, 204, 205, 304, 404, 503} {
 		for _, body := range []string{"", mailBody, "<html>"} {
 			if code == http.StatusResetContent && body != "" {
-				continue // net/http sends a body that must not be
+				continue // net/http sends a body that is not allowed
 			}
 			for _, h := range headers {
 				for _, rq := range requests {
 					if h.name == "explicit length" && (code == 204 || code == 304) && rq.proto == "1.0" && rq.fields == "" {
-						continue // nothing to compare: both end at the close
+						continue // nothing to compare: both end with the connection
 					}
 					name := fmt.Sprintf("%d/%d bytes/%s/%s", code, len(body), h.name, rq.name)
 					t.Run(name, func(t *testing.T) {
@@ -223,7 +224,7 @@ func TestHandBackBytes(t *testing.T) {
 	}
 }
 
-// Pipelined requests come in one piece, and with a body in between.
+// Pipelined requests arrive in one packet, also with a body in between.
 func TestHandBackPipelined(t *testing.T) {
 	line := NewStatusLine(551, "User Not Local")
 	bodies := make(chan string, 100)
@@ -323,11 +324,11 @@ func TestHandBackExpectContinue(t *testing.T) {
 	}
 	c.wantEOF()
 	if strings.Contains(c.raw.String(), "100 Continue") {
-		t.Errorf("the body was asked for: %q", c.raw.String())
+		t.Errorf("the server sent a 100 Continue for the body: %q", c.raw.String())
 	}
 }
 
-// A body closed by a handler before its end must never be taken for requests.
+// The rest of a body that a handler closed early must never be parsed as requests.
 func TestHandBackClosedBody(t *testing.T) {
 	line := NewStatusLine(551, "User Not Local")
 	srv := startServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -345,7 +346,7 @@ func TestHandBackClosedBody(t *testing.T) {
 	c.wantEOF()
 }
 
-// The end of a body that a middleware has put there says nothing about the
+// The end of a body that a middleware has substituted proves nothing about the
 // connection.
 func TestHandBackReplacedBody(t *testing.T) {
 	line := NewStatusLine(551, "User Not Local")
@@ -377,13 +378,13 @@ func TestHandBackLargeReply(t *testing.T) {
 			c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 			got, _ := io.ReadAll(c.reply("GET").Body)
 			if string(got) != want {
-				t.Fatalf("%d bytes arrived of %d, or others", len(got), size)
+				t.Fatalf("%d of %d bytes arrived, or different bytes", len(got), size)
 			}
 		}
 	}
 }
 
-// Interim replies before and a head longer than any buffer.
+// Interim replies before the final one, and a head longer than any buffer.
 func TestHandBackHeads(t *testing.T) {
 	line := NewStatusLine(551, "User Not Local")
 	long := strings.Repeat("x", 12<<10)
@@ -400,12 +401,12 @@ func TestHandBackHeads(t *testing.T) {
 			t.Fatalf("got %s, want 103 first", early.Status)
 		}
 		if resp := c.want551("GET"); resp.Header.Get("X-Long") != long {
-			t.Fatal("long field is not whole")
+			t.Fatal("the long field is incomplete")
 		}
 	}
 }
 
-// Operations that wait for WriteHeader apply, as Caddy's deferred ones.
+// Operations that wait for WriteHeader apply, like Caddy's deferred ones.
 func TestHandBackDeferredHeader(t *testing.T) {
 	line := NewStatusLine(551, "User Not Local")
 	srv := startServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -470,7 +471,7 @@ func TestHandBackDeclines(t *testing.T) {
 		{"HTTP/2", line, ctx, 2},
 		{"cannot be hijacked", line, ctx, 1},
 		{"interim code", NewStatusLine(199, "x"), ctx, 1},
-		{"write timeout over", line, late, 1},
+		{"write timeout expired", line, late, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -487,7 +488,7 @@ func TestHandBackDeclines(t *testing.T) {
 	}
 }
 
-// A client that is gone makes an error, and nothing is left.
+// A client that has left causes an error, and nothing is left.
 func TestHandBackClientGone(t *testing.T) {
 	line := NewStatusLine(551, "User Not Local")
 	result := make(chan error, 1)
@@ -504,7 +505,7 @@ func TestHandBackClientGone(t *testing.T) {
 	_ = c.conn.(*net.TCPConn).SetLinger(0)
 	c.conn.Close()
 	if err := <-result; err == nil || !strings.HasPrefix(err.Error(), "writing reply: ") {
-		t.Errorf("HandBack() to nobody: %v", err)
+		t.Errorf("HandBack() to a client that has left: %v", err)
 	}
 }
 
@@ -542,7 +543,7 @@ func TestHandBackEndlessContext(t *testing.T) {
 	}
 }
 
-// Shutdown and Close end idle connections at once, as they do others.
+// Shutdown and Close end idle connections immediately, as they do others.
 func TestHandBackShutdown(t *testing.T) {
 	line := NewStatusLine(551, "User Not Local")
 	for name, stop := range serverEnds {
@@ -563,7 +564,7 @@ func TestHandBackShutdown(t *testing.T) {
 	}
 }
 
-// So they do when half of the next request has come, as net/http does.
+// They also do so when half of the next request has arrived, as in net/http.
 func TestHandBackShutdownHalfRequest(t *testing.T) {
 	const whole = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 	for _, tt := range []struct{ first, later string }{
@@ -616,7 +617,7 @@ func (l *oneConn) Accept() (net.Conn, error) {
 	return nil, net.ErrClosed
 }
 
-// What comes next may come in pieces, be long, or no request at all.
+// The bytes after a request may come in pieces, be long, or not be a request.
 func TestHandBackNextHead(t *testing.T) {
 	line := NewStatusLine(551, "User Not Local")
 	for _, tt := range []struct {
@@ -649,7 +650,7 @@ func TestHandBackNextHead(t *testing.T) {
 	}
 }
 
-// A server that is shutting down says so and does not get the connection.
+// A server that is shutting down says so and does not get the connection back.
 func TestHandBackDuringShutdown(t *testing.T) {
 	line := NewStatusLine(551, "User Not Local")
 	entered, shut := make(chan struct{}), make(chan struct{})
@@ -684,7 +685,7 @@ func TestHandBackDuringShutdown(t *testing.T) {
 	}
 }
 
-// settle waits until no more goroutines run than did before.
+// settle waits until no more goroutines run than before.
 func settle(t *testing.T, before int) {
 	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
@@ -714,7 +715,7 @@ func TestHandBackLeavesNoGoroutine(t *testing.T) {
 			c.want551("GET")
 		}
 	}
-	settle(t, idle+21) // one for each open connection, as net/http has, and the back door
+	settle(t, idle+21) // one for each open connection, as in net/http, and the back door
 	for i, c := range conns {
 		if i%2 == 0 {
 			c.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -753,7 +754,7 @@ func TestHandBackConcurrently(t *testing.T) {
 	wg.Wait()
 }
 
-// Request.TLS is there on every request of a connection.
+// Request.TLS is set on every request of a connection.
 func TestHandBackTLS(t *testing.T) {
 	line := NewStatusLine(551, "User Not Local")
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -9,29 +9,29 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// A HeadWriter is a response writer to embed in one that decides by the head of a
-// reply what becomes of it. It shows the final head to its HeadTaker before
-// anything goes out, also when the sender begins with the body or a flush. The
-// first final head counts; later ones are dropped, as net/http drops them.
+// A HeadWriter is a response writer to embed in another that decides, from the head of
+// a reply, what happens to the reply. It passes the final head to its HeadTaker before
+// anything is sent, even if the sender begins with the body or a flush. The first final
+// head counts. Later ones are dropped, as in net/http.
 //
-// Interim heads go straight to the client. They may come from a goroutine of the
-// upstream's transport, so they touch no field that changes.
+// Interim heads go directly to the client. They may come from a goroutine of the
+// upstream's transport, so they use no field that changes.
 type HeadWriter struct {
-	caddyhttp.ResponseWriterWrapper // the client's; it never changes
+	caddyhttp.ResponseWriterWrapper // the client's; never changes
 
-	// Tail takes the reply after its head. It is nil before the head, then the
-	// client's writer or what TakeHead puts here, and it may change later. Calls
-	// of Header, ReadFrom, FlushError and Hijack go to Tail if it has the method;
-	// without ReadFrom it gets all of the body by Write.
+	// Tail receives the reply after its head. It is nil before the head. Then it is the
+	// client's writer or what TakeHead assigns, and it may change later. Calls of
+	// Header, ReadFrom, FlushError and Hijack go to Tail if it has the method. If it
+	// has no ReadFrom, it receives the whole body through Write.
 	Tail io.Writer
 
 	taker HeadTaker
 }
 
-// A HeadTaker decides what becomes of a reply.
+// A HeadTaker decides what happens to a reply.
 type HeadTaker interface {
-	// TakeHead gets the status of the final head, once; the header is in the
-	// client's writer. It sends the head, or keeps it and sets Tail.
+	// TakeHead receives the status of the final head, once. The header is in the
+	// client's writer. TakeHead sends the head, or keeps it and sets Tail.
 	TakeHead(code int)
 }
 
@@ -40,7 +40,7 @@ func NewHeadWriter(w http.ResponseWriter, taker HeadTaker) HeadWriter {
 	return HeadWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, taker: taker}
 }
 
-// WriteHeader passes an interim head on and takes the final one.
+// WriteHeader passes on an interim head and takes the final one.
 func (hw *HeadWriter) WriteHeader(code int) {
 	switch {
 	case Interim(code):
@@ -51,14 +51,14 @@ func (hw *HeadWriter) WriteHeader(code int) {
 	}
 }
 
-// ImplicitHead takes the head of a reply that has none of its own so far.
+// ImplicitHead takes a head with status 200 if there was none so far.
 func (hw *HeadWriter) ImplicitHead() {
 	if hw.Tail == nil {
 		hw.WriteHeader(http.StatusOK)
 	}
 }
 
-// Header is that of the reply, or what Tail has instead.
+// Header returns the header of Tail if it has one, otherwise that of the reply.
 func (hw *HeadWriter) Header() http.Header {
 	if tail, ok := hw.Tail.(interface{ Header() http.Header }); ok {
 		return tail.Header()
@@ -66,22 +66,22 @@ func (hw *HeadWriter) Header() http.Header {
 	return hw.ResponseWriter.Header()
 }
 
-// Write hands on a part of the body.
+// Write passes on a part of the body.
 func (hw *HeadWriter) Write(p []byte) (int, error) {
 	hw.ImplicitHead()
 	return hw.Tail.Write(p)
 }
 
-// ReadFrom lets Tail copy the body in its own way, such as sendfile.
+// ReadFrom lets Tail copy the body in its own way, for example with sendfile.
 func (hw *HeadWriter) ReadFrom(src io.Reader) (int64, error) {
 	hw.ImplicitHead()
 	if tail, ok := hw.Tail.(io.ReaderFrom); ok {
 		return tail.ReadFrom(src)
 	}
-	return io.Copy(struct{ io.Writer }{hw}, src) // not to Tail, which may change meanwhile
+	return io.Copy(struct{ io.Writer }{hw}, src) // not to Tail, which may change during the copy
 }
 
-// FlushError sends what has been written, which may be a head only.
+// FlushError sends what has been written, which may be only a head.
 func (hw *HeadWriter) FlushError() error {
 	hw.ImplicitHead()
 	if tail, ok := hw.Tail.(interface{ FlushError() error }); ok {
@@ -90,8 +90,7 @@ func (hw *HeadWriter) FlushError() error {
 	return http.NewResponseController(hw.Unwrap()).Flush()
 }
 
-// Hijack takes over the connection, which leaves nothing to take: neither a head
-// nor a body.
+// Hijack takes over the connection. After that, no head will be taken.
 func (hw *HeadWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if tail, ok := hw.Tail.(http.Hijacker); ok {
 		return tail.Hijack()
@@ -103,11 +102,11 @@ func (hw *HeadWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, brw, err
 }
 
-// HoldsReply reports whether the head is still to come: nobody may write a reply
-// past the HeadTaker.
+// HoldsReply reports whether the head is still to come. Until then a reply must not
+// bypass the HeadTaker.
 func (hw *HeadWriter) HoldsReply() bool { return hw.Tail == nil }
 
-// Unwrap is Tail if it is a response writer, otherwise the client's.
+// Unwrap returns Tail if it is a response writer, otherwise the client's writer.
 func (hw *HeadWriter) Unwrap() http.ResponseWriter {
 	if tail, ok := hw.Tail.(http.ResponseWriter); ok {
 		return tail

@@ -14,13 +14,13 @@ import (
 	"testing"
 )
 
-// A headClient notes what reaches it.
+// A headClient records what reaches it.
 type headClient struct {
 	mu    sync.Mutex
 	calls []string
 
 	fields http.Header
-	broken error // what a hijack comes to
+	broken error // result of a hijack
 }
 
 func (c *headClient) note(format string, args ...any) {
@@ -49,11 +49,11 @@ func (c *headClient) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, c.broken
 }
 
-// A headTaker notes what it is shown in the calls of its client.
+// A headTaker records what it gets among the calls of its client.
 type headTaker struct {
 	HeadWriter
 	client *headClient
-	tail   io.Writer // takes the rest and keeps the head, if there is one
+	tail   io.Writer // if set, receives the rest, and the head is kept
 }
 
 func newHeadTaker(tail io.Writer) *headTaker {
@@ -89,7 +89,7 @@ func head(code int) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) { w.WriteHeader(code) }
 }
 
-// Whatever a sender begins with, the taker sees the final head first, and once.
+// Whatever a sender begins with, the taker gets the final head first, and once.
 func TestHeadIsTakenFirst(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -117,7 +117,7 @@ func TestHeadIsTakenFirst(t *testing.T) {
 	}
 }
 
-// The head is still to come until it has been taken, or the connection has.
+// The head is held until it has been taken, or the connection has.
 func TestHeadIsHeld(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -142,8 +142,8 @@ func TestHeadIsHeld(t *testing.T) {
 	}
 }
 
-// All of the body goes by way of a Tail that can only write; the rest of the reply
-// is the client's.
+// The whole body goes through a Tail that can only write. The rest of the reply is the
+// client's.
 func TestTailWrites(t *testing.T) {
 	var tail bytes.Buffer
 	ht := newHeadTaker(struct{ io.Writer }{&tail})
@@ -161,7 +161,7 @@ func TestTailWrites(t *testing.T) {
 	}
 }
 
-// What a Tail can do itself goes to it alone, as it does to another response writer.
+// What a Tail can do goes only to Tail, as to another response writer.
 func TestTailDoesAll(t *testing.T) {
 	tail := &headClient{fields: make(http.Header)}
 	ht := newHeadTaker(tail)
@@ -196,8 +196,8 @@ type writerFunc func(p []byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// Interim heads may come from another goroutine at any time; the race detector
-// sees what they touch.
+// Interim heads may come from another goroutine at any time. The race detector checks
+// what they access.
 func TestInterimFromElsewhere(t *testing.T) {
 	const heads = 50
 	ht := newHeadTaker(new(bytes.Buffer))

@@ -12,16 +12,16 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// A LentBody is the body of a request for an upstream that goes on reading it in
-// a goroutine of its transport, maybe longer than its handler runs. It can be
-// taken from whoever reads it.
+// A LentBody is the body of a request that is lent to an upstream. A goroutine of the
+// upstream's transport reads it, possibly after the handler has returned. The body can
+// be taken back from that reader.
 type LentBody struct {
 	body    io.ReadCloser
 	closes  bool
 	mu      sync.Mutex
 	stopped bool
-	calls   int           // under way: a transport may close the body while it reads it
-	busy    chan struct{} // closed when all of them have returned; nil: there is none
+	calls   int           // pending; a transport may close the body while it reads
+	busy    chan struct{} // closed when all calls have returned; otherwise nil
 }
 
 // LendBody returns the body of r for the upstream.
@@ -29,9 +29,9 @@ func LendBody(r *http.Request) *LentBody {
 	return &LentBody{body: r.Body, closes: r.ProtoMajor != 1}
 }
 
-var errTakenBack = errors.New("the request's body has been taken back by a fault")
+var errTakenBack = errors.New("a fault has taken back the body of the request")
 
-// Read reads unless the body has been stopped.
+// Read reads from the body unless it has been stopped.
 func (b *LentBody) Read(p []byte) (int, error) {
 	if !b.enter() {
 		return 0, errTakenBack
@@ -40,8 +40,8 @@ func (b *LentBody) Read(p []byte) (int, error) {
 	return b.body.Read(p)
 }
 
-// Close closes the body unless it has been stopped: net/http reads on in it. Over
-// HTTP/1 it does nothing: net/http closes the body itself, and what is left of it
+// Close closes the body unless it has been stopped, because net/http then continues to
+// read it. Over HTTP/1 it does nothing: net/http closes the body itself, and its rest
 // may still be read.
 func (b *LentBody) Close() error {
 	if !b.closes || !b.enter() {
@@ -72,8 +72,9 @@ func (b *LentBody) leave() {
 	}
 }
 
-// Stop lets no further call in and interrupts those under way until they have
-// returned. Once may not do: a call may just be setting a deadline of its own.
+// Stop admits no further call and interrupts the pending calls until they have
+// returned. It interrupts repeatedly, because a call may set its own deadline at the
+// same time.
 func (b *LentBody) Stop(interrupt func()) {
 	for busy := b.stop(); busy != nil; {
 		interrupt()
@@ -85,8 +86,8 @@ func (b *LentBody) Stop(interrupt func()) {
 	}
 }
 
-// stop lets no further call in and returns what tells of the end of those under
-// way.
+// stop admits no further call. It returns a channel that is closed when the pending
+// calls have ended, or nil.
 func (b *LentBody) stop() (busy <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -94,14 +95,14 @@ func (b *LentBody) stop() (busy <-chan struct{}) {
 	return b.busy
 }
 
-// Rest is what the upstream has not read, for a fault that reads the body when
-// the upstream is not to have more of it: the first Read takes it back. Closing
-// it does nothing.
+// Rest returns what the upstream has not read, for a fault that reads the body itself
+// and keeps the rest from the upstream. The first Read takes the body back. Close does
+// nothing.
 func (b *LentBody) Rest() io.ReadCloser { return restOfBody{b} }
 
-// TakeOver returns w, from which a connection can be taken over while the body is
-// lent. Over HTTP/1 net/http waits for a read under way before it lets go of the
-// connection, and Caddy moves the deadline that would end it.
+// TakeOver returns w as a writer that can take the connection over while the body is
+// lent. Over HTTP/1, net/http waits for a pending read before it releases the
+// connection, and Caddy moves the deadline that would end the read.
 func (b *LentBody) TakeOver(w http.ResponseWriter) http.ResponseWriter {
 	return &takeoverWriter{caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, b}
 }
@@ -122,8 +123,8 @@ func (tw *takeoverWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 type restOfBody struct{ lent *LentBody }
 
-// Read waits for the upstream's last call, which ends like any read of the body:
-// with bytes, or when the client has left.
+// Read waits for the last call of the upstream. That call ends like any read of the
+// body, with bytes or when the client leaves.
 func (b restOfBody) Read(p []byte) (int, error) {
 	if busy := b.lent.stop(); busy != nil {
 		<-busy

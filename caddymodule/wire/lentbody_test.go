@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 )
 
-// A transport may close a body while it reads it, also more than once.
+// A transport may close a body while it reads it, and more than once.
 func TestLentBodyClosedWhileRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body, client := io.Pipe()
@@ -29,7 +29,7 @@ func TestLentBodyClosedWhileRead(t *testing.T) {
 	})
 }
 
-// Whoever reads the rest has what the upstream has not.
+// The rest contains what the upstream has not read.
 func TestLentBodyRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body, client := io.Pipe()

@@ -22,11 +22,11 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// These tests hold facts of caddymodule/docs/undocumented.md that no other test
-// of the package needs.
+// These tests check facts of caddymodule/docs/undocumented.md that no other test of the
+// package depends on.
 
-// A connection of the proxy_protocol wrapper shows the one inside. Its address
-// waits for the PROXY header, for which neither Accept nor LocalAddr may wait.
+// A connection of the proxy_protocol wrapper exposes the connection inside. Its address
+// waits for the PROXY header. Accept and LocalAddr must not wait for that.
 func TestProxyProtocol(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -109,12 +109,12 @@ func TestStatusLineOfFile(t *testing.T) {
 		t.Errorf("got %q, %d bytes, error %v", resp.Status, len(body), err)
 	}
 	if copies.Load() == 0 {
-		t.Error("the connection has not been asked to copy the file")
+		t.Error("the connection did not copy the file")
 	}
 }
 
-// net/http ends the sending half of any connection that can do so, and closes it
-// later, when the client may still be sending.
+// net/http closes the sending half of any connection that supports it, and closes the
+// connection later, if the client may still be sending.
 func TestHalfClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := duplexPipe()
@@ -134,8 +134,8 @@ func TestHalfClose(t *testing.T) {
 	})
 }
 
-// A connection that has sent nothing holds up the end of its server for more than
-// five seconds. So one that is handed back waits outside.
+// A connection that has sent nothing delays the end of its server by more than five
+// seconds. A connection that is handed back therefore waits outside the server.
 func TestNewConnectionHoldsServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := new(http.Server)
@@ -152,7 +152,7 @@ func TestNewConnectionHoldsServer(t *testing.T) {
 	})
 }
 
-// Caddy notes when a request came, from which the write timeout counts.
+// Caddy records when a request arrived. The write timeout counts from there.
 func TestStartTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := httptest.NewRecorder()
@@ -160,18 +160,18 @@ func TestStartTime(t *testing.T) {
 		want := time.Now().Add(time.Hour)
 		time.Sleep(time.Minute)
 		if got := WriteTimeouts(&http.Server{WriteTimeout: time.Hour}, r).Next(); !got.Equal(want) {
-			t.Errorf("got the deadline %v, want %v", got, want)
+			t.Errorf("got deadline %v, want %v", got, want)
 		}
 	})
 }
 
 // A read of the body that a deadline interrupts ends the context of the request,
-// although the client is there.
+// although the client is still connected.
 func TestInterruptedRead(t *testing.T) {
 	srv := startServer(t, func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
 		if _, err := r.Body.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) || r.Context().Err() == nil {
-			t.Errorf("got error %v, that of the context is %v", err, r.Context().Err())
+			t.Errorf("got error %v, the context has %v", err, r.Context().Err())
 		}
 	})
 	c := dial(t, srv.Listener.Addr().String())
@@ -179,7 +179,7 @@ func TestInterruptedRead(t *testing.T) {
 	c.reply(http.MethodPost)
 }
 
-// net/http notices that a client has left only when the body has been read.
+// net/http notices that a client has left only after the body has been read.
 func TestLeavingBeforeBody(t *testing.T) {
 	for request, notices := range map[string]bool{
 		"GET / HTTP/1.1\r\nHost: x\r\n\r\n":                       true,
@@ -202,7 +202,7 @@ func TestLeavingBeforeBody(t *testing.T) {
 			close(release)
 			synctest.Wait()
 			if noticed != notices {
-				t.Errorf("%q: the leaving is noticed: %t, want %t", request, noticed, notices)
+				t.Errorf("%q: client is seen to have left: %t, want %t", request, noticed, notices)
 			}
 		})
 	}
@@ -222,7 +222,7 @@ func (dropHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	return next.ServeHTTP(w, r)
 }
 
-// dropForAWhile drops the body until that waits for the client.
+// dropForAWhile drops the body until the read of it waits for the client.
 func dropForAWhile(w http.ResponseWriter, r *http.Request) {
 	waits := make(chan struct{})
 	r.Body = &halfBody{ReadCloser: r.Body, read: waits}
@@ -245,7 +245,7 @@ func (b *halfBody) Read(p []byte) (int, error) {
 	return b.ReadCloser.Read(p)
 }
 
-// Caddy's own deadlines do not keep a read of the body from being ended.
+// Caddy's own deadlines do not prevent the interruption of a read of the body.
 func TestDropBodyInCaddy(t *testing.T) {
 	addr := wireConfig{way: "native", handlers: `{"handler": "drop_test"},`, server: `"read_idle_timeout": "1h",`}.start(t)
 	c := dialWire(t, addr, false)
@@ -255,7 +255,7 @@ func TestDropBodyInCaddy(t *testing.T) {
 	}
 }
 
-// Over each protocol a read of the body that waits for the client can be ended.
+// Over each protocol, a read of the body that waits for the client can be interrupted.
 func TestDropBodyStops(t *testing.T) {
 	stalls := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		dropForAWhile(w, r)

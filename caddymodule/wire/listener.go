@@ -47,7 +47,7 @@ func (ListenerWrapper) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision warns of a place in front of TLS, where the wrapper sees no reply.
+// Provision warns if the wrapper comes before TLS, where all replies are encrypted.
 func (ListenerWrapper) Provision(ctx caddy.Context) error {
 	srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok || len(srv.TLSConnPolicies) == 0 {
@@ -60,16 +60,16 @@ func (ListenerWrapper) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// wrapperName is the name of a listener wrapper in a configuration.
+// wrapperName returns the name of a listener wrapper in a configuration.
 func wrapperName(raw json.RawMessage) string {
 	var named struct {
 		Wrapper string `json:"wrapper"`
 	}
-	_ = json.Unmarshal(raw, &named) // Caddy refuses what cannot be read
+	_ = json.Unmarshal(raw, &named) // Caddy rejects what cannot be parsed
 	return named.Wrapper
 }
 
-// WrapListener returns l with connections that can write a status line of ours.
+// WrapListener returns l with connections that can write a custom status line.
 func (ListenerWrapper) WrapListener(l net.Listener) net.Listener { return faultListener{l} }
 
 // UnmarshalCaddyfile sets up the listener wrapper from Caddyfile tokens. Syntax:
@@ -88,9 +88,9 @@ func (*ListenerWrapper) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 type faultListener struct{ net.Listener }
 
-// Accept wraps the next connection. What the server looks for in a connection is
-// there when it is in the one inside: the state of TLS, and the copying from a
-// file without which there is no sendfile.
+// Accept wraps the next connection. The wrapped connection has the optional methods
+// that the server looks for if the inner one has them: the TLS state, and ReadFrom,
+// which sendfile needs.
 func (l faultListener) Accept() (net.Conn, error) {
 	inner, err := l.Listener.Accept()
 	if err != nil {
@@ -107,34 +107,34 @@ func (l faultListener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// A faultConn writes the status line that the handler of its request has asked
-// for. Only HTTP/1 handlers ask; everything else passes as it is.
+// A faultConn writes the status line that the handler of its request has requested.
+// Only HTTP/1 handlers request one. Everything else passes unchanged.
 type faultConn struct {
 	net.Conn
 	addr faultAddr
-	line atomic.Pointer[StatusLine] // for the next final head; mostly nil
+	line atomic.Pointer[StatusLine] // for the next final head; usually nil
 }
 
-// Write writes p. net/http sends everything before it begins a head, so that a
-// head is always at the beginning of a Write; the status line is always whole
-// in it, since net/http cuts only at 4 KiB.
+// Write writes p. net/http sends everything before it begins a head, so a head is
+// always at the beginning of a Write. The status line is always complete in it, because
+// net/http splits only at 4 KiB.
 func (c *faultConn) Write(p []byte) (int, error) {
 	line := c.line.Load()
 	if line == nil || !FinalHead(p) {
 		return c.Conn.Write(p)
 	}
-	c.line.Store(nil) // one reply has one final head, whatever its status is
+	c.line.Store(nil) // a reply has one final head, whatever its status
 	return line.WriteHead(c.Conn, p)
 }
 
-// LocalAddr returns the address by which handlers find the connection.
+// LocalAddr returns the address through which handlers find the connection.
 func (c *faultConn) LocalAddr() net.Addr { return &c.addr }
 
-// NetConn returns the connection inside, as that of a *tls.Conn does.
+// NetConn returns the connection inside, like the method of a *tls.Conn.
 func (c *faultConn) NetConn() net.Conn { return c.Conn }
 
-// CloseWrite ends the sending half: net/http does it before it closes a
-// connection on which the client may still be sending.
+// CloseWrite closes the sending half. net/http calls it before it closes a connection
+// on which the client may still be sending.
 func (c *faultConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -142,21 +142,22 @@ func (c *faultConn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// A faultAddr is the local address of a connection and leads to it. It asks the
-// connection inside only when it is read: a PROXY header is waited for then.
+// A faultAddr is the local address of a connection and gives access to it. It gets the
+// address of the inner connection only when it is read, because that may wait for a
+// PROXY header.
 type faultAddr struct{ conn *faultConn }
 
-// Network is that of the connection inside.
+// Network returns the network of the connection inside.
 func (a *faultAddr) Network() string { return a.conn.Conn.LocalAddr().Network() }
 
-// String is the address of the connection inside.
+// String returns the address of the connection inside.
 func (a *faultAddr) String() string { return a.conn.Conn.LocalAddr().String() }
 
 // NetConn returns the connection inside.
 func (a *faultAddr) NetConn() net.Conn { return a.conn.Conn }
 
-// WriteLine arms the connection, see faults.LineWriter. A wrapper that was put
-// in front of TLS sees no head and cannot.
+// WriteLine arms the connection, see LineWriter. A wrapper before TLS sees no head and
+// cannot be armed.
 func (a *faultAddr) WriteLine(line *StatusLine, encrypted bool) bool {
 	if _, decrypts := a.conn.Conn.(connectionStater); encrypted && !decrypts {
 		return false
@@ -165,11 +166,11 @@ func (a *faultAddr) WriteLine(line *StatusLine, encrypted bool) bool {
 	return true
 }
 
-// A faultCopyConn leaves copying to the connection inside: from a file by
-// sendfile, between two sockets by splice.
+// A faultCopyConn leaves copying to the connection inside: from a file with sendfile,
+// between two sockets with splice.
 type faultCopyConn struct {
 	*faultConn
-	io.ReaderFrom // copies to the connection; no head comes this way, net/http writes it first
+	io.ReaderFrom // copies to the connection; net/http writes the head first, through Write
 }
 
 // WriteTo copies the connection to w.
@@ -179,18 +180,18 @@ type connectionStater interface {
 	ConnectionState() tls.ConnectionState
 }
 
-// A faultTLSConn is a faultConn behind TLS.
+// A faultTLSConn is a faultConn around a TLS connection.
 type faultTLSConn struct {
 	*faultConn
 	tls connectionStater
 }
 
-// ConnectionState returns that of the connection inside.
+// ConnectionState returns the state of the connection inside.
 func (c *faultTLSConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
 
-// Read reads from the connection. The first Read does the handshake, and when
-// the client speaks plain HTTP answers it as net/http does by itself, which it
-// does for an unwrapped *tls.Conn only.
+// Read reads from the connection. The first Read does the handshake. If the client
+// speaks plain HTTP, Read replies as net/http does, but net/http does so only for an
+// unwrapped *tls.Conn.
 func (c *faultTLSConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if err == nil {
@@ -199,13 +200,13 @@ func (c *faultTLSConn) Read(p []byte) (int, error) {
 	if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok && plain.Conn != nil && looksLikeHTTP(plain.RecordHeader) {
 		_, _ = io.WriteString(plain.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
 		_ = plain.Conn.Close()
-		return n, io.EOF // or net/http would answer too
+		return n, io.EOF // otherwise net/http would also reply
 	}
 	return n, err
 }
 
-// looksLikeHTTP reports whether the first bytes of a connection begin a request
-// in clear.
+// looksLikeHTTP reports whether the first bytes of a connection begin an unencrypted
+// request.
 func looksLikeHTTP(first [5]byte) bool {
 	switch string(first[:]) {
 	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO":

@@ -39,7 +39,7 @@ func init() {
 	caddy.RegisterModule(wireLog{})
 }
 
-// wireHandler replies 551 with its reason phrase, or whatever the query says.
+// wireHandler replies 551 with its reason phrase, or as the query says.
 type wireHandler struct {
 	Way string `json:"way,omitempty"` // wrapper, handback or native
 }
@@ -114,8 +114,8 @@ func (wireLog) Write(p []byte) (int, error) {
 	return wireLogged.Buffer.Write(p)
 }
 
-// accessLog returns the lines of the access log so far that are about the
-// client's connection, and forgets all: some come late, of one before.
+// accessLog returns the access log lines of the client's connection so far, and
+// discards all lines: some of an earlier connection come late.
 func accessLog(t testing.TB, c *wireClient) (lines []accessLine) {
 	t.Helper()
 	_, port, err := net.SplitHostPort(c.conn.LocalAddr().String())
@@ -152,12 +152,12 @@ type accessLine struct {
 	}
 }
 
-// wireConfig is a server with the handler above. A wrapper listens where the
-// way needs one; more is spliced in from the tests.
+// wireConfig returns a server with the handler above. The listener is wrapped if the
+// way needs it. Each test can insert more settings.
 type wireConfig struct {
 	way      string
 	tls      bool
-	handlers string // JSON of those above the handler, with a comma
+	handlers string // JSON of the handlers before this one, with a comma
 	server   string // JSON members of the server, with a comma
 }
 
@@ -302,8 +302,8 @@ func postRequest(path string, size int) string {
 	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", path, size, strings.Repeat("x", size))
 }
 
-// TestStatusLineOnTheWire runs the same conversations over both ways, plain and
-// TLS, through Caddy's real server with its recorders and idle timeouts.
+// TestStatusLineOnTheWire runs the same conversations both ways, without and with TLS,
+// through Caddy's real server with its recorders and idle timeouts.
 func TestStatusLineOnTheWire(t *testing.T) {
 	conversations := map[string]func(t *testing.T, c *wireClient){
 		"bytes of three requests": wireBytes,
@@ -351,7 +351,7 @@ func TestStatusLineOnTheWire(t *testing.T) {
 			}
 		},
 		"Expect unread": func(t *testing.T, c *wireClient) {
-			// the reply does not wait for the body, which never comes here
+			// the reply does not wait for the body, which never arrives
 			c.send("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
 			if resp := c.want551("POST"); !resp.Close {
 				t.Error("reply has no Connection: close")
@@ -370,7 +370,7 @@ func TestStatusLineOnTheWire(t *testing.T) {
 			for range 2 {
 				c.send("GET /?long=12288 HTTP/1.1\r\nHost: x\r\n\r\n")
 				if resp := c.want551("GET"); len(resp.Header.Get("X-Long")) != 12288 {
-					t.Error("field is cut")
+					t.Error("the field is cut off")
 				}
 			}
 		},
@@ -415,7 +415,7 @@ func wireUnread(size int) func(*testing.T, *wireClient) {
 	}
 }
 
-// A body that was read before the reply keeps the connection, however long.
+// A body that was read before the reply keeps the connection open, whatever its length.
 func TestStatusLineReadBody(t *testing.T) {
 	for _, way := range []string{"wrapper", "handback"} {
 		addr := wireConfig{way: way}.start(t)
@@ -429,7 +429,7 @@ func TestStatusLineReadBody(t *testing.T) {
 	}
 }
 
-// What a middleware makes of the body does not count, only what is on the wire.
+// A body that a middleware has substituted does not count, only the body on the wire.
 func TestStatusLineReplacedBody(t *testing.T) {
 	for _, idle := range []string{"", `"read_idle_timeout": -1,`} {
 		addr := wireConfig{way: "handback", server: idle}.start(t)
@@ -465,11 +465,11 @@ func TestStatusLineLogOrder(t *testing.T) {
 	}
 }
 
-// What middleware above the fault does must reach the client where it can.
+// Middleware outside the fault must reach the client where it can.
 func TestStatusLineMiddleware(t *testing.T) {
 	above := `{"handler": "encode", "encodings": {"gzip": {}}, "minimum_length": 1},
 		{"handler": "headers", "response": {"deferred": true, "add": {"X-Deferred": ["yes"]}}},
-		{"handler": "headers", "response": {"deferred": true, "set": {"X-Inner": ["yes"]}}},` // which hands the head on, too
+		{"handler": "headers", "response": {"deferred": true, "set": {"X-Inner": ["yes"]}}},` // which also passes the head on
 	for _, way := range []string{"wrapper", "handback"} {
 		addr := wireConfig{way: way, handlers: above}.start(t)
 		c := dialWire(t, addr, false)
@@ -499,8 +499,8 @@ func TestStatusLineMiddleware(t *testing.T) {
 	}
 }
 
-// An armed connection must not hold the phrase over to another reply, and the
-// error routes' replies have it too.
+// An armed connection must not use the phrase for another reply. The replies of error
+// routes also have the phrase.
 func TestStatusLineOtherWriters(t *testing.T) {
 	addr := wireConfig{way: "wrapper"}.start(t)
 	c := dialWire(t, addr, false)
@@ -519,11 +519,11 @@ func TestStatusLineOtherWriters(t *testing.T) {
 		}
 	}
 	wireLogged.Lock()
-	wireLogged.Reset() // the errors on purpose
+	wireLogged.Reset() // the intended errors
 	wireLogged.Unlock()
 }
 
-// A reload and the end of the process wait for no idle connection.
+// A reload and the end of the process do not wait for an idle connection.
 func TestStatusLineReload(t *testing.T) {
 	for _, way := range []string{"wrapper", "handback"} {
 		c := wireConfig{way: way}
@@ -548,8 +548,8 @@ func TestStatusLineReload(t *testing.T) {
 	}
 }
 
-// Under all timeouts of the server the connection is kept from request to
-// request, with bodies that nobody has read.
+// With all timeouts of the server set, the connection stays open from request to
+// request, with bodies that nothing has read.
 func TestStatusLineTimeouts(t *testing.T) {
 	for _, way := range []string{"wrapper", "handback"} {
 		addr := wireConfig{way: way, server: `"read_timeout": "5s", "write_timeout": "5s", "read_idle_timeout": "1s", "write_idle_timeout": "1s",`}.start(t)
@@ -581,7 +581,7 @@ func TestStatusLineHTTP2(t *testing.T) {
 	}
 }
 
-// A request in clear on the TLS port gets the answer it gets without wrapper.
+// An unencrypted request on the TLS port gets the same reply as without the wrapper.
 func TestPlainRequestToTLS(t *testing.T) {
 	var got [2]string
 	for i, way := range []string{"native", "wrapper"} {
@@ -624,7 +624,7 @@ func TestStatusLineConcurrently(t *testing.T) {
 func TestListenerWrapperCaddyfile(t *testing.T) {
 	tests := []struct{ name, option, wantErr string }{
 		{"alone", "fault", ""},
-		{"behind tls", "proxy_protocol\n tls\n fault", ""},
+		{"after tls", "proxy_protocol\n tls\n fault", ""},
 		{"argument", "fault on", "unexpected argument 'on': write fault"},
 		{"block", "fault {\n on\n }", "has no options, but found '{'"},
 	}
@@ -647,7 +647,7 @@ func TestListenerWrapperCaddyfile(t *testing.T) {
 	}
 }
 
-// scriptedConn notes what is written to it, each Write by itself.
+// scriptedConn records each Write separately.
 type scriptedConn struct {
 	net.Conn
 	writes [][]byte
@@ -720,7 +720,7 @@ func TestFaultConnTypes(t *testing.T) {
 	}
 }
 
-// A wrapper in front of TLS sees no head and must not promise one.
+// A wrapper before TLS sees no head and must not promise to write one.
 func TestFaultConnInFrontOfTLS(t *testing.T) {
 	line := NewStatusLine(551, "User Not Local")
 	for _, tt := range []struct {
@@ -786,8 +786,8 @@ type nullConn struct{ net.Conn }
 
 func (nullConn) Write(p []byte) (int, error) { return len(p), nil }
 
-// FuzzRewrite cuts what net/http writes at any two places. What comes out is
-// what went in, but for the one status line, and that only when it was whole.
+// FuzzRewrite splits what net/http writes at any two places. The output equals the
+// input except for the one status line, which changes only if it was complete.
 func FuzzRewrite(f *testing.F) {
 	f.Add([]byte("HTTP/1.1 551 status code 551\r\nA: b\r\n\r\nbody"), "User Not Local", 551, 0, 0)
 	f.Add([]byte("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 551 status code 551\r\n\r\n"), "x", 551, 28, 40)
@@ -822,7 +822,7 @@ func FuzzRewrite(f *testing.F) {
 	})
 }
 
-// withLine is a plain way to say what the rewriting does.
+// withLine describes simply what the rewriting does.
 func withLine(head []byte, code int, reason string) []byte {
 	native := http.StatusText(code)
 	if native == "" {

@@ -6,6 +6,6 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/leak"
 )
 
-// TestMain checks that no goroutine is left behind, and keeps Caddy's data
-// directory apart from that of whoever runs the tests.
+// TestMain checks that no goroutine leaks, and uses a separate data directory for
+// Caddy.
 func TestMain(m *testing.M) { leak.MainApart(m) }

@@ -15,38 +15,37 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// A rejoinedConn is a connection that goes back to its server, for which it is a
-// new one. It waits for the next request as a connection does that was never taken.
-// The client must not notice: whatever it sends next, whole or in pieces, gets the
-// bytes that it would get otherwise, at the same time.
+// A rejoinedConn is a connection that returns to its server, which sees it as a new
+// connection. It waits for the next request like a connection that was never taken
+// over. The client must not notice a difference: whatever it sends next, whole or in
+// pieces, gets the same bytes at the same time.
 type rejoinedConn struct {
 	net.Conn
 	srv    *http.Server
 	door   *backDoor
-	tls    *tls.ConnectionState // of the request before; nil without TLS
-	posted bool                 // the request before was a POST
-	ended  <-chan struct{}      // closed when the handler before has returned; nil if nobody tells
-	idle   atomic.Bool          // the head of the next request has not come
+	tls    *tls.ConnectionState // of the previous request; nil without TLS
+	posted bool                 // the previous request was a POST
+	ended  <-chan struct{}      // closed when the previous handler has returned; nil if the context never ends
+	idle   atomic.Bool          // the head of the next request has not arrived
 
 	// what has been read of the next request
 	front  []byte        // before the connection was handed back
-	ahead  *bufio.Reader // together with its first bytes; nil when net/http has it all
-	begun  time.Time     // when the first bytes came; zero before
-	failed bool          // they did not come
+	ahead  *bufio.Reader // together with its first bytes; nil when net/http has all of it
+	begun  time.Time     // when the first bytes arrived; zero before
+	failed bool          // the first bytes did not arrive
 	asked  bool          // net/http reads a request
 }
 
-// rejoin gives a connection a place at the back door of its server. It returns nil
-// when the server shuts down. It takes back what net/http has read ahead, which is
-// the beginning of the next request of a client that does not wait, and uses the
-// buffer on.
+// rejoin registers a connection at the back door of its server. It returns nil if the
+// server is shutting down. It takes back what net/http has read ahead, which is the
+// beginning of the next request of a pipelining client, and keeps using the buffer.
 func (x *exchange) rejoin(conn net.Conn, read *bufio.Reader) *rejoinedConn {
 	c := &rejoinedConn{Conn: conn, srv: x.srv, tls: x.r.TLS, posted: x.method == http.MethodPost, ended: x.r.Context().Done(), ahead: read}
 	peeked, _ := read.Peek(read.Buffered())
 	c.front = bytes.Clone(peeked)
 	var before *rejoinedConn
 	if again, ok := conn.(interface{ rejoined() *rejoinedConn }); ok {
-		before = again.rejoined() // or each request would add a layer
+		before = again.rejoined() // otherwise each request would add a layer
 		c.Conn, c.front = before.Conn, append(c.front, before.unread()...)
 	}
 	read.Reset(frontReader{c})
@@ -56,10 +55,10 @@ func (x *exchange) rejoin(conn net.Conn, read *bufio.Reader) *rejoinedConn {
 	return c
 }
 
-// rejoined returns the connection itself, from within those for the server.
+// rejoined returns the rejoinedConn inside the connection that the server sees.
 func (c *rejoinedConn) rejoined() *rejoinedConn { return c }
 
-// unread returns what net/http has not read of what was read ahead.
+// unread returns the bytes that were read ahead and that net/http has not read.
 func (c *rejoinedConn) unread() []byte {
 	if c.ahead == nil {
 		return nil
@@ -68,7 +67,7 @@ func (c *rejoinedConn) unread() []byte {
 	return slices.Concat(peeked, c.front)
 }
 
-// A frontReader reads what is in front of the connection, then the connection.
+// A frontReader reads the bytes that were read ahead, then the connection.
 type frontReader struct{ *rejoinedConn }
 
 func (r frontReader) Read(p []byte) (int, error) {
@@ -80,9 +79,9 @@ func (r frontReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// await waits for the first bytes of the next request, as net/http does, and not
-// before the handler of the last one has returned. It reports false where net/http
-// would close without a reply.
+// await waits for the first bytes of the next request, as net/http does, after the
+// previous handler has returned. It reports false where net/http would close the
+// connection without a reply.
 func (c *rejoinedConn) await() bool {
 	if c.failed {
 		return false
@@ -90,8 +89,8 @@ func (c *rejoinedConn) await() bool {
 	if c.ended != nil {
 		<-c.ended
 	}
-	// Caddy's idle timeouts of the last request must not cut the next one.
-	// What fails here fails in Read.
+	// Caddy's idle timeouts of the previous request must not affect the next one. An
+	// error here also occurs in Read.
 	_ = c.Conn.SetWriteDeadline(time.Time{})
 	_ = c.Conn.SetReadDeadline(c.deadline(c.srv.IdleTimeout))
 	first, err := c.ahead.Peek(4)
@@ -108,8 +107,8 @@ func (c *rejoinedConn) await() bool {
 	return true
 }
 
-// deadline is when a timeout of the server ends that begins now, as net/http has
-// it; zero is never.
+// deadline returns when a timeout of the server expires that starts now, with the rules
+// of net/http. Zero means never.
 func (c *rejoinedConn) deadline(timeout time.Duration) time.Time {
 	if timeout == 0 {
 		timeout = c.srv.ReadTimeout
@@ -120,9 +119,9 @@ func (c *rejoinedConn) deadline(timeout time.Duration) time.Time {
 	return time.Now().Add(timeout)
 }
 
-// growStack makes room for a handler on the stack, in one step. Each request after
-// a reply that was handed back has a new goroutine, and its stack would be copied
-// whenever it doubles. An idle connection needs no such room.
+// growStack grows the stack for a handler, in one step. Each request after a reply that
+// was handed back has a new goroutine, whose stack would be copied each time it
+// doubles. An idle connection does not need the space.
 //
 //go:noinline
 func growStack(i int) byte {
@@ -130,9 +129,10 @@ func growStack(i int) byte {
 	return room[i]
 }
 
-// Read reads from the connection. On a new one net/http looks for the preface of
-// HTTP/2 before anything else, in reads no longer than that. This one is not new:
-// such reads find no preface, and no reason to wait for the rest of one.
+// Read reads from the connection. On a new connection net/http first looks for the
+// preface of HTTP/2, in reads that are no longer than the preface. This connection is
+// not new. Such reads therefore find no preface, and no reason to wait for the rest of
+// one.
 func (c *rejoinedConn) Read(p []byte) (int, error) {
 	if c.ahead == nil {
 		return c.Conn.Read(p)
@@ -148,14 +148,14 @@ func (c *rejoinedConn) Read(p []byte) (int, error) {
 	}
 	n, err := c.ahead.Read(p)
 	if c.asked && c.ahead.Buffered() == 0 && len(c.front) == 0 {
-		c.ahead = nil // frees it
+		c.ahead = nil // frees the buffer
 	}
 	return n, err
 }
 
-// SetReadDeadline sets the deadline. That for the head has been set, as its time has
-// begun. The first one after the head is that for the whole request, which net/http
-// counts from when it has begun to wait.
+// SetReadDeadline sets the deadline. It ignores the deadline for the head of a request,
+// which await has already set. The first deadline after the head is the one for the
+// whole request, which net/http counts from when it began to wait.
 func (c *rejoinedConn) SetReadDeadline(t time.Time) error {
 	if c.begun.IsZero() {
 		return nil
@@ -166,10 +166,10 @@ func (c *rejoinedConn) SetReadDeadline(t time.Time) error {
 	return c.Conn.SetReadDeadline(t)
 }
 
-// NetConn returns the connection inside, as that of a *tls.Conn does.
+// NetConn returns the connection inside, like the method of a *tls.Conn.
 func (c *rejoinedConn) NetConn() net.Conn { return c.Conn }
 
-// CloseWrite ends the sending half, for net/http's last replies.
+// CloseWrite closes the sending half, for the last replies of net/http.
 func (c *rejoinedConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -183,7 +183,7 @@ func (c *rejoinedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// forServer returns the connection with what net/http looks for in it.
+// forServer returns the connection with the optional methods that net/http looks for.
 func (c *rejoinedConn) forServer() net.Conn {
 	if c.tls != nil {
 		return rejoinedTLSConn{c}
@@ -194,16 +194,16 @@ func (c *rejoinedConn) forServer() net.Conn {
 	return c
 }
 
-// A rejoinedCopyConn can take a file by sendfile, as the connection in it.
+// A rejoinedCopyConn can send a file with sendfile, like the connection in it.
 type rejoinedCopyConn struct {
 	*rejoinedConn
 	io.ReaderFrom
 }
 
-// A rejoinedTLSConn tells net/http the state of TLS, for Request.TLS. It needs
-// it by itself since net/http asks a *tls.Conn only when it is not wrapped, and
-// Caddy's own wrapper has no public way to ask.
+// A rejoinedTLSConn gives net/http the TLS state for Request.TLS. It keeps the state
+// itself, because net/http only reads it from an unwrapped *tls.Conn, and Caddy's
+// wrapper has no public access to it.
 type rejoinedTLSConn struct{ *rejoinedConn }
 
-// ConnectionState returns that of the request before.
+// ConnectionState returns the state of the previous request.
 func (c rejoinedTLSConn) ConnectionState() tls.ConnectionState { return *c.tls }

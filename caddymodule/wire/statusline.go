@@ -9,25 +9,24 @@ import (
 	"sync"
 )
 
-// StatusLine is the first line of an HTTP/1 reply with a reason phrase of its
-// own, such as "551 User Not Local", where net/http would write
-// "551 status code 551". It is built once and never changes.
+// StatusLine is the first line of an HTTP/1 reply with a custom reason phrase, such as
+// "551 User Not Local", where net/http would write "551 status code 551". A StatusLine
+// never changes.
 //
-// It reaches the wire in one of two ways. Where the listener wrapper is on the
-// server, Arm asks the connection for it and the reply is written as any other.
-// Elsewhere HandBack writes the whole reply itself. HTTP/2 and HTTP/3 carry no
-// reason phrase (RFC 9113 section 8.3.2, RFC 9114 section 4.3.2).
+// It is sent in one of two ways. If the server has the listener wrapper, Arm requests
+// the line from the connection, and the reply is written like any other. Otherwise
+// HandBack writes the whole reply. HTTP/2 and HTTP/3 have no reason phrase (RFC 9113
+// section 8.3.2, RFC 9114 section 4.3.2).
 //
 // A nil StatusLine is valid and changes nothing.
 type StatusLine struct {
 	code int
-	from []byte // what net/http writes behind the version, with its CRLF
-	to   []byte // what stands there instead
+	from []byte // what net/http writes after the version, with its CRLF
+	to   []byte // what replaces it
 }
 
-// NewStatusLine returns the line for code and reason, or nil when net/http
-// writes that reason by itself. The reason must have passed validReason or
-// cleanField.
+// NewStatusLine returns the line for code and reason, or nil if net/http writes that
+// reason anyway. The reason must have passed ValidReason or CleanField.
 func NewStatusLine(code int, reason string) *StatusLine {
 	native := http.StatusText(code)
 	if native == "" {
@@ -43,20 +42,20 @@ func NewStatusLine(code int, reason string) *StatusLine {
 	}
 }
 
-// ValidReason reports why reason cannot be a reason phrase. RFC 9112 section 4
-// allows tab, space, visible ASCII and bytes from 0x80; an empty one is valid.
+// ValidReason returns an error if reason is not a valid reason phrase. RFC 9112 section
+// 4 allows tab, space, visible ASCII and bytes from 0x80. An empty phrase is valid.
 func ValidReason(reason string) error {
 	for i := range len(reason) {
 		if !reasonByte(reason[i]) {
-			return fmt.Errorf("byte 0x%02x at offset %d cannot stand in a status line", reason[i], i)
+			return fmt.Errorf("byte 0x%02x at offset %d is not allowed in a status line", reason[i], i)
 		}
 	}
 	return nil
 }
 
-// CleanField returns a text for the status line or a header field, known only
-// when the request is there, with a space for each byte that cannot stand in
-// either: the rule for both is the same (RFC 9110 section 5.5).
+// CleanField returns text with each byte replaced by a space that is not allowed in a
+// status line or a header field, for texts that are only known at the time of the
+// request. The rule is the same for both (RFC 9110 section 5.5).
 func CleanField(text string) string {
 	if !strings.ContainsFunc(text, func(c rune) bool { return c < 0x80 && !reasonByte(byte(c)) }) {
 		return text
@@ -73,21 +72,20 @@ func CleanField(text string) string {
 // reasonByte reports whether c is HTAB, SP, VCHAR or obs-text.
 func reasonByte(c byte) bool { return c >= ' ' && c != 0x7f || c == '\t' }
 
-// A LineWriter is a connection that can write a status line of ours. The
-// listener wrapper's connections present one as their local address, which
-// net/http puts in http.LocalAddrContextKey: so a handler finds it with no hook,
-// and through whatever wraps the connection.
+// A LineWriter is a connection that can write a custom status line. The connections of
+// the listener wrapper return one as their local address, which net/http stores under
+// http.LocalAddrContextKey. A handler therefore finds it without a hook, whatever wraps
+// the connection.
 type LineWriter interface {
-	// WriteLine arms the connection: the next final head has this line instead
-	// of net/http's for the same code; a final head of another code disarms it.
-	// It returns false when the connection cannot do that; encrypted tells it
-	// that the request came through TLS.
+	// WriteLine arms the connection. The next final head then has this line instead of
+	// the one of net/http for the same code. A final head with another code disarms the
+	// connection. WriteLine returns false if the connection cannot write the line. The
+	// argument encrypted says that the request came through TLS.
 	WriteLine(line *StatusLine, encrypted bool) bool
 }
 
-// Arm asks the connection of r to write this line for the reply to come. It
-// returns false over HTTP/2 and HTTP/3, and when the server has no listener
-// wrapper.
+// Arm requests this line from the connection of r for the next reply. It returns false
+// over HTTP/2 and HTTP/3, and if the server does not have the listener wrapper.
 func (s *StatusLine) Arm(r *http.Request) bool {
 	if s == nil || r.ProtoMajor != 1 {
 		return false
@@ -96,18 +94,17 @@ func (s *StatusLine) Arm(r *http.Request) bool {
 	return ok && conn.WriteLine(s, r.TLS != nil)
 }
 
-// versionSize is the size of "HTTP/1.1 ", which stays as net/http wrote it.
+// versionSize is the size of "HTTP/1.1 ", which is never rewritten.
 const versionSize = len("HTTP/1.1 ")
 
-// Interim reports whether a head with this status is followed by another: each
-// 1xx but 101, which ends HTTP on the connection (RFC 9110 section 15.2).
+// Interim reports whether another head follows a head with this status, as after each
+// 1xx other than 101. A 101 ends HTTP on the connection (RFC 9110 section 15.2).
 func Interim(code int) bool {
 	return code >= 100 && code <= 199 && code != http.StatusSwitchingProtocols
 }
 
-// FinalHead reports whether p begins with the head of a final HTTP/1 reply.
-// Every request has exactly one. An interim head, which is each 1xx but 101
-// (RFC 9110 section 15.2), is followed by another.
+// FinalHead reports whether p begins with the head of a final HTTP/1 reply, of which
+// every request has exactly one. See Interim.
 func FinalHead(p []byte) bool {
 	if len(p) < versionSize+len("200") || string(p[:7]) != "HTTP/1." || p[8] != ' ' {
 		return false
@@ -115,10 +112,9 @@ func FinalHead(p []byte) bool {
 	return p[versionSize] != '1' || string(p[versionSize:versionSize+3]) == "101"
 }
 
-// WriteHead writes p, which begins with a final head, to w in one Write, with
-// this line in place of the one that net/http writes for the same code. A head
-// with any other line is written as it is. It counts and fails as io.Writer
-// does, in bytes of p, and does not change p.
+// WriteHead writes p, which begins with a final head, to w in one Write. It replaces
+// the line that net/http writes for the same code with this line. A head with any other
+// line is written unchanged. The result is as for io.Writer, in bytes of p.
 func (s *StatusLine) WriteHead(w io.Writer, p []byte) (int, error) {
 	if !FinalHead(p) || !bytes.HasPrefix(p[versionSize:], s.from) {
 		return w.Write(p)
@@ -136,8 +132,8 @@ func (s *StatusLine) WriteHead(w io.Writer, p []byte) (int, error) {
 	return n, err
 }
 
-// consumed is how much of the original head lies in the first n bytes of the
-// rewritten one. A line cut in two counts as not written whole.
+// consumed returns how much of the original head the first n bytes of the rewritten one
+// represent. A partial line counts as not completely written.
 func (s *StatusLine) consumed(n int) int {
 	if n < versionSize+len(s.to) {
 		return min(n, versionSize+len(s.from)-1)
@@ -145,13 +141,13 @@ func (s *StatusLine) consumed(n int) int {
 	return n - len(s.to) + len(s.from)
 }
 
-// headBuffers are for heads on their way to the wire. net/http writes a head in
-// pieces of 4 KiB, the pieces of HandBack have maxPiece.
+// headBuffers are for heads that are being written. net/http writes a head in pieces of
+// 4 KiB, HandBack in pieces of maxPiece.
 var headBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 func putHeadBuffer(buf *bytes.Buffer) {
 	if buf.Cap() > 2*maxPiece {
-		return // an exception must not stay in memory
+		return // an unusually large buffer must not stay in memory
 	}
 	buf.Reset()
 	headBuffers.Put(buf)

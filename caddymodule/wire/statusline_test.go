@@ -19,7 +19,7 @@ func TestNewStatusLine(t *testing.T) {
 		reason string
 		want   string // empty: nil
 	}{
-		{"phrase nobody knows", 551, "User Not Local", "551 User Not Local\r\n"},
+		{"an unknown phrase", 551, "User Not Local", "551 User Not Local\r\n"},
 		{"what net/http writes for it", 551, "status code 551", ""},
 		{"known phrase", 503, "Service Unavailable", ""},
 		{"other phrase for a known code", 503, "Gone Fishing", "503 Gone Fishing\r\n"},
@@ -44,7 +44,7 @@ func TestNewStatusLine(t *testing.T) {
 	}
 }
 
-// Every code's original line must be what net/http really writes.
+// The original line of every code must be what net/http really writes.
 func TestStatusLineKnowsNetHTTP(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		code := 0
@@ -117,7 +117,7 @@ func TestFinalHead(t *testing.T) {
 	}
 }
 
-// lineWriter is an address that takes status lines.
+// lineWriter is an address that accepts status lines.
 type lineWriter struct {
 	net.TCPAddr
 	able bool
@@ -140,7 +140,7 @@ func TestArm(t *testing.T) {
 		want  bool
 	}{
 		{"wrapper", line, able, 1, true},
-		{"wrapper in front of TLS", line, unable, 1, false},
+		{"wrapper before TLS", line, unable, 1, false},
 		{"HTTP/2", line, able, 2, false},
 		{"HTTP/3", line, able, 3, false},
 		{"no wrapper", line, &net.TCPAddr{}, 1, false},
@@ -192,7 +192,7 @@ func TestWriteHeadCountsInBytesOfTheOriginal(t *testing.T) {
 	}
 }
 
-// checkCount checks what WriteHead reported against what has been written.
+// checkCount checks the result of WriteHead against what has been written.
 func checkCount(t *testing.T, got, want, head string, n int, err error, limit int, fail error) {
 	t.Helper()
 	if got != want[:limit] {
@@ -210,7 +210,7 @@ func checkCount(t *testing.T, got, want, head string, n int, err error, limit in
 	if n >= len(head) || !errors.Is(err, fail) {
 		t.Fatalf("short write: n = %d, %v; want fewer than %d and %v", n, err, len(head), fail)
 	}
-	// from the end of the status line on, both sides must have the same left
+	// after the status line, both sides must have the same rest
 	if left := len(want) - limit; left <= len("\r\nX: y\r\n\r\nbody")-2 && len(head)-n != left {
 		t.Fatalf("%d bytes are left, n = %d says %d", left, n, len(head)-n)
 	}

@@ -9,13 +9,13 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// writeHeaders tells every writer on the way to the client of the head, from
-// the outermost in: some keep it back until there is a body, such as that of
-// encode, and those after them would not learn of it.
+// writeHeaders passes the head to every writer between w and the client, from w
+// outward. Some, like that of encode, keep the head until there is a body, and the
+// writers after them would not get it.
 //
-// Each call that reaches net/http costs it a walk along the stack and a log line,
-// because the connection is hijacked. So a writer is left out that would only hand
-// the call on, and so is net/http's own.
+// Each call that reaches net/http costs a walk along the stack and a log line, because
+// the connection is hijacked. Writers that would only pass the call on are therefore
+// skipped, and so is the one of net/http.
 func writeHeaders(w http.ResponseWriter, code int) {
 	for ; w != nil; w = Unwrap(w) {
 		if !handsOn(reflect.TypeOf(w)) {
@@ -24,12 +24,12 @@ func writeHeaders(w http.ResponseWriter, code int) {
 	}
 }
 
-// handingOn has the types of writers, and whether they only hand WriteHeader on.
+// handingOn records, by type of writer, whether it only passes WriteHeader on.
 var handingOn sync.Map // of bool by reflect.Type
 
-// handsOn reports whether the method WriteHeader of a type does nothing of its own:
-// it is that of Caddy's wrapper, whose Unwrap names the writer that it hands on to.
-// The net/http server's own writer counts, too.
+// handsOn reports whether the method WriteHeader of a type only passes the call on.
+// That is so for the method of Caddy's wrapper, whose Unwrap returns the writer that
+// gets the call, and for the writer of net/http itself.
 func handsOn(t reflect.Type) bool {
 	if known, ok := handingOn.Load(t); ok {
 		return known.(bool)
@@ -45,7 +45,7 @@ var (
 )
 
 // promotesWrapper reports whether a type has WriteHeader from an embedded wrapper,
-// through other structs or not, and has not its own.
+// possibly through other structs, and does not define its own.
 func promotesWrapper(t reflect.Type) bool {
 	structure := t
 	if t.Kind() == reflect.Pointer {
@@ -65,8 +65,8 @@ func promotesWrapper(t reflect.Type) bool {
 	return false
 }
 
-// generated reports whether the compiler has written the method WriteHeader of a
-// type, if it has one, to call that of a field or of the struct that it points to.
+// generated reports whether the compiler has generated the method WriteHeader of a
+// type, if it has one, as a call of the method of a field or of the pointed-to struct.
 func generated(t reflect.Type) bool {
 	method, ok := t.MethodByName("WriteHeader")
 	if !ok {

@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// Writers that do something of their own with a head, and some that do not.
+// Writers that do something with a head, and some that do not.
 type (
 	embedsWrapper struct {
 		*caddyhttp.ResponseWriterWrapper
@@ -32,7 +32,7 @@ func (noStruct) Header() http.Header         { return nil }
 func (noStruct) Write(p []byte) (int, error) { return len(p), nil }
 func (w noStruct) WriteHeader(code int)      { w(code) }
 
-// Only a writer is left out whose WriteHeader is that of Caddy's wrapper.
+// Only a writer whose WriteHeader is that of Caddy's wrapper is skipped.
 func TestHandsOn(t *testing.T) {
 	var fromServer http.ResponseWriter
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fromServer = w }))
