@@ -10,9 +10,9 @@ import (
 // retryAfter is how long, in seconds, a 503 asks the client to wait.
 const retryAfter = 300
 
-// BodyAllowed reports whether HTTP lets a reply with this status have a body. There
-// is none with 1xx (RFC 9110 section 15.2), 204 (section 15.3.5), 205 (section
-// 15.3.6) and 304 (section 15.4.5).
+// BodyAllowed reports whether HTTP allows a body in a reply with this status. It does
+// not for 1xx (RFC 9110 section 15.2), 204 (section 15.3.5), 205 (section 15.3.6) and
+// 304 (section 15.4.5).
 func (c Code) BodyAllowed() bool {
 	switch c.Code {
 	case 204, 205, 304:
@@ -22,13 +22,13 @@ func (c Code) BodyAllowed() bool {
 }
 
 // hasBody reports whether the default body is not empty. A redirect may have a body,
-// but clients follow it unread, so none is made up.
+// but clients follow the redirect without reading it, so the default is empty.
 func (c Code) hasBody() bool {
 	return c.BodyAllowed() && c.Code/100 != 3
 }
 
-// RetryAfter is the number of seconds for a Retry-After header (RFC 9110 section
-// 10.2.3): 300 with code 503 of any family, otherwise 0, for no header.
+// RetryAfter returns the number of seconds for a Retry-After header field (RFC 9110
+// section 10.2.3): 300 for code 503 of any family, otherwise 0, which means no field.
 func (c Code) RetryAfter() int {
 	if c.Code == 503 {
 		return retryAfter
@@ -36,9 +36,9 @@ func (c Code) RetryAfter() int {
 	return 0
 }
 
-// JSON is the default body of the code, for the type application/json, and for a
-// reply that has the Retry-After header of [Code.RetryAfter]. It has one space after
-// each colon and comma and no newline at the end:
+// JSON returns the default body of the code, for the type application/json. The reply
+// must have the Retry-After header field of [Code.RetryAfter]. The body has one space
+// after each colon and comma and no newline at the end:
 //
 //	2xx    {"status": "success"}
 //	3xx    no body
@@ -46,14 +46,14 @@ func (c Code) RetryAfter() int {
 //	503    {"error": "service_unavailable", "retry_after": 300}
 //	5xx    {"error": "server_error", "message": "<name>"}
 //
-// Codes from 600 on are failures too (SIP's global failures, for one) and are
-// treated like 5xx. 503 has the same body in every family. Codes that must not have
-// a body (see [Code.BodyAllowed]) have none.
+// Codes from 600 are also failures, such as the global failures of SIP, and have the
+// body of a 5xx. A 503 has the same body in every family. The body is empty for codes
+// that must not have one (see [Code.BodyAllowed]).
 func (c Code) JSON() string { return c.JSONRetryAfter(int64(c.RetryAfter())) }
 
-// JSONRetryAfter is [Code.JSON] for a reply whose Retry-After header asks the client
-// to wait for so many seconds. A negative number stands for a reply without one; the
-// body of 503 does not tell it then. No other body repeats a header.
+// JSONRetryAfter is like [Code.JSON], for a reply whose Retry-After header field has
+// this number of seconds. A negative number means that the reply has no such field. The
+// body of a 503 then omits it. Only the body of a 503 depends on the field.
 func (c Code) JSONRetryAfter(seconds int64) string {
 	switch {
 	case !c.hasBody():
@@ -71,8 +71,8 @@ func (c Code) JSONRetryAfter(seconds int64) string {
 	}
 }
 
-// Text is the default body as plain text: code, name and a newline. It is empty
-// where [Code.JSON] is.
+// Text returns the default body as plain text: code, name and a newline. It is empty if
+// [Code.JSON] is.
 func (c Code) Text() string {
 	if !c.hasBody() {
 		return ""
@@ -80,7 +80,7 @@ func (c Code) Text() string {
 	return c.line() + "\n"
 }
 
-// HTML is the default body as a small HTML page. It is empty where [Code.JSON] is.
+// HTML returns the default body as a small HTML page. It is empty if [Code.JSON] is.
 func (c Code) HTML() string {
 	if !c.hasBody() {
 		return ""
@@ -94,9 +94,9 @@ func (c Code) HTML() string {
 `
 }
 
-// Problem is the default body as a problem details object (RFC 9457), for the type
-// application/problem+json. The problem type is "about:blank", which says that the
-// status tells it all (section 4.2.1). It is empty where [Code.JSON] is.
+// Problem returns the default body as a problem details object (RFC 9457), for the type
+// application/problem+json. The problem type is "about:blank", which means that the
+// status says everything (section 4.2.1). The body is empty if [Code.JSON] is.
 func (c Code) Problem() string {
 	if !c.hasBody() {
 		return ""
@@ -104,17 +104,17 @@ func (c Code) Problem() string {
 	return `{"type": "about:blank", "title": ` + quote(c.Name) + `, "status": ` + strconv.Itoa(c.Code) + `}`
 }
 
-// line is the status as it stands on a status line, after the protocol's version.
+// line returns the status as on a status line, after the protocol version.
 func (c Code) line() string {
 	return strconv.Itoa(c.Code) + " " + c.Name
 }
 
-// quote makes a JSON string. Unlike json.Marshal it leaves <, > and & alone: escaping
-// them is for JSON inside HTML and would lengthen the body.
+// quote returns s as a JSON string. Unlike json.Marshal it does not escape <, > and &.
+// Escaping them is for JSON inside HTML and would lengthen the body.
 func quote(s string) string {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s) // a string always encodes, and a Builder takes all of it
+	_ = enc.Encode(s) // a string always encodes, and a Builder accepts all of it
 	return strings.TrimSuffix(b.String(), "\n")
 }

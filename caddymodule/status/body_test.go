@@ -58,8 +58,8 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// Names of the catalogue need little escaping, but a caller may put its own reason
-// phrase into a Code.
+// Names of the catalogue need little escaping, but a caller may put any reason phrase
+// into a Code.
 func TestEscaping(t *testing.T) {
 	t.Parallel()
 	c := Code{Code: 400, Name: "A \"B\" <C> & D's\n\\"}
@@ -108,7 +108,7 @@ func TestOtherBodies(t *testing.T) {
 	}
 }
 
-// Every row keeps the body rule, and a code has a body in all formats or in none.
+// Every row follows the body rule, and a code has a body in all formats or in none.
 func TestEveryBody(t *testing.T) {
 	t.Parallel()
 	codes := All()
@@ -172,7 +172,7 @@ func checkProblem(t *testing.T, c Code) {
 	}
 }
 
-// Only the body of 503 repeats a header.
+// Only the body of a 503 repeats the header field.
 func TestJSONRetryAfter(t *testing.T) {
 	t.Parallel()
 	for _, c := range All() {

@@ -9,8 +9,8 @@ type row struct {
 	source string
 }
 
-// families are the tables in their order of precedence: a bare code means the first
-// one here that has it. To add a family, add a table and a line.
+// families lists the tables in order of precedence: a bare code means the first family
+// here that has it. To add a family, add a table and a line.
 var families = []struct {
 	name string
 	rows []row
@@ -38,7 +38,7 @@ var families = []struct {
 	{"ftp", ftpRows},
 }
 
-// key is what a code is looked up by; the family is "" for a bare code.
+// key identifies a code in byKey. The family is "" for a bare code.
 type key struct {
 	family string
 	code   int
@@ -63,14 +63,14 @@ func build() ([]Code, map[key]Code) {
 	return codes, index
 }
 
-// All returns every row of the catalogue, ordered by family as in [Families], then
-// by code. The caller may change the slice.
+// All returns every row of the catalogue, ordered by family as in [Families], then by
+// code. The caller may change the slice.
 func All() []Code {
 	return slices.Clone(all)
 }
 
-// Families returns the names of the families in their order of precedence, "http"
-// first. The caller may change the slice.
+// Families returns the names of the families in order of precedence, "http" first. The
+// caller may change the slice.
 func Families() []string {
 	names := make([]string, len(families))
 	for i, f := range families {

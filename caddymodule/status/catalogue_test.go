@@ -9,7 +9,7 @@ import (
 	"unicode"
 )
 
-// codesIn reads a list such as "100-104 226" into a set.
+// codesIn parses a list such as "100-104 226" into a set.
 func codesIn(list string) map[int]bool {
 	codes := make(map[int]bool)
 	for field := range strings.FieldsSeq(list) {
@@ -32,7 +32,8 @@ func codesIn(list string) map[int]bool {
 	return codes
 }
 
-// checkCodes compares the codes of a family with a list kept apart from the table.
+// checkCodes compares the codes of a family with a list that is separate from the
+// table.
 func checkCodes(t *testing.T, family, list string, count int) {
 	t.Helper()
 	want := codesIn(list)
@@ -56,7 +57,7 @@ func TestRows(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, c := range All() {
 		if seen[c.String()] {
-			t.Errorf("%s is there twice", c)
+			t.Errorf("%s: duplicate", c)
 		}
 		seen[c.String()] = true
 		if c.Code < minCode || c.Code > maxCode {
@@ -76,8 +77,8 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// The names stand on a status line and in message texts, so they look like names:
-// words with capitals, no sentence, no placeholder.
+// Names appear on status lines and in messages, so they look like names: capitalized
+// words, without sentences and placeholders.
 func TestNamesAreTitles(t *testing.T) {
 	t.Parallel()
 	exceptions := map[string]string{
@@ -142,7 +143,7 @@ func TestFamilies(t *testing.T) {
 	place := 0
 	for _, name := range Families() {
 		if seen[name] {
-			t.Errorf("family %q is there twice", name)
+			t.Errorf("family %q: duplicate", name)
 		}
 		seen[name] = true
 		if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz") != "" {
@@ -163,7 +164,7 @@ func TestFamilies(t *testing.T) {
 			}
 		}
 		if at < place {
-			t.Errorf("doc.go does not list the family %q, or not in its place", name)
+			t.Errorf("doc.go does not list the family %q, or lists it at another place", name)
 		}
 		place = max(place, at)
 	}
@@ -174,12 +175,12 @@ func TestCallersCannotChangeTheCatalogue(t *testing.T) {
 	codes := All()
 	codes[0] = Code{Name: "Changed"}
 	if All()[0].Name != "Continue" {
-		t.Error("a change of the slice of All changes the catalogue")
+		t.Error("a change to the slice of All changes the catalogue")
 	}
 	names := Families()
 	names[0] = "changed"
 	if Families()[0] != "http" {
-		t.Error("a change of the slice of Families changes the catalogue")
+		t.Error("a change to the slice of Families changes the catalogue")
 	}
 }
 
@@ -208,7 +209,7 @@ func TestBareCodes(t *testing.T) {
 	tests := []struct {
 		codes, family string
 	}{
-		// IANA's name wins over everybody's.
+		// IANA's name has precedence over all others.
 		{"100-104 200-208 226 300-308 400-418 421-426 428 429 431 451 500-508 510 511", "http"},
 		{"520-527 530", "cloudflare"},
 		{"444 494-497 499", "nginx"},

@@ -1,21 +1,22 @@
-// Package status is the catalogue of status codes: a family and a code give the
-// name (the reason phrase on an HTTP/1.1 status line), the source of that name,
-// and the body a reply with this code has unless something else is configured.
+// Package status is a catalogue of status codes. It maps a family and a code to a name,
+// the source of the name, and a default body. The name is the reason phrase on an
+// HTTP/1.1 status line.
 //
-// Not only HTTP has three-digit reply codes. SMTP, SIP and FTP use the same
-// scheme, and servers and services have invented codes of their own, so the same
-// number can mean several things: 530 is "Authentication Required" in SMTP, "Not
-// Logged In" in FTP and "Origin DNS Error" at Cloudflare. A family says which one
-// is meant:
+// HTTP is not the only protocol with three-digit reply codes. SMTP, SIP and FTP use the
+// same scheme, and some servers and services define additional codes. One number can
+// therefore have several meanings: 530 is "Authentication Required" in SMTP, "Not
+// Logged In" in FTP and "Origin DNS Error" at Cloudflare. A family selects one of them:
 //
 //	551             User Not Local (bare: the best known meaning)
 //	smtp:450        Mailbox Unavailable
 //	sip:486         Busy Here
 //	cloudflare:521  Web Server Is Down
 //
+// Use [Parse] to look up a code, then [Code.JSON] or [Code.Text] for the body.
+//
 // # Families
 //
-// In this order, which is also the order of precedence for bare codes:
+// The families, in order of precedence for bare codes:
 //
 //   - http: IANA's HTTP Status Code Registry (RFC 9110 section 16.2)
 //   - nginx: codes and wordings of nginx
@@ -35,17 +36,17 @@
 //
 // # Bare codes
 //
-// A bare code means the code of the first family in that list that has it. So
-// IANA's HTTP name always wins; then come the codes that are used in HTTP without
-// being registered; then SMTP, SIP and FTP for the numbers that HTTP leaves free.
-// A bare code that no family has is called "Unknown Status".
+// A bare code means the code of the first family in that list that has it. IANA's HTTP
+// name therefore always wins. Next are codes that are used in HTTP but not registered,
+// then SMTP, SIP and FTP, for numbers that HTTP does not use. If no family has a bare
+// code, its name is "Unknown Status".
 //
-// There is one departure from IANA's names: the registry reserves 418 as "(Unused)",
-// yet it is sent all over the Web, so it has the name everybody knows, "I'm a
-// teapot". 306, which nobody sends, is "(Unused)" as registered.
+// One name differs from IANA's. The registry reserves 418 as "(Unused)", but servers do
+// send it, so it has its common name, "I'm a teapot". Servers do not send 306, so 306
+// is "(Unused)", as registered.
 //
 // # Bodies
 //
-// [Code.JSON] describes the rule for the default body; [Code.Text], [Code.HTML]
-// and [Code.Problem] give the same reply in other formats.
+// [Code.JSON] documents the default body. [Code.Text], [Code.HTML] and [Code.Problem]
+// return the same reply in other formats.
 package status

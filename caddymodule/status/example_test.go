@@ -6,6 +6,24 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
+// Look up a code, then send its name as the reason phrase with its default body.
+func Example() {
+	code, err := status.Parse("551")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(code)
+	fmt.Println(code.Name)
+	fmt.Println(code.Source)
+	fmt.Println(code.JSON())
+	// Output:
+	// smtp:551
+	// User Not Local
+	// RFC 5321 section 4.2.3
+	// {"error": "server_error", "message": "User Not Local"}
+}
+
 func ExampleParse() {
 	for _, text := range []string{"551", "smtp:450", "cloudflare:521", "404", "smtp:599"} {
 		c, err := status.Parse(text)

@@ -2,7 +2,7 @@ package status
 
 // ftpRows are the reply codes of FTP and its extensions. The names are short forms of
 // the standard texts, without placeholders. RFC 2389 (FEAT) and RFC 3659 (MLST, SIZE,
-// REST) reuse the codes of RFC 959 and so have no rows.
+// REST) reuse the codes of RFC 959 and therefore have no rows.
 var ftpRows = []row{
 	{110, "Restart Marker Reply", "RFC 959 section 4.2.2"},
 	{120, "Service Ready in Minutes", "RFC 959 section 4.2.2"},

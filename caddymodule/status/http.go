@@ -1,7 +1,7 @@
 package status
 
-// httpRows is IANA's HTTP Status Code Registry with the names as registered there,
-// but for 418: the registry reserves it as "(Unused)" because of the name below.
+// httpRows is IANA's HTTP Status Code Registry with the registered names, except for
+// 418. The registry reserves 418 as "(Unused)" because of the name below.
 var httpRows = []row{
 	{100, "Continue", "RFC 9110 section 15.2.1"},
 	{101, "Switching Protocols", "RFC 9110 section 15.2.2"},

@@ -11,7 +11,7 @@ func TestHTTPCodes(t *testing.T) {
 	checkCodes(t, "http", "100-104 200-208 226 300-308 400-418 421-426 428-429 431 451 500-508 510-511", 64)
 }
 
-// Go keeps the names of older RFCs for some codes, and does not know others.
+// For some codes, Go keeps the names of older RFCs. Other codes are unknown to Go.
 func TestHTTPNamesAgainstGo(t *testing.T) {
 	t.Parallel()
 	differences := map[int]struct{ ours, theirs string }{

@@ -1,8 +1,7 @@
 package status
 
-// sipRows are the response codes of SIP as IANA registers them (Session Initiation
-// Protocol Parameters, Response Codes), with the reason phrase that the RFC in the
-// row gives each.
+// sipRows are the SIP response codes that IANA registers (Session Initiation Protocol
+// Parameters, Response Codes). Each name is the reason phrase in the RFC of the row.
 var sipRows = []row{
 	{100, "Trying", "RFC 3261 section 21.1.1"},
 	{180, "Ringing", "RFC 3261 section 21.1.2"},

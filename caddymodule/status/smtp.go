@@ -1,8 +1,8 @@
 package status
 
-// smtpRows are the reply codes of SMTP and its extensions. The names are short forms
-// of the standard texts, without placeholders such as <domain>; a code with several
-// texts has the one of the RFC in its row.
+// smtpRows are the reply codes of SMTP and its extensions. The names are short forms of
+// the standard texts, without placeholders such as <domain>. If a code has several
+// texts, the name follows the RFC of the row.
 var smtpRows = []row{
 	{211, "System Status", "RFC 5321 section 4.2.3"},
 	{214, "Help Message", "RFC 5321 section 4.2.3"},

@@ -7,7 +7,7 @@ func TestSMTPCodes(t *testing.T) {
 	checkCodes(t, "smtp", "211 214 220-221 235 250-253 334 354-355 421 432 450-455 458-459 500-504 521 523 530 534-535 538 550-556", 40)
 }
 
-// Short names in common use, where the RFC's texts are longer.
+// Short names in common use. The texts of the RFC are longer.
 func TestSMTPNames(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[int]string{

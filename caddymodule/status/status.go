@@ -7,21 +7,21 @@ import (
 	"strings"
 )
 
-// The range of codes that can be named. RFC 9110 section 15 has 100 to 599; the
-// rest up to 999 is used by other protocols and by some sites, and an HTTP client
-// has to cope with it.
+// The range of codes that can be named. RFC 9110 section 15 defines 100 to 599. Other
+// protocols and some sites use the rest up to 999, and an HTTP client has to cope with
+// them.
 const (
 	minCode = 100
 	maxCode = 999
 )
 
-// unknownName is the name of a bare code that no family has.
+// unknownName is the name of a bare code that is not in any family.
 const unknownName = "Unknown Status"
 
 // Code is one row of the catalogue.
 type Code struct {
-	// Who gives the code this meaning, such as "http" or "smtp". Empty for a bare
-	// code that is not in the catalogue.
+	// The family that gives the code this meaning, such as "http" or "smtp". Empty for
+	// a bare code that is not in the catalogue.
 	Family string `json:"family"`
 
 	// The status code, 100 to 999.
@@ -30,25 +30,23 @@ type Code struct {
 	// The reason phrase, such as "User Not Local".
 	Name string `json:"name"`
 
-	// Where the name comes from: an RFC with its section, a vendor's documentation,
-	// or "de facto, unregistered" for codes that are used but specified nowhere.
-	// Empty for a code that is not in the catalogue.
+	// The source of the name: an RFC with its section, a vendor's documentation, or "de
+	// facto, unregistered" for a code that is used but not specified anywhere. Empty
+	// for a code that is not in the catalogue.
 	Source string `json:"source"`
 }
 
 var looksLike = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9]*:)?[0-9]+$`).MatchString
 
-// LooksLike reports whether a word is meant as a status, `551` or `smtp:450`,
-// right or wrong.
+// LooksLike reports whether a word is meant as a status, such as `551` or `smtp:450`.
+// The status need not be valid.
 func LooksLike(word string) bool { return looksLike(word) }
 
-// Parse reads a status code as people write it: a bare code ("551") or a family
-// and a code ("smtp:450").
+// Parse parses a status code: a bare code ("551") or a family and a code ("smtp:450").
 //
-// A bare code need not be in the catalogue: any number from 100 to 999 is
-// accepted, and one without a known meaning is named "Unknown Status". With a
-// family the code must be one of that family's, because a family that is given and
-// then ignored hides a typing error.
+// A bare code can be any number from 100 to 999. If no family has the code, its name is
+// "Unknown Status". With a family, the code must be in that family: a code without a
+// meaning there is probably a typing error.
 func Parse(text string) (Code, error) {
 	family, number, qualified := strings.Cut(text, ":")
 	if !qualified {
@@ -67,8 +65,8 @@ func Parse(text string) (Code, error) {
 	return c, nil
 }
 
-// parseNumber reads three digits. It is stricter than strconv.Atoi, which takes a
-// sign and leading zeros, so that every code has one spelling.
+// parseNumber parses exactly three digits. It is stricter than strconv.Atoi, which
+// accepts a sign and leading zeros, so that every code has one spelling.
 func parseNumber(text string) (int, error) {
 	if text == "" || strings.Trim(text, "0123456789") != "" {
 		return 0, fmt.Errorf("status code '%s' is not a number", text)
@@ -80,12 +78,12 @@ func parseNumber(text string) (int, error) {
 	return code, nil
 }
 
-// Find looks a code up and reports whether the catalogue has it. With a family it
-// finds that family's meaning; with "" it finds the meaning of the bare code: that
-// of the first family, in the order of [Families], that has the code.
+// Find returns a code of the catalogue and reports whether the catalogue has it. Given
+// a family, Find returns the meaning in that family. Given "", it returns the meaning
+// of the bare code, from the first of the [Families] that has it.
 //
-// What is not in the catalogue comes back with an empty family, the code and the
-// name "Unknown Status", so that it can still be sent.
+// If the catalogue does not have the code, the result has an empty family, the code and
+// the name "Unknown Status", so that the code can still be sent.
 func Find(family string, code int) (Code, bool) {
 	if c, ok := byKey[key{family, code}]; ok {
 		return c, true
@@ -93,7 +91,7 @@ func Find(family string, code int) (Code, bool) {
 	return Code{Code: code, Name: unknownName}, false
 }
 
-// String is the form that [Parse] reads back: "smtp:450", or the bare code if there
+// String returns the form that [Parse] accepts: "smtp:450", or the bare code if there
 // is no family.
 func (c Code) String() string {
 	if c.Family == "" {
@@ -102,17 +100,15 @@ func (c Code) String() string {
 	return c.Family + ":" + strconv.Itoa(c.Code)
 }
 
-// Sendable reports whether the code can be the status of a final HTTP reply: 200
-// to 999. Codes below 200 are interim replies (RFC 9110 section 15.2), after which
-// the client goes on waiting, and Go's server panics on more or less than three
-// digits.
+// Sendable reports whether the code can be the status of a final HTTP reply: 200 to
+// 999. Codes below 200 are interim replies (RFC 9110 section 15.2), after which the
+// client continues to wait. Go's server panics if a code does not have three digits.
 func (c Code) Sendable() bool {
 	return c.Code >= 200 && c.Code <= maxCode
 }
 
-// Slug is the name as an identifier: in lower case, with spaces turned to
-// underscores. Other characters stay: SIP's 481 is
-// "call/transaction_does_not_exist".
+// Slug returns the name as an identifier: in lower case, with underscores for spaces.
+// Other characters remain: the slug of SIP's 481 is "call/transaction_does_not_exist".
 func (c Code) Slug() string {
 	return strings.ReplaceAll(strings.ToLower(c.Name), " ", "_")
 }

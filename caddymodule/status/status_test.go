@@ -85,7 +85,7 @@ func TestParseErrors(t *testing.T) {
 			t.Errorf("Parse(%q): error %v, want %s", tt.text, err, tt.want)
 		}
 		if got != (Code{}) {
-			t.Errorf("Parse(%q) = %+v beside an error", tt.text, got)
+			t.Errorf("Parse(%q) = %+v with an error", tt.text, got)
 		}
 	}
 }
@@ -105,7 +105,7 @@ func TestFind(t *testing.T) {
 		{"", 0, Code{"", 0, "Unknown Status", ""}, false},
 		{"", -1, Code{"", -1, "Unknown Status", ""}, false},
 		{"smtp", 599, Code{"", 599, "Unknown Status", ""}, false},
-		{"nobody", 551, Code{"", 551, "Unknown Status", ""}, false},
+		{"unknown", 551, Code{"", 551, "Unknown Status", ""}, false},
 	}
 	for _, tt := range tests {
 		if got, ok := Find(tt.family, tt.code); got != tt.want || ok != tt.ok {
@@ -196,7 +196,7 @@ func FuzzParse(f *testing.F) {
 		c, err := Parse(text)
 		if err != nil {
 			if c != (Code{}) {
-				t.Errorf("Parse(%q) = %#v beside the error %v", text, c, err)
+				t.Errorf("Parse(%q) = %#v with the error %v", text, c, err)
 			}
 			return
 		}

@@ -1,8 +1,10 @@
 package status
 
-// The tables below hold codes that are used in HTTP without being registered, and
-// registered codes where a server has a wording of its own. A code that only lists
-// and clients know, with no specification to point at, has this source.
+// deFacto is the source of a code that only lists and clients know and that is not
+// specified anywhere.
+//
+// The tables below contain codes that are used in HTTP but not registered, and
+// registered codes for which a server has different wording.
 const deFacto = "de facto, unregistered"
 
 var nginxRows = []row{
@@ -31,11 +33,11 @@ var cloudflareRows = []row{
 	{525, "SSL Handshake Failed", "Cloudflare documentation, 5xx errors"},
 	{526, "Invalid SSL Certificate", "Cloudflare documentation, 5xx errors"},
 	{527, "Railgun Error", "Cloudflare, retired with Railgun"},
-	{530, "Origin DNS Error", "Cloudflare documentation, 5xx errors; a 1xxx error stands in the body"},
+	{530, "Origin DNS Error", "Cloudflare documentation, 5xx errors; the body has a 1xxx error"},
 }
 
 var apacheRows = []row{
-	{218, "This Is Fine", deFacto + ": lists ascribe it to Apache httpd, whose documentation has no trace of it"},
+	{218, "This Is Fine", deFacto + ": lists ascribe it to Apache httpd, whose documentation does not mention it"},
 	{413, "Request Entity Too Large", "Apache httpd wording of 413"},
 	{414, "Request-URI Too Long", "Apache httpd wording of 414"},
 	{416, "Requested Range Not Satisfiable", "Apache httpd wording of 416"},
@@ -54,8 +56,8 @@ var microsoftRows = []row{
 	{451, "Redirect", "Microsoft Exchange ActiveSync"},
 }
 
-// AWS documents these codes without phrases (but for 561), so the names are those of
-// the usual lists.
+// AWS documents these codes without phrases, except for 561. The other names are those
+// of the usual lists.
 var awsRows = []row{
 	{460, "Client Closed the Connection with AWS Elastic Load Balancer", "AWS documentation, Elastic Load Balancing"},
 	{463, "X-Forwarded-For Header with More Than 30 IP Addresses", "AWS documentation, Elastic Load Balancing"},

@@ -36,7 +36,7 @@ func TestUnofficialCodes(t *testing.T) {
 	}
 }
 
-// A wording of a registered code is a row only because it differs from IANA's.
+// A row for a registered code exists only because its wording differs from IANA's.
 func TestWordingsDiffer(t *testing.T) {
 	t.Parallel()
 	for _, family := range []string{"nginx", "apache"} {
