@@ -235,7 +235,7 @@ func TestConfigNulls(t *testing.T) {
 	}
 	for _, tt := range tests {
 		err := loadJSON(t, tt.owner, tt.json)
-		if want := tt.place + ": null is no value: leave it out, or write one"; (err != nil) != (tt.place != "") || err != nil && !strings.Contains(err.Error(), want) {
+		if want := tt.place + ": null is not a value; write a value or leave the field out"; (err != nil) != (tt.place != "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got error %v, want %q", tt.json, err, want)
 		}
 	}

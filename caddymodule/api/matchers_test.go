@@ -25,7 +25,7 @@ func TestExperimentMatchers(t *testing.T) {
 	if got := n.Hit("/"); got != http.StatusInternalServerError {
 		t.Errorf("got %d from what the configuration allows", got)
 	}
-	n.Want(400, "PUT", "/experiments/b", matching(`{"foreign": {"panic": true}}`), "a module panicked while loading: as it was told")
+	n.Want(400, "PUT", "/experiments/b", matching(`{"foreign": {"panic": true}}`), "a module panicked while loading: as configured")
 	for config, want := range map[string]string{
 		`{"experiment_matchers": ["path"]}`:               "experiment_matchers: bad matcher 'path': experiments may always use it",
 		`{"experiment_matchers": ["file"]}`:               "experiment_matchers: bad matcher 'file': experiments read no files",

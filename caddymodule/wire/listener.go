@@ -65,7 +65,7 @@ func wrapperName(raw json.RawMessage) string {
 	var named struct {
 		Wrapper string `json:"wrapper"`
 	}
-	_ = json.Unmarshal(raw, &named) // Caddy rejects what cannot be parsed
+	_ = json.Unmarshal(raw, &named) // Caddy refuses what cannot be parsed
 	return named.Wrapper
 }
 

@@ -1,5 +1,5 @@
-// Package args reads the arguments and blocks of Caddyfile lines, and sizes and
-// rates as people write them, and writes such arguments. It knows no fault.
+// Package args parses the arguments and blocks of Caddyfile lines, including sizes,
+// rates and percentages, and formats such arguments. It has no notion of faults.
 package args
 
 import (
@@ -31,7 +31,7 @@ func Parse(d *caddyfile.Dispenser, name string, args []string, parsers ...func(s
 	return nil
 }
 
-// DurationParser returns a parser that stores a duration.
+// DurationParser returns a parser that stores a duration in target.
 func DurationParser(target *caddy.Duration) func(string) error {
 	return func(arg string) error {
 		duration, err := caddy.ParseDuration(arg)
@@ -43,7 +43,7 @@ func DurationParser(target *caddy.Duration) func(string) error {
 	}
 }
 
-// FormatDuration writes a duration without the zeros at its end: 10m, not 10m0s.
+// FormatDuration formats a duration without trailing zero units: 10m, not 10m0s.
 func FormatDuration(d caddy.Duration) string {
 	text := time.Duration(d).String()
 	if strings.HasSuffix(text, "m0s") {
@@ -55,7 +55,8 @@ func FormatDuration(d caddy.Duration) string {
 	return text
 }
 
-// AboveZero stores a duration that is not zero, which means the default.
+// AboveZero returns a parser that stores a duration and refuses zero, because zero
+// means the default.
 func AboveZero(name string, target *caddy.Duration) func(string) error {
 	return func(arg string) error {
 		err := DurationParser(target)(arg)
@@ -66,7 +67,7 @@ func AboveZero(name string, target *caddy.Duration) func(string) error {
 	}
 }
 
-// NumberParser returns a parser that stores a number, which errors call name.
+// NumberParser returns a parser that stores a number. Errors use name for the number.
 func NumberParser(name string, target *float64) func(string) error {
 	return func(arg string) error {
 		number, err := strconv.ParseFloat(arg, 64)
@@ -78,7 +79,7 @@ func NumberParser(name string, target *float64) func(string) error {
 	}
 }
 
-// FormatNumber writes a number without an exponent.
+// FormatNumber formats a number without an exponent.
 func FormatNumber(number float64) string { return strconv.FormatFloat(number, 'f', -1, 64) }
 
 // Duration parses the single argument of an option, which errors call name.
@@ -86,19 +87,19 @@ func Duration(d *caddyfile.Dispenser, name string, target *caddy.Duration) error
 	return Parse(d, name, d.RemainingArgs(), DurationParser(target))
 }
 
-// oddBackslash finds a backslash that would escape the double quote after it. Of
-// two in a row, Caddy's lexer takes the second as it is.
+// oddBackslash reports whether a backslash would escape the double quote after it. In a
+// pair of backslashes, Caddy's lexer takes the second literally.
 var oddBackslash = regexp.MustCompile(`(^|[^\\])(\\\\)*\\("|$)`).MatchString
 
-// Quote writes a text as one word, in backticks or double quotes where it needs
-// them; ok is false if no word of a line is that text.
+// Quote formats a text as one word, in backticks or double quotes if necessary. It
+// returns false if no word can represent the text.
 func Quote(text string) (word string, ok bool) {
 	bare := text != "" && !strings.ContainsAny(text, " \t\r\n;\"`\\#{}") && !strings.HasPrefix(text, "<<")
 	placeholder := len(text) > 2 && strings.HasPrefix(text, "{") && strings.HasSuffix(text, "}") && !strings.ContainsAny(text, " \t;\"`\\")
 	ok = !strings.ContainsAny(text, "\r\n\x00")
 	switch {
 	case bare || placeholder:
-		return text, ok && !strings.ContainsFunc(text, unicode.IsSpace) // where a bare word ends
+		return text, ok && !strings.ContainsFunc(text, unicode.IsSpace) // a space ends a bare word
 	case !strings.Contains(text, "`"):
 		return "`" + text + "`", ok
 	default:

@@ -8,7 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// A word is read as the text that it was written for.
+// A word parses to the text that it was formatted from.
 func TestQuote(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"gone", "gone"},

@@ -10,8 +10,8 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// ParseSize reads a size in bytes. The unit is asked for: a bare number may be
-// meant in anything, and `5m` is a duration.
+// ParseSize parses a size in bytes. The unit is required: a bare number may be in any
+// unit, and `5m` is a duration.
 func ParseSize(arg string) (int64, error) {
 	number := strings.TrimRight(arg, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 	unit := arg[len(number):]
@@ -34,7 +34,7 @@ func ParseSize(arg string) (int64, error) {
 	return int64(size), nil
 }
 
-// FormatSize writes a size in the largest unit that it is a multiple of.
+// FormatSize formats a size in the largest unit of which it is a multiple.
 func FormatSize(size int64) string {
 	unit := "B"
 	for _, larger := range []string{"KiB", "MiB", "GiB"} {
@@ -46,7 +46,7 @@ func FormatSize(size int64) string {
 	return strconv.FormatInt(size, 10) + unit
 }
 
-// SizeParser stores a size.
+// SizeParser returns a parser that stores a size in target.
 func SizeParser(target *int64) func(string) error {
 	return func(arg string) (err error) {
 		*target, err = ParseSize(arg)
@@ -89,7 +89,7 @@ func ParseRate(arg string) (int64, error) {
 	return rate, nil
 }
 
-// ParsePercent reads a number with a percent sign.
+// ParsePercent parses a number with a percent sign.
 func ParsePercent(arg string) (float64, error) {
 	number, ok := strings.CutSuffix(arg, "%")
 	percent, err := strconv.ParseFloat(number, 64)

@@ -1,9 +1,9 @@
-// Package hint tells in the log what a configuration says and can hardly mean:
-// what loads and never has an effect, or another one than it seems to. All such
-// warnings go through it, so that they have one form: the place in the Caddyfile,
-// as far as it is known, what is wrong, and what to write instead.
+// Package hint logs warnings about a configuration that loads but is probably not what
+// its author means: settings that never have an effect, or that have a surprising one.
+// All such warnings have the same form: the place in the Caddyfile, if known, what is
+// wrong, and what to write instead.
 //
-// It knows Caddy's contexts and loggers, and nothing of faults.
+// The package depends on Caddy's contexts and loggers. It has no notion of faults.
 package hint
 
 import (
@@ -13,11 +13,12 @@ import (
 	"go.uber.org/zap"
 )
 
-// sourceKey is where a context has the source of what is loaded in it.
+// sourceKey is the context key for the source of the configuration that is being
+// loaded.
 type sourceKey struct{}
 
-// At returns a context in which hints begin with a source, such as `Caddyfile:12`.
-// An empty one changes nothing.
+// At returns a context in which hints begin with a source, such as `Caddyfile:12`. An
+// empty source changes nothing.
 func At(ctx caddy.Context, source string) caddy.Context {
 	if source != "" {
 		ctx.Context = context.WithValue(ctx.Context, sourceKey{}, source)
@@ -25,18 +26,17 @@ func At(ctx caddy.Context, source string) caddy.Context {
 	return ctx
 }
 
-// Warn logs a hint about what is loaded in a context.
+// Warn logs a hint about the configuration that is loaded in ctx.
 func Warn(ctx caddy.Context, text string, fields ...zap.Field) {
 	Write(ctx.Logger(), sourceOf(ctx), text, fields...)
 }
 
-// Info logs what is meant by many, and surprises some.
+// Info logs a hint about a setting that is usually intended but may be surprising.
 func Info(ctx caddy.Context, text string, fields ...zap.Field) {
 	ctx.Logger().Info(located(sourceOf(ctx), text), fields...)
 }
 
-// Write logs a hint about what stands at a source; where that is unknown it is
-// empty.
+// Write logs a hint about the configuration at source, which is empty if unknown.
 func Write(logger *zap.Logger, source, text string, fields ...zap.Field) {
 	logger.Warn(located(source, text), fields...)
 }

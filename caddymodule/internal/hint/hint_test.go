@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-// The message begins with the source, if there is one; the fields come apart.
+// The message begins with the source, if there is one. The fields are separate.
 func TestWrite(t *testing.T) {
 	for source, want := range map[string]string{
 		"Caddyfile:12": "Caddyfile:12: rule 'busy' can never fire",
@@ -24,7 +24,7 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// A context has the source of the innermost point, and keeps what else it has.
+// A context has the source of the innermost point, and keeps its other values.
 func TestAt(t *testing.T) {
 	type otherKey struct{}
 	outer := caddy.Context{Context: context.WithValue(t.Context(), otherKey{}, "other")}

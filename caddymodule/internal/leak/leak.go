@@ -1,5 +1,5 @@
-// Package leak lets the tests of a package fail when they leave a goroutine
-// behind. Only tests import it.
+// Package leak makes the tests of a package fail if they leak a goroutine. Only tests
+// import it.
 package leak
 
 import (
@@ -11,13 +11,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-// patience is how long goroutines may take to end after the last test. goleak
-// alone waits for less than the half second that net/http keeps a connection for
-// whose client may still be sending.
+// patience is how long goroutines may take to end after the last test. The default of
+// goleak is too short: net/http keeps a connection for half a second if its client may
+// still be sending.
 const patience = 30 * time.Second
 
-// Main runs the tests, then cleanup, and ends the process: with an error when a
-// test has failed or a goroutine is left.
+// Main runs the tests, then cleanup, and exits. The exit code is not zero if a test has
+// failed or a goroutine has leaked.
 func Main(m *testing.M, cleanup func()) {
 	code := m.Run()
 	cleanup()
@@ -28,8 +28,8 @@ func Main(m *testing.M, cleanup func()) {
 	os.Exit(code)
 }
 
-// MainApart is Main for tests that start Caddy: it keeps Caddy's data directory
-// apart from that of whoever runs them.
+// MainApart is like Main, for tests that start Caddy. It uses a temporary data
+// directory for Caddy, so that the tests do not touch the user's directory.
 func MainApart(m *testing.M) {
 	dir, err := os.MkdirTemp("", "data")
 	if err == nil {
@@ -42,10 +42,11 @@ func MainApart(m *testing.M) {
 	Main(m, func() { _ = os.RemoveAll(dir) })
 }
 
-// find waits until nothing is left of the tests.
+// find waits until the goroutines of the tests have ended.
 func find() (err error) {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		// of Caddy's storage: notices only every five seconds that a lock has been released
+		// a goroutine of Caddy's storage, which notices a released lock only every five
+		// seconds
 		if err = goleak.Find(goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh")); err == nil {
 			return nil
 		}

@@ -1,7 +1,7 @@
-// Package manual reads the pages of the manual, README.md and the Markdown files
-// in docs, for the tests that hold them to the code: blocks of code, headings and
-// links. It reads the Markdown these pages use, not all of it. Only tests import
-// it.
+// Package manual parses the pages of the manual for the tests that check them against
+// the code: code blocks, headings and links of README.md and of the Markdown files in
+// docs. It supports the Markdown that these pages use, not all of Markdown. Only tests
+// import it.
 package manual
 
 import (
@@ -19,17 +19,17 @@ type Page struct {
 	Lines []Line
 }
 
-// Line is a line of a page. In a block of code its text has no fence and no
+// Line is a line of a page. In a code block, Text excludes the fences and the
 // indentation of a list.
 type Line struct {
 	Number int // from 1
 	Text   string
-	Block  *Block // nil outside of code
+	Block  *Block // nil outside code blocks
 }
 
-// Block is a fenced block of code.
+// Block is a fenced code block.
 type Block struct {
-	Line     int    // that of the opening fence
+	Line     int    // of the opening fence
 	Language string // the first word after the fence
 	Text     string // each line ends in a newline
 	Before   string // the last line with text before the block
@@ -41,10 +41,10 @@ type Link struct {
 	Line   int
 	Target string
 	Image  bool
-	Alt    string // the text of an image
+	Alt    string // the alternative text of an image
 }
 
-// Read reads a page.
+// Read parses the page in a file.
 func Read(t testing.TB, path string) *Page {
 	t.Helper()
 	content, err := os.ReadFile(path) //nolint:gosec // a file of the repository
@@ -54,10 +54,10 @@ func Read(t testing.TB, path string) *Page {
 	return Parse(path, string(content))
 }
 
-// fence matches the first line of a block of code, and the last one.
+// fence matches the first line of a code block, and the last one.
 var fence = regexp.MustCompile("^(\\s*)(`{3,}|~{3,})\\s*([^`]*)$")
 
-// Parse reads the text of a page.
+// Parse parses the text of a page.
 func Parse(path, content string) *Page {
 	p := &Page{Path: path}
 	var block *Block
@@ -89,7 +89,7 @@ func Parse(path, content string) *Page {
 	return p
 }
 
-// Blocks returns the blocks of code in the order of the page.
+// Blocks returns the code blocks in the order of the page.
 func (p *Page) Blocks() (all []*Block) {
 	for _, line := range p.Lines {
 		if line.Block != nil && (len(all) == 0 || all[len(all)-1] != line.Block) {
@@ -106,8 +106,8 @@ var (
 	attribute  = regexp.MustCompile(`(href|src|srcset)="([^"]*)"`)
 )
 
-// Links returns the links and images of a page, those in HTML included. Code has
-// none.
+// Links returns the links and images of a page, including those in HTML, but not those
+// in code.
 func (p *Page) Links() (all []Link) {
 	for _, line := range p.Lines {
 		if line.Block != nil {
@@ -116,7 +116,7 @@ func (p *Page) Links() (all []Link) {
 		text := withoutCode(line.Text)
 		for _, m := range inlineLink.FindAllStringSubmatch(text, -1) {
 			all = append(all, Link{Line: line.Number, Target: m[3], Image: m[1] == "!", Alt: m[2]})
-			for _, m := range nestedLink.FindAllStringSubmatch(m[2], -1) { // a picture that is a link
+			for _, m := range nestedLink.FindAllStringSubmatch(m[2], -1) { // an image that is a link
 				all = append(all, Link{Line: line.Number, Target: m[2], Image: true, Alt: m[1]})
 			}
 		}
@@ -158,7 +158,7 @@ var (
 	anchor   = regexp.MustCompile(`<a\s[^>]*(?:id|name)="([^"]*)"`)
 )
 
-// Anchors returns what a link to this page can have after '#'.
+// Anchors returns the fragments that a link to this page can have after '#'.
 func (p *Page) Anchors() map[string]bool {
 	found := make(map[string]bool)
 	for _, line := range p.Lines {
@@ -182,7 +182,7 @@ func (p *Page) Anchors() map[string]bool {
 	return found
 }
 
-// Slug returns the anchor of a heading, as GitHub makes it.
+// Slug returns the anchor of a heading, as GitHub derives it.
 func Slug(text string) string {
 	text = tag.ReplaceAllString(linkText.ReplaceAllString(text, "$1"), "")
 	return strings.Map(func(r rune) rune {

@@ -1,5 +1,5 @@
-// Package mergepatch applies JSON merge patches (RFC 7396). What a patch does not
-// name stays as it was written, byte for byte. It knows nothing of faults.
+// Package mergepatch applies JSON merge patches (RFC 7396). Values that a patch does
+// not name remain byte for byte as written. The package has no notion of faults.
 package mergepatch
 
 import (
@@ -8,12 +8,12 @@ import (
 	"slices"
 )
 
-// Apply applies a merge patch to a document, both of them valid JSON, by the
-// algorithm of RFC 7396 section 2. What the patch does not name stays as it was
-// written, byte for byte; new members come last, in the patch's order.
+// Apply applies a merge patch to a document with the algorithm of RFC 7396 section 2.
+// Both must be valid JSON. Values that the patch does not name remain byte for byte as
+// written. New members come last, in the order of the patch.
 //
-// No library does that. github.com/evanphx/json-patch takes nulls out of arrays,
-// where they are values, and adds members in random order; others read the
+// Existing libraries do not offer this. github.com/evanphx/json-patch removes nulls
+// from arrays, where they are values, and adds members in random order. Others read the
 // document into a map, which loses the order and the digits of numbers.
 func Apply(document, patch []byte) []byte {
 	changes, ok := parseObject(patch)
@@ -31,23 +31,23 @@ func Apply(document, patch []byte) []byte {
 	return target.text()
 }
 
-// An object is a JSON object cut into pieces of its text.
+// An object is a JSON object, split into pieces of its text.
 type object struct {
-	begin   []byte // with the opening brace
+	begin   []byte // including the opening brace
 	members []member
-	end     []byte           // with the closing brace
-	places  map[string][]int // of the members by name, for changes
+	end     []byte           // including the closing brace
+	places  map[string][]int // of the members, by name; for changes
 }
 
-// A member is a name and its value, and the white space around them.
+// A member is a name and its value, with the white space around them.
 type member struct {
 	name  string
-	lead  []byte // what stands before the value: name and colon
-	value []byte // nil: taken out
-	after []byte // what stands before the comma
+	lead  []byte // the text before the value: name and colon
+	value []byte // nil if removed
+	after []byte // the text between the value and the comma
 }
 
-// parseObject cuts up a text; false says that it is no JSON object.
+// parseObject splits a text. It returns false if the text is not a JSON object.
 func parseObject(text []byte) (object, bool) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	if brace, err := dec.Token(); err != nil || brace != json.Delim('{') {
@@ -77,7 +77,7 @@ func parseObject(text []byte) (object, bool) {
 	return o, true
 }
 
-// index makes the object ready to be changed.
+// index prepares the object for changes.
 func (o *object) index() {
 	o.places = make(map[string][]int, len(o.members))
 	for i, m := range o.members {
@@ -85,9 +85,8 @@ func (o *object) index() {
 	}
 }
 
-// change merges one member of a patch into the object. A name that stands there
-// more than once is changed everywhere, for it is open which of them a reader
-// takes.
+// change merges one member of a patch into the object. If the object has the name more
+// than once, change updates all of them, because readers differ in which one they use.
 func (o *object) change(c member) {
 	places, removed := o.places[c.name], string(c.value) == "null"
 	for _, i := range places {
@@ -105,7 +104,7 @@ func (o *object) change(c member) {
 	}
 }
 
-// add puts a new member behind the others, indented as the last of them.
+// add appends a new member, indented like the last one.
 func (o *object) add(c member) {
 	var indent []byte
 	if n := len(o.members); n > 0 {
@@ -116,11 +115,11 @@ func (o *object) add(c member) {
 	o.members = append(o.members, member{
 		name:  c.name,
 		lead:  slices.Concat(indent, bytes.TrimLeft(c.lead, " \t\r\n")),
-		value: Apply(nil, c.value), // which leaves out what it would remove
+		value: Apply(nil, c.value), // drops the nulls of the patch
 	})
 }
 
-// text is the object as JSON.
+// text returns the object as JSON.
 func (o *object) text() []byte {
 	text := slices.Clone(o.begin)
 	left := slices.DeleteFunc(o.members, func(m member) bool { return m.value == nil })

@@ -52,8 +52,8 @@ func TestMergePatch(t *testing.T) {
 	}
 }
 
-// A patch of many members takes no time that grows with the square of them, which
-// would be half a minute here.
+// The time for a patch must not grow with the square of its number of members. Here
+// that would be half a minute.
 func TestMergePatchOfMany(t *testing.T) {
 	var patch strings.Builder
 	for i := range 90_000 {
@@ -90,8 +90,8 @@ func merged(target, patch any) any {
 	return object
 }
 
-// repeats reports whether an object of the document has a name twice, of which
-// RFC 7396 does not speak.
+// repeats reports whether an object of the document has a duplicate name. RFC 7396 does
+// not define that case.
 func repeats(text []byte) bool {
 	o, ok := parseObject(text)
 	if !ok {
@@ -107,7 +107,7 @@ func repeats(text []byte) bool {
 	return false
 }
 
-// What comes out means what the RFC says, and a patch that changes nothing
+// The result has the meaning that the RFC defines, and a patch that changes nothing
 // changes no byte.
 func FuzzMergePatch(f *testing.F) {
 	f.Add([]byte(`{"a": [1, {"b": null}], "c": {"d": "x"}} `), []byte(`{"c": {"d": null, "e": {"f": null}}, "a": 7}`))

@@ -1,5 +1,6 @@
-// Package metrics is the collectors of the process, and how many names experiments
-// may have in them. It knows rules and experiments, and no point.
+// Package metrics holds the Prometheus collectors of the process, and limits how many
+// experiment names appear in them. It depends on rules and experiments, not on
+// injection points.
 package metrics
 
 import (
@@ -12,9 +13,10 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// The collectors belong to the process: each configuration has a registry of
-// its own, and a reload must not set the counters back. The series of a rule
-// that is gone stay until the process ends, as many as were ever configured.
+// The collectors belong to the process, because each configuration has a separate
+// registry and a reload must not reset the counters. The series of a removed rule
+// remain until the process ends. Their number is bounded by the rules that were ever
+// configured.
 var (
 	// InjectedTotal counts hits.
 	InjectedTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -25,16 +27,16 @@ var (
 	// PassedTotal counts requests that a rule let pass.
 	PassedTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "caddy_fault_passed_total",
-		Help: "Counter of faults that were not injected into a request that matched their rule, by reason.",
+		Help: "Counter of requests that matched a rule but got no fault, by injection point, rule and reason.",
 	}, []string{"point", "rule", "reason"})
 
-	// ActiveRequests is how many requests the rules hold.
+	// ActiveRequests is the number of requests that rules hold.
 	ActiveRequests = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "caddy_fault_active",
-		Help: "Requests that a rule currently holds, by injection point.",
+		Help: "Requests that rules currently hold, by injection point.",
 	}, []string{"point"})
 
-	// DelaySeconds is the delays injected.
+	// DelaySeconds is the distribution of the injected delays.
 	DelaySeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "caddy_fault_delay_seconds",
 		Help:    "Delays injected, by injection point and rule.",
@@ -44,11 +46,11 @@ var (
 	// HaltedGauge is 1 while all faults are halted.
 	HaltedGauge = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "caddy_fault_halted",
-		Help: "1 while all faults are halted, else 0.",
+		Help: "1 while all faults are halted, otherwise 0.",
 	})
 )
 
-// Register makes the collectors part of a configuration's registry.
+// Register adds the collectors to the registry of a configuration.
 func Register(registry prometheus.Registerer) error {
 	for _, c := range []prometheus.Collector{InjectedTotal, PassedTotal, ActiveRequests, DelaySeconds, HaltedGauge} {
 		err := registry.Register(c)
@@ -59,14 +61,14 @@ func Register(registry prometheus.Registerer) error {
 	return nil
 }
 
-// Rule is the counters of one rule, looked up once at load. Those of the requests
-// that it let pass, and its histogram of delays, fifteen series, are looked up when
-// there is something to count: most rules have none.
+// Rule holds the counters of one rule, which are looked up once, at load. The counters
+// of passed requests and the histogram of delays, with its fifteen series, are looked
+// up on first use, because most rules never use them.
 type Rule struct {
-	// Name is that of the rule, as it stands in the labels.
+	// Name is the name of the rule in the labels.
 	Name string
 
-	// Injected counts its hits.
+	// Injected counts the hits of the rule.
 	Injected prometheus.Counter
 
 	passed *reasons
@@ -84,7 +86,8 @@ func NewRule(point, rule, kind string) Rule {
 // Passed counts a request that the rule let pass.
 func (m *Rule) Passed(reason rules.Reason) { m.passed.count(reason) }
 
-// PassedBy counts a request on which a fault had no effect, by the fault's reason.
+// PassedBy counts a request on which a fault had no effect, with the reason of the
+// fault.
 func (m *Rule) PassedBy(reason string) { m.passed.countOther(reason) }
 
 // Delayed observes a delay.

@@ -9,25 +9,26 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// allReasons has the reasons by [seriesKey]. A series is in it as long as it is in
+// allReasons holds the reasons by [seriesKey], as long as their series are in
 // [PassedTotal].
 var allReasons sync.Map // of *reasons
 
-// seriesKey is the labels that a rule has in all series.
+// seriesKey holds the labels that all series of a rule have.
 type seriesKey struct{ point, rule string }
 
-// reasons is the counters of the requests that a rule let pass. Each comes with the
-// first such request: ten thousand rules have few of the many that there could be.
+// reasons holds the counters of the requests that a rule let pass. Each counter is
+// created for the first such request, because ten thousand rules need only a few of the
+// possible counters.
 type reasons struct {
 	seriesKey
 
 	known [rules.NumReasons]atomic.Pointer[prometheus.Counter]
 
 	mu    sync.Mutex
-	other map[string]prometheus.Counter // of reasons that only the kinds of fault know
+	other map[string]prometheus.Counter // by reasons that only the kinds of fault define
 }
 
-// reasonsOf returns the reasons of a rule. They outlive a reload, as the series do.
+// reasonsOf returns the reasons of a rule. They survive a reload, like the series.
 func reasonsOf(point, rule string) *reasons {
 	key := seriesKey{point, rule}
 	if known, ok := allReasons.Load(key); ok {
@@ -48,7 +49,7 @@ func (rs *reasons) count(reason rules.Reason) {
 	(*c).Inc()
 }
 
-// countOther counts one for a reason of a kind.
+// countOther counts a request with a reason of a kind of fault.
 func (rs *reasons) countOther(reason string) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -79,12 +80,13 @@ func (rs *reasons) counts() map[string]uint64 {
 	return counts
 }
 
-// PassPoint counts a request that a point itself let pass.
+// PassPoint counts a request that the point as a whole let pass.
 func PassPoint(point string, reason rules.Reason) { reasonsOf(point, "").count(reason) }
 
-// PassOther counts one that a rule of that name at a point let pass, by a reason
-// that is none of a rule.
+// PassOther counts a request that a rule at a point let pass, with a reason that is not
+// a [rules.Reason].
 func PassOther(point, rule, reason string) { reasonsOf(point, rule).countOther(reason) }
 
-// PassedCounts returns the counts of a point, or of a rule at it, that are not 0.
+// PassedCounts returns the counts of a rule at a point that are not 0, or of the point
+// itself if rule is empty.
 func PassedCounts(point, rule string) map[string]uint64 { return reasonsOf(point, rule).counts() }

@@ -10,50 +10,51 @@ import (
 )
 
 const (
-	// MaxSeries is how many names experiments have in metrics at a time.
+	// MaxSeries is the maximum number of experiment names in the metrics at a time.
 	MaxSeries = 100
 
-	// KeepSeries is how long a name stays after its experiment.
+	// KeepSeries is how long a name remains after its experiment has ended.
 	KeepSeries = 10 * time.Minute
 
-	// OtherRule is the name of what is above the bounds.
+	// OtherRule is the name for everything above the limits.
 	OtherRule = "other"
 
-	maxKinds = 10  // chains of kinds that one name may have had
-	maxKind  = 128 // bytes of such a chain
+	maxKinds = 10  // maximum number of chains of kinds for one name
+	maxKind  = 128 // maximum size of such a chain in bytes
 )
 
-// Series is the names of experiments in metrics: whoever may start
-// experiments must not be able to fill the memory of a Prometheus.
+// Series holds the names of experiments in the metrics. It limits them, because a
+// client that may start experiments must not be able to fill the memory of a Prometheus
+// server.
 type Series struct {
 	mu    sync.Mutex
 	known map[string]*namedSeries // by the name of the experiment
 }
 
-// NewSeries returns a series without names.
+// NewSeries returns a Series without names.
 func NewSeries() *Series {
 	return &Series{known: make(map[string]*namedSeries)}
 }
 
-// Len returns how many names there are.
+// Len returns the number of names.
 func (s *Series) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.known)
 }
 
-// namedSeries is what there is under a name.
+// namedSeries describes the series of one name.
 type namedSeries struct {
 	points map[string]struct{}
 	kinds  map[string]struct{}
-	doomed *time.Timer // nil while the experiment is on
+	doomed *time.Timer // nil while the experiment runs
 }
 
 // Rule returns the counters of an experiment at a point.
 func (s *Series) Rule(point string, live *experiments.Live) Rule {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	named, over := s.known[live.Name], live.Ended().Err() != nil // over: for a request in flight
+	named, over := s.known[live.Name], live.Ended().Err() != nil // true for a request in flight
 	switch {
 	case named == nil && (over || len(s.known) >= MaxSeries):
 		return NewRule(point, OtherRule, OtherRule)
@@ -68,8 +69,8 @@ func (s *Series) Rule(point string, live *experiments.Live) Rule {
 	return NewRule(point, live.Name, named.kind(live.KindNames()))
 }
 
-// kind is the label for the kinds of an experiment, which may be another one each
-// time it is put.
+// kind returns the label for the kinds of an experiment, which can change each time the
+// experiment is put.
 func (n *namedSeries) kind(names string) string {
 	if _, known := n.kinds[names]; !known && (len(n.kinds) == maxKinds || len(names) > maxKind) {
 		return OtherRule
@@ -78,9 +79,9 @@ func (n *namedSeries) kind(names string) string {
 	return names
 }
 
-// Forget deletes the series of an experiment that is over, some time later,
-// when they have been scraped. Those of a point where there is a rule of that
-// name by then, from a reload, stay.
+// Forget deletes the series of an experiment that has ended, after enough time for a
+// scrape. If a reload has added a rule of the same name at a point by then, the series
+// at that point remain.
 func (s *Series) Forget(name string, taken func(point string) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,7 +90,7 @@ func (s *Series) Forget(name string, taken func(point string) bool) {
 	}
 }
 
-// drop deletes the series, if the experiment has not been started again.
+// drop deletes the series if the experiment has not been started again.
 func (s *Series) drop(name string, taken func(point string) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,12 +1,12 @@
-// Package private keeps what the points on the way of a request remember of it.
-// Nobody can write it out: the values stand among the request's placeholders, and
-// one of them may be a key.
+// Package private stores what the points on the way of a request remember about the
+// request. A configuration cannot print these values. They are among the placeholders
+// of the request, but their text is empty, because a value may be a key.
 //
-// They do not stand in Caddy's variables of a request. Those are a map without a
-// lock, which a goroutine of a proxy's transport may be reading, while a rule fires
-// on the head of the reply.
+// The values are not in Caddy's request variables. Those are a map without a lock,
+// which a goroutine of a proxy's transport may read while a rule fires on the header of
+// the reply.
 //
-// The package knows Caddy's replacer, and nothing of faults.
+// The package depends on Caddy's replacer. It has no notion of faults.
 package private
 
 import (
@@ -15,25 +15,25 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
-// A Slot is a place for one value of each request, by its name.
+// A Slot is the name under which each request can have one value.
 type Slot[T any] string
 
-// Get returns the value of a request, the zero value if it has none.
+// Get returns the value of a request, or the zero value.
 func (s Slot[T]) Get(r *http.Request) T {
 	value, _ := text.Replacer(r).Get(s.key())
 	kept, _ := value.(hidden[T])
 	return kept.value
 }
 
-// Set gives a request a value.
+// Set sets the value of a request.
 func (s Slot[T]) Set(r *http.Request, value T) {
 	text.Replacer(r).Set(s.key(), hidden[T]{value})
 }
 
 func (s Slot[T]) key() string { return "http.fault." + string(s) }
 
-// hidden is a value that a placeholder shows nothing of.
+// hidden is a value whose placeholder is empty.
 type hidden[T any] struct{ value T }
 
-// String is empty.
+// String returns an empty string.
 func (hidden[T]) String() string { return "" }

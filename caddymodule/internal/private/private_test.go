@@ -10,7 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// A value can be had by the name, and not be written out.
+// A value is available by its name, and cannot be printed.
 func TestSlot(t *testing.T) {
 	const secrets Slot[[]*string] = "secrets"
 	repl, secret := caddy.NewReplacer(), "0123456789abcdef"

@@ -1,6 +1,6 @@
-// Package strictjson reads JSON that people write, and refuses what package
-// encoding/json takes silently. Its errors name the field. It knows the struct
-// tags of Caddy's modules, and nothing of faults.
+// Package strictjson decodes JSON that people write, and refuses mistakes that package
+// encoding/json accepts silently. Its errors name the field. It depends on the struct
+// tags of Caddy's modules. It has no notion of faults.
 package strictjson
 
 import (
@@ -17,9 +17,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// Decode reads JSON into what the pointer points to. It refuses unknown fields,
-// those that are there twice or in another case, nulls, zeros that would be taken
-// for a default, and whatever follows the value. Its errors name the field.
+// Decode decodes JSON into the value that the pointer points to. It refuses fields that
+// are unknown, duplicate or in another case, nulls, zeros that would be taken for a
+// default, and data after the value. Its errors name the field.
 func Decode(data []byte, into any) error {
 	if err := checkDepth(data); err != nil {
 		return fmt.Errorf("reading JSON: %w", err)
@@ -30,7 +30,7 @@ func Decode(data []byte, into any) error {
 		return fmt.Errorf("reading JSON: %w", Explain(describe(err, data, into), data, into))
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("reading JSON: there is more behind the value")
+		return errors.New("reading JSON: unexpected data after the value")
 	}
 	err := unique(data)
 	if err == nil {
@@ -45,9 +45,8 @@ func Decode(data []byte, into any) error {
 	return nil
 }
 
-// DecodeConfig reads a part of Caddy's configuration as Caddy does, and refuses
-// nulls and zeros that would be taken for a default as well. Its errors name the
-// field.
+// DecodeConfig decodes a part of Caddy's configuration as Caddy does. It also refuses
+// nulls, and zeros that would be taken for a default. Its errors name the field.
 func DecodeConfig(data []byte, into any) error {
 	if err := caddy.StrictUnmarshalJSON(data, into); err != nil {
 		if wrong := typeError(err); wrong != nil {
@@ -61,9 +60,9 @@ func DecodeConfig(data []byte, into any) error {
 	return checker{anyCase: true}.value("", data, reflect.TypeOf(into), "")
 }
 
-// describe makes an error of package encoding/json name the field. A type that
-// reads itself, such as a duration, does not know its name: then the fields are
-// tried one by one.
+// describe makes an error of package encoding/json name the field. A type with its own
+// decoding, such as a duration, does not know the name of its field. In that case the
+// fields are tried one at a time.
 func describe(err error, data []byte, into any) error {
 	plain := errors.New(strings.TrimPrefix(err.Error(), "json: "))
 	if wrong := typeError(err); wrong != nil {

@@ -16,11 +16,11 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// maxDepth is how deep objects and lists may stand in each other. What looks at
-// JSON here takes time and memory by the depth.
+// maxDepth is the maximum nesting of objects and lists. The functions here take time
+// and memory in proportion to the depth.
 const maxDepth = 100
 
-// checkDepth refuses JSON that is deeper.
+// checkDepth refuses JSON with deeper nesting.
 func checkDepth(data []byte) error {
 	depth, inText, escaped := 0, false, false
 	for _, ch := range data {
@@ -33,7 +33,7 @@ func checkDepth(data []byte) error {
 			inText = true
 		case ch == '{' || ch == '[':
 			if depth++; depth > maxDepth {
-				return fmt.Errorf("more than %d objects and lists in each other", maxDepth)
+				return fmt.Errorf("nested more than %d levels deep", maxDepth)
 			}
 		case ch == '}' || ch == ']':
 			depth--
@@ -42,8 +42,8 @@ func checkDepth(data []byte) error {
 	return nil
 }
 
-// Unique refuses JSON in which a name stands twice in an object: of its values
-// one would be used, and another one seen. It refuses what is too deep, as well.
+// Unique refuses JSON in which an object has a duplicate name: a reader could see one
+// of the values while another is used. It also refuses JSON that is nested too deeply.
 func Unique(data []byte) error {
 	if err := checkDepth(data); err != nil {
 		return err
@@ -55,33 +55,34 @@ func unique(data []byte) error {
 	return Walk("", json.NewDecoder(bytes.NewReader(data)), Visitor{})
 }
 
-// mayBeNull is where a null means something: a header field that must not be
-// there, and whatever a patch does to the JSON of a reply. The transport inside
-// one of ours is Caddy's own.
+// mayBeNull matches the places where null has a meaning: a header field that must be
+// absent, and the values of a patch for the JSON of a reply. A transport inside a fault
+// transport belongs to Caddy, so its nulls are not checked.
 var mayBeNull = regexp.MustCompile(`(?i)(^|\.)(match|not)\[\d+\]\.header\.[^[]+$` +
 	`|(^|\.)match_response\.headers\.[^[]+$` +
 	`|\]\.json($|[.[])` +
 	`|^transport($|[.[])`)
 
-// checkNulls refuses a null that stands for a value. Package encoding/json takes
-// it for a zero, or for a field that is not there.
+// checkNulls refuses a null for a value. Package encoding/json takes it for a zero or
+// for an absent field.
 func checkNulls(data []byte) error {
 	return Walk("", json.NewDecoder(bytes.NewReader(data)), Visitor{null: func(field string) error {
 		if mayBeNull.MatchString(field) {
 			return nil
 		}
-		return fmt.Errorf("%s: null is no value: leave it out, or write one", cmp.Or(field, "the JSON"))
+		return fmt.Errorf("%s: null is not a value; write a value or leave the field out", cmp.Or(field, "the JSON"))
 	}})
 }
 
-// A Visitor is told of what stands in JSON; it need not look at everything.
+// A Visitor has functions that Walk calls for the parts of a JSON value. Each may be
+// nil.
 type Visitor struct {
-	Name func(field, name string) error // of a member, with the place of its object
-	Text func(field, text string) error // that is a value, with its place
-	null func(field string) error       // with its place
+	Name func(field, name string) error // for the name of a member, with the path of its object
+	Text func(field, text string) error // for a text value, with its path
+	null func(field string) error       // for a null, with its path
 }
 
-// Walk reads a value.
+// Walk reads a value and calls the functions of v.
 func Walk(field string, dec *json.Decoder, v Visitor) error {
 	token, err := dec.Token()
 	if err != nil {
@@ -102,7 +103,7 @@ func Walk(field string, dec *json.Decoder, v Visitor) error {
 	return nil
 }
 
-// walkWithin reads what is in an object or a list.
+// walkWithin reads the content of an object or a list.
 func walkWithin(field string, dec *json.Decoder, v Visitor, object bool) (err error) {
 	var seen map[string]bool
 	if object {
@@ -122,11 +123,11 @@ func walkWithin(field string, dec *json.Decoder, v Visitor, object bool) (err er
 			return err
 		}
 	}
-	_, err = dec.Token() // closes it
+	_, err = dec.Token() // closes the object or list
 	return err
 }
 
-// readName reads the name of a member and tells where its value stands.
+// readName reads the name of a member and returns the path of its value.
 func readName(field string, dec *json.Decoder, seen map[string]bool, v Visitor) (within string, err error) {
 	token, err := dec.Token()
 	if err != nil {
@@ -135,7 +136,7 @@ func readName(field string, dec *json.Decoder, seen map[string]bool, v Visitor) 
 	name := token.(string)
 	within = Member(field, name)
 	if seen[name] {
-		return "", fmt.Errorf("%s: it is there twice", within)
+		return "", fmt.Errorf("%s: duplicate key", within)
 	}
 	seen[name] = true
 	if v.Name != nil {
@@ -144,14 +145,14 @@ func readName(field string, dec *json.Decoder, seen map[string]bool, v Visitor) 
 	return within, err
 }
 
-// Member is where a member of an object stands.
+// Member returns the path of a member of an object.
 func Member(field, name string) string { return strings.TrimPrefix(field+"."+name, ".") }
 
 var readsItself = reflect.TypeFor[json.Unmarshaler]()
 
-// A checker looks at JSON that has been read as a type. It looks into the faults
-// as well; matchers are Caddy's own, and the names in maps, such as those of
-// header fields, are free.
+// A checker checks JSON that has been decoded as a type. It also checks the faults in
+// it. It skips matchers, which belong to Caddy, and allows any names in maps, such as
+// those of header fields.
 type checker struct {
 	anyCase bool   // names of fields may be written in any case
 	failed  bool   // something is wrong; else what only Caddy refuses is for Caddy to tell
@@ -159,9 +160,9 @@ type checker struct {
 	key     string // the field with its name
 }
 
-// value refuses the name of a field that is not written as the field is, and a
-// zero that package encoding/json cannot tell from a field that is not there. It
-// takes names in any case, too, but not who compares or patches the JSON.
+// value refuses a field name in the wrong case, and a zero that package encoding/json
+// cannot distinguish from an absent field. That package accepts names in any case, but
+// programs that compare or patch the JSON do not.
 func (c checker) value(field string, data []byte, t reflect.Type, tag reflect.StructTag) error {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -177,7 +178,7 @@ func (c checker) value(field string, data []byte, t reflect.Type, tag reflect.St
 		return c.fields(field, data, t)
 	case t.Kind() == reflect.Slice:
 		var items []json.RawMessage
-		_ = json.Unmarshal(data, &items) // it has been read as that type before
+		_ = json.Unmarshal(data, &items) // it has been decoded as this type before
 		for i, item := range items {
 			if err := c.value(fmt.Sprintf("%s[%d]", field, i), item, t.Elem(), tag); err != nil {
 				return err
@@ -217,11 +218,11 @@ func (c checker) module(field string, data []byte, tag reflect.StructTag) error 
 	return c.value(field, data, reflect.TypeOf(info.New()), "")
 }
 
-// knownFields has the fields of the structs that have been looked at, by type. To
-// ask package reflect for them takes longer than all the rest.
+// knownFields caches the fields of structs by type. Package reflect takes longer to
+// list them than all other checks together.
 var knownFields sync.Map // of map[string]reflect.StructField
 
-// fieldsOf are the fields of a struct by their names in JSON.
+// fieldsOf returns the fields of a struct by their JSON names.
 func fieldsOf(t reflect.Type) map[string]reflect.StructField {
 	if known, ok := knownFields.Load(t); ok {
 		return known.(map[string]reflect.StructField)
@@ -240,7 +241,7 @@ func fieldsOf(t reflect.Type) map[string]reflect.StructField {
 	return fields
 }
 
-// fields looks at the fields of a struct.
+// fields checks the fields of a struct.
 func (c checker) fields(field string, data []byte, t reflect.Type) error {
 	known := fieldsOf(t)
 	members := membersOf(data)
@@ -268,8 +269,8 @@ func (c checker) fields(field string, data []byte, t reflect.Type) error {
 	return nil
 }
 
-// mayHoldFields reports whether there are fields to look at in a type. There are
-// none in matchers, which are most of a large configuration.
+// mayHoldFields reports whether values of a type can have fields to check. Matchers
+// have no such fields, and they are most of a large configuration.
 func mayHoldFields(t reflect.Type, tag reflect.StructTag) bool {
 	if t == reflect.TypeFor[json.RawMessage]() {
 		return strings.Contains(tag.Get("caddy"), "inline_key=")
@@ -282,7 +283,8 @@ func mayHoldFields(t reflect.Type, tag reflect.StructTag) bool {
 	}
 }
 
-// find finds a field by its name in JSON, in any case if need be.
+// find returns the field with a JSON name, in any case if the exact name does not
+// exist.
 func find(known map[string]reflect.StructField, name string) (written string, f reflect.StructField) {
 	if f, ok := known[name]; ok {
 		return name, f
@@ -295,8 +297,8 @@ func find(known map[string]reflect.StructField, name string) (written string, f 
 	return "", f
 }
 
-// checkZero refuses the zero of a field that has the tag `zero:"default"`: its
-// default is something else, and would be taken instead.
+// checkZero refuses a zero for a field that has the tag `zero:"default"`. The default
+// of such a field is not zero, and would be used instead.
 func checkZero(field string, data []byte, f reflect.StructField) error {
 	if f.Tag.Get("zero") != "default" {
 		return nil
@@ -308,7 +310,7 @@ func checkZero(field string, data []byte, f reflect.StructField) error {
 	return fmt.Errorf("bad %s %s: want more than 0; leave it out for the default", field, data)
 }
 
-// membersOf are the members of an object, none if it is something else.
+// membersOf returns the members of an object, or nil for any other value.
 func membersOf(data []byte) map[string]json.RawMessage {
 	var members map[string]json.RawMessage
 	_ = json.Unmarshal(data, &members)

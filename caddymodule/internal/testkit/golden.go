@@ -14,33 +14,32 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 )
 
-// goldenExt ends the name of a file with one Caddyfile, and after a line of ten
-// dashes what becomes of it.
+// A file with goldenExt has one Caddyfile, and after a line of ten dashes its result.
 const (
 	goldenExt       = ".caddyfiletest"
 	goldenSeparator = "\n----------\n"
 )
 
-// Golden is a Caddyfile and what becomes of it: the JSON, or the error. It has a
-// file of its own, or is a case in an archive of refusals.
+// Golden is a Caddyfile with its expected result: the JSON, or the error. It is a file,
+// or a case in an archive of refusals.
 type Golden struct {
 	Name, Path      string
 	Caddyfile, Want string
 }
 
-// Refused reports whether the Caddyfile is one that must not adapt.
+// Refused reports whether the Caddyfile must not adapt.
 func (g Golden) Refused() bool { return !strings.HasPrefix(g.Want, "{") }
 
-// Write makes got what the file wants.
+// Write stores got as the expected result.
 func (g Golden) Write(t *testing.T, got string) {
 	t.Helper()
 	content := g.Caddyfile + goldenSeparator + got + "\n"
 	if second := secondHalf(g.Path); second != "" {
-		comment, cases := readRefusals(t, g.Path) // again: other cases may have been written
+		comment, cases := readRefusals(t, g.Path) // read again, because other cases may have been written
 		i := slices.IndexFunc(cases, func(other Golden) bool { return other.Name == g.Name })
 		cases[i].Want = got
 		if strings.HasSuffix(g.Path, refusalsExt) && !cases[i].Refused() {
-			t.Fatalf("adapts: move it out of %s into %s%s", g.Path, g.Name, goldenExt)
+			t.Fatalf("the Caddyfile adapts: move it from %s to %s%s", g.Path, g.Name, goldenExt)
 		}
 		content = formatRefusals(comment, cases, second)
 	}
@@ -49,8 +48,7 @@ func (g Golden) Write(t *testing.T, got string) {
 	}
 }
 
-// Goldens reads the golden files of a folder, and returns what has a name that
-// matches a pattern.
+// Goldens returns the golden cases of a folder whose names match a pattern.
 func Goldens(t testing.TB, folder, pattern string) []Golden {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(folder, "*"))
@@ -77,7 +75,7 @@ func Goldens(t testing.TB, folder, pattern string) []Golden {
 	return all
 }
 
-// goldensIn reads one file, which may be no golden file.
+// goldensIn returns the cases of one file, which need not be a golden file.
 func goldensIn(t testing.TB, file string) []Golden {
 	t.Helper()
 	if secondHalf(file) != "" {
@@ -104,7 +102,7 @@ func readFile(t testing.TB, path string) string {
 	return string(content)
 }
 
-// Adapt makes JSON of a Caddyfile.
+// Adapt converts a Caddyfile to JSON.
 func Adapt(t *testing.T, caddyfile string) (string, error) {
 	t.Helper()
 	config, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
@@ -131,7 +129,7 @@ func Validate(t *testing.T, config string) {
 	}
 }
 
-// ValidateConfig is Validate with the error.
+// ValidateConfig is like Validate, but returns the error.
 func ValidateConfig(t *testing.T, config string) error {
 	t.Helper()
 	var cfg caddy.Config
@@ -142,7 +140,7 @@ func ValidateConfig(t *testing.T, config string) error {
 	return caddy.Validate(&cfg)
 }
 
-// Collect finds the faults in a configuration.
+// Collect calls found for each fault in a configuration.
 func Collect(node any, found func(map[string]any)) {
 	switch node := node.(type) {
 	case map[string]any:

@@ -8,7 +8,7 @@ import (
 
 func init() { caddy.RegisterModule(foreignMatcher{}) }
 
-// foreignMatcher is a matcher of a module that is not Caddy's own.
+// foreignMatcher is a matcher of a module that is not part of Caddy.
 type foreignMatcher struct {
 	Panic bool `json:"panic,omitempty"`
 }
@@ -19,7 +19,7 @@ func (foreignMatcher) CaddyModule() caddy.ModuleInfo {
 
 func (m *foreignMatcher) Provision(caddy.Context) error {
 	if m.Panic {
-		panic("as it was told")
+		panic("as configured")
 	}
 	return nil
 }

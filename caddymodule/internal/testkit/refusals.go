@@ -8,27 +8,27 @@ import (
 	"testing"
 )
 
-// refusalsExt ends the name of an archive of Caddyfiles that do not adapt. It is
-// in the form of txtar: a comment on its subject, and then for each case
+// A file with refusalsExt is an archive of Caddyfiles that do not adapt. Its format is
+// that of txtar: a comment on the subject, and then for each case
 //
 //	-- <name> --
 //	the Caddyfile
 //	-- <name>.error --
 //	the error
 //
-// warningsExt ends that of Caddyfiles that load with warnings, which are in the
-// members <name>.warnings.
+// A file with warningsExt is an archive of Caddyfiles that load with warnings. The
+// warnings are in the members <name>.warnings.
 //
-// To add a case, write its first half: TestGolden or TestWarnings with -update adds
-// the second. A Caddyfile that has such a line in it, a CR, a NUL or a BOM gets a
-// file of its own.
+// To add a case, write the member <name>. TestGolden or TestWarnings with -update adds
+// the other member. A Caddyfile that contains such a line, a CR, a NUL or a BOM needs a
+// separate file.
 const (
 	refusalsExt = ".refusals.txtar"
 	warningsExt = ".warnings.txtar"
 )
 
-// secondHalf ends the names of what becomes of the Caddyfiles in an archive. It is
-// empty for a file that is none.
+// secondHalf returns the suffix of the members that hold results in an archive. It is
+// empty for a file that is not an archive.
 func secondHalf(file string) string {
 	switch {
 	case strings.HasSuffix(file, refusalsExt):
@@ -42,7 +42,7 @@ func secondHalf(file string) string {
 
 var memberLine = regexp.MustCompile(`(?m)^-- (\S+) --\n`)
 
-// readRefusals reads an archive from its file.
+// readRefusals parses an archive file.
 func readRefusals(t testing.TB, file string) (comment string, cases []Golden) {
 	t.Helper()
 	comment, cases, err := parseRefusals(readFile(t, file), secondHalf(file))
@@ -55,15 +55,15 @@ func readRefusals(t testing.TB, file string) (comment string, cases []Golden) {
 	return comment, cases
 }
 
-// parseRefusals reads an archive from its text.
+// parseRefusals parses the text of an archive.
 func parseRefusals(content, second string) (comment string, cases []Golden, err error) {
 	lines := memberLine.FindAllStringSubmatchIndex(content, -1)
 	if len(lines) == 0 {
-		return "", nil, errors.New("no case: want a line such as -- name --")
+		return "", nil, errors.New("no case: want a line such as '-- name --'")
 	}
 	comment = content[:lines[0][0]]
 	if strings.TrimSpace(comment) == "" {
-		return "", nil, errors.New("no comment: say what the subject is")
+		return "", nil, errors.New("no comment: begin with one that says what the cases are about")
 	}
 	for i, line := range lines {
 		end := len(content)
@@ -85,7 +85,7 @@ func parseRefusals(content, second string) (comment string, cases []Golden, err 
 	return comment, cases, nil
 }
 
-// formatRefusals writes an archive.
+// formatRefusals formats an archive.
 func formatRefusals(comment string, cases []Golden, second string) string {
 	texts := make([]string, 0, len(cases))
 	for _, g := range cases {

@@ -1,7 +1,7 @@
-// Package testkit is what the tests of several packages share: a configuration
-// with a control of its own, requests as Caddy hands them to a handler, and an
-// upstream. Package testnode adds the injection point and the API. Only tests
-// import either.
+// Package testkit has what the tests of several packages share: a configuration with a
+// separate control, requests as Caddy passes them to a handler, and an upstream.
+// Package testnode adds an injection point and the API. Only tests import these
+// packages.
 package testkit
 
 import (
@@ -27,8 +27,8 @@ import (
 	_ "github.com/caddyfault/caddyfault/caddymodule/kinds" // the faults of the tests
 )
 
-// Provision returns the context of a configuration with this app, and with a
-// control of its own. What the control holds ends with the test.
+// Provision returns the context of a configuration with this app and a separate
+// control. The control ends with the test.
 func Provision(t testing.TB, ctl *control.Control, app string) (caddy.Context, error) {
 	t.Helper()
 	t.Cleanup(ctl.BeginExit)
@@ -41,15 +41,15 @@ func Provision(t testing.TB, ctl *control.Control, app string) (caddy.Context, e
 	if err != nil {
 		return caddy.Context{}, err
 	}
-	if app != "" { // Caddy loads it when somebody asks for it, in a context that has the control
+	if app != "" { // Caddy loads the app on demand, in a context that has the control
 		cfg.AppsRaw["fault"] = []byte(app)
 	}
 	ctx.Context = ctl.With(ctx.Context)
 	return ctx, nil
 }
 
-// ProvisionCaddyfile returns the context of a configuration with all that a
-// Caddyfile says, which is not started, and with a control of its own.
+// ProvisionCaddyfile returns the context of the configuration of a Caddyfile, with a
+// separate control. The configuration is not started.
 func ProvisionCaddyfile(t *testing.T, ctl *control.Control, caddyfile string) caddy.Context {
 	t.Helper()
 	config, err := Adapt(t, caddyfile)
@@ -63,7 +63,7 @@ func ProvisionCaddyfile(t *testing.T, ctl *control.Control, caddyfile string) ca
 	return provisionApps(t, ctl, cfg.AppsRaw)
 }
 
-// ProvisionHTTP does the same with the JSON of an http app.
+// ProvisionHTTP is like ProvisionCaddyfile, with the JSON of an http app.
 func ProvisionHTTP(t testing.TB, ctl *control.Control, config string) caddy.Context {
 	t.Helper()
 	return provisionApps(t, ctl, caddy.ModuleMap{"http": []byte(config)})
@@ -80,9 +80,9 @@ func provisionApps(t testing.TB, ctl *control.Control, apps caddy.ModuleMap) cad
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.AppsRaw = apps // Caddy loads an app when somebody asks for it, in a context that has the control
+	cfg.AppsRaw = apps // Caddy loads an app on demand, in a context that has the control
 	empty.Context = ctl.With(empty.Context)
-	ctx, cancel := caddy.NewContext(empty) // one that can be cancelled
+	ctx, cancel := caddy.NewContext(empty) // can be canceled
 	t.Cleanup(ctl.BeginExit)
 	t.Cleanup(cancel)
 	if _, err := ctx.App("http"); err != nil {
@@ -91,8 +91,7 @@ func provisionApps(t testing.TB, ctl *control.Control, apps caddy.ModuleMap) cad
 	return ctx
 }
 
-// App returns the app of a configuration, which is loaded if nobody has asked for
-// it yet.
+// App returns the app of a configuration, and loads it first if necessary.
 func App(t testing.TB, ctx caddy.Context) *control.App {
 	t.Helper()
 	app, err := ctx.App("fault")
@@ -118,15 +117,15 @@ func Load[T caddy.CleanerUpper](t testing.TB, ctx caddy.Context, id, config stri
 	return module, nil
 }
 
-// Request returns a request as Caddy's server hands it to a handler; over HTTP/2,
-// where a reply needs no connection of its own.
+// Request returns a request as Caddy's server passes it to a handler. It is over
+// HTTP/2, where a reply does not need a connection.
 func Request(method, target string, w http.ResponseWriter) *http.Request {
 	r := httptest.NewRequest(method, target, nil)
 	r.ProtoMajor, r.ProtoMinor = 2, 0
 	return caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, nil)
 }
 
-// Get asks a handler for a path and returns the reply, its body and its error.
+// Get requests a path from a handler and returns the reply, its body and its error.
 func Get(t testing.TB, h caddyhttp.MiddlewareHandler, target string, next caddyhttp.HandlerFunc) (*http.Response, string, error) {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -139,16 +138,16 @@ func Get(t testing.TB, h caddyhttp.MiddlewareHandler, target string, next caddyh
 	return resp, string(body), err
 }
 
-// Outcome is what came of a request.
+// Outcome is the result of a request.
 type Outcome struct {
-	Status   int // 0: aborted
+	Status   int // 0 if aborted
 	Body     string
 	Header   http.Header
 	Took     time.Duration
-	Upstream http.Header // what the upstream saw; nil: it was not asked
+	Upstream http.Header // what the upstream received; nil if nothing
 }
 
-// Ask sends a request with these header fields, names and values in turn, to a
+// Ask sends a request with these header fields, alternating names and values, to a
 // handler in front of [Upstream].
 func Ask(h caddyhttp.MiddlewareHandler, fields ...string) (got Outcome) {
 	w := httptest.NewRecorder()
@@ -180,10 +179,10 @@ func Ask(h caddyhttp.MiddlewareHandler, fields ...string) (got Outcome) {
 	return got
 }
 
-// UpstreamBody is what [Upstream] answers.
+// UpstreamBody is the body of [Upstream].
 const UpstreamBody = "hello from the upstream"
 
-// Upstream answers as a proxied upstream does.
+// Upstream replies like a proxied upstream.
 func Upstream(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Length", strconv.Itoa(len(UpstreamBody)))
 	w.Header().Set("X-Upstream", "1")
@@ -192,7 +191,7 @@ func Upstream(w http.ResponseWriter, _ *http.Request) error {
 	return err
 }
 
-// Grows checks by how much a counter grows until the end of the test: counters
+// Grows checks by how much a counter grows until the end of the test, because counters
 // belong to the process.
 func Grows(t *testing.T, counter prometheus.Counter, want float64) {
 	t.Helper()
@@ -204,14 +203,14 @@ func Grows(t *testing.T, counter prometheus.Counter, want float64) {
 	})
 }
 
-// WantPassed checks how many requests a rule lets pass for a reason until the end
-// of the test.
+// WantPassed checks how many requests a rule lets pass for a reason until the end of
+// the test.
 func WantPassed(t *testing.T, point, rule, reason string, want float64) {
 	t.Helper()
 	Grows(t, metrics.PassedTotal.WithLabelValues(point, rule, reason), want)
 }
 
-// Discard is a response writer that keeps nothing but the header.
+// Discard is a response writer that keeps only the header.
 type Discard struct{ Fields http.Header }
 
 // Header returns the fields.
@@ -223,18 +222,18 @@ func (d *Discard) WriteHeader(int) {}
 // Write does nothing.
 func (d *Discard) Write(p []byte) (int, error) { return len(p), nil }
 
-// Triggered is a point with a trigger, given as JSON.
+// Triggered returns a point with a trigger, given as JSON.
 func Triggered(trigger string) string {
 	return `{"point": "trig", "match": [{"path": ["/*"]}], "triggers": [` + trigger + `]}`
 }
 
-// HealthCheck is a request as reverse_proxy makes it by itself.
+// HealthCheck returns a request like a health check of reverse_proxy.
 func HealthCheck(target string) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, target, nil)
 	return r.WithContext(context.WithValue(r.Context(), caddy.ReplacerCtxKey, caddy.NewReplacer()))
 }
 
-// HitJournal is what a hit does with the journal.
+// HitJournal does with the journal what a hit does.
 func HitJournal(ctl *control.Control) {
 	rec := ctl.Journal.Add(&experiments.Entry{Time: time.Now(), Point: "shop", Rule: "gone", Kind: "respond", Method: "GET", Host: "shop.example.com", Path: "/gone"})
 	ctl.Counts.Send()

@@ -25,7 +25,7 @@ func (logWriter) String() string                      { return "testkit" }
 func (logWriter) WriterKey() string                   { return "testkit" }
 func (logWriter) OpenWriter() (io.WriteCloser, error) { return &logged, nil }
 
-// logged is the log of all configurations that write it here.
+// logged is the log of all configurations that use logWriter.
 var logged logBuffer
 
 type logBuffer struct {
@@ -41,7 +41,7 @@ func (b *logBuffer) Write(p []byte) (int, error) {
 
 func (*logBuffer) Close() error { return nil }
 
-// take returns what has been written, and forgets it.
+// take returns and removes what has been written.
 func (b *logBuffer) take() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -49,9 +49,9 @@ func (b *logBuffer) take() string {
 	return b.lines.String()
 }
 
-// Warnings are what `caddy validate` says of a Caddyfile at level WARN, in order of
-// the alphabet: Caddy loads the sites in any order. The adapter writes to the log
-// of the process, so that only one test at a time can ask.
+// Warnings returns what `caddy validate` logs at level WARN for a Caddyfile, sorted,
+// because Caddy loads the sites in any order. The adapter writes to the log of the
+// process, so only one test at a time can call Warnings.
 func Warnings(t *testing.T, caddyfile string) []string {
 	t.Helper()
 	validate := func(cfg *caddy.Config) {
@@ -65,7 +65,7 @@ func Warnings(t *testing.T, caddyfile string) []string {
 		writer := caddy.BaseLog{WriterRaw: json.RawMessage(`{"output": "testkit"}`), EncoderRaw: json.RawMessage(`{"format": "json"}`)}
 		return &caddy.Logging{Logs: map[string]*caddy.CustomLog{"default": {BaseLog: writer}}}
 	}
-	validate(&caddy.Config{Logging: logging()}) // makes it the log of the process
+	validate(&caddy.Config{Logging: logging()}) // becomes the log of the process
 	defer validate(new(caddy.Config))
 	logged.take()
 	adapted, err := Adapt(t, caddyfile)
@@ -81,7 +81,7 @@ func Warnings(t *testing.T, caddyfile string) []string {
 	return warnings(t, logged.take())
 }
 
-// warnings are the messages of level WARN in a log, those of Caddy itself left out.
+// warnings returns the messages of level WARN in a log, except those of Caddy itself.
 func warnings(t *testing.T, log string) (messages []string) {
 	t.Helper()
 	for line := range strings.Lines(log) {

@@ -1,5 +1,5 @@
-// Package testnode is a running configuration for tests: an injection point, its
-// app and the API, on a control of its own.
+// Package testnode provides a running configuration for tests: an injection point, its
+// app and the API, with a separate control.
 package testnode
 
 import (
@@ -18,8 +18,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
 
-// Shop is a point with two rules, and Slow500 an experiment, for tests to which
-// it does not matter what they do.
+// Shop is a point with two rules, and Slow500 is an experiment, for tests that do not
+// depend on the details.
 const (
 	Shop = `{"point": "shop", "rules": [
 		{"name": "gone", "match": [{"path": ["/gone"]}], "faults": [{"fault": "respond", "status_code": 551}]},
@@ -27,7 +27,7 @@ const (
 	Slow500 = `{"match": [{"path": ["/slow"]}], "faults": [{"fault": "respond", "status_code": 500}]}`
 )
 
-// Node is a running configuration with one handler, and its API.
+// Node is a running configuration with one handler and its API.
 type Node struct {
 	*inject.Handler
 	T   testing.TB
@@ -36,7 +36,7 @@ type Node struct {
 	API http.Handler
 }
 
-// TryLoad provisions a handler from its JSON, beside an app from its own.
+// TryLoad provisions a handler and an app from their JSON.
 func TryLoad(t testing.TB, handler, app string) (*Node, error) {
 	t.Helper()
 	ctl := control.New()
@@ -57,7 +57,8 @@ func LoadIn(t testing.TB, ctx caddy.Context, handler string) (*inject.Handler, e
 	return testkit.Load[*inject.Handler](t, ctx, "http.handlers.fault", handler)
 }
 
-// Start starts a configuration. It is to be stopped before a bubble ends.
+// Start starts a configuration. In a synctest bubble, it must be stopped before the
+// bubble ends.
 func Start(t testing.TB, handler, app string) *Node {
 	t.Helper()
 	n, err := TryLoad(t, handler, app)
@@ -77,7 +78,7 @@ func Start(t testing.TB, handler, app string) *Node {
 	return n
 }
 
-// Do asks the API.
+// Do sends a request to the API.
 func (n *Node) Do(method, path, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequestWithContext(n.T.Context(), method, api.Prefix+path, strings.NewReader(body))
 	for i := 0; i < len(header); i += 2 {
@@ -88,7 +89,8 @@ func (n *Node) Do(method, path, body string, header ...string) *httptest.Respons
 	return w
 }
 
-// Want asks the API for an answer with this status, and for this text in it.
+// Want sends a request to the API and checks the status of the answer and that it
+// contains text.
 func (n *Node) Want(status int, method, path, body, text string, header ...string) *httptest.ResponseRecorder {
 	n.T.Helper()
 	w := n.Do(method, path, body, header...)
@@ -110,17 +112,17 @@ func (n *Node) Put(name, experiment string) {
 	n.Want(http.StatusCreated, "PUT", "/experiments/"+name, experiment, `"name": "`+name+`"`)
 }
 
-// Hit asks the site and returns the status.
+// Hit sends a request to the site and returns the status.
 func (n *Node) Hit(target string) int {
 	n.T.Helper()
-	resp, _, err := testkit.Get(n.T, n.Handler, target, testkit.Upstream) //nolint:bodyclose // it has been read
+	resp, _, err := testkit.Get(n.T, n.Handler, target, testkit.Upstream) //nolint:bodyclose // Get has read it
 	if err != nil {
 		n.T.Fatal(err)
 	}
 	return resp.StatusCode
 }
 
-// Beside provisions another handler of the node's configuration.
+// Beside provisions another handler in the node's configuration.
 func (n *Node) Beside(handler string) *inject.Handler {
 	n.T.Helper()
 	h, err := LoadIn(n.T, n.App.Context(), handler)

@@ -9,14 +9,14 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// framing are the fields that belong to the connection or to the server.
+// framing lists the fields that belong to the connection or the server.
 var framing = []string{
 	"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection",
 	"Trailer", "Transfer-Encoding", "Upgrade",
 }
 
-// ValidFieldName checks the name of a header field that is to be set in replies:
-// none that frames the message.
+// ValidFieldName returns an error if name is not a valid name for a header field to set
+// in replies, or if the field frames the message.
 func ValidFieldName(name string) error {
 	if !httpguts.ValidHeaderFieldName(name) {
 		return fmt.Errorf("bad header name '%s'", name)
@@ -27,8 +27,7 @@ func ValidFieldName(name string) error {
 	return nil
 }
 
-// Mentions reports whether there is a name somewhere in the values of a header
-// field.
+// Mentions reports whether a value of a header field contains name.
 func Mentions(values []string, name string) bool {
 	return slices.ContainsFunc(values, func(value string) bool { return strings.Contains(value, name) })
 }

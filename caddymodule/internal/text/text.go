@@ -1,6 +1,7 @@
-// Package text is the configured texts of faults: split at load into literals and
-// placeholders, and escaped for where they stand. It knows Caddy's replacer and
-// the syntax of header fields, and no fault.
+// Package text handles the configured texts of faults. It splits them at load into
+// literals and placeholders, and escapes the values for the surrounding text. It
+// depends on Caddy's replacer and on the syntax of header fields. It has no notion of
+// faults.
 package text
 
 import (
@@ -13,26 +14,26 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// Placeholder is what counts as one in a configured text. It is narrower than
-// what Caddy accepts, so that the braces of JSON and CSS stay what they are.
+// Placeholder matches a placeholder in a configured text. It is narrower than the
+// syntax that Caddy accepts, so that the braces of JSON and CSS remain unchanged.
 var Placeholder = regexp.MustCompile(`\{[A-Za-z0-9._/-]+\}`)
 
-// Text is a configured text, split at load into literals and placeholders.
-// Caddy's own replacer works on the finished text, where it cannot tell the
-// braces of JSON from a placeholder and has nowhere to escape a value.
+// Text is a configured text, split at load into literals and placeholders. Caddy's
+// replacer works on the finished text. It cannot distinguish the braces of JSON from a
+// placeholder, and cannot escape a value.
 type Text struct {
 	Raw    string // the whole text
-	parts  []part // nil: no placeholder, raw is the result
+	parts  []part // nil if there is no placeholder; Raw is then the result
 	escape Escaper
 }
 
-// part is a literal or, with a key, a placeholder.
+// part is a literal or, if it has a key, a placeholder.
 type part struct{ literal, key string }
 
-// Escaper makes a placeholder's value safe for the text around it.
+// Escaper makes the value of a placeholder safe for the text around it.
 type Escaper func(string) string
 
-// New splits a configured text. Its values are escaped by escape.
+// New splits a configured text. Fill escapes the values with escape.
 func New(raw string, escape Escaper) Text {
 	t := Text{Raw: raw, escape: escape}
 	end := 0
@@ -49,8 +50,7 @@ func New(raw string, escape Escaper) Text {
 // Static reports whether the text is the same for every request.
 func (t Text) Static() bool { return t.parts == nil }
 
-// Fill is the text for one request. A placeholder that nobody knows stays as
-// it is written.
+// Fill returns the text for one request. An unknown placeholder remains as written.
 func (t Text) Fill(repl *caddy.Replacer) string {
 	if t.parts == nil {
 		return t.Raw
@@ -71,7 +71,7 @@ func (t Text) Fill(repl *caddy.Replacer) string {
 	return b.String()
 }
 
-// Replacer is the one that came with the request, or an empty one.
+// Replacer returns the replacer of the request, or an empty one.
 func Replacer(r *http.Request) *caddy.Replacer {
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		return repl
@@ -79,8 +79,8 @@ func Replacer(r *http.Request) *caddy.Replacer {
 	return caddy.NewEmptyReplacer()
 }
 
-// BodyEscaper is how values are escaped in a body of the given type. Without a
-// type the text decides: what begins with a brace or a bracket is JSON.
+// BodyEscaper returns the escaper for a body of this type. Without a type, the text
+// decides: a text that begins with a brace or a bracket is JSON.
 func BodyEscaper(contentType, body string) Escaper {
 	mediaType, _, _ := strings.Cut(strings.ToLower(contentType), ";")
 	mediaType = strings.TrimSpace(mediaType)
@@ -88,14 +88,14 @@ func BodyEscaper(contentType, body string) Escaper {
 	case strings.HasSuffix(mediaType, "json"), mediaType == "" && LooksLikeJSON(body):
 		return escapeJSON
 	case strings.HasSuffix(mediaType, "html"), strings.HasSuffix(mediaType, "xml"):
-		return html.EscapeString // whose entities XML knows, too
+		return html.EscapeString // XML also has these entities
 	default:
 		return EscapeNone
 	}
 }
 
-// LooksLikeJSON reports whether body begins like a JSON object or array; one
-// without placeholders must be valid, too.
+// LooksLikeJSON reports whether body begins like a JSON object or array. A body without
+// placeholders must also be valid JSON.
 func LooksLikeJSON(body string) bool {
 	trimmed := strings.TrimSpace(body)
 	if !strings.HasPrefix(trimmed, "{") && !strings.HasPrefix(trimmed, "[") {
@@ -105,13 +105,13 @@ func LooksLikeJSON(body string) bool {
 	if loc == nil {
 		return json.Valid([]byte(trimmed))
 	}
-	return loc[0] != 0 // else the brace is the placeholder's own
+	return loc[0] != 0 // otherwise the brace belongs to the placeholder
 }
 
-// EscapeNone returns s as it is.
+// EscapeNone returns s unchanged.
 func EscapeNone(s string) string { return s }
 
-// escapeJSON makes s the inside of a JSON string.
+// escapeJSON returns s as the inside of a JSON string.
 func escapeJSON(s string) string {
 	quoted, err := json.Marshal(s)
 	if err != nil { // a string always marshals

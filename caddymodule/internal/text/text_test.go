@@ -66,7 +66,7 @@ func TestBodyEscaper(t *testing.T) {
 	}
 }
 
-// Whatever a client sends, the value stays inside its JSON string.
+// Whatever a client sends, the value remains inside its JSON string.
 func FuzzEscapeJSON(f *testing.F) {
 	for _, seed := range []string{"", `"`, `\`, "\r\n", "\x00", "\xff", "\u2028", `","admin":true,"x":"`} {
 		f.Add(seed)
