@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// phases are the two settings that a kind must not tell apart.
+// phases are the two phases of a fault, between which a kind must not distinguish.
 var phases = []string{"request", "response"}
 
 // eachPhase runs a test with the fault of a site in each phase.
@@ -25,14 +25,13 @@ func eachPhase(t *testing.T, fault string, test func(t *testing.T, phase, direct
 	}
 }
 
-// oneLine is a fault as the name of a test, which also names a folder: there
-// Caddy takes braces for a placeholder.
+// oneLine returns a fault as the name of a test. The name is also the name of a folder,
+// in which Caddy takes braces for a placeholder.
 func oneLine(fault string) string {
 	return strings.NewReplacer("{\n", "", "\n}", "", "\n", ", ").Replace(fault)
 }
 
-// wantAsked checks that the upstream was asked in phase response, and then
-// only.
+// wantAsked checks that the upstream got the request in phase response, and only then.
 func (up *upstream) wantAsked(t *testing.T, phase string, asked int) {
 	t.Helper()
 	if phase == "request" {
@@ -41,7 +40,7 @@ func (up *upstream) wantAsked(t *testing.T, phase string, asked int) {
 	up.wantHits(t, asked)
 }
 
-// TestClose ends HTTP/1 connections in good order, whatever has not been read.
+// TestClose ends HTTP/1 connections gracefully, whatever has not been read.
 func TestClose(t *testing.T) {
 	eachPhase(t, "close", func(t *testing.T, phase, directive string) {
 		tests := []struct {
@@ -71,7 +70,7 @@ func TestClose(t *testing.T) {
 						sent <- err
 					}()
 					conn.wantEnd()
-					if err := <-sent; err != nil { // a socket tells of a reset once, here or there
+					if err := <-sent; err != nil { // a socket reports a reset once: to the write or to the read
 						t.Errorf("sending: %v", err)
 					}
 					up.wantAsked(t, phase, asked)
@@ -81,7 +80,7 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// TestReset breaks HTTP/1 connections by a RST.
+// TestReset ends HTTP/1 connections with a RST.
 func TestReset(t *testing.T) {
 	eachPhase(t, "reset", func(t *testing.T, phase, directive string) {
 		up := serve(t, echo)
@@ -90,7 +89,7 @@ func TestReset(t *testing.T) {
 			for _, request := range []string{get("/f"), request("POST", "/f", strings.Repeat("x", 20<<10))} {
 				asked++
 				conn := s.dial(t)
-				_, writeErr := io.WriteString(conn, request) // the reset may come before its end, and is told once
+				_, writeErr := io.WriteString(conn, request) // the reset may come before the end, and is reported once
 				rest, err := io.ReadAll(conn.in)
 				if err = errors.Join(writeErr, err); !errors.Is(err, syscall.ECONNRESET) || len(rest) > 0 {
 					t.Errorf("got %q, error %v, want ECONNRESET", rest, err)
@@ -141,8 +140,8 @@ func TestError(t *testing.T) {
 	}
 }
 
-// TestErrorPhraseDoesNotLinger arms a phrase that the error route does not use,
-// and asks on the same connection for one that Go writes.
+// TestErrorPhraseDoesNotLinger arms a phrase that the error route does not use. The
+// next request on the connection has a phrase that Go writes.
 func TestErrorPhraseDoesNotLinger(t *testing.T) {
 	directives := "fault /f {\nerror 551 boom\n}\nhandle_errors {\nrespond sorry 500\n}\nrespond /native native 551\nrespond other"
 	for _, tls := range []bool{false, true} {
@@ -152,7 +151,7 @@ func TestErrorPhraseDoesNotLinger(t *testing.T) {
 	}
 }
 
-// TestDelay waits, then goes on as if nothing had been.
+// TestDelay waits, then continues as without the fault.
 func TestDelay(t *testing.T) {
 	const least = 20 * time.Millisecond
 	up := serve(t, echo)
@@ -188,7 +187,7 @@ func TestDelayThenRespond(t *testing.T) {
 	})
 }
 
-// TestHoldThenEnd holds the end of a request that gets no reply, too.
+// TestHoldThenEnd also holds the end of a request that gets no reply.
 func TestHoldThenEnd(t *testing.T) {
 	up := serve(t, echo)
 	for _, fault := range []string{"close", "reset", "garbage", "hang 1ms"} {
@@ -204,7 +203,7 @@ func TestHoldThenEnd(t *testing.T) {
 	}
 }
 
-// TestClientLeaves ends a delay with the request, not with the hour.
+// TestClientLeaves ends a delay of an hour when the client leaves.
 func TestClientLeaves(t *testing.T) {
 	eachPhase(t, "delay 1h", func(t *testing.T, phase, directive string) {
 		asked := 0
@@ -224,7 +223,7 @@ func TestClientLeaves(t *testing.T) {
 				leave()
 			}()
 			if got, err := c.try(c.request(t, "GET", "/f", nil).WithContext(ctx)); !errors.Is(err, context.Canceled) {
-				t.Errorf("got %v, error %v, want a cancelled request", got, err)
+				t.Errorf("got %v, error %v, want a canceled request", got, err)
 			}
 			c.wantAccess(t, func(line map[string]any) bool {
 				return line["status"] == 499.0 && line["request"].(map[string]any)["proto"] == map[protocol]string{

@@ -24,15 +24,15 @@ func init() {
 	registerHandler(new(nothing), "nothing", "respond")
 }
 
-// smallest is the least that a handler in Caddy can do to send a reply: what
-// the server itself costs.
+// smallest is the minimum that a handler in Caddy can do to send a reply. It shows the
+// cost of the server itself.
 type smallest struct{}
 
 func (smallest) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.smallest", New: func() caddy.Module { return new(smallest) }}
 }
 
-// nothing is the least that a handler in Caddy can do to let a request pass.
+// nothing is the minimum that a handler in Caddy can do to let a request pass.
 type nothing struct{}
 
 func (nothing) CaddyModule() caddy.ModuleInfo {
@@ -52,10 +52,10 @@ func (smallest) ServeHTTP(w http.ResponseWriter, _ *http.Request, _ caddyhttp.Ha
 	return nil
 }
 
-// BenchmarkReply compares a reply of the fault directive with the same bytes
-// sent by Caddy's own respond directive and by the smallest possible handler,
-// over one keep-alive connection to one server, with and without the listener
-// wrapper. Run it with -count and compare within the run.
+// BenchmarkReply compares a reply of the fault directive with the same bytes from
+// Caddy's respond directive and from the smallest possible handler. It uses one
+// keep-alive connection to one server, with and without the listener wrapper. Run it
+// with -count and compare within the run.
 func BenchmarkReply(b *testing.B) {
 	for _, wrapper := range []string{"listener_wrappers {\nfault\n}", ""} {
 		addr := benchServer(b, `{
@@ -114,8 +114,8 @@ func benchServer(tb testing.TB, config string) string {
 	return ""
 }
 
-// benchRequests sends requests over one connection and reads the replies with
-// as little work as can be, so that the server's share of the time is large.
+// benchRequests sends requests over one connection and reads the replies with as little
+// work as possible, so that the server takes most of the time.
 func benchRequests(b *testing.B, addr, path string) {
 	ask := bareClient(b, addr, path)
 	b.ReportAllocs()
@@ -128,11 +128,11 @@ func benchRequests(b *testing.B, addr, path string) {
 	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
 }
 
-// An asker sends a request and reads the reply, again and again.
+// An asker sends a request and reads the reply, repeatedly.
 type asker func() error
 
-// bareClient asks for a path over one connection. It checks the first reply; all
-// further ones are as long as that.
+// bareClient requests a path over one connection. It checks the first reply, and
+// expects the same length of all others.
 func bareClient(tb testing.TB, addr, path string) asker {
 	tb.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -167,8 +167,8 @@ func bareClient(tb testing.TB, addr, path string) asker {
 	}
 }
 
-// cpuTime is what the process has used so far, which is steadier than the time
-// that has passed; the client's share is the same for every handler.
+// cpuTime returns the CPU time that the process has used so far. It varies less than
+// the elapsed time. The client's share is the same for every handler.
 func cpuTime(b *testing.B) time.Duration {
 	b.Helper()
 	var usage syscall.Rusage

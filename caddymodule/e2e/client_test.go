@@ -38,18 +38,18 @@ func (s *site) protocols() []protocol {
 	return []protocol{h1}
 }
 
-// client speaks one protocol to a site. It follows no redirect, unpacks
-// nothing, and hides no connection error by trying again.
+// client speaks one protocol to a site. It does not follow redirects, decompress bodies
+// or retry after connection errors.
 type client struct {
 	*http.Client
 	*site
 	proto protocol
 	dials *counter
-	gone  context.Context // done when its one connection has ended; nil: it may have several
+	gone  context.Context // done when its only connection has ended; nil if it may have several
 	end   func()          // closes what is open
 }
 
-// client connects; the end of the test closes it.
+// client connects to the site. The connection is closed at the end of the test.
 func (s *site) client(t *testing.T, proto protocol) *client {
 	t.Helper()
 	addr := s.addr
@@ -64,7 +64,7 @@ func (s *site) client(t *testing.T, proto protocol) *client {
 	return c
 }
 
-// connect is client for whoever closes it itself.
+// connect is like client, but the caller closes the connection.
 func (s *site) connect(ctx context.Context, proto protocol, addr string) (*client, error) {
 	c := &client{site: s, proto: proto, dials: new(counter)}
 	var transport http.RoundTripper
@@ -75,7 +75,7 @@ func (s *site) connect(ctx context.Context, proto protocol, addr string) (*clien
 			return nil, err
 		}
 		c.gone, c.end = conn.Context(), func() { _ = conn.CloseWithError(0, "") }
-		c.dials.inc() // the only one: a Transport would leave a connection after every stream error
+		c.dials.inc() // the only connection: a Transport would abandon it after every stream error
 		transport = (&http3.Transport{DisableCompression: true}).NewClientConn(conn)
 	default:
 		alpn := "http/1.1"
@@ -107,7 +107,7 @@ func (s *site) connect(ctx context.Context, proto protocol, addr string) (*clien
 	return c, nil
 }
 
-// reply is what came back, the body read to its end.
+// reply is a reply whose body has been read to its end.
 type reply struct {
 	*http.Response
 	body    string
@@ -125,7 +125,7 @@ func (c *client) try(r *http.Request) (*reply, error) {
 	return &reply{resp, string(body), err}, nil
 }
 
-// do sends a request that must get a whole reply.
+// do sends a request that must get a complete reply.
 func (c *client) do(t *testing.T, r *http.Request) *reply {
 	t.Helper()
 	got, err := c.try(r)
@@ -158,7 +158,7 @@ const (
 	line551 = "HTTP/1.1 551 User Not Local\r\n"
 )
 
-// want551 checks that a reply is the one of `fault 551`, and whole.
+// want551 checks that a reply is the complete reply of `fault 551`.
 func want551(t *testing.T, got *reply) {
 	t.Helper()
 	wantReply(t, got, 551, body551)
@@ -194,7 +194,7 @@ type rawConn struct {
 	in *bufio.Reader
 }
 
-// dial opens a raw connection that the end of the test closes.
+// dial opens a raw connection, which is closed at the end of the test.
 func (s *site) dial(t *testing.T) *rawConn {
 	t.Helper()
 	conn, err := s.dialTCP("http/1.1")
@@ -217,10 +217,10 @@ func (c *rawConn) send(text string) {
 	}
 }
 
-// rawReply is a reply as it stood on the wire, the Date aside. A body in chunks
-// is kept without its framing, which depends on how reads and writes fell.
+// rawReply is a reply as on the wire, except for the Date. A chunked body has no
+// framing, which depends on the timing of reads and writes.
 type rawReply struct {
-	head    string // with the empty line
+	head    string // including the empty line
 	body    string
 	trailer string
 }
@@ -235,7 +235,7 @@ func (c *rawConn) roundTrip(request string) rawReply {
 	return c.reply(method)
 }
 
-// reply reads the final reply to a request, with the heads of the interim ones
+// reply reads the final reply to a request, including the heads of the interim replies
 // before it.
 func (c *rawConn) reply(method string) rawReply {
 	c.t.Helper()
@@ -305,7 +305,7 @@ func (c *rawConn) readChunks() (body, trailer string, err error) {
 	}
 }
 
-// readChunk reads one chunk; the last one is empty.
+// readChunk reads one chunk. The last chunk is empty.
 func (c *rawConn) readChunk() (string, error) {
 	line, err := c.in.ReadString('\n')
 	if err != nil {
@@ -325,14 +325,14 @@ func (c *rawConn) readChunk() (string, error) {
 	return string(chunk[:size]), nil
 }
 
-// withoutAltSvc leaves out a field that Caddy sends from when its listener of
-// HTTP/3 is there on, which is a little after the others.
+// withoutAltSvc removes the Alt-Svc field. Caddy sends it once its HTTP/3 listener is
+// ready, which is a little later than the other listeners.
 func (got rawReply) withoutAltSvc() rawReply {
 	got.head = altSvcLine.ReplaceAllString(got.head, "")
 	return got
 }
 
-// final is the reply without the interim ones before it.
+// final returns the reply without the interim replies before it.
 func (got rawReply) final() rawReply {
 	for strings.HasPrefix(got.head, "HTTP/1.1 1") {
 		_, rest, found := strings.Cut(got.head, "\r\n\r\n")
@@ -344,8 +344,8 @@ func (got rawReply) final() rawReply {
 	return got
 }
 
-// wantEnd checks that the server has closed the connection in good order, with
-// nothing more on it.
+// wantEnd checks that the server has closed the connection gracefully and sent nothing
+// more.
 func (c *rawConn) wantEnd() {
 	c.t.Helper()
 	if rest, err := io.ReadAll(c.in); err != nil || len(rest) > 0 {
@@ -353,8 +353,8 @@ func (c *rawConn) wantEnd() {
 	}
 }
 
-// wantAlive checks that the connection takes a further request, which the
-// site's upstream answers.
+// wantAlive checks that the connection serves another request, to which the site's
+// upstream replies.
 func (c *rawConn) wantAlive() {
 	c.t.Helper()
 	got := c.roundTrip("GET /alive HTTP/1.1\r\nHost: " + host + "\r\n\r\n")
@@ -363,10 +363,10 @@ func (c *rawConn) wantAlive() {
 	}
 }
 
-// get is a request as text.
+// get returns a GET request as text.
 func get(path string, fields ...string) string { return request(http.MethodGet, path, "", fields...) }
 
-// request is a request as text; a body brings its Content-Length.
+// request returns a request as text. A request with a body has a Content-Length.
 func request(method, path, body string, fields ...string) string {
 	head := method + " " + path + " HTTP/1.1\r\nHost: " + host + "\r\n"
 	for _, field := range fields {
@@ -398,7 +398,7 @@ func (got rawReply) want551(t *testing.T) {
 	}
 }
 
-// wantLine checks the status line, with its line end.
+// wantLine checks the status line, including its line end.
 func (got rawReply) wantLine(t *testing.T, line string) {
 	t.Helper()
 	if !strings.HasPrefix(got.head, line) {
@@ -406,8 +406,8 @@ func (got rawReply) wantLine(t *testing.T, line string) {
 	}
 }
 
-// streamEnded reports whether err is that of an HTTP/2 or HTTP/3 stream which
-// the server has reset, the connection not being harmed.
+// streamEnded reports whether err means that the server has reset an HTTP/2 or HTTP/3
+// stream and kept the connection.
 func streamEnded(err error) bool {
 	if reset, ok := errors.AsType[*http3.Error](err); ok {
 		return reset.Remote && reset.ErrorCode == http3.ErrCodeInternalError

@@ -15,8 +15,8 @@ type (
 	healthResponse = grpc_health_v1.HealthCheckResponse
 )
 
-// dialects are the protocols in which a client of Connect makes a call. gRPC itself
-// needs HTTP/2, also to the upstream.
+// dialects are the protocols in which a Connect client makes a call. gRPC itself needs
+// HTTP/2, including to the upstream.
 var dialects = []struct {
 	name    string
 	http2   bool
@@ -31,7 +31,7 @@ var dialects = []struct {
 	{"Connect, GET", false, []connect.ClientOption{connect.WithHTTPGet(), connect.WithIdempotency(connect.IdempotencyNoSideEffects)}},
 }
 
-// connectServer answers the methods of the health service in all dialects.
+// connectServer serves the methods of the health service in all dialects.
 func connectServer(t *testing.T) *upstream {
 	t.Helper()
 	serving := &healthResponse{Status: grpc_health_v1.HealthCheckResponse_SERVING}
@@ -47,7 +47,7 @@ func connectServer(t *testing.T) *upstream {
 	return serve(t, mux.ServeHTTP)
 }
 
-// call makes a call and reports how it ended; fail asks for the fault.
+// call makes a call and reports how it ended. With fail, the call requests the fault.
 func (c *client) call(t *testing.T, path string, fail bool, options []connect.ClientOption) error {
 	t.Helper()
 	caller := connect.NewClient[healthRequest, healthResponse](c.Client, c.url(path), options...)
@@ -69,8 +69,8 @@ func (c *client) call(t *testing.T, path string, fail bool, options []connect.Cl
 	return errors.Join(stream.Err(), stream.Close())
 }
 
-// TestGRPCDialects fails calls of clients that speak gRPC-Web and Connect. They
-// get code and message as from a server of theirs, and the connection serves on.
+// TestGRPCDialects fails calls of gRPC-Web and Connect clients. They get code and
+// message as from a server of their dialect, and the connection remains usable.
 func TestGRPCDialects(t *testing.T) {
 	const fault = "match header X-Fail 1\ngrpc RESOURCE_EXHAUSTED `zu viel \"für\" ✗ <b> 100% {http.request.host}`\n"
 	const message = "zu viel \"für\" ✗ <b> 100% " + host

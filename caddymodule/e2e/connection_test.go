@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// TestKeepAlive uses one connection for many requests, faulted and not.
+// TestKeepAlive uses one connection for many requests, with and without faults.
 func TestKeepAlive(t *testing.T) {
 	up := serve(t, echo)
 	transports(t, config{site: "fault /f 551\n" + up.proxy()}, func(t *testing.T, s *site) {
@@ -27,7 +27,7 @@ func TestKeepAlive(t *testing.T) {
 	})
 }
 
-// TestKeepAliveClient does so with the clients people use: they open no second
+// TestKeepAliveClient does the same with common clients. They must not open a second
 // connection.
 func TestKeepAliveClient(t *testing.T) {
 	up := serve(t, echo)
@@ -87,8 +87,9 @@ func TestPipelined(t *testing.T) {
 	}
 }
 
-// TestRequestBody leaves bodies of several sizes unread. The reply always
-// arrives; above what the server reads on its own the connection is given up.
+// TestRequestBody leaves bodies of several sizes unread. The reply always arrives. If a
+// body is larger than what the server reads to keep the connection, the connection is
+// closed.
 func TestRequestBody(t *testing.T) {
 	tests := []struct {
 		name       string
@@ -143,8 +144,8 @@ func TestChunkedRequestBody(t *testing.T) {
 	})
 }
 
-// TestHead gets the head of GET's reply and no body, also where the site makes a GET
-// of it.
+// TestHead gets the head of the reply to GET without a body, even if the site rewrites
+// HEAD to GET.
 func TestHead(t *testing.T) {
 	up := serve(t, echo)
 	long := strings.Repeat("x", 5000)
@@ -162,7 +163,7 @@ func TestHead(t *testing.T) {
 	})
 }
 
-// TestHTTP10 speaks the old protocol, whose connections end by default.
+// TestHTTP10 speaks HTTP/1.0, whose connections end by default.
 func TestHTTP10(t *testing.T) {
 	up := serve(t, echo)
 	transports(t, config{site: "fault /f 551\n" + up.proxy()}, func(t *testing.T, s *site) {
@@ -185,8 +186,8 @@ func TestHTTP10(t *testing.T) {
 	})
 }
 
-// TestExpect asks before it sends a body. It gets the final reply at once, and
-// nobody waits for a body that will not come.
+// TestExpect sends Expect: 100-continue. The client gets the final reply immediately,
+// and the server does not wait for a body that never comes.
 func TestExpect(t *testing.T) {
 	up := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
 	for _, phase := range phases {
@@ -198,7 +199,7 @@ func TestExpect(t *testing.T) {
 				if phase == "request" {
 					got.want551(t)
 					if !strings.Contains(got.head, "\r\nConnection: close\r\n") {
-						t.Errorf("head: got %q, want it to close the connection: nobody knows if the body comes", got.head)
+						t.Errorf("head: got %q, want it to close the connection, because it is unknown whether the body follows", got.head)
 					}
 					return
 				}
@@ -218,7 +219,7 @@ func TestExpect(t *testing.T) {
 	}
 }
 
-// TestExpectMalformed breaks off at once, too.
+// TestExpectMalformed also breaks off immediately.
 func TestExpectMalformed(t *testing.T) {
 	up := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
 	eachPhase(t, "malformed 503", func(t *testing.T, _, directive string) {
@@ -233,7 +234,7 @@ func TestExpectMalformed(t *testing.T) {
 	})
 }
 
-// TestNoBody are the statuses whose replies end with the head.
+// TestNoBody uses the statuses whose replies end with the head.
 func TestNoBody(t *testing.T) {
 	tests := []struct {
 		status int
@@ -271,8 +272,8 @@ func TestNoBody(t *testing.T) {
 	}
 }
 
-// TestSplitting sends what would end a header line to every text that takes a
-// placeholder. No reply has more lines, or more replies, than it should.
+// TestSplitting puts line ends into every text that accepts a placeholder. The reply
+// must not have additional lines, and additional replies must not appear.
 func TestSplitting(t *testing.T) {
 	const hostile = "x\r\nX-Split: 1\r\n\r\nHTTP/1.1 200 OK\r\n\x00\x7f\"<&{}"
 	const value = "{http.request.uri.query.in}"
@@ -322,8 +323,8 @@ func TestSplitting(t *testing.T) {
 	}
 }
 
-// TestHostileHeader puts a header of the request, which may have quotes, into a
-// JSON body.
+// TestHostileHeader puts a header field of the request, which may contain quotes, into
+// a JSON body.
 func TestHostileHeader(t *testing.T) {
 	const hostile = `","admin":true,"x":"\u0000 {http.request.uri} é`
 	up := serve(t, echo)
@@ -339,7 +340,7 @@ func TestHostileHeader(t *testing.T) {
 	})
 }
 
-// wantJSON checks that body is a JSON object with that one member.
+// wantJSON checks that body is a JSON object with only this member.
 func wantJSON(t *testing.T, body, name, value string) {
 	t.Helper()
 	var got map[string]any

@@ -7,16 +7,16 @@ import (
 	"testing"
 )
 
-// consoleSite serves a console to whoever asks from this machine.
+// consoleSite serves a console to every client on this machine.
 var consoleSite = config{site: "fault_console", anyHost: true}
 
-// toConsole is a request on this machine with these header fields, as text.
+// toConsole returns a request from this machine with these header fields, as text.
 func toConsole(method, path, body string, fields ...string) string {
 	return strings.Replace(request(method, path, body, fields...), "Host: "+host, "Host: localhost", 1)
 }
 
-// A proxy on the machine asks for a stranger, who sends the first line of a field
-// that the proxy adds to.
+// A proxy on the machine forwards a request of a remote client. The client sends the
+// first line of a field to which the proxy adds its own.
 func TestConsoleBehindHAProxy(t *testing.T) {
 	s := start(t, consoleSite)
 	for _, tt := range []struct {
@@ -47,8 +47,7 @@ func TestConsoleBehindHAProxy(t *testing.T) {
 	}
 }
 
-// Lines of a field that contradict each other prove nothing, in no order and over
-// no protocol.
+// Contradictory lines of a field prove nothing, in any order and over any protocol.
 func TestConsoleLinesAgree(t *testing.T) {
 	const site, mode, json = "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Content-Type: application/json"
 	const origin = "Origin: http://localhost"
@@ -81,7 +80,7 @@ func TestConsoleLinesAgree(t *testing.T) {
 			slices.Reverse(backwards)
 			for _, fields := range [][]string{tt.fields, backwards} {
 				r := c.request(t, tt.method, "/fault/", nil)
-				if tt.method == http.MethodPost { // a change that changes nothing
+				if tt.method == http.MethodPost { // a change without an effect
 					r = c.request(t, tt.method, "/fault/line", strings.NewReader(`{"line": "close"}`))
 				}
 				r.Host = "localhost"

@@ -18,7 +18,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// admin asks the admin endpoint. While a reload replaces it, it is asked again.
+// admin sends a request to the admin endpoint, and repeats it while a reload replaces
+// the endpoint.
 func (s *site) admin(t *testing.T, method, path, body string) (status int, reply string) {
 	t.Helper()
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
@@ -41,7 +42,8 @@ func (s *site) admin(t *testing.T, method, path, body string) (status int, reply
 	return status, reply
 }
 
-// wantAdmin asks for an answer with a status, and for a text in it.
+// wantAdmin sends a request to the admin endpoint and checks the status and that the
+// answer contains text.
 func (s *site) wantAdmin(t *testing.T, status int, method, path, body, text string) {
 	t.Helper()
 	if got, reply := s.admin(t, method, path, body); got != status || !strings.Contains(reply, text) {
@@ -49,7 +51,7 @@ func (s *site) wantAdmin(t *testing.T, status int, method, path, body, text stri
 	}
 }
 
-// resume makes a test leave the switch as it found it: it belongs to the
+// resume resumes faults at the end of a test, because the switch belongs to the
 // process.
 func (s *site) resume(t *testing.T) {
 	t.Cleanup(func() {
@@ -58,8 +60,8 @@ func (s *site) resume(t *testing.T) {
 	})
 }
 
-// failToLoad loads a configuration that cannot listen, after its apps and its
-// admin endpoint have begun.
+// failToLoad loads a configuration that cannot listen. It fails after its apps and its
+// admin endpoint have started.
 func (s *site) failToLoad(t *testing.T) {
 	t.Helper()
 	broken := s.caddyfile(s.dir) + "http://broken.test:1 {\nbind 192.0.2.1\nrespond ok\n}\n"
@@ -68,9 +70,9 @@ func (s *site) failToLoad(t *testing.T) {
 	}
 }
 
-// wantStatus asks for a page, and again if the server closes a new connection
-// instead of replying: after a reload the socket of the configuration before may
-// still take one, and net/http no longer reads requests from it.
+// wantStatus requests a page. It repeats the request if the server closes a new
+// connection instead of replying. After a reload, the socket of the old configuration
+// may still accept a connection, but net/http no longer reads requests from it.
 func (c *client) wantStatus(t *testing.T, path string, want int) {
 	t.Helper()
 	eventually(t, func() error {
@@ -84,8 +86,8 @@ func (c *client) wantStatus(t *testing.T, path string, want int) {
 
 const on552 = `{"points": ["*"], "match": [{"path": ["/exp"]}], "faults": [{"fault": "respond", "status_code": 552}]}`
 
-// TestControlOverReloads has experiments, counters and the switch outlive
-// reloads, failed reloads, and a configuration without faults.
+// TestControlOverReloads keeps experiments, counters and the switch over reloads,
+// failed reloads, and a configuration without faults.
 func TestControlOverReloads(t *testing.T) {
 	up := serve(t, echo)
 	s := start(t, config{admin: true, port: freePort(t), site: "fault {\npoint site\nrule twice {\nmatch path /f\ntimes 2\nrespond 551\n}\n}\n" + up.proxy()})
@@ -120,7 +122,7 @@ func TestControlOverReloads(t *testing.T) {
 	c.wantStatus(t, "/f", 551)
 }
 
-// withoutFaults loads a configuration that has none.
+// withoutFaults loads a configuration without faults.
 func (s *site) withoutFaults(t *testing.T) {
 	t.Helper()
 	plain := *s
@@ -128,8 +130,7 @@ func (s *site) withoutFaults(t *testing.T) {
 	plain.load(t)
 }
 
-// TestHaltReleases measures how long a halt takes for the requests that are
-// held.
+// TestHaltReleases measures how long a halt takes to release the held requests.
 func TestHaltReleases(t *testing.T) {
 	const held = 50
 	up := serve(t, echo)
@@ -160,15 +161,15 @@ func TestHaltReleases(t *testing.T) {
 	}
 	took := last.Sub(answered)
 	t.Logf("the last of %d held requests had its reply %v after the answer to halt", held, took)
-	if took > patience { // 10 ms on a machine that has no other work
+	if took > patience { // 10 ms on an otherwise idle machine
 		t.Errorf("took %v", took)
 	}
 }
 
-// restartVariable has the directory of a site that another process has left.
+// restartVariable names the directory of a site that another process has left.
 const restartVariable = "FAULT_TEST_RESTART"
 
-// TestHaltOverRestart halts in this process and finds the next one halted.
+// TestHaltOverRestart halts in this process. The next process must be halted.
 func TestHaltOverRestart(t *testing.T) {
 	c := config{admin: true, site: "fault 551"}
 	if dir := os.Getenv(restartVariable); dir != "" {
@@ -185,7 +186,7 @@ func TestHaltOverRestart(t *testing.T) {
 	s.resume(t)
 	s.wantAdmin(t, 200, "POST", "/halt", "", "")
 	next := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHaltOverRestart$", "-test.count=1", "-test.v")
-	copied := t.TempDir() // both at once must not use one socket
+	copied := t.TempDir() // the two must not share a socket
 	if err := os.CopyFS(filepath.Join(copied, "storage"), os.DirFS(s.path("storage"))); err != nil {
 		t.Fatal(err)
 	}
@@ -195,8 +196,8 @@ func TestHaltOverRestart(t *testing.T) {
 	}
 }
 
-// TestControlUnderLoad starts and ends experiments and reloads the configuration
-// while clients use kept connections: no reply is wrong or missing.
+// TestControlUnderLoad starts and ends experiments and reloads the configuration while
+// clients use kept connections. Replies must not be wrong or missing.
 func TestControlUnderLoad(t *testing.T) {
 	const changes, reloads, clients = 1000, 50, 2
 	before := goroutines()
@@ -222,7 +223,7 @@ func TestControlUnderLoad(t *testing.T) {
 					if status, reply := target.admin(t, "PUT", path, on552); status != 201 && status != 200 {
 						t.Errorf("put: got %d %s", status, reply)
 					}
-					if status, reply := target.admin(t, "DELETE", path, ""); status != 204 && status != 404 { // 404: asked again
+					if status, reply := target.admin(t, "DELETE", path, ""); status != 204 && status != 404 { // 404 if the request was repeated
 						t.Errorf("delete: got %d %s", status, reply)
 					}
 				}

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestTimesIsExact counts replies on connections that all send at once, and
-// again after a reload, which must not begin anew.
+// TestTimesIsExact counts replies on connections that all send at once, and again after
+// a reload, which must not reset the counts.
 func TestTimesIsExact(t *testing.T) {
 	const times, conns, requests = 137, 8, 100
 	up := serve(t, echo)
@@ -28,8 +28,8 @@ func TestTimesIsExact(t *testing.T) {
 	}
 }
 
-// TestCountsOfAChangedPoint reloads a configuration in which a rule stands at
-// another line, or its point is for other requests.
+// TestCountsOfAChangedPoint reloads a configuration in which a rule is on another line,
+// or its point matches other requests.
 func TestCountsOfAChangedPoint(t *testing.T) {
 	up := serve(t, echo)
 	s := start(t, config{})
@@ -57,8 +57,8 @@ func TestCountsOfAChangedPoint(t *testing.T) {
 	}
 }
 
-// count551 sends so many requests at once on each of so many connections and
-// counts the faults among the replies.
+// count551 opens connections and sends requests on all of them at once. It returns the
+// number of faults among the replies.
 func (s *site) count551(t *testing.T, conns, requests int) int {
 	t.Helper()
 	hits := new(counter)
@@ -88,8 +88,8 @@ func (s *site) count551(t *testing.T, conns, requests int) int {
 	return hits.get()
 }
 
-// TestFailTwoTries is the worked example of the manual: the first two tries of
-// each order fail, and then it recovers.
+// TestFailTwoTries is an example of the manual: the first two attempts for each order
+// fail, the third succeeds.
 func TestFailTwoTries(t *testing.T) {
 	up := serve(t, echo)
 	s := start(t, config{site: "fault /orders {\nper {header.X-Order-Id}\ntimes 2\nrespond 503\n}\n" + up.proxy()})

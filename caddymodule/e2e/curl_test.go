@@ -21,12 +21,12 @@ const (
 	curlStreamBroken  = 92 // CURLE_HTTP2_STREAM
 )
 
-// curlTests say what curl makes of each kind. Its verdict on the reply is the
-// same over TLS; over HTTP/2 every broken reply is a broken stream.
+// curlTests lists what curl reports for each kind. The result is the same over TLS.
+// Over HTTP/2 every broken reply is a broken stream.
 var curlTests = []struct {
 	fault string
 	exit  int
-	want  curlReply // if the reply is whole
+	want  curlReply // if the reply is complete
 }{
 	{"respond 551", curlFine, curlReply{status: 551, size: 54}},
 	{"error 503", curlFine, curlReply{status: 503}},
@@ -51,13 +51,13 @@ var curlTests = []struct {
 	{"sequence loop {\nreset\n}", curlReceiveFailed, curlReply{}},
 }
 
-// curlReply is what curl says of a reply.
+// curlReply is what curl reports about a reply.
 type curlReply struct {
 	status, size int
 	seconds      float64 // at least
 }
 
-// TestCurl asks for each kind of fault with curl.
+// TestCurl requests each kind of fault with curl.
 func TestCurl(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Fatalf("this test needs curl: %v", err)
@@ -71,7 +71,7 @@ func TestCurl(t *testing.T) {
 		s := start(t, config{tls: tls, wrapper: tls, site: directives.String() + up.proxy()})
 		for _, proto := range s.protocols() {
 			if proto == h3 {
-				continue // few builds of curl speak it
+				continue // few builds of curl support it
 			}
 			for i, tt := range curlTests {
 				t.Run(s.scheme()+" "+proto.String()+" "+oneLine(tt.fault), func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestCurl(t *testing.T) {
 	}
 }
 
-// curl asks for a page and checks the exit code.
+// curl requests a page and checks the exit code.
 func (s *site) curl(t *testing.T, proto protocol, path string, exit int) (got curlReply) {
 	t.Helper()
 	host, port, err := net.SplitHostPort(s.addr)

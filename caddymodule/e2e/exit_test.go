@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// TestExit ends the ready binary by SIGTERM while a request is held for an
-// hour. Caddy's own grace period has no end.
+// TestExit ends the ready binary with SIGTERM while a request is held for an hour.
+// Caddy's grace period is unlimited by default.
 func TestExit(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no SIGTERM")
@@ -51,7 +51,7 @@ func TestExit(t *testing.T) {
 				conn.wantEnd()
 				return
 			}
-			if got := conn.reply("GET"); got.body != tt.body { // the delayed request goes on
+			if got := conn.reply("GET"); got.body != tt.body { // the delayed request continues
 				t.Errorf("held request: got %q, want %s", got, tt.body)
 			}
 		})
@@ -76,7 +76,7 @@ var buildReady = sync.OnceValues(func() (path string, err error) {
 		return "", err
 	}
 	path = filepath.Join(buildDir, "caddy")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/caddyfault/caddyfault/cmd/caddy").CombinedOutput() //nolint:noctx // the test binary's own timeout bounds it
+	out, err := exec.Command("go", "build", "-o", path, "github.com/caddyfault/caddyfault/cmd/caddy").CombinedOutput() //nolint:noctx // the timeout of the test binary limits it
 	if err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
@@ -91,7 +91,7 @@ type process struct {
 	done   chan struct{}
 }
 
-// run starts Caddy; the end of the test kills it.
+// run starts Caddy, which is killed at the end of the test.
 func run(t *testing.T, binary, caddyfile string) *process {
 	t.Helper()
 	dir := t.TempDir()
@@ -119,7 +119,7 @@ func run(t *testing.T, binary, caddyfile string) *process {
 	return p
 }
 
-// find waits for something in the log.
+// find waits until the log has a match.
 func (p *process) find(t *testing.T, pattern string) string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)

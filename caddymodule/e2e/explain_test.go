@@ -25,8 +25,8 @@ import (
 	faultcontrol "github.com/caddyfault/caddyfault/caddymodule/control"
 )
 
-// fiveSites is a configuration with everything that leads a request somewhere. Each
-// reply tells by its status, and by its body, who has made it.
+// fiveSites is a configuration with everything that routes a request. The status and
+// the body of each reply identify the handler that has sent it.
 const fiveSites = `{
 	admin off
 	persist_config off
@@ -385,7 +385,7 @@ type explainedRule struct {
 	Fires bool
 }
 
-// explainer answers requests, and explains them in the process.
+// explainer sends requests to handlers and explains them, in the process.
 type explainer struct {
 	t      *testing.T
 	api    http.Handler
@@ -460,7 +460,7 @@ type asked struct {
 
 type header map[string]string
 
-// MarshalJSON writes an object also for none.
+// MarshalJSON writes an empty object if there are no fields.
 func (h header) MarshalJSON() ([]byte, error) {
 	fields := map[string]string{}
 	maps.Copy(fields, h)
@@ -481,9 +481,9 @@ func (e *explainer) explain(a asked) (got explained) {
 	return got
 }
 
-// fact is what came of a request.
+// fact is the result of a request.
 type fact struct {
-	status   int // 0: no reply
+	status   int // 0 if there is no reply
 	rules    []string
 	upstream bool
 }
@@ -506,7 +506,7 @@ func (e *explainer) send(a asked) (got fact) {
 	return fact{resp.StatusCode, resp.Header["X-Fault-Injected"], resp.Header["X-Upstream"] != nil}
 }
 
-// agrees reports whether one of the outcomes is what came of the request.
+// agrees reports whether one of the outcomes is the result of the request.
 func (x *explained) agrees(got fact) bool {
 	for _, o := range x.Outcomes {
 		var may []string
@@ -531,7 +531,7 @@ func (x *explained) agrees(got fact) bool {
 	return false
 }
 
-// mustSayMay reports whether each outcome but the last hangs on what nobody knows.
+// mustSayMay reports whether each outcome except the last depends on something unknown.
 func (x *explained) mustSayMay() bool {
 	for _, o := range x.Outcomes[:len(x.Outcomes)-1] {
 		open := len(o.If) > 0
@@ -545,7 +545,7 @@ func (x *explained) mustSayMay() bool {
 	return true
 }
 
-// What explain says in one line, and of the points that a request does not get to.
+// What explain reports in one line, and about the points that a request does not reach.
 func TestExplainAnswers(t *testing.T) {
 	e := startFiveSites(t)
 	for _, tt := range []struct {
@@ -604,7 +604,7 @@ func TestExplainAnswers(t *testing.T) {
 	}
 }
 
-// What explain says is what becomes of the request, in 10,000 random ones.
+// The explanations of 10,000 random requests match their results.
 func TestExplainEqualsReality(t *testing.T) {
 	e := startFiveSites(t)
 	rng := rand.New(rand.NewPCG(14, 2))
@@ -663,16 +663,16 @@ func TestExplainEqualsReality(t *testing.T) {
 	t.Logf("%d requests, %d hit by %d rules, %d with more than one outcome; %d are not as explained", n, hits, len(seen), open, unlike)
 	var unseen []string
 	for _, rule := range regexp.MustCompile(`rule ([a-z0-9-]+) {`).FindAllStringSubmatch(fiveSites, -1) {
-		if !seen[rule[1]] && rule[1] != "small" && rule[1] != "cut" { // which tell nothing
+		if !seen[rule[1]] && rule[1] != "small" && rule[1] != "cut" { // which prove little
 			unseen = append(unseen, rule[1])
 		}
 	}
 	if hits < n/20 || open < n/100 || open > n/10 || len(unseen) > 0 {
-		t.Errorf("the requests do not say much: %d hit, %d with more than one outcome, none by %q", hits, open, unseen)
+		t.Errorf("the requests cover too little: %d hit, %d with more than one outcome, none by %q", hits, open, unseen)
 	}
 }
 
-// askExplain asks a site's API what becomes of a request.
+// askExplain requests an explanation from a site's API.
 func (s *site) askExplain(t *testing.T, ask string) (got explained) {
 	t.Helper()
 	ask = strings.ReplaceAll(ask, "SITE", s.scheme()+"://"+net.JoinHostPort(host, s.port0()))
@@ -688,8 +688,8 @@ func (s *site) port0() string {
 	return port
 }
 
-// Where a rule, a point or a trigger hangs on what only a real request has, explain
-// says so, and does not guess.
+// If a rule, a point or a trigger depends on something that only a real request has,
+// explain says so and does not guess.
 func TestExplainNeverGuesses(t *testing.T) {
 	up := serve(t, echo)
 	for _, tt := range []struct {

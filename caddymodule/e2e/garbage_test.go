@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestGarbage sends no HTTP, then ends the connection in good order.
+// TestGarbage sends bytes that are not HTTP, then ends the connection gracefully.
 func TestGarbage(t *testing.T) {
 	for fault, size := range map[string]int{"garbage": 64, "garbage 1B": 1, "garbage 1MiB": 1 << 20} {
 		eachPhase(t, fault, func(t *testing.T, phase, directive string) {
@@ -21,7 +21,7 @@ func TestGarbage(t *testing.T) {
 					conn.send(request)
 					got, err := io.ReadAll(conn.in)
 					if err != nil || len(got) != size || bytes.Contains(got, []byte("HTTP/")) || got[0] < 0x80 {
-						t.Errorf("got %d bytes %.20q, error %v, want %d that are no HTTP", len(got), got, err, size)
+						t.Errorf("got %d bytes %.20q, error %v, want %d that are not HTTP", len(got), got, err, size)
 					}
 				}
 				up.wantAsked(t, phase, asked)
@@ -31,7 +31,7 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
-// TestGarbageClients shows what HTTP clients make of it.
+// TestGarbageClients shows how HTTP clients react to garbage.
 func TestGarbageClients(t *testing.T) {
 	eachPhase(t, "garbage", func(t *testing.T, _, directive string) {
 		up := serve(t, echo)
@@ -44,14 +44,13 @@ func TestGarbageClients(t *testing.T) {
 			dials := c.dials.get()
 			wantReply(t, c.get(t, "/"), 200, "GET /")
 			if c.proto != h1 && c.dials.get() != dials {
-				t.Error("the connection has not outlived its stream")
+				t.Error("the connection did not outlast its stream")
 			}
 		})
 	})
 }
 
-// TestGarbageRepeats sends the same bytes for the same seed, when Caddy has been
-// stopped between the runs.
+// TestGarbageRepeats sends the same bytes for the same seed after a restart of Caddy.
 func TestGarbageRepeats(t *testing.T) {
 	var first [3]string
 	for run := range 2 {

@@ -15,14 +15,14 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// The methods of the service that gRPC servers are asked for their health by.
-// Check is a unary call; Watch is a stream whose first message comes at once.
+// The methods of the gRPC health service. Check is a unary call. Watch is a stream
+// whose first message comes immediately.
 const (
 	checkPath = "/grpc.health.v1.Health/Check"
 	watchPath = "/grpc.health.v1.Health/Watch"
 )
 
-// grpcServer starts a gRPC server; the end of the test stops it.
+// grpcServer starts a gRPC server, which is stopped at the end of the test.
 func grpcServer(t *testing.T) (*upstream, *health.Server) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -77,7 +77,7 @@ func grpcSite(phase, path, fault string, up *upstream) config {
 func wantServing(t *testing.T, got *grpc_health_v1.HealthCheckResponse, err error) {
 	t.Helper()
 	if err != nil || got.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
-		t.Errorf("got %v, error %v, want a server that is well", got, err)
+		t.Errorf("got %v, error %v, want a healthy server", got, err)
 	}
 }
 
@@ -88,8 +88,8 @@ func wantStatus(t *testing.T, err error, code codes.Code, message string) {
 	}
 }
 
-// TestGRPC fails calls with the status configured; calls of other methods on
-// the same connection arrive.
+// TestGRPC fails calls with the configured status. Calls of other methods on the same
+// connection succeed.
 func TestGRPC(t *testing.T) {
 	tests := []struct {
 		fault   string
@@ -123,13 +123,13 @@ func TestGRPC(t *testing.T) {
 	}
 }
 
-// TestGRPCStreams fails calls that stream. A message is 7 bytes on the wire: a
-// prefix of five and one field.
+// TestGRPCStreams fails streaming calls. A message is 7 bytes on the wire: a prefix of
+// five and one field.
 func TestGRPCStreams(t *testing.T) {
 	const some = 1000
 	tests := []struct {
 		fault    string
-		messages int // that come before the end
+		messages int // messages before the end
 		code     codes.Code
 		text     string
 	}{
@@ -155,7 +155,7 @@ func TestGRPCStreams(t *testing.T) {
 				got := 0
 				for _, err = stream.Recv(); err == nil; _, err = stream.Recv() {
 					got++
-					service.SetServingStatus("", grpc_health_v1.HealthCheckResponse_ServingStatus(1+got%2)) // makes the next one
+					service.SetServingStatus("", grpc_health_v1.HealthCheckResponse_ServingStatus(1+got%2)) // causes the next message
 				}
 				if got != tt.messages && tt.messages != some || got == 0 && tt.messages > 0 {
 					t.Errorf("got %d messages, want %d", got, tt.messages)
@@ -166,7 +166,7 @@ func TestGRPCStreams(t *testing.T) {
 	}
 }
 
-// TestGRPCDelay makes calls late, which those with a deadline notice.
+// TestGRPCDelay delays calls. Calls with a deadline fail.
 func TestGRPCDelay(t *testing.T) {
 	const delay = 30 * time.Millisecond
 	for _, phase := range phases {

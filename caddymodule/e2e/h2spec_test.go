@@ -11,8 +11,7 @@ import (
 	"testing"
 )
 
-// unmatched are rules that ask about everything there is in a request, and
-// match none of these tests.
+// unmatched are rules that read everything in a request and match none of these tests.
 const unmatched = `fault {
 	rule {
 		match path /never/*
@@ -43,10 +42,10 @@ const unmatched = `fault {
 }
 `
 
-// TestH2Spec runs the conformance tests of h2spec: with the directive they come
-// to the same result as with Caddy alone, and over h2c with the listener wrapper,
-// too. Over TLS any listener wrapper changes how Caddy ends some broken
-// connections: it no longer has Go's own type of connection.
+// TestH2Spec runs the conformance tests of h2spec. With the directive, they have the
+// same results as with Caddy alone, also over h2c with the listener wrapper. Over TLS,
+// any listener wrapper changes how Caddy ends some broken connections, because the
+// connection no longer has Go's own type.
 func TestH2Spec(t *testing.T) {
 	if _, err := exec.LookPath("h2spec"); err != nil {
 		if os.Getenv("CI") != "" {
@@ -63,10 +62,10 @@ func TestH2Spec(t *testing.T) {
 	t.Run("TLS", func(t *testing.T) { faulty.wantH2Spec(t, plain) })
 }
 
-// wantH2Spec checks that the results are those of the plain site. Some cases
-// fail there, and a few only if Go's server closes the connection before h2spec
-// has read from it, so those that differ are tried again, until they have ended
-// alike on both sites at some time.
+// wantH2Spec checks that the results are those of the plain site. Some cases fail
+// there. A few fail only if Go's server closes the connection before h2spec has read
+// from it. Cases with different results are therefore repeated until both sites have
+// had the same result.
 func (c config) wantH2Spec(t *testing.T, plain config) {
 	t.Helper()
 	want, got := plain.h2spec(t, nil), c.h2spec(t, nil)
@@ -89,8 +88,8 @@ func (c config) wantH2Spec(t *testing.T, plain config) {
 	}
 }
 
-// verdicts are how the cases of h2spec ended, by name; several when they were
-// tried several times.
+// verdicts holds the results of the cases of h2spec by name, with several results for a
+// repeated case.
 type verdicts map[string][]string
 
 func (v verdicts) add(more verdicts) {
@@ -99,7 +98,7 @@ func (v verdicts) add(more verdicts) {
 	}
 }
 
-// without are the cases that never ended in others as they did here.
+// without returns the cases that never had the same result in others.
 func (v verdicts) without(others verdicts) (names []string) {
 	for name, ends := range v {
 		if !slices.ContainsFunc(others[name], func(end string) bool { return slices.Contains(ends, end) }) {
@@ -110,7 +109,7 @@ func (v verdicts) without(others verdicts) (names []string) {
 	return names
 }
 
-// h2spec starts the site and runs these sections of h2spec, or all.
+// h2spec starts the site and runs these sections of h2spec, or all of them.
 func (c config) h2spec(t *testing.T, sections []string) (found verdicts) {
 	t.Helper()
 	t.Run("h2spec", func(t *testing.T) {
@@ -136,7 +135,7 @@ func (c config) h2spec(t *testing.T, sections []string) (found verdicts) {
 	return found
 }
 
-// readVerdicts reads h2spec's report.
+// readVerdicts parses the report of h2spec.
 func readVerdicts(t *testing.T, report []byte) verdicts {
 	t.Helper()
 	var suites struct {

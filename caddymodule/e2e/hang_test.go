@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// TestHang says nothing for its time, then closes. On HTTP/2 and HTTP/3 the
-// connection lives on.
+// TestHang sends nothing for its time, then closes. On HTTP/2 and HTTP/3 the connection
+// remains open.
 func TestHang(t *testing.T) {
 	const least = 30 * time.Millisecond
 	eachPhase(t, "hang 30ms", func(t *testing.T, phase, directive string) {
@@ -44,8 +44,8 @@ func TestHang(t *testing.T) {
 	})
 }
 
-// wantCut checks that a request got no reply, because its connection was
-// closed in good order or its stream was reset.
+// wantCut checks that a request got no reply, because its connection was closed
+// gracefully or its stream was reset.
 func wantCut(t *testing.T, c *client, got *reply, err error) {
 	t.Helper()
 	if c.proto == h1 && !errors.Is(err, io.EOF) || c.proto != h1 && !streamEnded(err) {
@@ -53,8 +53,8 @@ func wantCut(t *testing.T, c *client, got *reply, err error) {
 	}
 }
 
-// TestHangClientLeaves lets go of a request whose client has left, also in the
-// midst of a body.
+// TestHangClientLeaves releases a request whose client has left, even in the middle of
+// a body.
 func TestHangClientLeaves(t *testing.T) {
 	eachPhase(t, "hang", func(t *testing.T, phase, directive string) {
 		up := serve(t, echo)
@@ -73,7 +73,7 @@ func TestHangClientLeaves(t *testing.T) {
 					})
 				}()
 				if got, err := c.try(c.request(t, "POST", "/f", body).WithContext(ctx)); !errors.Is(err, context.Canceled) {
-					t.Errorf("got %v, error %v, want a cancelled request", got, err)
+					t.Errorf("got %v, error %v, want a canceled request", got, err)
 				}
 				eventually(t, func() error {
 					all := c.access(t)
@@ -85,7 +85,7 @@ func TestHangClientLeaves(t *testing.T) {
 			}
 		})
 		if phase == "response" {
-			return // the upstream has read the body by then
+			return // by then the upstream has read the body
 		}
 		transports(t, c, func(t *testing.T, s *site) {
 			conn := s.dial(t)
@@ -102,8 +102,8 @@ func TestHangClientLeaves(t *testing.T) {
 	})
 }
 
-// TestHangUnreadBody lets go of a client that has left although nobody has read
-// its body: a handler that does not, or an upstream that replies early.
+// TestHangUnreadBody releases a request whose client has left although its body is
+// unread, because a handler does not read it or an upstream replies early.
 func TestHangUnreadBody(t *testing.T) {
 	early := listen(t, func(conn net.Conn) {
 		if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
@@ -150,7 +150,7 @@ func TestHangUnreadBody(t *testing.T) {
 	}
 }
 
-// A countedUpload is a body without end that counts what has been taken of it.
+// A countedUpload is an endless body that counts how much of it is read.
 type countedUpload struct{ atomic.Int64 }
 
 func (u *countedUpload) Read(p []byte) (int, error) {
@@ -158,8 +158,8 @@ func (u *countedUpload) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// wantStalled waits until nobody takes more of the upload, and checks that this
-// is soon: after what the fault reads, and what is in buffers and windows.
+// wantStalled waits until the upload stalls, and checks that it stalls soon: after what
+// the fault reads, and the contents of buffers and windows.
 func (u *countedUpload) wantStalled(t *testing.T) {
 	t.Helper()
 	const most = 64 << 20
@@ -172,8 +172,7 @@ func (u *countedUpload) wantStalled(t *testing.T) {
 	}
 }
 
-// TestHangStallsUpload takes no more of an upload than a dead server would, or
-// little more.
+// TestHangStallsUpload accepts hardly more of an upload than a dead server.
 func TestHangStallsUpload(t *testing.T) {
 	everywhere(t, config{site: "fault {\nhang\n}\n" + accessLog}, func(t *testing.T, c *client) {
 		ctx, leave := context.WithCancel(t.Context())
@@ -187,10 +186,10 @@ func TestHangStallsUpload(t *testing.T) {
 		upload.wantStalled(t)
 		leave()
 		if err := <-ended; !errors.Is(err, context.Canceled) {
-			t.Errorf("got error %v, want a cancelled request", err)
+			t.Errorf("got error %v, want a canceled request", err)
 		}
 		if c.proto == h1 {
-			return // what the client closes stands after what nobody reads
+			return // the client's close waits after unread bytes
 		}
 		eventually(t, func() error {
 			if len(c.access(t)) == lines {
@@ -201,8 +200,8 @@ func TestHangStallsUpload(t *testing.T) {
 	})
 }
 
-// TestHangStalledUploadClientLeaves releases a client that resets its connection
-// in the middle of an upload that stalls.
+// TestHangStalledUploadClientLeaves releases a client that resets its connection in the
+// middle of a stalled upload.
 func TestHangStalledUploadClientLeaves(t *testing.T) {
 	for _, fault := range []string{"hang", "hang {\nafter 1B\n}"} {
 		eachPhase(t, fault, func(t *testing.T, _, directive string) {
@@ -226,7 +225,7 @@ func TestHangStalledUploadClientLeaves(t *testing.T) {
 	}
 }
 
-// resetTCP ends a connection by a RST.
+// resetTCP ends a connection with a RST.
 func resetTCP(t *testing.T, conn net.Conn) {
 	t.Helper()
 	if inner, ok := conn.(interface{ NetConn() net.Conn }); ok {
@@ -234,7 +233,7 @@ func resetTCP(t *testing.T, conn net.Conn) {
 	}
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
-		t.Fatalf("%T is no TCP connection", conn)
+		t.Fatalf("%T is not a TCP connection", conn)
 	}
 	if err := tcp.SetLinger(0); err != nil {
 		t.Fatal(err)
@@ -244,16 +243,16 @@ func resetTCP(t *testing.T, conn net.Conn) {
 	}
 }
 
-// TestHangPipelinedClientLeaves lets go of a client that has left after it sent
-// more than the request, or more than the site allows.
+// TestHangPipelinedClientLeaves releases the request of a client that has left after it
+// sent more than the request, or more than the site allows.
 func TestHangPipelinedClientLeaves(t *testing.T) {
 	const inChunks = "POST /f HTTP/1.1\r\nHost: " + host + "\r\nTransfer-Encoding: chunked\r\n\r\n"
 	chunk := "400\r\n" + strings.Repeat("x", 1<<10) + "\r\n"
 	tests := map[string]struct{ first, later string }{
 		"a byte":                    {get("/f"), "G"},
-		"a byte behind a body":      {request("POST", "/f", "some text"), "G"},
+		"a byte after a body":       {request("POST", "/f", "some text"), "G"},
 		"a request":                 {get("/f") + get("/f"), ""},
-		"a request behind a body":   {request("POST", "/f", "some text") + get("/f"), ""},
+		"a request after a body":    {request("POST", "/f", "some text") + get("/f"), ""},
 		"a body that is too large":  {inChunks + chunk + chunk + chunk, chunk},
 		"a large body, sent to end": {inChunks + chunk + chunk + chunk + "0\r\n\r\n", ""},
 	}
@@ -284,8 +283,8 @@ func TestHangPipelinedClientLeaves(t *testing.T) {
 	})
 }
 
-// TestHangClosedBody hangs for its time although the upstream has closed the
-// request's body, or throttles what is left of it.
+// TestHangClosedBody hangs for its time although the upstream has closed the request's
+// body, or throttles its rest.
 func TestHangClosedBody(t *testing.T) {
 	up := serve(t, echo)
 	for _, tt := range []struct{ faults, timeouts string }{
@@ -309,7 +308,7 @@ func TestHangClosedBody(t *testing.T) {
 	}
 }
 
-// TestHangBodyTimesOut hangs on when the server would give a stalled body up.
+// TestHangBodyTimesOut keeps hanging when the server would give up on a stalled body.
 func TestHangBodyTimesOut(t *testing.T) {
 	c := config{servers: "timeouts {\nread_body_idle 50ms\n}", site: "fault {\nhang 200ms\n}"}
 	transports(t, c, func(t *testing.T, s *site) {
@@ -333,8 +332,8 @@ func TestHangBodyTimesOut(t *testing.T) {
 	})
 }
 
-// streamer is an upstream that sends events without end, one every so often.
-// What it returns tells that one of its streams has been given up.
+// streamer is an upstream that sends events without end, one after each pause. The
+// channel receives when a stream has been abandoned.
 func streamer(t *testing.T, pause time.Duration) (*upstream, <-chan struct{}) {
 	left := make(chan struct{}, 100)
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -355,7 +354,7 @@ func streamer(t *testing.T, pause time.Duration) (*upstream, <-chan struct{}) {
 
 const threeEvents = "data: 0\n\ndata: 1\n\ndata: 2\n\n"
 
-// TestHangAfter stops a stream that is flowing; what came before is there.
+// TestHangAfter stops a flowing stream. The client has what came before.
 func TestHangAfter(t *testing.T) {
 	for after, tail := range map[string]string{"27B": "", "30B": "dat", "500ms": "any"} {
 		t.Run("after "+after, func(t *testing.T) {
@@ -377,7 +376,7 @@ func TestHangAfter(t *testing.T) {
 						t.Errorf("end of the stream: got error %v, want it cut", err)
 					}
 					if tail != "any" && string(rest) != tail {
-						t.Errorf("behind the three events: got %q, want %q", rest, tail)
+						t.Errorf("after the three events: got %q, want %q", rest, tail)
 					}
 					wantTook(t, began, 50*time.Millisecond)
 					<-left
@@ -387,8 +386,8 @@ func TestHangAfter(t *testing.T) {
 	}
 }
 
-// TestHangAfterClientLeaves lets go of the upstream at once, and of the client
-// when it has had enough.
+// TestHangAfterClientLeaves releases the upstream immediately, and the client when it
+// leaves.
 func TestHangAfterClientLeaves(t *testing.T) {
 	eachPhase(t, "hang {\nafter 27B\n}", func(t *testing.T, _, directive string) {
 		up, left := streamer(t, time.Millisecond)
@@ -416,7 +415,7 @@ func TestHangAfterClientLeaves(t *testing.T) {
 	})
 }
 
-// TestHangAfterWhole leaves a reply alone that is over before the limit.
+// TestHangAfterWhole does not change a reply that ends before the limit.
 func TestHangAfterWhole(t *testing.T) {
 	for _, fault := range []string{"hang {\nafter 6B\n}", "hang {\nafter 1h\n}"} {
 		eachPhase(t, fault, func(t *testing.T, _, directive string) {
@@ -433,7 +432,7 @@ func TestHangAfterWhole(t *testing.T) {
 	}
 }
 
-// TestHangAfterUpgrade stops what the upstream says on a WebSocket.
+// TestHangAfterUpgrade stops what the upstream sends on a WebSocket.
 func TestHangAfterUpgrade(t *testing.T) {
 	for _, fault := range []string{"hang 50ms {\nafter 10B\n}", "hang 50ms {\nafter 500ms\n}"} {
 		eachPhase(t, fault, func(t *testing.T, _, directive string) {
@@ -454,7 +453,7 @@ func TestHangAfterUpgrade(t *testing.T) {
 	}
 }
 
-// A WebSocket whose client leaves while it hangs is let go of.
+// A WebSocket whose client leaves while it hangs is released.
 func TestHangAfterUpgradeClientLeaves(t *testing.T) {
 	eachPhase(t, "hang {\nafter 6B\n}", func(t *testing.T, _, directive string) {
 		up := switcher(t)
@@ -470,7 +469,7 @@ func TestHangAfterUpgradeClientLeaves(t *testing.T) {
 				t.Fatal(err)
 			}
 			if more, err := io.ReadAll(conn.in); !errors.Is(err, os.ErrDeadlineExceeded) || len(more) > 0 {
-				t.Errorf("behind 6 bytes: got %q, error %v, want the connection silent", more, err)
+				t.Errorf("after 6 bytes: got %q, error %v, want the connection silent", more, err)
 			}
 			_ = conn.Close()
 			s.wantAccess(t, func(line map[string]any) bool { return line["status"] == 101.0 })

@@ -19,16 +19,15 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// held is how many requests are held at the same time.
+// held is the number of requests that are held at the same time.
 const held = 2000
 
 func init() {
 	registerHandler(new(blocked), "blocked", "respond")
-	registerHandler(new(stopwatch), "stopwatch", "encode") // and so before fault
+	registerHandler(new(stopwatch), "stopwatch", "encode") // and therefore before fault
 }
 
-// registerHandler makes a directive without arguments that stands before
-// another one.
+// registerHandler registers a directive without arguments, ordered before another one.
 func registerHandler(handler interface {
 	caddy.Module
 	caddyhttp.MiddlewareHandler
@@ -41,8 +40,8 @@ func registerHandler(handler interface {
 	httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.Before, before)
 }
 
-// blocked holds requests as simply as a handler can: what Caddy itself needs
-// for a request that waits.
+// blocked holds requests as simply as a handler can. It shows what Caddy itself needs
+// for a waiting request.
 type blocked struct{}
 
 var blockedRequests counter
@@ -57,7 +56,7 @@ func (blocked) ServeHTTP(_ http.ResponseWriter, r *http.Request, _ caddyhttp.Han
 	return nil
 }
 
-// stopwatch notes how long requests take in the server.
+// stopwatch records how long requests take in the server.
 type stopwatch struct{}
 
 var watched durations
@@ -72,7 +71,7 @@ func (stopwatch) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	return next.ServeHTTP(w, r)
 }
 
-// durations are collected from many goroutines.
+// durations collects durations from many goroutines.
 type durations struct {
 	mu  sync.Mutex
 	all []time.Duration
@@ -84,7 +83,7 @@ func (d *durations) add(one time.Duration) {
 	d.all = append(d.all, one)
 }
 
-// take returns what 99 % of them are below, and forgets them.
+// take returns the 99th percentile, and resets the collection.
 func (d *durations) take() (p99 time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -94,13 +93,13 @@ func (d *durations) take() (p99 time.Duration) {
 	return p99
 }
 
-// heldFaults hold a request without an end.
+// heldFaults hold a request without a time limit.
 var heldFaults = []string{"delay 1h", "hang", "phase response\ndelay 1h"}
 
-// TestHeld bounds what a held request costs beyond one that waits in Caddy
-// without a fault. Caddy alone fills three quarters of a stack of 8 KiB, and Go
-// doubles a stack that does not suffice. What other tests have left behind goes
-// meanwhile, so it is measured again where it was too much.
+// TestHeld limits what a held request costs more than one that waits in Caddy without a
+// fault. Caddy alone fills three quarters of a stack of 8 KiB, and Go doubles a stack
+// that is too small. Leftovers of other tests disappear in the meantime, so a cost that
+// is too high is measured again.
 func TestHeld(t *testing.T) {
 	for _, fault := range heldFaults {
 		t.Run(oneLine(fault), func(t *testing.T) {
@@ -109,7 +108,7 @@ func TestHeld(t *testing.T) {
 				want = 20 << 10 // the upstream and the chain have a stack each
 			}
 			if raceDetector {
-				want = 1 << 20 // it needs memory of its own
+				want = 1 << 20 // needs additional memory
 			}
 			var got cost
 			for range 4 {
@@ -141,8 +140,8 @@ func BenchmarkHeld(b *testing.B) {
 // cost is what held requests need: bytes for each, threads for all together.
 type cost struct{ heap, stack, threads int }
 
-// costOfHeld compares requests that a fault holds with those that wait in a
-// plain handler.
+// costOfHeld compares requests that a fault holds with those that wait in a plain
+// handler.
 func costOfHeld(tb testing.TB, fault string) cost {
 	tb.Helper()
 	addr := benchSite(tb, "blocked /blocked\nfault /fault {\npoint held\n"+fault+"\n}\nrespond ok\n")
@@ -156,12 +155,12 @@ func costOfHeld(tb testing.TB, fault string) cost {
 	return cost{faulted.heap - plain.heap, faulted.stack - plain.stack, faulted.threads}
 }
 
-// holdRequests measures what each of many requests costs while all are held,
-// and the threads that they have brought.
+// holdRequests measures what each of many requests costs while all are held, and the
+// threads they have added.
 func holdRequests(tb testing.TB, addr, path string, count func() int) cost {
 	tb.Helper()
 	conns := dialMany(tb, addr)
-	goroutinesBefore := goroutines() // with the server's, and one for each connection
+	goroutinesBefore := goroutines() // including the server's, and one for each connection
 	before, counted := inUse(), count()
 	for _, conn := range conns {
 		if _, err := io.WriteString(conn, get(path)); err != nil {
@@ -182,8 +181,8 @@ func holdRequests(tb testing.TB, addr, path string, count func() int) cost {
 	return cost{(after.heap - before.heap) / held, (after.stack - before.stack) / held, after.threads - before.threads}
 }
 
-// dialMany opens connections and asks once on each, so that all that the
-// connection itself needs is there. The end of the test closes them.
+// dialMany opens connections and sends one request on each, so that everything that a
+// connection needs is allocated. They are closed at the end of the test.
 func dialMany(tb testing.TB, addr string) []net.Conn {
 	tb.Helper()
 	conns := make([]net.Conn, held)
@@ -205,7 +204,7 @@ func dialMany(tb testing.TB, addr string) []net.Conn {
 	return conns
 }
 
-// inUse is what the process needs once the garbage is gone.
+// inUse returns the memory in use after a garbage collection.
 func inUse() cost {
 	runtime.GC()
 	runtime.GC() // empties the pools
@@ -214,10 +213,10 @@ func inUse() cost {
 	return cost{int(stats.HeapAlloc), int(stats.StackInuse), pprof.Lookup("threadcreate").Count()}
 }
 
-// BenchmarkDelayError measures by how much delays are too long while many
-// requests are held, one ending every two milliseconds: in the server, where it
-// is known when a request came, and at the clients, which see the round trip as
-// well. What a sleeping goroutine sees of the machine's other work stands beside.
+// BenchmarkDelayError measures how late delays end while many requests are held, with
+// one ending every two milliseconds. It measures in the server, which knows when a
+// request came, and at the clients, which also see the round trip. For comparison, a
+// sleeping goroutine shows the effect of the machine's other work.
 func BenchmarkDelayError(b *testing.B) {
 	const delay = 4 * time.Second
 	addr := benchSite(b, "stopwatch /f\nfault /f {\ndelay "+delay.String()+"\n}\nrespond ok\n")
@@ -245,7 +244,7 @@ func BenchmarkDelayError(b *testing.B) {
 	}
 }
 
-// sleepUntil collects by how much sleeping takes too long.
+// sleepUntil collects how late sleeps end.
 func (d *durations) sleepUntil(stop <-chan struct{}) {
 	const pause = 5 * time.Millisecond
 	for {
@@ -260,7 +259,7 @@ func (d *durations) sleepUntil(stop <-chan struct{}) {
 	}
 }
 
-// askOften sends one request after the other.
+// askOften sends one request after another.
 func askOften(conn net.Conn, times int, took *durations) error {
 	in := bufio.NewReader(conn)
 	for range times {

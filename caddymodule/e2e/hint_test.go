@@ -9,8 +9,8 @@ import (
 
 var hintOfRetryAfter = regexp.MustCompile(`:\d+: rule '(\w+)': respond (\S+) sends the catalogue's Retry-After: 300, and many clients wait that long; [^"]*?(; the same goes for '[^"]*)?","`)
 
-// A log line at load tells of a Retry-After that nobody has written, once for each
-// rule. A stranger who asks for a 503 makes no line.
+// A log line at load reports a Retry-After that the configuration does not set, once
+// for each rule. A client that triggers a 503 does not cause a line.
 func TestHintOfRetryAfter(t *testing.T) {
 	up := serve(t, echo)
 	c := config{site: `fault {
@@ -56,7 +56,7 @@ func TestHintOfRetryAfter(t *testing.T) {
 			told = append(told, hint[1]+" "+hint[2]+hint[3])
 		}
 		if want := []string{"busy 503; the same goes for 'some'", "some sip:503"}; !slices.Equal(told, want) {
-			t.Errorf("told of %q, want %q", told, want)
+			t.Errorf("got hints %q, want %q", told, want)
 		}
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What can have no effect where it stands is told at each load, once.
+// A setting that has no effect at its place is reported once at each load.
 func TestHintsAtLoad(t *testing.T) {
 	s := start(t, config{site: "route {\nrespond ok\nfault 503\n}\nfault /api {\nmatch path /users\nrespond 503\n}"})
 	for loads := 1; loads <= 2; loads++ {
@@ -16,7 +16,7 @@ func TestHintsAtLoad(t *testing.T) {
 			"rule 'rule1' of point 'fault2' can never fire: the matcher of the point excludes its own, path /api and /users",
 		} {
 			if got := strings.Count(s.caddyLog(t), want); got != loads {
-				t.Errorf("%d loads: told %d times: %s", loads, got, want)
+				t.Errorf("%d loads: reported %d times: %s", loads, got, want)
 			}
 		}
 		if loads == 1 {
@@ -25,8 +25,8 @@ func TestHintsAtLoad(t *testing.T) {
 	}
 }
 
-// `caddy validate` shows the hints of the adapter, of points and of places, with
-// their lines, and does not fail.
+// `caddy validate` shows the hints of the adapter, of points and of places, with their
+// lines, and does not fail.
 func TestHintsOfValidate(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "Caddyfile")
 	writeFile(t, file, []byte(":8080 {\n\tfault {\n\t\tpercent 0.1\n\t\tend 2020-01-01T00:00:00Z\n\t\trespond 503\n\t}\n"+

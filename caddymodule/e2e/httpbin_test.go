@@ -12,7 +12,7 @@ import (
 	"github.com/mccutchen/go-httpbin/v2/httpbin"
 )
 
-// httpbinPages are those of go-httpbin whose replies do not depend on chance.
+// httpbinPages are the pages of go-httpbin whose replies do not depend on chance.
 var httpbinPages = []string{
 	"GET /", "GET /get?a=1&a=2", "POST /post", "PUT /put", "PATCH /patch", "DELETE /delete", "HEAD /head", "OPTIONS /get", "GET /post",
 	"GET /anything/x", "GET /headers", "GET /user-agent", "GET /dump/request", "GET /response-headers?X-A=1&X-A=2",
@@ -27,8 +27,8 @@ var httpbinPages = []string{
 	"GET /basic-auth/user/secret", "GET /hidden-basic-auth/user/secret", "GET /bearer", "GET /unknown",
 }
 
-// TestHTTPBin compares the replies of go-httpbin through a site with rules that
-// do not match to those through the same site without the directive.
+// TestHTTPBin compares the replies of go-httpbin through a site whose rules do not
+// match with the replies through the same site without the directive.
 func TestHTTPBin(t *testing.T) {
 	up := serve(t, httpbin.New().ServeHTTP)
 	everywhere(t, config{site: unmatched + up.proxy(), other: up.proxy()}, func(t *testing.T, c *client) {
@@ -41,10 +41,10 @@ func TestHTTPBin(t *testing.T) {
 	})
 }
 
-// changing is what differs between two replies of one page, besides their hosts.
+// changing matches what differs between two replies of one page, besides their hosts.
 var changing = regexp.MustCompile(`(?m)^Date: .*\r\n|"timestamp":\d+|total_duration;dur=[0-9.]+`)
 
-// httpbin asks a host for a page and writes the reply out.
+// httpbin requests a page from a host and returns the reply as text.
 func (c *client) httpbin(t *testing.T, page, host string) string {
 	t.Helper()
 	method, path, _ := strings.Cut(page, " ")
@@ -61,13 +61,13 @@ func (c *client) httpbin(t *testing.T, page, host string) string {
 	}
 	got := c.do(t, r)
 	switch encoding := got.Header.Get("Content-Encoding"); {
-	case encoding != "": // the host stands in the packed body and changes its length
+	case encoding != "": // the compressed body contains the host, which changes its length
 		got.body = unpack(t, encoding, got.body)
 		got.Header.Del("Content-Length")
-	case method == "HEAD" && c.proto == h3: // quic-go adds one, or not, as the writes fall
+	case method == "HEAD" && c.proto == h3: // whether quic-go adds one depends on the timing of writes
 		got.Header.Del("Content-Length")
 	}
-	if isNow(got.Header) { // and so says its entity tag
+	if isNow(got.Header) { // and so does its entity tag
 		got.Header.Set("Last-Modified", "now")
 		got.Header.Del("Etag")
 	}
@@ -79,9 +79,10 @@ func (c *client) httpbin(t *testing.T, page, host string) string {
 	return strings.ReplaceAll(changing.ReplaceAllString(text.String(), ""), host, "host")
 }
 
-// isNow reports whether a reply says that it has just been modified, as /cache does.
+// isNow reports whether a reply claims that it has just been modified, like that of
+// /cache.
 func isNow(header http.Header) bool {
-	modified, err := time.Parse(time.RFC1123, header.Get("Last-Modified")) // its zone is UTC, which http.ParseTime does not read
+	modified, err := time.Parse(time.RFC1123, header.Get("Last-Modified")) // its zone is UTC, which http.ParseTime does not accept
 	if err != nil {
 		return false
 	}

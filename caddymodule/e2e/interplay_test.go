@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestEncode compresses an injected reply like any other, where the reply goes
-// that way: with the listener wrapper, and over HTTP/2 and HTTP/3. Without, it
-// is the plain one.
+// TestEncode compresses an injected reply like any other if the reply passes through
+// encode: with the listener wrapper, and over HTTP/2 and HTTP/3. Otherwise the reply is
+// uncompressed.
 func TestEncode(t *testing.T) {
 	long := `{"text": "` + strings.Repeat("long enough ", 100) + `"}`
 	up := serve(t, zoo)
@@ -42,8 +42,8 @@ func TestEncode(t *testing.T) {
 	}
 }
 
-// TestEncodeBrokenOff sends the head of a reply that breaks off before there is
-// any body, which encode would keep.
+// TestEncodeBrokenOff sends the head of a reply that breaks off before its body, which
+// encode would keep.
 func TestEncodeBrokenOff(t *testing.T) {
 	up := serve(t, zoo)
 	for fault, status := range map[string]int{"malformed 503": 503, "truncate 0B": 200, "hang 1ms {\nafter 0B\n}": 200} {
@@ -80,8 +80,8 @@ func gunzip(t *testing.T, packed string) string {
 	return string(text)
 }
 
-// TestHeaderDirective changes the header of an injected reply, at once and
-// deferred to its head.
+// TestHeaderDirective changes the header of an injected reply, immediately and
+// deferred.
 func TestHeaderDirective(t *testing.T) {
 	up := serve(t, zoo)
 	for _, phase := range phases {
@@ -138,8 +138,8 @@ func TestIntercept(t *testing.T) {
 	}
 }
 
-// TestInterceptBrokenOff sends the head of a reply that breaks off, and what
-// there is of its body, although intercept records it to replace it.
+// TestInterceptBrokenOff sends the head of a reply that breaks off, and the beginning
+// of its body, although intercept records the reply to replace it.
 func TestInterceptBrokenOff(t *testing.T) {
 	up := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "10")
@@ -177,8 +177,8 @@ func TestInterceptBrokenOff(t *testing.T) {
 	}
 }
 
-// TestHandleBlocks injects a fault of the site into requests that handle blocks
-// would take, and one of a block into its own.
+// TestHandleBlocks injects a fault of the site into requests that handle blocks would
+// handle, and a fault of a block into the requests of the block.
 func TestHandleBlocks(t *testing.T) {
 	up := serve(t, echo)
 	directives := `
@@ -213,7 +213,7 @@ func TestHandleBlocks(t *testing.T) {
 	})
 }
 
-// TestHandleErrors leaves an injected reply alone: it is no error.
+// TestHandleErrors does not change an injected reply, because it is not an error.
 func TestHandleErrors(t *testing.T) {
 	up := serve(t, zoo)
 	eachPhase(t, "respond 551", func(t *testing.T, _, directive string) {
@@ -226,7 +226,7 @@ func TestHandleErrors(t *testing.T) {
 	})
 }
 
-// TestMatchers picks requests by other things than their path.
+// TestMatchers matches requests by other properties than their path.
 func TestMatchers(t *testing.T) {
 	up := serve(t, echo)
 	directives := `
@@ -280,14 +280,14 @@ func TestMatchers(t *testing.T) {
 	})
 }
 
-// TestRewritten matches the request as rewrite and uri have left it.
+// TestRewritten matches the request as changed by rewrite and uri.
 func TestRewritten(t *testing.T) {
 	up := serve(t, echo)
 	directives := "rewrite /old /new\nfault /new 551\n" + up.proxy()
 	overEach(t, config{site: directives}, func(t *testing.T, c *client) { want551(t, c.get(t, "/old")) })
 }
 
-// hits asks n times and tells which requests were hit.
+// hits sends n requests and reports which of them were hit.
 func hits(t *testing.T, c *client, path string, n int) []bool {
 	t.Helper()
 	all := make([]bool, n)
@@ -306,8 +306,8 @@ func count(all []bool) (n int) {
 	return n
 }
 
-// TestSeed repeats its draws: two points of the same seed hit the same
-// requests, and about as many as they should.
+// TestSeed repeats its draws. Two points with the same seed hit the same requests, and
+// about the configured percentage of them.
 func TestSeed(t *testing.T) {
 	rule := "seed 7\npercent 30\nrespond 551\n}\n"
 	c := start(t, config{wrapper: true, site: "fault /a {\npoint a\n" + rule + "fault /b {\npoint b\n" + rule +
@@ -316,7 +316,7 @@ func TestSeed(t *testing.T) {
 	if !slices.Equal(a, b) {
 		t.Errorf("two points of one seed differ: %v and %v", a, b)
 	}
-	if n := count(a); n < 60 || n > 120 { // the seed is fixed, so this is no matter of luck
+	if n := count(a); n < 60 || n > 120 { // the seed is fixed, so the result is not random
 		t.Errorf("30 percent of 300: got %d", n)
 	}
 	if n := count(hits(t, c, "/c", 50)); n != 0 {
@@ -327,7 +327,7 @@ func TestSeed(t *testing.T) {
 	}
 }
 
-// TestSticky gives the same user the same answer, over every protocol.
+// TestSticky gives the same user the same result, over every protocol.
 func TestSticky(t *testing.T) {
 	s := start(t, config{tls: true, site: "fault {\nsticky {http.request.header.X-User}\npercent 50\nrespond 551\n}\nrespond ok"})
 	answers := make(map[string]int)
@@ -353,8 +353,7 @@ func TestSticky(t *testing.T) {
 	}
 }
 
-// TestShares gives two rules the percentages they ask for, and no request to
-// both.
+// TestShares gives two rules their percentages, and never hits a request with both.
 func TestShares(t *testing.T) {
 	c := start(t, config{wrapper: true, site: "fault {\nseed 1\nrule a {\npercent 10\nrespond 551\n}\nrule b {\npercent 20\nrespond 552\n}\n}\nrespond ok"}).client(t, h1)
 	got := make(map[int]int)

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestMainJob is what the project is for: the requests that match get the
-// configured reply and never reach the upstream, the others do.
+// TestMainJob tests the main purpose of the project: matching requests get the
+// configured reply and never reach the upstream. Other requests do.
 func TestMainJob(t *testing.T) {
 	up := serve(t, echo)
 	everywhere(t, config{site: "fault /mail/* 551\n" + up.proxy()}, func(t *testing.T, c *client) {
@@ -42,7 +42,7 @@ func TestMainJobBytes(t *testing.T) {
 	up.wantHits(t, 0)
 }
 
-// TestPhrases are the other ways to a reason phrase.
+// TestPhrases tests the other ways to set a reason phrase.
 func TestPhrases(t *testing.T) {
 	tests := []struct {
 		name, fault, line, body string

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestMalformed sends a head as it should be and breaks in the body.
+// TestMalformed sends a valid head and breaks in the body.
 func TestMalformed(t *testing.T) {
 	for fault, status := range map[string]int{"malformed": 200, "malformed 503": 503, "malformed 551": 551} {
 		eachPhase(t, fault, func(t *testing.T, phase, directive string) {
@@ -41,7 +41,7 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// wantMalformed checks the head, and that the body is broken off.
+// wantMalformed checks the head, and that the body breaks off.
 func wantMalformed(t *testing.T, c *client, got *reply, status int) {
 	t.Helper()
 	if got.StatusCode != status || got.Header.Get("X-Fault-Injected") != "fault1/rule1" || got.body != "" {
@@ -56,7 +56,7 @@ func wantMalformed(t *testing.T, c *client, got *reply, status int) {
 	}
 }
 
-// TestMalformedBytes shows what is on the wire of HTTP/1.
+// TestMalformedBytes shows the bytes on the wire of HTTP/1.
 func TestMalformedBytes(t *testing.T) {
 	eachPhase(t, "malformed 503", func(t *testing.T, _, directive string) {
 		up := serve(t, zoo)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A matcher that fails is no match, wherever it stands: the request goes on as if
-// nothing were there, and the state says how often that was so.
+// A matcher that fails does not match, wherever it is. The request continues as without
+// the rule, and the state counts the failures.
 func TestMatcherErrors(t *testing.T) {
 	const number = "expression `int({http.request.header.X-N}) > 1`"
 	up := serve(t, echo)
@@ -44,13 +44,13 @@ func TestMatcherErrors(t *testing.T) {
 		}
 		for _, name := range []string{"early", "late"} {
 			if got := c.site.passed(t, name)["match_error"]; got == 0 {
-				t.Errorf("%s: its failure is not counted", name)
+				t.Errorf("%s: the failure is not counted", name)
 			}
 		}
 	})
 }
 
-// passed is how many requests a rule has let pass, by the reason why.
+// passed returns the number of requests that a rule has let pass for a reason.
 func (s *site) passed(t *testing.T, rule string) map[string]int {
 	t.Helper()
 	_, body := s.admin(t, "GET", "/", "")
@@ -76,8 +76,9 @@ func (s *site) passed(t *testing.T, rule string) map[string]int {
 	return nil
 }
 
-// An experiment reads nothing but the request, whatever the request says: what
-// would name a file twice is refused, and what is filled in once stays as it is.
+// An experiment reads nothing but the request, whatever the request contains.
+// Expressions that would expand text of the request are refused, and expanded text is
+// not expanded again.
 func TestExperimentReadsTheRequest(t *testing.T) {
 	up := serve(t, echo)
 	overEach(t, config{admin: true, site: "handle_errors {\nrespond \"{http.error.message}\"\n}\nfault {\npoint site\n}\n" + up.proxy()}, func(t *testing.T, c *client) {
@@ -96,7 +97,7 @@ func TestExperimentReadsTheRequest(t *testing.T) {
 			`header_regexp("n", "Y", "(.*)") && vars_regexp("n", {http.regexp.n.1}, "(.*)")`,
 			`path("/" + {http.request.header.Y}) || true`,
 		} {
-			quoted, _ := json.Marshal(expression) // a string can be written
+			quoted, _ := json.Marshal(expression) // a string can be encoded
 			for _, match := range []string{`{"expression": %s}`, `{"expression": {"expr": %s, "name": "n"}}`, `{"not": [{"expression": %s}]}`} {
 				c.site.wantAdmin(t, 400, "PUT", "/experiments/reads", `{"match": [`+fmt.Sprintf(match, quoted)+`], `+body+`}`, "not a single string literal")
 			}

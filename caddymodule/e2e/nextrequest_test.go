@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestNextRequest sends the same after a fault's reply and after that of Caddy's
-// own respond. All that comes back is the same, byte for byte, and so is the end
-// of the connection.
+// TestNextRequest sends the same bytes after a fault's reply and after a reply of
+// Caddy's respond. All replies must be equal, byte for byte, and so must the end of the
+// connection.
 func TestNextRequest(t *testing.T) {
 	const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 	ends := []string{"\r\n", "\n", "\r", "\r\n\r\n", "\n\n", "\r\n\r\n\r\n", "x", "junk\n", "junk\r\n", "12345678901\r\n", "longer junk than a preface\r\n"}
@@ -43,7 +43,7 @@ func TestNextRequest(t *testing.T) {
 	}
 }
 
-// compareNext sends pieces after a first request of the method.
+// compareNext sends pieces after a first request with this method.
 func (s *site) compareNext(t *testing.T, method string, pieces ...string) {
 	t.Helper()
 	body := ""
@@ -59,8 +59,8 @@ func (s *site) compareNext(t *testing.T, method string, pieces ...string) {
 	}
 }
 
-// afterFirst is all that comes after the reply to a first request. The client ends
-// its sending half after the last piece.
+// afterFirst returns all that comes after the reply to a first request. The client
+// closes its sending half after the last piece.
 func (s *site) afterFirst(t *testing.T, first string, joined bool, pieces []string) string {
 	t.Helper()
 	conn := s.dial(t)

@@ -21,7 +21,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// meetingBody is what the upstream says in these tests.
+// meetingBody is what the upstream sends in these tests.
 var meetingBody = `{"text": "` + strings.Repeat("0123456789", 29) + `"}`
 
 // The replies of the upstream.
@@ -52,7 +52,7 @@ type observed struct {
 	rules  []string // X-Fault-Injected
 }
 
-// loads reports whether the faults can stand in one rule.
+// loads reports whether one rule can have both faults.
 func loads(chain ...piece) bool {
 	var draft faults.Draft
 	for _, p := range chain {
@@ -77,18 +77,18 @@ type meeting struct {
 
 	name  string   // for messages: the faults
 	may   []seen   // what the client may get
-	rules []string // those that may hit it, the outermost first
+	rules []string // the rules that may hit it, outermost first
 
-	silent string // the rule of a transport, which tells the client nothing of an attempt that fails, nor counts bytes
+	silent string // the rule of a transport, which does not report a failed attempt to the client and does not count bytes
 }
 
 func (m meeting) String() string { return m.method + " " + m.name }
 
-// key is what the journal knows a request by.
+// key identifies a request in the journal.
 func (m meeting) key() string { return m.method + " " + m.path }
 
-// meet sends all requests, several at once, and compares what comes of them with
-// what may, and with what the point tells of it.
+// meet sends all requests, several at once. It compares the results with the possible
+// ones, and with the reports of the points.
 func meet(t *testing.T, meetings []meeting, ask func(m meeting) (observed, error), c *client) {
 	t.Helper()
 	c.wantAdmin(t, 204, "DELETE", "/journal", "", "")
@@ -125,8 +125,8 @@ func meet(t *testing.T, meetings []meeting, ask func(m meeting) (observed, error
 	}
 }
 
-// check compares a reply with those there may be, and its header with the rules
-// that hit.
+// check compares a reply with the possible ones, and its header with the rules that
+// hit.
 func (m meeting) check(t *testing.T, o observed, proto protocol) {
 	explained := func(s seen) bool { return s.explains(o, proto) && (!o.head || m.told(s, o.told)) }
 	if !slices.ContainsFunc(m.may, explained) {
@@ -134,8 +134,8 @@ func (m meeting) check(t *testing.T, o observed, proto protocol) {
 	}
 }
 
-// told reports whether each rule is told of as often as the reply says that it had an
-// effect. The client learns nothing of the silent one.
+// told reports whether each rule is reported if the reply shows its effect. The client
+// learns nothing of the silent rule.
 func (m meeting) told(s seen, told func(rule string) int) bool {
 	for i, rule := range m.rules {
 		want := 0
@@ -149,7 +149,7 @@ func (m meeting) told(s seen, told func(rule string) int) bool {
 	return true
 }
 
-// told is how often the header field names a rule.
+// told returns how often the header field names a rule.
 func (o observed) told(rule string) (n int) {
 	for _, name := range o.rules {
 		if name == rule {
@@ -166,7 +166,7 @@ type hitEntry struct {
 	Bytes              int
 }
 
-// journal is what it has of each request, when all are over.
+// journal returns the entries of each request, when all requests have ended.
 func (s *site) journal(t *testing.T) map[string][]hitEntry {
 	t.Helper()
 	told := make(map[string][]hitEntry)
@@ -179,7 +179,7 @@ func (s *site) journal(t *testing.T) map[string][]hitEntry {
 		}
 		for _, e := range journal.Entries {
 			if !e.Done {
-				return fmt.Errorf("not over: %+v", e)
+				return fmt.Errorf("not ended: %+v", e)
 			}
 			told[e.Method+" "+e.Path] = append(told[e.Method+" "+e.Path], e)
 		}
@@ -188,8 +188,7 @@ func (s *site) journal(t *testing.T) map[string][]hitEntry {
 	return told
 }
 
-// checkTold compares what the metrics and the journal tell with what the clients
-// saw.
+// checkTold compares the metrics and the journal with what the clients saw.
 func checkTold(t *testing.T, meetings []meeting, got []observed, before map[string]float64, c *client) {
 	t.Helper()
 	journal, logged, state, perRule := c.journal(t), c.logged(t, meetings), c.hitsByRule(t), make(map[string]int)
@@ -205,7 +204,7 @@ func checkTold(t *testing.T, meetings []meeting, got []observed, before map[stri
 		}
 		explained := func(s seen) bool {
 			m := m
-			m.silent = "" // here it tells as the others do
+			m.silent = "" // here it reports like the others
 			return s.explains(got[i], c.proto) && m.told(s, entries)
 		}
 		if !slices.ContainsFunc(m.may, explained) {
@@ -214,9 +213,10 @@ func checkTold(t *testing.T, meetings []meeting, got []observed, before map[stri
 		for outermost, rule := range m.rules {
 			n := entries(rule)
 			for _, e := range inJournal {
-				// a patch further out may send, or change, the reply after an inner point is done
+				// An outer patch may send, or change, the reply after an inner point is
+				// done.
 				if e.Rule == rule && got[i].whole && outermost == 0 && rule != m.silent && e.Bytes != len(got[i].body) {
-					t.Errorf("%s: the journal tells of %d bytes at %s, want %d", m, e.Bytes, e.Rule, len(got[i].body))
+					t.Errorf("%s: the journal has %d bytes at %s, want %d", m, e.Bytes, e.Rule, len(got[i].body))
 				}
 			}
 			if got[i].head && rule != m.silent && n != got[i].told(rule) {
@@ -238,7 +238,8 @@ func checkTold(t *testing.T, meetings []meeting, got []observed, before map[stri
 	}
 }
 
-// logged is the rules that the access log names, by request, when it has them all.
+// logged returns the rules that the access log names, by request, when the log has all
+// requests.
 func (s *site) logged(t *testing.T, meetings []meeting) map[string]string {
 	t.Helper()
 	told := make(map[string]string)
@@ -260,7 +261,7 @@ func (s *site) logged(t *testing.T, meetings []meeting) map[string]string {
 	return told
 }
 
-// hitsByRule is the counts that verify goes by.
+// hitsByRule returns the counts that verify uses.
 func (s *site) hitsByRule(t *testing.T) map[string]int {
 	t.Helper()
 	var state struct {
@@ -284,7 +285,7 @@ func (s *site) hitsByRule(t *testing.T) map[string]int {
 	return hits
 }
 
-// injectedByRule are the counts of the hits so far, by rule.
+// injectedByRule returns the number of hits so far, by rule.
 func injectedByRule(t *testing.T) map[string]float64 {
 	t.Helper()
 	ctx := caddy.ActiveContext()
@@ -308,7 +309,7 @@ func injectedByRule(t *testing.T) map[string]float64 {
 	return counts
 }
 
-// askOnStream sends requests by an HTTP client.
+// askOnStream sends requests with an HTTP client.
 func (c *client) askOnStream(t *testing.T) func(m meeting) (observed, error) {
 	return func(m meeting) (o observed, err error) {
 		var body io.Reader
@@ -332,8 +333,8 @@ func (c *client) askOnStream(t *testing.T) func(m meeting) (observed, error) {
 	}
 }
 
-// askOnWire sends each request on a connection of its own, and another one after
-// it: that is answered, or the connection has ended. No request may hang, and
+// askOnWire sends each request on a separate connection, followed by another request,
+// which gets a reply unless the connection has ended. A request must not hang, and
 // nothing may follow a reply.
 func (s *site) askOnWire(t *testing.T) func(m meeting) (observed, error) {
 	return func(m meeting) (o observed, err error) {
@@ -362,8 +363,8 @@ func (s *site) askOnWire(t *testing.T) func(m meeting) (observed, error) {
 	}
 }
 
-// observe tells what a client got of a reply. Half a head is none that a client
-// can use, and no fault sends one.
+// observe returns what a client got of a reply. It returns an error for an incomplete
+// head, which no fault sends.
 func (s *site) observe(got rawReply, whole bool) (o observed, err error) {
 	switch {
 	case s.wrapper && strings.HasPrefix(got.head, "HTTP/1.1 551 ") && !strings.HasPrefix(got.head, line551):
@@ -372,13 +373,13 @@ func (s *site) observe(got rawReply, whole bool) (o observed, err error) {
 		o = observed{head: true, body: got.body, whole: whole, rules: headerOf(got.head).Values("X-Fault-Injected")}
 		o.status, err = strconv.Atoi(got.head[9:12])
 	case strings.Contains(got.head, "HTTP/"):
-		err = fmt.Errorf("half a head: %.100q", got.head)
+		err = fmt.Errorf("incomplete head: %.100q", got.head)
 	}
 	return o, err
 }
 
-// checkNext wants nothing more on a connection than the reply to another request,
-// if the one before was whole.
+// checkNext checks that a connection has only the reply to another request, or nothing
+// if the reply before was incomplete.
 func (c *rawConn) checkNext(whole bool) error {
 	if !whole {
 		rest, err := io.ReadAll(c.in)
@@ -395,7 +396,8 @@ func (c *rawConn) checkNext(whole bool) error {
 	return nil
 }
 
-// rule is one rule at a point of the tests, whose names all begin with meet.
+// rule returns a rule for a point of the tests. The names of these points begin with
+// meet.
 func rule(name, path, phase string, chain ...piece) string {
 	text := "rule " + name + " {\nmatch path " + path + "\nphase " + phase + "\n"
 	for _, p := range chain {
@@ -404,7 +406,7 @@ func rule(name, path, phase string, chain ...piece) string {
 	return text + "}\n"
 }
 
-// pairsOfOneRule are all pairs of faults that one rule may have: the rules of a
+// pairsOfOneRule returns all pairs of faults that one rule may have: the rules of a
 // point, and the requests for them.
 func pairsOfOneRule() (rules string, meetings []meeting) {
 	for _, phase := range phases {
@@ -430,7 +432,7 @@ func pairsOfOneRule() (rules string, meetings []meeting) {
 	return rules, meetings
 }
 
-// pairsOfTwoPoints are all pairs of faults at two points.
+// pairsOfTwoPoints returns all pairs of faults at two points.
 func pairsOfTwoPoints() (outer, inner string, meetings []meeting) {
 	outerName := func(phase string, i int) string { return fmt.Sprintf("meet-outer-%s-%d", phase, i) }
 	innerName := func(phase string, i int) string { return fmt.Sprintf("meet-inner-%s-%d", phase, i) }
@@ -455,18 +457,19 @@ func pairsOfTwoPoints() (outer, inner string, meetings []meeting) {
 	return outer, inner, meetings
 }
 
-// atTwoPoints tells what may come of a at the outer point and b at the inner one.
+// atTwoPoints returns the possible results of a at the outer point and b at the inner
+// point.
 func atTwoPoints(phase, outerRule string, a piece, innerRule string, b piece) (m meeting) {
 	m.rules = []string{outerRule, innerRule}
 	for _, s := range through(sizedReply, b) {
 		s = s.further()
-		if phase == "response" && s.none { // it needs a reply
+		if phase == "response" && s.none { // phase response needs a reply
 			m.may = append(m.may, s)
 			continue
 		}
 		for _, out := range through(s, a) {
 			if phase == "response" {
-				out.hits[1] = s.hits[1] // which has been, whatever comes of it
+				out.hits[1] = s.hits[1] // the inner rule has hit before, whatever the outer does
 			}
 			m.may = append(m.may, out)
 		}
@@ -474,13 +477,13 @@ func atTwoPoints(phase, outerRule string, a piece, innerRule string, b piece) (m
 	return m
 }
 
-// TestPairs has every kind of fault meet every other one, in one rule and at two
+// TestPairs combines every kind of fault with every other, in one rule and at two
 // points.
 func TestPairs(t *testing.T) {
 	for _, kind := range faults.Kinds() {
 		of := func(p piece) bool { return strings.HasPrefix(p.text+" ", kind+" ") }
 		if !slices.ContainsFunc(append(pieces(), attempts()...), of) {
-			t.Errorf("%s meets nobody", kind)
+			t.Errorf("%s is in no pair", kind)
 		}
 	}
 	up := serve(t, meetingPlace)
@@ -504,7 +507,7 @@ func TestPairs(t *testing.T) {
 				meet(t, meetings, c.askOnWire(t), c)
 				return
 			}
-			wantReply(t, c.get(t, "/alive"), 200, "alive") // opens the one connection
+			wantReply(t, c.get(t, "/alive"), 200, "alive") // opens the only connection
 			meet(t, meetings, c.askOnStream(t), c)
 			if dials := c.dials.get(); dials != 1 {
 				t.Errorf("connections opened: got %d, want 1", dials)
@@ -513,8 +516,8 @@ func TestPairs(t *testing.T) {
 	}
 }
 
-// TestPairsOfAttempts has the kinds for a transport meet one another in one rule,
-// and those of a point in front of the proxy.
+// TestPairsOfAttempts combines the kinds for a transport with one another in one rule,
+// and with those of a point in front of the proxy.
 func TestPairsOfAttempts(t *testing.T) {
 	up := serve(t, meetingPlace)
 	outer, rules := "", ""
@@ -559,7 +562,7 @@ func TestPairsOfAttempts(t *testing.T) {
 
 const longJournal = "fault {\njournal 100000\n}"
 
-// TestTriples has three kinds meet in one rule.
+// TestTriples combines three kinds in one rule.
 func TestTriples(t *testing.T) {
 	up := serve(t, meetingPlace)
 	var rules strings.Builder
@@ -585,8 +588,8 @@ func TestTriples(t *testing.T) {
 	meet(t, meetings, c.askOnWire(t), c)
 }
 
-// TestUseless looks for a fault that makes no difference in each chain of two
-// that does not load, whatever the upstream says.
+// TestUseless checks that each chain of two that does not load has a fault without an
+// effect, whatever the upstream sends.
 func TestUseless(t *testing.T) {
 	refused := 0
 	for _, a := range pieces() {
@@ -609,10 +612,10 @@ func TestUseless(t *testing.T) {
 	}
 }
 
-// idleBefore reports whether a changes nothing of what b lets through.
+// idleBefore reports whether a never changes the result of b.
 func idleBefore(a, b piece) bool { return !a.ends && sameReplies([]piece{a, b}, []piece{b}) }
 
-// sameReplies reports whether two chains make the same of every reply.
+// sameReplies reports whether two chains have the same result for every reply.
 func sameReplies(a, b []piece) bool {
 	for _, from := range []seen{
 		sizedReply,

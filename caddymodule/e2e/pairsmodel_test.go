@@ -8,50 +8,50 @@ import (
 	"strings"
 )
 
-// A seen is a reply as a client may see it, or as the faults further out do.
+// A seen is a reply as a client, or an outer fault, may see it.
 type seen struct {
-	none    bool // no head: the connection or the stream ends, maybe after noise
-	past    bool // an error, of which Caddy's error routes make the reply
+	none    bool // no head: the connection or the stream ends, possibly after garbage
+	past    bool // an error, for which Caddy's error routes write the reply
 	status  int
 	body    string
-	length  int  // what Content-Length says, -1 for nothing
+	length  int  // the Content-Length, or -1
 	cut     bool // the reply breaks off after the body
-	reset   bool // by a RST, which may overtake all of it, as the end of a stream of HTTP/3 may
-	json    bool // says that it is JSON
-	garbled bool // of the body only the size is known
+	reset   bool // with a RST, which may overtake the whole reply, like the end of an HTTP/3 stream
+	json    bool // has a JSON content type
+	garbled bool // only the size of the body is known
 	loose   bool // the reply may break off earlier, at any byte
 
-	hits [2]bool // by the outer and the inner rule: a fault had an effect
+	hits [2]bool // of the outer and the inner rule: a fault had an effect
 }
 
-// hit is the reply as one on which a fault of the outer rule had an effect.
+// hit returns the reply with an effect of a fault of the outer rule.
 func (s seen) hit() seen {
 	s.hits[0] = true
 	return s
 }
 
-// further is the reply as a point further out sees it.
+// further returns the reply as a point further out sees it.
 func (s seen) further() seen {
 	s.hits = [2]bool{false, s.hits[0]}
 	return s
 }
 
-// unhit is the reply whoever has made it.
+// unhit returns the reply without its hits.
 func (s seen) unhit() seen {
 	s.hits = [2]bool{}
 	return s
 }
 
-// A piece is one fault in a chain: how it is written, and what the grammar says
-// that it makes of a reply. It returns all replies that there may be.
+// A piece is one fault in a chain: its text, and a function that returns all replies
+// that the fault can make of a reply, according to its grammar.
 type piece struct {
 	text string
-	ends bool // never asks for a reply
+	ends bool // never needs a reply
 	turn func(seen) []seen
-	of   []piece // those that the fault chooses from
+	of   []piece // the faults that this one chooses from
 }
 
-// pieces are all kinds of fault, with their forms that differ.
+// pieces returns all kinds of fault, in their different forms.
 func pieces() []piece {
 	ours := seen{status: 551, body: body551, length: len(body551), json: true}
 	closes := piece{"close", true, always(seen{none: true}), nil}
@@ -89,8 +89,8 @@ func pieces() []piece {
 	}
 }
 
-// attempts are the kinds of fault that have a meaning between a proxy and its
-// upstream. An attempt that fails is an error of the proxy.
+// attempts returns the kinds of fault that make sense between a proxy and its upstream.
+// A failed attempt is an error of the proxy.
 func attempts() []piece {
 	fails := always(seen{past: true, status: http.StatusBadGateway})
 	ours := seen{status: 551, body: body551, length: len(body551), json: true}
@@ -120,10 +120,10 @@ func same(s seen) []seen { return []seen{s} }
 
 func wait(s seen) []seen { return []seen{s.hit()} }
 
-// maybeHold holds a reply that is not late by itself.
+// maybeHold holds a reply unless it is late without the fault.
 func maybeHold(s seen) []seen { return []seen{s, s.hit()} }
 
-// hasHead reports whether a head comes by, and not one that tells of no body.
+// hasHead reports whether the reply has a head that does not exclude a body.
 func (s seen) hasHead() bool { return !s.none && !s.past && s.length != 0 }
 
 func slow(s seen) []seen {
@@ -140,7 +140,7 @@ func dribble(s seen) []seen {
 	return []seen{s}
 }
 
-// oneOf is a fault that runs the one or the other.
+// oneOf returns a fault that runs either a or b.
 func oneOf(form string, a, b piece) piece {
 	turn := func(s seen) []seen { return append(a.turn(s), b.turn(s)...) }
 	return piece{fmt.Sprintf(form, a.text, b.text), a.ends && b.ends, turn, []piece{a, b}}
@@ -149,7 +149,7 @@ func oneOf(form string, a, b piece) piece {
 // shapeable reports whether there is a body, or the beginning of one.
 func (s seen) shapeable() bool { return !s.none && !s.past && s.body != "" }
 
-// cutting ends a body after a size or a percentage.
+// cutting returns a function that ends a body after a size or a percentage.
 func cutting(size, percent int, end string) func(seen) []seen {
 	return func(s seen) []seen {
 		at := size
@@ -167,7 +167,7 @@ func cutting(size, percent int, end string) func(seen) []seen {
 			s.length = at
 		}
 		if at > len(s.body) || at == len(s.body) && s.length < 0 {
-			return same(s) // it is over before, or nobody knows of more
+			return same(s) // the body ends before, or its rest is unknown
 		}
 		s.body = s.body[:at]
 		s.cut = end != "clean"
@@ -192,10 +192,10 @@ func garble(s seen) []seen {
 	return []seen{s}
 }
 
-// patchJSON puts another body in the place of one that is whole and JSON.
+// patchJSON replaces the body of a reply if it is complete and JSON.
 func patchJSON(s seen) []seen {
 	if s.loose {
-		return []seen{s, s.hit()} // it may have come whole
+		return []seen{s, s.hit()} // the body may have come completely
 	}
 	if !s.shapeable() || !s.json || s.cut || s.garbled || !json.Valid([]byte(s.body)) || s.body == `"patched"` {
 		return same(s)
@@ -206,7 +206,7 @@ func patchJSON(s seen) []seen {
 	return []seen{s}
 }
 
-// pad changes the status, and adds spaces to a body that is whole.
+// pad changes the status, and adds spaces to a complete body.
 func pad(s seen) []seen {
 	if s.none || s.past {
 		return same(s)
@@ -222,8 +222,8 @@ func pad(s seen) []seen {
 	return []seen{s}
 }
 
-// through is what a chain may make of a reply: the last fault is the first to
-// see it.
+// through returns all replies that a chain may make of a reply. The last fault sees the
+// reply first.
 func through(from seen, chain ...piece) []seen {
 	all := []seen{from}
 	for _, p := range slices.Backward(chain) {
@@ -236,7 +236,7 @@ func through(from seen, chain ...piece) []seen {
 	return all
 }
 
-// explains reports whether the client has seen that.
+// explains reports whether the client may have seen s.
 func (s seen) explains(o observed, proto protocol) bool {
 	switch {
 	case s.none:

@@ -10,8 +10,7 @@ import (
 	"testing"
 )
 
-// idle are directives that are there and do nothing to any request of these
-// tests.
+// idle are directives that do nothing to any request of these tests.
 var idle = map[string]string{
 	"no match":                 "fault /other 551",
 	"no rule":                  "fault",
@@ -26,14 +25,14 @@ var idle = map[string]string{
 	"two points, none matched": "fault {\nmatch_response {\nstatus 599\n}\ndelay 1h\n}\nfault {\nmatch_response {\nstatus 598\n}\nrespond 551\n}",
 }
 
-// late lets the upstream's reply pass through a fault; all that shows is that
-// it says so.
+// late lets the upstream's reply pass through a fault, which only adds the fields that
+// report it.
 const late = "fault {\nphase response\ndelay 1ms\n}"
 
 var told = regexp.MustCompile(`(Server-Timing|X-Fault-Injected): [^\r]*\r\n`)
 
-// TestPassing compares a site with the directive, where nothing fires, to one
-// without it: the replies are the same byte for byte.
+// TestPassing compares a site with the directive, where nothing fires, to a site
+// without it. The replies must be equal byte for byte.
 func TestPassing(t *testing.T) {
 	requests := map[string]string{
 		"not found": "GET /404", "redirect": "GET /redirect", "no content": "GET /204", "not modified": "GET /304",
@@ -41,7 +40,7 @@ func TestPassing(t *testing.T) {
 		"gzip": "GET /gzip", "range": "GET /range", "hints": "GET /hints", "trailer": "GET /trailer", "gRPC": "GET /grpc",
 		"large": "GET /large", "post": "POST /post", "options": "OPTIONS /", "upstream down": "GET /down", "file": "GET /file.txt",
 	}
-	up, down := serve(t, zoo), nobody(t)
+	up, down := serve(t, zoo), deadUpstream(t)
 	dir := t.TempDir()
 	writeFile(t, dir+"/file.txt", []byte(strings.Repeat("file ", 100_000)))
 	rest := "\nhandle /down {\n" + down.proxy() + "\n}\nhandle /file.txt {\nroot " + dir + "\nfile_server\n}\nhandle {\n" + up.proxy() + "\n}"
@@ -81,8 +80,7 @@ func withLate() map[string]string {
 	return all
 }
 
-// TestPassingTrailers checks what stands behind the body with the clients that
-// people use.
+// TestPassingTrailers checks trailers with common clients.
 func TestPassingTrailers(t *testing.T) {
 	up := serve(t, zoo)
 	for name, fault := range withLate() {
@@ -101,8 +99,8 @@ func TestPassingTrailers(t *testing.T) {
 	}
 }
 
-// TestPassingOldAndExpecting are the requests that use up a connection, or ask
-// before they send.
+// TestPassingOldAndExpecting tests requests that use up a connection, or wait before
+// they send a body.
 func TestPassingOldAndExpecting(t *testing.T) {
 	up := serve(t, zoo)
 	requests := map[string]string{
@@ -117,7 +115,7 @@ func TestPassingOldAndExpecting(t *testing.T) {
 				for name, text := range requests {
 					faulty, plain := s.dial(t), s.dial(t)
 					got, want := faulty.roundTrip(fmt.Sprintf(text, host)).withoutAltSvc(), plain.roundTrip(fmt.Sprintf(text, other)).withoutAltSvc()
-					if got.final() != want.final() { // a 100 comes or not, as reads and writes fall
+					if got.final() != want.final() { // whether a 100 comes depends on the timing of reads and writes
 						t.Errorf("%s: got %.1000q, want %.1000q", name, got, want)
 					}
 					faulty.wantEnd()
@@ -128,8 +126,8 @@ func TestPassingOldAndExpecting(t *testing.T) {
 	}
 }
 
-// TestPassingStream reads events one by one: the upstream writes the next only
-// when the client has the one before, so none may be held back.
+// TestPassingStream reads events one at a time. The upstream writes the next event only
+// when the client has the previous one, so the directive must not hold back any.
 func TestPassingStream(t *testing.T) {
 	next := make(chan struct{})
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) {

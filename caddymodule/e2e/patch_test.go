@@ -55,7 +55,7 @@ func shop(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestPatch changes the upstream's own reply.
+// TestPatch changes the upstream's reply.
 func TestPatch(t *testing.T) {
 	const fault = "patch {\njson `{\"price\": null, \"lines\": [], \"note\": \"gone\"}`\nstatus 551\nheader X-Patched yes\nheader -X-Upstream\npad 1KiB\nmax_size 100KiB\n}"
 	eachPhase(t, fault, func(t *testing.T, _, directive string) {
@@ -72,7 +72,7 @@ func TestPatch(t *testing.T) {
 				}
 				for _, name := range []string{"Etag", "Last-Modified", "Content-Digest", "Content-Encoding"} {
 					if h.Get(name) != "" {
-						t.Errorf("%s: %s is left of the old body: %v", as, name, h)
+						t.Errorf("%s: field %s of the old body remains: %v", as, name, h)
 					}
 				}
 				if length := h.Get("Content-Length"); as != "trailer" && length != "1024" {
@@ -95,7 +95,7 @@ func TestPatch(t *testing.T) {
 	})
 }
 
-// TestPatchPasses leaves replies alone that it is not for, and counts them.
+// TestPatchPasses does not change replies that it cannot patch, and counts them.
 func TestPatchPasses(t *testing.T) {
 	const fault = "patch {\njson `{}`\nstatus 551\nheader X-Patched yes\nmax_size 100KiB\n}"
 	eachPhase(t, fault, func(t *testing.T, _, directive string) {
@@ -127,11 +127,11 @@ func TestPatchPasses(t *testing.T) {
 	})
 }
 
-// TestPatchCut gives the client what there is of a reply that another fault, of
-// the same rule or of another point, breaks off before it is whole: nothing can
-// be patched then.
+// TestPatchCut passes on the beginning of a reply that another fault, of the same rule
+// or of another point, breaks off before it is complete. Such a reply cannot be
+// patched.
 func TestPatchCut(t *testing.T) {
-	const patch = "patch {\njson `{}`\nheader X-Patched yes\n}" // with json alone it would be refused in front of malformed
+	const patch = "patch {\njson `{}`\nheader X-Patched yes\n}" // with json alone it would be refused before malformed
 	for _, tt := range []struct {
 		fault, body string
 		status      int
@@ -167,8 +167,8 @@ func TestPatchCut(t *testing.T) {
 	}
 }
 
-// TestPatchStream changes the head of a stream and passes on its events one by
-// one; the padding comes at its end.
+// TestPatchStream changes the head of a stream and passes on its events one at a time.
+// The padding comes at the end.
 func TestPatchStream(t *testing.T) {
 	next := make(chan struct{})
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -223,8 +223,8 @@ func TestPatchPad(t *testing.T) {
 	})
 }
 
-// TestPatchBodyless changes the head of replies that have no body, and lets
-// interim ones through.
+// TestPatchBodyless changes the head of replies that have no body, and passes on
+// interim replies.
 func TestPatchBodyless(t *testing.T) {
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Link", "</style.css>; rel=preload")
@@ -252,7 +252,7 @@ func TestPatchBodyless(t *testing.T) {
 	})
 }
 
-// TestPatchUpgraded leaves a connection alone that is no longer HTTP.
+// TestPatchUpgraded does not change a connection that is no longer HTTP.
 func TestPatchUpgraded(t *testing.T) {
 	up := listen(t, switches("hello"))
 	eachPhase(t, "patch {\njson `{}`\npad 1KiB\nstatus 551\n}", func(t *testing.T, _, directive string) {

@@ -15,8 +15,8 @@ import (
 
 var update = flag.Bool("update", false, "write what the commands print into the recording and the tutorials")
 
-// recorded are the commands of the README's recording. Each is run as it is shown,
-// except for the port and the address of the admin endpoint.
+// recorded lists the commands of the README's recording. Each runs as shown, except for
+// the port and the address of the admin endpoint.
 var recorded = []string{
 	`curl -i http://localhost:8080/mail/inbox`,
 	`caddy fault run --name slow --point site --ttl 5m 'delay 250ms'`,
@@ -26,7 +26,7 @@ var recorded = []string{
 	`curl -s http://localhost:8080/mail/inbox`,
 }
 
-// normalized are the parts of the output that differ between two runs.
+// normalized lists the parts of the output that differ between two runs.
 var normalized = []struct {
 	pattern *regexp.Regexp
 	shown   string
@@ -37,8 +37,8 @@ var normalized = []struct {
 	{regexp.MustCompile(`(?m)^\d\.\d{6} s$`), "0.251904 s"},
 }
 
-// TestPicture runs the commands of the README's recording. Their output must be
-// what the two pictures show. With -update it draws the pictures.
+// TestPicture runs the commands of the README's recording. Their output must equal what
+// the two pictures show. With -update the test draws the pictures.
 func TestPicture(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the commands are those of a Unix shell")
@@ -63,7 +63,7 @@ func TestPicture(t *testing.T) {
 	}
 }
 
-// maxPicture is what a page of text can afford.
+// maxPicture is the maximum size that is reasonable on a page of text.
 const maxPicture = 40 << 10
 
 // scene is a command of a recording and its output.

@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// palette are the colors of a recording.
+// palette holds the colors of a recording.
 type palette struct{ ground, bar, edge, text, dim, command, bad, good, slow string }
 
-// palettes are named like the color schemes that they are for. Each color of a text
-// has a contrast of 4.5 or more to the ground.
+// palettes are named like the color schemes that they are for. Each text color has a
+// contrast of at least 4.5 to the background.
 var palettes = map[string]palette{
 	"dark": {
 		ground: "#0d1117", bar: "#161b22", edge: "#30363d", text: "#c9d1d9", dim: "#8b949e",
@@ -24,7 +24,7 @@ var palettes = map[string]palette{
 	},
 }
 
-// The layout of a recording, in pixels, and its pace, in seconds.
+// The layout of a recording in pixels, and its pace in seconds.
 const (
 	lineHeight, advance, barHeight, margin = 18, 7.8, 30, 18
 
@@ -35,7 +35,7 @@ const (
 	atTheEnd     = 1.5
 )
 
-// colored are the words that make a line of output stand out.
+// colored matches the words that highlight a line of output.
 var colored = []struct {
 	prefix string
 	of     func(palette) string
@@ -61,7 +61,8 @@ func (p palette) of(line string) string {
 }
 
 // drawRecording draws the scenes as an SVG file that plays them in a loop. A viewer
-// that plays nothing shows all scenes, and so does one whose user wants no motion.
+// that cannot play shows all scenes. So does a viewer whose user prefers reduced
+// motion.
 func drawRecording(scenes []scene, colors palette) []byte {
 	d := &recording{colors: colors, y: barHeight + lineHeight}
 	for _, s := range scenes {
@@ -71,7 +72,7 @@ func drawRecording(scenes []scene, colors palette) []byte {
 	return d.file(scenes)
 }
 
-// recording is a drawing as far as it has come.
+// recording is a drawing in progress.
 type recording struct {
 	colors  palette
 	clock   float64 // seconds since the start
@@ -130,7 +131,7 @@ func (d *recording) group(s shot, lines []string) {
 
 func escape(text string) string {
 	var b strings.Builder
-	_ = xml.EscapeText(&b, []byte(text)) // a strings.Builder takes everything
+	_ = xml.EscapeText(&b, []byte(text)) // a strings.Builder accepts everything
 	return b.String()
 }
 

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestTwoPoints has points behind one another: each decides for itself, and
-// what is said of the hit is said of the inner one.
+// TestTwoPoints has one point after another. Each decides separately, and the report of
+// the hit is about the inner one.
 func TestTwoPoints(t *testing.T) {
 	const named = `respond 551 "{http.fault.rule} {http.fault.kind}"`
 	const slow, gone = "delay 1ms", named
@@ -59,7 +59,7 @@ func TestTwoPoints(t *testing.T) {
 	}
 }
 
-// A line of the log says where the point stands.
+// A log line says where the point is.
 func TestWhereInLog(t *testing.T) {
 	up := serve(t, echo)
 	s := start(t, config{site: "fault /f 551\n" + up.proxy()})
@@ -74,5 +74,5 @@ func TestWhereInLog(t *testing.T) {
 			return
 		}
 	}
-	t.Error("nothing is said of the fault")
+	t.Error("the fault is not reported")
 }

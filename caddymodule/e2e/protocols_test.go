@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestProtocols serves by each mix of protocols: requests of one that is enabled
-// are answered. With the listener wrapper one that is not fares as without it:
-// Caddy answers HTTP/2 without TLS where it is told of HTTP/2 alone.
+// TestProtocols uses each combination of protocols. Requests in an enabled protocol get
+// a reply. For the others, the listener wrapper makes no difference: Caddy serves
+// HTTP/2 without TLS if only HTTP/2 is enabled.
 func TestProtocols(t *testing.T) {
 	mixes := map[bool][]string{
 		false: {"h1", "h2c", "h1 h2", "h1 h2c", "h2 h2c", "h1 h2 h2c", "h1 h2 h2c h3"},
@@ -33,8 +33,8 @@ func TestProtocols(t *testing.T) {
 	}
 }
 
-// answered starts the site and says which protocols it answers: those that are
-// enabled for sure, on one connection each.
+// answered starts the site and returns the protocols in which it replies. It checks
+// that the enabled ones are among them, and that each uses one connection.
 func (c config) answered(t *testing.T, enabled []string) map[protocol]bool {
 	t.Helper()
 	answered := make(map[protocol]bool)
@@ -56,8 +56,8 @@ func (c config) answered(t *testing.T, enabled []string) map[protocol]bool {
 	return answered
 }
 
-// wordOf is what the option `protocols` calls a protocol on this site, empty for
-// one that does not exist there.
+// wordOf returns the name of a protocol in the option `protocols` on this site, or an
+// empty string if the option has no such name.
 func (s *site) wordOf(proto protocol) string {
 	if s.tls {
 		return [...]string{h1: "h1", h2: "h2", h3: "h3"}[proto]
@@ -65,7 +65,7 @@ func (s *site) wordOf(proto protocol) string {
 	return [...]string{h1: "h1", h2: "h2c", h3: ""}[proto]
 }
 
-// wantAnswers checks that the site answers, with a fault and without.
+// wantAnswers checks that the site replies, with and without a fault.
 func (c *client) wantAnswers(t *testing.T) {
 	t.Helper()
 	for range 2 {

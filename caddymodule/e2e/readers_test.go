@@ -16,9 +16,9 @@ import (
 	"time"
 )
 
-var readerRounds = flag.Int("readers", 0, "how many rounds TestReaders runs with a journal of 100,000; 0 is a short look for gross mistakes")
+var readerRounds = flag.Int("readers", 0, "number of rounds of TestReaders with a journal of 100,000; 0 is a short check for serious mistakes")
 
-// An audience looks at the journal while requests are hit.
+// An audience reads the journal while requests are hit.
 type audience struct {
 	name  string
 	least float64 // of the hits without it
@@ -57,9 +57,8 @@ var audiences = []audience{
 	}},
 }
 
-// TestReaders compares how many of the hits that clients ask for they get, with
-// nobody who looks at the journal and with many, in turn. Server, clients and
-// readers share one process.
+// TestReaders compares how many of the requested hits clients get without readers of
+// the journal and with many, in turn. Server, clients and readers share one process.
 func TestReaders(t *testing.T) {
 	if raceDetector {
 		t.Skip("measures nothing under the race detector")
@@ -98,7 +97,7 @@ func TestReaders(t *testing.T) {
 			least = a.least
 		}
 		share := 0.0
-		for range 3 { // which can only take away
+		for range 3 { // which can only reduce the number
 			if share = max(share, a.share(t, s, clients, rounds, turn)); share >= least {
 				break
 			}
@@ -109,14 +108,14 @@ func TestReaders(t *testing.T) {
 	}
 }
 
-// share is the part of the hits that the audience leaves.
+// share returns the percentage of hits that remains with the audience.
 func (a *audience) share(t *testing.T, s *site, clients []asker, rounds int, turn time.Duration) float64 {
 	t.Helper()
 	quiet, watched := 0, 0
 	for range rounds {
 		quiet += offer(t, clients, turn)
 		leave := a.come(t, s)
-		offer(t, clients, turn/4) // they settle
+		offer(t, clients, turn/4) // time to settle
 		watched += offer(t, clients, turn)
 		leave()
 	}
@@ -127,7 +126,7 @@ func (a *audience) share(t *testing.T, s *site, clients []asker, rounds int, tur
 
 const (
 	hitClients = 20
-	hitEvery   = 100 * time.Millisecond // of one of them: 200 hits a second
+	hitEvery   = 100 * time.Millisecond // of one client: 200 hits a second
 )
 
 func (s *site) hitters(t *testing.T) []asker {
@@ -139,7 +138,7 @@ func (s *site) hitters(t *testing.T) []asker {
 	return all
 }
 
-// offer has each client ask every now and then, unless it still waits for its
+// offer makes each client send a request at intervals, unless it still waits for its
 // last reply, and counts the replies.
 func offer(t *testing.T, clients []asker, during time.Duration) int {
 	t.Helper()
@@ -166,7 +165,7 @@ func offer(t *testing.T, clients []asker, during time.Duration) int {
 	return int(hits.Load())
 }
 
-// fill makes the journal full, by requests that do not wait for each other.
+// fill fills the journal, with concurrent requests.
 func (s *site) fill(t *testing.T, entries int) {
 	t.Helper()
 	const batch = 100
@@ -193,8 +192,8 @@ func (s *site) fill(t *testing.T, entries int) {
 	}
 }
 
-// hold asks the admin endpoint for what has no end, and reads it until it leaves.
-// The reply has begun when it has this text.
+// hold requests an endless answer from the admin endpoint and reads it until it is
+// stopped. It returns when the answer has begun with this text.
 func (s *site) hold(t *testing.T, path, accept, begun string) (leave func()) {
 	t.Helper()
 	conn, err := net.Dial("unix", s.path("admin.sock"))
@@ -218,7 +217,7 @@ func (s *site) hold(t *testing.T, path, accept, begun string) (leave func()) {
 	}
 }
 
-// readJournal reads all of the journal, again and again.
+// readJournal reads the whole journal repeatedly.
 func (s *site) readJournal(ctx context.Context, t *testing.T) {
 	t.Helper()
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -233,7 +232,7 @@ func (s *site) readJournal(ctx context.Context, t *testing.T) {
 		}
 		resp, err := transport.RoundTrip(r)
 		if err != nil {
-			continue // it has been told to leave
+			continue // it has been stopped
 		}
 		_, _ = io.Copy(io.Discard, resp.Body)
 		_ = resp.Body.Close()

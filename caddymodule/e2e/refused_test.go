@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Whatever answers a request whose trigger was refused, the reply says so: the
-// upstream, a fault in either phase, an error route.
+// The reply to a request whose trigger was refused says so, whatever sends the reply:
+// the upstream, a fault in either phase, or an error route.
 func TestTriggerRefusedOnEveryReply(t *testing.T) {
 	up := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Fault-Refused", "by the upstream")
@@ -53,7 +53,7 @@ handle_errors {
 		}{
 			"/":        {200, "", own + ", " + further},
 			"/respond": {551, "respond", own},
-			"/late":    {503, "late", own + ", " + further}, // which keeps fields of the upstream
+			"/late":    {503, "late", own + ", " + further}, // keeps fields of the upstream
 			"/shaped":  {200, "shaped", own + ", " + further},
 			"/error":   {502, "error", own},
 			"/sorry/x": {500, "", own},

@@ -15,9 +15,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// TestReload loads the configuration again and again while clients use kept
-// connections. A reload may close a connection between two replies; no reply
-// may be wrong, broken off or missing.
+// TestReload loads the configuration repeatedly while clients use kept connections. A
+// reload may close a connection between two replies. Replies must not be wrong,
+// incomplete or missing.
 func TestReload(t *testing.T) {
 	const reloads, clients = 20, 4
 	before := goroutines()
@@ -25,7 +25,7 @@ func TestReload(t *testing.T) {
 	transports(t, config{site: "fault /f 551\nfault /late {\nphase response\nrespond 551\n}\n" + up.proxy()}, func(t *testing.T, s *site) {
 		s.port = freePort(t)
 		s.load(t)
-		target := *s // load sets the address, which stays
+		target := *s // load sets the address, which remains
 		stop := make(chan struct{})
 		replies := new(counter)
 		var wg sync.WaitGroup
@@ -53,8 +53,8 @@ func TestReload(t *testing.T) {
 	wantGoroutines(t, before)
 }
 
-// hammer sends requests until it is stopped and checks the replies. When a
-// connection ends before a reply begins it opens another, as every client does.
+// hammer sends requests until it is stopped and checks the replies. If a connection
+// ends before a reply begins, hammer opens another, as every client does.
 func (s *site) hammer(t *testing.T, stop <-chan struct{}, replies *counter) error {
 	var conn *rawConn
 	requests := []string{
@@ -82,7 +82,7 @@ func (s *site) hammer(t *testing.T, stop <-chan struct{}, replies *counter) erro
 			if conn == nil {
 				tcp, err := s.dialTCP("http/1.1")
 				if errors.Is(err, syscall.ECONNRESET) {
-					continue // it waited at the old configuration's socket
+					continue // it waited at the socket of the old configuration
 				}
 				if err != nil {
 					return err
@@ -117,7 +117,7 @@ func isTimeout(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// freePort is a port that nobody listens on, for a server that comes back on it.
+// freePort returns a free port, for a server that stops and starts on it again.
 func freePort(t *testing.T) int {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -128,8 +128,8 @@ func freePort(t *testing.T) int {
 	return ln.Addr().(*net.TCPAddr).Port
 }
 
-// TestReloadDuringDelay finishes the request that the old configuration holds,
-// with its reply, and serves the next one by the new.
+// TestReloadDuringDelay finishes the request that the old configuration holds, with its
+// reply, and serves the next request with the new configuration.
 func TestReloadDuringDelay(t *testing.T) {
 	overEach(t, config{site: "fault {\ndelay 300ms\nrespond 551\n}"}, func(t *testing.T, c *client) {
 		before := injected(t, "fault1", "rule1", "delay+respond")
@@ -156,8 +156,8 @@ func TestReloadDuringDelay(t *testing.T) {
 	})
 }
 
-// TestStopWhileIdle closes connections that wait for their next request at
-// once; Caddy would wait for one that it holds to be new.
+// TestStopWhileIdle closes connections that wait for their next request immediately.
+// Caddy would wait for a connection that it takes for a new one.
 func TestStopWhileIdle(t *testing.T) {
 	transports(t, config{site: "fault 551"}, func(t *testing.T, s *site) {
 		conn := s.dial(t)
@@ -174,8 +174,8 @@ func TestStopWhileIdle(t *testing.T) {
 	})
 }
 
-// TestNoGoroutineStays counts them before and after requests of every kind,
-// also those that end before their time.
+// TestNoGoroutineStays counts goroutines before and after requests of every kind,
+// including those that end early.
 func TestNoGoroutineStays(t *testing.T) {
 	before := goroutines()
 	up := serve(t, zoo)
@@ -220,8 +220,8 @@ func TestNoGoroutineStays(t *testing.T) {
 	wantGoroutines(t, before)
 }
 
-// goroutines is how many there are that have to do with requests. Caddy keeps
-// some for its logs, certificates and storage.
+// goroutines returns the number of goroutines that belong to requests. Caddy keeps some
+// for its logs, certificates and storage.
 func goroutines() int {
 	n := 0
 	for stack := range strings.SplitSeq(stacks(), "\n\n") {
@@ -245,7 +245,7 @@ func stacks() string {
 	}
 }
 
-// wantGoroutines waits until there are no more than before.
+// wantGoroutines waits until there are no more goroutines than before.
 func wantGoroutines(t testing.TB, before int) {
 	t.Helper()
 	eventually(t, func() error {
@@ -256,8 +256,8 @@ func wantGoroutines(t testing.TB, before int) {
 	})
 }
 
-// TestReloadWithFeed reloads while a console follows the journal: over each
-// protocol the feed ends with its server, which would wait for it.
+// TestReloadWithFeed reloads while a console follows the journal. Over each protocol,
+// the feed must end with its server, which would wait for the feed.
 func TestReloadWithFeed(t *testing.T) {
 	c := config{site: "fault_console /console/* {\ninsecure\n}\nfault"}
 	everywhere(t, c, func(t *testing.T, c *client) {
@@ -273,7 +273,7 @@ func TestReloadWithFeed(t *testing.T) {
 		}
 		c.load(t)
 		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-			t.Errorf("the feed ends by %v", err)
+			t.Errorf("the feed ends with %v", err)
 		}
 	})
 }

@@ -16,20 +16,20 @@ import (
 	"time"
 )
 
-// replace is the directive that asks the upstream and drops what it says.
+// replace is the directive that sends the request to the upstream and drops its reply.
 const replace = "fault {\nphase response\nrespond 551\n}\n"
 
-// describing are the fields of the zoo that belong to a body or frame one; they
-// must not stand on another.
+// describing are the fields of the zoo that describe or frame a body. They must not
+// appear with another body.
 var describing = []string{
 	"Accept-Ranges", "Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language",
 	"Content-Location", "Content-Md5", "Content-Range", "Digest", "Etag", "Grpc-Encoding", "Grpc-Message",
 	"Grpc-Status", "Last-Modified", "Repr-Digest", "Sec-Websocket-Accept", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
-// TestReplaced replaces every kind of reply by the same one. What the upstream
-// said of its body is gone, the rest of its header stays, and the connection
-// stays.
+// TestReplaced replaces every kind of reply with the same reply. The fields that
+// describe the upstream's body are removed, its other fields remain, and the connection
+// remains open.
 func TestReplaced(t *testing.T) {
 	pages := []string{
 		"/text", "/chunked", "/gzip", "/204", "/304", "/404", "/redirect", "/range", "/hints",
@@ -78,7 +78,8 @@ func wantReplacedHeader(t *testing.T, got *reply) {
 	}
 }
 
-// TestReplacedBytes checks the wire, where a client library may hide something.
+// TestReplacedBytes checks the bytes on the wire, of which a client library may hide
+// some.
 func TestReplacedBytes(t *testing.T) {
 	up := serve(t, zoo)
 	transports(t, config{site: replace + up.proxy(), global: "fault {\ndisclose off\n}"}, func(t *testing.T, s *site) {
@@ -86,7 +87,7 @@ func TestReplacedBytes(t *testing.T) {
 		for _, page := range []string{"/text", "/grpc", "/trailer", "/chunked", "/large"} {
 			got := conn.roundTrip(get(page)).withoutAltSvc()
 			want := line551 + "Cache-Control: no-store\r\nContent-Type: application/json\r\nDate: *\r\nSet-Cookie: session=1\r\n" +
-				"Via: 1.1 Caddy\r\nX-Upstream: zoo\r\nContent-Length: 54\r\n\r\n" // the upstream's own Date, in its place
+				"Via: 1.1 Caddy\r\nX-Upstream: zoo\r\nContent-Length: 54\r\n\r\n" // the upstream's Date, at its position
 			if got.head != want || got.body != body551 {
 				t.Errorf("%s: got %q %q, want %q", page, got.head, got.body, want)
 			}
@@ -94,7 +95,7 @@ func TestReplacedBytes(t *testing.T) {
 	})
 }
 
-// TestHintsThenReplaced lets the interim reply through.
+// TestHintsThenReplaced passes on the interim reply.
 func TestHintsThenReplaced(t *testing.T) {
 	up := serve(t, zoo)
 	everywhere(t, config{site: replace + up.proxy()}, func(t *testing.T, c *client) {
@@ -116,8 +117,8 @@ func TestHintsThenReplaced(t *testing.T) {
 	})
 }
 
-// TestReplacedEndless replaces a reply that has no end. It must come promptly,
-// and the upstream must be let go.
+// TestReplacedEndless replaces an endless reply. The replacement must come promptly,
+// and the upstream must be released.
 func TestReplacedEndless(t *testing.T) {
 	gone := make(chan struct{}, 1)
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -146,8 +147,8 @@ func TestReplacedEndless(t *testing.T) {
 	})
 }
 
-// TestReplacedHuge counts what an upstream with a huge body gets rid of before
-// it is cut off.
+// TestReplacedHuge counts how much an upstream with a huge body can send before it is
+// cut off.
 func TestReplacedHuge(t *testing.T) {
 	const limit = 16 << 20 // 1 MiB that is read, and the buffers of two sockets
 	tests := []struct{ name, framing, chunkStart, chunkEnd string }{
@@ -187,9 +188,9 @@ func TestReplacedHuge(t *testing.T) {
 	}
 }
 
-// TestUpstreamDown is a reply, too: Caddy's 502.
+// TestUpstreamDown replaces Caddy's 502, which is a reply like any other.
 func TestUpstreamDown(t *testing.T) {
-	up := nobody(t)
+	up := deadUpstream(t)
 	tests := []struct {
 		name, rule string
 		status     int
@@ -229,8 +230,8 @@ func TestUpstreamDown(t *testing.T) {
 	}
 }
 
-// TestUpstreamDies breaks off in the middle of the body. A rule that lets the
-// reply pass has to pass that on; one that replaces it does not care.
+// TestUpstreamDies breaks off in the middle of the body. A rule that lets the reply
+// pass must pass on the break. A rule that replaces the reply is not affected.
 func TestUpstreamDies(t *testing.T) {
 	before := goroutines()
 	tests := []struct {
@@ -283,7 +284,7 @@ func TestUpstreamDies(t *testing.T) {
 	wantGoroutines(t, before)
 }
 
-// TestMatchResponse chooses among rules by the head of the upstream's reply.
+// TestMatchResponse selects a rule by the header of the upstream's reply.
 func TestMatchResponse(t *testing.T) {
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		status, err := strconv.Atoi(r.URL.Path[1:])
@@ -356,8 +357,8 @@ func TestMatchResponse(t *testing.T) {
 	})
 }
 
-// switcher is an upstream that switches protocols and then speaks first, and
-// echoes what it hears in capitals.
+// switcher is an upstream that switches protocols, sends first, and then echoes what it
+// receives in capitals.
 func switcher(t *testing.T) *upstream {
 	return serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") == "" {
@@ -385,8 +386,8 @@ func switcher(t *testing.T) *upstream {
 	})
 }
 
-// TestSwitchingProtocols passes a WebSocket unharmed where nothing fires, also
-// through a chain that goes on, and replaces its 101 as any other reply.
+// TestSwitchingProtocols passes a WebSocket unharmed if nothing fires, also through a
+// chain that continues, and replaces its 101 like any other reply.
 func TestSwitchingProtocols(t *testing.T) {
 	const upgrade = "GET /f HTTP/1.1\r\nHost: " + host + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -478,9 +479,9 @@ func TestFileServer(t *testing.T) {
 	})
 }
 
-// TestReplacedWhileSending takes the reply of an upstream that does not wait for
-// the request's body, so that the body is still on its way through
-// reverse_proxy when the fault wants the connection.
+// TestReplacedWhileSending uses an upstream that replies without waiting for the
+// request's body. The body is still on its way through reverse_proxy when the fault
+// takes the connection over.
 func TestReplacedWhileSending(t *testing.T) {
 	const rounds, size = 10, 1 << 20
 	up := serve(t, func(http.ResponseWriter, *http.Request) {})
@@ -513,8 +514,8 @@ func TestReplacedWhileSending(t *testing.T) {
 	}
 }
 
-// TestReplacedWhileClientLeaves ends with the client: nothing is left of a
-// request whose upstream has not even replied.
+// TestReplacedWhileClientLeaves ends with the client. Nothing remains of a request
+// whose upstream has not replied.
 func TestReplacedWhileClientLeaves(t *testing.T) {
 	asked, gone := make(chan struct{}), make(chan struct{})
 	up := serve(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -536,7 +537,7 @@ func TestReplacedWhileClientLeaves(t *testing.T) {
 			case <-step:
 				leave()
 			case <-time.After(patience):
-				t.Fatal("the upstream was not asked, or was not let go")
+				t.Fatal("the upstream did not get the request, or was not released")
 			}
 		}
 		if err := <-failed; err == nil {

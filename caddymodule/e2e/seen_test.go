@@ -15,7 +15,7 @@ import (
 // accessLog is the directive that writes what [site.wantAccess] reads.
 const accessLog = "log {\noutput file {access.log} {\nroll_disabled\n}\nformat json\n}\n"
 
-// access are the lines of the access log so far.
+// access returns the lines of the access log so far.
 func (s *site) access(t *testing.T) []map[string]any {
 	t.Helper()
 	log, err := os.ReadFile(s.path("access.log"))
@@ -25,14 +25,14 @@ func (s *site) access(t *testing.T) []map[string]any {
 	var lines []map[string]any
 	for line := range bytes.Lines(log) {
 		var fields map[string]any
-		if json.Unmarshal(line, &fields) == nil { // else it is being written
+		if json.Unmarshal(line, &fields) == nil { // otherwise it is still being written
 			lines = append(lines, fields)
 		}
 	}
 	return lines
 }
 
-// wantAccess waits for a line of the access log: it is written after the reply.
+// wantAccess waits for a line of the access log, which is written after the reply.
 func (s *site) wantAccess(t *testing.T, is func(line map[string]any) bool) {
 	t.Helper()
 	eventually(t, func() error {
@@ -43,7 +43,7 @@ func (s *site) wantAccess(t *testing.T, is func(line map[string]any) bool) {
 	})
 }
 
-// metric is the value of a counter of the running configuration.
+// metric returns the value of a counter of the running configuration.
 func metric(t testing.TB, name string, labels map[string]string) float64 {
 	t.Helper()
 	ctx := caddy.ActiveContext()
@@ -78,8 +78,8 @@ func passed(t testing.TB, point, rule, reason string) float64 {
 	return metric(t, "caddy_fault_passed_total", map[string]string{"point": point, "rule": rule, "reason": reason})
 }
 
-// TestAccessLog has the fields of the hit and the status that the client got,
-// whichever way the reply took.
+// TestAccessLog has the fields of the hit and the status that the client got, whichever
+// way the reply was written.
 func TestAccessLog(t *testing.T) {
 	up := serve(t, zoo)
 	for _, phase := range phases {
@@ -103,7 +103,7 @@ func TestAccessLog(t *testing.T) {
 	}
 }
 
-// TestAccessLogOfAborts has the fields also where there is no reply.
+// TestAccessLogOfAborts also has the fields if there is no reply.
 func TestAccessLogOfAborts(t *testing.T) {
 	up := serve(t, zoo)
 	for _, kind := range []string{"close", "reset", "error 551", "delay 1ms"} {
@@ -121,7 +121,7 @@ func TestAccessLogOfAborts(t *testing.T) {
 	}
 }
 
-// TestPlaceholders are known to everything that runs behind the hit.
+// TestPlaceholders checks the placeholders of a hit in handlers that run after it.
 func TestPlaceholders(t *testing.T) {
 	up := serve(t, echo)
 	c := config{site: `fault /f {
@@ -142,10 +142,10 @@ func TestPlaceholders(t *testing.T) {
 	})
 }
 
-// TestPlaceholdersBehind sees what handlers behind the directive make of the
-// request, as without it: with a rule that misses and with one that fires, in
-// both phases.
-func TestPlaceholdersBehind(t *testing.T) {
+// TestPlaceholdersAfter checks that handlers after the directive change the request as
+// without the directive: with a rule that misses and with a rule that fires, in both
+// phases.
+func TestPlaceholdersAfter(t *testing.T) {
 	up := serve(t, echo)
 	for name, fault := range map[string]string{
 		"none":              "",
@@ -176,9 +176,9 @@ func TestPlaceholdersBehind(t *testing.T) {
 	}
 }
 
-// TestErrorRoutesBehind gives the error routes a request that has not been ended
-// with the one behind the directive, and its body.
-func TestErrorRoutesBehind(t *testing.T) {
+// TestErrorRoutesAfter gives the error routes a request that has not ended with the
+// request after the directive, and its body.
+func TestErrorRoutesAfter(t *testing.T) {
 	up := serve(t, echo)
 	for _, fault := range []string{
 		"fault {\nmatch_response status 599\nrespond 551\n}",
@@ -197,8 +197,8 @@ func TestErrorRoutesBehind(t *testing.T) {
 	}
 }
 
-// TestDisclosure tells the client which rule has hit it, under the name that
-// the global option gives.
+// TestDisclosure names to the client the rule that has hit it, in the field that the
+// global option sets.
 func TestDisclosure(t *testing.T) {
 	tests := []struct {
 		name, global, field string
@@ -233,7 +233,7 @@ func TestDisclosure(t *testing.T) {
 	}
 }
 
-// TestMetrics counts hits and those that were let pass.
+// TestMetrics counts hits and passed requests.
 func TestMetrics(t *testing.T) {
 	up := serve(t, echo)
 	directives := `fault {

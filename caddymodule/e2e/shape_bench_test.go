@@ -29,8 +29,8 @@ func askRaw(tb testing.TB, addr string) *http.Response {
 	return resp
 }
 
-// BenchmarkDribble measures how evenly the pieces come: by how much the worst
-// one is late, and how long after it the reply is over.
+// BenchmarkDribble measures how evenly the pieces come: how late the latest piece is,
+// and how long after it the reply ends.
 func BenchmarkDribble(b *testing.B) {
 	const chunks, piece, every = 20, 1000, 100 * time.Millisecond
 	addr := benchSite(b, "fault {\ndribble 20 2s\n}\nreverse_proxy "+listenTB(b, chunks*piece)+"\n")
@@ -49,7 +49,7 @@ func BenchmarkDribble(b *testing.B) {
 		}
 		last := time.Now()
 		if n, err := resp.Body.Read(make([]byte, 1)); n > 0 || err != io.EOF {
-			b.Fatalf("behind the last piece: got %d bytes, error %v", n, err)
+			b.Fatalf("after the last piece: got %d bytes, error %v", n, err)
 		}
 		end = max(end, time.Since(last))
 	}
@@ -57,8 +57,8 @@ func BenchmarkDribble(b *testing.B) {
 	b.ReportMetric(end.Seconds()*1e3, "ms-after")
 }
 
-// TestThrottleMemory takes a while of a body of 1 GiB: what the process needs
-// does not grow with it, but for what other tests have left behind or running.
+// TestThrottleMemory reads a part of a body of 1 GiB. The memory of the process must
+// not grow with the body. Leftovers of other tests are allowed for.
 func TestThrottleMemory(t *testing.T) {
 	for _, phase := range phases {
 		addr := benchSite(t, "fault {\nphase "+phase+"\nthrottle 20MiB/s\n}\nreverse_proxy "+listenTB(t, 1<<30)+"\n")

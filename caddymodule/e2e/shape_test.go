@@ -72,8 +72,7 @@ func wantShorter(t *testing.T, got *reply, err error, body string) {
 	}
 }
 
-// wantOneConnection checks that faults on streams have left the connection
-// alone.
+// wantOneConnection checks that faults on streams did not affect the connection.
 func (c *client) wantOneConnection(t *testing.T) {
 	t.Helper()
 	wantReply(t, c.get(t, "/?size=10"), 200, string(pattern(10)))
@@ -82,7 +81,7 @@ func (c *client) wantOneConnection(t *testing.T) {
 	}
 }
 
-// TestTruncate cuts replies that declare their length, and others.
+// TestTruncate cuts replies with a declared length, and others.
 func TestTruncate(t *testing.T) {
 	up := serve(t, shapes)
 	tests := []struct {
@@ -108,8 +107,7 @@ func TestTruncate(t *testing.T) {
 	}
 }
 
-// TestTruncatePost ends the connection in good order also when the request had
-// a body.
+// TestTruncatePost ends the connection gracefully even if the request had a body.
 func TestTruncatePost(t *testing.T) {
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "1000")
@@ -132,7 +130,7 @@ func (c *rawConn) sendAndRead(request string) (rawReply, error) {
 	return c.readReply("")
 }
 
-// TestTruncateReset breaks HTTP/1 connections in the body.
+// TestTruncateReset resets HTTP/1 connections in the body.
 func TestTruncateReset(t *testing.T) {
 	up := serve(t, shapes)
 	eachPhase(t, "truncate 10KiB reset", func(t *testing.T, _, directive string) {
@@ -150,7 +148,7 @@ func TestTruncateReset(t *testing.T) {
 	})
 }
 
-// TestTruncateClean shortens replies so that nobody can tell.
+// TestTruncateClean shortens replies without a trace.
 func TestTruncateClean(t *testing.T) {
 	up := serve(t, shapes)
 	for _, tt := range []struct{ page, length string }{
@@ -170,7 +168,7 @@ func TestTruncateClean(t *testing.T) {
 					}
 					head := c.do(t, c.request(t, "HEAD", "/f?size=1000", nil))
 					if head.Header.Get("Content-Length") != "1000" || head.Header.Get("Etag") == "" {
-						t.Errorf("HEAD: got header %v, want it untouched", head.Header)
+						t.Errorf("HEAD: got header %v, want it unchanged", head.Header)
 					}
 					if got := c.dials.get(); got != 1 {
 						t.Errorf("connections opened: got %d, want 1", got)
@@ -181,8 +179,7 @@ func TestTruncateClean(t *testing.T) {
 	}
 }
 
-// TestTruncateEvents cuts a stream that stays silent, and lets go of its
-// upstream.
+// TestTruncateEvents cuts a stream that stays silent, and releases its upstream.
 func TestTruncateEvents(t *testing.T) {
 	for _, end := range []string{"close", "clean"} {
 		eachPhase(t, "truncate "+end+" {\nafter 500ms\n}", func(t *testing.T, _, directive string) {
@@ -200,7 +197,7 @@ func TestTruncateEvents(t *testing.T) {
 				if end == "close" {
 					wantShorter(t, got, err, "data: 1\n\ndata: 2\n\n")
 				} else if err != nil || got.bodyErr != nil || got.body != "data: 1\n\ndata: 2\n\n" {
-					t.Errorf("got %+v, error %v, want a clean end behind two events", got, err)
+					t.Errorf("got %+v, error %v, want a clean end after two events", got, err)
 				}
 				select {
 				case <-gone:
@@ -225,15 +222,14 @@ func switches(text string) func(net.Conn) {
 	}
 }
 
-// upgrade asks for a WebSocket and reads the head of the answer.
+// upgrade requests a WebSocket and reads the head of the reply.
 func (c *rawConn) upgrade() {
 	c.t.Helper()
 	got := c.roundTrip(get("/f", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="))
 	got.wantLine(c.t, "HTTP/1.1 101 Switching Protocols\r\n")
 }
 
-// TestTruncateUpgraded cuts a connection that is no longer HTTP, by size and by
-// time.
+// TestTruncateUpgraded cuts a connection that is no longer HTTP, by size and by time.
 func TestTruncateUpgraded(t *testing.T) {
 	up := listen(t, switches("hello"))
 	tests := []struct {
@@ -244,7 +240,8 @@ func TestTruncateUpgraded(t *testing.T) {
 		{"truncate 8B reset", "hello to", true},
 		{"truncate {\nafter 500ms\n}", "hello to all", false},
 		{"truncate reset {\nafter 500ms\n}", "hello to all", true},
-		// of two cuts at a byte the inner one ends what has no known length
+		// If the length is unknown, the inner one of two cuts at the same byte ends the
+		// reply.
 		{"truncate 8B\ntruncate 8B reset", "hello to", true},
 		{"truncate 8B reset\nhang 1ms {\nafter 8B\n}", "hello to", false},
 		{"hang {\nafter 8B\n}\ntruncate 8B", "hello to", false},
@@ -294,8 +291,8 @@ func TestThrottleRequest(t *testing.T) {
 	})
 }
 
-// TestThrottleHoldsUpstreamBack measures how much a fast upstream gets rid of
-// while its client is served slowly: no more than fits in the sockets.
+// TestThrottleHoldsUpstreamBack measures how much a fast upstream can send while its
+// client is served slowly: no more than fits into the sockets.
 func TestThrottleHoldsUpstreamBack(t *testing.T) {
 	written := make(chan int, 1)
 	up := listen(t, func(conn net.Conn) {
@@ -337,14 +334,14 @@ func TestThrottleUpgraded(t *testing.T) {
 			conn.send(string(pattern(40 << 10)))
 			got := make([]byte, 40<<10)
 			if _, err := io.ReadFull(conn.in, got); err != nil || !bytes.Equal(got, pattern(40<<10)) {
-				t.Errorf("error %v, or other bytes", err)
+				t.Errorf("error %v, or different bytes", err)
 			}
 			wantTook(t, began, 195*time.Millisecond)
 		})
 	}
 }
 
-// TestDribble sends pieces at even times, and the head before them.
+// TestDribble sends pieces at even intervals, and the head before them.
 func TestDribble(t *testing.T) {
 	up := serve(t, shapes)
 	eachPhase(t, "dribble 4 200ms", func(t *testing.T, _, directive string) {
@@ -366,7 +363,7 @@ func TestDribble(t *testing.T) {
 				wantTook(t, began, time.Duration(i+1)*50*time.Millisecond)
 			}
 			if n, err := resp.Body.Read(piece); n != 0 || !errors.Is(err, io.EOF) {
-				t.Errorf("behind the last piece: got %d bytes, error %v", n, err)
+				t.Errorf("after the last piece: got %d bytes, error %v", n, err)
 			}
 			wantReply(t, c.get(t, "/f?size=4000&as=chunked"), 200, string(pattern(4000)))
 			wantReply(t, c.do(t, c.request(t, "HEAD", "/f?size=4000", nil)), 200, "")
@@ -391,7 +388,7 @@ func TestCorrupt(t *testing.T) {
 	})
 }
 
-// differences counts bytes that differ, -1 when there are more or fewer.
+// differences counts the bytes that differ. It returns -1 if the lengths differ.
 func differences(got string, want []byte) int {
 	if len(got) != len(want) {
 		return -1
@@ -435,8 +432,8 @@ func TestShapesCompose(t *testing.T) {
 	})
 }
 
-// TestThrottleRate measures the rate over a second; BenchmarkThrottle tells the
-// figures.
+// TestThrottleRate measures the rate over a second. BenchmarkThrottle reports the
+// numbers.
 func TestThrottleRate(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes three seconds")
@@ -453,7 +450,7 @@ func TestThrottleRate(t *testing.T) {
 	}
 }
 
-// BenchmarkThrottle measures how well a rate is kept, in percent.
+// BenchmarkThrottle measures how far the rate is off, in percent.
 func BenchmarkThrottle(b *testing.B) {
 	for _, rate := range []int{10 << 10, 1 << 20, 100 << 20} {
 		b.Run(strconv.Itoa(rate>>10)+"KiB", func(b *testing.B) {
@@ -468,8 +465,7 @@ func BenchmarkThrottle(b *testing.B) {
 	}
 }
 
-// throttledRate is the rate at which the body of one reply comes, which takes a
-// second.
+// throttledRate returns the rate of the body of one reply, which takes a second.
 func throttledRate(tb testing.TB, rate int) float64 {
 	tb.Helper()
 	up := listenTB(tb, rate)
@@ -496,7 +492,7 @@ func throttledRate(tb testing.TB, rate int) float64 {
 	return float64(n) / time.Since(began).Seconds()
 }
 
-// listenTB is an upstream that sends a body of some size.
+// listenTB is an upstream that sends a body of this size.
 func listenTB(tb testing.TB, size int) string {
 	tb.Helper()
 	piece := pattern(64 << 10)
@@ -512,7 +508,7 @@ func listenTB(tb testing.TB, size int) string {
 	return srv.Listener.Addr().String()
 }
 
-// benchSite is a Caddy with little beside these directives.
+// benchSite is a Caddy with little more than these directives.
 func benchSite(tb testing.TB, directives string) string {
 	tb.Helper()
 	return benchServer(tb, "{\nadmin off\nauto_https off\npersist_config off\nlog {\noutput discard\n}\n}\n:0 {\nbind 127.0.0.1\n"+directives+"}\n")

@@ -33,7 +33,7 @@ type node struct {
 	api            *http.Client
 }
 
-// startNode starts a Caddy with a point `p1` that shares by this storage.
+// startNode starts a Caddy with a point `p1` that shares through this storage.
 func startNode(t *testing.T, binary, storage string) *node {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "node") //nolint:usetesting // t.TempDir is too long for a socket
@@ -84,7 +84,7 @@ func (n *node) start(t *testing.T) {
 	})
 }
 
-// call asks the node's API and decodes the answer.
+// call sends a request to the node's API and decodes the answer.
 func (n *node) call(t *testing.T, method, path, body string) (status int, answer map[string]any) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, "http://admin/fault/"+path, strings.NewReader(body))
@@ -117,7 +117,7 @@ func (n *node) want(t *testing.T, status int, method, path, body string) map[str
 	return answer
 }
 
-// status is what the site answers with.
+// status returns the status of the site's reply.
 func (n *node) status() (int, error) {
 	r, err := http.NewRequest(http.MethodGet, "http://"+n.site+"/", nil) //nolint:noctx // the client has a timeout
 	if err != nil {
@@ -131,8 +131,8 @@ func (n *node) status() (int, error) {
 	return resp.StatusCode, resp.Body.Close()
 }
 
-// allAnswer wants the sites of all nodes to answer with a status, and returns
-// the time that following took them.
+// allAnswer waits until the sites of all nodes reply with a status, and returns the
+// time that this took.
 func allAnswer(t *testing.T, nodes []*node, status int) time.Duration {
 	t.Helper()
 	began := time.Now()
@@ -183,7 +183,7 @@ func testGroup(t *testing.T, s sharedStorage) {
 	followed = append(followed, allAnswer(t, nodes, 418))
 	nodes[1].want(t, 200, "POST", "halt", "")
 	followed = append(followed, allAnswer(t, nodes, 200))
-	eventually(t, func() error { // the others may not know of the halt yet, only that the experiment is over
+	eventually(t, func() error { // the other nodes may not know of the halt yet, only that the experiment has ended
 		if got, _ := nodes[0].call(t, "PUT", "experiments/tea", teapot); got != 409 {
 			return fmt.Errorf("PUT while halted: got %d, want 409", got)
 		}
@@ -198,7 +198,7 @@ func testGroup(t *testing.T, s sharedStorage) {
 	})
 	followed = append(followed, allAnswer(t, nodes, 418))
 	slices.Sort(followed)
-	if usual := followed[len(followed)/2]; usual > follows { // some may be slow where the machine has other work
+	if usual := followed[len(followed)/2]; usual > follows { // a node may be slow if the machine has other work
 		t.Errorf("nodes follow within %v, want %v", usual, follows)
 	}
 
@@ -243,13 +243,13 @@ func testGroup(t *testing.T, s sharedStorage) {
 		eventually(t, func() error {
 			state := nodes[0].want(t, 200, "GET", "", "")
 			if share, _ := state["share"].(map[string]any); share["error"] == nil {
-				return errors.New("the state does not tell of the storage")
+				return errors.New("the state does not report the storage")
 			}
 			return nil
 		})
 		nodes[0].want(t, 503, "PUT", "experiments/more", teapot)
 		nodes[0].want(t, 503, "DELETE", "experiments/tea", "")
-		allAnswer(t, nodes, 418) // they go on with what they have
+		allAnswer(t, nodes, 418) // the nodes continue with what they have
 		if got := nodes[0].want(t, 200, "POST", "halt", ""); got["halted"] != true || got["warning"] == nil {
 			t.Errorf("halt: got %v, want it halted with a warning", got)
 		}
@@ -306,7 +306,7 @@ func testGroup(t *testing.T, s sharedStorage) {
 			t.Fatal(err)
 		}
 		version := doc["version"].(float64) + 1
-		now := time.Now().Add(-time.Hour) // of the one that writes it
+		now := time.Now().Add(-time.Hour) // of the node that writes the object
 		doc["version"] = version
 		doc["experiments"].(map[string]any)["slow"] = map[string]any{
 			"revision": version, "started": now, "ends": now.Add(10 * time.Minute), "experiment": json.RawMessage(teapot),
@@ -337,9 +337,9 @@ func testGroup(t *testing.T, s sharedStorage) {
 			}
 		}
 		s.store(t, encode(t, doc))
-		nodes[0].find(t, `"msg":"experiment started","experiment":"(many1)"`) // it has begun to take them over
+		nodes[0].find(t, `"msg":"experiment started","experiment":"(many1)"`) // the node has begun to load them
 		nodes[1].want(t, 200, "POST", "halt", "")
-		allAnswer(t, nodes, 200) // how fast is held where time is not the machine's
+		allAnswer(t, nodes, 200) // tests in a synctest bubble check the speed
 		resumeAndStart(t, nodes)
 	})
 
@@ -376,7 +376,7 @@ func TestShareFiles(t *testing.T) {
 	testGroup(t, sharedStorage{
 		config: "file_system " + dir,
 		binary: readyBinary(t),
-		down: func(t *testing.T) { // a file where the folder was
+		down: func(t *testing.T) { // a file replaces the folder
 			t.Helper()
 			if err := os.Rename(filepath.Join(dir, "fault"), filepath.Join(dir, "away")); err != nil {
 				t.Fatal(err)
@@ -405,8 +405,8 @@ func TestShareFiles(t *testing.T) {
 	})
 }
 
-// TestShareRedis shares a real Redis server, by a binary that has Caddy's
-// storage module for it.
+// TestShareRedis shares a real Redis server, with a binary that contains Caddy's
+// storage module for Redis.
 func TestShareRedis(t *testing.T) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv("CI") != "" {
@@ -440,8 +440,8 @@ func TestShareRedis(t *testing.T) {
 	})
 }
 
-// resumeAndStart resumes at one node and starts an experiment at another, as soon
-// as they can.
+// resumeAndStart resumes at one node and starts an experiment at another, as soon as
+// possible.
 func resumeAndStart(t *testing.T, nodes []*node) {
 	t.Helper()
 	eventually(t, func() error {
@@ -467,7 +467,7 @@ type redisServer struct {
 
 func (s *redisServer) start(t *testing.T) {
 	t.Helper()
-	s.cmd = exec.Command("redis-server", "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "3600 1") //nolint:noctx // it outlives the test's context, see stop
+	s.cmd = exec.Command("redis-server", "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "3600 1") //nolint:noctx // outlives the test's context, see stop
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -494,12 +494,12 @@ func (s *redisServer) stop(t *testing.T) {
 }
 
 func (s *redisServer) command(args ...string) *exec.Cmd {
-	return exec.Command("redis-cli", append([]string{"-p", s.port}, args...)...) //nolint:noctx // it answers at once
+	return exec.Command("redis-cli", append([]string{"-p", s.port}, args...)...) //nolint:noctx // it replies immediately
 }
 
 func (s *redisServer) cli(args ...string) ([]byte, error) { return s.command(args...).Output() }
 
-// storedValue is how the storage module keeps an object.
+// storedValue is the form in which the storage module keeps an object.
 type storedValue struct {
 	Value    []byte    `json:"value"`
 	Modified time.Time `json:"modified"`
@@ -530,19 +530,18 @@ func (s *redisServer) setObject(t *testing.T, data []byte) {
 		t.Fatal(err)
 	}
 	set := s.command("-x", "SET", redisKey)
-	set.Stdin = bytes.NewReader(value) // it may be longer than an argument can be
+	set.Stdin = bytes.NewReader(value) // may be too long for an argument
 	if out, err := set.Output(); err != nil || !bytes.Contains(out, []byte("OK")) {
 		t.Fatalf("%v: %s", err, out)
 	}
 }
 
-// TestShareHungFiles lets the folder hang, by a pipe that nobody writes to in
-// place of the object: halts are answered, reloads and starts work, and the
-// nodes exit.
+// TestShareHungFiles makes the folder hang: in place of the object it has a pipe
+// without a writer. Halts are answered, reloads and starts work, and the nodes exit.
 func TestShareHungFiles(t *testing.T) {
 	mkfifo, err := exec.LookPath("mkfifo")
 	if err != nil || runtime.GOOS == "windows" {
-		t.Skip("there are no pipes with a name")
+		t.Skip("this system has no named pipes")
 	}
 	dir := t.TempDir()
 	object := filepath.Join(dir, "fault", "staging.json")
@@ -565,7 +564,7 @@ func TestShareHungFiles(t *testing.T) {
 	for i, n := range nodes {
 		state := n.want(t, 200, "GET", "", "")
 		if share, _ := state["share"].(map[string]any); share["error"] == nil {
-			t.Errorf("node %d: the state does not tell of the storage", i)
+			t.Errorf("node %d: the state does not report the storage", i)
 		}
 	}
 	reload := exec.CommandContext(t.Context(), nodes[0].binary, "reload", "--force", "--config", nodes[0].process.config, "--adapter", "caddyfile", "--address", nodes[0].admin)

@@ -23,18 +23,17 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	_ "github.com/caddyserver/caddy/v2/modules/standard" // the directives that stand beside fault
+	_ "github.com/caddyserver/caddy/v2/modules/standard" // the other directives of the tests
 
 	_ "github.com/caddyfault/caddyfault/caddymodule"
 )
 
-// patience bounds every wait for something that should come at once. The machine
+// patience limits every wait for something that should happen immediately. The machine
 // may have other work.
 const patience = 30 * time.Second
 
-// wantTook checks that something that began then has taken its time, and no
-// more than patience beyond it: how exact times are is for the benchmarks to
-// tell, and for the tests with a clock of their own.
+// wantTook checks that something that began at a time has taken this long, plus
+// patience at most. Benchmarks, and tests in a synctest bubble, check times exactly.
 func wantTook(t testing.TB, began time.Time, least time.Duration) {
 	t.Helper()
 	if took := time.Since(began); took < least || took > least+patience {
@@ -42,8 +41,7 @@ func wantTook(t testing.TB, began time.Time, least time.Duration) {
 	}
 }
 
-// The hosts of a test site. They are of the same length, so that their requests
-// are, too.
+// The hosts of a test site. They have the same length, and so have their requests.
 const (
 	host  = "fault.test"
 	other = "plain.test"
@@ -57,13 +55,13 @@ type config struct {
 	global  string // further global options
 	servers string // further options of the server
 	port    int    // 0: the kernel chooses
-	quiet   bool   // there is no log
-	anyHost bool   // the site answers to every name, not to fault.test only
+	quiet   bool   // without a log
+	anyHost bool   // the site serves every name, not only fault.test
 	site    string // the directives of fault.test
-	other   string // the directives of plain.test, if there is to be one
+	other   string // the directives of plain.test, if any
 }
 
-// caddyfile is the configuration as text; everything it writes goes to dir.
+// caddyfile returns the configuration as text. Caddy writes all its files to dir.
 func (c config) caddyfile(dir string) string {
 	tlsLine, wrapper, second, admin := "", "", "", "off"
 	if c.admin {
@@ -118,7 +116,7 @@ type site struct {
 	addr string // of the TCP listener
 }
 
-// start loads a configuration; the end of the test stops it. A test that fails
+// start loads a configuration, which is stopped at the end of the test. A failed test
 // shows Caddy's log.
 func start(t *testing.T, c config) *site {
 	t.Helper()
@@ -143,7 +141,8 @@ func start(t *testing.T, c config) *site {
 	return s
 }
 
-// stop ends the running Caddy. Its admin endpoint would outlive a mere stop.
+// stop ends the running Caddy. It also ends the admin endpoint, which would outlive a
+// plain stop.
 func stop(t *testing.T) {
 	t.Helper()
 	if err := caddy.Load([]byte(`{"admin": {"disabled": true, "config": {"persist": false}}}`), true); err != nil {
@@ -172,7 +171,7 @@ func adapt(t *testing.T, caddyfile string) []byte {
 	return adapted
 }
 
-// server is the one HTTP server of the running configuration.
+// server returns the only HTTP server of the running configuration.
 func (s *site) server(t *testing.T) *caddyhttp.Server {
 	t.Helper()
 	app, err := caddy.ActiveContext().App("http")
@@ -191,7 +190,7 @@ func (s *site) server(t *testing.T) *caddyhttp.Server {
 
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
 
-// caddyLog is what the default logger has written so far.
+// caddyLog returns what the default logger has written so far.
 func (s *site) caddyLog(t *testing.T) string {
 	t.Helper()
 	if s.quiet {
@@ -211,10 +210,10 @@ func (c config) scheme() string {
 	return "http"
 }
 
-// url is the address of a page of the site.
+// url returns the address of a page of the site.
 func (s *site) url(path string) string { return s.scheme() + "://" + host + path }
 
-// dialTCP opens a connection to the site, with TLS where the site has it.
+// dialTCP opens a connection to the site, with TLS if the site has it.
 func (s *site) dialTCP(alpn ...string) (net.Conn, error) {
 	conn, err := net.DialTimeout("tcp", s.addr, patience)
 	if err != nil || !s.tls {
@@ -228,16 +227,16 @@ var (
 	altSvcLine = regexp.MustCompile(`Alt-Svc: [^\r]*\r\n`)
 )
 
-// quicAddr is where the site speaks HTTP/3. Where the kernel chose the ports,
-// Caddy tells it in the Alt-Svc field of every reply, here one for a host that
-// it does not serve.
+// quicAddr returns the address at which the site speaks HTTP/3. If the kernel has
+// chosen the ports, the address is in the Alt-Svc field of every reply, here a reply
+// for a host that the site does not serve.
 func (s *site) quicAddr(t *testing.T) string {
 	t.Helper()
 	if s.port != 0 {
 		return s.addr
 	}
 	var port []string
-	eventually(t, func() error { // the field comes when the listener is ready, a little after the others
+	eventually(t, func() error { // the field appears when the listener is ready, a little after the others
 		conn := s.dial(t)
 		defer conn.Close()
 		reply := conn.roundTrip("GET / HTTP/1.1\r\nHost: nobody.test\r\n\r\n")
@@ -252,8 +251,8 @@ func (s *site) quicAddr(t *testing.T) string {
 	return net.JoinHostPort("127.0.0.1", port[1])
 }
 
-// transports are the ways a site can be reached; with and without the listener
-// wrapper each has to look the same.
+// transports are the ways to reach a site. Each must look the same with and without the
+// listener wrapper.
 func transports(t *testing.T, c config, test func(t *testing.T, s *site)) {
 	t.Helper()
 	for _, variant := range []struct {
@@ -280,8 +279,8 @@ func everywhere(t *testing.T, c config, test func(t *testing.T, c *client)) {
 	})
 }
 
-// overEach runs a test with a client for each protocol, for what has nothing to
-// do with the way a status line takes.
+// overEach runs a test with a client for each protocol, for tests that do not depend on
+// how a status line is written.
 func overEach(t *testing.T, c config, test func(t *testing.T, c *client)) {
 	t.Helper()
 	for _, tls := range []bool{false, true} {
@@ -293,7 +292,7 @@ func overEach(t *testing.T, c config, test func(t *testing.T, c *client)) {
 	}
 }
 
-// keyPair is a self-signed certificate.
+// keyPair returns a self-signed certificate.
 type keyPair struct {
 	certPEM, keyPEM []byte
 	pool            *x509.CertPool
@@ -340,7 +339,7 @@ func writeFile(t *testing.T, path string, content []byte) {
 	}
 }
 
-// eventually waits until check finds nothing to complain of.
+// eventually waits until check returns nil.
 func eventually(t testing.TB, check func() error) {
 	t.Helper()
 	var err error

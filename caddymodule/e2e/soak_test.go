@@ -22,10 +22,10 @@ import (
 
 var soakTime = flag.Duration("soak", 0, "how long TestSoak lasts; 0 leaves it out")
 
-// The load of a soak, which is far from what the machine can do: what grows by use
-// is looked for, and not what breaks.
+// The load of a soak is far below what the machine can do: the test looks for growth,
+// not for a breaking point.
 const (
-	soakers     = 60 // clients, of each protocol as many
+	soakers     = 60 // the same number of clients for each protocol
 	soakPause   = 40 * time.Millisecond
 	soakReload  = time.Second
 	soakSamples = 120
@@ -33,11 +33,11 @@ const (
 	soakOneConn = 5 * time.Second
 )
 
-// TestSoak has clients of all protocols ask for faults of all kinds for minutes, while
-// the configuration is loaded again and again, faults are halted and resumed, and
-// experiments and feeds come and go. What the process needs must not grow: in the last
-// third of the time no more than in the second, see [growth]. The clients and the
-// upstream are in the same process.
+// TestSoak makes clients of all protocols request faults of all kinds for minutes.
+// Meanwhile the configuration is loaded repeatedly, faults are halted and resumed, and
+// experiments and feeds come and go. The resources of the process must not grow between
+// the second and the last third of the time, see [growth]. The clients and the upstream
+// are in the same process.
 func TestSoak(t *testing.T) {
 	if *soakTime == 0 {
 		t.Skip("it takes minutes: bash .ci/run soak")
@@ -78,20 +78,20 @@ func TestSoak(t *testing.T) {
 		t.Error(err)
 	}
 	if replies.get() < soakers || feeds.get() == 0 || reloads.get() == 0 {
-		t.Error("this is no soak")
+		t.Error("the load is too low for a soak")
 	}
 }
 
-// soak connects anew every few seconds, and when a reload has closed the connection.
+// soak connects again every few seconds, and when a reload has closed the connection.
 func (s *site) soak(ctx context.Context, proto protocol, paths []string, replies *counter) {
 	for ctx.Err() == nil {
 		c, err := s.connect(ctx, proto, s.addr)
-		if err != nil { // as while a reload takes the listener over
+		if err != nil { // for example while a reload takes the listener over
 			<-time.After(soakPause)
 			continue
 		}
 		if tcp, is := c.Transport.(*http.Transport); is {
-			tcp.IdleConnTimeout = time.Second // end leaves a connection open whose stream is just being given up
+			tcp.IdleConnTimeout = time.Second // end keeps a connection open on which a stream is being abandoned
 		}
 		turn, cancel := context.WithTimeout(ctx, soakOneConn)
 		if c.gone != nil {
@@ -115,30 +115,30 @@ func (c control) follow(ctx context.Context, feeds *counter) {
 	}
 }
 
-// flushed is a writer that can be flushed, as feeds want it.
+// flushed is a writer that can be flushed, which feeds require.
 type flushed struct{ http.ResponseWriter }
 
 func (flushed) Flush() {}
 
-// sample is what the process has at a time.
+// sample is what the process uses at a time.
 type sample struct {
 	at                 time.Duration
 	replies            int
-	resident, live     int // memory in KiB: resident, and the heap that the last collection has found in use
+	resident, live     int // memory in KiB: resident, and the heap in use after the last collection
 	goroutines, opened int
 }
 
 func takeSample(at time.Duration, replies int) sample {
-	runtime.GC() // else the garbage of the last cycle counts
+	runtime.GC() // otherwise the garbage of the last cycle counts
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(live)
 	return sample{at, replies, residentKiB(), int(live[0].Value.Uint64() >> 10), runtime.NumGoroutine(), openFiles()}
 }
 
-// residentKiB is the resident memory of the process, 0 where nobody tells.
+// residentKiB returns the resident memory of the process, or 0 if it is unknown.
 func residentKiB() int {
 	var size, pages int
-	text, err := os.ReadFile("/proc/self/statm") // of Linux
+	text, err := os.ReadFile("/proc/self/statm") // on Linux
 	if err != nil {
 		return 0
 	}
@@ -148,7 +148,7 @@ func residentKiB() int {
 	return pages * os.Getpagesize() >> 10
 }
 
-// measures are what a sample has, and how much of it may come and go by chance.
+// measures are the values of a sample, and their random variation.
 var measures = []struct {
 	name  string
 	of    func(sample) int
@@ -160,7 +160,7 @@ var measures = []struct {
 	{"descriptors", func(s sample) int { return s.opened }, 30},
 }
 
-// medianOf is that of a measure.
+// medianOf returns the median of a measure.
 func medianOf(samples []sample, of func(sample) int) int {
 	values := make([]int, len(samples))
 	for i, s := range samples {
@@ -170,9 +170,8 @@ func medianOf(samples []sample, of func(sample) int) int {
 	return values[len(values)/2]
 }
 
-// growth tells of what has grown: the median of the last third is more than that of
-// the second and a tenth, beyond what comes and goes. The first third is for what is
-// made once.
+// growth reports what has grown: the median of the last third exceeds that of the
+// second by more than a tenth and the random variation. The first third is a warm-up.
 func growth(samples []sample) (errs []error) {
 	third := len(samples) / 3
 	if third == 0 {
@@ -187,7 +186,7 @@ func growth(samples []sample) (errs []error) {
 	return errs
 }
 
-// table shows some of the samples and the medians of each third.
+// table returns some of the samples and the medians of each third as text.
 func table(samples []sample) string {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -215,11 +214,11 @@ func table(samples []sample) string {
 	return text.String()
 }
 
-// What grows is told, and what comes and goes is not.
+// Growth is reported, and random variation is not.
 func TestGrowth(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		add  func(i int) sample // to what there is at the sample i
+		add  func(i int) sample // the addition to sample i
 		want []string
 	}{
 		{"flat", func(int) sample { return sample{} }, nil},
@@ -247,6 +246,6 @@ func TestGrowth(t *testing.T) {
 		}
 	}
 	if len(growth(make([]sample, 2))) == 0 {
-		t.Error("two samples are enough to tell")
+		t.Error("two samples are enough to report growth")
 	}
 }

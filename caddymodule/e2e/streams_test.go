@@ -11,16 +11,15 @@ import (
 	"time"
 )
 
-// breaking are faults that end an HTTP/2 or HTTP/3 stream before its time.
+// breaking are faults that end an HTTP/2 or HTTP/3 stream early.
 var breaking = []string{
 	"close", "reset", "garbage", "malformed",
 	"truncate 50%", "truncate 10KiB reset", "truncate {\nafter 1ms\n}",
 	"hang 50ms", "hang 50ms {\nafter 10KiB\n}",
 }
 
-// TestStreamsDieAlone breaks streams of HTTP/2 and HTTP/3 connections while
-// another stream of the same connection is flowing; that one goes on to its
-// end.
+// TestStreamsDieAlone breaks streams of HTTP/2 and HTTP/3 connections while another
+// stream of the same connection is flowing. The other stream continues to its end.
 func TestStreamsDieAlone(t *testing.T) {
 	eachPhase(t, "", func(t *testing.T, phase, _ string) {
 		var directives strings.Builder
@@ -62,7 +61,7 @@ func TestStreamsDieAlone(t *testing.T) {
 	})
 }
 
-// inHalves sends a body of 100,000 bytes with a pause, which is time for a cut.
+// inHalves sends a body of 100,000 bytes with a pause, which leaves time for a cut.
 func inHalves(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	w.Header().Set("Content-Length", "100000")
@@ -75,16 +74,16 @@ func inHalves(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(pattern(50000))
 }
 
-// A flow is a reply of numbered lines that goes on until it is stopped.
+// A flow is a reply of numbered lines that continues until it is stopped.
 type flow struct {
 	stop chan struct{}
-	sent counter // the number of the line that was sent last
+	sent counter // the number of the last line sent
 
 	lines *bufio.Scanner // at the client
-	next  int            // the number that it expects
+	next  int            // the number that the client expects next
 }
 
-// send is the upstream's end.
+// send is the upstream's side.
 func (f *flow) send(w http.ResponseWriter) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -101,7 +100,7 @@ func (f *flow) send(w http.ResponseWriter) {
 	}
 }
 
-// follow asks for a flow, which is under way when it returns.
+// follow requests a flow, and returns when the reply has begun.
 func (c *client) follow(t *testing.T, f *flow) {
 	t.Helper()
 	resp, err := c.Do(c.request(t, "GET", "/flow", nil))
@@ -113,7 +112,7 @@ func (c *client) follow(t *testing.T, f *flow) {
 	f.wantMore(t)
 }
 
-// wantMore reads on, up to a line that is sent after this call.
+// wantMore reads up to a line that is sent after the call.
 func (f *flow) wantMore(t *testing.T) {
 	t.Helper()
 	for last := f.sent.get() + 1; f.next <= last; f.next++ {
@@ -123,7 +122,7 @@ func (f *flow) wantMore(t *testing.T) {
 	}
 }
 
-// wantEnd stops the flow and reads the rest, of which no line may be missing.
+// wantEnd stops the flow and reads its rest, which must be complete.
 func (f *flow) wantEnd(t *testing.T) {
 	t.Helper()
 	f.stop <- struct{}{}

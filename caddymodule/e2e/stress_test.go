@@ -22,18 +22,18 @@ import (
 
 var stressTime = flag.Duration("stress", 3*time.Second, "how long TestStress lasts")
 
-// TestStress has many clients ask for faults of all kinds in both phases, and
-// leave when they like, while the configuration is loaded again and again,
-// faults are halted and experiments come and go. Afterwards nothing is left of
-// it: no goroutine, no held request, no file descriptor, no memory.
+// TestStress makes many clients request faults of all kinds in both phases, and leave
+// at random times. Meanwhile the configuration is loaded repeatedly, faults are halted,
+// and experiments come and go. Afterwards nothing must remain: no goroutine, no held
+// request, no file descriptor, no memory.
 func TestStress(t *testing.T) {
 	directives := stressDirectives(t)
-	stress(t, directives, *stressTime/3) // makes what there is once, such as pools and buffers
+	stress(t, directives, *stressTime/3) // creates pools, buffers and everything else that is created once
 	before := settled(t)
 	replies := stress(t, directives, *stressTime)
-	t.Logf("%d whole replies", replies)
+	t.Logf("%d complete replies", replies)
 	if replies < stressed/4 {
-		t.Errorf("got %d whole replies for %d clients: this is no stress", replies, stressed)
+		t.Errorf("got %d complete replies for %d clients: the load is too low", replies, stressed)
 	}
 	var after leftover
 	eventually(t, func() error {
@@ -48,17 +48,17 @@ func TestStress(t *testing.T) {
 
 const stressed = 200 // clients
 
-// shortIdle bounds how long Caddy holds on to a connection that has ended. Two timers
-// keep its buffers, and the configuration that served it. A deadline that is set on an
-// HTTP/2 stream after its reset starts one that nothing stops, of a minute by default.
-// Over HTTP/3 the idle timer goes on when the client closes, for five minutes by default.
+// shortIdle limits how long Caddy keeps a connection that has ended. Two timers keep its
+// buffers and the configuration that served it. A deadline on an HTTP/2 stream that has
+// been reset starts a timer that nothing stops, of a minute by default. Over HTTP/3 the
+// idle timer continues when the client closes, for five minutes by default.
 const shortIdle = "timeouts {\nread_body_idle 3s\nwrite_idle 3s\nidle 3s\n}"
 
-// shortKeepAlive bounds how long the connections to an upstream stay which requests
-// were using while a reload gave up their transport. By default it is two minutes.
+// shortKeepAlive limits how long connections to an upstream remain open that were in
+// use while a reload abandoned their transport. The default is two minutes.
 const shortKeepAlive = "transport http {\nkeepalive 3s\n}\n"
 
-// stressDirectives are a point for every kind and phase, at a path of its own.
+// stressDirectives returns a point for every kind and phase, each at a separate path.
 func stressDirectives(t *testing.T) []string {
 	t.Helper()
 	var directives, kinds []string
@@ -82,8 +82,8 @@ func stressDirectives(t *testing.T) []string {
 	return directives
 }
 
-// stressSite is the directives of a site with a point for each of them, one for
-// experiments, and all faults of attempts. The paths lead to each.
+// stressSite returns the directives of a site with these points, a point for
+// experiments, and all faults of attempts, and the paths to each.
 func stressSite(directives []string, upstream string) (site string, paths []string) {
 	paths = []string{"/", "/experiment"}
 	for i := range directives {
@@ -99,7 +99,7 @@ func stressSite(directives []string, upstream string) (site string, paths []stri
 	return site, paths
 }
 
-// stress runs the mix for a time and counts the whole replies.
+// stress runs the mix for a time and returns the number of complete replies.
 func stress(t *testing.T, directives []string, lasting time.Duration) int {
 	t.Helper()
 	replies := new(counter)
@@ -129,8 +129,8 @@ func stress(t *testing.T, directives []string, lasting time.Duration) int {
 	return replies.get()
 }
 
-// stress asks for pages by chance, with pauses of up to so long between. One request
-// in three is given up before its reply can have come.
+// stress requests pages at random, with random pauses. It abandons one request in three
+// before its reply can have come.
 func (c *client) stress(ctx context.Context, paths []string, pause time.Duration, replies *counter) {
 	for ctx.Err() == nil {
 		if pause > 0 {
@@ -166,7 +166,7 @@ func newControl(t *testing.T) control {
 	return control{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _ = route.Handler.ServeHTTP(w, r) })}
 }
 
-// call wants one of these answers.
+// call sends a request to the API and checks that the status is one of these.
 func (c control) call(t *testing.T, method, path, body string, want ...int) {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -176,7 +176,7 @@ func (c control) call(t *testing.T, method, path, body string, want ...int) {
 	}
 }
 
-// stress starts and ends experiments, halts and resumes, and reads it all.
+// stress starts and ends experiments, halts and resumes, and reads everything.
 func (c control) stress(ctx context.Context, t *testing.T) {
 	t.Helper()
 	const ok, created, gone, missing, conflict = http.StatusOK, http.StatusCreated, http.StatusNoContent, http.StatusNotFound, http.StatusConflict
@@ -203,7 +203,7 @@ func (c control) stress(ctx context.Context, t *testing.T) {
 	}
 }
 
-// noneActive checks that no point says it is holding a request.
+// noneActive checks that every point reports that it holds no request.
 func noneActive() error {
 	ctx := caddy.ActiveContext()
 	families, err := ctx.GetMetricsRegistry().Gather()
@@ -220,11 +220,11 @@ func noneActive() error {
 	return nil
 }
 
-// leftover is what a process has, once the garbage is gone. The journal and the
-// experiments that are over take some memory, which is bounded.
+// leftover is what a process uses after a garbage collection. The journal and ended
+// experiments take some memory, which is limited.
 type leftover struct{ goroutines, files, heap int }
 
-// settled waits until nothing ends any more.
+// settled waits until no request is left and the numbers are stable.
 func settled(t *testing.T) (left leftover) {
 	t.Helper()
 	eventually(t, func() error {
@@ -241,9 +241,9 @@ func settled(t *testing.T) (left leftover) {
 func leftovers() leftover { return leftover{runtime.NumGoroutine(), openFiles(), inUse().heap} }
 
 func openFiles() (n int) {
-	files, _ := os.ReadDir("/proc/self/fd") // of Linux
+	files, _ := os.ReadDir("/proc/self/fd") // on Linux
 	for _, file := range files {
-		// Caddy keeps the last log of a configuration that has gone open.
+		// Caddy keeps the last log of a removed configuration open.
 		if target, err := os.Readlink("/proc/self/fd/" + file.Name()); err == nil && !strings.Contains(target, ".log") {
 			n++
 		}

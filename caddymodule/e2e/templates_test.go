@@ -20,15 +20,15 @@ func page(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `{"a": "{{len "four"}} <<len "four">>"}`)
 }
 
-// The page as the upstream sends it, and by each kind of delimiters.
+// The page as the upstream sends it, and as executed with each kind of delimiters.
 const (
 	pageRaw    = `{"a": "{{len "four"}} <<len "four">>"}`
 	pageBraces = `{"a": "4 <<len "four">>"}`
 	pageAngles = `{"a": "{{len "four"}} 4"}`
 )
 
-// eachTemplates runs a test with the templates directive, with the delimiters of
-// its own and others.
+// eachTemplates runs a test with the templates directive, with default and with other
+// delimiters.
 func eachTemplates(t *testing.T, test func(t *testing.T, directive, executed string)) {
 	t.Run("braces", func(t *testing.T) {
 		test(t, "templates {\nmime text/html text/plain application/json\n}\n", pageBraces)
@@ -38,8 +38,8 @@ func eachTemplates(t *testing.T, test func(t *testing.T, directive, executed str
 	})
 }
 
-// TestTemplates never executes the text of a fault, wherever it comes from. A
-// reply that only comes late, or is cut, is executed as it is without a fault.
+// TestTemplates never executes the text of a fault, wherever the text comes from. A
+// reply that is only late, or cut, is executed as without the fault.
 func TestTemplates(t *testing.T) {
 	up := serve(t, page)
 	eachTemplates(t, func(t *testing.T, directive, executed string) {
@@ -90,7 +90,7 @@ func TestTemplates(t *testing.T) {
 				want("/"+phase+"/typed", 200, "text/plain", pageRaw)
 				want("/"+phase+"/both", 551, "text/plain; charset=utf-8", pageRaw+strings.Repeat(" ", 50-len(pageRaw)))
 				if got := get("/"+phase+"/corrupt", 200); differences(got.body, []byte(pageRaw)) != 1 {
-					t.Errorf("corrupt: got %q, want %q but for a byte", got.body, pageRaw)
+					t.Errorf("corrupt: got %q, want %q except for a byte", got.body, pageRaw)
 				}
 				want("/"+phase+"/delay", 200, html, executed)
 				want("/"+phase+"/clean", 200, html, strings.TrimSuffix(executed, "}"))
@@ -116,8 +116,8 @@ func TestTemplatesExperiment(t *testing.T) {
 	})
 }
 
-// TestTemplatesBetween lets other directives stand between templates and the
-// fault: each does its work on the reply, and the text is not executed.
+// TestTemplatesBetween has other directives between templates and the fault. Each
+// handles the reply, and the text is not executed.
 func TestTemplatesBetween(t *testing.T) {
 	for name, tt := range map[string]struct {
 		between     string
@@ -150,8 +150,8 @@ func TestTemplatesBetween(t *testing.T) {
 	}
 }
 
-// TestTemplatesOfEverything fails the request where templates executes each reply
-// whatever its type, and cannot be kept from it.
+// TestTemplatesOfEverything fails the request if templates would execute every reply,
+// whatever its type, and this cannot be prevented.
 func TestTemplatesOfEverything(t *testing.T) {
 	site := "route {\ntemplates {\nmime \"\"\n}\nfault {\nrespond 551 `" + pageRaw + "`\n}\n}"
 	overEach(t, config{site: site}, func(t *testing.T, c *client) {
@@ -162,8 +162,8 @@ func TestTemplatesOfEverything(t *testing.T) {
 	})
 }
 
-// TestTemplatesAttempt never executes the reply of a fault in a transport, which
-// the proxy passes on. Where the type cannot hide it, the body goes.
+// TestTemplatesAttempt never executes the reply of a fault in a transport, which the
+// proxy passes on. If the type cannot hide the body, the body is removed.
 func TestTemplatesAttempt(t *testing.T) {
 	up := serve(t, page)
 	for name, tt := range map[string]struct{ templates, body string }{
@@ -197,8 +197,8 @@ func TestTemplatesAttempt(t *testing.T) {
 	})
 }
 
-// TestTemplatesInclude never executes the text of a fault that a page includes by
-// httpInclude, which executes what it gets whatever the type.
+// TestTemplatesInclude never executes the text of a fault that a page includes with
+// httpInclude, which executes a text of any type.
 func TestTemplatesInclude(t *testing.T) {
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")

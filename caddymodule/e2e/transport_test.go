@@ -21,9 +21,8 @@ func firstAttempt(fault string) string {
 	return "rule first {\ntimes 1\nper {http.request.uuid}\n" + fault + "\n}"
 }
 
-// TestRetries shows which failures of an attempt Caddy tries again. A POST is
-// sent once unless nothing of it was sent; one that may be sent again needs a
-// body that Caddy has kept.
+// TestRetries shows which failed attempts Caddy retries. It retries a POST only if
+// nothing was sent, or if the configuration allows it and Caddy has kept the body.
 func TestRetries(t *testing.T) {
 	const (
 		anyMethod = "lb_retry_match {\nmethod GET POST\n}"
@@ -44,11 +43,11 @@ func TestRetries(t *testing.T) {
 		{"close, POST", "close", "", "POST", 502},
 		{"error, POST", "error 504", "", "POST", 504},
 		{"refuse, POST", "refuse", "", "POST", 200},
-		{"reset, POST that may be tried again", "reset", anyMethod, "POST", 502},
-		{"reset, POST that may and can be", "reset", anyMethod + "\nrequest_buffers 1MiB", "POST", 200},
+		{"reset, POST that may be retried", "reset", anyMethod, "POST", 502},
+		{"reset, POST that may and can be retried", "reset", anyMethod + "\nrequest_buffers 1MiB", "POST", 200},
 		{"respond, GET", "respond 503", "", "GET", 503},
-		{"respond, GET, tried again by status", "respond 503", on503, "GET", 200},
-		{"respond, POST, tried again by status", "respond 503", on503, "POST", 200},
+		{"respond, GET, retried by status", "respond 503", on503, "GET", 200},
+		{"respond, POST, retried by status", "respond 503", on503, "POST", 200},
 		{"on the reply, GET", "match_response {\nstatus 200\n}\nclose", "", "GET", 200},
 		{"on the reply, POST", "match_response {\nstatus 200\n}\nclose", "", "POST", 502},
 	}
@@ -56,7 +55,7 @@ func TestRetries(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := start(t, config{site: proxied(a.addr+" "+b.addr, "lb_retries 2\n"+tt.options, firstAttempt(tt.fault)) + accessLog})
-			for range 2 { // the rule hits each request anew
+			for range 2 { // the rule hits each request again
 				client := c.client(t, h1)
 				body, want := io.Reader(nil), "GET /"
 				if tt.method == http.MethodPost {
@@ -74,7 +73,7 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// With lb_try_duration Caddy goes on until the time is over.
+// With lb_try_duration Caddy retries until the duration has passed.
 func TestTryDuration(t *testing.T) {
 	up := serve(t, echo)
 	const interval = "\nlb_try_interval 1ms"
@@ -87,7 +86,7 @@ func TestTryDuration(t *testing.T) {
 	up.wantHits(t, 1)
 }
 
-// Passive health checks count what is injected, and a matcher finds one of the
+// Passive health checks count injected failures, and a matcher selects one of the
 // upstreams.
 func TestPassiveHealthChecks(t *testing.T) {
 	for _, tt := range []struct {
@@ -110,7 +109,7 @@ func TestPassiveHealthChecks(t *testing.T) {
 	}
 }
 
-// Active health checks pass unless a rule is for them.
+// Active health checks pass unless a rule applies to them.
 func TestActiveHealthChecks(t *testing.T) {
 	const options = "health_uri /health\nhealth_interval 5ms"
 	t.Run("pass", func(t *testing.T) {
@@ -118,7 +117,7 @@ func TestActiveHealthChecks(t *testing.T) {
 		c := start(t, config{site: proxied(up.addr, options, "match path /health\nrespond 500")}).client(t, h1)
 		eventually(t, func() error {
 			if up.hits.get() < 3 {
-				return errors.New("the upstream has not been checked")
+				return errors.New("the upstream got no health check")
 			}
 			return nil
 		})
@@ -141,8 +140,8 @@ func TestActiveHealthChecks(t *testing.T) {
 	}
 }
 
-// One of two upstreams is checked in vain: a matcher finds the health checks of
-// it by the placeholder that finds clients' requests, too.
+// The health checks of one of two upstreams fail. A matcher selects them by the
+// placeholder that also selects clients' requests.
 func TestHealthChecksOfOneUpstream(t *testing.T) {
 	says := func(name string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, name) }
@@ -159,7 +158,7 @@ func TestHealthChecksOfOneUpstream(t *testing.T) {
 }
 
 // TestEarlyReplyH2C has an upstream that replies before the client has ended its
-// upload: its transport closes the body while it reads it.
+// upload. Its transport closes the body while it reads the body.
 func TestEarlyReplyH2C(t *testing.T) {
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.ReadFull(r.Body, make([]byte, 4))
@@ -188,7 +187,7 @@ func TestEarlyReplyH2C(t *testing.T) {
 	}
 }
 
-// The transport inside uses TLS and h2c when the upstreams do.
+// The transport inside speaks TLS and h2c if the upstreams do.
 func TestTransportSchemes(t *testing.T) {
 	tests := []struct {
 		name, scheme, inner string
@@ -229,7 +228,7 @@ func startH2C(srv *httptest.Server) {
 	srv.Start()
 }
 
-// The error routes get what the last attempt has failed with.
+// The error routes get the error of the last attempt.
 func TestTransportErrorRoutes(t *testing.T) {
 	up := serve(t, echo)
 	c := start(t, config{site: proxied(up.addr, "lb_retries 2", "rule down {\nrefuse\n}") + `
@@ -244,8 +243,8 @@ func TestTransportErrorRoutes(t *testing.T) {
 	})
 }
 
-// TestTransportReplies has what a client sees of the replies that a transport
-// makes up.
+// TestTransportReplies checks what a client sees of the replies that a transport
+// injects.
 func TestTransportReplies(t *testing.T) {
 	up := serve(t, echo)
 	site := proxied(up.addr, "", `
@@ -290,8 +289,7 @@ func TestTransportReplies(t *testing.T) {
 	})
 }
 
-// A client that leaves ends what an attempt waits for, and nothing is tried
-// again.
+// A client that leaves ends a waiting attempt, and the attempt is not retried.
 func TestTransportClientLeaves(t *testing.T) {
 	up := serve(t, echo)
 	c := start(t, config{site: proxied(up.addr, "lb_retries 2", `
@@ -316,13 +314,13 @@ func TestTransportClientLeaves(t *testing.T) {
 		kind := strings.TrimPrefix(r.URL.Path, "/")
 		eventually(t, func() error {
 			if !strings.Contains(c.caddyLog(t), `"kind":"`+kind+`"`) {
-				return errors.New("the request has not been hit")
+				return errors.New("the request was not hit")
 			}
 			return nil
 		})
 		leave()
 		if err := <-done; !errors.Is(err, context.Canceled) {
-			t.Errorf("got error %v, want that the client has left", err)
+			t.Errorf("got error %v, want one that says that the client has left", err)
 		}
 		c.wantAccess(t, func(line map[string]any) bool {
 			return line["status"] == float64(499) && line["fault_kind"] == kind
@@ -331,8 +329,8 @@ func TestTransportClientLeaves(t *testing.T) {
 	up.wantHits(t, 0)
 }
 
-// TestTransportPassing compares a transport where nothing fires to none: the
-// replies are the same byte for byte.
+// TestTransportPassing compares a transport where nothing fires with no transport. The
+// replies must be equal byte for byte.
 func TestTransportPassing(t *testing.T) {
 	up := serve(t, zoo)
 	for name, rules := range map[string]string{
@@ -365,7 +363,7 @@ func TestTransportPassing(t *testing.T) {
 	}
 }
 
-// A WebSocket passes through the faults that go on.
+// A WebSocket passes through faults that let requests continue.
 func TestTransportUpgrade(t *testing.T) {
 	up := listen(t, switches("hello"))
 	for _, rules := range []string{"delay 1ms", "phase response\ndelay 1ms"} {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestTrigger lets requests ask for their own faults, over every protocol. The
-// trigger's header field stays in front of the upstream; baggage goes on.
+// TestTrigger lets requests ask for faults, over every protocol. The upstream does not
+// get the trigger's header field, but it gets baggage.
 func TestTrigger(t *testing.T) {
 	const key = "0123456789abcdef"
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -43,8 +43,8 @@ func TestTrigger(t *testing.T) {
 	})
 }
 
-// Nobody fills the log by asking for delays that reach the server's timeout; the
-// configuration's own are warned of.
+// A client cannot fill the log by asking for delays that reach the server's timeout.
+// Caddy warns only about delays of the configuration.
 func TestTriggerLinesDoNotWarn(t *testing.T) {
 	for _, tt := range []struct {
 		fault string
@@ -66,8 +66,8 @@ func TestTriggerLinesDoNotWarn(t *testing.T) {
 	}
 }
 
-// Every point on the way sees a trigger, those of error routes too, and no
-// upstream does.
+// Every point on the way sees a trigger, including the points of error routes. The
+// upstream does not.
 func TestTriggerAtSeveralPoints(t *testing.T) {
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["X-Seen-Fault"] = r.Header["X-Fault"]
@@ -112,7 +112,7 @@ handle_errors {
 			{"/inner", "551", 551}, // the first point refuses it
 			{"/inner", "phase response; delay 1ms", 200},
 			{"/inner", "error 503; pass", 418}, // malformed
-			{"/inner", "error 503", 419},       // by the first point; then the rule of the error route, where the trigger is over
+			{"/inner", "error 503", 419},       // by the first point; then the rule of the error route, after the trigger has ended
 			{"/other", "551", 200},
 			{"/other", "pass", 200},
 		} {
@@ -133,9 +133,9 @@ handle_errors {
 	})
 }
 
-// Every point keeps the fields of all points of its server from every upstream:
-// from requests that its own matcher leaves out, from those of another point's
-// block, and from those that only a transport sees. Cookies and baggage go on.
+// Every point removes the fields of all points of its server from requests to
+// upstreams: from requests that its matcher leaves out, from those of another point's
+// block, and from those that only a transport sees. Cookies and baggage remain.
 func TestTriggerFieldsOfTheServer(t *testing.T) {
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		for name, values := range r.Header {
@@ -211,7 +211,7 @@ handle_errors {
 	})
 }
 
-// A trigger is taken out while everything is halted, too.
+// A trigger is also removed while all faults are halted.
 func TestTriggerHalted(t *testing.T) {
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) { w.Header()["X-Seen-Fault"] = r.Header["X-Fault"] })
 	overEach(t, config{global: "fault {\nhalted\n}", site: "fault {\ntrigger header\n}\n" + up.proxy()}, func(t *testing.T, c *client) {

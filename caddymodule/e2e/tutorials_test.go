@@ -18,24 +18,25 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/manual"
 )
 
-// maxTutorials is how long all tutorials may take together.
+// maxTutorials is the maximum time for all tutorials together.
 const maxTutorials = time.Minute
 
 // TestTutorials follows the tutorials as a reader does, each in an empty folder,
-// and compares what the commands print with what the page shows:
+// and compares the output of the commands with the page:
 //
 //   - A block after a line with "Save this as `name`" becomes this file.
 //   - The commands of a console block run in order, in a shell. A line that
 //     begins with "> " continues a command. `export` and $? work.
-//   - `caddy run` and `caddy fault watch` run until the page ends. What they
-//     print is compared then; a block without output says nothing about it.
-//   - Ports of the text are replaced by free ones.
+//   - `caddy run` and `caddy fault watch` run until the page ends. Their output is
+//     compared at that point, unless the block has none.
+//   - Free ports replace the ports of the text.
 //   - In the output, `...` stands for anything. Times, ids, durations of odd
-//     length, pids and Content-Length may differ, as may all numbers of a block after
-//     the comment <!-- numbers vary -->. Lines of Caddy's log are left out.
+//     length, pids and Content-Length may differ. After the comment
+//     <!-- numbers vary -->, all numbers of a block may differ. Lines of Caddy's
+//     log are ignored.
 func TestTutorials(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("the commands of the tutorials are a Unix shell's")
+		t.Skip("the tutorials use a Unix shell")
 	}
 	pages, err := filepath.Glob("../docs/tutorial/*.md")
 	if err != nil || len(pages) == 0 {
@@ -62,15 +63,15 @@ func TestTutorials(t *testing.T) {
 	}
 }
 
-// follower does what a page says.
+// follower follows a page.
 type follower struct {
-	ctx        context.Context // that of the test
+	ctx        context.Context // of the test
 	dir        string
 	env        []string
-	ports      map[string]string // those of the page, and those that stand in for them
+	ports      map[string]string // from the ports of the page to free ones
 	exit       int               // of the last command
 	background []*running
-	changed    map[*manual.Block]string // what the blocks should be
+	changed    map[*manual.Block]string // the blocks as they should be
 }
 
 func newFollower(ctx context.Context, t *testing.T, binary string) *follower {
@@ -81,8 +82,8 @@ func newFollower(ctx context.Context, t *testing.T, binary string) *follower {
 		"PATH="+filepath.Dir(binary)+string(os.PathListSeparator)+os.Getenv("PATH"),
 		"HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir, "LC_ALL=C", "CI=",
 		"CADDY_ADMIN="+f.withPorts(t, "localhost:2019"))
-	writeFile(t, filepath.Join(dir, ".curlrc"), []byte("no-progress-meter\n")) // as at a terminal
-	t.Cleanup(func() {                                                         // what `caddy start` has started
+	writeFile(t, filepath.Join(dir, ".curlrc"), []byte("no-progress-meter\n")) // as in a terminal
+	t.Cleanup(func() {                                                         // the process that `caddy start` has started
 		cmd := exec.CommandContext(context.WithoutCancel(ctx), binary, "stop")
 		cmd.Env = f.env
 		_ = cmd.Run()
@@ -100,7 +101,7 @@ var (
 
 const numbersVary = "<!-- numbers vary -->"
 
-// take does what one block says.
+// take follows one block.
 func (f *follower) take(t *testing.T, page *manual.Page, block *manual.Block) {
 	t.Helper()
 	if name := savedAs.FindStringSubmatch(block.Before); name != nil && block.Language != "console" {
@@ -136,10 +137,10 @@ func (f *follower) take(t *testing.T, page *manual.Page, block *manual.Block) {
 	}
 }
 
-// step is a command, and its output as a page shows it.
+// step is a command, and its output as shown on the page.
 type step struct{ command, output string }
 
-// stepsOf reads a console block.
+// stepsOf parses a console block.
 func stepsOf(text string) (steps []step) {
 	for line := range strings.Lines(text) {
 		command, isCommand := strings.CutPrefix(line, "$ ")
@@ -157,7 +158,7 @@ func stepsOf(text string) (steps []step) {
 	return steps
 }
 
-// textOf writes a console block.
+// textOf formats a console block.
 func textOf(steps []step) string {
 	var text strings.Builder
 	for _, s := range steps {
@@ -173,7 +174,7 @@ func textOf(steps []step) string {
 	return text.String()
 }
 
-// run returns what a command prints.
+// run returns the output of a command.
 func (f *follower) run(t *testing.T, at, command string) string {
 	t.Helper()
 	script := f.withPorts(t, command)
@@ -194,21 +195,22 @@ func (f *follower) run(t *testing.T, at, command string) string {
 	return caddyLog.ReplaceAllString(string(out), "")
 }
 
-// shell returns a command in the folder of the reader.
+// shell returns a command in the reader's folder.
 func (f *follower) shell(script string) *exec.Cmd {
 	cmd := exec.CommandContext(f.ctx, "sh", "-c", script)
 	cmd.Dir, cmd.Env, cmd.WaitDelay = f.dir, f.env, time.Second
 	return cmd
 }
 
-// running is a command that lasts until the page ends.
+// running is a command that runs until the page ends.
 type running struct {
 	at  string
 	log string // the path of its output
 	step
 }
 
-// start runs a command that lasts. A Caddy serves when it returns.
+// start starts a command that runs until the page ends. If it is Caddy, start returns
+// when Caddy serves.
 func (f *follower) start(t *testing.T, at string, s *step) {
 	t.Helper()
 	r := &running{at: at, log: filepath.Join(t.TempDir(), "log"), step: *s}
@@ -233,7 +235,7 @@ func (f *follower) start(t *testing.T, at string, s *step) {
 	}
 }
 
-// finish compares what the lasting commands have printed by the end of the page.
+// finish compares what the running commands have printed by the end of the page.
 func (f *follower) finish(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(f.ctx, maxTutorials/3)
@@ -248,7 +250,7 @@ func (f *follower) finish(t *testing.T) {
 				t.Errorf("%s: %s\nprints\n%s\nthe page shows\n%s", r.at, r.command, got, shown)
 				break
 			}
-			<-time.After(5 * time.Millisecond) // there is no other sign that a line has come
+			<-time.After(5 * time.Millisecond) // nothing else reports that a line has arrived
 			log, err := os.ReadFile(r.log)
 			if err != nil {
 				t.Fatal(err)
@@ -258,7 +260,7 @@ func (f *follower) finish(t *testing.T) {
 	}
 }
 
-// withPorts replaces the ports of a text by free ones.
+// withPorts replaces the ports of a text with free ones.
 func (f *follower) withPorts(t *testing.T, text string) string {
 	t.Helper()
 	return portText.ReplaceAllStringFunc(text, func(port string) string {
@@ -269,8 +271,8 @@ func (f *follower) withPorts(t *testing.T, text string) string {
 	})
 }
 
-// asShown returns what a page should show: the ports of the page, and each line
-// that is right already.
+// asShown returns what a page should show: with the ports of the page, and with each
+// line that is correct already.
 func (f *follower) asShown(shown, got string, vary bool) string {
 	old := slices.Collect(strings.Lines(shown))
 	var text strings.Builder
@@ -286,7 +288,7 @@ func (f *follower) asShown(shown, got string, vary bool) string {
 	return text.String()
 }
 
-// withPort replaces a port in a line. The columns of a table stay where they are.
+// withPort replaces a port in a line. The columns of a table remain aligned.
 func withPort(line, port, by string) string {
 	before, after, found := strings.Cut(line, port)
 	if !found {
@@ -298,7 +300,7 @@ func withPort(line, port, by string) string {
 	return before + by + withPort(after, port, by)
 }
 
-// update writes the page with the blocks that have changed.
+// update writes the page with its changed blocks.
 func (f *follower) update(t *testing.T, page *manual.Page) {
 	t.Helper()
 	content, err := os.ReadFile(page.Path)
@@ -311,7 +313,7 @@ func (f *follower) update(t *testing.T, page *manual.Page) {
 	writeFile(t, page.Path, content)
 }
 
-// varying are the parts of an output that differ from run to run.
+// varying matches the parts of an output that differ from run to run.
 var varying = []struct {
 	pattern *regexp.Regexp
 	sign    string

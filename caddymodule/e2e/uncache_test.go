@@ -8,7 +8,7 @@ import (
 )
 
 // TestUncached keeps replies that a fault has written or changed out of caches,
-// whatever the upstream said: or they are shown again after a halt.
+// whatever the upstream sends. Otherwise caches could serve them after a halt.
 func TestUncached(t *testing.T) {
 	expiry := map[string]string{
 		"Cache-Control": "public, max-age=3600", "Expires": "Tue, 25 Feb 2125 12:00:00 GMT", "Age": "5", "Surrogate-Control": "max-age=3600",

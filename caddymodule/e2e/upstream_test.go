@@ -15,20 +15,20 @@ import (
 	"time"
 )
 
-// counter counts what happens in other goroutines.
+// counter counts events in other goroutines.
 type counter struct{ atomic.Int64 }
 
 func (c *counter) inc()     { c.Add(1) }
 func (c *counter) get() int { return int(c.Load()) }
 
-// upstream is a server behind Caddy's reverse_proxy.
+// upstream is a server to which Caddy's reverse_proxy connects.
 type upstream struct {
 	addr string
 	hits *counter
-	stop func() // also closes what Caddy has kept of connections
+	stop func() // also closes the connections that Caddy keeps
 }
 
-// serve starts an upstream; the end of the test stops it.
+// serve starts an upstream, which is stopped at the end of the test.
 func serve(t *testing.T, handler http.HandlerFunc) *upstream {
 	t.Helper()
 	up := &upstream{hits: new(counter)}
@@ -45,10 +45,10 @@ func serve(t *testing.T, handler http.HandlerFunc) *upstream {
 	return up
 }
 
-// proxy is the directive that stands behind the faults.
+// proxy returns the directive that comes after the faults.
 func (up *upstream) proxy() string { return "reverse_proxy " + up.addr }
 
-// wantHits checks how many requests have come through.
+// wantHits checks how many requests have reached the upstream.
 func (up *upstream) wantHits(t *testing.T, want int) {
 	t.Helper()
 	if got := up.hits.get(); got != want {
@@ -56,8 +56,7 @@ func (up *upstream) wantHits(t *testing.T, want int) {
 	}
 }
 
-// echo answers with method and path, and the length of the body if there was
-// one.
+// echo replies with method and path, and the length of the body if there was one.
 func echo(w http.ResponseWriter, r *http.Request) {
 	n, err := io.Copy(io.Discard, r.Body)
 	if err != nil {
@@ -143,7 +142,7 @@ var gzipped = func() []byte {
 	return buf.Bytes()
 }()
 
-// listen starts an upstream without HTTP: each connection goes to handle.
+// listen starts an upstream without HTTP: handle gets each connection.
 func listen(t *testing.T, handle func(net.Conn)) *upstream {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -173,9 +172,9 @@ func listen(t *testing.T, handle func(net.Conn)) *upstream {
 	return up
 }
 
-// nobody is an upstream that is down: its address is that of a client, so that
-// nobody else can listen there until the test ends.
-func nobody(t *testing.T) *upstream {
+// deadUpstream is an upstream that is down. Its address is the one of a client's socket, so
+// that no server can listen there until the test ends.
+func deadUpstream(t *testing.T) *upstream {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

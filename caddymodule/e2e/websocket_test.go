@@ -62,7 +62,7 @@ func echoed(t *testing.T, conn *websocket.Conn, message []byte) error {
 	return err
 }
 
-// overWebSockets runs a test with a fault in each phase, plain and with TLS.
+// overWebSockets runs a test with a fault in each phase, with and without TLS.
 func overWebSockets(t *testing.T, fault string, up *upstream, test func(t *testing.T, s *site)) {
 	t.Helper()
 	t.Run(oneLine(fault), func(t *testing.T) {
@@ -75,8 +75,8 @@ func overWebSockets(t *testing.T, fault string, up *upstream, test func(t *testi
 	})
 }
 
-// TestWebSocket has faults that a WebSocket outlives, with a time that opening
-// it and a message of 40 KiB must take together.
+// TestWebSocket tests faults that a WebSocket survives. With a slow fault, opening it
+// and echoing 40 KiB must take a minimum time in total.
 func TestWebSocket(t *testing.T) {
 	const least = 190 * time.Millisecond
 	up := serve(t, echoMessages)
@@ -98,7 +98,7 @@ func TestWebSocket(t *testing.T) {
 			if slow {
 				wantTook(t, began, least)
 			}
-			conn.SetCloseHandler(func(int, string) error { return nil }) // the farewell is ours already
+			conn.SetCloseHandler(func(int, string) error { return nil }) // the close frame comes from this side
 			farewell := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "bye")
 			if err := conn.WriteMessage(websocket.CloseMessage, farewell); err != nil {
 				t.Fatal(err)
@@ -110,8 +110,8 @@ func TestWebSocket(t *testing.T) {
 	}
 }
 
-// TestWebSocketCut has faults that end a WebSocket under way, without a close
-// frame. A message is 100 bytes on the wire.
+// TestWebSocketCut tests faults that end an open WebSocket, without a close frame. A
+// message is 100 bytes on the wire.
 func TestWebSocketCut(t *testing.T) {
 	const ms = time.Millisecond
 	message := pattern(98)
@@ -148,7 +148,7 @@ func TestWebSocketCut(t *testing.T) {
 			}
 			_, _, err = conn.ReadMessage()
 			reset := strings.Contains(tt.fault, "reset")
-			if strings.Contains(err.Error(), syscall.ECONNRESET.Error()) != reset || !reset && !websocket.IsCloseError(err, websocket.CloseAbnormalClosure) { // the library hides the error inside
+			if strings.Contains(err.Error(), syscall.ECONNRESET.Error()) != reset || !reset && !websocket.IsCloseError(err, websocket.CloseAbnormalClosure) { // the library hides the inner error
 				t.Errorf("the end: got error %v, want one without a close frame, reset %v", err, reset)
 			}
 			wantTook(t, began, tt.least)
@@ -156,8 +156,8 @@ func TestWebSocketCut(t *testing.T) {
 	}
 }
 
-// TestReloadThrottledWebSocket loads a configuration without waiting for what a
-// throttled connection still has to send.
+// TestReloadThrottledWebSocket loads a configuration without waiting for the unsent
+// data of a throttled connection.
 func TestReloadThrottledWebSocket(t *testing.T) {
 	up := serve(t, echoMessages)
 	s := start(t, config{site: "fault /f {\nthrottle 100B/s\n}\n" + up.proxy()})
@@ -176,8 +176,8 @@ func TestReloadThrottledWebSocket(t *testing.T) {
 	wantTook(t, began, 0)
 }
 
-// TestHalfClosed goes on with one half of an upgraded connection when the other
-// has ended.
+// TestHalfClosed continues with one half of an upgraded connection when the other has
+// ended.
 func TestHalfClosed(t *testing.T) {
 	for _, fault := range []string{"percent 0\nclose", "throttle 1MiB/s", "corrupt 0.001%", "truncate 1MiB"} {
 		eachPhase(t, fault, func(t *testing.T, _, directive string) {
@@ -210,7 +210,7 @@ func TestHalfClosed(t *testing.T) {
 	}
 }
 
-// TestWebSocketHandshake has faults that leave no WebSocket.
+// TestWebSocketHandshake tests faults that prevent a WebSocket.
 func TestWebSocketHandshake(t *testing.T) {
 	tests := []struct {
 		fault  string

@@ -19,8 +19,8 @@ import (
 
 var wholeRounds = flag.Int("whole", 0, "how many rounds TestWholeProcess runs; 0 leaves it out")
 
-// serveKey in the environment makes the test binary a Caddy, which has the
-// handler `smallest` beside the modules of the ready binary.
+// serveKey in the environment makes the test binary a Caddy, with the handler
+// `smallest` in addition to the modules of the ready binary.
 const serveKey = "CADDYFAULT_TEST_SERVE"
 
 func serveIfAsked() {
@@ -39,7 +39,7 @@ type contender struct {
 
 func (c *contender) addr() string { return fmt.Sprintf("127.0.0.1:%d", c.port) }
 
-// The contenders that are held to a bound, by their place.
+// The indexes of the contenders that must stay within a limit.
 const (
 	without = iota
 	passing
@@ -52,7 +52,7 @@ const (
 	onReply
 )
 
-// contenders all answer with smallestBody, and so does the upstream of some.
+// contenders all reply with smallestBody, and so does the upstream of some of them.
 func contenders(t *testing.T) []contender {
 	t.Helper()
 	up := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -78,7 +78,7 @@ func contenders(t *testing.T) []contender {
 	}
 	taken := make(map[int]bool)
 	for i := range all {
-		for all[i].port == 0 || taken[all[i].port] { // a port is free again as soon as it is known
+		for all[i].port == 0 || taken[all[i].port] { // the port is freed as soon as it is known
 			all[i].port = freePort(t)
 		}
 		taken[all[i].port] = true
@@ -86,7 +86,7 @@ func contenders(t *testing.T) []contender {
 	return all
 }
 
-// serveContenders starts one Caddy with a server for each.
+// serveContenders starts one Caddy with a server for each contender.
 func serveContenders(t *testing.T, all ...contender) *process {
 	t.Helper()
 	var options, sites strings.Builder
@@ -114,10 +114,10 @@ func testBinary(t *testing.T) string {
 	return path
 }
 
-// TestWholeProcess compares what a request costs a whole Caddy process, by the
-// CPU time that the kernel has counted for it: one process on one core with a
-// server for each contender, rounds in which all have their turn, clients in
-// another process. It prints a table in Markdown.
+// TestWholeProcess compares what a request costs a whole Caddy process, by the CPU time
+// that the kernel has counted for it. One process on one core has a server for each
+// contender, all contenders have a turn in each round, and the clients are in another
+// process. The test prints a Markdown table.
 func TestWholeProcess(t *testing.T) {
 	if *wholeRounds == 0 {
 		t.Skip("takes minutes: say how many rounds, such as -whole 200")
@@ -125,7 +125,7 @@ func TestWholeProcess(t *testing.T) {
 	all := contenders(t)
 	p := serveContenders(t, all...)
 	http1 := compete(t, p, all, bareClients)
-	for range 2 { // whatever else the machine does can only add
+	for range 2 { // other work of the machine can only add
 		if costs(http1) != nil {
 			http1 = compete(t, p, all, bareClients)
 		}
@@ -145,7 +145,7 @@ func TestWholeProcess(t *testing.T) {
 	}
 }
 
-// costs reports whether a rule that misses costs too much, or one that hits.
+// costs reports whether a rule that misses, or one that hits, costs too much.
 func costs(all []standing) error {
 	if got := all[firing].ratio / all[smallestWrapped].ratio; got > 1.15 {
 		return fmt.Errorf("a 551 costs %.3f times what the smallest handler costs, want at most 1.15", got)
@@ -156,26 +156,26 @@ func costs(all []standing) error {
 	return nil
 }
 
-// standing is what a contender has shown: medians over the rounds.
+// standing holds the results of a contender: medians over the rounds.
 type standing struct {
-	rate  float64 // requests a second
-	cpu   float64 // microseconds a request
-	ratio float64 // of cpu to that of the first contender
+	rate  float64 // requests per second
+	cpu   float64 // microseconds per request
+	ratio float64 // CPU time relative to the first contender
 }
 
 func (s standing) String() string {
 	return fmt.Sprintf("%.0f | %.1f | %+.1f %%", s.rate, s.cpu, 100*(s.ratio-1))
 }
 
-const wholeTurn = 50 * time.Millisecond // of one contender, in each round: short, for the machine changes its pace
+const wholeTurn = 50 * time.Millisecond // of one contender in each round; short, because the machine's speed changes
 
-// compete lets all contenders serve these clients in turn.
+// compete makes all contenders serve these clients in turn.
 func compete(t *testing.T, p *process, all []contender, connect func(*testing.T, contender) []asker) []standing {
 	t.Helper()
 	clients := make([][]asker, len(all))
 	for i, c := range all {
 		clients[i] = connect(t, c)
-		serveTurn(t, p, clients[i]) // warms up
+		serveTurn(t, p, clients[i]) // warm-up
 	}
 	rates, cpus := make([][]float64, len(all)), make([][]float64, len(all))
 	for round := range *wholeRounds {
@@ -199,7 +199,7 @@ func median(values []float64) float64 {
 	return values[len(values)/2]
 }
 
-// serveTurn has the clients ask for a while.
+// serveTurn makes the clients send requests for a while.
 func serveTurn(t *testing.T, p *process, clients []asker) (requests int, took, cpu time.Duration) {
 	t.Helper()
 	counts := make([]int, len(clients))
@@ -229,7 +229,7 @@ func serveTurn(t *testing.T, p *process, clients []asker) (requests int, took, c
 
 const wholeClients = 4
 
-// bareClients speak HTTP/1.1, each over a connection of its own.
+// bareClients speak HTTP/1.1, each over a separate connection.
 func bareClients(t *testing.T, c contender) []asker {
 	t.Helper()
 	var all []asker
@@ -257,8 +257,8 @@ func h2Clients(t *testing.T, c contender) []asker {
 	return all
 }
 
-// cpuTime is what the process has used so far, to the nanosecond: schedstat has
-// it for each thread (Linux, Documentation/scheduler/sched-stats.rst).
+// cpuTime returns the CPU time that the process has used so far, to the nanosecond. On
+// Linux, schedstat has it for each thread (Documentation/scheduler/sched-stats.rst).
 func (p *process) cpuTime(t *testing.T) (total time.Duration) {
 	t.Helper()
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.cmd.Process.Pid))
@@ -280,7 +280,7 @@ func (p *process) cpuTime(t *testing.T) (total time.Duration) {
 	return total
 }
 
-// alone is the memory of a process with this contender only, after a turn, in
+// alone returns the memory of a process with only this contender, after a turn, in
 // megabytes.
 func alone(t *testing.T, c contender) float64 {
 	t.Helper()

@@ -184,7 +184,7 @@ func TestCallersCannotChangeTheCatalogue(t *testing.T) {
 	}
 }
 
-// The rule for bare codes, stated apart from its implementation.
+// The rule for bare codes, independent of its implementation.
 func TestBareRule(t *testing.T) {
 	t.Parallel()
 	for code := minCode; code <= maxCode; code++ {
@@ -225,7 +225,7 @@ func TestBareCodes(t *testing.T) {
 		{"529", "qualys"},
 		{"598 599", "proxy"},
 		{"999", "linkedin"},
-		// Free in HTTP.
+		// Not used in HTTP.
 		{"211 214 220 221 235 250-253 334 354 355 432 452-455 458 459 534 535 538", "smtp"},
 		{"180-183 199 380 433 436-439 469 470 480-489 491 493 513 580 600 603 604 606-608", "sip"},
 		{"110 120 125 150 212 213 215 225 227-230 232 234 257 331 332 335 336 350 532 533 536 537 631-633", "ftp"},

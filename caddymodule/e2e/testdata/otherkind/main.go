@@ -1,4 +1,4 @@
-// Command otherkind is a Caddy with two kinds of fault from outside of this
+// Command otherkind is a Caddy with two kinds of fault from outside this
 // module: one by the contract in package faults, and an ordinary handler.
 package main
 
@@ -23,9 +23,9 @@ func init() {
 	caddy.RegisterModule(Polite{})
 }
 
-// Brew answers that it is a teapot, and which hit of its rule it was.
+// Brew replies that it is a teapot, with the number of the hit of its rule.
 type Brew struct {
-	// Where the tea comes from. Default: nobody says.
+	// The origin of the tea. Default: unknown.
 	Tea string `json:"tea,omitempty"`
 }
 
@@ -37,7 +37,7 @@ func (Brew) CaddyModule() caddy.ModuleInfo {
 // Terminal reports that next is never called.
 func (*Brew) Terminal() bool { return true }
 
-// Inject answers.
+// Inject sends the reply.
 func (b *Brew) Inject(hit *faults.Hit, w http.ResponseWriter, _ *http.Request, _ caddyhttp.Handler) error {
 	w.WriteHeader(http.StatusTeapot)
 	_, err := fmt.Fprintf(w, "pot %d of %s", hit.N, b.Tea)
