@@ -15,26 +15,27 @@ import (
 	"github.com/caddyserver/xcaddy"
 )
 
-// load reads a build from the JSON file path. A key that xcaddy does not know
-// is refused: a misspelt one would silently build something else.
+// load reads a build from the JSON file path. It refuses a key that xcaddy does not
+// know, because a misspelled key would silently change the build.
 func load(path string) (*xcaddy.Builder, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the configuration (-config names it): %w", err)
+		return nil, fmt.Errorf("reading the configuration; use -config to name another file: %w", err)
 	}
 	builder := new(xcaddy.Builder)
 	if err := decode(data, builder); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if len(builder.Plugins) == 0 {
-		return nil, fmt.Errorf("%s: no \"plugins\": the binary would be plain Caddy", path)
+		return nil, fmt.Errorf("%s: \"plugins\" is missing or empty, so the binary would be plain Caddy; see the repository's xcaddy.json", path)
 	}
 	folder, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
-	// xcaddy builds in a temporary folder and copies embedded folders from the
-	// current one; neither is what a relative path in the file means.
+	// Relative paths in the file are relative to its folder. xcaddy would interpret
+	// them relative to a temporary folder, and embedded folders relative to the current
+	// one.
 	for i, r := range builder.Replacements {
 		if isFolder(string(r.New)) && !filepath.IsAbs(string(r.New)) {
 			builder.Replacements[i].New = xcaddy.ReplacementPath(filepath.Join(folder, string(r.New)))
@@ -48,8 +49,8 @@ func load(path string) (*xcaddy.Builder, error) {
 	return builder, nil
 }
 
-// decode is json.Unmarshal, except that it refuses unknown keys and says in
-// which line an error is.
+// decode is like json.Unmarshal, but it refuses unknown keys and names the line of an
+// error.
 func decode(data []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
@@ -58,7 +59,7 @@ func decode(data []byte, into any) error {
 		if _, err = decoder.Token(); errors.Is(err, io.EOF) {
 			return nil
 		}
-		return fmt.Errorf("line %d: something stands after the JSON object", line(data, decoder.InputOffset()))
+		return fmt.Errorf("line %d: unexpected data after the JSON object", line(data, decoder.InputOffset()))
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("line %d: the JSON ends too early", line(data, int64(len(data))))
@@ -69,28 +70,28 @@ func decode(data []byte, into any) error {
 	if mistyped, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fmt.Errorf("line %d: %q cannot be a %s", line(data, mistyped.Offset), mistyped.Field, mistyped.Value)
 	}
-	// What is left is an unknown key, and encoding/json names it.
-	return fmt.Errorf("%s: the keys are those of xcaddy's Builder: caddy_version, plugins, replacements …", strings.TrimPrefix(err.Error(), "json: "))
+	// The remaining error is an unknown key, which encoding/json names.
+	return fmt.Errorf("%s; the keys are those of xcaddy's Builder, such as caddy_version, plugins and replacements", strings.TrimPrefix(err.Error(), "json: "))
 }
 
-// line is the number of the line in which the byte before offset stands.
+// line returns the number of the line with the byte before offset.
 func line(data []byte, offset int64) int {
 	return 1 + bytes.Count(bytes.TrimRight(data[:offset], "\r\n"), []byte("\n"))
 }
 
-// isFolder tells a folder from a module path by Go's own rule for replacements.
+// isFolder distinguishes a folder from a module path, by Go's rule for replacements.
 func isFolder(path string) bool {
 	first, _, _ := strings.Cut(filepath.ToSlash(path), "/")
 	return first == "." || first == ".." || filepath.IsAbs(path)
 }
 
-// stayLocal keeps the go command from asking the network about modules that
-// folders replace. It tries every prefix of a package's path as a module, and
-// a proxy that answers anything but "not found" would fail the build.
+// stayLocal keeps the go command from requesting modules from the network that folders
+// replace. It tries every prefix of a package's path as a module. A proxy that answers
+// anything except "not found" would fail the build.
 func stayLocal(ctx context.Context, replacements []xcaddy.Replace) error {
 	out, err := exec.CommandContext(ctx, "go", "env", "GONOPROXY", "GOVCS").Output()
 	if err != nil {
-		return fmt.Errorf("asking the go command for its settings: %w", err)
+		return fmt.Errorf("running go env: %w", err)
 	}
 	lines := strings.Split(string(out), "\n")
 	direct, rules := lines[0], lines[1]

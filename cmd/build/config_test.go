@@ -45,13 +45,13 @@ func TestLoadRefuses(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"unknown key", "{\n\"caddyversion\": \"v2\"}", `"caddyversion"`},
 		{"unknown nested key", `{"plugins": [{"path": "x"}]}`, `"path"`},
-		{"no plugin", `{"caddy_version": "v2.11.9"}`, `no "plugins"`},
+		{"no plugin", `{"caddy_version": "v2.11.9"}`, `"plugins" is missing`},
 		{"empty file", "", "line 1: the JSON ends too early"},
 		{"cut off", "{\n\"plugins\": [\n", "line 2: the JSON ends too early"},
 		{"syntax", "{\n\n\"plugins\": [,]\n}\n", "line 3: invalid character ','"},
 		{"type", "{\n\"caddy_version\": 2\n}", `line 2: "caddy_version" cannot be a number`},
-		{"trailing data", "{\"plugins\": [{\"module_path\": \"x\"}]}\n{}", "line 2: something stands after"},
-		{"trailing rubbish", "{\"plugins\": [{\"module_path\": \"x\"}]}\n}", "something stands after"},
+		{"trailing data", "{\"plugins\": [{\"module_path\": \"x\"}]}\n{}", "line 2: unexpected data after"},
+		{"trailing rubbish", "{\"plugins\": [{\"module_path\": \"x\"}]}\n}", "unexpected data after"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -64,8 +64,8 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
-// TestRepositoryConfig holds the file that the README builds from to what the
-// repository is.
+// TestRepositoryConfig checks the file that the README builds from against the
+// repository.
 func TestRepositoryConfig(t *testing.T) {
 	builder, err := load(filepath.Join("..", "..", "xcaddy.json"))
 	if err != nil {

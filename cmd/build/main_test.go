@@ -87,7 +87,7 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-// file writes a configuration into a folder of its own and returns its path.
+// file writes a configuration into a new folder and returns its path.
 func file(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "xcaddy.json")

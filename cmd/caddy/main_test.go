@@ -9,8 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// TestModules lists the modules that this binary adds to Caddy's. Configurations
-// name them, so none may get lost or another name.
+// TestModules lists the modules that this binary adds to Caddy's. Configurations name
+// them, so a module must not disappear or change its name.
 func TestModules(t *testing.T) {
 	want := []string{
 		"admin.api.fault",
