@@ -11,9 +11,9 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
 
-var update = flag.Bool("update", false, "write what the golden files should be")
+var update = flag.Bool("update", false, "update the golden files")
 
-// TestGolden holds what Caddyfiles become, or why they are refused.
+// TestGolden checks what Caddyfiles adapt to, or why they are refused.
 func TestGolden(t *testing.T) {
 	testGoldens(t, "testdata/adapt")
 	t.Chdir("kinds") // a sample names a file

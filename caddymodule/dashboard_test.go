@@ -21,8 +21,8 @@ var (
 	labelInLegend = regexp.MustCompile(`\{\{(\w+)\}\}`)
 )
 
-// TestDashboard holds the queries of the Grafana dashboard against the metrics
-// that there are, and looks that none of those is forgotten.
+// TestDashboard checks the queries of the Grafana dashboard against the existing
+// metrics. The dashboard must show each of them.
 func TestDashboard(t *testing.T) {
 	content, err := os.ReadFile("testdata/grafana-dashboard.json")
 	if err != nil {
@@ -50,16 +50,16 @@ func TestDashboard(t *testing.T) {
 	check := func(panel, query, legend string) {
 		names := metricInQuery.FindAllString(query, -1)
 		if len(names) == 0 {
-			t.Errorf("panel %s asks for nothing of ours: %s", panel, query)
+			t.Errorf("panel %s: the query has no fault metric: %s", panel, query)
 		}
 		for _, name := range names {
 			labels, ok := known[name]
 			if !ok {
-				t.Errorf("panel %s: there is no metric %s", panel, name)
+				t.Errorf("panel %s: metric %s does not exist", panel, name)
 			}
 			seen[strings.TrimSuffix(name, "_bucket")] = true
 			for _, label := range labelsIn(query, legend) {
-				if label != "instance" && !slices.Contains(labels, label) { // Prometheus adds that one
+				if label != "instance" && !slices.Contains(labels, label) { // Prometheus adds this label
 					t.Errorf("panel %s: metric %s has no label %s", panel, name, label)
 				}
 			}
@@ -90,7 +90,7 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// labelsIn are the labels that a query and its legend name.
+// labelsIn returns the labels in a query and in its legend.
 func labelsIn(query, legend string) []string {
 	var labels []string
 	for _, match := range labelInQuery.FindAllStringSubmatch(query, -1) {
@@ -104,8 +104,8 @@ func labelsIn(query, legend string) []string {
 	return labels
 }
 
-// labelsByMetric are the metrics after a hit, as Prometheus names them, and
-// their labels.
+// labelsByMetric returns the metrics after a hit, with their Prometheus names and their
+// labels.
 func labelsByMetric(t *testing.T) map[string][]string {
 	t.Helper()
 	registry := prometheus.NewRegistry()

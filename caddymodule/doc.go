@@ -1,15 +1,16 @@
-// Package caddymodule breaks HTTP traffic on purpose: a set of Caddy modules
-// that intercept proxied requests and make their replies fail in a configured
-// way.
+// Package caddymodule tests how clients and services cope with failures. It is a set
+// of modules for the Caddy web server that inject faults into HTTP traffic: error
+// replies, delays, broken connections and damaged bodies, for the requests and the
+// percentage that a configuration names.
 //
-// The smallest Caddyfile:
+// This Caddyfile fails every request below /mail/, which never reaches the upstream:
 //
 //	example.com {
 //		fault /mail/* 551
 //		reverse_proxy app:8080
 //	}
 //
-// A request to /mail/ then gets
+// The client gets
 //
 //	HTTP/1.1 551 User Not Local
 //	Cache-Control: no-store
@@ -17,33 +18,49 @@
 //
 //	{"error": "server_error", "message": "User Not Local"}
 //
+// To use the modules, import this package into a build of Caddy. The manual is in the
+// folder docs.
+//
+// # Terms
+//
+//   - A fault is one failure, such as a delay or a status. Its kind is a module.
+//   - A rule has conditions and a chain of faults.
+//   - An injection point, or point, is a place in the configuration with rules: a
+//     directive fault, or a transport fault.
+//   - An experiment is a rule for several points that starts and ends while Caddy runs.
+//   - A trigger lets a request ask for a fault, for example in a header field.
+//   - A hit is a request into which a fault was injected.
+//   - The phase of a rule is request (before the upstream) or response (after it).
+//   - The switch halts all faults and resumes them.
+//
 // # The path of a request
 //
-// A handler of package inject is an injection point. Unless everything is halted,
-// it looks for what the request asks for itself (package trigger). Then it asks
-// package rules which rule fires: first of the experiments that package experiments
-// has, then of its own. It labels the request (header, log, metrics, journal: all in
-// one place) and runs the rule's chain of faults, each of them a module of package
-// kinds, with the rest of the site as the next handler.
+// An injection point is a handler of package inject. It does nothing while faults are
+// halted. Otherwise it first looks for a trigger in the request (package trigger).
+// Then package rules decides whether a rule hits: first the experiments of package
+// experiments, then the rules of the point. The point reports the hit in header, log,
+// metrics and journal. Then it runs the faults of the rule, which are modules of
+// package kinds. The next handler of the last fault is the rest of the site.
 //
-// In phase request that is all; the response writer is not touched. In phase
-// response the upstream is asked first. Its reply is held at the head, and the same
-// chain runs, as a coroutine of the request, with the reply as the next handler.
+// In phase request, the point does not wrap the response writer. In phase response,
+// the upstream gets the request first. The point holds the reply at its header, and
+// runs the faults in a coroutine of the request. The next handler of the last fault is
+// then the reply.
 //
-// A transport of package inject is the same between reverse_proxy and its upstreams.
-// It decides on each attempt of the proxy, and the kinds of fault that have a
-// meaning for a round trip make it fail.
+// The transport of package inject does the same between reverse_proxy and its
+// upstreams. It decides for each attempt of the proxy. It accepts only the kinds of
+// fault that make sense for a round trip.
 //
-// The reason phrase, which Go's server does not let anybody choose, is written by
-// the listener wrapper of package wire or, without one, by the faults themselves.
+// Go's server does not support custom reason phrases. The listener wrapper of package
+// wire writes them. Without the wrapper, the faults write them.
 //
-// Package console shows all this to people, by the API that package api has for
-// programs, and package command for terminals.
+// Package api is the admin API for programs. Package console is the web page, and
+// package command is the command line. Both use the API.
 //
-// # What others may import
+// # Stability
 //
-// Importing this package plugs everything in. Package faults is the contract for
-// kinds of fault of other modules, and package status the catalogue of codes. The
-// structs of modules, such as inject.Handler, are public for their comments, which
-// are the manual. Other packages promise nothing.
+// Other modules may import package faults, the contract for new kinds of fault, and
+// package status, the catalogue of status codes. The structs of modules, such as
+// inject.Handler, are exported for their comments, which document the JSON
+// configuration. All other packages may change at any time.
 package caddymodule

@@ -10,8 +10,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
-// Whatever stands in the block of the directive, the parser returns: with a
-// configuration or with an error.
+// Whatever the block of the directive contains, the parser returns a configuration or
+// an error.
 func FuzzDirective(f *testing.F) {
 	for _, block := range []string{
 		"551", "/a* respond 503", "{\n\tpercent 10\n\tdelay 1s 2s\n}", "{\n\trule a {\n\t\tmatch path /x\n\t\treset\n\t}\n}",
@@ -27,7 +27,7 @@ func FuzzDirective(f *testing.F) {
 	})
 }
 
-// The JSON of a rule comes from whoever may use the API: loading it returns.
+// Clients of the API send the JSON of a rule. Loading any JSON must return.
 func FuzzRuleJSON(f *testing.F) {
 	for _, rule := range []string{
 		`{"faults": [{"fault": "respond", "status_code": 551}]}`, `{"percent": 10, "faults": [{"fault": "delay", "min": "1s", "max": "2s"}]}`,
@@ -44,8 +44,8 @@ func FuzzRuleJSON(f *testing.F) {
 	})
 }
 
-// The statements of a line are pieces of it, in order, and none has more in it
-// than words on one line.
+// The statements of a line are parts of it, in order, and contain only words that fit
+// on one line.
 func FuzzStatements(f *testing.F) {
 	for _, line := range []string{"551", "delay 250ms; respond 503", "respond 410 \"a; b\"", "a`b;c`d", `respond "a\\"; close`, "; ;", "{ }"} {
 		f.Add(line)
@@ -58,7 +58,7 @@ func FuzzStatements(f *testing.F) {
 		end := 0
 		for _, s := range statements {
 			if s.Start < end || s.End < s.Start || s.End > len(line) || len(s.Tokens) == 0 {
-				t.Fatalf("%q: statement %+v behind %d", line, s, end)
+				t.Fatalf("%q: statement %+v after %d", line, s, end)
 			}
 			end = s.End
 			for _, token := range s.Tokens {

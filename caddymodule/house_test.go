@@ -15,15 +15,16 @@ import (
 
 const module = "github.com/caddyfault/caddyfault/"
 
-// arrow says what a folder's package may import of this module; of the others
-// it may import anything but with stdlibOnly.
+// arrow lists the packages of this module that a folder's package may import. With
+// stdlibOnly, all other imports must be from the standard library.
 type arrow struct {
 	folder     string
 	mayImport  []string
 	stdlibOnly bool
 }
 
-// arrows is the plan of the house, from the plug board down. No arrow runs up.
+// arrows lists the packages from top to bottom. A package imports only packages below
+// it.
 var arrows = []arrow{
 	{folder: "cmd/build"},
 	{folder: "cmd/caddy", mayImport: []string{"caddymodule"}},
@@ -77,7 +78,7 @@ var arrows = []arrow{
 	{folder: "caddymodule/internal/words", stdlibOnly: true},
 	{folder: "caddymodule/internal/hint"},
 
-	// of tests only
+	// used only by tests
 	{folder: "caddymodule/internal/leak"},
 	{folder: "caddymodule/internal/manual", stdlibOnly: true},
 	{folder: "caddymodule/internal/testkit", mayImport: []string{
@@ -89,20 +90,20 @@ var arrows = []arrow{
 	{folder: "caddymodule/e2e"},
 }
 
-// onlyTests are packages that nothing but tests may import, and plugBoard is the
-// only one besides them that may import the kinds of fault.
+// onlyTests lists packages that only tests may import. Besides them, only plugBoard may
+// import the kinds of fault.
 var (
 	onlyTests = []string{"caddymodule/internal/leak", "caddymodule/internal/manual", "caddymodule/internal/testkit", "caddymodule/internal/testnode"}
 	plugBoard = "caddymodule"
 	allKinds  = "caddymodule/kinds"
 )
 
-// TestImports holds the arrows between the packages.
+// TestImports checks the imports between the packages.
 func TestImports(t *testing.T) {
 	for folder, imports := range importsByFolder(t, "..") {
 		i := slices.IndexFunc(arrows, func(a arrow) bool { return a.folder == folder })
 		if i < 0 {
-			t.Errorf("folder %s has Go files and no place among the arrows", folder)
+			t.Errorf("folder %s has Go files and is not in arrows", folder)
 			continue
 		}
 		isTest := slices.Contains(onlyTests, folder)
@@ -115,7 +116,7 @@ func TestImports(t *testing.T) {
 			case isOwn && slices.Contains(onlyTests, own) && !isTest:
 				t.Errorf("%s must not import %s, which is for tests", folder, own)
 			case own == allKinds && folder != plugBoard && !isTest:
-				t.Errorf("%s must not import the kinds of fault: only %s does", folder, plugBoard)
+				t.Errorf("%s must not import the kinds of fault: only %s may", folder, plugBoard)
 			case !isOwn && !standard && arrows[i].stdlibOnly:
 				t.Errorf("%s imports %s, want the standard library only", folder, path)
 			}
@@ -123,8 +124,8 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// TestArrowsRunDown holds the order of the table: a package imports only what
-// stands below it.
+// TestArrowsRunDown checks the order of the table: a package imports only packages that
+// are listed below it.
 func TestArrowsRunDown(t *testing.T) {
 	floor := make(map[string]int)
 	for i, a := range arrows {
@@ -134,24 +135,24 @@ func TestArrowsRunDown(t *testing.T) {
 		for _, own := range a.mayImport {
 			at, ok := floor[own]
 			if !ok {
-				t.Errorf("%s may import %s, which is no package", a.folder, own)
+				t.Errorf("%s may import %s, which is not a package", a.folder, own)
 			}
 			if at < floor[a.folder] && !slices.Contains(onlyTests, a.folder) {
-				t.Errorf("%s stands below %s and may import it", a.folder, own)
+				t.Errorf("%s is listed below %s and may import it", a.folder, own)
 			}
 		}
 	}
 }
 
-// The sizes of what a reader has to take in at once, in lines. Of functions the
-// comment does not count.
+// The maximum sizes of files and functions in lines, so that a reader can take them in
+// at once. The comment of a function does not count.
 const (
 	maxFile, medianFile = 350, 140
 	maxFunc, p90Func    = 60, 25
 	minTested           = 1.2 // lines of tests for each line of code
 )
 
-// TestSizes holds files and functions to a size that can be read.
+// TestSizes keeps files and functions at a readable size.
 func TestSizes(t *testing.T) {
 	var files, funcs []int
 	code, tests := 0, 0
@@ -201,7 +202,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// The root is a plug board: a manual and the list of what it plugs in.
+// The root package consists of its documentation and the list of the packages that it
+// imports.
 func TestPlugBoard(t *testing.T) {
 	var found []string
 	walkGo(t, "..", func(path, folder string) {
@@ -214,7 +216,7 @@ func TestPlugBoard(t *testing.T) {
 	}
 }
 
-// importsByFolder are what the Go files below root import, tests left out.
+// importsByFolder returns the imports of the Go files below root, without tests.
 func importsByFolder(t *testing.T, root string) map[string][]string {
 	t.Helper()
 	found := make(map[string][]string)
@@ -238,8 +240,8 @@ func importsByFolder(t *testing.T, root string) map[string][]string {
 	return found
 }
 
-// walkGo calls visit with each Go file below root, and its folder as the arrows
-// name it.
+// walkGo calls visit with each Go file below root, and with its folder as named in
+// arrows.
 func walkGo(t *testing.T, root string, visit func(path, folder string)) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {

@@ -2,8 +2,8 @@ package caddymodule
 
 import (
 	_ "github.com/caddyfault/caddyfault/caddymodule/api"     // the admin API
-	_ "github.com/caddyfault/caddyfault/caddymodule/command" // caddy fault
-	_ "github.com/caddyfault/caddyfault/caddymodule/console" // the page and its directive
+	_ "github.com/caddyfault/caddyfault/caddymodule/command" // the command caddy fault
+	_ "github.com/caddyfault/caddyfault/caddymodule/console" // the console and its directive
 	_ "github.com/caddyfault/caddyfault/caddymodule/control" // the app and the global option
 	_ "github.com/caddyfault/caddyfault/caddymodule/inject"  // the handler, its directive and the transport
 	_ "github.com/caddyfault/caddyfault/caddymodule/kinds"   // every kind of fault

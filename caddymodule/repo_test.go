@@ -9,7 +9,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
 
-// TestExample holds Caddyfile.example to what the README promises of it.
+// TestExample checks that Caddyfile.example is formatted and loads.
 func TestExample(t *testing.T) {
 	content, err := os.ReadFile("../Caddyfile.example")
 	if err != nil {

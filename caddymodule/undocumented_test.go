@@ -15,8 +15,8 @@ var (
 	quotedTest = regexp.MustCompile("`(Test\\w+)`")
 )
 
-// TestUndocumented holds the page of undocumented facts to the code: each fact
-// names the files that rely on it, tests that exist, and what happens otherwise.
+// TestUndocumented checks the page of undocumented facts against the code. Each fact
+// names the files that rely on it, existing tests, and what happens otherwise.
 func TestUndocumented(t *testing.T) {
 	content, err := os.ReadFile("docs/undocumented.md")
 	if err != nil {
@@ -54,7 +54,7 @@ func TestUndocumented(t *testing.T) {
 	}
 }
 
-// lineOf is what a fact has in its line of that name.
+// lineOf returns the text after the name in a line of a fact.
 func lineOf(fact, name string) string {
 	for line := range strings.Lines(fact) {
 		if text, is := strings.CutPrefix(line, "- "+name+": "); is {
@@ -64,8 +64,8 @@ func lineOf(fact, name string) string {
 	return ""
 }
 
-// testsByFolder are the names of all tests. That of the folder is as the page has
-// it: below this one, which is caddymodule.
+// testsByFolder returns the names of all tests by folder, as the page names the folder:
+// relative to this one, which is caddymodule.
 func testsByFolder(t *testing.T) map[string]map[string]bool {
 	t.Helper()
 	found := make(map[string]map[string]bool)

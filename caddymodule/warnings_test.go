@@ -7,8 +7,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
 
-// TestWarnings holds what is warned of at load: what is in a Caddyfile and can
-// hardly be meant.
+// TestWarnings checks the warnings at load, about parts of a Caddyfile that are
+// probably not intended.
 func TestWarnings(t *testing.T) {
 	all := testkit.Goldens(t, "testdata/warnings", "*")
 	if len(all) == 0 {

@@ -21,24 +21,24 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
-// What a zero means: something, or nothing, and then it is refused.
+// Whether a zero has a meaning. If it has none, it is refused.
 const (
 	means   = true
 	refused = false
 )
 
-// A zero is a setting that is zero, in each form that it can be written in; an
-// empty form is none.
+// A zero is a setting with the value zero, in each form in which it can be written. An
+// empty form does not exist.
 type zero struct {
-	setting string // the struct and the field in JSON; several rows may have one
+	setting string // the struct and its JSON field; several rows may have the same
 	means   bool
 	block   string // lines of an injection point, or of the global option
 	line    string // a rule in one line
 	json    string // members of a rule, an injection point, an experiment or the app
 }
 
-// zeroFault is a rule of one fault, whose line is that of the Caddyfile unless it
-// has a block.
+// zeroFault returns a rule with one fault. Unless the fault has a block, its line in a
+// Caddyfile is also a rule in one line.
 func zeroFault(setting string, means bool, block, json string) zero {
 	z := zero{setting: setting, means: means, block: block, json: `"faults": [` + json + `]`}
 	if !strings.Contains(block, "{") {
@@ -47,7 +47,7 @@ func zeroFault(setting string, means bool, block, json string) zero {
 	return z
 }
 
-// zeroRule is a rule with settings.
+// zeroRule returns a rule with settings.
 func zeroRule(setting string, means bool, lines, json string) zero {
 	z := zero{setting: setting, means: means, block: lines + "\nclose", json: json + `, "faults": [{"fault": "close"}]`}
 	if !strings.Contains(lines, "{\n") {
@@ -56,8 +56,7 @@ func zeroRule(setting string, means bool, lines, json string) zero {
 	return z
 }
 
-// zeros is every number and every duration of the whole product. A new setting
-// has to take its place here.
+// zeros lists every number and every duration of all settings. Add new settings here.
 var zeros = []zero{
 	{"App.max_active", refused, "max_active 0", "", `"max_active": 0`},
 	{"App.journal", means, "journal 0", "", `"journal": 0`},
@@ -138,7 +137,7 @@ func TestZeros(t *testing.T) {
 		owner, name, _ := strings.Cut(strings.ToLower(z.setting), ".")
 		says := func(word string) bool { return strings.Contains(err.Error(), word) }
 		if err != nil && !slices.ContainsFunc([]string{owner, name, "status", "rate"}, says) {
-			t.Errorf("%s, %s %s: the error does not say which: %v", z.setting, form, text, err)
+			t.Errorf("%s, %s %s: the error does not name the setting: %v", z.setting, form, text, err)
 		}
 	}
 	n := testnode.Start(t, testnode.Shop, "")
@@ -163,7 +162,7 @@ func TestZeros(t *testing.T) {
 	}
 }
 
-// isApp reports whether a setting is one of the app.
+// isApp reports whether a setting belongs to the app.
 func isApp(owner string) bool { return slices.Contains([]string{"App", "Share", "HaltWhen"}, owner) }
 
 // loadBlock adapts and loads a Caddyfile.
@@ -191,7 +190,7 @@ func loadJSON(t *testing.T, owner, members string) error {
 	case isApp(owner):
 		app = members
 	case owner == "Experiment":
-		return nil // it is in no configuration
+		return nil // not possible in a configuration
 	case owner == "Transport":
 		handler = `"handler": "reverse_proxy", "upstreams": [{"dial": "127.0.0.1:1"}], "transport": {"protocol": "fault", ` + members + `}`
 	case owner == "Handler", owner == "Trigger":
@@ -202,8 +201,7 @@ func loadJSON(t *testing.T, owner, members string) error {
 	return testkit.ValidateConfig(t, `{"apps": {"fault": {`+app+`}, "http": {"servers": {"s": {"listen": [":80"], "routes": [{"handle": [{`+handler+`}]}]}}}}}`)
 }
 
-// Each null that stands for a value is refused, with its place; those that mean
-// something stay.
+// Each null for a value is refused, with its place. A null with a meaning is accepted.
 func TestConfigNulls(t *testing.T) {
 	tests := []struct{ owner, json, place string }{
 		{"App", `"max_active": null`, "max_active"},
@@ -241,8 +239,8 @@ func TestConfigNulls(t *testing.T) {
 	}
 }
 
-// TestZerosComplete finds the numbers and durations of all settings, and those of
-// the texts that are durations.
+// TestZerosComplete finds the numbers and durations of all settings, including texts
+// that are durations, and checks that zeros lists them.
 func TestZerosComplete(t *testing.T) {
 	found := map[string]bool{"Hang.after": true, "Rule.start": true, "Rule.end": true}
 	for _, of := range []reflect.Type{
@@ -259,17 +257,17 @@ func TestZerosComplete(t *testing.T) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		if !listed[name] {
-			t.Errorf("%s: the table does not say what its zero means", name)
+			t.Errorf("%s: the table does not have this setting", name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(listed)) {
 		if !found[name] {
-			t.Errorf("%s: there is no such setting", name)
+			t.Errorf("%s: this setting does not exist", name)
 		}
 	}
 }
 
-// findNumbers finds the numeric fields of a struct and of those in it.
+// findNumbers finds the numeric fields of a struct and of the structs in it.
 func findNumbers(of reflect.Type, found map[string]bool) {
 	for _, f := range reflect.VisibleFields(of) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -283,14 +281,14 @@ func findNumbers(of reflect.Type, found map[string]bool) {
 		switch {
 		case elem.Kind() == reflect.Struct:
 			findNumbers(elem, found)
-		case elem.Kind() == reflect.Uint8: // JSON as it is
+		case elem.Kind() == reflect.Uint8: // raw JSON
 		case elem.Kind() >= reflect.Int && elem.Kind() <= reflect.Float64:
 			found[owner(of, f)+"."+name] = true
 		}
 	}
 }
 
-// owner is the struct that has the field, which may be embedded in another one.
+// owner returns the struct that has the field, which may be embedded in another struct.
 func owner(of reflect.Type, f reflect.StructField) string {
 	if len(f.Index) == 1 || of != reflect.TypeFor[experiments.Experiment]() {
 		return of.Name()
