@@ -18,9 +18,9 @@ import (
 // A next is what a client sends after its first request.
 type next struct {
 	first  string   // the method of the first request
-	pieces []string // what comes then, one piece a second
+	pieces []string // sent after the first request, one piece a second
 	joined bool     // the first piece comes together with the first request
-	half   bool     // the client then ends its sending half and waits
+	half   bool     // the client then closes its sending half and waits
 
 	pause time.Duration // before the pieces
 	read  time.Duration // the server's ReadTimeout; without it ReadHeaderTimeout is set
@@ -34,7 +34,7 @@ const (
 	readAhead = 4 << 10 // how much net/http reads at once
 )
 
-// firstRequest is a request of the method; some have a body.
+// firstRequest returns a request with this method. Some methods have a body.
 func firstRequest(method string) string {
 	body := ""
 	if method == http.MethodPost || method == http.MethodPut {
@@ -43,8 +43,8 @@ func firstRequest(method string) string {
 	return fmt.Sprintf("%s / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", method, len(body), body)
 }
 
-// transcript is all that a server sends after its first reply, and when, and when
-// it ends the connection.
+// transcript records what a server sends after its first reply, with times, and when it
+// ends the connection.
 func (n next) transcript(t *testing.T, srv *http.Server) string {
 	t.Helper()
 	var b strings.Builder
@@ -75,7 +75,7 @@ func (n next) transcript(t *testing.T, srv *http.Server) string {
 	return b.String()
 }
 
-// transcribe reads to the end; what comes at the same time is one line.
+// transcribe reads to the end. Data that arrives at the same time is one line.
 func transcribe(from io.Reader) string {
 	var b strings.Builder
 	began, last := time.Now(), time.Duration(-1)
@@ -93,7 +93,8 @@ func transcribe(from io.Reader) string {
 	}
 }
 
-// send sends the pieces, and leaves when a server must have closed long ago.
+// send sends the pieces, and ends the connection when a server must have closed it long
+// ago.
 func (n next) send(conn *duplex, pieces []string) {
 	time.Sleep(n.pause)
 	for i, piece := range pieces {
@@ -109,12 +110,12 @@ func (n next) send(conn *duplex, pieces []string) {
 	}
 	time.Sleep(nextGone)
 	_ = conn.CloseWrite()
-	time.Sleep(time.Second) // what the server makes of that is still read
+	time.Sleep(time.Second) // the reaction of the server is still read
 	_ = conn.Close()
 }
 
-// compare sends the same to a server that writes its replies itself and to one
-// whose replies are handed back.
+// compare sends the same data to a server that writes its replies itself and to a
+// server whose replies are handed back.
 func (n next) compare(t *testing.T) {
 	t.Helper()
 	for _, protocols := range []string{"h1", "h1 h2c"} {
@@ -131,7 +132,7 @@ func (n next) compare(t *testing.T) {
 	}
 }
 
-// sameReply replies with the same bytes in both ways.
+// sameReply replies with the same bytes both ways.
 func sameReply(handsBack bool) http.HandlerFunc {
 	native := []byte("551 status code 551\r\n")
 	line := &StatusLine{code: 551, from: native, to: native}
@@ -148,8 +149,7 @@ func sameReply(handsBack bool) http.HandlerFunc {
 	}
 }
 
-// A duplex is one end of a connection in memory, of which each direction can end
-// by itself.
+// A duplex is one end of a connection in memory. Each direction can end separately.
 type duplex struct {
 	net.Conn // to read from
 	out      net.Conn
@@ -175,7 +175,7 @@ const (
 	getNext = "GET /next HTTP/1.1\r\nHost: x\r\n\r\n"
 )
 
-// nextTexts are things that come after a first request.
+// nextTexts are texts that can follow a first request.
 func nextTexts() []string {
 	texts := []string{
 		"", getNext, getNext + getNext, firstRequest("POST") + "\r\n" + getNext,
@@ -201,9 +201,8 @@ func nextTexts() []string {
 	return texts
 }
 
-// TestNextRequest compares all that comes back on a connection that was handed
-// back with what comes on one that was never taken: the bytes, when they come, and
-// when the connection ends.
+// TestNextRequest compares a connection that was handed back with one that was never
+// taken over: the bytes that come back, their times, and the end of the connection.
 func TestNextRequest(t *testing.T) {
 	for _, first := range []string{"GET", "HEAD", "POST", "PUT"} {
 		for _, text := range nextTexts() {
@@ -216,7 +215,8 @@ func TestNextRequest(t *testing.T) {
 	}
 }
 
-// TestNextRequestSplit does so for short texts in two pieces, cut everywhere.
+// TestNextRequestSplit does the same for short texts in two pieces, split at every
+// byte.
 func TestNextRequestSplit(t *testing.T) {
 	for _, first := range []string{"GET", "POST"} {
 		for _, text := range []string{preface, "\r\n" + getNext, "\n\n" + getNext, "\r\n\r\n\r\n" + getNext, "junk\r\n", "GET / HTTP/1.1\r\nno colon\r\n\r\n"} {
@@ -228,8 +228,8 @@ func TestNextRequestSplit(t *testing.T) {
 	}
 }
 
-// TestNextRequestLong does so for heads about as long as what is read ahead, and
-// for one that is too long to be read at all.
+// TestNextRequestLong does the same for heads about as long as the read-ahead, and for
+// a head that is too long to be read.
 func TestNextRequestLong(t *testing.T) {
 	for _, size := range []int{readAhead - 100, readAhead - 41, readAhead - 40, readAhead, readAhead + 1, 3 * readAhead, 2 << 20} {
 		long := "GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + strings.Repeat("x", size)
@@ -243,8 +243,8 @@ func TestNextRequestLong(t *testing.T) {
 	}
 }
 
-// TestNextRequestReadTimeout does so where the time for a whole request is limited.
-// It begins with the first bytes, however long the connection has been idle.
+// TestNextRequestReadTimeout does the same with a time limit for a whole request. The
+// limit begins with the first bytes, however long the connection has been idle.
 func TestNextRequestReadTimeout(t *testing.T) {
 	for _, text := range []string{"", "GE", getNext, "GET / HT", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhello"} {
 		for _, pause := range []time.Duration{0, time.Second, 10 * time.Minute, 2 * nextIdle} {
@@ -257,8 +257,8 @@ func TestNextRequestReadTimeout(t *testing.T) {
 	}
 }
 
-// nextOf cuts a text in up to three pieces, and takes the rest of what there is to
-// choose from the bits of how.
+// nextOf splits a text into up to three pieces. The bits of how select the other
+// options.
 func nextOf(text []byte, how uint8, first, second uint16) next {
 	i := min(int(first), len(text))
 	j := min(i+int(second), len(text))
@@ -280,8 +280,8 @@ func TestNextRequestThirds(t *testing.T) {
 	}
 }
 
-// FuzzNextRequest has few seeds, because the fuzzer needs more than 10 ms for each
-// before it begins: it passes on the coverage of all of Caddy. The other texts are in
+// FuzzNextRequest has few seeds. Before the fuzzer begins, it needs more than 10 ms for
+// each, because it passes on the coverage of all of Caddy. The other texts are in
 // [TestNextRequestThirds].
 func FuzzNextRequest(f *testing.F) {
 	f.Add([]byte(getNext), uint8(0), uint16(0), uint16(0))
@@ -291,7 +291,7 @@ func FuzzNextRequest(f *testing.F) {
 	f.Add([]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhello"), uint8(0x47), uint16(40), uint16(9))
 	f.Fuzz(func(t *testing.T, text []byte, how uint8, first, second uint16) {
 		if bytes.Contains(bytes.ToLower(text), []byte("expect")) {
-			return // answered before the body comes, which the drain does not wait for
+			return // the reply comes before the body, and the drain does not wait for the body
 		}
 		nextOf(text, how, first, second).compare(t)
 	})
