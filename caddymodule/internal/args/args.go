@@ -14,8 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// Parse parses each argument with the parser at its place. It wants no more and
-// no fewer; name is the setting, option or kind that they are of, for errors.
+// Parse parses each argument with the parser at its position. Their numbers must be
+// equal. Errors use name, the setting, option or kind to which the arguments belong.
 func Parse(d *caddyfile.Dispenser, name string, args []string, parsers ...func(string) error) error {
 	switch {
 	case len(args) < len(parsers):
@@ -82,7 +82,7 @@ func NumberParser(name string, target *float64) func(string) error {
 // FormatNumber formats a number without an exponent.
 func FormatNumber(number float64) string { return strconv.FormatFloat(number, 'f', -1, 64) }
 
-// Duration parses the single argument of an option, which errors call name.
+// Duration parses the single argument of an option. Errors use name for the option.
 func Duration(d *caddyfile.Dispenser, name string, target *caddy.Duration) error {
 	return Parse(d, name, d.RemainingArgs(), DurationParser(target))
 }

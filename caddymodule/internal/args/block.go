@@ -10,8 +10,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
-// The helpers for lines and blocks. Their errors say what is wrong, where, and what
-// to write. Where name is a parameter, it is that of a form in package words.
+// The functions below parse lines and blocks. Their errors say what is wrong, where,
+// and what to write. A parameter name is the name of a form in package words.
 
 // Advise returns an error that says what is wrong at d, then where that is, and then
 // what to write instead.
@@ -23,21 +23,21 @@ func Advise(d *caddyfile.Dispenser, advice, format string, values ...any) error 
 	return fmt.Errorf("%w: %s", err, advice)
 }
 
-// Missing is the error of a line that has too few arguments.
+// Missing returns the error for a line with too few arguments.
 func Missing(d *caddyfile.Dispenser, name string) error {
 	return Advise(d, words.Usage(name), "%s: an argument is missing", shown(name))
 }
 
-// Unexpected is the error of a line with an argument too many.
+// Unexpected returns the error for a line with too many arguments.
 func Unexpected(d *caddyfile.Dispenser, name, arg string) error {
 	return Advise(d, words.Usage(name), "unexpected argument '%s' of %s", arg, shown(name))
 }
 
-// shown is the name of a form in an error.
+// shown returns the name of a form for an error.
 func shown(name string) string { return strings.TrimPrefix(name, string(words.Global)+" ") }
 
-// Count is the error of a line with too few or too many arguments. d is where
-// AllArgs has left it.
+// Count returns the error for a line with too few or too many arguments, after AllArgs
+// has failed on d.
 func Count(d *caddyfile.Dispenser, name string) error {
 	if d.NextArg() {
 		return Unexpected(d, name, d.Val())
@@ -45,7 +45,7 @@ func Count(d *caddyfile.Dispenser, name string) error {
 	return Missing(d, name)
 }
 
-// WordOnly parses a kind that is its word and nothing else.
+// WordOnly parses a kind that consists of its name.
 func WordOnly(d *caddyfile.Dispenser) error {
 	d.Next()
 	name := d.Val()
@@ -55,7 +55,7 @@ func WordOnly(d *caddyfile.Dispenser) error {
 	return NoBlock(d, name)
 }
 
-// NoBlock refuses a block after a kind that has none.
+// NoBlock refuses a block after a kind that does not have a block.
 func NoBlock(d *caddyfile.Dispenser, name string) error {
 	if d.NextBlock(0) {
 		return Advise(d, words.Usage(name), "%s has no block, and '%s' is in one", name, d.Val())
@@ -63,8 +63,8 @@ func NoBlock(d *caddyfile.Dispenser, name string) error {
 	return nil
 }
 
-// Options parses the lines of a block, each option at most once unless
-// it is named in repeatable.
+// Options parses the lines of a block. Each option may occur once, except the one named
+// in repeatable.
 func Options(d *caddyfile.Dispenser, repeatable string, parse func(name string) error) error {
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -80,7 +80,7 @@ func Options(d *caddyfile.Dispenser, repeatable string, parse func(name string) 
 	return nil
 }
 
-// UnknownOption is the error of a word in the block of owner, on which d stands.
+// UnknownOption returns the error for the current word of d in the block of owner.
 func UnknownOption(d *caddyfile.Dispenser, owner string) error {
 	options := words.Options(owner)
 	advice := words.Suggest(words.Synonym(words.Place(owner), d.Val()))
@@ -99,9 +99,9 @@ func UnknownOption(d *caddyfile.Dispenser, owner string) error {
 	return Advise(d, advice, "unknown option '%s' of %s", d.Val(), owner)
 }
 
-// Corrected returns the line that d stands on with another first word, once for each
-// of names. A line without arguments becomes an example. So does a long one, and one
-// that may have a key in it. The words are options of owner, if that is not empty.
+// Corrected returns the current line of d with another first word, once for each of
+// names. The result is an example instead if the line has no arguments, is long, or may
+// contain a key. If owner is not empty, names are options of owner.
 func Corrected(d *caddyfile.Dispenser, owner string, names []string) []string {
 	at := *d
 	rest := Words(at.RemainingArgs())
@@ -118,16 +118,16 @@ func Corrected(d *caddyfile.Dispenser, owner string, names []string) []string {
 	return lines
 }
 
-// Line is the line that d is at, without its block.
+// Line returns the current line of d, without its block.
 func Line(d *caddyfile.Dispenser) string {
 	at := *d
 	return Words(append([]string{at.Val()}, at.RemainingArgs()...))
 }
 
-// maxEcho is how long arguments may be that an error repeats.
+// maxEcho is the maximum length of arguments that an error repeats.
 const maxEcho = 60
 
-// Words writes arguments as they are in a line.
+// Words formats arguments as in a line.
 func Words(values []string) string {
 	quoted := make([]string, len(values))
 	for i, value := range values {
@@ -144,7 +144,7 @@ func Text(d *caddyfile.Dispenser, name string, target *string) error {
 	return nil
 }
 
-// One stores the single argument of an option.
+// One stores the single argument of an option, and refuses an empty one.
 func One(d *caddyfile.Dispenser, name string, target *string) error {
 	option := d.Val()
 	if err := Text(d, name, target); err != nil {
@@ -156,7 +156,7 @@ func One(d *caddyfile.Dispenser, name string, target *string) error {
 	return nil
 }
 
-// None refuses arguments after a word that has none.
+// None refuses arguments after a word without arguments.
 func None(d *caddyfile.Dispenser, name string) error {
 	if d.NextArg() {
 		return Unexpected(d, name, d.Val())

@@ -54,11 +54,11 @@ func SizeParser(target *int64) func(string) error {
 	}
 }
 
-// inBits finds a rate that may be in bits, as networks have them, or in bytes.
+// inBits matches a rate that may be in bits, as is usual for networks, or in bytes.
 var inBits = regexp.MustCompile(`^([0-9.]+)([kKmMgGtT]?)(i?)(?:b/s|bps|[Bb]its?/s)$`)
 
-// checkBits refuses a rate that may be meant in bits: a reply in bytes would be eight
-// times as fast.
+// checkBits refuses a rate that may be in bits. In bytes, the rate would be eight times
+// as high.
 func checkBits(arg string) error {
 	parts := inBits.FindStringSubmatch(arg)
 	if parts == nil {
@@ -66,14 +66,14 @@ func checkBits(arg string) error {
 	}
 	number, err := strconv.ParseFloat(parts[1], 64)
 	if err != nil {
-		return nil //nolint:nilerr // for ParseSize to refuse
+		return nil //nolint:nilerr // ParseSize refuses it
 	}
 	unit := strings.ToUpper(parts[2]) + parts[3] + "B/s"
 	return fmt.Errorf("bad rate '%s': a rate is in bytes, and this may be in bits; write %s%s for bits or %s%s for bytes",
 		arg, FormatNumber(number/8), unit, parts[1], unit)
 }
 
-// ParseRate reads a size per second, in bytes.
+// ParseRate parses a size per second, in bytes.
 func ParseRate(arg string) (int64, error) {
 	if err := checkBits(arg); err != nil {
 		return 0, err

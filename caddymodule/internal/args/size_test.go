@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A rate that may be in bits is refused with both meanings in bytes.
+// A rate that may be in bits is refused, and the error has both meanings in bytes.
 func TestRateInBits(t *testing.T) {
 	for arg, want := range map[string]string{
 		"10Mb/s": "write 1.25MB/s for bits or 10MB/s for bytes", "64kb/s": "write 8KB/s for bits or 64KB/s for bytes", "8Kib/s": "write 1KiB/s for bits",

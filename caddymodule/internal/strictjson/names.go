@@ -154,10 +154,10 @@ var readsItself = reflect.TypeFor[json.Unmarshaler]()
 // it. It skips matchers, which belong to Caddy, and allows any names in maps, such as
 // those of header fields.
 type checker struct {
-	anyCase bool   // names of fields may be written in any case
-	failed  bool   // something is wrong; else what only Caddy refuses is for Caddy to tell
-	owner   string // the module that the JSON is of; "": a rule, or what has rules
-	key     string // the field with its name
+	anyCase bool   // accept names of fields in any case
+	failed  bool   // Caddy could not load the JSON; otherwise, errors that Caddy reports are left to Caddy
+	owner   string // the module of the JSON; empty for a rule, or for an object with rules
+	key     string // the field that holds the name of the module
 }
 
 // value refuses a field name in the wrong case, and a zero that package encoding/json
@@ -195,7 +195,7 @@ func (c checker) value(field string, data []byte, t reflect.Type, tag reflect.St
 	return nil
 }
 
-// module looks into a module that has its name in it.
+// module checks a module whose name is in its JSON.
 func (c checker) module(field string, data []byte, tag reflect.StructTag) error {
 	opts, err := caddy.ParseStructTag(tag.Get("caddy"))
 	if err != nil || opts["inline_key"] == "" {

@@ -14,10 +14,10 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
-// What a name is told that no field and no module has. Each error has the place in
-// the JSON, and what to write instead.
+// The errors for unknown names of fields and modules. Each has the place in the JSON,
+// and what to write instead.
 
-// located puts the place before an error, which may be nil.
+// located puts the place before an error. A nil error remains nil.
 func located(field string, err error) error {
 	if field == "" || err == nil {
 		return err
@@ -25,8 +25,8 @@ func located(field string, err error) error {
 	return fmt.Errorf("%s: %w", field, err)
 }
 
-// unknownField is the error of a name in an object whose fields are known. The
-// object has the settings of owner, a place of package words.
+// unknownField returns the error for an unknown name in an object with known fields.
+// The object has the settings of owner, a place of package words.
 func unknownField(name, owner string, known map[string]reflect.StructField) error {
 	names := slices.Sorted(maps.Keys(known))
 	advice := words.SuggestJSON(meantFields(name, owner, known))
@@ -39,7 +39,7 @@ func unknownField(name, owner string, known map[string]reflect.StructField) erro
 	return fmt.Errorf("unknown field %q: %s", name, advice)
 }
 
-// meantFields are what to write instead of a field that is known one level deeper, or
+// meantFields returns what to write instead of a field that exists one level deeper, or
 // of a word of another tool.
 func meantFields(name, owner string, known map[string]reflect.StructField) []string {
 	if fragment := deeper(name, known); fragment != "" {
@@ -69,8 +69,8 @@ func meantFields(name, owner string, known map[string]reflect.StructField) []str
 	return slices.Compact(found)
 }
 
-// deeper finds a name among the fields of the objects in a list, and writes where it
-// belongs. It returns an empty string for others.
+// deeper looks for a name among the fields of the objects in a list, and returns how to
+// write it there. It returns an empty string if there is no such field.
 func deeper(name string, known map[string]reflect.StructField) string {
 	for _, outer := range slices.Sorted(maps.Keys(known)) {
 		t := known[outer].Type
@@ -90,8 +90,7 @@ func deeper(name string, known map[string]reflect.StructField) string {
 	return ""
 }
 
-// ownerOf is the place of package words that an object without a name of its own is
-// in.
+// ownerOf returns the place, in package words, of an object without a name.
 func ownerOf(t reflect.Type) string {
 	switch t.Name() {
 	case "App":
@@ -103,7 +102,7 @@ func ownerOf(t reflect.Type) string {
 	}
 }
 
-// asJSON writes names as they are in JSON.
+// asJSON formats names as in JSON.
 func asJSON(names []string) []string {
 	quoted := make([]string, len(names))
 	for i, name := range names {
@@ -112,7 +111,7 @@ func asJSON(names []string) []string {
 	return quoted
 }
 
-// namesIn are the modules of a namespace that this Caddy was built with.
+// namesIn returns the names of the modules in a namespace of this build of Caddy.
 func namesIn(namespace string) []string {
 	var names []string
 	for _, info := range caddy.GetModules(namespace) {
@@ -121,8 +120,8 @@ func namesIn(namespace string) []string {
 	return names
 }
 
-// unnamedModule is the error of JSON that does not say by the key which module it is
-// of.
+// unnamedModule returns the error for the JSON of a module without the key that names
+// the module.
 func unnamedModule(key, namespace string, data []byte) error {
 	members := membersOf(data)
 	example := fmt.Sprintf(`{"%s": ...}`, key)
@@ -141,7 +140,7 @@ func unnamedModule(key, namespace string, data []byte) error {
 	return fmt.Errorf("there is no %q: write one, such as %s", key, example)
 }
 
-// unknownModule is the error of a name that no module of the namespace has.
+// unknownModule returns the error for a name without a module in the namespace.
 func unknownModule(key, namespace, name string) error {
 	names := namesIn(namespace)
 	var meant []string
@@ -161,7 +160,7 @@ func unknownModule(key, namespace, name string) error {
 	return fmt.Errorf("unknown name '%s': %s", name, advice)
 }
 
-// checkDuration refuses a duration that Caddy cannot read.
+// checkDuration refuses a duration that Caddy cannot parse.
 func checkDuration(data []byte) error {
 	if json.Unmarshal(data, new(caddy.Duration)) == nil {
 		return nil
@@ -173,8 +172,8 @@ func checkDuration(data []byte) error {
 	return fmt.Errorf(`bad duration '%s': want one such as "250ms" or "2s"`, text)
 }
 
-// Explain finds what is wrong in JSON that Caddy could not load as what the pointer
-// points to. It returns err if it finds nothing.
+// Explain looks for the mistake in JSON that Caddy could not decode into the value that
+// the pointer points to. It returns err if it finds none.
 func Explain(err error, data []byte, into any) error {
 	if !json.Valid(data) {
 		return err
@@ -185,8 +184,8 @@ func Explain(err error, data []byte, into any) error {
 	return err
 }
 
-// typeError says of a value of the wrong type where it is, and which type is wanted.
-// It returns nil for another error.
+// typeError names the place of a value of the wrong type, and the type to write
+// instead. It returns nil for any other error.
 func typeError(err error) error {
 	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
 	switch {
@@ -206,7 +205,7 @@ func typeError(err error) error {
 	return fmt.Errorf("%s: want %s, not %s%s", place, want, strings.Replace(wrong.Value, "array", "list", 1), advice)
 }
 
-// typeInJSON is what a Go type is called in JSON.
+// typeInJSON returns the name of a Go type in JSON.
 func typeInJSON(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.String:

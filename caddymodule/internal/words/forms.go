@@ -1,6 +1,7 @@
 package words
 
-// forms has every setting, option and kind. An option follows its owner.
+// forms has every setting, option and kind. The name of an option follows the name of
+// its owner.
 var forms = map[string]Form{
 	// settings of a rule
 	"match":          {"match <matcher> [<value>...] | match @<name> | match <path>", "match path /api/*", `"match": [{"path": ["/api/*"]}]`},

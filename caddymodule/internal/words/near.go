@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Near returns the one or two known words that are spelled most like a word, the
-// nearest first. It returns nil if none is near.
+// Near returns the one or two known words with the spelling nearest to a word, nearest
+// first. It returns nil if no word is near.
 func Near(word string, known []string) []string {
 	word = strings.ToLower(word)
 	best, found := allowed(word)+1, []string(nil)
@@ -21,7 +21,7 @@ func Near(word string, known []string) []string {
 	return found[:min(len(found), 2)]
 }
 
-// allowed is how many letters may be wrong in a word.
+// allowed returns how many letters of a word may be wrong.
 func allowed(word string) int {
 	switch n := len(word); {
 	case n <= 5:
@@ -33,13 +33,13 @@ func allowed(word string) int {
 	}
 }
 
-// distance counts the letters that are wrong, missing, additional or swapped with
-// the next one. The beginning of a word is near it, however long the rest is.
+// distance counts the letters that are wrong, missing, additional or swapped with the
+// next one. It is 1 if word is the beginning of other, however long the rest is.
 func distance(word, other string) int {
 	if len(word) >= 4 && strings.HasPrefix(other, word) {
 		return 1
 	}
-	var before, last, row []int // of the words' beginnings
+	var before, last, row []int // rows of the prefixes of word
 	for i := 0; i <= len(word); i++ {
 		before, last, row = last, row, make([]int, len(other)+1)
 		for j := range row {

@@ -1,6 +1,6 @@
 package words
 
-// entry has words of other tools, and the lines that say the same here.
+// entry has words of other tools, and the lines that mean the same here.
 type entry struct {
 	words string
 	lines []string
@@ -8,8 +8,8 @@ type entry struct {
 
 func say(words string, lines ...string) entry { return entry{words, lines} }
 
-// synonyms are the words that people try, by the place where they write them. A
-// word is found in any case and with or without its underscores.
+// synonyms lists the words that people try, by the place where they write them. Case
+// and underscores do not matter.
 var synonyms = map[Place][]entry{
 	Rule: {
 		// how often
@@ -43,7 +43,7 @@ var synonyms = map[Place][]entry{
 		say("jitter random_delay", "delay 200ms 500ms"),
 		say("timeout time_out freeze stall block hold hang_forever no_response noresponse", "hang"),
 
-		// an answer
+		// a reply
 		say("fault inject abort status status_code code http_status http_abort fail failure failed exception return reply answer down unavailable", "respond 503"),
 		say("body message msg text", `respond 503 "try later"`),
 		say("header headers set_header add_header retry_after", "respond 503 {\n\theader Retry-After 5\n}"),

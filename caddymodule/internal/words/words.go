@@ -1,10 +1,9 @@
-// Package words answers the words that people write and the grammar does not have:
-// the words of other tools, and misspelled ones. Each answer is a line to copy. The
-// package has the syntax of every setting, option and kind of fault, for the errors
-// of all parsers.
+// Package words has an answer to words that the grammar does not have: words of other
+// tools, and misspelled words. Each answer is a line to copy. The package also has the
+// syntax of every setting, option and kind of fault, for the errors of all parsers.
 //
-// It knows no module: what is written in the tables must be read by the parsers, and
-// tests in the packages above hold that.
+// The package does not depend on the modules. Tests in other packages check that the
+// parsers accept the lines in the tables.
 package words
 
 import (
@@ -12,10 +11,10 @@ import (
 	"strings"
 )
 
-// A Place is where a word can be written. Each place has words of its own.
+// A Place is where a word can be written. Each place has a separate list of words.
 type Place string
 
-// The places. An owner of options, such as respond, is a place as well.
+// The places. An owner of options, such as respond, is also a place.
 const (
 	Rule          Place = "rule"           // a line of a rule
 	Point         Place = "point"          // the block of an injection point
@@ -23,11 +22,11 @@ const (
 	Global        Place = "global"         // the global option fault
 	Trigger       Place = "trigger"        // the block of a trigger
 	Match         Place = "match"          // the name of a matcher
-	MatchResponse Place = "match_response" // its block
+	MatchResponse Place = "match_response" // the block of match_response
 )
 
-// Synonym returns the lines to write instead of a word of another tool, one or two.
-// It returns nil for a word that is not in the table.
+// Synonym returns one or two lines to write instead of a word of another tool. It
+// returns nil for a word that is not in the table.
 func Synonym(place Place, word string) []string {
 	word = strings.ReplaceAll(strings.ToLower(word), "-", "_")
 	bare := strings.ReplaceAll(word, "_", "")
@@ -50,8 +49,8 @@ func Words(place Place) []string {
 	return all
 }
 
-// Suggest returns the question that follows an unknown word, with the lines to
-// write instead: "did you mean 'delay 250ms'?". It is empty without lines.
+// Suggest returns the question that follows an unknown word, with the lines to write
+// instead: "did you mean 'delay 250ms'?". Without lines, it returns an empty string.
 func Suggest(lines []string) string {
 	switch {
 	case len(lines) == 0:
@@ -63,7 +62,7 @@ func Suggest(lines []string) string {
 	}
 }
 
-// SuggestJSON is Suggest for fragments of JSON.
+// SuggestJSON is like Suggest, for fragments of JSON.
 func SuggestJSON(fragments []string) string {
 	if len(fragments) == 0 {
 		return ""
@@ -71,27 +70,27 @@ func SuggestJSON(fragments []string) string {
 	return "did you mean " + strings.Join(fragments, " or ") + "?"
 }
 
-// Form is how a setting, an option or a kind of fault is written.
+// Form describes how to write a setting, an option or a kind of fault.
 type Form struct {
-	// Syntax has every way to write it, with " | " between two of them.
+	// Syntax lists all forms, separated by " | ".
 	Syntax string
 
 	// Example is a line to copy.
 	Example string
 
-	// JSON is the same in JSON, for settings of a rule and kinds.
+	// JSON is the example in JSON, for settings of a rule and for kinds.
 	JSON string
 }
 
-// FormOf returns the form of a setting or kind; the name of an option follows that
+// FormOf returns the form of a setting or kind. The name of an option follows the name
 // of its owner, as in "delay at_most".
 func FormOf(name string) (Form, bool) {
 	form, ok := forms[name]
 	return form, ok
 }
 
-// Usage says how to write a setting, an option or a kind, such as "write percent <0
-// to 100>, such as percent 10". It is empty for an unknown one.
+// Usage describes how to write a setting, an option or a kind, such as "write percent
+// <0 to 100>, such as percent 10". It returns an empty string for an unknown name.
 func Usage(name string) string {
 	form, ok := forms[name]
 	switch {
@@ -136,7 +135,7 @@ func OwnersOf(option string) []string {
 	return owners
 }
 
-// InJSON returns lines as they are written in JSON, as far as that is known.
+// InJSON returns the JSON of lines, if it is known.
 func InJSON(lines []string) []string {
 	var fragments []string
 	for _, line := range lines {

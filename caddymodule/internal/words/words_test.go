@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A word is found in the ways in which people write it.
+// A word is found in all forms in which people write it.
 func TestSynonym(t *testing.T) {
 	for _, tt := range []struct {
 		place Place
@@ -35,8 +35,8 @@ func TestSynonym(t *testing.T) {
 	}
 }
 
-// There are 25 synonyms and more. None is twice at a place, hides a known word or
-// leads to an unknown one.
+// There are at least 25 synonyms. A synonym is not duplicate at a place, does not hide
+// a known word, and leads to a known one.
 func TestSynonyms(t *testing.T) {
 	known := map[Place][]string{Rule: kindsAndSettings()}
 	for place := range synonyms {
@@ -53,7 +53,7 @@ func TestSynonyms(t *testing.T) {
 			for word := range strings.FieldsSeq(e.words) {
 				switch {
 				case seen[word]:
-					t.Errorf("%s: %s is there twice", place, word)
+					t.Errorf("%s: %s: duplicate", place, word)
 				case slices.Contains(known[place], word):
 					t.Errorf("%s: %s is known there", place, word)
 				case word != strings.ToLower(word):
