@@ -35,7 +35,7 @@ var languages = []string{
 // TestManualBlocks loads or parses each block of code in the manual.
 func TestManualBlocks(t *testing.T) {
 	for name, value := range map[string]string{"FAULT_KEY": "0123456789abcdef", "UPSTREAM": "localhost:3000"} {
-		t.Setenv(name, value) // the variables that the manual tells readers to set
+		t.Setenv(name, value) // the variables that the manual asks readers to set
 	}
 	for _, page := range manualPages(t) {
 		for _, block := range page.Blocks() {
@@ -153,7 +153,7 @@ func follow(pages map[string]*manual.Page, from *manual.Page, link manual.Link) 
 	case err != nil:
 		return errors.New("no such file")
 	case link.Image && info.IsDir():
-		return errors.New("a folder is no image")
+		return errors.New("an image is a folder")
 	case to.Fragment == "":
 		return nil
 	}

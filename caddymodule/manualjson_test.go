@@ -10,8 +10,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 )
 
-// fragments are parts of a configuration, by the member that tells what they are,
-// and configurations that they fit into. The first that is there decides.
+// fragments are parts of a configuration, by the member that identifies them,
+// and configurations that they fit into. The first member that exists decides.
 var fragments = []struct {
 	member string
 	fits   []string
@@ -65,7 +65,7 @@ func checkJSONText(text string) error {
 	}
 	if members["match"] != nil || members["points"] != nil {
 		name := "example"
-		_ = json.Unmarshal(members["name"], &name) // the parser finds a name that is no text
+		_ = json.Unmarshal(members["name"], &name) // the parser reports a name that is not a string
 		if _, err := experiments.Parse(name, []byte(text)); err != nil {
 			return err
 		}

@@ -60,7 +60,7 @@ var errorAreas = []errorArea{
 // errorNotes are words on an error that says too little for those who meet it. The
 // key is a part of the message. Most messages need none.
 var errorNotes = map[string]string{
-	"Unexpected next token after '{'":  "Write the statements of a block on lines of their own.",
+	"Unexpected next token after '{'":  "Write each statement of a block on a separate line.",
 	"unknown matcher 'colour'":         "Caddy has no module of this name. Check the spelling, or build Caddy with the module.",
 	"been stripped from the path":      "`handle_path` and `uri strip_prefix` shorten the path before the point sees it.",
 	"no request reaches point":         "A handler before the point ends each request. Move the point up, or write `order fault first`.",
@@ -70,7 +70,7 @@ var errorNotes = map[string]string{
 	"health_checks is only allowed in": "Move the rule into a [transport](transport.md).",
 }
 
-// everyLine has the errors that each setting and fault may have: they stand once on
+// everyLine has the errors that each setting and fault may have: they are listed once on
 // the page, and not with every subject.
 var everyLine = []struct{ part, written, note string }{
 	{"already specified", "`percent 1`<br>`percent 2`", "Delete one of the two lines."},

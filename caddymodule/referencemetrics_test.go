@@ -15,7 +15,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// metricsFile is written by hand but for the table of metrics, between two marks.
+// metricsFile is written by hand, except for the table of metrics between two marks.
 const (
 	metricsFile  = "metrics-logs-events.md"
 	beginMetrics = "<!-- generated: metrics -->\n"
@@ -62,7 +62,7 @@ func metricRows(t *testing.T) (rows [][]string) {
 }
 
 func describe(c prometheus.Collector) string {
-	descriptions := make(chan *prometheus.Desc, 1) // each of ours has one
+	descriptions := make(chan *prometheus.Desc, 1) // each collector has one
 	c.Describe(descriptions)
 	return (<-descriptions).String()
 }

@@ -75,8 +75,8 @@ func placeOf(name string) (place words.Place, own string) {
 	return words.Rule, name
 }
 
-// formNames are the names of all forms but of the directives, which are no lines of
-// a block.
+// formNames returns the names of all forms except directives, which are not lines of a
+// block.
 func formNames() []string {
 	names := slices.Concat(grammar.Settings, faults.Kinds(), []string{"point", "sticky", "seed", "halted", "rule", "trigger", "transport"})
 	names = slices.DeleteFunc(names, func(name string) bool { _, known := words.FormOf(name); return !known })
@@ -111,7 +111,7 @@ func TestExamplesOfForms(t *testing.T) {
 	}
 }
 
-// Each setting, kind and option tells its syntax when it gets too few arguments or
+// Each setting, kind and option shows its syntax when it gets too few arguments or
 // too many. No words of Caddy's own parser come first.
 func TestUsageIsTold(t *testing.T) {
 	tooFew := []string{"match", "trigger", "transport", "grpc", "delay", "throttle", "dribble", "corrupt"}

@@ -90,7 +90,7 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
 
 const rulesGoIntoSites = "rules and faults go into a site: write fault { ... } there"
 
-// unknownOption is the error of a word that is no option. Many write a rule here.
+// unknownOption returns the error for a word that is not an option. Many write a rule here.
 func unknownOption(d *caddyfile.Dispenser, word string) error {
 	isRule := slices.Contains(grammar.Settings, word) || faults.IsKind(word) || slices.Contains([]string{"rule", "point", "sticky", "seed", "trigger"}, word)
 	if isRule {

@@ -56,8 +56,8 @@ func Follow(app *caddyhttp.App, ask Ask, guide Guide) *Answer {
 // anySite reports whether a route of a server has been taken.
 func (a *Answer) anySite() bool { return len(a.entered) > 0 }
 
-// serversFor returns the servers that may get the request, or the reason why there are
-// none.
+// serversFor returns the servers that may get the request. If no server does, why is the
+// reason.
 func serversFor(app *caddyhttp.App, target *url.URL) (names []string, why string) {
 	all := serversOf(app)
 	if target.Host == "" {
