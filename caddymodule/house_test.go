@@ -44,7 +44,7 @@ var arrows = []arrow{
 	{folder: "caddymodule/inject", mayImport: []string{
 		"caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",
 		"caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
-		"caddymodule/internal/hint", "caddymodule/internal/private", "caddymodule/internal/strictjson", "caddymodule/internal/text", "caddymodule/internal/args", "caddymodule/internal/words",
+		"caddymodule/internal/hint", "caddymodule/internal/private", "caddymodule/internal/strictjson", "caddymodule/internal/args", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/control", mayImport: []string{
 		"caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",
@@ -52,7 +52,7 @@ var arrows = []arrow{
 		"caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/strictjson", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/trigger", mayImport: []string{
-		"caddymodule/internal/grammar", "caddymodule/rules", "caddymodule/faults", "caddymodule/internal/private", "caddymodule/internal/text", "caddymodule/internal/args", "caddymodule/internal/words",
+		"caddymodule/internal/grammar", "caddymodule/rules", "caddymodule/faults", "caddymodule/internal/private", "caddymodule/internal/args", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/internal/grammar", mayImport: []string{
 		"caddymodule/rules", "caddymodule/faults", "caddymodule/status", "caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/words",
@@ -60,7 +60,7 @@ var arrows = []arrow{
 	{folder: "caddymodule/internal/metrics", mayImport: []string{"caddymodule/experiments", "caddymodule/rules"}},
 	{folder: "caddymodule/experiments", mayImport: []string{"caddymodule/rules", "caddymodule/faults", "caddymodule/internal/strictjson"}},
 	{folder: "caddymodule/rules", mayImport: []string{
-		"caddymodule/faults", "caddymodule/internal/hint", "caddymodule/internal/private", "caddymodule/internal/strictjson", "caddymodule/internal/text", "caddymodule/internal/words",
+		"caddymodule/faults", "caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/private", "caddymodule/internal/strictjson", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/kinds", mayImport: []string{
 		"caddymodule/faults", "caddymodule/wire", "caddymodule/status",
@@ -70,10 +70,10 @@ var arrows = []arrow{
 	{folder: "caddymodule/faults", mayImport: []string{"caddymodule/internal/args", "caddymodule/internal/words"}},
 	{folder: "caddymodule/wire", mayImport: []string{"caddymodule/internal/hint"}},
 	{folder: "caddymodule/status", stdlibOnly: true},
+	{folder: "caddymodule/internal/strictjson", mayImport: []string{"caddymodule/internal/args", "caddymodule/internal/words"}},
 	{folder: "caddymodule/internal/args", mayImport: []string{"caddymodule/internal/words"}},
 	{folder: "caddymodule/internal/mergepatch", stdlibOnly: true},
 	{folder: "caddymodule/internal/private", mayImport: []string{"caddymodule/internal/text"}},
-	{folder: "caddymodule/internal/strictjson", mayImport: []string{"caddymodule/internal/words"}},
 	{folder: "caddymodule/internal/text"},
 	{folder: "caddymodule/internal/words", stdlibOnly: true},
 	{folder: "caddymodule/internal/hint"},

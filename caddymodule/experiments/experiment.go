@@ -15,7 +15,7 @@ import (
 // DefaultTTL is the lifetime of an experiment without a ttl.
 const DefaultTTL = 10 * time.Minute
 
-// Everywhere, in the points of an experiment, means all points that are not transports.
+// Everywhere means, in the points of an experiment, all points that are not transports.
 const Everywhere = "*"
 
 // Experiment is a rule that is added while Caddy runs. It accepts everything that a

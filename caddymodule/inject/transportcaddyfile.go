@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -90,12 +91,7 @@ func (t *Transport) unmarshalInner(d *caddyfile.Dispenser) error {
 
 // unknownTransport is the error of a transport that this Caddy was not built with.
 func unknownTransport(d *caddyfile.Dispenser) error {
-	var names []string
-	for _, info := range caddy.GetModules(transportNamespace) {
-		if name := info.ID.Name(); name != "fault" {
-			names = append(names, name)
-		}
-	}
+	names := slices.DeleteFunc(args.ModuleNames(transportNamespace), func(name string) bool { return name == "fault" })
 	advice := "the transports are " + strings.Join(names, ", ")
 	if near := words.Near(d.Val(), names); len(near) > 0 {
 		advice = words.Suggest([]string{"transport " + near[0]})

@@ -58,7 +58,7 @@ func gatesOf(rl *Rule) (own [stages][]*gate) {
 	return own
 }
 
-// anyGate reports whether is is true for one of the rule's gates.
+// anyGate reports whether is holds for one of the rule's gates.
 func (rl *Rule) anyGate(is func(*gate) bool) bool {
 	return slices.ContainsFunc(rl.gates[:], func(at []*gate) bool { return slices.ContainsFunc(at, is) })
 }

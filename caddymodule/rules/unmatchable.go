@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
@@ -39,7 +40,7 @@ func explainMatchers(sets []caddy.ModuleMap, err error) error {
 				err = explainMatchers(inner, err)
 			}
 			if unknown := UnknownMatcher(name); unknown != nil {
-				return fmt.Errorf("%w (%v)", unknown, err)
+				return fmt.Errorf("%w (%w)", unknown, err)
 			}
 		}
 	}
@@ -53,10 +54,7 @@ func UnknownMatcher(name string) error {
 	if _, err := caddy.GetModule(namespace + "." + name); err == nil {
 		return nil
 	}
-	var names []string
-	for _, info := range caddy.GetModules(namespace) {
-		names = append(names, info.ID.Name())
-	}
+	names := args.ModuleNames(namespace)
 	var meant []string
 	for _, line := range words.Synonym(words.Match, name) {
 		if fields := strings.Fields(line); fields[0] == "match" && slices.Contains(names, fields[1]) {

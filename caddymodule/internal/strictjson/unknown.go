@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
@@ -111,15 +112,6 @@ func asJSON(names []string) []string {
 	return quoted
 }
 
-// namesIn returns the names of the modules in a namespace of this build of Caddy.
-func namesIn(namespace string) []string {
-	var names []string
-	for _, info := range caddy.GetModules(namespace) {
-		names = append(names, info.ID.Name())
-	}
-	return names
-}
-
 // unnamedModule returns the error for the JSON of a module without the key that names
 // the module.
 func unnamedModule(key, namespace string, data []byte) error {
@@ -133,7 +125,7 @@ func unnamedModule(key, namespace string, data []byte) error {
 	}
 	for _, other := range slices.Sorted(maps.Keys(members)) {
 		var name string
-		if json.Unmarshal(members[other], &name) == nil && slices.Contains(namesIn(namespace), name) {
+		if json.Unmarshal(members[other], &name) == nil && slices.Contains(args.ModuleNames(namespace), name) {
 			return fmt.Errorf("there is no %q: write %q: %q instead of %q", key, key, name, other)
 		}
 	}
@@ -142,7 +134,7 @@ func unnamedModule(key, namespace string, data []byte) error {
 
 // unknownModule returns the error for a name without a module in the namespace.
 func unknownModule(key, namespace, name string) error {
-	names := namesIn(namespace)
+	names := args.ModuleNames(namespace)
 	var meant []string
 	if key == "fault" {
 		meant = slices.DeleteFunc(words.InJSON(words.Synonym(words.Rule, name)), func(fragment string) bool { return fragment[0] != '{' })

@@ -31,7 +31,7 @@ func Synonym(place Place, word string) []string {
 	word = strings.ReplaceAll(strings.ToLower(word), "-", "_")
 	bare := strings.ReplaceAll(word, "_", "")
 	for _, entry := range synonyms[place] {
-		for _, other := range strings.Fields(entry.words) {
+		for other := range strings.FieldsSeq(entry.words) {
 			if other == word || strings.ReplaceAll(other, "_", "") == bare {
 				return slices.Clone(entry.lines)
 			}
@@ -42,7 +42,7 @@ func Synonym(place Place, word string) []string {
 
 // Words returns the words of other tools that are known at a place.
 func Words(place Place) []string {
-	var all []string
+	all := make([]string, 0, len(synonyms[place]))
 	for _, entry := range synonyms[place] {
 		all = append(all, strings.Fields(entry.words)...)
 	}
