@@ -103,7 +103,7 @@ func (c Chain) Conditional(n uint64) bool {
 
 // Idle reports whether no fault of the chain does anything to this hit, as
 // [Idle] has it.
-func (c Chain) Idle(n uint64, u float64) (idle bool, behind float64) {
+func (c Chain) Idle(n uint64, u float64) (idle bool, after float64) {
 	for _, f := range c {
 		may, ok := f.(Idle)
 		if !ok {

@@ -88,7 +88,7 @@ type Idle interface {
 	// Idle reports whether the fault does nothing to the n-th hit of its rule
 	// with the draw u, and which draw the faults behind it get, see [Hit];
 	// with [AnyDraw], whether so whatever the draw is.
-	Idle(n uint64, u float64) (idle bool, behind float64)
+	Idle(n uint64, u float64) (idle bool, after float64)
 }
 
 // AnyDraw stands for every draw there can be.

@@ -120,7 +120,7 @@ http://localhost:0 {
 
 func TestHandlerRefusesWhatIsForTransports(t *testing.T) {
 	for _, tt := range []struct{ config, want string }{
-		{`{"rules": [{"faults": [{"fault": "refuse"}]}]}`, "refuse has a meaning in a transport only"},
+		{`{"rules": [{"faults": [{"fault": "refuse"}]}]}`, "refuse is only allowed in a transport"},
 		{`{"rules": [{"health_checks": true, "faults": [{"fault": "close"}]}]}`, "health_checks is only allowed in a transport"},
 	} {
 		if _, err := tryLoad(t, tt.config, ""); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -10,7 +10,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
-// newResponse is a whole reply, as a transport returns it.
+// newResponse returns a whole reply, as a transport returns it.
 func newResponse(r *http.Request, code int, reason string, header http.Header, body []byte) *http.Response {
 	resp := newHead(r, code, reason, header)
 	if !(status.Code{Code: code}).BodyAllowed() {
@@ -26,7 +26,7 @@ func newResponse(r *http.Request, code int, reason string, header http.Header, b
 	return resp
 }
 
-// newHead is a reply without a body.
+// newHead returns a reply without a body.
 func newHead(r *http.Request, code int, reason string, header http.Header) *http.Response {
 	return &http.Response{
 		Status:     strconv.Itoa(code) + " " + reason,
@@ -40,9 +40,9 @@ func newHead(r *http.Request, code int, reason string, header http.Header) *http
 	}
 }
 
-// failSent fails an attempt as an upstream does that has got the whole request:
-// its body is read before, so that it cannot be sent again unless the proxy has
-// kept it.
+// failSent fails an attempt like an upstream that has received the whole request. It
+// reads the request's body first. The proxy can then try again only if it has kept the
+// body.
 func failSent(r *http.Request, failure error) error {
 	if err := readBody(r); err != nil {
 		return err
@@ -50,8 +50,8 @@ func failSent(r *http.Request, failure error) error {
 	return injected(failure)
 }
 
-// readBody reads and drops the body of a request. It takes as long as the
-// client does to send it.
+// readBody reads and drops the body of a request. It takes as long as the client takes
+// to send the body.
 func readBody(r *http.Request) error {
 	if r.Body == nil {
 		return nil
@@ -62,5 +62,5 @@ func readBody(r *http.Request) error {
 	return r.Context().Err()
 }
 
-// injected tells the error of a fault from a real one in the logs.
+// injected marks the error of a fault, to distinguish it from a real error in the logs.
 func injected(err error) error { return fmt.Errorf("injected fault: %w", err) }

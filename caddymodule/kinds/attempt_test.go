@@ -11,7 +11,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// transportFunc is a transport of one function.
+// transportFunc is a function as a transport.
 type transportFunc func(*http.Request) (*http.Response, error)
 
 func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
@@ -40,7 +40,7 @@ func TestNewResponse(t *testing.T) {
 	}
 }
 
-// What fails behind the request has read its body, and tells of the fault.
+// A fault that fails after the request has read its body. Its error names the fault.
 func TestFailSent(t *testing.T) {
 	tests := []struct {
 		fault faults.RoundTripper
@@ -60,7 +60,7 @@ func TestFailSent(t *testing.T) {
 	}
 }
 
-// A client that cannot send its body is no fault of ours.
+// If the client cannot send its body, the error is not one of the fault.
 func TestFailSentClientGone(t *testing.T) {
 	gone := errors.New("gone")
 	r := request(http.MethodPost)
@@ -71,7 +71,7 @@ func TestFailSentClientGone(t *testing.T) {
 	}
 }
 
-// The branches of a round trip are those of a request.
+// choose and sequence take the same branches in a round trip as in a request.
 func TestBranchesInTransport(t *testing.T) {
 	passed := errors.New("passed")
 	pass := transportFunc(func(*http.Request) (*http.Response, error) { return nil, passed })

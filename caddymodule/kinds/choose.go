@@ -23,33 +23,32 @@ func init() {
 	caddy.RegisterModule(Choose{})
 }
 
-// Choose runs one of several branches, drawn by their weights. It uses the draw
-// of the rule: with `sticky` a key always gets the same branch, and a seed
-// repeats the branches, too.
+// Choose runs one of several branches, drawn by weight. It uses the draw of the rule.
+// With `sticky`, a key always gets the same branch. With `seed`, the branches repeat.
 //
-// What the client sees, over every protocol, is what the branch does. A branch
-// that passes lets the request go on untouched, counted as passed, not as
-// injected.
+// What the client sees: what the branch does, over every protocol. If the branch
+// passes, the request continues unchanged and counts as passed, not as a hit.
 type Choose struct {
-	// The branches. Required.
+	// The branches. At least one weight must be above 0. Required.
 	Branches []*Branch `json:"branches,omitempty"`
 
 	total float64
 }
 
-// Branch is one of the things that may happen.
+// Branch is one of the alternatives of a Choose.
 type Branch struct {
-	// The weight of the branch against those of the others. They need not sum
-	// up to anything; a branch of weight 0 is never taken. Required.
+	// The weight of the branch, relative to the other weights: a number, 0 or more. The
+	// weights need not sum up to 100. A branch of weight 0 is never taken. Required.
 	Weight *float64 `json:"weight,omitempty"`
 
-	// What goes wrong, in this order. Without faults the request passes.
+	// The faults of the branch, run in this order. Default: none, and the request
+	// passes unchanged.
 	FaultsRaw []json.RawMessage `json:"faults,omitempty" caddy:"namespace=http.faults inline_key=fault"`
 
 	chain faults.Chain
 }
 
-// weight is the one that Validate has seen.
+// weight returns the configured weight, or 0 without one, which Validate refuses.
 func (b *Branch) weight() float64 {
 	if b.Weight == nil {
 		return 0
@@ -70,7 +69,7 @@ func (f *Choose) Provision(ctx caddy.Context) error {
 	f.total = 0
 	for i, branch := range f.Branches {
 		if branch == nil {
-			return fmt.Errorf("branch %d of choose is null", i+1)
+			return fmt.Errorf("branch %d of choose is null; remove it, or write {\"weight\": 1} for a branch that passes", i+1)
 		}
 		f.total += branch.weight()
 		if len(branch.FaultsRaw) == 0 {
@@ -94,19 +93,19 @@ func (f *Choose) Validate() error {
 		weight := branch.weight()
 		switch {
 		case branch.Weight == nil:
-			return fmt.Errorf("branch %d of choose has no weight: write one, such as \"weight\": 1; 0 is never taken", i+1)
-		case !(weight >= 0) || math.IsInf(weight, 0): // not a number fails, too
-			return fmt.Errorf("bad weight '%v' of choose: want a number that is not negative", weight)
+			return fmt.Errorf("branch %d of choose has no weight; write one, such as \"weight\": 1", i+1)
+		case !(weight >= 0) || math.IsInf(weight, 0): // also refuses NaN
+			return fmt.Errorf("bad weight '%v' of choose: must be 0 or greater", weight)
 		}
 		total += weight
 	}
 	switch {
 	case len(f.Branches) == 0:
-		return errors.New("choose has nothing to choose from: write a block of lines with a weight and a fault")
+		return errors.New("choose has no branches; write a block of lines with a weight and a fault")
 	case math.IsInf(total, 0):
-		return errors.New("bad weights of choose: their sum is more than a number can hold")
+		return errors.New("bad weights of choose: their sum is too large; write smaller numbers")
 	case total == 0:
-		return errors.New("bad weights of choose: all are 0, so nothing could ever be chosen")
+		return errors.New("bad weights of choose: all are 0; at least one must be greater than 0")
 	}
 	return nil
 }
@@ -121,7 +120,7 @@ func (f *Choose) Terminal() bool {
 	return true
 }
 
-// Reply asks all branches that can be taken.
+// Reply returns the largest reply of all branches with a weight.
 func (f *Choose) Reply(next faults.Reply) (faults.Reply, error) {
 	most := faults.Reply{Size: faults.NoHead, From: f}
 	for _, branch := range f.Branches {
@@ -137,22 +136,22 @@ func (f *Choose) Reply(next faults.Reply) (faults.Reply, error) {
 	return most, nil
 }
 
-// Conditional reports whether a branch that can be taken is.
+// Conditional reports whether a branch with a weight is conditional.
 func (f *Choose) Conditional(n uint64) bool {
 	return slices.ContainsFunc(f.Branches, func(b *Branch) bool { return b.weight() > 0 && b.chain.Conditional(n) })
 }
 
-// Inject runs the branch that the draw of the rule falls on.
+// Inject runs the branch selected by the draw of the rule.
 func (f *Choose) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	return f.take(hit).Inject(hit, w, r, next)
 }
 
-// RoundTrip runs the branch that the draw of the rule falls on.
+// RoundTrip runs the branch selected by the draw of the rule.
 func (f *Choose) RoundTrip(hit *faults.Hit, r *http.Request, next http.RoundTripper) (*http.Response, error) {
 	return f.take(hit).RoundTrip(hit, r, next)
 }
 
-// CheckPlace asks all branches.
+// CheckPlace checks all branches.
 func (f *Choose) CheckPlace(p faults.Place) error {
 	for _, branch := range f.Branches {
 		if err := branch.chain.CheckPlace(p); err != nil {
@@ -162,7 +161,7 @@ func (f *Choose) CheckPlace(p faults.Place) error {
 	return nil
 }
 
-// Hints asks all branches that can be taken.
+// Hints returns the hints of all branches with a weight.
 func (f *Choose) Hints() (hints []string) {
 	for _, branch := range f.Branches {
 		if branch.weight() > 0 {
@@ -172,8 +171,8 @@ func (f *Choose) Hints() (hints []string) {
 	return hints
 }
 
-// Idle reports whether the draw falls on a branch that passes.
-func (f *Choose) Idle(n uint64, u float64) (idle bool, behind float64) {
+// Idle reports whether the draw selects a branch that passes.
+func (f *Choose) Idle(n uint64, u float64) (idle bool, after float64) {
 	if u != faults.AnyDraw {
 		branch, within := f.pick(u)
 		return branch.chain.Idle(n, within)
@@ -186,16 +185,16 @@ func (f *Choose) Idle(n uint64, u float64) (idle bool, behind float64) {
 	return true, faults.AnyDraw
 }
 
-// take finds the branch of this hit. The draw is uniform within it, for what the
-// branch, or another choose after this one, may have to choose.
+// take returns the branch of this hit. It rescales the draw to be uniform within the
+// branch. Faults in the branch and a later choose use the rescaled draw.
 func (f *Choose) take(hit *faults.Hit) faults.Chain {
 	branch, within := f.pick(hit.U)
 	hit.U = within
 	return branch.chain
 }
 
-// pick finds the branch at a place in [0,1), and where that lies within the
-// branch's share.
+// pick returns the branch for a draw in [0,1), and the place of the draw within the
+// branch's part, also in [0,1).
 func (f *Choose) pick(u float64) (*Branch, float64) {
 	at, last := u*f.total, 0
 	for i, branch := range f.Branches {
@@ -208,7 +207,7 @@ func (f *Choose) pick(u float64) (*Branch, float64) {
 		at -= branch.weight()
 		last = i
 	}
-	return f.Branches[last], math.Nextafter(1, 0) // the sums were rounded
+	return f.Branches[last], math.Nextafter(1, 0) // sums of weights are rounded
 }
 
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
@@ -260,8 +259,8 @@ func badWeight(d *caddyfile.Dispenser) error {
 	return args.Advise(d, "each line begins with a weight, such as "+example, "bad weight '%s' of choose: want a number", word)
 }
 
-// unmarshalStep parses what follows a word: a fault on the same line, pass, or
-// a block of faults.
+// unmarshalStep parses the rest of a line after its first word: a fault, pass, or a
+// block of faults.
 func unmarshalStep(d *caddyfile.Dispenser) (faults.Draft, error) {
 	var draft faults.Draft
 	word := d.Val()
@@ -283,7 +282,7 @@ func unmarshalStep(d *caddyfile.Dispenser) (faults.Draft, error) {
 	return draft, nil
 }
 
-// passWord stands for no fault at all.
+// passWord is written instead of a fault where the request passes.
 const passWord = "pass"
 
 // Interface guards

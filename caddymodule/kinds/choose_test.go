@@ -13,8 +13,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// reload makes a fault of the JSON of another, as the server does with what
-// the Caddyfile adapter has made.
+// reload decodes the JSON of a fault into a new fault, as the server does with the
+// output of the Caddyfile adapter.
 func reload[F faults.Fault](t testing.TB, from faults.Fault, into F) F {
 	t.Helper()
 	config, err := json.Marshal(from)
@@ -32,8 +32,8 @@ func parseChoose(t testing.TB, lines string) *Choose {
 	return reload(t, unmarshal(t, new(Choose), "choose {\n"+lines+"\n}"), new(Choose))
 }
 
-// outcome is what a fault does with a hit: the body it answers with, or a dot
-// where it lets the request pass.
+// outcome returns what a fault does with a hit: the body of its reply, or a dot if the
+// request passes.
 func outcome(t testing.TB, f faults.Fault, hit faults.Hit) string {
 	t.Helper()
 	result := ""
@@ -68,7 +68,7 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// The draw within a branch is uniform again, so a choice in a choice is one.
+// The draw within a branch is uniform again, so a nested choose works.
 func TestChooseInChoose(t *testing.T) {
 	f := parseChoose(t, "1 pass\n1 {\n choose {\n 1 respond 500 a\n 1 respond 500 b\n }\n}")
 	got := map[string]int{}
@@ -103,7 +103,7 @@ func TestChooseEnds(t *testing.T) {
 
 func TestChooseRefused(t *testing.T) {
 	for _, tt := range []struct{ config, want string }{
-		{`{}`, "choose has nothing to choose from"},
+		{`{}`, "choose has no branches"},
 		{`{"branches": [null]}`, "branch 1 of choose is null"},
 		{`{"branches": [{"weight": 0}]}`, "all are 0"},
 		{`{"branches": [{"weight": -1}]}`, "bad weight '-1'"},

@@ -17,17 +17,17 @@ func init() {
 	caddy.RegisterModule(Close{})
 }
 
-// Close ends the connection without a byte of reply, in good order.
+// Close closes the connection without a byte of reply. The TCP connection ends in good
+// order.
 //
-// What the client sees: over HTTP/1.1, plain and TLS, the end of the stream
-// where the status line should be (curl: 52, empty reply). Over HTTP/2 and
-// HTTP/3 only this stream is reset, with INTERNAL_ERROR and H3_INTERNAL_ERROR;
-// the other streams of the connection live on.
+// What the client sees: over HTTP/1, with and without TLS, the end of the stream where
+// the status line should be (curl: 52). Over HTTP/2 and HTTP/3, the stream is reset
+// with `INTERNAL_ERROR` or `H3_INTERNAL_ERROR`. Other streams continue.
 //
-// In a transport the attempt fails with EOF once the request has been sent,
-// which Caddy tries again for GET, or for what `lb_retry_match` says instead.
+// In a transport, the attempt fails with EOF after the request has been sent. Caddy
+// then tries GET again, or the requests that `lb_retry_match` names.
 //
-// The reset fault is the rude one: it breaks the TCP connection.
+// For a TCP reset, use the reset fault.
 type Close struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -38,31 +38,31 @@ func (Close) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Terminal reports that nothing comes after a close.
+// Terminal reports true: nothing runs after a close.
 func (Close) Terminal() bool { return true }
 
-// EndsWith says that the connection is lost.
+// EndsWith reports a lost connection.
 func (Close) EndsWith(p faults.Place) faults.Ending { return faults.Lost(p) }
 
-// Reply says that no reply passes.
+// Reply reports that no reply reaches the client.
 func (f Close) Reply(faults.Reply) (faults.Reply, error) {
 	return faults.Reply{Size: faults.NoHead, From: f}, nil
 }
 
-// Untrusted allows it to everybody.
+// Untrusted allows close in every trigger.
 func (Close) Untrusted(*faults.Limits) error { return nil }
 
-// Inject closes the connection, or over HTTP/2 and 3 the stream.
+// Inject closes the connection, or resets the stream over HTTP/2 and HTTP/3.
 func (Close) Inject(_ *faults.Hit, w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if r.ProtoMajor == 1 {
-		// a socket that is closed with unread bytes in it answers with a
-		// RST, which would make this the other fault
+		// If a socket is closed while it has unread bytes, the kernel sends a RST. The
+		// fault would then be a reset.
 		wire.CloseInOrder(w, r)
 	}
 	panic(http.ErrAbortHandler)
 }
 
-// RoundTrip fails the attempt behind the request, as an upstream does that
+// RoundTrip fails the attempt after the request has been sent, like an upstream that
 // closes the connection without a reply.
 func (Close) RoundTrip(_ *faults.Hit, r *http.Request, _ http.RoundTripper) (*http.Response, error) {
 	return nil, failSent(r, io.EOF)
@@ -75,7 +75,7 @@ func (*Close) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return args.WordOnly(d)
 }
 
-// Line writes nothing after the kind.
+// Line returns nothing: the kind has no options.
 func (Close) Line() (line string, ok bool) { return "", true }
 
 // Interface guards

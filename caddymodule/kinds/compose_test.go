@@ -11,8 +11,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// The faults of a rule work in the order written, the first one next to the
-// client: each shapes what those after it have made of the reply.
+// The faults of a rule work in the order written. The first is the nearest to the
+// client. Each shapes the reply that the faults after it have shaped.
 func TestCompose(t *testing.T) {
 	const whole, half = 256 << 10, 128 << 10
 	delay := parse(t, new(Delay), "delay 1s")
@@ -44,8 +44,8 @@ func TestCompose(t *testing.T) {
 	}
 }
 
-// What shapes the reply leaves it alone when the rule has ended before there is
-// one.
+// A fault that shapes replies leaves the reply alone if the fault has ended before the
+// reply begins.
 func TestComposeEnded(t *testing.T) {
 	for _, shaper := range []faults.Fault{
 		parse(t, new(Patch), "patch {\nstatus 418\nheader X-Patched yes\n}"),
@@ -65,7 +65,7 @@ func TestComposeEnded(t *testing.T) {
 	}
 }
 
-// A reply of ours says how long it is to the faults that have to know.
+// A reply of a fault declares its length to faults that need it.
 func TestComposeRespond(t *testing.T) {
 	respond := parse(t, new(Respond), "respond 551")
 	for want, shaper := range map[string]faults.Fault{

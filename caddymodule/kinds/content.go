@@ -17,12 +17,12 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
-// content is one body that a reply may have.
+// content is a body that a reply can have.
 type content struct {
 	contentType string
 	body        text.Text
-	prebuilt    []byte      // the body when it has no placeholder
-	repeats     *retryAfter // nil: the body repeats no field of the header
+	prebuilt    []byte      // the body if it has no placeholder
+	repeats     *retryAfter // nil: the body repeats no header field
 }
 
 func newContent(contentType string, body text.Text) content {
@@ -33,7 +33,7 @@ func newContent(contentType string, body text.Text) content {
 	return c
 }
 
-// bytes is the body for one request, of a reply with this header.
+// bytes returns the body of a reply with this header.
 func (c *content) bytes(header http.Header, repl *caddy.Replacer) []byte {
 	switch {
 	case c.repeats != nil:
@@ -44,16 +44,16 @@ func (c *content) bytes(header http.Header, repl *caddy.Replacer) []byte {
 	return []byte(c.body.Fill(repl))
 }
 
-// fixed is a text that is sent as it is, whatever braces it has.
+// fixed returns a text that is sent unchanged, even if it contains braces.
 func fixed(raw string) text.Text { return text.Text{Raw: raw} }
 
-// format is a form of the catalogue's body.
+// format is a format of the catalogue's body.
 type format struct {
 	name, contentType string
 	body              func(status.Code) string
 }
 
-// formats are all of them, the default first.
+// formats lists all formats. The first is the default.
 var formats = []format{
 	{"json", "application/json", status.Code.JSON},
 	{"problem", "application/problem+json", status.Code.Problem},
@@ -63,7 +63,7 @@ var formats = []format{
 
 const formatAuto = "auto"
 
-// validateBody checks what has to do with the body.
+// validateBody checks the fields that concern the body.
 func (f *Respond) validateBody() error {
 	if len(f.formats()) == 0 {
 		return fmt.Errorf("bad format '%s': want json, text, html, problem or auto", f.Format)
@@ -74,13 +74,13 @@ func (f *Respond) validateBody() error {
 	}
 	switch {
 	case hasBody && f.BodyFile != "":
-		return fmt.Errorf("respond has both a body and body_file '%s'", f.BodyFile)
+		return fmt.Errorf("respond has both body and body_file '%s'; remove one of them", f.BodyFile)
 	case f.Format != "" && f.ownBody():
-		return fmt.Errorf("format '%s' is for the catalogue's body, not for one of your own", f.Format)
+		return fmt.Errorf("format '%s' only works with the catalogue's body; remove format or the body", f.Format)
 	case f.Format != "" && f.ContentType != "":
-		return fmt.Errorf("format '%s' decides the type, so content_type '%s' cannot stand beside it", f.Format, f.ContentType)
+		return fmt.Errorf("respond has both format '%s' and content_type '%s'; remove content_type, because format sets the media type", f.Format, f.ContentType)
 	case text.Placeholder.MatchString(f.BodyFile):
-		return fmt.Errorf("bad body_file '%s': it is read when the configuration loads, so it takes no placeholder", f.BodyFile)
+		return fmt.Errorf("bad body_file '%s': placeholders are not allowed, because the file is read when the configuration loads", f.BodyFile)
 	}
 	if (status.Code{Code: f.StatusCode}).BodyAllowed() {
 		return nil
@@ -92,13 +92,13 @@ func (f *Respond) validateBody() error {
 		{"format", f.Format},
 	} {
 		if given.value != "" {
-			return fmt.Errorf("a reply with status '%d' has no body, so %s '%s' cannot be sent", f.StatusCode, given.name, given.value)
+			return fmt.Errorf("a reply with status '%d' has no body; remove %s '%s'", f.StatusCode, given.name, given.value)
 		}
 	}
 	return nil
 }
 
-// formats are the forms the catalogue's body may take for this reply.
+// formats returns the formats that the catalogue's body can have in this reply.
 func (f *Respond) formats() []format {
 	switch f.Format {
 	case "":
@@ -113,7 +113,7 @@ func (f *Respond) formats() []format {
 	return formats[i : i+1]
 }
 
-// provisionContent finds the body, or the bodies to choose from.
+// provisionContent prepares the body, or the bodies from which Accept selects one.
 func (f *Respond) provisionContent() error {
 	switch {
 	case f.BodyFile != "":
@@ -140,10 +140,10 @@ func (f *Respond) provisionContent() error {
 	return nil
 }
 
-// nameValue is a header field of fixed value.
+// nameValue is a header field with a fixed value.
 type nameValue struct{ name, value string }
 
-// baseFields are those a reply has unless the configuration says otherwise.
+// baseFields returns the fields of a reply that the configuration does not change.
 func (f *Respond) baseFields() []nameValue {
 	var base []nameValue
 	if len(f.content) == 1 && f.content[0].contentType != "" {
@@ -155,7 +155,7 @@ func (f *Respond) baseFields() []nameValue {
 	return base
 }
 
-// maxBodyFile bounds what a configuration can make the server keep.
+// maxBodyFile limits the size of a body file, because Caddy keeps it in memory.
 const maxBodyFile = 16 << 20
 
 func (f *Respond) readBodyFile() error {
@@ -164,7 +164,7 @@ func (f *Respond) readBodyFile() error {
 		return fmt.Errorf("reading body_file: %w", err)
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxBodyFile {
-		return fmt.Errorf("bad body_file '%s': want a regular file of at most %d bytes, for it is kept in memory", f.BodyFile, maxBodyFile)
+		return fmt.Errorf("bad body_file '%s': must be a regular file of at most %d bytes, because it is kept in memory", f.BodyFile, maxBodyFile)
 	}
 	body, err := os.ReadFile(f.BodyFile)
 	if err != nil {
@@ -181,7 +181,7 @@ func (f *Respond) readBodyFile() error {
 	return nil
 }
 
-// ownType is the type of a body from the configuration.
+// ownType returns the media type of a body from the configuration.
 func (f *Respond) ownType(body string) string {
 	switch {
 	case f.ContentType != "":
@@ -195,10 +195,9 @@ func (f *Respond) ownType(body string) string {
 	}
 }
 
-// negotiate chooses by the values of an Accept field, as RFC 9110 section
-// 12.5.1 has it: the most specific range that covers a type gives its quality.
-// Equal qualities go to the earlier one, and so does a request that accepts
-// none of them.
+// negotiate selects an offer by the values of an Accept field (RFC 9110, section
+// 12.5.1). The most specific range that covers a type determines its quality. For equal
+// qualities, and if the request accepts no offer, the earlier offer is selected.
 func negotiate(offers []content, accept []string) *content {
 	best, bestQuality := &offers[0], 0.0
 	ranges := strings.Split(strings.Join(accept, ","), ",")
@@ -210,7 +209,7 @@ func negotiate(offers []content, accept []string) *content {
 	return best
 }
 
-// quality is what a list of media ranges gives to a type.
+// quality returns the quality that a list of media ranges assigns to a type.
 func quality(contentType string, ranges []string) float64 {
 	offered, _, _ := strings.Cut(contentType, ";")
 	family, _, _ := strings.Cut(offered, "/")

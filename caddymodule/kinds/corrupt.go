@@ -17,21 +17,23 @@ func init() {
 	caddy.RegisterModule(Corrupt{})
 }
 
-// Corrupt changes some bytes of the body, each to another value, scattered over
-// it by chance. At least one byte of a body with a Content-Length is changed.
+// Corrupt changes some bytes of the body. The reply stays whole and has the same
+// length.
 //
-// What the client sees is the same over HTTP/1.1, HTTP/2 and HTTP/3: a reply that
-// is whole and as long as before, with garbled content. What validates the
-// content is gone from the header (ETag, Last-Modified, Content-MD5, Digest,
-// Content-Digest, Repr-Digest), so that only a client that looks at the content can
-// tell; `Cache-Control: no-store` keeps the reply out of caches. Events
-// of a stream are garbled in the same way, and so are the frames of a WebSocket,
-// their heads included, which ends most of them soon. Trailers stay.
+// What the client sees: over every protocol, a whole reply with garbled content. The
+// changed bytes are scattered at random over the body, and each gets another value. At
+// least one byte of a body with a Content-Length is changed. Only a client that looks
+// at the content can tell.
 //
-// With `seed` or `sticky` the same reply is garbled in the same places again.
+// `ETag`, `Last-Modified` and digests of the body are removed. `Cache-Control:
+// no-store` keeps the reply out of caches. Trailers do not change.
+//
+// Events of a stream are garbled in the same way. The frames of a WebSocket are garbled
+// with their heads, which ends most of them soon.
+//
+// With `seed` or `sticky`, the same reply is garbled at the same places again.
 type Corrupt struct {
-	// How many bytes are changed, in percent of the body, above 0 and up to 100.
-	// Required.
+	// The part of the body that is changed, in percent, above 0, up to 100. Required.
 	Percent float64 `json:"percent,omitempty"`
 }
 
@@ -46,25 +48,25 @@ func (Corrupt) CaddyModule() caddy.ModuleInfo {
 // Validate checks the configured fields.
 func (f *Corrupt) Validate() error {
 	if !(f.Percent > 0 && f.Percent <= 100) {
-		return fmt.Errorf("bad corrupt percent '%v': want above 0, up to 100", f.Percent)
+		return fmt.Errorf("bad corrupt percent '%v': must be greater than 0 and at most 100", f.Percent)
 	}
 	return nil
 }
 
-// Untrusted allows it to everybody.
+// Untrusted allows corrupt in every trigger.
 func (*Corrupt) Untrusted(*faults.Limits) error { return nil }
 
-// Reply needs a body.
+// Reply requires a body.
 func (*Corrupt) Reply(next faults.Reply) (faults.Reply, error) { return next, next.Need(1) }
 
-// Conditional reports that only a reply with a body is garbled.
+// Conditional reports true: only a reply with a body is garbled.
 func (*Corrupt) Conditional(uint64) bool { return true }
 
 // Inject calls next with a writer that garbles.
 func (f *Corrupt) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	shield, err := newShield(w)
 	if err != nil {
-		hit.Confirm() // by failing
+		hit.Confirm() // the request fails instead
 		return err
 	}
 	return serveShaped(hit, w, r, next, &garbler{
@@ -74,31 +76,31 @@ func (f *Corrupt) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request
 	})
 }
 
-// A garbler is the shaper of one corrupted reply. It divides the body into
-// strata, each as wide as there are bytes to one that is changed, and changes
-// one byte in each. So the number of changed bytes is right also for a small
-// body, and they stand in no order.
+// A garbler is the shaper of one corrupted reply. It divides the body into strata and
+// changes one byte in each. A stratum is as wide as the mean distance between two
+// changed bytes. The number of changed bytes is therefore right even for a small body,
+// and their places are random.
 type garbler struct {
-	width  float64 // of a stratum
+	width  float64 // width of a stratum
 	rand   *rand.Rand
 	shield shield
 	seen   int64   // bytes of the body so far
 	next   int64   // the byte to change
-	count  float64 // strata that are done
+	count  float64 // strata that have been drawn
 	buf    []byte
 }
 
-// maxGarbled is how much of a body is copied at a time, to be changed.
+// maxGarbled is the number of bytes that are copied and changed at a time.
 const maxGarbled = 32 << 10
 
-// begin finds the first byte. It is within the body.
+// begin draws the first byte to change, within the body if its length is known.
 func (g *garbler) begin(hit *faults.Hit, header http.Header, length int64) bool {
 	if length == 0 {
 		hit.Pass(passNoBody)
 		return false
 	}
 	hit.Confirm()
-	g.shield.raise() // by chance the text becomes an action, which nobody wrote
+	g.shield.raise() // random bytes could form a template action
 	dropValidators(header)
 	uncache(header)
 	width := g.width
@@ -112,7 +114,7 @@ func (g *garbler) begin(hit *faults.Hit, header http.Header, length int64) bool 
 // cameTooLate reports whether the body has ended before the first byte to change.
 func (g *garbler) cameTooLate() bool { return g.next >= g.seen && g.count == 1 }
 
-// write sends a garbled copy of p, which belongs to the sender.
+// write sends a garbled copy of p. It does not change p, which belongs to the sender.
 func (g *garbler) write(o *outlet, p []byte) (written int, err error) {
 	if g.buf == nil {
 		g.buf = make([]byte, 0, min(len(p), maxGarbled))
@@ -130,7 +132,7 @@ func (g *garbler) write(o *outlet, p []byte) (written int, err error) {
 	return o.rest(written, p)
 }
 
-// garble changes the bytes whose turn it is.
+// garble changes the bytes of p that have been drawn, and draws the next.
 func (g *garbler) garble(p []byte) {
 	end := g.seen + int64(len(p))
 	for g.next < end {
@@ -141,7 +143,7 @@ func (g *garbler) garble(p []byte) {
 	g.seen = end
 }
 
-// place is the byte at x, which for a tiny percentage is behind every body.
+// place returns the byte at x. For a tiny percentage x is past the end of every body.
 func place(x float64) int64 { return int64(min(x, 1<<62)) }
 
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
@@ -167,7 +169,7 @@ func (f *Corrupt) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// Line writes the percentage.
+// Line returns the percentage.
 func (f *Corrupt) Line() (line string, ok bool) { return args.FormatNumber(f.Percent) + "%", true }
 
 // Interface guards

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// corrupted is what becomes of a body, and how many of its bytes are other ones.
+// corrupted returns a corrupted body, and how many of its bytes have changed.
 func corrupted(t *testing.T, percent float64, body string, piece int, u float64) (got string, changed int) {
 	t.Helper()
 	r := request(http.MethodGet)
@@ -32,7 +32,7 @@ func corrupted(t *testing.T, percent float64, body string, piece int, u float64)
 	return got, changed
 }
 
-// bodyWriter keeps the body.
+// bodyWriter stores the body.
 type bodyWriter struct {
 	*timedWriter
 	bytes.Buffer
@@ -53,8 +53,8 @@ func TestCorrupt(t *testing.T) {
 	}
 }
 
-// One byte at least is another one, however short the body; the bytes differ
-// from reply to reply, and are the same for the same draw.
+// At least one byte changes, however short the body is. Different draws change
+// different bytes. The same draw changes the same bytes.
 func TestCorruptRepeats(t *testing.T) {
 	const body = "some text, not long"
 	first, changed := corrupted(t, 0.1, body, 4, 0.25)
@@ -77,7 +77,7 @@ func TestCorruptRepeats(t *testing.T) {
 	}
 }
 
-// The sender's bytes are its own.
+// The sender's buffer does not change.
 func TestCorruptCopies(t *testing.T) {
 	p := []byte("some text")
 	_, err := runFault(t, parse(t, new(Corrupt), "corrupt 100%"), request(http.MethodGet), func(w http.ResponseWriter, _ *http.Request) error {
@@ -101,7 +101,7 @@ func TestCorruptHead(t *testing.T) {
 	}
 }
 
-// A fault that has ended garbles nothing any more.
+// A fault that has ended does not garble.
 func TestCorruptEnded(t *testing.T) {
 	ended := make(chan struct{})
 	close(ended)

@@ -15,36 +15,37 @@ import (
 )
 
 const (
-	// maxRest is how much of a reply that has been shortened cleanly is taken
-	// from the upstream and dropped, for the sake of its connection.
+	// maxRest limits how much of the rest of a cleanly cut reply is read from the
+	// upstream and dropped. Reading the rest keeps the upstream's connection usable.
 	maxRest = 1 << 20
 
-	// quicGrace is how long a stream of HTTP/3 lives on after the cut: a reset
-	// stream forgets what it has to send, and nothing tells when it is sent.
+	// quicGrace is the time between the cut and the reset of an HTTP/3 stream. A reset
+	// discards bytes that have not been sent, and QUIC does not report when they have
+	// been sent.
 	quicGrace = 100 * time.Millisecond
 )
 
 // A cutter is the shaper of one truncated reply.
 type cutter struct {
 	f      *Truncate
-	pause  wire.Pause // between the place of the cut and the end; nil for none
+	pause  wire.Pause // between the cut and the end; nil: no pause
 	out    *outlet
-	cancel context.CancelFunc // makes the sender stop
+	cancel context.CancelFunc // stops the sender
 
 	length int64 // of the whole body, -1 if unknown
-	limit  int64 // how much of it passes, -1 for all
+	limit  int64 // how much of it is sent, -1 for all
 	sent   int64
-	mended bool // the head promises no more than limit
-	closes bool // over HTTP/1.0, where the end of the connection may be that of the body
+	mended bool // the head promises limit bytes and no more
+	closes bool // over HTTP/1.0, where closing the connection can mean the end of the body
 
 	mu    sync.Mutex
-	cut   bool // the reply is to end here
-	over  bool // the reply has ended by itself
+	cut   bool // the reply has been cut
+	over  bool // the reply has ended
 	timer *time.Timer
 	conn  net.Conn // of an upgraded reply
 }
 
-// begin finds the place of the cut.
+// begin determines the place of the cut.
 func (c *cutter) begin(hit *faults.Hit, header http.Header, length int64) bool {
 	c.length, c.limit = length, c.f.limit(length)
 	if reason := c.unfit(header); reason != "" {
@@ -52,19 +53,19 @@ func (c *cutter) begin(hit *faults.Hit, header http.Header, length int64) bool {
 		return false
 	}
 	if c.f.Percent != nil && length < 0 {
-		hit.Pass(passNoLength) // it is cut by the time
+		hit.Pass(passNoLength) // it is cut by time only
 	}
 	hit.Confirm()
 	if c.f.End == endClean {
 		c.mend(header)
 	}
-	if c.f.End == endClean || c.closes && length < 0 { // no cache can tell that it is incomplete (RFC 9111 section 3.3)
+	if c.f.End == endClean || c.closes && length < 0 { // a cache cannot tell that the reply is incomplete (RFC 9111, section 3.3)
 		uncache(header)
 	}
 	return true
 }
 
-// unfit tells why the reply is not cut; "" says that it may be.
+// unfit returns why the reply is not cut, or "" if it is cut.
 func (c *cutter) unfit(header http.Header) string {
 	byTime := c.f.After > 0
 	switch {
@@ -87,9 +88,9 @@ func (c *cutter) cameTooLate() bool {
 	return !c.cut && !c.over
 }
 
-// headSent starts the time of the reply. It must not run out before: a fault
-// further out may abort the request when it sees the head, and that panic is not
-// one of a sender that has been cut.
+// headSent starts the timer of the cut. The timer must not expire before the head is
+// sent. A fault further out can abort the request when it sees the head, and finish
+// must not take that panic for the panic of a sender that has been cut.
 func (c *cutter) headSent() {
 	if c.f.After == 0 {
 		return
@@ -99,26 +100,26 @@ func (c *cutter) headSent() {
 	c.timer = time.AfterFunc(time.Duration(c.f.After), c.expire)
 }
 
-// partial reports whether the head tells which parts of a whole the body has.
+// partial reports whether the head says that the body is a part of a whole.
 func partial(header http.Header) bool {
 	return len(header["Content-Range"]) > 0 || slices.ContainsFunc(header["Content-Type"], func(line string) bool {
 		return strings.HasPrefix(strings.ToLower(line), "multipart/byteranges")
 	})
 }
 
-// mend makes the head one of the shorter body.
+// mend adjusts the head to the shorter body.
 func (c *cutter) mend(header http.Header) {
 	dropValidators(header)
 	switch {
 	case c.f.After > 0:
-		header.Del("Content-Length") // nobody knows it
+		header.Del("Content-Length") // the new length is not known
 	case c.length >= 0:
 		header.Set("Content-Length", strconv.FormatInt(c.limit, 10))
 	}
 	c.mended = c.f.After == 0 && c.length >= 0
 }
 
-// write lets bytes pass up to the limit.
+// write passes bytes on up to the limit.
 func (c *cutter) write(o *outlet, p []byte) (int, error) {
 	if c.isCut() {
 		return c.drop(p)
@@ -143,8 +144,8 @@ func (c *cutter) write(o *outlet, p []byte) (int, error) {
 	return n + m, err
 }
 
-// drop takes what comes after the cut: nothing, or a little that can be thrown
-// away.
+// drop handles bytes after the cut. It drops a short rest, and otherwise returns an
+// error.
 func (c *cutter) drop(p []byte) (int, error) {
 	if !c.swallows() {
 		return 0, errCut
@@ -152,8 +153,8 @@ func (c *cutter) drop(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// swallows reports whether the rest of the body is taken. It has to be short,
-// and known to end.
+// swallows reports whether the rest of the body is read and dropped. The rest must be
+// short and of known length.
 func (c *cutter) swallows() bool { return c.mended && c.length-c.limit <= maxRest }
 
 // stop cuts the reply.
@@ -170,8 +171,8 @@ func (c *cutter) stopLocked() {
 	}
 }
 
-// expire cuts a reply whose time is over. It runs in a goroutine of its own,
-// while the sender may be waiting for its upstream or for the client.
+// expire cuts a reply whose time has expired. It runs in its own goroutine. The sender
+// may be waiting for its upstream or for the client.
 func (c *cutter) expire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -190,13 +191,13 @@ func (c *cutter) isCut() bool {
 	return c.cut
 }
 
-// cutsShort reports whether the reply has been cut, and whether in good order.
+// cutsShort reports whether the reply has been cut, and whether the cut is clean.
 func (c *cutter) cutsShort() (cut, clean bool) {
 	cut = c.isCut()
 	return cut, cut && c.f.End == endClean
 }
 
-// settle ends the time of the reply and reports whether it has been cut.
+// settle stops the timer and reports whether the reply has been cut.
 func (c *cutter) settle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -207,12 +208,12 @@ func (c *cutter) settle() bool {
 	return c.cut
 }
 
-// finish ends a reply that has been cut, when its sender has given up. If a fault
-// further out has cut it as well, that one decides how it ends.
+// finish ends a reply that has been cut, after its sender has given up. If a fault
+// further out has also cut the reply, that fault decides how the reply ends.
 func (c *cutter) finish(w http.ResponseWriter, r *http.Request) error {
 	if cut, _ := wire.CutShort(w); cut {
 		if c.conn != nil {
-			_ = c.conn.Close() // by way of that one
+			_ = c.conn.Close() // through the other fault's connection
 		}
 		panic(http.ErrAbortHandler)
 	}
@@ -244,9 +245,9 @@ func (c *cutter) finish(w http.ResponseWriter, r *http.Request) error {
 	panic(http.ErrAbortHandler)
 }
 
-// wait pauses behind the cut. Over HTTP/1 it takes the connection over and closes
-// it: net/http may have given up a body that nobody has read, and no longer looks
-// whether the client is still there.
+// wait pauses after the cut. Over HTTP/1 it hijacks the connection and closes it.
+// Otherwise net/http may have given up reading the request's body, and would not notice
+// that the client leaves.
 func (c *cutter) wait(w http.ResponseWriter, r *http.Request) {
 	if c.pause == nil {
 		return
@@ -261,7 +262,7 @@ func (c *cutter) wait(w http.ResponseWriter, r *http.Request) {
 	c.pause(r.Context())
 }
 
-// hijacked notes the connection of an upgraded reply.
+// hijacked stores the connection of an upgraded reply.
 func (c *cutter) hijacked(conn net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -271,16 +272,16 @@ func (c *cutter) hijacked(conn net.Conn) {
 	}
 }
 
-// takenOver notes that a fault further in has taken the connection over: it ends
-// the reply, and there is nothing left to cut.
+// takenOver records that a fault further in has hijacked the connection. That fault
+// ends the reply, and nothing is left to cut.
 func (c *cutter) takenOver() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over, c.cut = true, false
 }
 
-// closeConn closes that connection for its user, who does so after the cut as
-// well.
+// closeConn closes the connection of an upgraded reply for its user. The user closes
+// the connection after a cut as well.
 func (c *cutter) closeConn(conn net.Conn) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -290,8 +291,8 @@ func (c *cutter) closeConn(conn net.Conn) error {
 	return conn.Close()
 }
 
-// endConn makes the user of the connection let go of it, and breaks it unless
-// there is a pause to come.
+// endConn makes the user of the connection give up. It also breaks the connection,
+// unless a pause follows.
 func (c *cutter) endConn(conn net.Conn) error {
 	switch {
 	case c.pause != nil:
@@ -304,7 +305,7 @@ func (c *cutter) endConn(conn net.Conn) error {
 	}
 }
 
-// finishConn ends an upgraded connection behind the pause.
+// finishConn pauses, then closes an upgraded connection.
 func (c *cutter) finishConn(r *http.Request) {
 	if c.pause != nil {
 		defer c.conn.Close()

@@ -21,28 +21,28 @@ func init() {
 	caddy.RegisterModule(Delay{})
 }
 
-// Delay waits, then lets the request go on: to the next fault of the rule, to
-// the upstream, or in phase response back to the client.
+// Delay waits, then continues with the next fault of the rule, the upstream, or in
+// phase `response` the reply. The wait is fixed or drawn from a distribution.
 //
-// What the client sees is the same over every protocol: a reply that comes
-// late, with a `Server-Timing: fault;dur=…` field that says by how much, in
-// milliseconds; an event stream or a WebSocket begins late. A client that
-// leaves while it waits ends the wait and the upstream is never asked; the
-// access log has status 499. Over HTTP/1 the leaving of a client whose request
-// body has not been read is noticed only after the wait. A fault that ends
-// meanwhile, as by a halt, lets the request go on past the rest of the rule.
+// What the client sees: over every protocol, a late reply. Its field `Server-Timing:
+// fault;dur=<ms>` says by how much, in milliseconds. An event stream or a WebSocket
+// begins late.
 //
-// In a transport it is the attempt that waits, before Caddy dials, and `hold`
-// counts from the attempt.
+// A client that leaves ends the wait. Caddy does not send its request to the upstream,
+// and the access log has status 499. Over HTTP/1, if the request's body is unread,
+// Caddy notices only after the wait that the client has left.
 //
-// The wait is fixed or drawn from a distribution, each described by fields of
-// its own.
+// A halt, or the end of the experiment, ends the wait. The request then skips the rest
+// of the rule.
+//
+// In a transport, the attempt waits before Caddy dials. With `hold`, the wait counts
+// from the start of the attempt.
 type Delay struct {
 	// The distribution: `fixed`, `uniform`, `normal`, `lognormal`, `pareto` or
-	// `percentiles`. It follows from the fields and need not be written.
+	// `percentiles`. Optional, because the other fields determine it.
 	Distribution string `json:"distribution,omitempty"`
 
-	// How long to wait, the same for every request.
+	// The fixed wait, the same for each request.
 	Duration caddy.Duration `json:"duration,omitempty"`
 
 	// The shortest wait of a uniform distribution.
@@ -51,41 +51,41 @@ type Delay struct {
 	// The longest wait of a uniform distribution.
 	Max caddy.Duration `json:"max,omitempty"`
 
-	// The mean of a normal distribution. A negative draw is no delay.
+	// The mean of a normal distribution. A negative draw means no delay.
 	Mean caddy.Duration `json:"mean,omitempty"`
 
 	// The standard deviation of a normal distribution.
 	Deviation caddy.Duration `json:"deviation,omitempty"`
 
-	// The median of a lognormal distribution: half of the requests wait longer.
+	// The median of a lognormal distribution. Half of the requests wait longer.
 	Median caddy.Duration `json:"median,omitempty"`
 
-	// The standard deviation of the logarithm of a lognormal distribution; 0.5
-	// is a moderate tail, 1 a heavy one.
+	// The standard deviation of the logarithm in a lognormal distribution. 0.5 is a
+	// moderate tail, 1 a heavy one.
 	Sigma float64 `json:"sigma,omitempty"`
 
 	// The shortest wait of a Pareto distribution.
 	Scale caddy.Duration `json:"scale,omitempty"`
 
-	// How fast the tail of a Pareto distribution falls off; the smaller, the
-	// heavier. At 1 and below there is no mean.
+	// How fast the tail of a Pareto distribution falls off. A smaller shape has a
+	// heavier tail. A shape of 1 or less has no mean.
 	Shape float64 `json:"shape,omitempty"`
 
-	// Waits by percentile, such as `{"p50": "100ms", "p99": "2s"}`; between two
-	// of them the wait grows evenly. Below the lowest it grows from nothing,
-	// above the highest it stays.
+	// Waits by percentile, such as `{"p50": "100ms", "p99": "2s"}`. Between two
+	// percentiles the wait grows evenly. Below the lowest it grows from zero, above the
+	// highest it stays.
 	Percentiles map[string]caddy.Duration `json:"percentiles,omitempty"`
 
-	// No drawn wait is shorter than this. Default: 0.
+	// No drawn wait is shorter. Default: 0.
 	AtLeast caddy.Duration `json:"at_least,omitempty"`
 
-	// No drawn wait is longer than this. Default: no limit.
+	// No drawn wait is longer. Default: no limit.
 	AtMost caddy.Duration `json:"at_most,omitempty" zero:"default"`
 
-	// Ask the upstream at once and hold its reply back until the wait, counted
-	// from when the request came, is over: the reply takes the longer of the
-	// two, not their sum. A reply that took longer anyway is not delayed, and
-	// is no hit.
+	// Send the request to the upstream at once, and hold the reply until the wait has
+	// ended. The wait counts from when the request came. The client waits for the
+	// longer of the two times, not for their sum. A reply that is later than the wait
+	// is not delayed and not a hit.
 	Hold bool `json:"hold,omitempty"`
 
 	quantile quantile
@@ -99,11 +99,12 @@ func (Delay) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// longDelay is more than clients wait for, so that milliseconds may be meant.
+// longDelay is longer than clients wait. A delay of this length may have been meant in
+// milliseconds.
 const longDelay = 10 * time.Minute
 
-// Provision prepares the distribution, and warns of a wait that the server's
-// own timeout will cut short, and of one that is hardly meant.
+// Provision prepares the distribution. It warns about a wait that the server's write
+// timeout cuts short, and about one that is probably a mistake.
 func (f *Delay) Provision(ctx caddy.Context) error {
 	if err := f.Validate(); err != nil {
 		return err
@@ -111,21 +112,22 @@ func (f *Delay) Provision(ctx caddy.Context) error {
 	f.quantile = f.distribution().quantile()
 	srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok {
-		return nil // of what comes while Caddy runs, nobody reads the log
+		return nil // not loaded with the configuration; no one would read a warning in the log
 	}
 	median := f.wait(0.5)
 	if srv.WriteTimeout > 0 && median >= time.Duration(srv.WriteTimeout) {
-		hint.Warn(ctx, "the delay reaches the server's write timeout: clients get no reply at all",
+		hint.Warn(ctx, "the delay is as long as the server's write timeout or longer, and clients get no reply; shorten the delay or raise the timeout",
 			zap.Duration("median_delay", median),
 			zap.Duration("write_timeout", time.Duration(srv.WriteTimeout)))
 	}
 	if median >= longDelay {
-		hint.Warn(ctx, fmt.Sprintf("the delay is %s for most requests: m is minutes, and milliseconds are ms", median))
+		hint.Warn(ctx, fmt.Sprintf("the delay is %s for most requests; m means minutes, write ms for milliseconds", median))
 	}
 	return nil
 }
 
-// Untrusted takes the longest wait, and bounds one that has no longest.
+// Untrusted takes the longest wait from the limits, and limits a wait without a
+// maximum.
 func (f *Delay) Untrusted(l *faults.Limits) error {
 	f.quantile = f.distribution().quantile()
 	longest := f.wait(math.Nextafter(1, 0))
@@ -140,19 +142,19 @@ func (f *Delay) Untrusted(l *faults.Limits) error {
 	return f.Validate()
 }
 
-// Reply says that any reply may wait.
+// Reply accepts every reply.
 func (*Delay) Reply(next faults.Reply) (faults.Reply, error) { return next, nil }
 
-// bounded reports whether there is a longest wait.
+// bounded reports whether the wait has a maximum.
 func (f *Delay) bounded() bool {
 	return f.AtMost > 0 || f.Duration > 0 || f.Max > 0 || len(f.Percentiles) > 0
 }
 
-// Conditional reports whether a wait may turn out to be none: a drawn one, or that
-// of a reply that is late by itself.
+// Conditional reports whether the wait can turn out to be zero. A drawn wait can be
+// zero, and with hold a reply can be later than the wait.
 func (f *Delay) Conditional(uint64) bool { return f.Hold || f.Duration == 0 }
 
-// Inject waits and calls next; with hold it calls next and waits.
+// Inject waits, then calls next. With hold, it calls next, then waits.
 func (f *Delay) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	wait := f.wait(hit.Rand().Float64())
 	switch {
@@ -174,8 +176,8 @@ func (f *Delay) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, 
 	return next.ServeHTTP(w, r)
 }
 
-// RoundTrip waits and makes the attempt; with hold it makes the attempt and
-// waits, also if that fails.
+// RoundTrip waits, then makes the attempt. With hold, it makes the attempt, then waits,
+// even if the attempt failed.
 func (f *Delay) RoundTrip(hit *faults.Hit, r *http.Request, next http.RoundTripper) (*http.Response, error) {
 	wait := f.wait(hit.Rand().Float64())
 	switch {
@@ -200,7 +202,7 @@ func (f *Delay) RoundTrip(hit *faults.Hit, r *http.Request, next http.RoundTripp
 	return resp, err
 }
 
-// wait is the delay at a place of the distribution.
+// wait returns the delay for a draw in [0,1).
 func (f *Delay) wait(u float64) time.Duration {
 	wait := max(f.quantile(u), time.Duration(f.AtLeast))
 	if f.AtMost > 0 {
@@ -209,7 +211,7 @@ func (f *Delay) wait(u float64) time.Duration {
 	return wait
 }
 
-// markDelay says in a reply how long it was kept back.
+// markDelay adds a header field that says how long the reply was delayed.
 func markDelay(header http.Header, wait time.Duration) {
 	header.Add("Server-Timing", "fault;dur="+strconv.FormatFloat(float64(wait)/1e6, 'f', -1, 64))
 }
@@ -222,8 +224,8 @@ func markDelay(header http.Header, wait time.Duration) {
 //	    hold
 //	}
 //
-// One duration is waited by every request; of two, each request draws its own
-// wait evenly between them. A distribution is one of
+// With one duration, each request waits for that time. With two durations, each request
+// draws its wait between them, uniformly. The other distributions are
 //
 //	normal      <mean> <deviation>
 //	lognormal   <median> <sigma>
@@ -249,7 +251,7 @@ func (f *Delay) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	})
 }
 
-// Line writes the distribution, which alone stands outside of the block.
+// Line returns the distribution. All other settings need a block.
 func (f *Delay) Line() (line string, ok bool) {
 	line, ok = f.lineOfDistribution()
 	return line, ok && f.Distribution == "" && f.AtLeast == 0 && f.AtMost == 0 && !f.Hold

@@ -68,7 +68,7 @@ func TestDelayServerTiming(t *testing.T) {
 	})
 }
 
-// A client that leaves ends the wait; the upstream is never asked.
+// A client that leaves ends the wait. The upstream does not get the request.
 func TestDelayClientLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := parse(t, new(Delay), "delay 1h")
@@ -98,36 +98,36 @@ func TestDelayRefused(t *testing.T) {
 		f    Delay
 		want string
 	}{
-		{Delay{Duration: -1}, "bad delay duration '-1ns': negative"},
-		{Delay{Min: -1, Max: 1}, "bad delay min '-1ns': negative"},
-		{Delay{Max: -1}, "bad delay max '-1ns': negative"},
-		{Delay{Deviation: -1}, "bad delay deviation '-1ns': negative"},
+		{Delay{Duration: -1}, "bad delay duration '-1ns': must not be negative"},
+		{Delay{Min: -1, Max: 1}, "bad delay min '-1ns': must not be negative"},
+		{Delay{Max: -1}, "bad delay max '-1ns': must not be negative"},
+		{Delay{Deviation: -1}, "bad delay deviation '-1ns': must not be negative"},
 		{Delay{Median: 1, Sigma: -1}, "bad delay sigma '-1'"},
 		{Delay{Median: 1, Sigma: math.NaN()}, "bad delay sigma 'NaN'"},
 		{Delay{Scale: 1, Shape: math.Inf(1)}, "bad delay shape '+Inf'"},
-		{Delay{Min: 2, Max: 1}, "min '2ns' is above max '1ns'"},
-		{Delay{Min: 2}, "min '2ns' is above max '0s'"},
+		{Delay{Min: 2, Max: 1}, "min '2ns' is greater than max '1ns'"},
+		{Delay{Min: 2}, "min '2ns' is greater than max '0s'"},
 		{Delay{Duration: 1, Max: 1}, "delay has fields of two distributions, fixed and uniform"},
 		{Delay{Mean: 1, Percentiles: waits("p50", 1)}, "two distributions, normal and percentiles"},
-		{Delay{Sigma: 1}, "a lognormal delay needs one"},
-		{Delay{Scale: 1}, "pareto needs a scale and a shape above 0, not '1ns' and '0'"},
+		{Delay{Sigma: 1}, "bad delay median '0s'"},
+		{Delay{Scale: 1}, "scale and shape of pareto must be greater than 0, not '1ns' and '0'"},
 		{Delay{Distribution: "gauss", Mean: 1}, "bad distribution 'gauss'"},
-		{Delay{Distribution: "normal"}, "distribution 'normal' needs its fields"},
-		{Delay{Distribution: "normal", Max: 1}, "distribution 'normal' has the fields of uniform"},
+		{Delay{Distribution: "normal"}, "distribution 'normal' has none of its fields"},
+		{Delay{Distribution: "normal", Max: 1}, "distribution 'normal' does not match the fields, which are of uniform"},
 		{Delay{Percentiles: waits("50", 1)}, "bad percentile '50'"},
 		{Delay{Percentiles: waits("p101", 1)}, "bad percentile 'p101'"},
 		{Delay{Percentiles: waits("pNaN", 1)}, "bad percentile 'pNaN'"},
 		{Delay{Percentiles: waits("p50", 1, "p50.0", 2)}, "percentiles 'p50' and 'p50.0' are the same"},
 		{Delay{Percentiles: waits("p50", 2, "p9", 3)}, "percentile 'p50' of '2ns' is below 'p9' of '3ns'"},
 		{Delay{Percentiles: waits("p50", -1)}, "percentile 'p50' of '-1ns' is below zero"},
-		{Delay{}, `it waits for nothing; want a duration above 0, such as delay 250ms, or in JSON {"fault": "delay", "duration": "250ms"}`},
-		{Delay{Hold: true}, "it waits for nothing"},
-		{Delay{AtLeast: 1}, "it waits for nothing"},
-		{Delay{Percentiles: waits("p0", 0, "p100", 0)}, "it waits for nothing"},
-		{Delay{Duration: 1, AtLeast: -1}, "bad delay at_least '-1ns': negative"},
-		{Delay{Duration: 1, AtMost: -1}, "bad delay at_most '-1ns': negative"},
-		{Delay{Max: 1, AtLeast: 2, AtMost: 1}, "at_most '1ns' is below at_least '2ns'"},
-		{Delay{Median: 3, Sigma: 1, AtMost: 2}, "at_most '2ns' is below the median '3ns'"},
+		{Delay{}, `the wait is 0; write a duration above 0, such as delay 250ms, or in JSON {"fault": "delay", "duration": "250ms"}`},
+		{Delay{Hold: true}, "the wait is 0"},
+		{Delay{AtLeast: 1}, "the wait is 0"},
+		{Delay{Percentiles: waits("p0", 0, "p100", 0)}, "the wait is 0"},
+		{Delay{Duration: 1, AtLeast: -1}, "bad delay at_least '-1ns': must not be negative"},
+		{Delay{Duration: 1, AtMost: -1}, "bad delay at_most '-1ns': must not be negative"},
+		{Delay{Max: 1, AtLeast: 2, AtMost: 1}, "at_most '1ns' is less than at_least '2ns'"},
+		{Delay{Median: 3, Sigma: 1, AtMost: 2}, "at_most '2ns' is less than the median '3ns'"},
 	} {
 		if err := tt.f.Validate(); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: got %v, want %q", tt.f, err, tt.want)
@@ -135,7 +135,7 @@ func TestDelayRefused(t *testing.T) {
 	}
 }
 
-// The quantiles of the drawn waits are within 2 % of theory.
+// The quantiles of the drawn waits are within 2 % of the theoretical ones.
 func TestDelayDistributions(t *testing.T) {
 	const n = 100_000
 	ms := float64(time.Millisecond)
@@ -170,7 +170,7 @@ func TestDelayDistributions(t *testing.T) {
 	}
 }
 
-// Whatever the draw, a wait is a wait.
+// No draw gives a negative wait or an overflow.
 func TestDelayAtTheEdges(t *testing.T) {
 	for _, line := range []string{
 		"delay 1s", "delay 0s 1s", "delay normal 1ms 1h", "delay lognormal 1h 10", "delay pareto 1h 0.01",
@@ -185,7 +185,7 @@ func TestDelayAtTheEdges(t *testing.T) {
 	}
 }
 
-// hold is the longer of the two times, not their sum.
+// With hold, the client waits for the longer of the two times, not for their sum.
 func TestDelayHold(t *testing.T) {
 	tests := []struct {
 		name           string
@@ -226,7 +226,7 @@ func TestDelayHold(t *testing.T) {
 	}
 }
 
-// stamped notes when the heads came.
+// stamped records when the heads came.
 type stamped struct {
 	*httptest.ResponseRecorder
 	interim, final time.Time
@@ -247,7 +247,7 @@ func (s *stamped) Write(p []byte) (int, error) {
 	return s.ResponseRecorder.Write(p)
 }
 
-// A reply that never comes is held, too: the error routes must not be faster.
+// Hold also applies to a reply that never comes: the error routes must not be faster.
 func TestDelayHoldsErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := parse(t, new(Delay), "delay 1m {\n hold\n}")
@@ -277,8 +277,8 @@ func TestDelayHoldClientLeaves(t *testing.T) {
 	})
 }
 
-// In a transport the delay of an attempt is told of, too: all of it, or what
-// hold added to the upstream's own time.
+// In a transport, the listener learns the delay of an attempt: all of it, or what hold
+// added to the upstream's own time.
 func TestDelayOfAttempt(t *testing.T) {
 	tests := []struct {
 		line       string
@@ -305,7 +305,7 @@ func TestDelayOfAttempt(t *testing.T) {
 					t.Fatal(err)
 				}
 				if took := time.Since(start); took != tt.took || told.delayed != tt.told {
-					t.Errorf("took %v and told of %v, want %v and %v", took, told.delayed, tt.took, tt.told)
+					t.Errorf("took %v and reported %v, want %v and %v", took, told.delayed, tt.took, tt.told)
 				}
 				if got := resp.Header.Get("Server-Timing"); got != tt.marked {
 					t.Errorf("got Server-Timing %q, want %q", got, tt.marked)
@@ -315,8 +315,8 @@ func TestDelayOfAttempt(t *testing.T) {
 	}
 }
 
-// A fault that ends while it waits lets the request go on past the rest of its
-// chain, and tells what it has waited. One that waits to its end does neither.
+// A fault that ends while it waits skips the rest of its chain and reports how long it
+// has waited. A fault that waits to its end does neither.
 func TestDelayEnded(t *testing.T) {
 	respond := parse(t, new(Respond), "respond 503")
 	delay := func() faults.Fault { return parse(t, new(Delay), "delay 10s") }
@@ -363,7 +363,7 @@ func TestDelayEnded(t *testing.T) {
 						t.Fatal(err)
 					}
 					if got := resp.Header.Get("Server-Timing"); resp.StatusCode != tt.status || got != tt.marked || told.delayed != time.Since(told.began) {
-						t.Errorf("got %d, Server-Timing %q, told of %v after %v; want %d, %q", resp.StatusCode, got, told.delayed, time.Since(told.began), tt.status, tt.marked)
+						t.Errorf("got %d, Server-Timing %q, reported %v after %v; want %d, %q", resp.StatusCode, got, told.delayed, time.Since(told.began), tt.status, tt.marked)
 					}
 				})
 			})
@@ -371,7 +371,7 @@ func TestDelayEnded(t *testing.T) {
 	}
 }
 
-// A wait that is drawn as nothing is no hit, nor is a reply that is late by itself.
+// A drawn wait of zero is not a hit. Neither is a reply that is later than hold.
 func TestDelayOfNothing(t *testing.T) {
 	waits := map[bool]int{}
 	for u := range 20 {
@@ -389,12 +389,12 @@ func TestDelayOfNothing(t *testing.T) {
 				}
 				waits[want == "hit"]++
 				if marked := w.Header().Get("Server-Timing") != ""; told.told != want || marked != (want == "hit") {
-					t.Errorf("%s waited %v: told %q, marked %v", line, time.Since(began), told.told, marked)
+					t.Errorf("%s waited %v: reported %q, marked %v", line, time.Since(began), told.told, marked)
 				}
 			}
 		})
 	}
 	if waits[true] == 0 || waits[false] == 0 {
-		t.Errorf("only one of the cases came: %v", waits)
+		t.Errorf("only one of the cases occurred: %v", waits)
 	}
 }

@@ -18,15 +18,15 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 )
 
-// quantile is the wait that a share of u of all requests does not exceed. A
-// distribution is drawn from by its quantile at a random place.
+// quantile returns the wait that a part of u of all requests does not exceed. To draw
+// from a distribution, call its quantile with a random u.
 type quantile func(u float64) time.Duration
 
 // A distribution is one way to describe a wait.
 type distribution struct {
 	name      string
 	durations []namedDuration // its fields that are durations
-	numbers   []namedNumber   // and its others
+	numbers   []namedNumber   // its other fields
 	quantile  func() quantile
 }
 
@@ -48,7 +48,7 @@ func (d *distribution) used() bool {
 
 const percentilesName = "percentiles"
 
-// distributions are all that f can be, the one with no field set first.
+// distributions returns all distributions that f can have. The default is the first.
 func (f *Delay) distributions() []distribution {
 	return []distribution{
 		{"fixed", []namedDuration{{"duration", &f.Duration}}, nil, f.fixed},
@@ -60,7 +60,7 @@ func (f *Delay) distributions() []distribution {
 	}
 }
 
-// distribution is the one that f describes.
+// distribution returns the distribution of f.
 func (f *Delay) distribution() distribution {
 	all := f.distributions()
 	for _, d := range all {
@@ -95,25 +95,25 @@ func (f *Delay) pareto() quantile {
 	return func(u float64) time.Duration { return nanoseconds(float64(f.Scale) * math.Pow(1-u, -1/f.Shape)) }
 }
 
-// standardNormal is the quantile of the standard normal distribution.
+// standardNormal is the quantile function of the standard normal distribution.
 func standardNormal(u float64) float64 { return math.Sqrt2 * math.Erfinv(2*u-1) }
 
-// nanoseconds is a computed wait: never negative, and never more than a
-// duration can hold, whatever the tail of the distribution says.
+// nanoseconds returns a computed wait as a duration. The result is not negative and
+// does not overflow, even in a heavy tail.
 func nanoseconds(ns float64) time.Duration {
 	return time.Duration(math.Max(0, math.Min(ns, math.MaxInt64/2)))
 }
 
-// percentile is one given point of a distribution.
+// percentile is a configured point of a distribution.
 type percentile struct {
-	share float64 // of the requests, 0 to 1
-	wait  float64 // nanoseconds
+	share float64 // the part of the requests, 0 to 1
+	wait  float64 // in nanoseconds
 }
 
 func (f *Delay) percentiles() quantile {
 	points := append(make([]percentile, 0, 1+len(f.Percentiles)), percentile{0, 0})
 	for name, wait := range f.Percentiles {
-		share, _ := parsePercentile(name) // Validate has seen it
+		share, _ := parsePercentile(name) // checked by Validate
 		points = append(points, percentile{share, float64(wait)})
 	}
 	slices.SortFunc(points[1:], func(a, b percentile) int { return cmp.Compare(a.share, b.share) })
@@ -127,7 +127,7 @@ func (f *Delay) percentiles() quantile {
 	}
 }
 
-// parsePercentile makes a share of a name such as p99.9.
+// parsePercentile returns the part, 0 to 1, that a name such as p99.9 means.
 func parsePercentile(name string) (float64, error) {
 	digits, ok := strings.CutPrefix(name, "p")
 	percent, err := strconv.ParseFloat(digits, 64)
@@ -137,7 +137,7 @@ func parsePercentile(name string) (float64, error) {
 	return percent / 100, nil
 }
 
-// Validate checks that there is one distribution and that it is one.
+// Validate checks that the fields describe exactly one distribution, and a valid one.
 func (f *Delay) Validate() error {
 	used := ""
 	for _, d := range f.distributions() {
@@ -148,7 +148,7 @@ func (f *Delay) Validate() error {
 			continue
 		}
 		if used != "" {
-			return fmt.Errorf("delay has fields of two distributions, %s and %s", used, d.name)
+			return fmt.Errorf("delay has fields of two distributions, %s and %s; use the fields of one", used, d.name)
 		}
 		used = d.name
 	}
@@ -160,18 +160,19 @@ func (f *Delay) Validate() error {
 	}
 	switch {
 	case f.Min > f.Max:
-		return fmt.Errorf("bad delay: min '%s' is above max '%s'", time.Duration(f.Min), time.Duration(f.Max))
+		return fmt.Errorf("bad delay: min '%s' is greater than max '%s'", time.Duration(f.Min), time.Duration(f.Max))
 	case used == "lognormal" && f.Median == 0:
-		return fmt.Errorf("bad delay median '0s': a lognormal delay needs one")
+		return fmt.Errorf("bad delay median '0s': must be greater than 0")
 	case used == "pareto" && (f.Shape == 0 || f.Scale == 0):
-		return fmt.Errorf("bad delay: pareto needs a scale and a shape above 0, not '%s' and '%v'", time.Duration(f.Scale), f.Shape)
+		return fmt.Errorf("bad delay: scale and shape of pareto must be greater than 0, not '%s' and '%v'", time.Duration(f.Scale), f.Shape)
 	case used == "" || f.longest() <= 0:
-		return errors.New(`bad delay: it waits for nothing; want a duration above 0, such as delay 250ms, or in JSON {"fault": "delay", "duration": "250ms"}`)
+		return errors.New(`bad delay: the wait is 0; write a duration above 0, such as delay 250ms, or in JSON {"fault": "delay", "duration": "250ms"}`)
 	}
 	return f.validateLimits()
 }
 
-// longest is about the longest wait that the distribution draws.
+// longest returns the longest wait. For a distribution without a maximum, it returns a
+// wait that is almost never exceeded.
 func (f *Delay) longest() time.Duration {
 	return max(f.distribution().quantile()(math.Nextafter(1, 0)), time.Duration(f.AtLeast))
 }
@@ -181,26 +182,26 @@ func (f *Delay) wrongName(used string) error {
 		return fmt.Errorf("bad distribution '%s': want fixed, uniform, normal, lognormal, pareto or percentiles", f.Distribution)
 	}
 	if used == "" {
-		return fmt.Errorf("distribution '%s' needs its fields", f.Distribution)
+		return fmt.Errorf("distribution '%s' has none of its fields set", f.Distribution)
 	}
-	return fmt.Errorf("distribution '%s' has the fields of %s", f.Distribution, used)
+	return fmt.Errorf("distribution '%s' does not match the fields, which are of %s; remove distribution", f.Distribution, used)
 }
 
 func (d *distribution) validate() error {
 	for _, field := range d.durations {
 		if *field.value < 0 {
-			return fmt.Errorf("bad delay %s '%s': negative", field.name, time.Duration(*field.value))
+			return fmt.Errorf("bad delay %s '%s': must not be negative", field.name, time.Duration(*field.value))
 		}
 	}
 	for _, field := range d.numbers {
-		if !(*field.value >= 0) || math.IsInf(*field.value, 0) { // not a number fails, too
-			return fmt.Errorf("bad delay %s '%v': want a number that is not negative", field.name, *field.value)
+		if !(*field.value >= 0) || math.IsInf(*field.value, 0) { // also refuses NaN
+			return fmt.Errorf("bad delay %s '%v': must be a number of 0 or greater", field.name, *field.value)
 		}
 	}
 	return nil
 }
 
-// validatePercentiles wants waits that grow with their percentiles.
+// validatePercentiles checks that the waits grow with their percentiles.
 func (f *Delay) validatePercentiles() error {
 	shares := make(map[float64]string, len(f.Percentiles))
 	for _, name := range slices.Sorted(maps.Keys(f.Percentiles)) {
@@ -209,7 +210,7 @@ func (f *Delay) validatePercentiles() error {
 			return err
 		}
 		if other, ok := shares[share]; ok {
-			return fmt.Errorf("percentiles '%s' and '%s' are the same", other, name)
+			return fmt.Errorf("percentiles '%s' and '%s' are the same; remove one of them", other, name)
 		}
 		shares[share] = name
 	}
@@ -231,24 +232,24 @@ func describe(lower string, percentiles map[string]caddy.Duration) string {
 	return fmt.Sprintf("'%s' of '%s'", lower, time.Duration(percentiles[lower]))
 }
 
-// validateLimits wants limits that leave something of the distribution.
+// validateLimits checks that the limits do not exclude most of the distribution.
 func (f *Delay) validateLimits() error {
 	least, most := time.Duration(f.AtLeast), time.Duration(f.AtMost)
 	median := f.distribution().quantile()(0.5)
 	switch {
 	case least < 0:
-		return fmt.Errorf("bad delay at_least '%s': negative", least)
+		return fmt.Errorf("bad delay at_least '%s': must not be negative", least)
 	case most < 0:
-		return fmt.Errorf("bad delay at_most '%s': negative", most)
+		return fmt.Errorf("bad delay at_most '%s': must not be negative", most)
 	case most > 0 && most < least:
-		return fmt.Errorf("bad delay: at_most '%s' is below at_least '%s'", most, least)
+		return fmt.Errorf("bad delay: at_most '%s' is less than at_least '%s'", most, least)
 	case most > 0 && most < median:
-		return fmt.Errorf("bad delay: at_most '%s' is below the median '%s', so most requests would wait just that", most, median)
+		return fmt.Errorf("bad delay: at_most '%s' is less than the median '%s', so most requests would wait exactly that long", most, median)
 	}
 	return nil
 }
 
-// unmarshalDistribution parses what stands behind the kind.
+// unmarshalDistribution parses the arguments of the kind.
 func (f *Delay) unmarshalDistribution(d *caddyfile.Dispenser) error {
 	words := d.RemainingArgs()
 	if len(words) == 0 {
@@ -295,8 +296,8 @@ func (f *Delay) unmarshalPercentiles(d *caddyfile.Dispenser, words []string) err
 	return nil
 }
 
-// lineOfDistribution is the inverse of unmarshalDistribution; ok is false if one of
-// the distribution's fields is zero.
+// lineOfDistribution is the inverse of unmarshalDistribution. If a field of the
+// distribution is zero, ok is false.
 func (f *Delay) lineOfDistribution() (line string, ok bool) {
 	d := f.distribution()
 	words := []string{d.name}

@@ -1,15 +1,14 @@
-// Package kinds is the kinds of fault, one file for each. It knows the contract in
-// package faults, and what package wire can do to a connection. It does not know who
-// decides that a request is hit. Only the plug board of the module imports it.
+// Package kinds has the kinds of fault, one file for each. It uses the contract of
+// package faults and the connection tools of package wire. It does not know who decides
+// that a request is hit. Only the root package of the module imports it.
 //
 // # Adding a kind
 //
-// Write one file: registration, a struct whose field comments are its manual,
-// Validate, UnmarshalCaddyfile, ServeHTTP, guards. Add its test beside it and its
-// golden files: samples in testdata/kind_<name>.caddyfiletest, and what it refuses in
-// testdata/kind_<name>.refusals.txtar. The parser, the points, the metrics and the
-// conformance test find it by Caddy's registry.
+// Write one file with the registration, a struct whose field comments are the manual,
+// Validate, UnmarshalCaddyfile, Inject and the interface guards. Add a test next to it,
+// and two golden files: samples in testdata/kind_<name>.caddyfiletest, and refused
+// configurations in testdata/kind_<name>.refusals.txtar. The parser, the injection points,
+// the metrics and the conformance test find the kind in Caddy's registry.
 //
-// What a kind promises, in both phases, is held by the conformance test of package
-// inject.
+// The conformance test of package inject checks what every kind must do in both phases.
 package kinds

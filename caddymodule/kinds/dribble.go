@@ -21,23 +21,24 @@ func init() {
 	caddy.RegisterModule(Dribble{})
 }
 
-// Dribble sends the body in pieces of the same size, spread evenly over a time:
-// the first after one part of it, the last at its end.
+// Dribble sends the body in pieces of equal size, spread evenly over a time.
 //
-// What the client sees is the same over HTTP/1.1, HTTP/2 and HTTP/3: the head at
-// once, with its Content-Length, then piece by piece the whole body, and no
-// pause after the last one. A body of fewer bytes than pieces comes byte by
-// byte. The head of a reply without Content-Type goes out without one, before
-// there is a body to guess it from. Nothing is kept back in memory: the upstream
-// has to wait.
+// What the client sees: over every protocol, the head at once, with its Content-Length.
+// Then the whole body, piece by piece. The first piece comes after one part of the
+// time, the last one at its end. If the body has fewer bytes than pieces, it comes byte
+// by byte.
 //
-// A reply without a Content-Length cannot be divided and passes unchanged; that
-// is so for event streams and WebSockets. HEAD has nothing to dribble.
+// A reply without a Content-Length passes unchanged, as event streams and WebSockets
+// do. So does a reply without a body.
+//
+// If the reply has no Content-Type, the head goes out without one, because Go guesses
+// it from the body. Nothing is held in memory. The upstream has to wait.
 type Dribble struct {
-	// How many pieces. Required.
+	// The number of pieces, 1 or more. Required.
 	Chunks int `json:"chunks,omitempty"`
 
-	// How long the whole body takes, if the upstream is not slower. Required.
+	// How long the whole body takes. If the upstream is slower, the body takes as long
+	// as the upstream. Required.
 	Duration caddy.Duration `json:"duration,omitempty"`
 }
 
@@ -52,21 +53,21 @@ func (Dribble) CaddyModule() caddy.ModuleInfo {
 // Validate checks the configured fields.
 func (f *Dribble) Validate() error {
 	if f.Chunks < 1 {
-		return fmt.Errorf("bad dribble chunks '%d': want 1 or more", f.Chunks)
+		return fmt.Errorf("bad dribble chunks '%d': must be 1 or greater", f.Chunks)
 	}
 	if f.Duration <= 0 {
-		return fmt.Errorf("bad dribble duration '%s': want more than 0", time.Duration(f.Duration))
+		return fmt.Errorf("bad dribble duration '%s': must be greater than 0", time.Duration(f.Duration))
 	}
 	return nil
 }
 
-// Untrusted takes the duration.
+// Untrusted takes the duration from the limits.
 func (f *Dribble) Untrusted(l *faults.Limits) error { return l.Take(time.Duration(f.Duration)) }
 
-// Reply needs a body.
+// Reply requires a body.
 func (*Dribble) Reply(next faults.Reply) (faults.Reply, error) { return next, next.Need(1) }
 
-// Conditional reports that only a body of known length dribbles.
+// Conditional reports true: only a body of known length is sent in pieces.
 func (*Dribble) Conditional(uint64) bool { return true }
 
 // Inject calls next with a writer that dribbles.
@@ -74,14 +75,14 @@ func (f *Dribble) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request
 	return serveShaped(hit, w, r, next, &dribbler{f: f})
 }
 
-// A dribbler is the shaper of one reply that dribbles.
+// A dribbler is the shaper of one reply.
 type dribbler struct {
 	f      *Dribble
 	start  time.Time
 	length uint64 // of the body
 	chunks uint64
 	sent   uint64
-	chunk  uint64 // the piece that is being sent, the first is 1
+	chunk  uint64 // the piece that is being sent, counted from 1
 	end    uint64 // where it ends
 }
 
@@ -102,7 +103,7 @@ func (d *dribbler) begin(hit *faults.Hit, _ http.Header, length int64) bool {
 	return true
 }
 
-// write sends p, waiting where a piece begins.
+// write sends p. It waits at the beginning of each piece.
 func (d *dribbler) write(o *outlet, p []byte) (written int, err error) {
 	for len(p) > 0 && d.sent < d.length && !o.ended() {
 		if d.sent == d.end {
@@ -135,7 +136,7 @@ func (d *dribbler) nextChunk(o *outlet) error {
 	return o.wait(time.Until(d.start.Add(due)))
 }
 
-// share is i n-ths of the whole, rounded down; i is at most n.
+// share returns i n-ths of the whole, rounded down. i must be at most n.
 func share(whole, i, n uint64) uint64 {
 	hi, lo := bits.Mul64(whole, i)
 	quotient, _ := bits.Div64(hi, lo, n)
@@ -168,7 +169,7 @@ func (f *Dribble) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return args.Parse(d, "dribble", words[1:], args.DurationParser(&f.Duration))
 }
 
-// Line writes both settings.
+// Line returns both settings.
 func (f *Dribble) Line() (line string, ok bool) {
 	return strconv.Itoa(f.Chunks) + " " + args.FormatDuration(f.Duration), f.Chunks <= math.MaxInt32
 }

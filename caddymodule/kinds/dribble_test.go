@@ -51,7 +51,7 @@ func TestDribble(t *testing.T) {
 	}
 }
 
-// A slow upstream is made up for, as far as there is time.
+// The time lost to a slow upstream is made up for, as far as possible.
 func TestDribbleSlowUpstream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -76,7 +76,7 @@ func TestDribblePasses(t *testing.T) {
 			t.Errorf("no length: got %q, passed %q", got.Body, got.told)
 		}
 		if got := runShaped(f, request(http.MethodHead), sized("", 3)); got.told != passNoBody {
-			t.Errorf("HEAD: told %q", got.told)
+			t.Errorf("HEAD: reported %q", got.told)
 		}
 		if took := time.Since(start); took != 0 {
 			t.Errorf("took %v", took)
@@ -107,8 +107,8 @@ func TestDribbleEnds(t *testing.T) {
 	})
 }
 
-// However a body is divided, all of it comes, in order, in as many pieces as
-// asked for and none later than the duration.
+// However a body is divided, all of it comes, in order, in the configured number of
+// pieces. No piece comes after the duration.
 func FuzzDribble(f *testing.F) {
 	f.Add(uint16(100), uint8(7), uint8(10), int64(time.Second))
 	f.Add(uint16(1), uint8(255), uint8(0), int64(1))

@@ -11,14 +11,14 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// ending is how a fault left its ServeHTTP.
+// ending is how a fault returned from Inject.
 type ending struct {
 	err     error
 	aborted bool
 	took    time.Duration
 }
 
-// endingOf runs a fault that may give up the request by a panic.
+// endingOf runs a fault that may panic to abort the request.
 func endingOf(f faults.Fault, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (got ending) {
 	start := time.Now()
 	defer func() {
@@ -31,7 +31,7 @@ func endingOf(f faults.Fault, w http.ResponseWriter, r *http.Request, next caddy
 	return ending{err: f.Inject(hitOf(r), w, r, next)}
 }
 
-// request2 is one of HTTP/2, where no connection has to be taken over.
+// request2 returns an HTTP/2 request. Over HTTP/2 no connection is hijacked.
 func request2(ctx context.Context, t testing.TB) *http.Request {
 	t.Helper()
 	r := request(http.MethodGet)

@@ -20,24 +20,24 @@ func init() {
 	caddy.RegisterModule(Error{})
 }
 
-// Error fails the request inside Caddy, as a dead upstream does: the site's
-// `handle_errors` routes write the reply, or without them Caddy sends the bare
-// status, and an error is logged.
+// Error fails the request inside Caddy, as a dead upstream does. The site's
+// `handle_errors` routes write the reply.
 //
-// In a transport the attempt fails once the request has been sent, which Caddy
-// tries again for GET, or for what `lb_retry_match` says instead; the last failure
-// goes to the error routes.
+// What the client sees: over every protocol, the reply of the error routes. Without
+// error routes, Caddy sends the bare status. An error is logged. The reply has
+// `Cache-Control: no-store`, unless the error routes set that field. Over HTTP/1.1, the
+// reply has the exact reason phrase if the site has the listener wrapper `fault`.
 //
-// What the client sees is the same over every protocol: what the error routes
-// make of it, with `Cache-Control: no-store` unless they set that field. Over HTTP/1.1 a status that Go has no phrase for carries its
-// phrase where the site has the listener wrapper `fault`.
+// In a transport, the attempt fails after the request has been sent. Caddy then tries
+// GET again, or the requests that `lb_retry_match` names. The last failure goes to the
+// error routes.
 type Error struct {
-	// The status recommended to the error routes, as
-	// `{http.error.status_code}`. From 200 to 999, default 502.
+	// The status for the error routes, from 200 to 999. Error routes read it as
+	// `{http.error.status_code}`. Default: 502.
 	StatusCode int `json:"status_code,omitempty" zero:"default"`
 
-	// The message, for `{http.error.message}` and the error log. It may have
-	// placeholders. Default: the name of the status, such as `Bad Gateway`.
+	// The text for `{http.error.message}` and the error log. It can have placeholders.
+	// Default: the name of the status, such as `Bad Gateway`.
 	Message string `json:"message,omitempty"`
 
 	message text.Text
@@ -74,7 +74,7 @@ func (f *Error) Validate() error {
 	return sendable(f.StatusCode)
 }
 
-// Terminal reports that nothing comes after an error.
+// Terminal reports true: nothing runs after an error.
 func (*Error) Terminal() bool { return true }
 
 // EndsWith returns the status of the error.
@@ -82,28 +82,30 @@ func (f *Error) EndsWith(faults.Place) faults.Ending {
 	return faults.Ending{Status: f.StatusCode, Error: true}
 }
 
-// Reply says that no reply passes: the error routes write it past the chain.
+// Reply reports that no reply passes the chain: the error routes write their reply
+// outside of it.
 func (f *Error) Reply(faults.Reply) (faults.Reply, error) {
 	return faults.Reply{Size: faults.NoHead, From: f}, nil
 }
 
-// Untrusted allows a status only: what becomes of a message is up to the site.
+// Untrusted allows a status only. The site decides what its error routes do with a
+// message.
 func (f *Error) Untrusted(*faults.Limits) error {
 	if f.Message != "" {
-		return fmt.Errorf("message '%s' is not for a trigger: it takes a status and nothing else", f.Message)
+		return fmt.Errorf("message '%s' is not allowed in a trigger; write error with a status only, such as error 502", f.Message)
 	}
 	return nil
 }
 
 // Inject returns the error.
 func (f *Error) Inject(_ *faults.Hit, w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	f.line.Arm(r) // for whoever writes the status in the end
+	f.line.Arm(r) // for the handler that writes the status
 	wire.CloseIfExpected(w, r)
-	uncache(w.Header()) // unless the error routes know better
+	uncache(w.Header()) // the error routes can set the field
 	return f.handlerError(r)
 }
 
-// RoundTrip fails the attempt behind the request.
+// RoundTrip fails the attempt after the request has been sent.
 func (f *Error) RoundTrip(_ *faults.Hit, r *http.Request, _ http.RoundTripper) (*http.Response, error) {
 	if err := readBody(r); err != nil {
 		return nil, err
@@ -138,7 +140,7 @@ func (f *Error) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return args.NoBlock(d, "error")
 }
 
-// Line writes what is set of status and message.
+// Line returns the status and the message, as far as they are set.
 func (f *Error) Line() (line string, ok bool) {
 	var message *string
 	if f.Message != "" {

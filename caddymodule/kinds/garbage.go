@@ -21,20 +21,18 @@ func init() {
 	caddy.RegisterModule(Garbage{})
 }
 
-// Garbage answers with random bytes that are no HTTP, then ends the connection
-// in good order. A seeded or sticky injection point sends the same bytes again.
+// Garbage sends random bytes that are not HTTP, then closes the connection. At a point
+// with `seed` or `sticky`, the same request gets the same bytes again.
 //
-// What the client sees: over HTTP/1.1, plain and TLS, noise where the status
-// line should be, then the end of the stream (Go: malformed HTTP response;
-// curl: 1, HTTP/0.9 is not allowed). With TLS the noise is inside of the
-// encrypted connection. HTTP/2 and HTTP/3 have no room for it: only this stream
-// is reset, with INTERNAL_ERROR and H3_INTERNAL_ERROR; the other streams of the
-// connection live on.
+// What the client sees: over HTTP/1, with and without TLS, noise where the status line
+// should be, then the end of the stream (curl: 1). With TLS, the noise is inside the
+// encrypted connection. HTTP/2 and HTTP/3 have no room for noise. There, the stream is
+// reset with `INTERNAL_ERROR` or `H3_INTERNAL_ERROR`. Other streams continue.
 //
-// In a transport the attempt fails once the request has been sent, which Caddy
-// tries again for GET, or for what `lb_retry_match` says instead.
+// In a transport, the attempt fails after the request has been sent. Caddy then tries
+// GET again, or the requests that `lb_retry_match` names.
 type Garbage struct {
-	// How many bytes to send, from 1 to 1048576. Default: 64.
+	// The number of bytes to send, from 1 to 1048576. Default: 64.
 	Bytes *int64 `json:"bytes,omitempty"`
 }
 
@@ -57,27 +55,27 @@ func (f *Garbage) Validate() error {
 	case f.Bytes == nil:
 		return nil
 	case *f.Bytes < 0:
-		return fmt.Errorf("bad garbage bytes '%d': negative", *f.Bytes)
+		return fmt.Errorf("bad garbage bytes '%d': must not be negative", *f.Bytes)
 	case *f.Bytes == 0:
-		return errors.New("bad garbage bytes '0': to send nothing use the close fault")
+		return errors.New("bad garbage bytes '0': must be 1 or greater; to send nothing, use the fault close")
 	case *f.Bytes > maxGarbage:
-		return fmt.Errorf("bad garbage bytes '%d': more than the %d that are allowed", *f.Bytes, maxGarbage)
+		return fmt.Errorf("bad garbage bytes '%d': must be at most %d", *f.Bytes, maxGarbage)
 	}
 	return nil
 }
 
-// Terminal reports that nothing comes after garbage.
+// Terminal reports true: nothing runs after garbage.
 func (*Garbage) Terminal() bool { return true }
 
-// Reply says that no reply passes.
+// Reply reports that no reply reaches the client.
 func (f *Garbage) Reply(faults.Reply) (faults.Reply, error) {
 	return faults.Reply{Size: faults.NoHead, From: f}, nil
 }
 
-// Untrusted allows it to everybody: its size is bounded anyway.
+// Untrusted allows garbage in every trigger, because its size is limited.
 func (*Garbage) Untrusted(*faults.Limits) error { return nil }
 
-// Inject sends the bytes, or over HTTP/2 and 3 resets the stream.
+// Inject sends the bytes, or resets the stream over HTTP/2 and HTTP/3.
 func (f *Garbage) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if r.ProtoMajor == 1 {
 		f.send(hit, w, r)
@@ -85,7 +83,7 @@ func (f *Garbage) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request
 	panic(http.ErrAbortHandler)
 }
 
-// send takes over the connection and writes the bytes to it.
+// send hijacks the connection and writes the bytes.
 func (f *Garbage) send(hit *faults.Hit, w http.ResponseWriter, r *http.Request) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -96,7 +94,7 @@ func (f *Garbage) send(hit *faults.Hit, w http.ResponseWriter, r *http.Request) 
 	defer close(done)
 	go func() {
 		select {
-		case <-hit.Ended: // a client that does not read must not hold up the end
+		case <-hit.Ended: // a client that does not read must not prevent the end
 			_ = conn.Close()
 		case <-done:
 		}
@@ -112,19 +110,19 @@ func (f *Garbage) send(hit *faults.Hit, w http.ResponseWriter, r *http.Request) 
 	writeNoise(conn, hit.Rand(), size, limits)
 }
 
-// noisePiece is how much garbage is in memory at a time.
+// noisePiece is the number of random bytes in memory at a time.
 const noisePiece = 4 << 10
 
-// writeNoise sends random bytes in pieces, until somebody has had enough.
+// writeNoise sends random bytes in pieces until all are sent or writing fails.
 func writeNoise(conn net.Conn, random *rand.Rand, size int64, limits wire.WriteLimits) {
-	buf := make([]byte, min(size, noisePiece)+8) // room for the last number
+	buf := make([]byte, min(size, noisePiece)+8) // 8 more, because each number fills 8 bytes
 	for first := true; size > 0; first = false {
 		piece := buf[:min(size, noisePiece)]
 		for i := 0; i < len(piece); i += 8 {
 			binary.LittleEndian.PutUint64(buf[i:], random.Uint64())
 		}
 		if first {
-			piece[0] |= 0x80 // no ASCII: neither HTTP/ nor an empty line before it
+			piece[0] |= 0x80 // not ASCII: cannot be read as HTTP/ or as an empty line
 		}
 		if conn.SetWriteDeadline(limits.Next()) != nil {
 			return
@@ -136,8 +134,8 @@ func writeNoise(conn net.Conn, random *rand.Rand, size int64, limits wire.WriteL
 	}
 }
 
-// RoundTrip fails the attempt behind the request. How many bytes come makes no
-// difference there.
+// RoundTrip fails the attempt after the request has been sent. The size has no effect
+// in a transport.
 func (*Garbage) RoundTrip(_ *faults.Hit, r *http.Request, _ http.RoundTripper) (*http.Response, error) {
 	return nil, failSent(r, errGarbage)
 }
@@ -164,7 +162,7 @@ func (f *Garbage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return args.NoBlock(d, "garbage")
 }
 
-// Line writes the size, if there is one.
+// Line returns the size, if one is set.
 func (f *Garbage) Line() (line string, ok bool) {
 	if f.Bytes == nil {
 		return "", true

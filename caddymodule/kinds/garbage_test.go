@@ -14,7 +14,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
-// noiseOf is what a hit sends over HTTP/1.
+// noiseOf returns the bytes that a hit sends over HTTP/1.
 func noiseOf(t *testing.T, line string, hit *faults.Hit) []byte {
 	t.Helper()
 	f := parse(t, new(Garbage), line)
@@ -65,7 +65,7 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
-// No hit sends what a client could take for HTTP.
+// No hit sends bytes that a client could take for HTTP.
 func TestGarbageIsNoHTTP(t *testing.T) {
 	for n := range uint64(1000) {
 		noise := noiseOf(t, "garbage 8B", &faults.Hit{N: 1, U: float64(n) / 1000})
@@ -75,7 +75,7 @@ func TestGarbageIsNoHTTP(t *testing.T) {
 	}
 }
 
-// A client that does not read holds nothing up when the fault ends.
+// A client that does not read does not prevent the end of the fault.
 func TestGarbageEnded(t *testing.T) {
 	f := parse(t, new(Garbage), "garbage 1MiB")
 	inside, client := net.Pipe()
@@ -110,8 +110,8 @@ func TestGarbageOverHTTP2(t *testing.T) {
 func TestGarbageRefused(t *testing.T) {
 	for size, want := range map[int64]string{
 		0:       "bad garbage bytes '0'",
-		-1:      "bad garbage bytes '-1': negative",
-		1048577: "bad garbage bytes '1048577': more than the 1048576",
+		-1:      "bad garbage bytes '-1': must not be negative",
+		1048577: "bad garbage bytes '1048577': must be at most 1048576",
 	} {
 		if err := (&Garbage{Bytes: &size}).Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%d: got %v, want %q", size, err, want)

@@ -22,40 +22,40 @@ func init() {
 	caddy.RegisterModule(GRPC{})
 }
 
-// GRPC answers a gRPC call with an error status, in the form of the protocol that
-// the request speaks.
+// GRPC fails a gRPC call with an error status. The reply has the form of the protocol
+// that the request uses.
 //
-// What the client sees: a call that has failed with this code and message, such as
-// `Unavailable`, over HTTP/1.1, HTTP/2 and HTTP/3.
+// What the client sees: over HTTP/1.1, HTTP/2 and HTTP/3, a call that failed with this
+// code and message, such as `Unavailable`.
 //
 // Request | Reply
 // --------|------
 // gRPC (`application/grpc`) | HTTP 200 with `Grpc-Status` and `Grpc-Message` in the header, no body
 // gRPC-Web (`application/grpc-web`) | HTTP 200 with the trailers in the body, in base64 for `application/grpc-web-text`
-// Connect, a stream (`application/connect+proto`, `+json`) | HTTP 200 with the message that ends the stream
+// Connect, stream (`application/connect+proto`, `+json`) | HTTP 200 with the message that ends the stream
 // Connect, unary (`application/proto`, `Connect-Protocol-Version: 1`, GET with `?connect=v1`) | The HTTP status of the code, such as 503, and the error as JSON
 // Any other | As for gRPC
 //
-// The reply has the media type of the request, such as `application/grpc-web+proto`;
-// Connect's unary errors are `application/json`.
+// The reply has the media type of the request, such as `application/grpc-web+proto`.
+// Errors of unary Connect calls are `application/json`.
 type GRPC struct {
-	// The gRPC status: a number from 1 to 16 or its name, such as 14 or
+	// The gRPC status code: a number from 1 to 16 or a name, such as 14 or
 	// `UNAVAILABLE`. Required.
 	Code GRPCCode `json:"code,omitempty"`
 
-	// The message for the caller. It may have placeholders. For gRPC and gRPC-Web
-	// all but printable ASCII is percent-encoded, as their protocols have it.
+	// The message of the error. It can have placeholders. For gRPC and gRPC-Web, the
+	// message is percent-encoded except printable ASCII, as the protocols require.
 	// Default: none.
 	Message string `json:"message,omitempty"`
 
 	message text.Text
 }
 
-// GRPCCode is a gRPC status code. In JSON it may be its number or its name.
+// GRPCCode is a gRPC status code. In JSON it is a number or a name.
 type GRPCCode int
 
-// grpcNames are the status codes by number, from the gRPC documentation
-// (statuscodes.md).
+// grpcNames lists the names of the status codes by number (statuscodes.md of the gRPC
+// documentation).
 var grpcNames = [...]string{
 	"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
 	"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
@@ -71,7 +71,7 @@ func parseGRPCCode(word string) (GRPCCode, error) {
 	return 0, fmt.Errorf("bad grpc code '%s': want 1 to 16 or a name such as UNAVAILABLE", word)
 }
 
-// String is the name of the code.
+// String returns the name of the code.
 func (c GRPCCode) String() string {
 	if c < 0 || int(c) >= len(grpcNames) {
 		return strconv.Itoa(int(c))
@@ -79,7 +79,7 @@ func (c GRPCCode) String() string {
 	return grpcNames[c]
 }
 
-// UnmarshalJSON takes a number or a name.
+// UnmarshalJSON reads a number or a name.
 func (c *GRPCCode) UnmarshalJSON(data []byte) error {
 	word := string(data)
 	if strings.HasPrefix(word, `"`) {
@@ -112,15 +112,15 @@ func (f *GRPC) Provision(caddy.Context) error {
 // Validate checks the code.
 func (f *GRPC) Validate() error {
 	if f.Code < 1 || int(f.Code) >= len(grpcNames) {
-		return fmt.Errorf("bad grpc code '%d': want 1 to 16; 0 is OK, which is no fault", f.Code)
+		return fmt.Errorf("bad grpc code '%d': must be from 1 to 16; 0 is OK and not an error", f.Code)
 	}
 	return nil
 }
 
-// Terminal reports that nothing comes after the reply.
+// Terminal reports true: nothing runs after the reply.
 func (*GRPC) Terminal() bool { return true }
 
-// Untrusted refuses placeholders.
+// Untrusted refuses a message with placeholders.
 func (f *GRPC) Untrusted(*faults.Limits) error { return untrustedText("message", f.Message) }
 
 // Inject writes the reply.
@@ -129,9 +129,9 @@ func (f *GRPC) Inject(_ *faults.Hit, w http.ResponseWriter, r *http.Request, _ c
 	code, body := f.reply(header, r)
 	shield, _, err := lookOut(w, code)
 	if err != nil {
-		return err // to an error route, which gets none of the fields
+		return err // the error route must not get the fields
 	}
-	shield.raise() // the message may be a stranger's
+	shield.raise() // the message may come from a client
 	dropExpiry(w.Header())
 	maps.Copy(w.Header(), header)
 	wire.CloseIfExpected(w, r)
@@ -140,20 +140,20 @@ func (f *GRPC) Inject(_ *faults.Hit, w http.ResponseWriter, r *http.Request, _ c
 	}
 	w.WriteHeader(code)
 	if len(body) > 0 {
-		_, _ = w.Write(body) // a client that has gone needs no error
+		_, _ = w.Write(body) // an error here means that the client has left
 	}
 	return nil
 }
 
-// RoundTrip replies in the upstream's place.
+// RoundTrip returns the reply instead of the upstream's.
 func (f *GRPC) RoundTrip(_ *faults.Hit, r *http.Request, _ http.RoundTripper) (*http.Response, error) {
 	header := make(http.Header)
 	code, body := f.reply(header, r)
 	return newResponse(r, code, http.StatusText(code), header, body), nil
 }
 
-// percentEncode makes a Grpc-Message: all but printable ASCII is encoded, and
-// the percent sign itself.
+// percentEncode encodes a Grpc-Message: all bytes except printable ASCII, and the
+// percent sign.
 func percentEncode(message string) string {
 	var b strings.Builder
 	for i := range len(message) {
@@ -189,7 +189,7 @@ func (f *GRPC) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return args.NoBlock(d, "grpc")
 }
 
-// Line writes the name of the code, and the message.
+// Line returns the name of the code, and the message.
 func (f *GRPC) Line() (line string, ok bool) {
 	if f.Message == "" {
 		return f.Code.String(), true

@@ -40,8 +40,8 @@ func TestGRPC(t *testing.T) {
 	}
 }
 
-// TestGRPCForms compares the replies of each protocol with its documentation, byte
-// for byte, from a handler and from a transport.
+// TestGRPCForms compares the replies for each protocol with its documentation, byte for
+// byte, in a handler and in a transport.
 func TestGRPCForms(t *testing.T) {
 	const (
 		web     = "\x80\x00\x00\x00\x2e" + "grpc-status: 14\r\ngrpc-message: a\"b %C3%A9%25\r\n"
@@ -109,7 +109,7 @@ func TestGRPCForms(t *testing.T) {
 	}
 }
 
-// TestGRPCConnectCodes are the names and statuses of Connect's protocol reference.
+// TestGRPCConnectCodes checks the names and statuses of Connect's protocol reference.
 func TestGRPCConnectCodes(t *testing.T) {
 	want := map[string]int{
 		"canceled": 499, "unknown": 500, "invalid_argument": 400, "deadline_exceeded": 504, "not_found": 404, "already_exists": 409,

@@ -14,7 +14,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
-// A grpcForm is a way to tell the client of a call that it has failed.
+// A grpcForm is a way to report to the client that its call has failed.
 type grpcForm int
 
 const (
@@ -25,8 +25,8 @@ const (
 	connectUnary                     // Connect: an HTTP status and a JSON body
 )
 
-// grpcFormOf finds the protocol of a call, and the media type of its reply. A
-// request that speaks none of them gets a reply of gRPC.
+// grpcFormOf returns the form for the protocol of a call, and the media type of the
+// reply. The default is gRPC.
 func grpcFormOf(r *http.Request) (form grpcForm, contentType string) {
 	sent := mediaType(r.Header.Values("Content-Type"))
 	switch base, _, _ := strings.Cut(sent, "+"); base {
@@ -49,8 +49,9 @@ func grpcFormOf(r *http.Request) (form grpcForm, contentType string) {
 	return grpcTrailersOnly, "application/grpc"
 }
 
-// mediaType is the media type that a field names, without parameters. More than one
-// line of the field names none: a client and a proxy may each see another.
+// mediaType returns the media type of a field, without parameters. If the field has
+// more than one line, it returns "", because a client and a proxy may read different
+// lines.
 func mediaType(lines []string) string {
 	if len(lines) != 1 {
 		return ""
@@ -62,7 +63,7 @@ func mediaType(lines []string) string {
 	return name
 }
 
-// acceptedWebText is the media type by which a client of gRPC-Web asks for base64.
+// acceptedWebText is the media type with which a gRPC-Web client requests base64.
 func acceptedWebText(accept []string) string {
 	for word := range strings.SplitSeq(strings.Join(accept, ","), ",") {
 		if name := mediaType([]string{word}); strings.HasPrefix(name, "application/grpc-web-text") {
@@ -97,20 +98,20 @@ func (f *GRPC) reply(h http.Header, r *http.Request) (status int, body []byte) {
 	}
 }
 
-// The first byte of an envelope that ends a stream.
+// The first byte of the envelope that ends a stream.
 const (
 	webTrailers = 0x80 // gRPC-Web
 	connectEnd  = 0x02 // Connect
 )
 
-// envelope puts a message into the frame that gRPC and Connect have for it: a byte
-// of flags, its length, and itself.
+// envelope returns the frame of a message in gRPC and Connect: one byte of flags, the
+// length, and the message.
 func envelope(flags byte, message []byte) []byte {
 	frame := binary.BigEndian.AppendUint32([]byte{flags}, uint32(len(message)))
 	return append(frame, message...)
 }
 
-// trailers are those of gRPC as lines of a body.
+// trailers returns the trailers of gRPC as lines of a body.
 func (f *GRPC) trailers(message string) []byte {
 	lines := fmt.Appendf(nil, "grpc-status: %d\r\n", f.Code)
 	if message != "" {
@@ -119,21 +120,21 @@ func (f *GRPC) trailers(message string) []byte {
 	return lines
 }
 
-// connectJSON is Connect's form of the error, in a frame of JSON.
+// connectJSON returns Connect's form of the error. The format frame wraps it in JSON.
 func (f *GRPC) connectJSON(frame, message string) []byte {
 	name := strings.ToLower(f.Code.String())
 	if name == "cancelled" {
-		name = "canceled" // the one name that Connect spells in another way
+		name = "canceled" // the only name that Connect spells differently
 	}
 	failure, _ := json.Marshal(struct {
 		Code    string `json:"code"`
 		Message string `json:"message,omitempty"`
-	}{name, message}) // two texts always marshal
+	}{name, message}) // two strings always marshal
 	return fmt.Appendf(nil, frame, failure)
 }
 
-// connectStatus are the HTTP statuses of the codes by number, from Connect's
-// protocol reference.
+// connectStatus lists the HTTP statuses of the codes by number (Connect's protocol
+// reference).
 var connectStatus = [len(grpcNames)]int{
 	200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401,
 }

@@ -22,45 +22,45 @@ func init() {
 	caddy.RegisterModule(Hang{})
 }
 
-// Hang sends no byte until the client leaves, the fault ends, or the duration is
-// over; then it closes as the close fault does.
+// Hang sends nothing until the client leaves, the fault ends, or the duration has
+// expired. Then it closes the connection.
 //
-// With `after` the reply begins as it would without the fault and stops after so
-// much of it; what came until then has been sent. The upstream is let go of at
-// once. A reply that is over by then comes whole. This works on streams that are
-// flowing: server-sent events, and WebSocket connections, where the bytes and
-// the time count from the upgrade.
+// With `after`, the reply begins as usual and stops after a size or a time. What came
+// until then reaches the client. The connection to the upstream is released at once. If
+// the reply ends earlier, the client gets all of it. `after` works on streams that are
+// flowing: server-sent events, and WebSocket connections. There, bytes and time count
+// from the upgrade.
 //
-// What the client sees: nothing, or nothing more, until its own timeout. When
-// the fault closes: over HTTP/1.1, plain and TLS, the end of the stream
-// (curl: 52, or 18 in the middle of a reply). Over HTTP/2 and HTTP/3 this stream
-// is reset, with INTERNAL_ERROR and H3_INTERNAL_ERROR, and the other streams of
-// the connection live on. The access log of a client that left first has status
-// 499, or the status of the reply that had begun.
+// What the client sees: nothing, or nothing more, until its own timeout. If the hang
+// ends first, over HTTP/1.1 the connection closes (curl: 52, or 18 within a reply).
+// Over HTTP/2 and HTTP/3, the stream is reset with `INTERNAL_ERROR` or
+// `H3_INTERNAL_ERROR`. Other streams continue. If the client leaves first, the access
+// log has status 499, or the status of the reply that had begun.
 //
-// While it waits, the fault reads what the client sends and drops it, but at most
-// 1 MiB: a larger upload stalls, as it does with a dead server. Over HTTP/1 the
-// leaving of a client is noticed only after what it has sent. One that leaves an
-// upload that stalls is noticed when TCP gives it up: at once if it resets the
-// connection, otherwise within minutes. Over HTTP/1 the fault has taken the
-// connection over: the server's timeouts and limits for a body do not count, and
-// a client that asks for `100 Continue` does not get even that; over HTTP/2 and
-// HTTP/3 it does. Over HTTP/2 a stalled upload takes its share of the
-// connection's flow control, and other uploads of the connection may stall too.
+// While the fault waits, it reads up to 1 MiB of the client's upload and drops it. A
+// larger upload stalls, as with a dead server. Over HTTP/1, Caddy reads what the client
+// has sent before it notices that the client has left. A client that leaves a stalled
+// upload is noticed at once if it resets the connection. Otherwise TCP keep-alive
+// notices it within minutes.
 //
-// In a transport the attempt gets no reply, behind the request's body; `after`
-// has no meaning there.
+// Over HTTP/1, the server's timeouts and limits for a request body do not apply during
+// the hang. A client that waits for `100 Continue` does not get it. Over HTTP/2 and
+// HTTP/3 it does. Over HTTP/2, a stalled upload uses its part of the connection's flow
+// control. Other uploads of the connection may stall as well.
+//
+// In a transport, the attempt gets no reply after the request has been sent. `after`
+// cannot be used there.
 type Hang struct {
-	// How long to send nothing. Default: as long as the client stays, or until
+	// How long to send nothing. Default: until the client leaves, the process exits, or
 	// a reload removes or changes the rule.
 	Duration caddy.Duration `json:"duration,omitempty" zero:"default"`
 
-	// How much of the reply to let through first: a size with its unit, such as
-	// `64KiB`, of the body, or a time from the head on, such as `5s`. With `0B`
-	// the reply stops behind its head. Default: there is no reply at all.
+	// How much of the reply is sent first: a size of the body, such as `64KiB`, or a
+	// time after the head, such as `5s`. With `0B`, only the head is sent. Default:
+	// nothing is sent.
 	After string `json:"after,omitempty"`
 
-	begin *Truncate // lets the first part through; nil for none
+	begin *Truncate // sends the beginning of the reply; nil: none
 }
 
 // CaddyModule returns the Caddy module information.
@@ -71,7 +71,7 @@ func (Hang) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision prepares what is let through.
+// Provision prepares the cut of the reply.
 func (f *Hang) Provision(caddy.Context) (err error) {
 	f.begin, err = f.first()
 	return err
@@ -80,14 +80,14 @@ func (f *Hang) Provision(caddy.Context) (err error) {
 // Validate checks the configured fields.
 func (f *Hang) Validate() error {
 	if f.Duration < 0 {
-		return fmt.Errorf("bad hang duration '%s': negative", time.Duration(f.Duration))
+		return fmt.Errorf("bad hang duration '%s': must not be negative", time.Duration(f.Duration))
 	}
 	_, err := f.first()
 	return err
 }
 
-// first is what cuts the reply where the hang begins. It tells a size from a
-// duration: the unit of a size ends in B.
+// first returns the cut at which the hang begins, or nil without After. The unit
+// distinguishes a size from a duration: the unit of a size ends in B.
 func (f *Hang) first() (*Truncate, error) {
 	if f.After == "" {
 		return nil, nil
@@ -104,17 +104,17 @@ func (f *Hang) first() (*Truncate, error) {
 	case err != nil || f.After == "0":
 		return nil, fmt.Errorf("bad hang after '%s': want a size with its unit, such as 64KiB, or a duration such as 5s", f.After)
 	case dur < 0:
-		return nil, fmt.Errorf("bad hang after '%s': negative", f.After)
+		return nil, fmt.Errorf("bad hang after '%s': must not be negative", f.After)
 	case dur == 0:
-		return nil, fmt.Errorf("bad hang after '%s': want more than nothing; 0B stops behind the head", f.After)
+		return nil, fmt.Errorf("bad hang after '%s': must be greater than 0; to stop after the head, write 0B", f.After)
 	}
 	return &Truncate{After: caddy.Duration(dur)}, nil
 }
 
-// Terminal reports whether there is no reply at all.
+// Terminal reports whether the client gets no reply.
 func (f *Hang) Terminal() bool { return f.After == "" }
 
-// Reply is that of what cuts the reply, or none at all.
+// Reply returns the reply up to the cut, or no reply.
 func (f *Hang) Reply(next faults.Reply) (faults.Reply, error) {
 	first, err := f.first()
 	if first == nil {
@@ -127,7 +127,7 @@ func (f *Hang) Reply(next faults.Reply) (faults.Reply, error) {
 	return r, err
 }
 
-// Untrusted takes the duration, or all the time there is.
+// Untrusted takes the duration from the limits, or all the time that is left.
 func (f *Hang) Untrusted(l *faults.Limits) error {
 	if f.Duration > 0 {
 		return l.Take(time.Duration(f.Duration))
@@ -137,7 +137,7 @@ func (f *Hang) Untrusted(l *faults.Limits) error {
 	return err
 }
 
-// Conditional reports whether the reply begins first: one that is whole by then
+// Conditional reports whether the reply begins first. A reply that ends before the cut
 // does not hang.
 func (f *Hang) Conditional(uint64) bool { return f.After != "" }
 
@@ -160,8 +160,8 @@ func (f *Hang) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, n
 	panic(http.ErrAbortHandler)
 }
 
-// hangConn hangs a request whose connection has been taken over. A delay further
-// out that holds the reply may have waited for that: its time counts.
+// hangConn hangs a request whose connection has been hijacked. A delay with hold
+// further out may have waited inside Hijack. That time counts as part of the hang.
 func (f *Hang) hangConn(hit *faults.Hit, conn net.Conn, r *http.Request, began time.Time) (err error) {
 	conn = wire.InnermostConn(conn, 0)
 	wire.DropInput(r.Context(), conn, func(ctx context.Context) { err = f.wait(ctx, hit, began) })
@@ -172,8 +172,8 @@ func (f *Hang) hangConn(hit *faults.Hit, conn net.Conn, r *http.Request, began t
 	panic(http.ErrAbortHandler)
 }
 
-// RoundTrip hangs the attempt after the request, then fails it as the close
-// fault does.
+// RoundTrip hangs the attempt after the request has been sent. Then the attempt fails
+// with EOF, as with the close fault.
 func (f *Hang) RoundTrip(hit *faults.Hit, r *http.Request, _ http.RoundTripper) (*http.Response, error) {
 	if err := readBody(r); err != nil {
 		return nil, err
@@ -184,7 +184,7 @@ func (f *Hang) RoundTrip(hit *faults.Hit, r *http.Request, _ http.RoundTripper) 
 	return nil, injected(io.EOF)
 }
 
-// CheckPlace refuses the first part of a reply in a transport.
+// CheckPlace refuses After in a transport.
 func (f *Hang) CheckPlace(p faults.Place) error {
 	if p == faults.InTransport && f.After != "" {
 		return faults.NoMeaning("hang with after")
@@ -192,8 +192,8 @@ func (f *Hang) CheckPlace(p faults.Place) error {
 	return nil
 }
 
-// wait waits for the end of the hang that began then. An error says that the
-// client has left.
+// wait waits until the hang ends. Its duration counts from began. An error means that
+// the client has left.
 func (f *Hang) wait(ctx context.Context, hit *faults.Hit, began time.Time) error {
 	var over <-chan time.Time
 	removed := hit.Removed
@@ -238,7 +238,7 @@ func (f *Hang) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	})
 }
 
-// Line writes the duration, if there is one.
+// Line returns the duration, if one is set.
 func (f *Hang) Line() (line string, ok bool) {
 	if f.Duration > 0 {
 		line = args.FormatDuration(f.Duration)

@@ -68,8 +68,7 @@ func TestHang(t *testing.T) {
 	}
 }
 
-// slowHijacker hands its connection over late, as a delay does that holds the
-// reply.
+// slowHijacker hijacks its connection late, as a delay with hold does.
 type slowHijacker struct {
 	wire.Hijackable
 	late time.Duration
@@ -80,19 +79,19 @@ func (s slowHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return s.Hijackable.Hijack()
 }
 
-// Over HTTP/1 it takes the connection over and looks there for the client, but
-// not to what net/http makes of that.
+// Over HTTP/1, hang hijacks the connection and watches it for the client to leave. It
+// does not rely on net/http to notice that.
 func TestHangTakesOver(t *testing.T) {
 	tests := []struct {
 		name         string
-		late, leaves time.Duration // 0: at once, never
+		late, leaves time.Duration // 0: the client does not leave
 		cancelled    bool          // the request, by the taking over
 		took         time.Duration
 		status       int // of the error; 0: the connection is closed
 	}{
 		{"over", 0, 0, false, time.Hour, 0},
-		{"over, taken over late", time.Minute, 0, false, time.Hour, 0},
-		{"taken over too late", 2 * time.Hour, 0, false, 2 * time.Hour, 0},
+		{"expired, hijacked late", time.Minute, 0, false, time.Hour, 0},
+		{"hijacked too late", 2 * time.Hour, 0, false, 2 * time.Hour, 0},
 		{"over, cancelled", 0, 0, true, time.Hour, 0},
 		{"client leaves", 0, time.Minute, false, time.Minute, 499},
 		{"client leaves, cancelled", 0, time.Minute, true, time.Minute, 499},
@@ -129,7 +128,7 @@ type stalled struct{}
 
 func (stalled) Read([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
 
-// A request that hangs for ever does not outlive its rule.
+// A hang without a duration ends with its rule.
 func TestHangRemoved(t *testing.T) {
 	for _, line := range []string{"hang", "hang {\n after 0B\n}"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -145,7 +144,7 @@ func TestHangRemoved(t *testing.T) {
 	}
 }
 
-// One with a duration keeps it.
+// A hang with a duration keeps the duration.
 func TestHangOutlivesRemovedRule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := parse(t, new(Hang), "hang 1m")
@@ -158,7 +157,7 @@ func TestHangOutlivesRemovedRule(t *testing.T) {
 	})
 }
 
-// trickle writes n bytes, one for each pause, until somebody objects.
+// trickle writes n bytes, with a pause after each, until a write fails.
 func trickle(n int, pause time.Duration) caddyhttp.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusOK)
@@ -189,12 +188,12 @@ func TestHangAfter(t *testing.T) {
 		{"bytes", "hang 1m {\n after 3B\n}", 0, 0, time.Second, "abc", 64 * time.Second, true},
 		{"no byte", "hang 1m {\n after 0B\n}", 0, 0, time.Second, "", 61 * time.Second, true},
 		{"all bytes", "hang 1m {\n after 10B\n}", 0, 0, time.Second, "abcdefghij", n * time.Second, false},
-		{"bytes, for ever", "hang {\n after 3B\n}", 0, time.Hour, time.Second, "abc", time.Hour, true},
+		{"bytes, without a duration", "hang {\n after 3B\n}", 0, time.Hour, time.Second, "abc", time.Hour, true},
 		{"bytes, ended", "hang 1m {\n after 3B\n}", 5 * time.Second, 0, time.Second, "abc", 5 * time.Second, true},
 		{"bytes, ended before", "hang 1m {\n after 3B\n}", time.Second / 2, 0, time.Second, "abcdefghij", n * time.Second, false},
 		{"time", "hang 1m {\n after 3500ms\n}", 0, 0, time.Second, "abc", 63500 * time.Millisecond, true},
 		{"time, silent", "hang 1m {\n after 3s\n}", 0, 0, time.Hour, "", 63 * time.Second, true},
-		{"time, over before", "hang 1m {\n after 11s\n}", 0, 0, time.Second, "abcdefghij", n * time.Second, false},
+		{"time, complete before", "hang 1m {\n after 11s\n}", 0, 0, time.Second, "abcdefghij", n * time.Second, false},
 		{"time, ended before", "hang 1m {\n after 3500ms\n}", time.Second, 0, time.Second, "abcdefghij", n * time.Second, false},
 		{"time, ended", "hang 1m {\n after 3500ms\n}", 5 * time.Second, 0, time.Second, "abc", 5 * time.Second, true},
 		{"time, client leaves", "hang 1m {\n after 3500ms\n}", 0, 5 * time.Second, time.Second, "abc", 5 * time.Second, true},
@@ -228,7 +227,7 @@ func TestHangAfter(t *testing.T) {
 	}
 }
 
-// One large Write is cut at the limit, and what copies itself too.
+// One large Write is cut at the limit. So is a copy through ReadFrom.
 func TestHangAfterLargeWrite(t *testing.T) {
 	for _, copies := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -245,7 +244,7 @@ func TestHangAfterLargeWrite(t *testing.T) {
 				if !errors.Is(err, errCut) {
 					t.Errorf("writing: got error %v, want %v", err, errCut)
 				}
-				return nil // as one that does not care
+				return nil // like a sender that ignores errors
 			}))
 			if w.Body.Len() != 1024 || !got.aborted || got.took != time.Second {
 				t.Errorf("got %d bytes, %+v, want 1024, aborted after 1s", w.Body.Len(), got)
@@ -254,7 +253,7 @@ func TestHangAfterLargeWrite(t *testing.T) {
 	}
 }
 
-// A reply to HEAD has nothing to stop in.
+// A reply to HEAD has no body in which it could stop.
 func TestHangAfterHead(t *testing.T) {
 	f := parse(t, new(Hang), "hang 1h {\n after 5B\n}")
 	resp, err := runFault(t, f, request(http.MethodHead), func(w http.ResponseWriter, _ *http.Request) error {
@@ -271,8 +270,8 @@ func TestHangRefused(t *testing.T) {
 		f    Hang
 		want string
 	}{
-		{Hang{Duration: -1}, "bad hang duration '-1ns': negative"},
-		{Hang{After: "-1s"}, "bad hang after '-1s': negative"},
+		{Hang{Duration: -1}, "bad hang duration '-1ns': must not be negative"},
+		{Hang{After: "-1s"}, "bad hang after '-1s': must not be negative"},
 		{Hang{After: "-1B"}, "bad size '-1B': negative"},
 		{Hang{After: "soon"}, "bad hang after 'soon'"},
 	} {

@@ -16,21 +16,20 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
-// HeaderOps changes the header fields of a reply: it deletes, then sets, then
-// adds. Values may have placeholders, names may not.
+// HeaderOps changes the header fields of a reply. It deletes, then sets, then adds.
+// Values can have placeholders, names cannot.
 //
-// The fields that frame a message are not to be set here, because a wrong one
-// breaks more than the reply: Connection (write `close` instead),
-// Content-Length, Keep-Alive, Proxy-Connection, Trailer, Transfer-Encoding and
-// Upgrade.
+// Fields that frame a message cannot be changed: Connection (use `close` instead),
+// Content-Length, Keep-Alive, Proxy-Connection, Trailer, Transfer-Encoding and Upgrade.
+// A wrong value would break the messages after the reply as well.
 type HeaderOps struct {
-	// Fields to remove.
+	// Fields to delete.
 	Delete []string `json:"delete,omitempty"`
 
-	// Fields to set; they replace what is there.
+	// Fields to set. They replace existing values.
 	Set http.Header `json:"set,omitempty"`
 
-	// Fields to add beside what is there.
+	// Fields to add to existing values.
 	Add http.Header `json:"add,omitempty"`
 }
 
@@ -52,15 +51,15 @@ func (ops *HeaderOps) validate() error {
 			}
 			canonical := http.CanonicalHeaderKey(name)
 			if other, ok := seen[canonical]; ok {
-				return fmt.Errorf("headers '%s' and '%s' are the same", other, name)
+				return fmt.Errorf("headers '%s' and '%s' are the same; write one with both values", other, name)
 			}
 			seen[canonical] = name
 			if len(fields[name]) == 0 {
-				return fmt.Errorf("header '%s' has no value; delete it if that is meant", name)
+				return fmt.Errorf("header '%s' has no value; write one, or put the name in delete", name)
 			}
 			for _, value := range fields[name] {
 				if !httpguts.ValidHeaderFieldValue(value) {
-					return fmt.Errorf("bad value %q of header '%s': control characters cannot stand in a header", value, name)
+					return fmt.Errorf("bad value %q of header '%s': must not contain control characters", value, name)
 				}
 			}
 		}
@@ -68,12 +67,12 @@ func (ops *HeaderOps) validate() error {
 	return nil
 }
 
-// sets reports whether ops decides the named field.
+// sets reports whether ops sets, adds or deletes the named field.
 func (ops *HeaderOps) sets(name string) bool {
 	return ops.replaces(name) || ops != nil && hasField(ops.Add, name)
 }
 
-// replaces reports whether ops leaves nothing of what the named field was.
+// replaces reports whether ops removes every earlier value of the named field.
 func (ops *HeaderOps) replaces(name string) bool {
 	if ops == nil {
 		return false
@@ -82,7 +81,7 @@ func (ops *HeaderOps) replaces(name string) bool {
 	return slices.ContainsFunc(ops.Delete, same) || hasField(ops.Set, name)
 }
 
-// hasField reports whether a header has the named field, however it is written.
+// hasField reports whether a header has the named field, in any letter case.
 func hasField(header http.Header, name string) bool {
 	for other := range header {
 		if strings.EqualFold(other, name) {
@@ -92,7 +91,7 @@ func hasField(header http.Header, name string) bool {
 	return false
 }
 
-// fields are changes to a reply's header, ready to be applied.
+// fields are changes to a reply's header, prepared for use.
 type fields struct {
 	deleted []string
 	set     []field
@@ -105,7 +104,7 @@ type field struct {
 	value text.Text
 }
 
-// prepare makes changes out of the configured ones.
+// prepare converts the configured changes.
 func (ops *HeaderOps) prepare() fields {
 	fs := fields{static: true}
 	if ops == nil {
@@ -145,8 +144,8 @@ func (fs *fields) field(name, value string) field {
 	return field{http.CanonicalHeaderKey(name), t}
 }
 
-// apply changes h. The values get a backing array of their own, for handlers
-// further out may edit them in place.
+// apply changes h. It allocates new slices for the values, because handlers further out
+// may edit them in place.
 func (fs *fields) apply(h http.Header, repl *caddy.Replacer) {
 	for _, name := range fs.deleted {
 		delete(h, name)

@@ -13,15 +13,15 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
-// serveHeld calls next and lets nothing of the reply out before the wait,
-// counted from when the request came, is over.
+// serveHeld calls next and holds the reply until the wait has ended. The wait counts
+// from when the request came.
 func serveHeld(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, hit *faults.Hit, wait time.Duration) error {
 	hw := &holdWriter{ctx: r.Context(), hit: hit, due: hit.Start().Add(wait)}
 	hw.HeadWriter = wire.NewHeadWriter(w, hw)
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
-				_ = hw.release() // the end without a reply is held as well
+				_ = hw.release() // an abort without a reply is held as well
 			}
 			panic(p)
 		}
@@ -33,8 +33,8 @@ func serveHeld(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, h
 	return err
 }
 
-// holdReply makes an attempt and keeps what comes of it until the wait, counted
-// from the attempt, is over.
+// holdReply makes an attempt and holds its result until the wait has ended. The wait
+// counts from the start of the attempt.
 func holdReply(r *http.Request, next http.RoundTripper, hit *faults.Hit, wait time.Duration) (*http.Response, error) {
 	due := hit.Start().Add(wait)
 	resp, err := next.RoundTrip(r)
@@ -57,18 +57,18 @@ func holdReply(r *http.Request, next http.RoundTripper, hit *faults.Hit, wait ti
 	return resp, err
 }
 
-// A holdWriter holds a reply until its time has come.
+// A holdWriter holds a reply until it is due.
 type holdWriter struct {
-	wire.HeadWriter // towards the client
+	wire.HeadWriter // the client's side
 
 	ctx  context.Context // of the request
 	hit  *faults.Hit
 	due  time.Time
 	done bool
-	err  error // what it came to: the client has left
+	err  error // from release: the client has left
 }
 
-// release waits for the time of the reply, the first time.
+// release waits until the reply is due. Further calls return the same error.
 func (hw *holdWriter) release() error {
 	if hw.done {
 		return hw.err
@@ -91,7 +91,8 @@ func (hw *holdWriter) release() error {
 	return err
 }
 
-// TakeHead sends the head when its time has come, if the client is still there.
+// TakeHead waits until the reply is due, then sends the head if the client has not
+// left.
 func (hw *holdWriter) TakeHead(code int) {
 	if err := hw.release(); err != nil {
 		hw.Tail = goneClient{err}
@@ -100,10 +101,10 @@ func (hw *holdWriter) TakeHead(code int) {
 	hw.ResponseWriter.WriteHeader(code)
 }
 
-// HoldsReply reports false: a reply that goes past the writer is held by Hijack.
+// HoldsReply reports false: for a reply on the hijacked connection, Hijack waits.
 func (*holdWriter) HoldsReply() bool { return false }
 
-// Hijack hands over the connection when the reply is due.
+// Hijack returns the connection when the reply is due.
 func (hw *holdWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err := hw.release(); err != nil {
 		return nil, nil, err
@@ -111,7 +112,7 @@ func (hw *holdWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return hw.HeadWriter.Hijack()
 }
 
-// A goneClient takes nothing of the rest of a reply: the client has left.
+// A goneClient refuses the rest of a reply, because the client has left.
 type goneClient struct{ err error }
 
 func (c goneClient) Write([]byte) (int, error) { return 0, c.err }

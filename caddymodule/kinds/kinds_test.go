@@ -15,7 +15,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// provision makes a fault ready, as Caddy does.
+// provision provisions a fault, as Caddy does.
 func provision[F faults.Fault](t testing.TB, f F) F {
 	t.Helper()
 	ctx := testContext(t)
@@ -32,7 +32,7 @@ func provision[F faults.Fault](t testing.TB, f F) F {
 	return f
 }
 
-// parse makes a fault of its line in a Caddyfile, and makes it ready.
+// parse parses and provisions a fault from its line in a Caddyfile.
 func parse[F interface {
 	faults.Fault
 	caddyfile.Unmarshaler
@@ -42,7 +42,7 @@ func parse[F interface {
 	return provision(t, unmarshal(t, f, line))
 }
 
-// unmarshal makes a fault of its line in a Caddyfile.
+// unmarshal parses a fault from its line in a Caddyfile.
 func unmarshal[F interface {
 	faults.Fault
 	caddyfile.Unmarshaler
@@ -55,7 +55,7 @@ func unmarshal[F interface {
 	return f
 }
 
-// request is one as Caddy's server hands it to a handler.
+// request returns a request as Caddy's server passes it to a handler.
 func request(method string, header ...string) *http.Request {
 	r := httptest.NewRequest(method, "/", nil)
 	for i := 0; i < len(header); i += 2 {
@@ -64,7 +64,7 @@ func request(method string, header ...string) *http.Request {
 	return caddyhttp.PrepareRequest(r, caddy.NewReplacer(), httptest.NewRecorder(), nil)
 }
 
-// runFault runs a fault for a request and tells what came of it.
+// runFault runs a fault for a request and returns the result.
 func runFault(t testing.TB, f faults.Fault, r *http.Request, next caddyhttp.HandlerFunc) (*http.Response, error) {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -74,14 +74,14 @@ func runFault(t testing.TB, f faults.Fault, r *http.Request, next caddyhttp.Hand
 
 type hitKey struct{}
 
-// withHit lets [hitOf] and [hitIn] find a hit.
+// withHit adds a hit to a request, for [hitOf] and [hitIn].
 func withHit(ctx context.Context, hit *faults.Hit) context.Context {
 	return context.WithValue(ctx, hitKey{}, hit)
 }
 
 func hitOf(r *http.Request) *faults.Hit { return hitIn(r.Context()) }
 
-// hitIn returns the hit of a test's request, or else a first one.
+// hitIn returns the hit of a test's request, or a first hit if there is none.
 func hitIn(ctx context.Context) *faults.Hit {
 	if hit, ok := ctx.Value(hitKey{}).(*faults.Hit); ok {
 		return hit
@@ -92,7 +92,7 @@ func hitIn(ctx context.Context) *faults.Hit {
 // firstHit returns a first hit that never ends.
 func firstHit() *faults.Hit { return &faults.Hit{N: 1} }
 
-// heard is what a hit's listener has been told. It discloses the hit in header.
+// heard records the calls of a hit's listener. It marks the hit in header.
 type heard struct {
 	began   time.Time
 	header  http.Header

@@ -10,11 +10,10 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
-// letOut sends what is held on the way to the client of a reply that is about
-// to be broken off on the connection itself: what a patch has kept, what the
-// intercept directive records to replace it, and of a reply of which no body has
-// been sent the head, which the encode directive keeps until it has seen some
-// body or is closed.
+// letOut sends what handlers on the way to the client hold, before a fault breaks the
+// reply off on the connection. It sends the reply that a patch holds and the reply that
+// the intercept directive records. If no body has been sent, it also sends the head
+// that the encode directive holds.
 func letOut(w http.ResponseWriter, bodySent bool) error {
 	var recorded *bytes.Buffer
 	flushed := w
@@ -28,10 +27,10 @@ func letOut(w http.ResponseWriter, bodySent bool) error {
 				continue
 			}
 			if buf != recorded { // intercept wraps its recorder in another one
-				_ = held.WriteResponse() // what is wrong shows in the flush
+				_ = held.WriteResponse() // an error appears again in Flush
 				recorded = buf
 			}
-			flushed = wire.Unwrap(outer) // it keeps flushes, too
+			flushed = wire.Unwrap(outer) // the recorder also holds flushes
 		case io.Closer:
 			if !bodySent {
 				_ = held.Close()

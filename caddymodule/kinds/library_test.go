@@ -11,10 +11,10 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// These tests hold facts of caddymodule/docs/undocumented.md that no other test
-// of the package needs.
+// These tests check facts of caddymodule/docs/undocumented.md that no other test of the
+// package needs.
 
-// net/http counts a body below autoLength, and sends one above it in chunks.
+// net/http counts a body below autoLength, and sends a longer body in chunks.
 func TestAutoLength(t *testing.T) {
 	for size, want := range map[int]int64{autoLength - 1: autoLength - 1, autoLength + 1: -1} {
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -32,8 +32,8 @@ func TestAutoLength(t *testing.T) {
 	}
 }
 
-// A reply that says `Connection: close` ends a connection of HTTP/2, too, when its
-// streams are done. The client may ask once more before it is told.
+// A reply with `Connection: close` also ends an HTTP/2 connection when its streams are
+// done. The client can send one more request before it learns that.
 func TestCloseOverHTTP2(t *testing.T) {
 	for line, want := range map[string]bool{"respond 503": true, "respond 503 {\n close\n}": false} {
 		f := parse(t, new(Respond), line)
@@ -70,7 +70,7 @@ func TestCloseOverHTTP2(t *testing.T) {
 	}
 }
 
-// net/http drops what it has not sent yet of a reply whose handler panics.
+// If a handler panics, net/http drops the unsent part of its reply.
 func TestAbortDropsReply(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "held")

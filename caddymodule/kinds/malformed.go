@@ -20,28 +20,24 @@ func init() {
 	caddy.RegisterModule(Malformed{})
 }
 
-// Malformed begins a reply as it should be, with the configured status, and
-// breaks in the body: a client that looks at the status only believes that all
-// is well.
+// Malformed begins a valid reply with the configured status, then breaks it off in the
+// body. A client that looks only at the status believes that the request succeeded.
 //
-// What the client sees: over HTTP/1.1, plain and TLS, a whole head with
-// `Transfer-Encoding: chunked`, then a chunk whose length is no number, then
-// the end of the connection (Go: invalid byte in chunk length; curl: 56). Over
-// HTTP/1.0, which has no chunks, a body that is shorter than its
-// Content-Length. To HEAD the head alone, and the end of the connection. Over
-// HTTP/2 and HTTP/3 the head, then this stream is reset, with INTERNAL_ERROR
-// and H3_INTERNAL_ERROR, and the other streams of the connection live on; some
-// HTTP/3 clients forget the head when the reset comes.
+// What the client sees: over HTTP/1.1, with and without TLS, a chunked reply whose
+// first chunk has no valid length, then the end (curl: 56). Over HTTP/1.0, a body that
+// is shorter than its Content-Length. Over HTTP/2 and HTTP/3, the head, then the stream
+// is reset with `INTERNAL_ERROR` or `H3_INTERNAL_ERROR`. Other streams continue. Some
+// HTTP/3 clients forget the head when the reset comes. A HEAD request gets the head
+// alone.
 //
-// In a transport the attempt succeeds with that head, and the body fails when
-// the proxy reads it: too late to try again.
+// In a transport, the attempt succeeds with the head, then the body fails. The proxy
+// cannot try again, because the head has already been sent.
 //
-// In phase response the upstream's header fields stay, but for those that
-// describe its body. Over HTTP/1.1 a status that Go has no phrase for carries
-// its phrase where the site has the listener wrapper `fault`.
+// In phase `response`, the upstream's header fields stay, except those about its body.
+// Over HTTP/1.1, the exact reason phrase needs the listener wrapper `fault`.
 type Malformed struct {
-	// The status, from 200 to 999 and not one that has no body (204, 205,
-	// 304). Default: 200.
+	// The status, from 200 to 999, except 204, 205 and 304, which have no body.
+	// Default: 200.
 	StatusCode int `json:"status_code,omitempty" zero:"default"`
 
 	line *wire.StatusLine
@@ -73,45 +69,45 @@ func (f *Malformed) Validate() error {
 	return withBody("malformed", f.StatusCode)
 }
 
-// withBody refuses a status that a fault cannot use because it has no body.
+// withBody refuses a status without a body.
 func withBody(kind string, code int) error {
 	if err := sendable(code); err != nil {
 		return err
 	}
 	if !(status.Code{Code: code}).BodyAllowed() {
-		return fmt.Errorf("bad status '%d': a reply with it has no body, which the %s fault is about", code, kind)
+		return fmt.Errorf("bad status '%d': a reply with this status has no body, and the fault %s needs one", code, kind)
 	}
 	return nil
 }
 
-// Terminal reports that nothing comes after a malformed reply.
+// Terminal reports true: nothing runs after a malformed reply.
 func (*Malformed) Terminal() bool { return true }
 
-// Reply says that there is a head and no body.
+// Reply reports that the reply is a head without a body.
 func (f *Malformed) Reply(faults.Reply) (faults.Reply, error) {
 	return faults.Reply{Size: faults.NoBody, From: f}, nil
 }
 
-// brokenLength is what a reply to HTTP/1.0 declares and does not have.
+// brokenLength is the Content-Length over HTTP/1.0. The body is shorter.
 const brokenLength = "1024"
 
-// Untrusted allows it to everybody.
+// Untrusted allows malformed in every trigger.
 func (*Malformed) Untrusted(*faults.Limits) error { return nil }
 
-// Inject writes the head and breaks off.
+// Inject writes the head and breaks the reply off.
 func (f *Malformed) Inject(_ *faults.Hit, w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	f.line.Arm(r)
 	wire.CloseIfExpected(w, r)
 	h := w.Header()
 	uncache(h)
-	h.Set("Content-Type", "application/json") // for clients that look at it before they read on
+	h.Set("Content-Type", "application/json") // some clients check it before they read the body
 	h.Del("Content-Length")
 	if !r.ProtoAtLeast(1, 1) {
 		h.Set("Content-Length", brokenLength)
 	}
 	w.WriteHeader(f.StatusCode)
 	if err := letOut(w, false); errors.Is(err, http.ErrNotSupported) {
-		_, _ = w.Write(nil) // at least the head
+		_, _ = w.Write(nil) // sends at least the head
 	}
 	if r.ProtoMajor == 1 {
 		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
@@ -124,7 +120,7 @@ func (f *Malformed) Inject(_ *faults.Hit, w http.ResponseWriter, r *http.Request
 	panic(http.ErrAbortHandler)
 }
 
-// RoundTrip replies with a body that cannot be read.
+// RoundTrip returns a reply whose body cannot be read.
 func (f *Malformed) RoundTrip(_ *faults.Hit, r *http.Request, _ http.RoundTripper) (*http.Response, error) {
 	code, _ := status.Find("", f.StatusCode)
 	header := http.Header{"Content-Type": {"application/json"}}
@@ -139,12 +135,12 @@ func (f *Malformed) RoundTrip(_ *faults.Hit, r *http.Request, _ http.RoundTrippe
 
 var errBrokenChunk = injected(errors.New("invalid byte in chunk length"))
 
-// failingReader has nothing to read but an error.
+// failingReader returns an error and no data.
 type failingReader struct{ err error }
 
 func (f failingReader) Read([]byte) (int, error) { return 0, f.err }
 
-// brokenChunk stands where the length of a chunk should be.
+// brokenChunk is sent where the length of a chunk should be.
 const brokenChunk = "!malformed!\r\n"
 
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
@@ -168,7 +164,7 @@ func (f *Malformed) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return args.NoBlock(d, "malformed")
 }
 
-// Line writes the status, if there is one.
+// Line returns the status, if one is set.
 func (f *Malformed) Line() (line string, ok bool) { return statusArg{code: f.StatusCode}.line(nil) }
 
 // Interface guards

@@ -27,9 +27,9 @@ func TestMalformedRefused(t *testing.T) {
 		-1:   "bad status '-1'",
 		199:  "bad status '199'",
 		1000: "bad status '1000'",
-		204:  "bad status '204': a reply with it has no body",
-		205:  "bad status '205': a reply with it has no body",
-		304:  "bad status '304': a reply with it has no body",
+		204:  "bad status '204': a reply with this status has no body",
+		205:  "bad status '205': a reply with this status has no body",
+		304:  "bad status '304': a reply with this status has no body",
 	} {
 		if err := (&Malformed{StatusCode: code}).Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%d: got %v, want %q", code, err, want)

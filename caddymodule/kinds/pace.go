@@ -2,19 +2,18 @@ package kinds
 
 import "time"
 
-// maxSlice bounds how much goes out at a time, and how much of the time that
-// was lost may be made up for.
+// maxSlice limits how much is sent at a time, and how much lost time is made up for.
 const maxSlice = 100 * time.Millisecond
 
-// A pace tells when bytes may pass. It follows a timetable instead of pausing
-// by the piece, so that a timer that is late does not slow it down.
+// A pace says when bytes may pass. It follows a timetable and does not pause after each
+// piece. A late timer therefore does not slow it down.
 type pace struct {
 	rate int64 // bytes per second
-	free int64 // bytes that still pass at once
+	free int64 // bytes that still pass at full speed
 	due  time.Time
 }
 
-// slice is how much of n bytes goes in the next piece.
+// slice returns how much of n bytes is in the next piece.
 func (p *pace) slice(n int) int {
 	if p.free > 0 {
 		return int(min(p.free, int64(n)))
@@ -34,9 +33,9 @@ func (p *pace) wait(o *outlet, n int) error {
 	return o.wait(p.next(time.Now(), n))
 }
 
-// next puts n more bytes on the timetable and returns how long it is until they
-// may pass. There is no burst: not at the beginning, when the time of the first
-// bytes has to go by as well, and not after a pause of the sender.
+// next puts n more bytes on the timetable and returns how long they must wait. There is
+// no burst. At the beginning, the first bytes wait for their own time. After a pause of
+// the sender, only maxSlice is made up for.
 func (p *pace) next(now time.Time, n int) time.Duration {
 	if !p.begun() {
 		p.due = now

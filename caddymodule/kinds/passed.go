@@ -1,14 +1,15 @@
 package kinds
 
-// Why a fault has no effect on a reply. The words are a label in the metrics.
+// The reasons why a fault has no effect on a reply. Each is a label value in the
+// metrics.
 const (
-	passNoBody   = "no_body"   // such as a reply to HEAD, a 304, an empty one
-	passNoLength = "no_length" // of which a part would have to be found
-	passShort    = "short"     // it ends before the fault begins
-	passNoDelay  = "no_delay"  // nothing is left to wait for
-	passNoChange = "no_change" // it is already as the fault would make it
-	passTooLarge = "too_large" // to be held in memory
+	passNoBody   = "no_body"   // HEAD, 204, 304, an empty body
+	passNoLength = "no_length" // has no Content-Length, and the fault needs one
+	passShort    = "short"     // ends before the fault begins
+	passNoDelay  = "no_delay"  // the wait is zero or has ended
+	passNoChange = "no_change" // is already as the fault would make it
+	passTooLarge = "too_large" // above max_size
 	passNotJSON  = "not_json"
-	passPartial  = "partial" // a part of a whole
-	passEncoded  = "encoded" // in a way that cannot be undone
+	passPartial  = "partial" // a part of a whole (206)
+	passEncoded  = "encoded" // compressed, and not with gzip
 )

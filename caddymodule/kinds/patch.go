@@ -26,47 +26,49 @@ func init() {
 	caddy.RegisterModule(Patch{})
 }
 
-// Patch changes the upstream's own reply: members of its JSON, header fields,
-// the status, the length.
+// Patch changes the upstream's own reply: members of its JSON, header fields, the
+// status, the length.
 //
-// What the client sees is the same over HTTP/1.1, HTTP/2 and HTTP/3: a whole
-// and valid reply that is not quite the one it should be. Its Content-Length is
-// true. Where the body changes, the fields that vouched for the old one are
-// gone (ETag, Last-Modified, Content-Digest and the like), and a body that came
-// in gzip is sent plain, which the encode directive may pack again. No cache keeps
-// the reply: it has `Cache-Control: no-store` unless `headers` sets the field. Over
-// HTTP/1.1 a status that Go has no phrase for carries its own where the site
-// has the listener wrapper `fault`.
+// What the client sees: over every protocol, a whole and valid reply that is slightly
+// wrong. Its Content-Length is right.
 //
-// With `json` the reply is held in memory until it is whole, and so is one in
-// gzip with `pad`. One that is larger than `max_size`, no JSON, a part (206), or
-// packed in another way passes unchanged in all respects, counted and logged at
-// level DEBUG as too_large, not_json, partial or encoded. All other replies
-// stay streams. Replies without a body (204, 304, HEAD) get header and status;
-// WebSockets are left alone.
+// If the body changes, `ETag`, `Last-Modified` and digests are removed. A body in gzip
+// is sent unpacked, and `encode` can pack it again. The reply has `Cache-Control:
+// no-store`, unless `headers` sets that field. Over HTTP/1.1, the exact reason phrase
+// of a status needs the listener wrapper `fault`.
+//
+// With `json`, the body is held in memory. With `pad`, only a body in gzip is. All
+// other replies stay streams.
+//
+// A reply passes unchanged if its body is larger than `max_size`, not JSON, a part of a
+// whole (206), or compressed in another way. Caddy counts it with the reason too_large,
+// not_json, partial or encoded, and logs it at level DEBUG.
+//
+// Replies without a body (204, 304, HEAD) get the header and the status. WebSockets
+// pass unchanged.
 type Patch struct {
-	// A JSON merge patch (RFC 7396) for a body of the type application/json or
-	// one that ends in +json: an object whose members replace those of the body,
-	// or remove them where they are null. Anything but an object replaces the
-	// whole body. What it does not name stays as it is, byte for byte. Caddy's
-	// Caddyfile adapter sorts the members of a patch and keeps 15 digits of its
+	// A JSON merge patch (RFC 7396) for a body of type `application/json` or a type
+	// that ends in `+json`. The members of the patch replace those of the body. A
+	// member that is null removes the member of the body. A patch that is not an object
+	// replaces the whole body. What the patch does not name stays byte for byte. The
+	// Caddyfile adapter sorts the members of the patch and keeps 15 digits of its
 	// numbers. Default: none.
 	JSON json.RawMessage `json:"json,omitempty"`
 
-	// Changes to the header of the reply; they win over everything else here.
+	// Changes to the header of the reply. They override all other changes of the fault.
 	// Default: none.
 	Headers *HeaderOps `json:"headers,omitempty"`
 
-	// The status to send, from 200 to 999 and not one that has no body (204,
-	// 205, 304). Default: the upstream's.
+	// The status to send, from 200 to 999, except 204, 205 and 304, which have no body.
+	// Default: the upstream's status.
 	StatusCode int `json:"status_code,omitempty" zero:"default"`
 
-	// How many bytes the body has at least: spaces are added at its end, which
-	// mean nothing in JSON. Default: 0, none are added.
+	// The smallest size of the body, in bytes. Spaces are added at its end, which JSON
+	// ignores. Default: 0, nothing is added.
 	Pad int64 `json:"pad,omitempty" zero:"default"`
 
-	// The largest body to hold in memory, in bytes, packed and unpacked.
-	// Default: 1048576.
+	// The largest body to hold in memory, in bytes, packed or unpacked. Default:
+	// 1048576.
 	MaxSize int64 `json:"max_size,omitempty" zero:"default"`
 
 	fields fields
@@ -84,7 +86,7 @@ func (Patch) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision builds what is the same for every reply.
+// Provision prepares what is the same for every reply.
 func (f *Patch) Provision(ctx caddy.Context) error {
 	f.logger = ctx.Logger()
 	f.fields = f.Headers.prepare()
@@ -99,14 +101,14 @@ func (f *Patch) Provision(ctx caddy.Context) error {
 func (f *Patch) Validate() error {
 	switch {
 	case f.JSON == nil && f.Headers == nil && f.StatusCode == 0 && f.Pad == 0:
-		return errors.New("patch changes nothing: it needs json, header, status or pad")
+		return errors.New("patch changes nothing; write json, header, status or pad")
 	case f.Pad < 0:
-		return fmt.Errorf("bad patch pad '%d': negative", f.Pad)
+		return fmt.Errorf("bad patch pad '%d': must not be negative", f.Pad)
 	case f.MaxSize < 0:
-		return fmt.Errorf("bad patch max_size '%d': negative", f.MaxSize)
+		return fmt.Errorf("bad patch max_size '%d': must not be negative", f.MaxSize)
 	}
 	if f.JSON != nil {
-		var patch any // more than json.Valid: a number may be too big for the adapter
+		var patch any // json.Valid would accept numbers that are too large for the adapter
 		if err := json.Unmarshal(f.JSON, &patch); err != nil {
 			return fmt.Errorf("bad patch json '%s': %w", f.JSON, err)
 		}
@@ -119,7 +121,7 @@ func (f *Patch) Validate() error {
 	return f.Headers.validate()
 }
 
-// Reply needs a body for json alone, a head for the rest.
+// Reply requires a body for JSON alone, and a head for other changes.
 func (f *Patch) Reply(next faults.Reply) (faults.Reply, error) {
 	switch {
 	case f.Headers == nil && f.StatusCode == 0 && f.Pad == 0:
@@ -130,16 +132,16 @@ func (f *Patch) Reply(next faults.Reply) (faults.Reply, error) {
 	return next, next.Need(faults.NoBody)
 }
 
-// Conditional reports that only a reply is changed that can be.
+// Conditional reports true: some replies pass unchanged.
 func (*Patch) Conditional(uint64) bool { return true }
 
-// Inject calls next with a writer that changes its reply.
+// Inject calls next with a writer that changes the reply.
 func (f *Patch) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	var shield shield
 	if f.changesText() {
 		var err error
 		if shield, err = newShield(w); err != nil {
-			hit.Confirm() // by failing
+			hit.Confirm() // the request fails instead
 			return err
 		}
 	}
@@ -150,13 +152,13 @@ func (f *Patch) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, 
 		}
 	}()
 	if err := next.ServeHTTP(pw, r); err != nil || r.Context().Err() != nil {
-		return err // a client that has gone gets nothing
+		return err // a client that has left gets nothing
 	}
 	pw.finish()
 	return nil
 }
 
-// maxSize is the bound of what is held in memory.
+// maxSize returns the limit for a body held in memory.
 func (f *Patch) maxSize() int64 {
 	if f.MaxSize == 0 {
 		return defaultMaxSize
@@ -164,7 +166,7 @@ func (f *Patch) maxSize() int64 {
 	return f.MaxSize
 }
 
-// newCode is the status in place of code.
+// newCode returns the status to send instead of code.
 func (f *Patch) newCode(code int) int {
 	if f.StatusCode == 0 {
 		return code
@@ -174,14 +176,14 @@ func (f *Patch) newCode(code int) int {
 
 func (f *Patch) changesBody() bool { return f.JSON != nil || f.Pad > 0 }
 
-// changesText reports whether the body changes, or what it is taken for.
+// changesText reports whether the body or its media type changes.
 func (f *Patch) changesText() bool { return f.changesBody() || f.Headers.sets("Content-Type") }
 
-// changesHead reports whether there is something to change in each reply.
+// changesHead reports whether the head of each reply changes.
 func (f *Patch) changesHead() bool { return f.Headers != nil || f.StatusCode != 0 }
 
-// unfit tells from the head of a reply that has a body why that cannot be changed;
-// "" says that it may.
+// unfit returns why a reply with this head, which has a body, passes unchanged. It
+// returns "" if the reply can be changed.
 func (f *Patch) unfit(code int, header http.Header) string {
 	length, encoding := lengthOf(header), encodingOf(header)
 	switch {
@@ -201,18 +203,18 @@ func (f *Patch) unfit(code int, header http.Header) string {
 	return ""
 }
 
-// needsWhole reports whether the body has to be held until it is whole.
+// needsWhole reports whether the whole body is held before it is sent.
 func (f *Patch) needsWhole(encoding string) bool { return f.JSON != nil || encoding != "" }
 
-// isJSON reports whether a Content-Type is one of JSON (RFC 8259, and RFC 6839
-// section 3.1 for the suffix). Two types are none.
+// isJSON reports whether a Content-Type is JSON (RFC 8259, and RFC 6839, section 3.1
+// for the suffix). A field with two types is not JSON.
 func isJSON(contentType string) bool {
 	mediaType, _, _ := strings.Cut(strings.ToLower(contentType), ";")
 	mediaType = strings.TrimSpace(mediaType)
 	return mediaType == "application/json" || strings.HasSuffix(mediaType, "+json") && !strings.Contains(mediaType, ",")
 }
 
-// encodingOf is how a body is packed; "" is not at all.
+// encodingOf returns how a body is compressed, or "" if it is not.
 func encodingOf(header http.Header) string {
 	encoding := strings.ToLower(strings.Join(header.Values("Content-Encoding"), ", "))
 	if encoding == "identity" {
@@ -221,7 +223,7 @@ func encodingOf(header http.Header) string {
 	return encoding
 }
 
-// newBody makes the new body out of the old one. A reason says why it cannot.
+// newBody returns the changed body, or the reason why the body cannot be changed.
 func (f *Patch) newBody(old []byte, encoding string) (body []byte, reason string) {
 	if encoding == "gzip" {
 		plain, err := gunzip(old, f.maxSize())
@@ -246,7 +248,7 @@ func (f *Patch) newBody(old []byte, encoding string) (body []byte, reason string
 	return body, ""
 }
 
-// gunzip unpacks no more than one byte above limit, however much there is.
+// gunzip unpacks at most limit+1 bytes.
 func gunzip(packed []byte, limit int64) ([]byte, error) {
 	zr, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
@@ -309,7 +311,7 @@ func (f *Patch) parseStatus(arg string) error {
 	return nil
 }
 
-// atLeastOneByte stores a size that is not zero, which means the default.
+// atLeastOneByte returns a parser for a size above 0. In JSON, 0 means the default.
 func atLeastOneByte(name string, target *int64) func(string) error {
 	return func(arg string) error {
 		size, err := args.ParseSize(arg)

@@ -19,8 +19,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
-// answer is an upstream that replies with a body of a type; fields are more of
-// its header, as name and value.
+// answer is an upstream that replies with a body of a media type. The fields are names
+// and values of more header fields.
 func answer(code int, contentType, body string, fields ...string) caddyhttp.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) error {
 		h := w.Header()
@@ -48,7 +48,7 @@ func packed(text string) string {
 	return buf.String()
 }
 
-// patched runs a fault and tells why the reply passed unchanged, if it did.
+// patched runs a fault and returns why the reply passed unchanged, if it did.
 func patched(t *testing.T, line string, r *http.Request, next caddyhttp.HandlerFunc) (resp *http.Response, body, reason string) {
 	t.Helper()
 	var told heard
@@ -67,7 +67,7 @@ func patched(t *testing.T, line string, r *http.Request, next caddyhttp.HandlerF
 	return resp, string(all), told.told
 }
 
-// TestPatch runs through what can become of a body.
+// TestPatch checks each way in which a body can change or pass.
 func TestPatch(t *testing.T) {
 	const (
 		typ    = "application/json"
@@ -138,7 +138,7 @@ func TestPatch(t *testing.T) {
 				t.Errorf("Etag: got %q, body changed %v", etag, changed)
 			}
 			if changed && resp.Header.Get("Content-Encoding") != "" {
-				t.Error("Content-Encoding stands on a plain body")
+				t.Error("a plain body has Content-Encoding")
 			}
 			if reason != "" && resp.Header.Get("X-A") != "" {
 				t.Error("a reply that passes has a changed header")
@@ -147,7 +147,7 @@ func TestPatch(t *testing.T) {
 	}
 }
 
-// A reply to HEAD has the head of the patched one.
+// A reply to HEAD has the head of the patched reply.
 func TestPatchHead(t *testing.T) {
 	head := func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", "application/json")
@@ -164,7 +164,7 @@ func TestPatchHead(t *testing.T) {
 	}
 }
 
-// What is flushed comes at once where the body is not looked at.
+// If the body is not held, flushed bytes are sent at once.
 func TestPatchStreams(t *testing.T) {
 	w := httptest.NewRecorder()
 	f := parse(t, new(Patch), "patch {\n status 202\n header X-A a\n pad 20B\n}")
@@ -188,7 +188,7 @@ func TestPatchStreams(t *testing.T) {
 	}
 }
 
-// Trailers come behind the body, in the head they have no place.
+// Trailers are sent after the body and not in the head.
 func TestPatchTrailers(t *testing.T) {
 	for _, pad := range []string{"", "pad 1KiB\n"} {
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -221,7 +221,7 @@ func TestPatchTrailers(t *testing.T) {
 	}
 }
 
-// A reply that breaks off is no other than without the fault.
+// A reply that breaks off is the same as without the fault.
 func TestPatchUpstreamDies(t *testing.T) {
 	w := httptest.NewRecorder()
 	f := parse(t, new(Patch), "patch {\n json `{}`\n status 503\n}")
@@ -242,7 +242,7 @@ func TestPatchClientLeaves(t *testing.T) {
 	err := f.Inject(hitIn(ctx), w, request(http.MethodGet).WithContext(ctx), caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		defer leave()
 		if !wire.HoldsReply(w) {
-			t.Error("a reply may go past the writer before the head")
+			t.Error("a hijacked reply may bypass the writer before the head")
 		}
 		return answer(200, "application/json", `{"a": 1}`)(w, r)
 	}))
@@ -259,10 +259,10 @@ func TestPatchRefused(t *testing.T) {
 		{Patch{}, "patch changes nothing"},
 		{Patch{MaxSize: 5}, "patch changes nothing"},
 		{Patch{JSON: json.RawMessage("{")}, "bad patch json '{': unexpected end of JSON input"},
-		{Patch{Pad: -1}, "bad patch pad '-1': negative"},
-		{Patch{Pad: 1, MaxSize: -1}, "bad patch max_size '-1': negative"},
+		{Patch{Pad: -1}, "bad patch pad '-1': must not be negative"},
+		{Patch{Pad: 1, MaxSize: -1}, "bad patch max_size '-1': must not be negative"},
 		{Patch{StatusCode: 199}, "bad status '199'"},
-		{Patch{StatusCode: 204}, "bad status '204': a reply with it has no body"},
+		{Patch{StatusCode: 204}, "bad status '204': a reply with this status has no body"},
 		{Patch{Headers: &HeaderOps{Delete: []string{"Connection"}}}, "header 'Connection' frames the message"},
 	} {
 		if err := tt.f.Validate(); err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -271,7 +271,7 @@ func TestPatchRefused(t *testing.T) {
 	}
 }
 
-// A halt lets go of a reply that is held: nothing more goes wrong with it.
+// A halt releases a held reply unchanged.
 func TestPatchHalted(t *testing.T) {
 	halt := make(chan struct{})
 	r := request(http.MethodGet)

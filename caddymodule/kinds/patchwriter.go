@@ -15,18 +15,18 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
-// A patchWriter changes one reply on its way. It keeps the reply until it is
-// whole where the body has to be known, and lets all else through at once.
+// A patchWriter changes one reply. It holds the reply if the whole body is needed, and
+// otherwise passes the body on at once.
 type patchWriter struct {
-	wire.HeadWriter // towards the client
+	wire.HeadWriter // the client's side
 
 	fault  *Patch
 	hit    *faults.Hit
 	r      *http.Request
-	shield shield // of a text that changes
+	shield shield // for a changed text
 
-	held heldReply  // Tail while it is kept
-	body paddedBody // Tail of a body that changes in length
+	held heldReply  // Tail while the reply is held
+	body paddedBody // Tail of a body whose length changes
 }
 
 // newPatchWriter wraps w for one reply to r.
@@ -37,7 +37,7 @@ func newPatchWriter(f *Patch, hit *faults.Hit, w http.ResponseWriter, r *http.Re
 	return pw
 }
 
-// TakeHead decides by the head what becomes of the reply.
+// TakeHead decides by the head whether and how the reply changes.
 func (pw *patchWriter) TakeHead(code int) {
 	isHead := pw.r.Method == http.MethodHead
 	switch noBody := isHead || !allowsBody(code); {
@@ -49,7 +49,7 @@ func (pw *patchWriter) TakeHead(code int) {
 		return
 	case !pw.fault.changesBody(), !allowsBody(code):
 		if !allowsBody(code) && allowsBody(pw.fault.newCode(code)) {
-			pw.Header().Del("Content-Length") // of a body that does not come
+			pw.Header().Del("Content-Length") // the new reply has no such body
 		}
 		pw.send(code)
 		return
@@ -61,7 +61,7 @@ func (pw *patchWriter) TakeHead(code int) {
 	pw.takeBody(code, isHead)
 }
 
-// takeBody holds a reply whose body has to be known, and sends the head of another.
+// takeBody holds a reply whose whole body is needed. Otherwise it sends the head.
 func (pw *patchWriter) takeBody(code int, isHead bool) {
 	length, needsWhole := lengthOf(pw.Header()), pw.fault.needsWhole(encodingOf(pw.Header()))
 	if needsWhole && !isHead {
@@ -84,7 +84,7 @@ func (pw *patchWriter) setLength(length int64) {
 	pw.Header().Set("Content-Length", strconv.FormatInt(length, 10))
 }
 
-// dropOldBody takes out of a header what describes the body before the change.
+// dropOldBody removes the header fields that describe the unchanged body.
 func dropOldBody(header http.Header) {
 	dropValidators(header)
 	for _, name := range []string{"Accept-Ranges", "Content-Encoding", "Content-Length"} {
@@ -92,7 +92,7 @@ func dropOldBody(header http.Header) {
 	}
 }
 
-// send sends the head, changed as configured.
+// send sends the head with its changes.
 func (pw *patchWriter) send(code int) {
 	pw.hit.Confirm()
 	pw.shield.raise()
@@ -102,13 +102,13 @@ func (pw *patchWriter) send(code int) {
 	pw.ResponseWriter.WriteHeader(pw.fault.newCode(code))
 }
 
-// pass sends the head as it is.
+// pass sends the head unchanged.
 func (pw *patchWriter) pass(reason string, code int) {
 	pw.skip(reason)
 	pw.ResponseWriter.WriteHeader(code)
 }
 
-// skip tells that the reply passes unchanged, and why.
+// skip reports that the reply passes unchanged, and why.
 func (pw *patchWriter) skip(reason string) {
 	pw.hit.Pass(reason)
 	pw.fault.logger.Debug("the reply passes unpatched", zap.String("reason", reason), zap.String("uri", pw.r.RequestURI))
@@ -126,24 +126,25 @@ func (pw *patchWriter) finish() {
 	pw.sendLate()
 }
 
-// breakOff gives the client what is held of a reply that has ended in an error
-// or a panic: without the fault it would have that, too. The context of r does not
-// tell whether there is a client: it may be that of an upstream meanwhile.
+// breakOff sends the held part of a reply that has ended in an error or a panic.
+// Without the fault, the client would have received that part as well. The context of r
+// does not say whether the client has left, because it may be the context of an
+// upstream.
 func (pw *patchWriter) breakOff() {
 	if pw.holds() {
-		_ = pw.unhold() // the sender has failed already
+		_ = pw.unhold() // the sender has already failed
 		pw.sendLate()
-		_ = pw.FlushError() // the server drops what it has of a reply whose handler panics
+		_ = pw.FlushError() // if a handler panics, the server drops unsent bytes
 	}
 }
 
-// HoldsReply reports whether the head has yet to reach the client.
+// HoldsReply reports whether the head has not been sent to the client yet.
 func (pw *patchWriter) HoldsReply() bool { return pw.HeadWriter.HoldsReply() || pw.holds() }
 
-// holds reports whether the reply is kept until it is whole.
+// holds reports whether the reply is held until it is whole.
 func (pw *patchWriter) holds() bool { return pw.Tail == &pw.held }
 
-// unhold sends what is held as it came.
+// unhold sends the held reply unchanged.
 func (pw *patchWriter) unhold() error {
 	pw.Tail = pw.ResponseWriter
 	pw.ResponseWriter.WriteHeader(pw.held.code)
@@ -153,8 +154,8 @@ func (pw *patchWriter) unhold() error {
 	return err
 }
 
-// sendHeld sends the held reply with its new body, if it can have one. After a
-// halt it is sent as it is.
+// sendHeld sends the held reply with its new body. After a halt, or if the body cannot
+// be changed, it sends the reply unchanged.
 func (pw *patchWriter) sendHeld() {
 	if pw.hit.HasEnded() {
 		_ = pw.unhold()
@@ -163,29 +164,29 @@ func (pw *patchWriter) sendHeld() {
 	body, reason := pw.fault.newBody(pw.held.body, encodingOf(pw.ResponseWriter.Header()))
 	if reason != "" {
 		pw.skip(reason)
-		_ = pw.unhold() // there is nobody to tell that the client has gone
+		_ = pw.unhold() // an error means that the client has left
 		return
 	}
 	pw.Tail, pw.held.body = &pw.body, nil
 	dropOldBody(pw.Header())
-	if len(pw.Header()["Trailer"])+len(pw.held.late) == 0 { // trailers need chunks
+	if len(pw.Header()["Trailer"])+len(pw.held.late) == 0 { // trailers require a chunked body
 		pw.setLength(max(int64(len(body)), pw.fault.Pad))
 	}
 	pw.send(pw.held.code)
-	_, _ = pw.body.Write(body) // what is wrong shows in the padding
+	_, _ = pw.body.Write(body) // an error appears again in pad
 }
 
-// sendLate sends the trailers of a reply that was held. The head must be out
-// before they may stand in the header.
+// sendLate sends the trailers of a held reply. The head must be sent before trailers
+// are added to the header.
 func (pw *patchWriter) sendLate() {
 	if len(pw.held.late) == 0 {
 		return
 	}
-	_ = http.NewResponseController(pw.ResponseWriter).Flush() // a connection that is gone needs no trailers
+	_ = http.NewResponseController(pw.ResponseWriter).Flush() // an error means that the connection is gone
 	maps.Copy(pw.ResponseWriter.Header(), pw.held.late)
 }
 
-// A heldReply keeps a reply for a patchWriter.
+// A heldReply holds a reply for a patchWriter.
 type heldReply struct {
 	pw *patchWriter
 
@@ -194,10 +195,11 @@ type heldReply struct {
 	late http.Header
 }
 
-// Header takes what the sender sets after the head: trailers.
+// Header returns the fields that the sender sets after the head: trailers.
 func (h *heldReply) Header() http.Header { return h.late }
 
-// Write keeps a part of the body, or sends it if there is more than may be kept.
+// Write stores a part of the body. If the body is too large, it sends all of it
+// instead.
 func (h *heldReply) Write(p []byte) (int, error) {
 	if int64(len(h.body)+len(p)) <= h.pw.fault.maxSize() {
 		h.body = append(h.body, p...)
@@ -210,15 +212,14 @@ func (h *heldReply) Write(p []byte) (int, error) {
 	return h.pw.Tail.Write(p)
 }
 
-// FlushError keeps what is held.
+// FlushError does nothing, because the reply is held.
 func (*heldReply) FlushError() error { return nil }
 
-// A paddedBody is a body that gets spaces at its end, or in a reply to HEAD none
-// at all.
+// A paddedBody adds spaces at the end of a body. In a reply to HEAD, it drops the body.
 type paddedBody struct {
-	io.Writer // towards the client
+	io.Writer // the client's side
 
-	muted   bool // what is written of the old body is dropped
+	muted   bool // drop the old body
 	written int64
 }
 
@@ -232,10 +233,10 @@ func (b *paddedBody) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// spaces are sent over and over as padding.
+// spaces are written repeatedly as padding.
 var spaces = bytes.Repeat([]byte(" "), 16<<10)
 
-// pad adds spaces until the body has a size or the client has gone.
+// pad adds spaces until the body has the given size or the client has left.
 func (b *paddedBody) pad(size int64) {
 	for !b.muted && b.written < size {
 		if _, err := b.Write(spaces[:min(int64(len(spaces)), size-b.written)]); err != nil {

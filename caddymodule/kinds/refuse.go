@@ -20,14 +20,13 @@ func init() {
 	caddy.RegisterModule(Refuse{})
 }
 
-// Refuse fails an attempt as an upstream does that is down: nobody accepts the
-// connection, so nothing of the request has been sent. It has a meaning in a
-// transport only.
+// Refuse fails an attempt like an upstream that is down: the connection is not
+// accepted, and nothing of the request has been sent. It works in a transport only.
 //
-// What the client sees is what the proxy makes of it. With `lb_retries` or
-// `lb_try_duration` Caddy tries again, whatever the method is; else, or when
-// all attempts fail, `handle_errors` gets the status 502. Passive health checks
-// count a failure.
+// What the client sees: what the proxy makes of it, over every protocol. With
+// `lb_retries` or `lb_try_duration`, Caddy tries again whatever the method is.
+// Otherwise, or if all attempts fail, `handle_errors` gets the status 502. Passive
+// health checks count a failure.
 type Refuse struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -38,21 +37,21 @@ func (Refuse) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Terminal reports that nothing comes after a refusal.
+// Terminal reports true: nothing runs after a refusal.
 func (Refuse) Terminal() bool { return true }
 
-// EndsWith says that there is no connection to the upstream.
+// EndsWith reports that the connection to the upstream is lost.
 func (Refuse) EndsWith(faults.Place) faults.Ending { return faults.Lost(faults.InTransport) }
 
-// CheckPlace refuses all places but a transport.
+// CheckPlace refuses every place except a transport.
 func (Refuse) CheckPlace(p faults.Place) error {
 	if p != faults.InTransport {
-		return errors.New("refuse has a meaning in a transport only: reverse_proxy { transport fault { refuse } }; see close and error")
+		return errors.New("refuse is only allowed in a transport: reverse_proxy { transport fault { refuse } }; in a directive, use close or error")
 	}
 	return nil
 }
 
-// errRefused is what Caddy knows a failed dial by.
+// errRefused is an error that Caddy recognizes as a failed dial.
 var errRefused = reverseproxy.NewDialError(injected(&net.OpError{
 	Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED),
 }))
@@ -62,7 +61,8 @@ func (Refuse) RoundTrip(*faults.Hit, *http.Request, http.RoundTripper) (*http.Re
 	return nil, errRefused
 }
 
-// Inject is there for the interface: CheckPlace lets nobody come here.
+// Inject is never called, because CheckPlace refuses handlers. The interface requires
+// it.
 func (Refuse) Inject(*faults.Hit, http.ResponseWriter, *http.Request, caddyhttp.Handler) error {
 	return caddyhttp.Error(http.StatusBadGateway, errRefused)
 }
@@ -74,7 +74,7 @@ func (*Refuse) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return args.WordOnly(d)
 }
 
-// Line writes nothing after the kind.
+// Line returns nothing: the kind has no options.
 func (Refuse) Line() (line string, ok bool) { return "", true }
 
 // Interface guards

@@ -10,8 +10,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
-// The proxy has to take it for a failed dial, or it would not try a POST again,
-// and the body has to be there for that.
+// The proxy must take the error for a failed dial, or it would not try a POST again.
+// The body must be unread for that.
 func TestRefuse(t *testing.T) {
 	body := strings.NewReader("body")
 	r := request(http.MethodPost)

@@ -11,30 +11,29 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
-// reply is what is the same for every request. Faults share one, so that nothing in
-// it changes after [Respond.Provision].
+// reply holds what is the same for every request. Faults share it, so it must not change
+// after [Respond.Provision].
 type reply struct {
 	code    status.Code
 	reason  text.Text
 	line    *wire.StatusLine // of a reason without placeholders
 	fields  fields
-	content []content // what Accept chooses from; mostly one
+	content []content // usually one; otherwise Accept selects
 	static  bool      // no text has a placeholder
 }
 
-// catalogueKey identifies a reply that is all from the catalogue.
+// catalogueKey identifies a reply that comes entirely from the catalogue.
 type catalogueKey struct {
 	code   status.Code
 	format string
 }
 
-// catalogueReplies are the replies that have been in use, by [catalogueKey]. Ten
-// thousand rules with `respond 503` need one. There are no more than codes and
-// formats.
+// catalogueReplies caches such replies by [catalogueKey], so that ten thousand rules with
+// `respond 503` share one. The number of codes and formats limits its size.
 var catalogueReplies sync.Map
 
-// compose sets the fields of the reply and returns its body. The replacer is
-// for the reason phrase, nil if no text has a placeholder.
+// compose sets the header fields and returns the body. It also returns the replacer for
+// the reason phrase, or nil if no text has a placeholder.
 func (f *Respond) compose(h http.Header, r *http.Request) (repl *caddy.Replacer, body []byte) {
 	if !f.static {
 		repl = text.Replacer(r)
@@ -53,7 +52,7 @@ func (f *Respond) compose(h http.Header, r *http.Request) (repl *caddy.Replacer,
 	return repl, c.bytes(h, repl)
 }
 
-// statusLine is the line to ask for, nil where net/http's own will do.
+// statusLine returns the status line to write, or nil if net/http writes the right one.
 func (f *Respond) statusLine(r *http.Request, repl *caddy.Replacer) *wire.StatusLine {
 	if r.ProtoMajor != 1 || f.reason.Static() {
 		return f.line

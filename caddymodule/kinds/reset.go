@@ -19,15 +19,16 @@ func init() {
 	caddy.RegisterModule(Reset{})
 }
 
-// Reset breaks the connection without a byte of reply.
+// Reset resets the connection without a byte of reply.
 //
-// What the client sees: over HTTP/1.1, plain and TLS, a TCP RST (ECONNRESET;
-// curl: 56, connection reset by peer). Over HTTP/2 and HTTP/3 only this stream
-// is reset, with INTERNAL_ERROR and H3_INTERNAL_ERROR, so that the other
-// streams of the connection live on.
+// What the client sees: over HTTP/1, with and without TLS, a TCP reset (`ECONNRESET`;
+// curl: 56). Over HTTP/2 and HTTP/3, the stream is reset with `INTERNAL_ERROR` or
+// `H3_INTERNAL_ERROR`. Other streams continue.
 //
-// In a transport the attempt fails with ECONNRESET once the request has been
-// sent, which Caddy tries again for GET, or for what `lb_retry_match` says instead.
+// In a transport, the attempt fails with `ECONNRESET` after the request has been sent.
+// Caddy then tries GET again, or the requests that `lb_retry_match` names.
+//
+// To reset a connection in the middle of a reply, use the truncate fault with `reset`.
 type Reset struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -38,21 +39,21 @@ func (Reset) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Terminal reports that nothing comes after a reset.
+// Terminal reports true: nothing runs after a reset.
 func (Reset) Terminal() bool { return true }
 
-// EndsWith says that the connection is lost.
+// EndsWith reports a lost connection.
 func (Reset) EndsWith(p faults.Place) faults.Ending { return faults.Lost(p) }
 
-// Reply says that no reply passes.
+// Reply reports that no reply reaches the client.
 func (f Reset) Reply(faults.Reply) (faults.Reply, error) {
 	return faults.Reply{Size: faults.NoHead, From: f}, nil
 }
 
-// Untrusted allows it to everybody.
+// Untrusted allows reset in every trigger.
 func (Reset) Untrusted(*faults.Limits) error { return nil }
 
-// Inject resets the connection, or over HTTP/2 and 3 the stream.
+// Inject resets the connection, or the stream over HTTP/2 and HTTP/3.
 func (Reset) Inject(_ *faults.Hit, w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if r.ProtoMajor == 1 {
 		wire.ResetConn(w)
@@ -60,12 +61,12 @@ func (Reset) Inject(_ *faults.Hit, w http.ResponseWriter, r *http.Request, _ cad
 	panic(http.ErrAbortHandler)
 }
 
-// RoundTrip fails the attempt behind the request.
+// RoundTrip fails the attempt after the request has been sent.
 func (Reset) RoundTrip(_ *faults.Hit, r *http.Request, _ http.RoundTripper) (*http.Response, error) {
 	return nil, failSent(r, errReset)
 }
 
-// errReset is what a client reads from a connection that has been reset.
+// errReset is the error of reading from a connection that has been reset.
 var errReset = &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
@@ -75,7 +76,7 @@ func (*Reset) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return args.WordOnly(d)
 }
 
-// Line writes nothing after the kind.
+// Line returns nothing: the kind has no options.
 func (Reset) Line() (line string, ok bool) { return "", true }
 
 // Interface guards

@@ -24,16 +24,18 @@ func init() {
 	caddy.RegisterModule(Respond{})
 }
 
-// Respond answers with a reply of its own: a status, its reason phrase, header
-// fields and a body. What is not configured comes from the catalogue of status
-// codes.
+// Respond answers with a reply of your choice: a status, its reason phrase, header
+// fields and a body. What you omit comes from the catalogue of status codes.
 //
-// What the client sees: that reply. The reason phrase exists on HTTP/1.1 only;
-// there it is sent exactly, with the connection kept. In phase response the
-// upstream's header fields stay, but for those that describe its body and those
-// that let caches keep it.
+// What the client sees: that reply. Over HTTP/1.1 it has its exact reason phrase, and
+// the connection stays usable. HTTP/2 and HTTP/3 have no reason phrase. In phase
+// `response`, the upstream's header fields stay, except those about body and caching.
 //
-// The texts may have any placeholder of Caddy and these:
+// In a transport, the proxy receives the reply like one of an upstream: passive health
+// checks and `lb_retry_match` see its status. The reply has no fields of the upstream.
+// The proxy sends its own reason phrase.
+//
+// The texts can have any placeholder of Caddy and these:
 //
 // Placeholder | Description
 // ------------|-------------
@@ -41,49 +43,47 @@ func init() {
 // `{http.fault.status_text}` | Its name in the catalogue, such as `User Not Local`
 // `{http.fault.slug}` | The name as one word, such as `user_not_local`
 //
-// In a transport it is a reply like one of the upstream's: passive health checks
-// and `lb_retry_match` see its status. It carries nothing of a reply that it
-// replaces, and the proxy sends its own reason phrase.
-//
-// Values are escaped for the text they stand in: as the inside of a JSON
-// string when the body is JSON, as HTML when it is HTML; control characters
-// never reach a header field or the status line.
+// Values are escaped for the text around them: inside JSON strings and in HTML. Control
+// characters never reach a header field or the reason phrase.
 type Respond struct {
 	// The status, from 200 to 999. Required.
 	StatusCode int `json:"status_code,omitempty"`
 
-	// Which catalogue the code is from, such as `smtp`, `sip` or `nginx`.
-	// Default: IANA's name for HTTP when the code has one, else the well-known
-	// one (SMTP for 550 to 556, Cloudflare for 520 to 527 and 530, ...).
+	// The catalogue of the code, such as `smtp`, `sip` or `nginx`. Default: `http` if
+	// the code has a name at IANA. Otherwise the best-known name is used: SMTP for 550
+	// to 556, Cloudflare for 520 to 527 and 530, and so on.
 	Family string `json:"family,omitempty"`
 
-	// The reason phrase. Default: the name in the catalogue. An empty one is
-	// sent as such.
+	// The reason phrase. An empty one is sent as such. Default: the name in the
+	// catalogue.
 	Reason *string `json:"reason,omitempty"`
 
-	// The body. Default: the catalogue's, see `format`. That of 503 repeats the
-	// Retry-After of its reply in seconds: 300, unless `headers` says otherwise.
-	// An empty one is really empty.
+	// The body. An empty one is really empty. Default: the body of the catalogue, see
+	// `format`. The catalogue's body of 503 repeats the seconds of its `Retry-After`
+	// field: 300, unless `headers` sets another value.
 	Body *string `json:"body,omitempty"`
 
-	// A file to send as the body, read once when the configuration loads and
-	// sent as it is, without placeholders.
+	// A file to send as the body, up to 16 MiB. It is read once when the configuration
+	// loads, and sent without placeholders. Default: none.
 	BodyFile string `json:"body_file,omitempty"`
 
-	// The type of the body. Default: that of the catalogue's body; for a body
-	// of your own `application/json` if it begins like JSON, else
-	// `text/plain; charset=utf-8`; for a file by its extension.
+	// The media type of the body. Default for the catalogue's body: the type of its
+	// `format`. Default for your own body: `application/json` if it begins like JSON,
+	// otherwise `text/plain; charset=utf-8`. Default for a file: by its extension,
+	// otherwise `application/octet-stream`.
 	ContentType string `json:"content_type,omitempty"`
 
-	// The form of the catalogue's body: `json` (default), `text`, `html`,
-	// `problem` (RFC 9457) or `auto`, which follows the request's Accept field.
+	// The format of the catalogue's body: `json`, `text`, `html`, `problem` (RFC 9457)
+	// or `auto`. With `auto`, the request's `Accept` field selects one of the others.
+	// Default: `json`.
 	Format string `json:"format,omitempty"`
 
-	// Changes to the header of the reply; they win over everything else here.
+	// Changes to the header of the reply. They override all other fields of the fault.
+	// Default: none.
 	Headers *HeaderOps `json:"headers,omitempty"`
 
-	// Close the connection after the reply. Over HTTP/2 the client is told to
-	// go away once its streams are done, over HTTP/3 it does nothing.
+	// Close the connection after the reply. Over HTTP/2, the client is asked to leave
+	// when its streams are done. Over HTTP/3, `close` does nothing. Default: false.
 	Close bool `json:"close,omitempty"`
 
 	*reply
@@ -97,7 +97,7 @@ func (Respond) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision builds the reply as far as it is the same for every request.
+// Provision prepares what is the same for every request.
 func (f *Respond) Provision(caddy.Context) error {
 	if err := f.Validate(); err != nil {
 		return err
@@ -115,7 +115,7 @@ func (f *Respond) Provision(caddy.Context) error {
 	if f.Reason != nil {
 		f.reason = text.New(*f.Reason, wire.CleanField)
 		if !known && f.reason.Static() && *f.Reason != "" {
-			f.code.Name = *f.Reason // the best name there is for it
+			f.code.Name = *f.Reason // the only name that is known for the code
 		}
 	}
 	if f.reason.Static() {
@@ -130,7 +130,7 @@ func (f *Respond) Provision(caddy.Context) error {
 			f.fields.setField(base.name, base.value)
 		}
 	}
-	if !f.Headers.replaces("Cache-Control") { // as uncache does
+	if !f.Headers.replaces("Cache-Control") { // like uncache
 		f.fields.setField("Cache-Control", noStore)
 	}
 	f.expectRetryAfter()
@@ -143,10 +143,10 @@ func (f *Respond) Provision(caddy.Context) error {
 
 func (f *Respond) ownBody() bool { return f.Body != nil || f.BodyFile != "" }
 
-// Validate checks the configured fields, each by itself and together.
+// Validate checks the configured fields, separately and together.
 func (f *Respond) Validate() error {
 	if f.StatusCode == 0 {
-		return errors.New("respond needs a status, such as 503 or smtp:551")
+		return errors.New("respond needs a status, such as respond 503 or respond smtp:551")
 	}
 	if err := sendable(f.StatusCode); err != nil {
 		return err
@@ -162,27 +162,27 @@ func (f *Respond) Validate() error {
 		}
 	}
 	if !httpguts.ValidHeaderFieldValue(f.ContentType) {
-		return fmt.Errorf("bad content_type %q: control characters cannot stand in a header", f.ContentType)
+		return fmt.Errorf("bad content_type %q: must not contain control characters", f.ContentType)
 	}
 	if f.ContentType != "" && !strings.ContainsAny(f.ContentType, "/{") {
-		return fmt.Errorf("bad content_type '%s': no media type is without a slash; write content_type application/%[1]s", f.ContentType)
+		return fmt.Errorf("bad content_type '%s': a media type has a slash; write content_type application/%[1]s", f.ContentType)
 	}
 	if err := f.validateBody(); err != nil {
 		return err
 	}
 	if f.Headers.sets("Content-Type") {
-		return errors.New("header 'Content-Type' cannot be set here: write content_type, which also decides how placeholders are escaped")
+		return errors.New("header 'Content-Type' cannot be set here; use content_type, which also decides how placeholders are escaped")
 	}
 	return f.Headers.validate()
 }
 
-// Terminal reports that nothing comes after a reply.
+// Terminal reports true: nothing runs after a reply.
 func (*Respond) Terminal() bool { return true }
 
 // EndsWith returns the status.
 func (f *Respond) EndsWith(faults.Place) faults.Ending { return faults.Ending{Status: f.StatusCode} }
 
-// Reply bounds the body where the configuration tells its size.
+// Reply returns the size of the body if the configuration determines it.
 func (f *Respond) Reply(faults.Reply) (faults.Reply, error) {
 	switch {
 	case !(status.Code{Code: f.StatusCode}).BodyAllowed(), f.Body != nil && *f.Body == "":
@@ -193,11 +193,11 @@ func (f *Respond) Reply(faults.Reply) (faults.Reply, error) {
 	return faults.Reply{Size: int64(len(*f.Body)), From: f}, nil
 }
 
-// Untrusted allows the status and nothing else: the rest is the catalogue's, and
-// neither kept nor taken for something that it is not.
+// Untrusted allows a status only. The rest of the reply comes from the catalogue,
+// cannot be cached, and is not sniffed for its type.
 func (f *Respond) Untrusted(*faults.Limits) error {
 	if !reflect.DeepEqual(*f, Respond{StatusCode: f.StatusCode, Family: f.Family}) {
-		return errors.New("respond takes a status in a trigger, and nothing else")
+		return errors.New("in a trigger, respond takes a status only, such as respond 503")
 	}
 	f.Headers = &HeaderOps{Set: http.Header{"X-Content-Type-Options": {"nosniff"}}}
 	return nil
@@ -212,7 +212,7 @@ func (f *Respond) Inject(_ *faults.Hit, w http.ResponseWriter, r *http.Request, 
 	shield.raise()
 	h := w.Header()
 	repl, body := f.compose(h, r)
-	if f.Close && r.ProtoMajor < 3 { // HTTP/3 clients refuse a reply with that field
+	if f.Close && r.ProtoMajor < 3 { // HTTP/3 clients refuse a reply with this field (RFC 9114, section 4.2)
 		h.Set("Connection", "close")
 	}
 	wire.CloseIfExpected(w, r)
@@ -222,7 +222,7 @@ func (f *Respond) Inject(_ *faults.Hit, w http.ResponseWriter, r *http.Request, 
 	return f.send(w, r, f.statusLine(r, repl), body)
 }
 
-// RoundTrip replies in the upstream's place. The reply has the reason phrase,
+// RoundTrip returns the reply instead of the upstream's. It sets the reason phrase,
 // which a proxy does not pass on.
 func (f *Respond) RoundTrip(_ *faults.Hit, r *http.Request, _ http.RoundTripper) (*http.Response, error) {
 	header := make(http.Header)
@@ -230,10 +230,9 @@ func (f *Respond) RoundTrip(_ *faults.Hit, r *http.Request, _ http.RoundTripper)
 	return newResponse(r, f.StatusCode, f.reason.Fill(repl), header, body), nil
 }
 
-// autoLength is the length from which net/http, which holds back 2048 bytes,
-// would send a body in chunks instead of counting it. Below it the
-// Content-Length is left to net/http, which writes it last, unless a fault
-// further out has to know it.
+// autoLength is the length from which net/http, which buffers 2048 bytes, sends a body
+// in chunks. For a shorter body, net/http writes the Content-Length itself, as the last
+// field. Inject sets the Content-Length if a fault further out needs it.
 const autoLength = 2048
 
 // send writes the reply, with its reason phrase on HTTP/1.
@@ -245,7 +244,7 @@ func (f *Respond) send(w http.ResponseWriter, r *http.Request, line *wire.Status
 	}
 	w.WriteHeader(f.StatusCode)
 	if len(body) > 0 {
-		_, _ = w.Write(body) // also for HEAD, where net/http takes the length; a client that has gone needs no error
+		_, _ = w.Write(body) // also for HEAD, where net/http uses the length; an error means that the client has left
 	}
 	return nil
 }
@@ -262,7 +261,7 @@ func (f *Respond) send(w http.ResponseWriter, r *http.Request, line *wire.Status
 //	    close
 //	}
 //
-// As with Caddy's respond directive the body may also come first.
+// The body can come before the status, as in Caddy's respond directive.
 func (f *Respond) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
 	words := d.RemainingArgs()
@@ -307,7 +306,7 @@ func (f *Respond) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	}
 }
 
-// Line writes status and body, unless more is set.
+// Line returns the status and the body. If more is set, ok is false.
 func (f *Respond) Line() (line string, ok bool) {
 	line, ok = statusArg{f.Family, f.StatusCode}.line(f.Body)
 	return line, ok && f.Reason == nil && f.BodyFile == "" && f.ContentType == "" && f.Format == "" && f.Headers == nil && !f.Close

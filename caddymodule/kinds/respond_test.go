@@ -26,13 +26,13 @@ func TestRespond(t *testing.T) {
 		status      int
 		contentType string
 		body        string
-		header      string // one more field, as "Name: value"
+		header      string // another header field, as "Name: value"
 	}{
 		{"catalogue", "respond 551", 551, json, `{"error": "server_error", "message": "User Not Local"}`, ""},
 		{"family", "respond sip:481", 481, json, `{"error": "call/transaction_does_not_exist", "message": "Call/Transaction Does Not Exist"}`, ""},
 		{"503", "respond 503", 503, json, `{"error": "service_unavailable", "retry_after": 300}`, "Retry-After: 300"},
-		{"503 of your own", "respond 503 away", 503, plain, "away", "Retry-After: "},
-		{"Retry-After of your own", "respond 503 {\n header Retry-After 5\n}", 503, json, `{"error": "service_unavailable", "retry_after": 5}`, "Retry-After: 5"},
+		{"503 with your own body", "respond 503 away", 503, plain, "away", "Retry-After: "},
+		{"your own Retry-After", "respond 503 {\n header Retry-After 5\n}", 503, json, `{"error": "service_unavailable", "retry_after": 5}`, "Retry-After: 5"},
 		{"Retry-After deleted", "respond 503 {\n header -Retry-After\n}", 503, json, `{"error": "service_unavailable"}`, "Retry-After: "},
 		{"unknown code", "respond 799", 799, json, `{"error": "server_error", "message": "Unknown Status"}`, ""},
 		{"unknown code with a reason", "respond 799 {\n reason \"Own Fault\"\n}", 799, json, `{"error": "server_error", "message": "Own Fault"}`, ""},
@@ -49,10 +49,10 @@ func TestRespond(t *testing.T) {
 		{"escaped", "respond 500 `{\"evil\": \"{http.request.header.X-Evil}\"}`", 500, json, `{"evil": "a\"b\r\nc"}`, ""},
 		{"own placeholders", "respond 551 `{http.fault.status_code} {http.fault.status_text} {http.fault.slug}`", 551, plain, "551 User Not Local user_not_local", ""},
 		{"header placeholder", "respond 551 {\n header X-Echo {http.request.header.X-Evil}\n}", 551, json, `{"error": "server_error", "message": "User Not Local"}`, "X-Echo: a\"b  c"},
-		{"Cache-Control of your own", "respond 404 {\n header Cache-Control max-age=60\n}", 404, json, `{"error": "not_found", "message": "Not Found"}`, "Cache-Control: max-age=60"},
+		{"your own Cache-Control", "respond 404 {\n header Cache-Control max-age=60\n}", 404, json, `{"error": "not_found", "message": "Not Found"}`, "Cache-Control: max-age=60"},
 		{"Cache-Control deleted", "respond 500 x {\n header -Cache-Control\n}", 500, plain, "x", "Cache-Control: "},
 		{"not storable", "respond 500 x", 500, plain, "x", "Cache-Control: no-store"},
-		{"type of your own", "respond 500 {\n content_type application/vnd.api+json\n}", 500, "application/vnd.api+json", `{"error": "server_error", "message": "Internal Server Error"}`, ""},
+		{"your own type", "respond 500 {\n content_type application/vnd.api+json\n}", 500, "application/vnd.api+json", `{"error": "server_error", "message": "Internal Server Error"}`, ""},
 		{"format text", "respond 551 {\n format text\n}", 551, plain, "551 User Not Local\n", ""},
 		{"format problem", "respond 551 {\n format problem\n}", 551, "application/problem+json", `{"type": "about:blank", "title": "User Not Local", "status": 551}`, ""},
 		{"close", "respond 551 {\n close\n}", 551, json, `{"error": "server_error", "message": "User Not Local"}`, "Connection: close"},
@@ -94,7 +94,7 @@ func TestRespondHeaderOps(t *testing.T) {
 	}
 }
 
-// Handlers further out edit values in place; the next reply must not see it.
+// Handlers further out edit values in place. The next reply must not change.
 func TestRespondSharesNoValues(t *testing.T) {
 	f := parse(t, new(Respond), "respond 404 {\n header X-A a\n}")
 	for range 2 {
@@ -221,8 +221,8 @@ func TestRespondRefused(t *testing.T) {
 		{Respond{StatusCode: 551, Headers: &HeaderOps{Delete: []string{"content-length"}}}, "'Content-Length' frames the message"},
 		{Respond{StatusCode: 551, Headers: &HeaderOps{Add: http.Header{"a b": {"c"}}}}, "bad header name 'a b'"},
 		{Respond{StatusCode: 205, Body: text("x")}, "status '205' has no body"},
-		{Respond{StatusCode: 304, BodyFile: "x"}, "body_file 'x' cannot be sent"},
-		{Respond{StatusCode: 204, ContentType: "text/plain"}, "content_type 'text/plain' cannot be sent"},
+		{Respond{StatusCode: 304, BodyFile: "x"}, "remove body_file 'x'"},
+		{Respond{StatusCode: 204, ContentType: "text/plain"}, "remove content_type 'text/plain'"},
 	} {
 		if err := tt.f.Validate(); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: got %v, want %q", tt.f, err, tt.want)
@@ -243,7 +243,7 @@ func BenchmarkRespond(b *testing.B) {
 			}
 			provision(b, f)
 			r := request(http.MethodGet)
-			r.ProtoMajor = 2 // no phrase: the writing itself
+			r.ProtoMajor = 2 // no phrase: the reply itself
 			w := &discard{header: make(http.Header)}
 			b.ReportAllocs()
 			for b.Loop() {
@@ -255,14 +255,14 @@ func BenchmarkRespond(b *testing.B) {
 	}
 }
 
-// discard is a response writer that keeps nothing.
+// discard is a response writer that stores nothing.
 type discard struct{ header http.Header }
 
 func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) WriteHeader(int)             {}
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 
-// What a placeholder puts into a header field or the reason phrase stays one line.
+// The value of a placeholder in a header field or the reason phrase stays on one line.
 func TestFieldText(t *testing.T) {
 	repl := caddy.NewReplacer()
 	repl.Set("evil", "\"\\\r\n<b>&\x00é")
@@ -271,8 +271,8 @@ func TestFieldText(t *testing.T) {
 	}
 }
 
-// A client that expects to be told to go on may hold back its body for good:
-// every fault that answers must let it go.
+// A client that sends `Expect: 100-continue` may never send its body. Every fault that
+// answers must therefore close the connection.
 func TestExpectedReplyCloses(t *testing.T) {
 	kinds := []faults.Fault{
 		parse(t, new(Respond), "respond 551"),
@@ -289,7 +289,7 @@ func TestExpectedReplyCloses(t *testing.T) {
 			{1, 1, 5, "close"},
 			{1, 1, -1, "close"},
 			{1, 1, 0, ""},
-			{1, 0, 5, ""}, // which knows no 100
+			{1, 0, 5, ""}, // HTTP/1.0 has no 100 Continue
 			{2, 0, 5, ""},
 			{3, 0, 5, ""},
 		} {

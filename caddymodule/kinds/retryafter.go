@@ -16,9 +16,9 @@ import (
 
 const retryAfterField = "Retry-After"
 
-// retryAfter is the catalogue's body that repeats the Retry-After of its reply. It
-// goes by the field as the reply has it, so that both agree. What a handler further
-// out makes of the field, as a deferred `header` does, is not known by then.
+// retryAfter is the body of the catalogue that repeats the reply's Retry-After field.
+// It reads the field from the reply's header, so that field and body agree. It cannot
+// see later changes, such as those of a deferred `header` directive.
 type retryAfter struct {
 	code     status.Code
 	usual    []string // the field of most replies
@@ -31,15 +31,14 @@ func newRetryAfter(code status.Code) *retryAfter {
 	return b
 }
 
-// expect builds the body of replies with that field, unless it depends on the
-// time.
+// expect builds the body for replies with that field, unless the field is a date.
 func (b *retryAfter) expect(field []string) {
 	if _, isDate := parseDate(field); !isDate {
 		b.usual, b.prebuilt = field, b.build(field)
 	}
 }
 
-// body is that of a reply with this field.
+// body returns the body of a reply with this field.
 func (b *retryAfter) body(field []string) []byte {
 	if slices.Equal(field, b.usual) {
 		return b.prebuilt
@@ -51,12 +50,12 @@ func (b *retryAfter) build(field []string) []byte {
 	return []byte(b.code.JSONRetryAfter(waitOf(field, time.Now())))
 }
 
-// waitOf is for how many seconds a Retry-After field asks the client to wait, by
-// RFC 9110 section 10.2.3. It is -1 if the field does not tell: there is none, or
-// more than one, or it is neither a number of seconds nor a date.
+// waitOf returns the number of seconds in a Retry-After field (RFC 9110, section
+// 10.2.3). It returns -1 if the field is absent, repeated, or neither a number of
+// seconds nor a date.
 func waitOf(field []string, now time.Time) int64 {
 	if at, isDate := parseDate(field); isDate {
-		return max(0, int64((at.Sub(now)+time.Second-1)/time.Second)) // not too early
+		return max(0, int64((at.Sub(now)+time.Second-1)/time.Second)) // rounded up: clients must not come early
 	}
 	if len(field) != 1 {
 		return -1
@@ -68,7 +67,7 @@ func waitOf(field []string, now time.Time) int64 {
 	return int64(seconds)
 }
 
-// parseDate reads a field that is a date.
+// parseDate parses a field that is a date.
 func parseDate(field []string) (at time.Time, isDate bool) {
 	if len(field) != 1 {
 		return at, false
@@ -77,8 +76,8 @@ func parseDate(field []string) (at time.Time, isDate bool) {
 	return at, err == nil
 }
 
-// expectRetryAfter prepares the bodies for the field that the reply has if nothing
-// else sets one, where that is known.
+// expectRetryAfter prepares the bodies for the field of the reply, if its value is
+// known before a request comes.
 func (f *Respond) expectRetryAfter() {
 	if !f.fields.static {
 		return
@@ -92,8 +91,7 @@ func (f *Respond) expectRetryAfter() {
 	}
 }
 
-// sendsDefaultRetryAfter reports whether the reply has the Retry-After of the
-// catalogue.
+// sendsDefaultRetryAfter reports whether the reply has the catalogue's Retry-After.
 func (f *Respond) sendsDefaultRetryAfter() bool {
 	return f.code.RetryAfter() > 0 && !f.ownBody() && !f.Headers.sets(retryAfterField)
 }
@@ -108,7 +106,7 @@ func (f *Respond) Hints() []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("respond %s sends the catalogue's Retry-After: %d, and many clients wait that long; "+
-		"for another time write 'header Retry-After 5' into the block of respond, for none 'header -Retry-After'",
+		"to send another time, add header Retry-After 5 to its block; to send none, add header -Retry-After",
 		statusArg{f.Family, f.StatusCode}, f.code.RetryAfter())}
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
-// retryOf is what the body of a 503 says, -1 if it says nothing.
+// retryOf returns the seconds in the body of a 503, or -1 if it has none.
 func retryOf(t *testing.T, body string) int64 {
 	t.Helper()
 	said := struct {
@@ -34,10 +34,10 @@ func retryOf(t *testing.T, body string) int64 {
 	return *said.RetryAfter
 }
 
-// The body of 503 says what the header says, wherever that comes from.
+// The body of a 503 repeats the header field, wherever the field comes from.
 func TestRespondRetryAfterAgrees(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(300 * time.Millisecond) // the clock is seldom at a full second
+		time.Sleep(300 * time.Millisecond) // the clock is rarely at a full second
 		in := func(seconds int) string {
 			return time.Now().Truncate(time.Second).Add(time.Duration(seconds) * time.Second).UTC().Format(http.TimeFormat)
 		}
@@ -58,13 +58,13 @@ func TestRespondRetryAfterAgrees(t *testing.T) {
 			{"header -retry-after", "", []string{"60"}, "", -1},
 			{"header X-Other {http.request.header.X}", "7", nil, "300", 300},
 
-			// several lines, of which clients take either
+			// Several lines: clients use any of them.
 			{"header +Retry-After 5", "", nil, "5", 5},
 			{"header +Retry-After 5", "", []string{"60"}, "60\n5", -1},
 			{"header Retry-After 5\nheader +Retry-After 5", "", nil, "5\n5", -1},
 			{"header -Retry-After\nheader +Retry-After 6", "", []string{"60"}, "6", 6},
 
-			// no number of seconds
+			// Not a number of seconds.
 			{"header Retry-After soon", "", nil, "soon", -1},
 			{"header Retry-After -5", "", nil, "-5", -1},
 			{"header Retry-After +5", "", nil, "+5", -1},
@@ -76,7 +76,7 @@ func TestRespondRetryAfterAgrees(t *testing.T) {
 			{"header Retry-After 9223372036854775807", "", nil, "9223372036854775807", math.MaxInt64},
 			{"header Retry-After 9223372036854775808", "", nil, "9223372036854775808", -1},
 
-			// a date: no client comes too early
+			// A date: no client comes too early.
 			{`header Retry-After "` + in(90) + `"`, "", nil, in(90), 90},
 			{`header Retry-After "` + in(1) + `"`, "", nil, in(1), 1},
 			{`header Retry-After "` + in(0) + `"`, "", nil, in(0), 0},
@@ -85,7 +85,7 @@ func TestRespondRetryAfterAgrees(t *testing.T) {
 			{`header Retry-After "Sat Jan  1 00:01:00 2000"`, "", nil, "Sat Jan  1 00:01:00 2000", 60},
 			{`header Retry-After "Sat, 32 Jan 2000 00:01:00 GMT"`, "", nil, "Sat, 32 Jan 2000 00:01:00 GMT", -1},
 
-			// a placeholder
+			// A placeholder.
 			{"header Retry-After {http.request.header.X}", "7", nil, "7", 7},
 			{"header Retry-After {http.request.header.X}", "", nil, "", -1},
 			{"header Retry-After {http.request.header.X}", "a\r\n9", nil, "a  9", -1},
@@ -94,7 +94,7 @@ func TestRespondRetryAfterAgrees(t *testing.T) {
 			{"header +Retry-After {http.request.header.X}", "7", []string{"60"}, "60\n7", -1},
 		} {
 			f := parse(t, new(Respond), "respond 503 {\n"+tt.ops+"\n}")
-			for range 2 { // the second one is as the first
+			for range 2 { // the second is the same as the first
 				w := httptest.NewRecorder()
 				w.Header()[retryAfterField] = tt.before
 				r := request(http.MethodGet)
@@ -113,7 +113,7 @@ func TestRespondRetryAfterAgrees(t *testing.T) {
 	})
 }
 
-// A date means another number of seconds for each reply.
+// A date means a different number of seconds for each reply.
 func TestRespondRetryAfterDatePasses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := parse(t, new(Respond), `respond 503 {`+"\n"+`header Retry-After "Sat, 01 Jan 2000 00:01:00 GMT"`+"\n}")
@@ -131,7 +131,8 @@ func TestRespondRetryAfterDatePasses(t *testing.T) {
 	})
 }
 
-// Whatever the family, the kind around it and the form, and in a transport, too.
+// The body agrees with the field for each family, format and outer kind, also in a
+// transport.
 func TestRespondRetryAfterEverywhere(t *testing.T) {
 	var lines []string
 	for _, code := range status.All() {
@@ -181,7 +182,7 @@ func wantAgreed(t *testing.T, line string, resp *http.Response, want string) {
 	}
 }
 
-// No other body repeats a field of the header, so that none can contradict it.
+// No other body repeats a field of the header, so none can contradict it.
 func TestRespondRepeatsNothingElse(t *testing.T) {
 	fields := []string{"Retry-After", "Location", "Allow", "WWW-Authenticate", "Proxy-Authenticate", "Content-Range", "Accept-Ranges", "Content-Language", "Warning", "Link", "Accept", "Accept-Patch", "Sec-WebSocket-Version"}
 	headers := new(HeaderOps)
@@ -213,11 +214,10 @@ func TestRespondRepeatsNothingElse(t *testing.T) {
 	}
 }
 
-// Clients wait 300 seconds where nothing else is written, and whoever loads that is
-// told.
+// Without another setting, clients wait 300 seconds. A warning at load says so.
 func TestRespondHints(t *testing.T) {
 	const hint = "respond 503 sends the catalogue's Retry-After: 300, and many clients wait that long; " +
-		"for another time write 'header Retry-After 5' into the block of respond, for none 'header -Retry-After'"
+		"to send another time, add header Retry-After 5 to its block; to send none, add header -Retry-After"
 	for line, want := range map[string][]string{
 		"respond 503":                                                          {hint},
 		"respond sip:503":                                                      {strings.Replace(hint, "503", "sip:503", 1)},

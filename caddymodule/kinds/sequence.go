@@ -18,18 +18,17 @@ func init() {
 	caddy.RegisterModule(Sequence{})
 }
 
-// Sequence gives each hit of the rule the next of several steps: the first hit
-// the first step, and so on, exactly, also when requests come at once.
+// Sequence gives each hit of the rule the next step: the first hit the first step, and
+// so on. The steps are exact, also when requests arrive at once.
 //
-// What the client sees, over every protocol, is what the step does. A step that
-// passes lets the request go on untouched, and so do those behind the last step:
-// they are counted as passed, not as injected.
+// What the client sees: what the step does, over every protocol. If a step passes, and
+// after the last step, requests continue unchanged and count as passed, not as hits.
 type Sequence struct {
-	// The steps, each a list of faults; an empty one lets the request pass.
-	// Required.
+	// The steps, each a list of faults. An empty list lets the request pass. Required.
 	StepsRaw [][]json.RawMessage `json:"steps,omitempty" caddy:"namespace=http.faults inline_key=fault"`
 
-	// Begin again behind the last step. Default: requests pass then.
+	// Begin with the first step again after the last one. Default: false, and requests
+	// pass after the last step.
 	Loop bool `json:"loop,omitempty"`
 
 	steps []faults.Chain
@@ -66,13 +65,13 @@ func (f *Sequence) Provision(ctx caddy.Context) error {
 // Validate checks that there are steps.
 func (f *Sequence) Validate() error {
 	if len(f.steps) == 0 && len(f.StepsRaw) == 0 {
-		return errors.New("sequence has no steps: write a block of faults")
+		return errors.New("sequence has no steps; write a block of faults, one step a line")
 	}
 	return nil
 }
 
-// Terminal reports whether every step ends the request; behind the last one
-// requests pass unless the steps begin again.
+// Terminal reports whether every hit ends the request. Without Loop, requests pass
+// after the last step.
 func (f *Sequence) Terminal() bool {
 	for _, step := range f.steps {
 		if !step.Ends() {
@@ -82,7 +81,7 @@ func (f *Sequence) Terminal() bool {
 	return f.Loop
 }
 
-// Reply asks all steps.
+// Reply returns the largest reply of all steps.
 func (f *Sequence) Reply(next faults.Reply) (faults.Reply, error) {
 	most := faults.Reply{Size: faults.NoHead, From: f}
 	if !f.Loop {
@@ -98,7 +97,7 @@ func (f *Sequence) Reply(next faults.Reply) (faults.Reply, error) {
 	return most, nil
 }
 
-// Conditional reports whether the step of the turn is.
+// Conditional reports whether the step of the n-th turn is conditional.
 func (f *Sequence) Conditional(n uint64) bool { return f.step(n).Conditional(n) }
 
 // Inject runs the step of this hit.
@@ -111,7 +110,7 @@ func (f *Sequence) RoundTrip(hit *faults.Hit, r *http.Request, next http.RoundTr
 	return f.step(hit.N).RoundTrip(hit, r, next)
 }
 
-// CheckPlace asks all steps.
+// CheckPlace checks all steps.
 func (f *Sequence) CheckPlace(p faults.Place) error {
 	for _, step := range f.steps {
 		if err := step.CheckPlace(p); err != nil {
@@ -121,7 +120,7 @@ func (f *Sequence) CheckPlace(p faults.Place) error {
 	return nil
 }
 
-// Hints asks all steps.
+// Hints returns the hints of all steps.
 func (f *Sequence) Hints() (hints []string) {
 	for _, step := range f.steps {
 		hints = append(hints, step.Hints()...)
@@ -129,12 +128,13 @@ func (f *Sequence) Hints() (hints []string) {
 	return hints
 }
 
-// Idle reports whether it is the turn of a step that passes, or of none.
-func (f *Sequence) Idle(n uint64, u float64) (idle bool, behind float64) {
+// Idle reports whether the step of the n-th turn passes, or the last step has been
+// taken.
+func (f *Sequence) Idle(n uint64, u float64) (idle bool, after float64) {
 	return f.step(n).Idle(n, u)
 }
 
-// step is the one of the n-th hit, empty behind the last one.
+// step returns the step of the n-th hit. It is empty after the last step.
 func (f *Sequence) step(n uint64) faults.Chain {
 	n--
 	steps := uint64(len(f.steps))
@@ -158,7 +158,7 @@ func (f *Sequence) step(n uint64) faults.Chain {
 //	    }
 //	}
 //
-// Each line is a step. Without a word the steps are taken once.
+// Each line is a step. The default is once: after the last step, requests pass.
 func (f *Sequence) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
 	if d.NextArg() {

@@ -18,48 +18,47 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
-// A shaper decides in which form the body of one reply goes out.
+// A shaper decides how the body of one reply is sent.
 type shaper interface {
-	// begin is told of the head of a reply, and of its length: 0 without a body, -1
-	// when the head does not say it, as that of an upgraded connection. It confirms
-	// the hit and may change the header, or it says why the reply passes and
-	// returns false.
+	// begin is called with the head of a reply and the length of its body. The length
+	// is 0 without a body, and -1 if the head does not say it, as for an upgraded
+	// connection. begin confirms the hit and may change the header. Otherwise it says
+	// why the reply passes and returns false.
 	begin(hit *faults.Hit, header http.Header, length int64) bool
 
-	// write sends a part of the body. It must keep nothing of p.
+	// write sends a part of the body. It must not keep p.
 	write(o *outlet, p []byte) (int, error)
 }
 
-// A lateShaper may find out at the end that it had nothing to do: a reply of
-// unknown length was shorter than that.
+// A lateShaper can find out at the end of a reply that it had no effect: the reply,
+// whose length was unknown, was too short.
 type lateShaper interface {
 	cameTooLate() bool
 }
 
-// A readShaper also shapes what comes from the client on an upgraded
-// connection.
+// A readShaper also shapes the bytes of the client on an upgraded connection.
 type readShaper interface {
 	read(o *outlet, src io.Reader, p []byte) (int, error)
 }
 
-// An ender is a shaper that may end the reply before its sender does.
+// An ender is a shaper that can end the reply before its sender does.
 type ender interface {
-	headSent()                     // tells it that the head has been sent
-	takenOver()                    // tells it that a fault further in has the connection
-	hijacked(conn net.Conn)        // tells it the connection of an upgraded reply
-	closeConn(conn net.Conn) error // closes that for its user
+	headSent()                     // is called after the head has been sent
+	takenOver()                    // is called if a fault further in has hijacked the connection
+	hijacked(conn net.Conn)        // is called with the connection of an upgraded reply
+	closeConn(conn net.Conn) error // closes that connection for its user
 	cutsShort() (cut, clean bool)  // as in wire.Shortener
 }
 
-// An outlet is where the bytes of a shaper go: to a response writer, or to the
-// connection that it has become.
+// An outlet is the destination of a shaper: a response writer, or the connection after
+// an upgrade.
 type outlet struct {
 	io.Writer
 	ctx context.Context
 	hit *faults.Hit
 }
 
-// flush sends what a response writer keeps in a buffer.
+// flush sends the bytes that a response writer has buffered.
 func (o *outlet) flush() error {
 	w, ok := o.Writer.(http.ResponseWriter)
 	if !ok {
@@ -68,24 +67,24 @@ func (o *outlet) flush() error {
 	return http.NewResponseController(w).Flush()
 }
 
-// wait blocks until d is over, the fault has ended or the client has left; only
-// the last is an error.
+// wait blocks until d has expired, the fault has ended or the client has left. It
+// returns an error only if the client has left.
 func (o *outlet) wait(d time.Duration) error { return o.hit.Wait(o.ctx, d) }
 
-// ended reports whether the rest is to go out as if there were no fault.
+// ended reports whether the fault has ended and the rest is sent unchanged.
 func (o *outlet) ended() bool { return o.hit.HasEnded() }
 
-// send writes p and does not let it linger in a buffer.
+// send writes p and flushes it.
 func (o *outlet) send(p []byte) (int, error) {
 	n, err := o.Write(p)
 	if err == nil {
-		_ = o.flush() // a connection that is gone shows at the next write
+		_ = o.flush() // an error appears again in the next write
 	}
 	return n, err
 }
 
-// rest sends what remains of a part that has been written so far: the fault has
-// ended, or there is more than was declared.
+// rest sends p, the rest of a part of which written bytes have been sent: the fault has
+// ended, or the body is longer than declared.
 func (o *outlet) rest(written int, p []byte) (int, error) {
 	if len(p) == 0 {
 		return written, nil
@@ -94,19 +93,19 @@ func (o *outlet) rest(written int, p []byte) (int, error) {
 	return written + n, err
 }
 
-// A shapedBody is a body on its way through a shaper.
+// A shapedBody sends a body through a shaper.
 type shapedBody struct {
 	shaper shaper
 	out    outlet
 }
 
-// Write hands a part to the shaper.
+// Write passes a part to the shaper.
 func (b *shapedBody) Write(p []byte) (int, error) { return b.shaper.write(&b.out, p) }
 
-// A shapeWriter hands the body of a reply to a shaper. It leaves replies alone
-// that have no body.
+// A shapeWriter sends the body of a reply through a shaper. It does not change replies
+// without a body.
 type shapeWriter struct {
-	wire.HeadWriter // towards the client
+	wire.HeadWriter // the client's side
 
 	r        *http.Request
 	body     shapedBody
@@ -114,8 +113,8 @@ type shapeWriter struct {
 	upgraded bool
 }
 
-// newShapeWriter wraps w for one reply to r; the caller calls cancel when the
-// reply has ended.
+// newShapeWriter wraps w for one reply to r. The caller must call cancel when the reply
+// has ended.
 func newShapeWriter(hit *faults.Hit, w http.ResponseWriter, r *http.Request, s shaper) *shapeWriter {
 	ctx, cancel := context.WithCancel(r.Context())
 	sw := &shapeWriter{r: r, body: shapedBody{s, outlet{w, ctx, hit}}, cancel: cancel}
@@ -123,22 +122,21 @@ func newShapeWriter(hit *faults.Hit, w http.ResponseWriter, r *http.Request, s s
 	return sw
 }
 
-// serveShaped calls next with a writer that shapes its reply.
+// serveShaped calls next with a writer that shapes the reply.
 func serveShaped(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, s shaper) error {
 	sw := newShapeWriter(hit, w, r, s)
 	defer sw.cancel()
 	return sw.serve(next, r)
 }
 
-// serve calls next, and counts a reply that has come to its end before the shaper
-// could do anything to it.
+// serve calls next, and counts a reply that ended before the shaper had an effect.
 func (sw *shapeWriter) serve(next caddyhttp.Handler, r *http.Request) error {
 	err := next.ServeHTTP(sw, r)
 	if err != nil || r.Context().Err() != nil || sw.body.out.ended() {
 		return err
 	}
 	switch late, ok := sw.body.shaper.(lateShaper); {
-	case sw.Tail == nil: // the server makes it an empty one
+	case sw.Tail == nil: // the server sends an empty reply
 		sw.body.out.hit.Pass(passNoBody)
 	case ok && sw.shapes() && late.cameTooLate():
 		sw.body.out.hit.Pass(passShort)
@@ -146,7 +144,7 @@ func (sw *shapeWriter) serve(next caddyhttp.Handler, r *http.Request) error {
 	return nil
 }
 
-// TakeHead shows the head to the shaper and sends it.
+// TakeHead calls begin with the head, then sends it.
 func (sw *shapeWriter) TakeHead(code int) {
 	sw.upgraded = code == http.StatusSwitchingProtocols
 	header, length := sw.ResponseWriter.Header(), int64(-1)
@@ -166,7 +164,7 @@ func (sw *shapeWriter) TakeHead(code int) {
 	}
 }
 
-// lengthOf is what a header says of the body's length, -1 if nothing.
+// lengthOf returns the Content-Length of a header, or -1 if it has no valid one.
 func lengthOf(header http.Header) int64 {
 	length, err := strconv.ParseInt(header.Get("Content-Length"), 10, 64)
 	if err != nil || length < 0 {
@@ -186,7 +184,7 @@ func (sw *shapeWriter) CutsShort() (cut, clean bool) {
 	return false, false
 }
 
-// Hijack hands over the connection; an upgraded one stays shaped.
+// Hijack returns the connection. An upgraded connection stays shaped.
 func (sw *shapeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	shapes := sw.shapes()
 	conn, brw, err := sw.HeadWriter.Hijack()
@@ -208,35 +206,35 @@ func (sw *shapeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	brw.Writer.Reset(shaped)
 	buffered, _ := brw.Peek(brw.Reader.Buffered())
 	brw.Reader.Reset(io.MultiReader(bytes.NewReader(bytes.Clone(buffered)), shaped))
-	_, _ = brw.Peek(len(buffered)) // Reset has emptied the buffer, and some look there
+	_, _ = brw.Peek(len(buffered)) // Reset emptied the buffer, and some callers read it
 	if half, ok := conn.(halfCloser); ok {
 		return shapedHalfConn{shaped, half}, brw, nil
 	}
 	return shaped, brw, nil
 }
 
-// A halfCloser can end what it sends and go on reading.
+// A halfCloser can close its sending side and continue to read.
 type halfCloser interface{ CloseWrite() error }
 
-// shapedHalfConn is a shaped connection that can.
+// shapedHalfConn is a shaped connection with CloseWrite.
 type shapedHalfConn struct {
 	*shapedConn
 	halfCloser
 }
 
-// A shapedConn is the connection of a WebSocket or the like. Hiding the methods
-// ReadFrom and WriteTo of the one inside is on purpose.
+// A shapedConn is an upgraded connection, such as a WebSocket. It deliberately hides
+// the methods ReadFrom and WriteTo of the inner connection.
 type shapedConn struct {
 	net.Conn
 	cancel context.CancelFunc
 
-	mu   sync.Mutex // the ends of a tunnel may both write, at its close
+	mu   sync.Mutex // when a tunnel closes, both of its ends may write
 	body shapedBody
 }
 
-// Write sends shaped bytes to the client. A second writer is the end of a tunnel,
-// which says goodbye before it closes: it does not wait until all that came before
-// has gone out in its time.
+// Write sends shaped bytes to the client. If another Write is still waiting, this one
+// is the last message of a tunnel that closes. It does not wait until everything before
+// it has been sent at its pace.
 func (c *shapedConn) Write(p []byte) (int, error) {
 	if !c.mu.TryLock() {
 		c.cancel()
@@ -246,7 +244,7 @@ func (c *shapedConn) Write(p []byte) (int, error) {
 	return c.body.Write(p)
 }
 
-// Read takes bytes from the client.
+// Read reads bytes from the client.
 func (c *shapedConn) Read(p []byte) (int, error) {
 	if s, ok := c.body.shaper.(readShaper); ok {
 		return s.read(&c.body.out, c.Conn, p)
@@ -254,7 +252,7 @@ func (c *shapedConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// Close also ends the waits.
+// Close closes the connection and ends the waits.
 func (c *shapedConn) Close() error {
 	c.cancel()
 	if e, ok := c.body.shaper.(ender); ok {
@@ -263,11 +261,11 @@ func (c *shapedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// NetConn is the connection inside.
+// NetConn returns the inner connection.
 func (c *shapedConn) NetConn() net.Conn { return c.Conn }
 
-// errCut is what the sender of a reply is told when the reply has ended early.
-var errCut = errors.New("the reply has been cut off by a fault")
+// errCut is the error for the sender of a reply that has been cut.
+var errCut = errors.New("the reply has been cut by a fault")
 
 // Interface guards
 var (

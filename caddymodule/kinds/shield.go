@@ -16,27 +16,29 @@ import (
 // templatesID is the module that executes replies as templates.
 const templatesID = "http.handlers.templates"
 
-// A shield keeps the text of a fault from the templates directive. The text may
-// be a stranger's, and no delimiter or escape is safe, for a site chooses its own.
+// A shield prevents the templates directive from executing the text of a fault. The
+// text may come from a client. No delimiter can be escaped safely, because a site
+// chooses its own delimiters.
 //
-// The directive executes what its recorder has buffered. The recorder buffers by
-// the header, which it reads from the writer inside of it. The shield puts a
-// writer there that shows the recorder, and nobody else, a header without fields.
-// So nothing is buffered, and all other writers see the header as it is.
+// The directive executes what its recorder has buffered. The recorder decides by the
+// header, which it reads from its inner writer. The shield inserts an inner writer that
+// shows an empty header to the recorder only. Nothing is buffered then, and all other
+// writers see the real header.
 //
-// A nil shield is valid: no templates directive sees the reply.
+// A nil shield is valid. It means that no templates directive sees the reply.
 type shield []*unexecuted
 
-var errUnshielded = errors.New("the templates directive would execute the text of a fault, and cannot be kept from it")
+var errUnshielded = errors.New("the templates directive would execute the text of the fault, and this cannot be prevented")
 
-// newShield finds the recorders of templates on the way to the client. It
-// returns an error if it cannot keep templates from executing the reply.
+// newShield finds the recorders of templates between w and the client. It returns an
+// error if it cannot prevent templates from executing the reply.
 func newShield(w http.ResponseWriter) (shield, error) {
 	s, _, err := lookOut(w, http.StatusOK)
 	return s, err
 }
 
-// lookOut is newShield and holdsReply on one way, for a reply with this status.
+// lookOut returns a shield for a reply with this status, and reports whether a writer
+// between w and the client holds the reply.
 func lookOut(w http.ResponseWriter, code int) (s shield, holds bool, err error) {
 	last := w
 	for ; w != nil; w = wire.Unwrap(w) {
@@ -61,24 +63,24 @@ func lookOut(w http.ResponseWriter, code int) (s shield, holds bool, err error) 
 	return s, holds, nil
 }
 
-// raise keeps the reply from being executed. The head must be still to come.
+// raise prevents the reply from being executed. The head must not have been sent.
 func (s shield) raise() {
 	for _, u := range s {
 		u.raised = true
 	}
 }
 
-// unexecuted is the writer inside of a recorder of templates.
+// unexecuted is the inner writer of a recorder of templates.
 type unexecuted struct {
-	caddyhttp.ResponseWriterWrapper // towards the client
+	caddyhttp.ResponseWriterWrapper // the client's side
 
 	raised bool
-	trying bool // only a trial: no head passes
-	asked  bool // the recorder has seen the empty header
+	trying bool // during a trial no head is sent
+	asked  bool // the recorder has read the empty header
 }
 
-// insertUnexecuted puts one inside of the recorder, unless there is one. It
-// returns nil if the recorder has no place for it.
+// insertUnexecuted returns the recorder's unexecuted, and inserts one if it has none.
+// It returns nil if none can be inserted.
 func insertUnexecuted(recorder http.ResponseWriter) *unexecuted {
 	inside := writerInside(recorder)
 	if inside == nil {
@@ -92,7 +94,7 @@ func insertUnexecuted(recorder http.ResponseWriter) *unexecuted {
 	return u
 }
 
-// writerInside is the exported wrapper that Caddy's recorder embeds.
+// writerInside returns the exported wrapper that Caddy's recorder embeds.
 func writerInside(recorder http.ResponseWriter) *caddyhttp.ResponseWriterWrapper {
 	v := reflect.Indirect(reflect.ValueOf(recorder))
 	if v.Kind() != reflect.Struct {
@@ -106,8 +108,8 @@ func writerInside(recorder http.ResponseWriter) *caddyhttp.ResponseWriterWrapper
 	return inside
 }
 
-// works tries the writer. An interim status makes the recorder decide whether it
-// would buffer, and binds it to nothing.
+// works tries the writer. An interim status makes the recorder decide whether it would
+// buffer, without consequences.
 func (u *unexecuted) works(recorder caddyhttp.ResponseRecorder) bool {
 	was := u.raised
 	u.raised, u.trying, u.asked = true, true, false
@@ -116,7 +118,7 @@ func (u *unexecuted) works(recorder caddyhttp.ResponseRecorder) bool {
 	return u.asked && !recorder.Buffered()
 }
 
-// Header is the reply's header. It is empty for a recorder that decides by it.
+// Header returns the reply's header, or an empty one to a recorder that decides by it.
 func (u *unexecuted) Header() http.Header {
 	if u.raised && callerName() == recorderOfTemplates().decides {
 		u.asked = true
@@ -125,8 +127,8 @@ func (u *unexecuted) Header() http.Header {
 	return u.ResponseWriter.Header()
 }
 
-// callerName is the function that has called the caller of callerName. The
-// runtime leaves out the methods that are only promoted by embedding.
+// callerName returns the name of the function that called the caller of callerName. The
+// runtime skips methods promoted by embedding.
 func callerName() string {
 	var pcs [1]uintptr
 	if runtime.Callers(3, pcs[:]) == 0 {
@@ -136,25 +138,25 @@ func callerName() string {
 	return frame.Function
 }
 
-// WriteHeader sends the head, but in a trial.
+// WriteHeader sends the head, except during a trial.
 func (u *unexecuted) WriteHeader(code int) {
 	if !u.trying {
 		u.ResponseWriter.WriteHeader(code)
 	}
 }
 
-// recorderKind tells a recorder of templates from those of others. If none is
-// known, each that buffers may be one.
+// recorderKind distinguishes the recorders of templates from others. If known is false,
+// every recorder that buffers may be one of templates.
 type recorderKind struct {
 	known   bool
-	pkg     string // of the directive
+	pkg     string // the directive's package
 	typ     reflect.Type
 	decides string  // the function that reads the header to decide
 	buffers uintptr // the code that decides
 }
 
-// recorderOfTemplates is found out by a trial, for nothing of it has a public
-// name. A Caddy without templates has none.
+// recorderOfTemplates is found by a trial, because none of it is exported. In a Caddy
+// without templates it matches nothing.
 var recorderOfTemplates = sync.OnceValue(func() recorderKind {
 	info, err := caddy.GetModule(templatesID)
 	if err != nil {
@@ -174,8 +176,8 @@ func packageOf(v any) string {
 	return t.PkgPath()
 }
 
-// tryRecorder lets the directive make a recorder, looks at it, and fails before
-// there is something to execute.
+// tryRecorder runs the directive, looks at its recorder, and fails before the directive
+// executes anything.
 func tryRecorder(directive caddy.Module) (kind recorderKind) {
 	handler, ok := directive.(caddyhttp.MiddlewareHandler)
 	if !ok {
@@ -192,7 +194,7 @@ func tryRecorder(directive caddy.Module) (kind recorderKind) {
 	return kind
 }
 
-// learnRecorder notes what a recorder is known by.
+// learnRecorder finds the properties of a recorder.
 func learnRecorder(w http.ResponseWriter) recorderKind {
 	recorder := reflect.Indirect(reflect.ValueOf(w))
 	inside := writerInside(w)
@@ -209,12 +211,12 @@ func learnRecorder(w http.ResponseWriter) recorderKind {
 	decides := asks.last
 	_ = w.Header()
 	if decides == "" || decides == asks.last {
-		return recorderKind{} // it cannot be told from others who read the header
+		return recorderKind{} // not distinguishable from other functions that read the header
 	}
 	return recorderKind{known: true, typ: reflect.TypeOf(w), decides: decides, buffers: buffers.Pointer()}
 }
 
-// is reports whether templates may execute what the recorder has.
+// is reports whether templates may execute what the recorder buffers.
 func (k recorderKind) is(recorder caddyhttp.ResponseRecorder) bool {
 	if !k.known {
 		return true
@@ -222,14 +224,14 @@ func (k recorderKind) is(recorder caddyhttp.ResponseRecorder) bool {
 	return reflect.TypeOf(recorder) == k.typ && reflect.ValueOf(recorder).Elem().FieldByName("shouldBuffer").Pointer() == k.buffers
 }
 
-// includes reports whether the reply goes to a writer of the directive itself, by
-// which httpInclude takes a reply into a page. It executes that whatever its type,
-// unless the status is one of an error. So there the fault fails.
+// includes reports whether last is the writer with which httpInclude inserts a reply
+// into a page. httpInclude executes a reply of any type, unless its status is an error.
+// A fault with another status therefore fails there.
 func (k recorderKind) includes(last http.ResponseWriter) bool {
 	return k.pkg != "" && packageOf(last) == k.pkg
 }
 
-// askers is a writer that notes who reads its header.
+// askers is a writer that records which function reads its header.
 type askers struct {
 	wire.Hijackable
 	last string

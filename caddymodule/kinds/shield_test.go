@@ -14,12 +14,12 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// The shield knows how Caddy's recorder is made, and that of templates from
-// others. If this fails, Caddy has changed it: see learnRecorder.
+// The shield relies on how Caddy's recorder works, and how templates uses it. If this
+// test fails, Caddy has changed that: see learnRecorder.
 func TestRecorderOfTemplates(t *testing.T) {
 	kind := recorderOfTemplates()
 	if !kind.known || kind.decides == "" || kind.pkg == "" {
-		t.Fatalf("got %+v: the recorder of templates is not known any more", kind)
+		t.Fatalf("got %+v: the recorder of templates is not recognized", kind)
 	}
 	var mine caddyhttp.ResponseRecorder
 	serveTemplates(t, func(w http.ResponseWriter) { mine = w.(caddyhttp.ResponseRecorder) })
@@ -29,7 +29,7 @@ func TestRecorderOfTemplates(t *testing.T) {
 	}
 }
 
-// serveTemplates runs something with the writer that templates hands on.
+// serveTemplates runs a function with the writer of the templates directive.
 func serveTemplates(t *testing.T, run func(w http.ResponseWriter)) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -44,7 +44,7 @@ func serveTemplates(t *testing.T, run func(w http.ResponseWriter)) *httptest.Res
 	return w
 }
 
-// All but the recorder see the header as it is.
+// All writers except the recorder see the real header.
 func TestShield(t *testing.T) {
 	const text = `{{len "four"}}`
 	for raised, want := range map[bool]string{false: "4", true: text} {
@@ -72,10 +72,10 @@ func TestShield(t *testing.T) {
 	}
 }
 
-// strangeWriter records in a way of its own.
+// strangeWriter records in a different way.
 type strangeWriter struct{ caddyhttp.ResponseRecorder }
 
-// A recorder that cannot be kept from executing makes the request fail.
+// If a recorder cannot be prevented from executing the text, the request fails.
 func TestShieldFails(t *testing.T) {
 	unknown := recorderOfTemplates
 	defer func() { recorderOfTemplates = unknown }()
@@ -105,7 +105,7 @@ type notDirective struct{}
 
 func (notDirective) CaddyModule() caddy.ModuleInfo { return caddy.ModuleInfo{ID: templatesID} }
 
-// No templates, no cost.
+// Without templates, a shield costs nothing.
 func TestShieldAllocs(t *testing.T) {
 	w := caddyhttp.NewResponseRecorder(httptest.NewRecorder(), nil, nil)
 	if n := testing.AllocsPerRun(100, func() { _, _ = newShield(w) }); n != 0 {

@@ -9,7 +9,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
-// statusArg is a status as it is written in a Caddyfile: 551 or smtp:450.
+// statusArg is a status in a Caddyfile, such as 551 or smtp:450.
 type statusArg struct {
 	family string // "": a bare code
 	code   int
@@ -41,8 +41,9 @@ func parseStatus(arg string) (statusArg, error) {
 	return statusArg{family, code.Code}, nil
 }
 
-// statusAndText tells the two apart; as with Caddy's respond directive either
-// may come first. A missing status has code 0, a missing text is nil.
+// statusAndText returns the status and the text among the arguments. As in Caddy's
+// respond directive, either can come first. Without a status the code is 0, without a
+// text the text is nil.
 func statusAndText(args []string) (statusArg, *string, error) {
 	var text *string
 	switch len(args) {
@@ -63,7 +64,8 @@ func statusAndText(args []string) (statusArg, *string, error) {
 	return code, text, err
 }
 
-// line is the inverse of statusAndText. Alone, a text must not look like a status.
+// line is the inverse of statusAndText. If the text is alone, it must not look like a
+// status.
 func (s statusArg) line(text *string) (line string, ok bool) {
 	if s.code != 0 {
 		line = s.String()
@@ -78,12 +80,11 @@ func (s statusArg) line(text *string) (line string, ok bool) {
 	return line + " " + word, ok
 }
 
-// sendable refuses a status that cannot be the final one of a reply: net/http
-// takes codes up to 999, and those below 200 are interim (RFC 9110 section
-// 15.2).
+// sendable refuses a status that cannot be the final status of a reply. net/http
+// accepts codes up to 999. Codes below 200 are interim (RFC 9110, section 15.2).
 func sendable(code int) error {
 	if !(status.Code{Code: code}).Sendable() {
-		return fmt.Errorf("bad status '%d': the status of a reply is from 200 to 999", code)
+		return fmt.Errorf("bad status '%d': must be from 200 to 999", code)
 	}
 	return nil
 }

@@ -17,30 +17,30 @@ func init() {
 	caddy.RegisterModule(Throttle{})
 }
 
-// Throttle lets a body pass at a steady rate, as a slow line does. Nothing is
-// kept back in memory: whoever sends the body has to wait.
+// Throttle sends a body at a steady rate, like a slow line. Nothing is held in memory.
+// The sender of the body has to wait.
 //
-// What the client sees is the same over HTTP/1.1, HTTP/2 and HTTP/3: the head at
-// once, then the body in pieces, never faster than the rate and with no burst
-// at the beginning; trailers come last. The head of a reply without Content-Type
-// goes out without one, before there is a body to guess it from. Events of a
-// stream come late when there are more than the rate allows. On a WebSocket the
-// frames to the client are paced, or with `request` those from the client. Only
-// the request that is hit is slow, not the others on its connection.
+// What the client sees: over every protocol, the head at once. Then the body in pieces,
+// never faster than the rate and without a burst. Trailers come last. Other requests on
+// the same connection are not slow.
 //
-// With `request` the upstream sees the request's body come slowly, and the
-// client has to wait with the rest of it. In phase response that is too late
-// and does nothing. Bytes are counted as they come from the upstream, before
-// the encode directive packs them.
+// With `request`, the client must wait with the rest of its upload. The upstream sees
+// the body come slowly. In phase `response`, `request` has no effect.
+//
+// Events of a stream come late if there are more than the rate allows. On a WebSocket,
+// the frames to the client are paced; with `request`, those from the client.
+//
+// Bytes are counted as the upstream sends them, before `encode` compresses them. If the
+// reply has no Content-Type, the head goes out without one, because Go guesses it from
+// the body.
 type Throttle struct {
 	// The rate in bytes per second. Required.
 	BytesPerSecond int64 `json:"bytes_per_second,omitempty"`
 
-	// How many bytes pass at full speed before the rate holds. Default: 0.
+	// The number of bytes that pass at full speed first. Default: 0.
 	After int64 `json:"after,omitempty"`
 
-	// Which body is slow: that of the `response` (default), of the `request`, or
-	// `both`.
+	// Which body is slow: `response`, `request` or `both`. Default: `response`.
 	Direction string `json:"direction,omitempty"`
 }
 
@@ -62,10 +62,10 @@ func (Throttle) CaddyModule() caddy.ModuleInfo {
 // Validate checks the configured fields.
 func (f *Throttle) Validate() error {
 	if f.BytesPerSecond <= 0 {
-		return fmt.Errorf("bad throttle bytes_per_second '%d': want more than 0", f.BytesPerSecond)
+		return fmt.Errorf("bad throttle bytes_per_second '%d': must be greater than 0", f.BytesPerSecond)
 	}
 	if f.After < 0 {
-		return fmt.Errorf("bad throttle after '%d': negative", f.After)
+		return fmt.Errorf("bad throttle after '%d': must not be negative", f.After)
 	}
 	switch f.Direction {
 	case "", directionResponse, directionRequest, directionBoth:
@@ -74,13 +74,14 @@ func (f *Throttle) Validate() error {
 	return fmt.Errorf("bad throttle direction '%s': want response, request or both", f.Direction)
 }
 
-// Untrusted bounds the size; how long a body takes is not known before.
+// Untrusted limits the size. The time is open-ended, because the length of the body is
+// not known.
 func (f *Throttle) Untrusted(l *faults.Limits) error {
 	l.OpenEnded = true
 	return untrustedSize(&f.After)
 }
 
-// Reply needs a body longer than what passes at full speed, unless the request is slow.
+// Reply requires a body longer than After, unless the request is slow.
 func (f *Throttle) Reply(next faults.Reply) (faults.Reply, error) {
 	if f.Direction == directionRequest || f.Direction == directionBoth {
 		return next, nil
@@ -88,7 +89,7 @@ func (f *Throttle) Reply(next faults.Reply) (faults.Reply, error) {
 	return next, next.Need(max(1, f.After))
 }
 
-// Conditional reports that only a body is slow that is long enough.
+// Conditional reports true: only a body longer than After is slow.
 func (*Throttle) Conditional(uint64) bool { return true }
 
 // Inject calls next with a slow request body, a slow writer, or both.
@@ -115,16 +116,15 @@ func (f *Throttle) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Reques
 
 func (f *Throttle) newPace() *pace { return &pace{rate: f.BytesPerSecond, free: f.After} }
 
-// A throttler is the shaper of one slow reply; a direction without a pace is
-// not slow.
+// A throttler is the shaper of one slow reply. A direction with a nil pace is not slow.
 type throttler struct {
 	up, down     *pace
 	after        int64 // bytes that pass at full speed
-	slowsRequest bool  // which has a body
-	upgraded     *bool // the reply is a connection now
+	slowsRequest bool  // the request has a body
+	upgraded     *bool // the reply has become a connection
 }
 
-// begin takes a reply that is longer than what passes at full speed.
+// begin takes a reply longer than after.
 func (t *throttler) begin(hit *faults.Hit, _ http.Header, length int64) bool {
 	switch {
 	case *t.upgraded:
@@ -141,12 +141,12 @@ func (t *throttler) begin(hit *faults.Hit, _ http.Header, length int64) bool {
 	return true
 }
 
-// cameTooLate reports whether the body has passed at full speed.
+// cameTooLate reports whether the whole body has passed at full speed.
 func (t *throttler) cameTooLate() bool {
 	return t.down != nil && !*t.upgraded && !t.down.begun()
 }
 
-// write sends p in pieces, each when its time has come.
+// write sends p in pieces, each when it is due.
 func (t *throttler) write(o *outlet, p []byte) (written int, err error) {
 	if t.down == nil {
 		return o.Write(p)
@@ -154,7 +154,7 @@ func (t *throttler) write(o *outlet, p []byte) (written int, err error) {
 	for len(p) > 0 && !o.ended() {
 		size := t.down.slice(len(p))
 		if !t.down.begun() {
-			_ = o.flush() // the head does not wait
+			_ = o.flush() // sends the head at once
 		}
 		if err := t.down.wait(o, size); err != nil {
 			return written, err
@@ -168,12 +168,12 @@ func (t *throttler) write(o *outlet, p []byte) (written int, err error) {
 	return o.rest(written, p)
 }
 
-// read takes a piece from the client of an upgraded connection.
+// read reads a piece from the client of an upgraded connection.
 func (t *throttler) read(o *outlet, src io.Reader, p []byte) (int, error) {
 	return slowRead(t.up, o, src, p)
 }
 
-// slowRead reads a piece and hands it on when its time has come.
+// slowRead reads a piece and returns it when it is due.
 func slowRead(pc *pace, o *outlet, src io.Reader, p []byte) (int, error) {
 	if pc == nil || len(p) == 0 || o.ended() {
 		return src.Read(p)
@@ -187,7 +187,7 @@ func slowRead(pc *pace, o *outlet, src io.Reader, p []byte) (int, error) {
 	return n, err
 }
 
-// slowBody is the body of a request.
+// slowBody is the body of a slow request.
 type slowBody struct {
 	io.ReadCloser
 	pace *pace
@@ -203,8 +203,8 @@ func (b *slowBody) Read(p []byte) (int, error) { return slowRead(b.pace, b.out, 
 //	    request|both
 //	}
 //
-// A size has a unit, such as `64KiB/s`. With `request` the request's body is
-// slow instead of the reply's.
+// A size has a unit, such as `64KiB/s`. With `request`, the request's body is slow
+// instead of the reply's.
 func (f *Throttle) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
 	words := d.RemainingArgs()
@@ -245,7 +245,7 @@ func (f *Throttle) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	}
 }
 
-// Line writes the rate.
+// Line returns the rate. If more is set, ok is false.
 func (f *Throttle) Line() (line string, ok bool) {
 	return args.FormatSize(f.BytesPerSecond) + "/s", f.After == 0 && f.Direction == ""
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// timedWriter notes when how much has come.
+// timedWriter records when each part has come.
 type timedWriter struct {
 	header http.Header
 	start  time.Time
@@ -75,8 +75,8 @@ func TestThrottle(t *testing.T) {
 	}
 }
 
-// check wants the bytes of every moment to be within the rate, no more than a
-// slice at a time.
+// check checks that at each moment the bytes are within the rate, and that no piece is
+// larger than a slice.
 func (tw *timedWriter) check(t *testing.T, f *Throttle, size int) {
 	t.Helper()
 	total := 0
@@ -98,8 +98,8 @@ func (tw *timedWriter) check(t *testing.T, f *Throttle, size int) {
 	}
 }
 
-// Timers that are late do not add up, but what a pause of the sender has left
-// unused does not come as a burst.
+// The delays of late timers do not add up. After a pause of the sender, there is no
+// burst.
 func TestPaceMakesUp(t *testing.T) {
 	const rate = 1000
 	p := &pace{rate: rate}
@@ -160,8 +160,8 @@ func TestThrottleRequest(t *testing.T) {
 	}
 }
 
-// The waits end with the fault, and the rest passes at full speed; they end
-// with the request, and nothing more is written.
+// When the fault ends, the waits end and the rest passes at full speed. When the
+// request ends, the waits end and nothing more is written.
 func TestThrottleEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan struct{})
@@ -185,7 +185,7 @@ func TestThrottleEnds(t *testing.T) {
 	})
 }
 
-// However long a body is, it costs no memory.
+// Throttling needs no memory, however long a body is.
 func TestThrottleMemory(t *testing.T) {
 	piece := make([]byte, 32<<10)
 	f := provision(t, &Throttle{BytesPerSecond: math.MaxInt64})
@@ -201,7 +201,7 @@ func TestThrottleMemory(t *testing.T) {
 	}
 }
 
-// caddyHandler is a next handler that cannot fail.
+// caddyHandler adapts a next handler that cannot fail.
 func caddyHandler(write func(w http.ResponseWriter)) caddyhttp.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) error {
 		write(w)

@@ -20,45 +20,46 @@ func init() {
 	caddy.RegisterModule(Truncate{})
 }
 
-// Truncate ends the body of a reply early: after so many bytes, after a part of
-// it, or after a time. What came until then reaches the client.
+// Truncate ends the body of a reply early: after a size, a percentage or a time. What
+// came until then reaches the client.
 //
-// What the client sees: status, header and the beginning of the body. Then,
-// over HTTP/1.1, the end of the connection, although Content-Length or the
-// chunks promise more (curl: 18); with the end `reset` a TCP RST (curl: 56),
-// which may overtake bytes that a slow client has not yet taken in. Over HTTP/2
-// and HTTP/3 this stream is reset, with INTERNAL_ERROR and H3_INTERNAL_ERROR;
-// the other streams live on. With the end `clean` the reply is whole, only
-// shorter: its Content-Length is mended and what validates the old body (ETag,
-// Last-Modified, Digest) is gone and `Cache-Control: no-store` keeps it out of
-// caches; over every protocol nothing looks broken. A part of a whole
-// (206) passes unchanged then and is counted as partial.
+// What the client sees: the status, the header and the beginning of the body. Then,
+// over HTTP/1.1, the connection closes before the promised end (curl: 18). With
+// `reset`, the client gets a TCP reset (curl: 56), which can overtake bytes that a slow
+// client has not received yet. Over HTTP/2 and HTTP/3, the stream is reset with
+// `INTERNAL_ERROR` or `H3_INTERNAL_ERROR`. Other streams continue.
 //
-// An event stream is cut in the same way, at the byte or the time, with all
-// events until then delivered. A WebSocket over HTTP/1.1 is cut at a byte of
-// its frames, without a close frame; `clean` and `close` are the same there.
+// With `clean`, the client gets a whole reply that is shorter, over every protocol. Its
+// Content-Length is corrected. `ETag`, `Last-Modified` and digests are removed, and
+// `Cache-Control: no-store` keeps the reply out of caches. A reply that is a part of a
+// whole (206) then passes unchanged, with the reason partial.
 //
-// A reply that is not longer passes whole, and so do replies without a body. Neither
-// is a hit, if the head tells it: the reasons are short, no_body and no_length.
+// An event stream is cut at the byte or the time. The client gets all events until
+// then. A WebSocket over HTTP/1.1 is cut at a byte of its frames, without a close
+// frame. There, `clean` is the same as `close`.
+//
+// A reply that is not longer than the size passes unchanged, and so does a reply
+// without a body. If the head of the reply shows this, the request is not a hit. The
+// reasons are short, no_body and no_length.
 type Truncate struct {
-	// How many bytes of the body are sent. 0 sends only the head.
+	// How many bytes of the body are sent. 0 sends the head only. Either `bytes`,
+	// `percent` or `after` is required.
 	Bytes *int64 `json:"bytes,omitempty"`
 
-	// How much of the body is sent, in percent of its Content-Length, from 0 to
-	// below 100. A reply without a Content-Length is not cut by this.
+	// The part of the Content-Length that is sent, in percent, from 0 to below 100. A
+	// reply without a Content-Length is not cut.
 	Percent *float64 `json:"percent,omitempty"`
 
-	// How the reply ends: `close` (default), `reset` or `clean`.
+	// How the reply ends: `close`, `reset` or `clean`. Default: `close`.
 	End string `json:"end,omitempty"`
 
-	// How long after its head a reply that is still going on is cut. Together
-	// with bytes or percent, what comes first counts. With `clean` the reply is
-	// then sent without Content-Length, which nobody can tell in time. Default:
-	// no limit.
+	// Cut a reply that still runs this long after its head. With `bytes` or `percent`,
+	// the earlier of the two counts. With `clean` and `after`, the reply has no
+	// Content-Length, because the new length is not known in time. Default: no limit.
 	After caddy.Duration `json:"after,omitempty" zero:"default"`
 }
 
-// The ways in which a truncated reply ends.
+// The values of End.
 const (
 	endClose = "close"
 	endReset = "reset"
@@ -77,15 +78,15 @@ func (Truncate) CaddyModule() caddy.ModuleInfo {
 func (f *Truncate) Validate() error {
 	switch {
 	case f.Bytes == nil && f.Percent == nil && f.After == 0:
-		return errors.New("truncate needs a size such as 10KiB, a percentage such as 50%, or after")
+		return errors.New("truncate needs a size such as 10KiB, a percentage such as 50%, or a block with after")
 	case f.Bytes != nil && f.Percent != nil:
-		return fmt.Errorf("truncate has both bytes '%d' and percent '%v'", *f.Bytes, *f.Percent)
+		return fmt.Errorf("truncate has both bytes '%d' and percent '%v'; remove one of them", *f.Bytes, *f.Percent)
 	case f.Bytes != nil && *f.Bytes < 0:
-		return fmt.Errorf("bad truncate bytes '%d': negative", *f.Bytes)
+		return fmt.Errorf("bad truncate bytes '%d': must not be negative", *f.Bytes)
 	case f.Percent != nil && !(*f.Percent >= 0 && *f.Percent < 100):
-		return fmt.Errorf("bad truncate percent '%v': want 0 to below 100", *f.Percent)
+		return fmt.Errorf("bad truncate percent '%v': must be 0 or greater and less than 100", *f.Percent)
 	case f.After < 0:
-		return fmt.Errorf("bad truncate after '%s': negative", time.Duration(f.After))
+		return fmt.Errorf("bad truncate after '%s': must not be negative", time.Duration(f.After))
 	}
 	switch f.End {
 	case "", endClose, endReset, endClean:
@@ -94,16 +95,16 @@ func (f *Truncate) Validate() error {
 	return fmt.Errorf("bad truncate end '%s': want close, reset or clean", f.End)
 }
 
-// Untrusted bounds the size.
+// Untrusted limits the size.
 func (f *Truncate) Untrusted(*faults.Limits) error { return untrustedSize(f.Bytes) }
 
-// Reply takes a cut at the byte itself for one that can have an effect: of two at
-// the same byte the outer one ends a body of known length, the inner one others.
+// Reply accepts two cuts at the same byte, because both can have an effect. The outer
+// one ends a body of known length, the inner one a body of unknown length.
 func (f *Truncate) Reply(next faults.Reply) (faults.Reply, error) {
 	size, hard := int64(0), f.Bytes != nil && f.End != endClean // a clean cut lets a part of a whole pass
 	switch {
 	case f.After > 0, f.End == endClean && next.Cut:
-		size = faults.NoBody // it may be a long time going on without a body; and its head may tell of a longer one
+		size = faults.NoBody // a reply can run long without a body, and the head before a clean cut can promise a longer one
 	case f.Bytes != nil:
 		size = *f.Bytes
 	}
@@ -111,21 +112,21 @@ func (f *Truncate) Reply(next faults.Reply) (faults.Reply, error) {
 		return next, err
 	}
 	if next.Cut && !next.Branch {
-		return next, faults.Useless(next.From, fmt.Errorf("before it, a cut at %d bytes ends the reply", *f.Bytes))
+		return next, faults.Useless(next.From, fmt.Errorf("a cut before it already ends the reply at %d bytes", *f.Bytes))
 	}
 	return faults.Reply{Size: *f.Bytes, From: f, Cut: f.After == 0}, nil
 }
 
-// Conditional reports that only a reply that is longer is cut.
+// Conditional reports true: only a longer reply is cut.
 func (*Truncate) Conditional(uint64) bool { return true }
 
-// Inject calls next and ends its reply early.
+// Inject calls next and ends the reply early.
 func (f *Truncate) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	return f.cut(hit, w, r, next, nil)
 }
 
-// cut calls next and ends its reply early; where the reply ends it pauses, if
-// there is a pause, before the client is told.
+// cut calls next and ends the reply early. If pause is not nil, cut pauses after the
+// last byte, before it ends the reply.
 func (f *Truncate) cut(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, pause wire.Pause) (err error) {
 	c, upstream := &cutter{f: f, pause: pause, closes: !r.ProtoAtLeast(1, 1)}, r
 	if pause != nil && r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody {
@@ -141,7 +142,7 @@ func (f *Truncate) cut(hit *faults.Hit, w http.ResponseWriter, r *http.Request, 
 		if !c.settle() {
 			return
 		}
-		// a proxy gives up a reply that it cannot finish by a panic
+		// A proxy panics if it cannot finish a reply.
 		if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
 			panic(p)
 		}
@@ -150,8 +151,7 @@ func (f *Truncate) cut(hit *faults.Hit, w http.ResponseWriter, r *http.Request, 
 	return sw.serve(next, upstream.WithContext(sw.body.out.ctx))
 }
 
-// limit is how many bytes of a body of the given length may pass, -1 for all of
-// them.
+// limit returns how many bytes of a body of the given length are sent, or -1 for all.
 func (f *Truncate) limit(length int64) int64 {
 	switch {
 	case f.Bytes != nil && (length < 0 || *f.Bytes < length):
@@ -162,11 +162,11 @@ func (f *Truncate) limit(length int64) int64 {
 	return -1
 }
 
-// partOf is so many percent of a length, and always less than it.
+// partOf returns a percentage of a length. The result is always less than the length.
 func partOf(length int64, percent float64) int64 {
 	part := float64(length) * percent / 100
 	if part >= float64(length-1) {
-		return length - 1 // also when a huge length loses its last digits
+		return length - 1 // also for a huge length that float64 rounds
 	}
 	return int64(part)
 }
@@ -177,8 +177,7 @@ func partOf(length int64, percent float64) int64 {
 //	    after <duration>
 //	}
 //
-// A size has a unit, such as `10KiB`. Without size and percentage the block
-// with `after` is needed.
+// A size has a unit, such as `10KiB`. Without a size and a percentage, after is required.
 func (f *Truncate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
 	words := d.RemainingArgs()
@@ -225,7 +224,7 @@ func (f *Truncate) parseLimit(arg string) error {
 	return err
 }
 
-// Line writes where the reply ends, and how.
+// Line returns where and how the reply ends. With After, ok is false.
 func (f *Truncate) Line() (line string, ok bool) {
 	switch {
 	case f.Bytes != nil:

@@ -17,8 +17,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// sender is an upstream that sends a body in pieces of some size, as a proxy
-// does: it gives up by a panic.
+// sender is an upstream that sends a body in pieces of some size. Like a proxy, it
+// panics to give up.
 func sender(body string, piece int, header ...string) caddyhttp.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) error {
 		for i := 0; i < len(header); i += 2 {
@@ -35,12 +35,12 @@ func sender(body string, piece int, header ...string) caddyhttp.HandlerFunc {
 	}
 }
 
-// sized is a sender that says how long its body is.
+// sized is a sender that declares the length of its body.
 func sized(body string, piece int, header ...string) caddyhttp.HandlerFunc {
 	return sender(body, piece, append(header, "Content-Length", strconv.Itoa(len(body)))...)
 }
 
-// shapedReply is what a client got of a shaped reply.
+// shapedReply is what a client received of a shaped reply.
 type shapedReply struct {
 	*httptest.ResponseRecorder
 	heard
@@ -48,12 +48,12 @@ type shapedReply struct {
 	err     error
 }
 
-// An injecter is a fault, or a chain.
+// An injecter is a fault or a chain.
 type injecter interface {
 	Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error
 }
 
-// runShaped runs a fault that shapes replies, or a chain, over HTTP/2.
+// runShaped runs a fault or chain that shapes replies, over HTTP/2.
 func runShaped(f injecter, r *http.Request, next caddyhttp.HandlerFunc) (got shapedReply) {
 	got.ResponseRecorder = httptest.NewRecorder()
 	told := &heard{began: time.Now(), header: got.Header()}
@@ -111,24 +111,25 @@ func TestTruncate(t *testing.T) {
 				t.Errorf("Content-Length: got %q, want %q", length, tt.length)
 			}
 			if tt.aborted && !got.Flushed {
-				t.Error("what was sent before the cut was not flushed")
+				t.Error("the bytes before the cut were not flushed")
 			}
 			if got.told != tt.told {
-				t.Errorf("told: got %q, want %q", got.told, tt.told)
+				t.Errorf("reported: got %q, want %q", got.told, tt.told)
 			}
 			if disclosed := got.Result().Header.Get("X-Hit") != ""; disclosed != strings.Contains(tt.told, "hit") {
-				t.Errorf("told %q, and disclosed: %v", got.told, disclosed)
+				t.Errorf("reported %q, and disclosed: %v", got.told, disclosed)
 			}
 		})
 	}
 }
 
-// A clean cut takes away what holds for the whole body only, and only then.
+// A clean cut removes the fields that apply only to the whole body. Another cut does
+// not.
 func TestTruncateValidators(t *testing.T) {
 	next := sized("some text", 4, "Last-Modified", "x", "Etag", `"1"`, "Digest", "x", "Content-Md5", "x", "Repr-Digest", "x", "Content-Digest", "x", "X-Other", "x")
 	for line, fields := range map[string]int{"truncate 4B clean": 3, "truncate 4B": 8, "truncate 9B clean": 8} {
 		got := runShaped(parse(t, new(Truncate), line), request(http.MethodGet), next)
-		got.Header().Del("Content-Type") // sniffed by the recorder
+		got.Header().Del("Content-Type") // guessed by the recorder
 		got.Header().Del("X-Hit")
 		if len(got.Header()) != fields {
 			t.Errorf("%s: got header %v, want %d fields", line, got.Header(), fields)
@@ -136,7 +137,7 @@ func TestTruncateValidators(t *testing.T) {
 	}
 }
 
-// A part of a whole says which one it is, so a shorter one would be another.
+// A part of a whole declares which part it is, so a shorter one would be wrong.
 func TestTruncatePartial(t *testing.T) {
 	for name, value := range map[string]string{"Content-Range": "bytes 0-9/100", "Content-Type": "multipart/byteranges; boundary=x"} {
 		for line, want := range map[string]int{"truncate 5B clean": 10, "truncate 5B": 5} {
@@ -161,7 +162,7 @@ func TestTruncateHuge(t *testing.T) {
 	}
 }
 
-// Replies without a body keep their head as it is.
+// The head of a reply without a body does not change.
 func TestTruncateBodyless(t *testing.T) {
 	for _, tt := range []struct {
 		method string
@@ -219,7 +220,7 @@ func TestTruncateAfter(t *testing.T) {
 	}
 }
 
-// A reply that ends in time is left alone, and no timer stays.
+// A reply that ends in time does not change, and no timer is left running.
 func TestTruncateAfterInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		got := runShaped(parse(t, new(Truncate), "truncate {\nafter 1h\n}"), request(http.MethodGet), sized("whole", 2))
@@ -229,8 +230,7 @@ func TestTruncateAfterInTime(t *testing.T) {
 	})
 }
 
-// A fault that has ended cuts nothing any more, but what the head has promised
-// holds.
+// A fault that has ended does not cut, but the length promised in the head is kept.
 func TestTruncateEnded(t *testing.T) {
 	for line, want := range map[string]int{"truncate 4B": 9, "truncate 4B clean": 4} {
 		ended := make(chan struct{})
@@ -249,7 +249,7 @@ func TestTruncateEnded(t *testing.T) {
 	}
 }
 
-// Another panic than that of a proxy is not hidden.
+// Panics other than those of a proxy are not hidden.
 func TestTruncatePanics(t *testing.T) {
 	defer func() {
 		if p := recover(); p != "a bug" {
@@ -263,8 +263,8 @@ func TestTruncatePanics(t *testing.T) {
 		}))
 }
 
-// However long a body is and in whatever pieces it comes, a prefix of exactly
-// the right length goes out.
+// Whatever the length of a body and its pieces, a prefix of exactly the right length is
+// sent.
 func FuzzTruncate(f *testing.F) {
 	f.Add(uint16(100), uint16(10), uint8(7), false)
 	f.Add(uint16(0), uint16(0), uint8(1), true)
@@ -284,7 +284,7 @@ func FuzzTruncate(f *testing.F) {
 	})
 }
 
-// A part of a body is always less than the whole, and no less than nothing.
+// A part of a body is less than the whole and not negative.
 func FuzzPartOf(f *testing.F) {
 	f.Add(int64(100), 50.0)
 	f.Add(int64(1)<<62+1, 99.999999999)
@@ -303,7 +303,7 @@ func FuzzPartOf(f *testing.F) {
 	})
 }
 
-// Each line of a field counts: a reply may be partial by the second one.
+// Each line of a field counts: the second line alone can make a reply partial.
 func TestPartial(t *testing.T) {
 	tests := []struct {
 		header http.Header

@@ -8,19 +8,19 @@ import (
 // noStore is the Cache-Control of a reply that no cache may keep.
 const noStore = "no-store"
 
-// uncache keeps a reply that a fault has written or changed out of caches, where
-// it would outlive the fault. What the configuration says of the fields is
-// applied after it.
+// uncache keeps a reply that a fault has written or changed out of caches. In a cache,
+// the reply would outlive the fault. Header changes of the configuration are applied
+// later and override it.
 //
-// Vary, Set-Cookie and Pragma stay: none of them lets a cache keep a reply. Tags
-// that caches are purged by stay, too.
+// Vary, Set-Cookie and Pragma stay, because none of them lets a cache keep a reply.
+// Tags for purging a cache also stay.
 func uncache(header http.Header) {
 	dropExpiry(header)
 	header["Cache-Control"] = []string{noStore}
 }
 
-// dropExpiry takes the fields out of a header that tell a cache how long it may
-// keep the reply, and how old it is.
+// dropExpiry removes the header fields that say how old a reply is and how long a cache
+// may keep it.
 func dropExpiry(header http.Header) {
 	for name := range header {
 		if tellsExpiry(name) {
@@ -29,8 +29,9 @@ func dropExpiry(header http.Header) {
 	}
 }
 
-// tellsExpiry reports whether caches go by a field: RFC 9111, RFC 9213 with the
-// names that vendors make of it, and the fields of Akamai, Fastly and nginx.
+// tellsExpiry reports whether caches read a field to decide how long they keep a reply:
+// the fields of RFC 9111, those of RFC 9213 with vendor prefixes, and the fields of
+// Akamai, Fastly and nginx.
 func tellsExpiry(name string) bool {
 	switch name {
 	case "Age", "Cache-Control", "Edge-Control", "Expires", "Surrogate-Control", "X-Accel-Expires":
@@ -39,8 +40,7 @@ func tellsExpiry(name string) bool {
 	return strings.HasSuffix(name, "-Cache-Control")
 }
 
-// dropValidators takes the fields out of a header that hold only for the very
-// body that the reply had.
+// dropValidators removes the header fields that apply only to the unchanged body.
 func dropValidators(header http.Header) {
 	for _, name := range []string{"Etag", "Last-Modified", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest"} {
 		header.Del(name)

@@ -14,15 +14,15 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// storable are the fields by which caches keep a reply.
+// storable lists the fields that let caches keep a reply.
 var storable = []string{
 	"Cache-Control", "public, max-age=3600", "Expires", "Tue, 25 Feb 2125 12:00:00 GMT", "Age", "5", "Surrogate-Control", "max-age=3600",
 	"CDN-Cache-Control", "max-age=3600", "Cloudflare-CDN-Cache-Control", "max-age=3600", "X-LiteSpeed-Cache-Control", "public",
 	"Edge-Control", "max-age=1h", "X-Accel-Expires", "3600",
 }
 
-// A reply that a fault writes or changes is kept by no cache; one that is only
-// late, or visibly incomplete, is as it was.
+// No cache keeps a reply that a fault writes or changes. A reply that is only late or
+// visibly incomplete does not change.
 func TestUncache(t *testing.T) {
 	kinds := map[string]interface {
 		faults.Fault
@@ -56,8 +56,8 @@ func TestUncache(t *testing.T) {
 	}
 }
 
-// headerAfter is the header of a reply with these fields and a body of JSON when a
-// fault has done its work. What writes a reply of its own finds them, too, as in
+// headerAfter returns the header of a reply with these fields and a JSON body after a
+// fault. The header has these fields even if the fault writes its own reply, as in
 // phase response.
 func headerAfter(f faults.Fault, r *http.Request, fields ...string) (header http.Header) {
 	w := httptest.NewRecorder()
@@ -78,7 +78,7 @@ func headerAfter(f faults.Fault, r *http.Request, fields ...string) (header http
 	return header
 }
 
-// What the rule says of the fields is stronger.
+// Fields set in the rule override no-store.
 func TestUncacheOwn(t *testing.T) {
 	for option, want := range map[string]string{
 		"header Cache-Control max-age=1":  "max-age=1",
@@ -101,7 +101,7 @@ func TestUncacheOwn(t *testing.T) {
 	}
 }
 
-// A reply without a length that is cut over HTTP/1.0 looks whole.
+// Over HTTP/1.0, a cut reply without a length looks whole.
 func TestUncacheHTTP10(t *testing.T) {
 	for minor, want := range map[int]string{0: "no-store", 1: "max-age=60"} {
 		r := request(http.MethodGet)
@@ -112,7 +112,7 @@ func TestUncacheHTTP10(t *testing.T) {
 	}
 }
 
-// At a transport the reply is the upstream's, which the proxy passes on.
+// In a transport, the reply is the upstream's, and the proxy passes it on.
 func TestUncacheRoundTrip(t *testing.T) {
 	for line, f := range map[string]interface {
 		faults.Fault

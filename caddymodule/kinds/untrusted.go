@@ -6,21 +6,21 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
-// maxUntrustedSize bounds every size in a trigger.
+// maxUntrustedSize limits every size in a trigger.
 const maxUntrustedSize = 1 << 20
 
-// untrustedSize checks a size; nil is the kind's own.
+// untrustedSize checks a size. A nil size is the kind's default.
 func untrustedSize(size *int64) error {
 	if size != nil && *size > maxUntrustedSize {
-		return fmt.Errorf("size '%d' is more than the %d bytes of a trigger", *size, int64(maxUntrustedSize))
+		return fmt.Errorf("size '%d' is too large for a trigger; at most %d bytes are allowed", *size, int64(maxUntrustedSize))
 	}
 	return nil
 }
 
-// untrustedText refuses what would be expanded.
+// untrustedText refuses a text with placeholders, because they would be expanded.
 func untrustedText(name, value string) error {
 	if !text.New(value, text.EscapeNone).Static() {
-		return fmt.Errorf("%s '%s' has a placeholder", name, value)
+		return fmt.Errorf("%s '%s' has a placeholder, which is not allowed in a trigger", name, value)
 	}
 	return nil
 }
