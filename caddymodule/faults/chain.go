@@ -18,7 +18,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
-// Chain is the faults of one rule, run in the order written.
+// Chain is the faults of one rule, in the order written.
 type Chain []Fault
 
 // Inject runs the chain and calls next after its last fault.
@@ -33,7 +33,7 @@ func (c Chain) Inject(hit *Hit, w http.ResponseWriter, r *http.Request, next cad
 	return c[0].Inject(hit, w, r, next)
 }
 
-// link is the rest of a chain as the next handler of a fault.
+// link is the rest of a chain, as the next handler of a fault.
 type link struct {
 	hit  *Hit
 	rest Chain
@@ -44,9 +44,10 @@ func (l link) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	return l.rest.Inject(l.hit, w, r, l.next)
 }
 
-// AfterChain is what the chain calls behind its last fault, found from what one
-// of its faults has as next: for a fault that has ended while it waited, so that
-// nothing more goes wrong. A chain may stand in another one.
+// AfterChain returns the handler after the last fault of a chain. next is the next
+// handler of one of its faults. A fault that has ended while it waited calls AfterChain
+// to skip the rest. If the chain is nested in another chain, the rest of that chain is
+// skipped as well.
 func AfterChain(next caddyhttp.Handler) caddyhttp.Handler {
 	for {
 		l, ok := next.(link)
@@ -57,8 +58,9 @@ func AfterChain(next caddyhttp.Handler) caddyhttp.Handler {
 	}
 }
 
-// Append returns the chain with one more fault at its end. It refuses one that
-// nothing could reach, and one after which another can have no effect.
+// Append returns the chain with one more fault at its end. It returns an error if no
+// request can reach the fault, or if a fault of the chain could no longer have an
+// effect.
 func (c Chain) Append(f Fault) (Chain, error) {
 	if n := len(c); n > 0 && Ends(c[n-1]) {
 		return c, &OrderError{Fault: f, After: c[n-1]}
@@ -84,9 +86,9 @@ func (e *OrderError) Error() string {
 // Ends reports whether the chain never calls next.
 func (c Chain) Ends() bool { return len(c) > 0 && Ends(c[len(c)-1]) }
 
-// Replaces reports whether the chain is one fault that never calls next, not even
-// after it has ended. A kind that may be [Idle] runs other faults, and calls next
-// when one of them has ended while it waited.
+// Replaces reports whether the chain is one fault that never calls next, even after it
+// has ended. A kind with [Idle] runs other faults. It calls next when one of them has
+// ended while it waited.
 func (c Chain) Replaces() bool {
 	if len(c) != 1 || !Ends(c[0]) {
 		return false
@@ -95,14 +97,13 @@ func (c Chain) Replaces() bool {
 	return !mayBeIdle
 }
 
-// Conditional reports whether no fault of the chain is certain to have an effect in
-// the n-th turn of its rule.
+// Conditional reports whether every fault of the chain is conditional in the n-th turn
+// of its rule.
 func (c Chain) Conditional(n uint64) bool {
 	return !slices.ContainsFunc(c, func(f Fault) bool { return !conditional(f, n) })
 }
 
-// Idle reports whether no fault of the chain does anything to this hit, as
-// [Idle] has it.
+// Idle reports whether every fault of the chain leaves this hit alone, see [Idle].
 func (c Chain) Idle(n uint64, u float64) (idle bool, after float64) {
 	for _, f := range c {
 		may, ok := f.(Idle)
@@ -116,7 +117,7 @@ func (c Chain) Idle(n uint64, u float64) (idle bool, after float64) {
 	return true, u
 }
 
-// NewChain makes a chain of what Caddy has loaded for a list of faults.
+// NewChain returns the chain of a list of faults that Caddy has loaded.
 func NewChain(loaded any) (Chain, error) {
 	var chain Chain
 	for _, mod := range loaded.([]any) {
@@ -131,8 +132,8 @@ func NewChain(loaded any) (Chain, error) {
 	return chain, nil
 }
 
-// Draft is a chain while a Caddyfile is parsed: the faults as they are, to be
-// checked, and as the JSON they become.
+// Draft is a chain that is parsed from a Caddyfile. It has the faults themselves, for
+// checks, and their JSON.
 type Draft struct {
 	Faults Chain
 	JSON   []json.RawMessage
@@ -140,8 +141,9 @@ type Draft struct {
 	last string // the line of the last fault, without its block
 }
 
-// Unmarshal parses the fault whose tokens are all of d, by the parser of its
-// kind, and adds it. It is checked at once, so that an error can name the line.
+// Unmarshal parses one fault with the parser of its kind and adds it. The tokens of d
+// must be those of the fault. The fault is checked at once, so that an error can name
+// the line.
 func (c *Draft) Unmarshal(d *caddyfile.Dispenser) error {
 	d.Next()
 	at := *d
@@ -218,7 +220,7 @@ func IsKind(word string) bool {
 	return err == nil
 }
 
-// Kinds are the names of all kinds of fault that this Caddy was built with.
+// Kinds returns the names of all kinds of fault in this Caddy.
 func Kinds() []string {
 	infos := caddy.GetModules(Namespace)
 	names := make([]string, len(infos))

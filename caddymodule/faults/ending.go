@@ -2,25 +2,25 @@ package faults
 
 import "net/http"
 
-// Ending is how a fault ends a request or an attempt.
+// Ending describes how a fault ends a request or an attempt.
 type Ending struct {
-	// Status is that of the reply, or with Error that of the error, which error routes
-	// or a proxy may turn into a reply; 0: it is not known.
+	// Status is the status of the reply, or 0 if it is not known. If Error is true, it
+	// is the status of an error. Error routes or a proxy may turn the error into a
+	// reply.
 	Status int
 	Error  bool
 
-	// Aborts says that there is no reply at all.
+	// Aborts reports that the client gets no reply.
 	Aborts bool
 }
 
-// Ender is implemented by a kind of which it is known beforehand how it ends a
-// request.
+// Ender is implemented by a kind that knows at load how it ends a request.
 type Ender interface {
 	EndsWith(p Place) Ending
 }
 
-// MayEnd reports whether the chain may end a request without calling next. One
-// whose last fault can do so in other settings may, too.
+// MayEnd reports whether the chain may end a request without calling next. It also
+// returns true if the last fault would do so only with other settings.
 func (c Chain) MayEnd() bool {
 	if len(c) == 0 {
 		return false
@@ -29,7 +29,7 @@ func (c Chain) MayEnd() bool {
 	return ok
 }
 
-// EndsWith returns how the chain ends a request, as far as that is known.
+// EndsWith returns how the chain ends a request, or a zero Ending if that is not known.
 func (c Chain) EndsWith(p Place) Ending {
 	if len(c) == 0 {
 		return Ending{}
@@ -40,8 +40,9 @@ func (c Chain) EndsWith(p Place) Ending {
 	return Ending{}
 }
 
-// Lost is the ending of a kind that closes a connection: in a handler the client's
-// without a reply, in a transport the upstream's, which is an error of the proxy.
+// Lost returns the ending of a kind that closes a connection. In a handler, the
+// client's connection closes without a reply. In a transport, the upstream's connection
+// closes, and the proxy reports an error.
 func Lost(p Place) Ending {
 	if p == InTransport {
 		return Ending{Status: http.StatusBadGateway, Error: true}

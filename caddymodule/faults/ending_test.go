@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// ending is a fault that may end a request, and says how.
+// ending is a fault with a configurable Terminal and EndsWith.
 type ending struct {
 	step
 	Ending
@@ -28,7 +28,7 @@ func TestChainEnding(t *testing.T) {
 		{"goes on", Chain{step{}}, false, Ending{}},
 		{"ends", Chain{step{}, ending{always: true, Ending: reply}}, true, reply},
 		{"may end", Chain{ending{Ending: Ending{Aborts: true}}}, true, Ending{Aborts: true}},
-		{"may end before", Chain{ending{Ending: reply}, step{}}, false, Ending{}},
+		{"may end earlier", Chain{ending{Ending: reply}, step{}}, false, Ending{}},
 	} {
 		if mayEnd, got := tt.chain.MayEnd(), tt.chain.EndsWith(InHandler); mayEnd != tt.mayEnd || got != tt.want {
 			t.Errorf("%s: got %v, %+v, want %v, %+v", tt.name, mayEnd, got, tt.mayEnd, tt.want)
@@ -36,7 +36,7 @@ func TestChainEnding(t *testing.T) {
 	}
 }
 
-// A lost connection is that of the client, or that of the proxy.
+// In a handler the client loses its connection, in a transport the proxy does.
 func TestLost(t *testing.T) {
 	if got, want := Lost(InHandler), (Ending{Aborts: true}); got != want {
 		t.Errorf("in a handler: got %+v, want %+v", got, want)

@@ -1,17 +1,18 @@
-// Package faults is the contract of a kind of fault: what one is, what it may know
-// of the decision that called it, and how the faults of a rule run one after the
-// other. It knows none of the kinds, which are in package kinds or in modules of
-// others.
+// Package faults is the contract for kinds of fault: the interfaces of a kind, what it
+// learns about a hit, and how the faults of a rule run in a chain. The kinds themselves
+// are in package kinds or in other modules.
 //
-// A kind is a Caddy module in the namespace http.faults that is a [Fault]. It does
-// its damage and calls next, or it ends the request and does not. Package rules
-// decides, once, when and to whom that happens. Nobody asks a kind what it is. An
-// ordinary caddyhttp.MiddlewareHandler in that namespace is a kind, too, one that
-// asks for nothing.
+// A kind is a Caddy module in the namespace http.faults that implements [Fault]. It has
+// its effect and calls next, or it ends the request without calling next. Package rules
+// decides which requests are hit. A kind does not decide that.
 //
-// A kind that has a meaning for one attempt of a proxy is a [RoundTripper] as well.
-// One that needs a reply, or lets none through, is a [Replier]. One that a stranger
-// may ask for is [Untrusted]. One that may turn out to have no effect is
+// An ordinary caddyhttp.MiddlewareHandler in that namespace is also a kind. It needs
+// nothing from this package.
+//
+// Other interfaces are optional. A kind that works in a transport implements
+// [RoundTripper]. A kind that ends requests implements [Terminal]. A kind that needs a
+// reply, or limits it, implements [Replier]. A kind that clients may use in a trigger
+// implements [Untrusted]. A kind that may turn out to have no effect implements
 // [Conditional].
 package faults
 
@@ -26,31 +27,34 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// Namespace is where the kinds are registered as Caddy modules.
+// Namespace is the namespace of the kinds in Caddy's module registry.
 const Namespace = "http.faults"
 
 // Fault is one kind of fault with its settings.
 //
-// The reply may come from next or, in phase response, already wait behind it;
-// a kind cannot tell the two apart. It calls next at most once, never writes
-// after the client has left, ends every wait with the request and with
-// [Hit.Ended], behind which nothing more goes wrong, declares an honest
-// Content-Length, and may serve many requests at once.
+// A fault must follow these rules. It calls next at most once. It does not write after
+// the client has left. It ends every wait when the request ends or when [Hit.Ended] is
+// closed. After that it has no further effect. Its reply has a correct Content-Length.
+// It is safe for use by many requests at once.
 //
-// Validate, where a kind has it, looks only at the configured fields. It must
-// not need Provision: the Caddyfile adapter calls it too, so that an error can
-// name the file and the line.
+// In phase response, the upstream's reply is already there when Inject runs, and next
+// sends it. A fault cannot tell this from a next that calls the upstream.
+//
+// If a kind has Validate, Validate must look only at the configured fields and must not
+// need Provision. The Caddyfile adapter calls it, so that an error can name the file
+// and the line.
 type Fault interface {
 	caddy.Module
 
-	// Inject does the damage. The hit is one request's; it is never nil.
+	// Inject has the effect of the fault on a request. The hit belongs to this request
+	// and is never nil.
 	Inject(hit *Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error
 }
 
-// Terminal is implemented by a kind that can end the request without calling
-// next. A fault that does so must be the last one of its rule.
+// Terminal is implemented by a kind that can end the request without calling next. Such
+// a fault must be the last of its rule.
 type Terminal interface {
-	// Terminal reports whether the fault, as configured, never calls next.
+	// Terminal reports whether the fault, with its settings, never calls next.
 	Terminal() bool
 }
 
@@ -60,17 +64,18 @@ func Ends(f Fault) bool {
 	return ok && t.Terminal()
 }
 
-// Conditional is implemented by a kind whose effect depends on what only the kind
-// sees, such as the head of the reply. The request is hit if one of the rule's
-// faults has an effect.
+// Conditional is implemented by a kind that learns only at run time whether it has an
+// effect, for example from the head of the reply. A request is hit if at least one
+// fault of the rule has an effect.
 type Conditional interface {
-	// Conditional reports whether the fault calls [Hit.Confirm] in the n-th turn of
-	// its rule before it has its effect, or [Hit.Pass] when it has none. If not, the
-	// chain calls Confirm. It must not depend on anything but the settings and n.
+	// Conditional reports whether, in the n-th turn of its rule, the fault itself calls
+	// [Hit.Confirm] before its effect, or [Hit.Pass] if it has none. If Conditional
+	// returns false, the chain calls Confirm. The result must depend on the settings
+	// and n only.
 	Conditional(n uint64) bool
 }
 
-// confirm confirms the hit by a fault that has an effect in any case.
+// confirm confirms the hit if the fault has an effect in any case.
 func (h *Hit) confirm(by Fault) {
 	if !conditional(by, h.N) {
 		h.Confirm()
@@ -82,77 +87,77 @@ func conditional(f Fault, n uint64) bool {
 	return ok && c.Conditional(n)
 }
 
-// Idle is implemented by a kind that may leave a request alone, as is known
-// beforehand. Such a request is not hit at all.
+// Idle is implemented by a kind that knows before it runs whether it leaves a request
+// alone. A request that all faults of a rule leave alone is not a hit.
 type Idle interface {
-	// Idle reports whether the fault does nothing to the n-th hit of its rule
-	// with the draw u, and which draw the faults behind it get, see [Hit];
-	// with [AnyDraw], whether so whatever the draw is.
+	// Idle reports whether the fault leaves the n-th hit of its rule with the draw u
+	// alone. after is the draw for the faults after it, see [Hit]. If u is [AnyDraw],
+	// Idle reports whether the fault leaves the hit alone for every draw.
 	Idle(n uint64, u float64) (idle bool, after float64)
 }
 
-// AnyDraw stands for every draw there can be.
+// AnyDraw means every possible draw.
 const AnyDraw = -1
 
-// Liner is implemented by a kind that can be written in one line, such as
-// `delay 200ms 2s`. The API shows the settings of other kinds as JSON.
+// Liner is implemented by a kind that can be written in one line, such as `delay 200ms
+// 2s`. The API shows other kinds as JSON.
 type Liner interface {
-	// Line returns what follows the kind in a Caddyfile, the inverse of
-	// UnmarshalCaddyfile; ok is false for settings that need a block. It must not
-	// need Provision.
+	// Line returns the arguments of the kind in a Caddyfile, the inverse of
+	// UnmarshalCaddyfile. If the settings need a block, ok is false. Line must not need
+	// Provision.
 	Line() (args string, ok bool)
 }
 
-// Kind is the word for f in a Caddyfile, in JSON and in metrics.
+// Kind returns the name of the kind of f in a Caddyfile, in JSON and in metrics.
 func Kind(f Fault) string { return f.CaddyModule().ID.Name() }
 
-// Hit is what a kind may know of the decision that called it. The faults of a
-// chain get the same one, in turn.
+// Hit is what a fault learns about the decision to hit a request. All faults of a chain
+// get the same Hit, one after the other.
 type Hit struct {
-	// N counts the turns of the rule; the first is 1. A request on which no fault
-	// has an effect gives its turn back, so a number may come again.
+	// N is the turn of the rule. The first is 1. If no fault has an effect on a
+	// request, the request gives its turn back. A number can therefore be used again.
 	N uint64
 
-	// U is the number drawn for the request, rescaled to [0,1) within the
-	// rule's share, and behind a choose within that of its branch: however small
-	// the share, U is uniform.
+	// U is the draw of the request, rescaled to [0,1) within the percentage of the
+	// rule. U is therefore uniform, however small the percentage. A choose rescales U
+	// again, within its branch.
 	U float64
 
-	// Ended is closed when the fault must let go of what it holds: at a halt, at
-	// the end of its experiment or of the process. A nil channel never ends.
+	// Ended is closed when the fault must release what it holds: at a halt, or at the
+	// end of its experiment or the process. A nil channel never closes.
 	Ended <-chan struct{}
 
-	// Removed is closed when a reload has removed or changed the rule, for what
-	// would otherwise wait without an end. A nil channel never is.
+	// Removed is closed when a reload has removed or changed the rule. Faults that wait
+	// without a limit must watch it. A nil channel never closes.
 	Removed <-chan struct{}
 
-	// Listener learns what comes of the hit. It may be nil.
+	// Listener learns what happens to the hit. It may be nil.
 	Listener Listener
 
 	chances   uint64 // taken by Rand
 	confirmed bool
-	explained bool // a reason has been given
+	explained bool // Pass was called
 }
 
-// A Listener learns what comes of a hit, in order to tell everybody else. Its
-// methods are called by the goroutine that runs the chain.
+// A Listener learns what happens to a hit, and passes it on to metrics, the journal and
+// others. Its methods are called by the goroutine that runs the chain.
 type Listener interface {
-	// Injected is told once, before the first effect.
+	// Injected is called once, before the first effect.
 	Injected()
 
-	// Passed is told each time that a fault has no effect, and why.
+	// Passed is called for each fault without an effect, with the reason.
 	Passed(reason string)
 
-	// Delayed is told of each delay.
+	// Delayed is called for each delay, with its length.
 	Delayed(wait time.Duration)
 
-	// Began returns when the request came, or in a transport when the attempt
-	// began. Few kinds ask.
+	// Began returns when the request came. In a transport, it returns when the attempt
+	// began. Few kinds need this time.
 	Began() time.Time
 }
 
-// Start returns when the request came, or in a transport when the attempt began.
-// Without a listener that is now.
+// Start returns when the request came. In a transport, it returns when the attempt
+// began. Without a listener, it returns the current time.
 func (h *Hit) Start() time.Time {
 	if h.Listener == nil {
 		return time.Now()
@@ -160,9 +165,9 @@ func (h *Hit) Start() time.Time {
 	return h.Listener.Began()
 }
 
-// Confirm says that a fault is about to have an effect. Until then the request is
-// not hit: nobody is told of it, and it takes no turn of its rule. Only a
-// [Conditional] kind has to call it. Further calls do nothing.
+// Confirm reports that a fault is about to have an effect. Before Confirm, the request
+// is not a hit: no listener learns of it, and it takes no turn of its rule. Only a
+// [Conditional] kind must call Confirm. Further calls do nothing.
 func (h *Hit) Confirm() {
 	if h.confirmed {
 		return
@@ -176,8 +181,8 @@ func (h *Hit) Confirm() {
 // Confirmed reports whether a fault had an effect.
 func (h *Hit) Confirmed() bool { return h.confirmed }
 
-// Pass says that a fault has no effect on this request, and why: one of a few
-// constant words, such as no_body, which become a label in the metrics.
+// Pass reports that a fault has no effect on this request. The reason is one of a few
+// constant words, such as no_body, because it becomes a label value in the metrics.
 func (h *Hit) Pass(reason string) {
 	h.explained = true
 	if h.Listener != nil {
@@ -185,28 +190,28 @@ func (h *Hit) Pass(reason string) {
 	}
 }
 
-// Explained reports whether a fault has said why it had no effect.
+// Explained reports whether a fault has given a reason for having no effect.
 func (h *Hit) Explained() bool { return h.explained }
 
-// delayed counts a delay.
+// delayed reports a delay to the listener.
 func (h *Hit) delayed(wait time.Duration) {
 	if h.Listener != nil {
 		h.Listener.Delayed(wait)
 	}
 }
 
-// Rand is a generator for every further chance a kind needs, another one at each
-// call. It is seeded from U and the number of the call alone, so that a seeded or
-// sticky point repeats itself in the kinds as well: the number of a hit is another
-// one on another node. The kinds of a chain call it one after the other.
+// Rand returns a generator for random decisions of a kind. Each call returns a new one.
+// Its seed is U and the number of the call, so that a point with `seed` or `sticky`
+// repeats the decisions of its kinds. N is not part of the seed, because it differs
+// between nodes. The kinds of a chain must not call Rand concurrently.
 func (h *Hit) Rand() *rand.Rand {
 	h.chances++
 	return rand.New(rand.NewPCG(math.Float64bits(h.U), h.chances-1)) //nolint:gosec // faults need speed and repeatability, not secrecy
 }
 
-// Wait blocks until d is over or the fault has ended; both mean going on.
-// When the client leaves first it returns an error with status 499, the de
-// facto code for a closed request, which stands in the access log.
+// Wait blocks until d has expired or the fault has ended, and returns nil in both
+// cases. If the client leaves first, Wait returns an error with status 499, the de
+// facto status of a closed request. The access log shows that status.
 func (h *Hit) Wait(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil
@@ -223,8 +228,8 @@ func (h *Hit) Wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// HasEnded reports whether the fault must release what it holds: nothing more is
-// to go wrong.
+// HasEnded reports whether the fault has ended. It must then release what it holds and
+// have no further effect.
 func (h *Hit) HasEnded() bool {
 	select {
 	case <-h.Ended:
@@ -234,8 +239,8 @@ func (h *Hit) HasEnded() bool {
 	}
 }
 
-// Delay waits as Wait does, and tells the metrics and the caller how long that
-// was: d itself, unless the fault has ended before.
+// Delay waits like [Hit.Wait] and reports the delay to the listener. It returns how
+// long it waited: d, or less if the fault ended first.
 func (h *Hit) Delay(ctx context.Context, d time.Duration) (waited time.Duration, err error) {
 	began := time.Now()
 	if err := h.Wait(ctx, d); err != nil {

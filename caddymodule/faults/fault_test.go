@@ -13,7 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// step is a fault that notes its name and goes on, or does not.
+// step is a fault that records its name, then calls next or stops.
 type step struct {
 	name  string
 	log   *[]string
@@ -78,7 +78,7 @@ func sprint(words []string) string {
 func TestRandRepeats(t *testing.T) {
 	first, again, other := Hit{N: 1, U: 0.25}, Hit{N: 2, U: 0.25}, Hit{N: 1, U: 0.5}
 	if a, b := first.Rand().Uint64(), again.Rand().Uint64(); a != b {
-		t.Errorf("two hits of the same draw, as a sticky point has them, got %d and %d", a, b)
+		t.Errorf("two hits with the same draw, as at a sticky point, got %d and %d", a, b)
 	}
 	if a, b := first.Rand().Uint64(), other.Rand().Uint64(); a == b {
 		t.Errorf("two draws got the same %d", a)
@@ -96,8 +96,8 @@ func TestWait(t *testing.T) {
 	tests := []struct {
 		name   string
 		wait   time.Duration
-		ended  time.Duration // after which Ended is closed, 0: never
-		leaves time.Duration // after which the client leaves, 0: never
+		ended  time.Duration // when Ended is closed, 0: never
+		leaves time.Duration // when the client leaves, 0: never
 		took   time.Duration
 		status int
 	}{

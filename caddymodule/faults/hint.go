@@ -2,14 +2,14 @@ package faults
 
 import "slices"
 
-// Hinter is implemented by a kind that has settings which work and may surprise.
+// Hinter is implemented by a kind with settings that work but can surprise.
 type Hinter interface {
-	// Hints tells what whoever loads the fault should know, and what to write
-	// instead. It is called after Provision.
+	// Hints returns warnings for the person who loads the fault. Each says what to
+	// write instead. Hints is called after Provision.
 	Hints() []string
 }
 
-// Hints are those of the faults of the chain, each once.
+// Hints returns the hints of the chain's faults, without duplicates.
 func (c Chain) Hints() (hints []string) {
 	for _, f := range c {
 		hinter, ok := f.(Hinter)

@@ -6,5 +6,5 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/leak"
 )
 
-// TestMain checks that no goroutine is left behind.
+// TestMain checks for leaked goroutines.
 func TestMain(m *testing.M) { leak.Main(m, func() {}) }

@@ -8,8 +8,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// Of returns what Caddy has loaded as a fault. An ordinary handler is one that
-// asks for no [Hit]; it need not know this package.
+// Of returns a module that Caddy has loaded as a fault. An ordinary handler becomes a
+// fault that ignores its [Hit]. Such a handler need not know this package.
 func Of(loaded any) (Fault, error) {
 	if fault, ok := loaded.(Fault); ok {
 		return fault, nil

@@ -10,7 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// ordinary is a handler that knows nothing of this package.
+// ordinary is a handler that does not know this package.
 type ordinary struct{}
 
 func (ordinary) CaddyModule() caddy.ModuleInfo { return caddy.ModuleInfo{ID: Namespace + ".ordinary"} }
@@ -20,7 +20,7 @@ func (ordinary) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	return next.ServeHTTP(w, r)
 }
 
-// An ordinary handler is a kind of fault, and other modules are none.
+// An ordinary handler is a kind of fault. Other modules are not.
 func TestOrdinaryHandler(t *testing.T) {
 	chain, err := NewChain([]any{ordinary{}})
 	if err != nil {
@@ -35,9 +35,9 @@ func TestOrdinaryHandler(t *testing.T) {
 		return nil
 	}))
 	if err != nil || !asked || w.Header().Get("X-Ordinary") != "1" {
-		t.Errorf("got %v, asked next: %v, header %v", err, asked, w.Header())
+		t.Errorf("got %v, next called: %v, header %v", err, asked, w.Header())
 	}
 	if _, err := NewChain([]any{struct{ caddy.Module }{ordinary{}}}); err == nil || !strings.Contains(err.Error(), "is not a fault") {
-		t.Errorf("a module that serves nothing: got %v", err)
+		t.Errorf("a module that is not a handler: got %v", err)
 	}
 }

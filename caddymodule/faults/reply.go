@@ -7,46 +7,47 @@ import (
 	"slices"
 )
 
-// A Reply is the most that a fault can get of the reply of what comes after it in
-// its chain.
+// A Reply describes the largest reply that can reach a fault from the faults after it
+// and the upstream.
 type Reply struct {
-	// Size is the greatest number of bytes in the body, or [NoBody] or [NoHead].
+	// Size is the largest number of bytes in the body, or [NoBody] or [NoHead].
 	Size int64
 
-	// From is the fault that bounds it; nil: no bound is known.
+	// From is the fault that limits the reply. It is nil if no limit is known.
 	From Fault
 
-	// Cut says that From breaks a longer body off there, and does nothing else.
+	// Cut reports that From only cuts a longer body off at Size.
 	Cut bool
 
-	// Branch says that From comes to other faults as well.
+	// Branch reports that From does not run for every hit of the rule.
 	Branch bool
 }
 
-// Less than a body of any size.
+// Sizes less than that of any body.
 const (
 	// NoBody is a reply with a head only.
 	NoBody int64 = -1
 
-	// NoHead is no reply at all. An error counts as none: the error routes reply
-	// past the chain.
+	// NoHead is the absence of a reply. An error also counts as NoHead, because the
+	// error routes write their reply outside of the chain.
 	NoHead int64 = -2
 )
 
-// AnyReply is the reply of an upstream.
+// AnyReply returns a reply of any size, such as one of an upstream.
 func AnyReply() Reply { return Reply{Size: math.MaxInt64} }
 
-// A Replier is a kind that knows how much of a reply it lets through. What is
-// known at load is what a chain is checked by: a fault that can never have an
-// effect is a mistake.
+// A Replier is a kind that knows at load how much of a reply it passes on, or how much
+// it needs. Chains are checked with it: a fault that can never have an effect is a
+// mistake in the configuration.
 type Replier interface {
-	// Reply returns the most that the fault, as configured, hands on of the
-	// reply that comes after it. An error says that the fault can do nothing to
-	// such a reply, and why. It must not need Provision.
+	// Reply returns the largest reply that the fault, with its settings, passes on.
+	// next is the largest reply that can reach the fault. If the fault can have no
+	// effect on such a reply, Reply returns an error with the reason. Reply must not
+	// need Provision.
 	Reply(next Reply) (Reply, error)
 }
 
-// Need refuses a reply that has fewer bytes than that.
+// Need returns an error if the reply has fewer bytes than size.
 func (r Reply) Need(size int64) error {
 	switch {
 	case r.Size >= size:
@@ -59,14 +60,15 @@ func (r Reply) Need(size int64) error {
 	return fmt.Errorf("after it, '%s' lets at most %d bytes of a body through", Kind(r.From), r.Size)
 }
 
-// ForBranch is the reply for a fault that does not always run. It makes nothing
-// after it useless, for that has its effect at other times.
+// ForBranch returns the reply for a fault that does not run for every hit. A limit
+// inside a branch does not make other faults useless, because they have their effect
+// when the branch does not run.
 func (r Reply) ForBranch() Reply {
 	r.Branch = true
 	return r
 }
 
-// Larger is the reply that may have more.
+// Larger returns the larger of two replies.
 func (r Reply) Larger(other Reply) Reply {
 	if other.Size > r.Size {
 		return other
@@ -74,8 +76,8 @@ func (r Reply) Larger(other Reply) Reply {
 	return r
 }
 
-// Reply is what comes through the whole chain. It refuses a fault that can never
-// have an effect.
+// Reply returns the largest reply that passes through the whole chain. It returns an
+// error if a fault can never have an effect.
 func (c Chain) Reply(next Reply) (Reply, error) {
 	for _, fault := range slices.Backward(c) {
 		f, ok := fault.(Replier)
@@ -87,7 +89,7 @@ func (c Chain) Reply(next Reply) (Reply, error) {
 		if next, err = f.Reply(next); err == nil {
 			continue
 		}
-		if _, found := errors.AsType[*uselessError](err); found { // in a chain inside of f, say
+		if _, found := errors.AsType[*uselessError](err); found { // from a chain inside of f
 			return next, err
 		}
 		return next, Useless(fault, err)
@@ -101,7 +103,7 @@ type uselessError struct {
 	reason error
 }
 
-// Useless returns the refusal of a fault that can never have an effect.
+// Useless returns the error for a fault that can never have an effect.
 func Useless(f Fault, reason error) error { return &uselessError{Kind(f), reason} }
 
 func (e *uselessError) Error() string {

@@ -5,37 +5,37 @@ import (
 	"net/http"
 )
 
-// RoundTripper is implemented by the kinds that have a meaning for one attempt
-// of a proxy at an upstream as well.
+// RoundTripper is implemented by kinds that also work in a transport, on one attempt of
+// a proxy.
 type RoundTripper interface {
-	// RoundTrip does to an attempt what Inject does to a request. It keeps the
-	// promises of [Fault] and those of [http.RoundTripper], except that it does
-	// not close the body of a request that it has not handed to next: whoever
-	// runs the chain does.
+	// RoundTrip has the effect of the fault on an attempt, as Inject has on a request.
+	// It must follow the rules of [Fault] and of [http.RoundTripper], with one
+	// exception: it does not close the body of a request that it has not passed to
+	// next. The caller of the chain closes that body.
 	RoundTrip(hit *Hit, r *http.Request, next http.RoundTripper) (*http.Response, error)
 }
 
-// Place is where the faults of a rule run.
+// Place is a place where the faults of a rule run.
 type Place int
 
 const (
-	// InHandler is in front of other handlers; a fault is a [Fault] there.
+	// InHandler is a handler in front of other handlers. The fault runs as a [Fault].
 	InHandler Place = iota
 
-	// InTransport is between a proxy and its upstream; a fault is a
-	// [RoundTripper] there.
+	// InTransport is between a proxy and its upstream. The fault runs as a
+	// [RoundTripper].
 	InTransport
 )
 
-// Placed is implemented by a kind for which it depends on more than being a
-// [RoundTripper] where it can run.
+// Placed is implemented by a kind whose settings decide where it can run, or that
+// cannot run in handlers.
 type Placed interface {
-	// CheckPlace refuses a place in which the fault, as configured, has no
-	// meaning. It must not need Provision.
+	// CheckPlace returns an error if the fault, with its settings, cannot run in the
+	// place. It must not need Provision.
 	CheckPlace(p Place) error
 }
 
-// Check refuses a fault that has no meaning in the place.
+// Check returns an error if a fault cannot run in the place.
 func (p Place) Check(f Fault) error {
 	if _, ok := f.(RoundTripper); !ok && p == InTransport {
 		return NoMeaning(Kind(f))
@@ -46,12 +46,12 @@ func (p Place) Check(f Fault) error {
 	return nil
 }
 
-// NoMeaning is the refusal of a fault by a transport.
+// NoMeaning returns the error for a fault that cannot run in a transport.
 func NoMeaning(what string) error {
-	return fmt.Errorf("%s has no meaning in a transport: write it into a fault directive, which stands in front of the proxy", what)
+	return fmt.Errorf("%s cannot be used in a transport; write it in a fault directive in front of the proxy", what)
 }
 
-// CheckPlace refuses a chain with a fault that has no meaning in the place.
+// CheckPlace returns an error if a fault of the chain cannot run in the place.
 func (c Chain) CheckPlace(p Place) error {
 	for _, f := range c {
 		if err := p.Check(f); err != nil {
@@ -61,8 +61,8 @@ func (c Chain) CheckPlace(p Place) error {
 	return nil
 }
 
-// RoundTrip runs the chain, which [InTransport] has checked, and calls next
-// after its last fault.
+// RoundTrip runs the chain and calls next after its last fault. The chain must have
+// passed CheckPlace for [InTransport].
 func (c Chain) RoundTrip(hit *Hit, r *http.Request, next http.RoundTripper) (*http.Response, error) {
 	if len(c) == 0 {
 		return next.RoundTrip(r)
@@ -74,7 +74,7 @@ func (c Chain) RoundTrip(hit *Hit, r *http.Request, next http.RoundTripper) (*ht
 	return c[0].(RoundTripper).RoundTrip(hit, r, next)
 }
 
-// attemptLink is the rest of a chain as the next transport of a fault.
+// attemptLink is the rest of a chain, as the next transport of a fault.
 type attemptLink struct {
 	hit  *Hit
 	rest Chain
@@ -85,8 +85,8 @@ func (l attemptLink) RoundTrip(r *http.Request) (*http.Response, error) {
 	return l.rest.RoundTrip(l.hit, r, l.next)
 }
 
-// AfterAttempt is what the chain calls behind its last fault, as behindChain
-// finds it.
+// AfterAttempt returns the transport after the last fault of a chain, as [AfterChain]
+// returns the handler.
 func AfterAttempt(next http.RoundTripper) http.RoundTripper {
 	for {
 		l, ok := next.(attemptLink)

@@ -6,42 +6,42 @@ import (
 	"time"
 )
 
-// Untrusted is implemented by the kinds that a request may ask for in its own
-// trigger, that is, a stranger. The kind refuses what a stranger may not have,
-// and bounds what has no bound of its own. It is called once, on a valid fault,
-// before Provision.
+// Untrusted is implemented by kinds that clients may use in a trigger. Clients are not
+// trusted. The method returns an error for settings that a client may not use, and
+// limits settings that have no limit. It is called once, on a valid fault, before
+// Provision.
 //
-// It refuses, for instance, every text with a placeholder: nothing that a client
-// sends is expanded.
+// For example, a text with a placeholder must be refused, because nothing that a client
+// sends may be expanded.
 type Untrusted interface {
 	Untrusted(l *Limits) error
 }
 
-// Limits is what one trigger may use up, all of its faults together.
+// Limits is what all faults of one trigger together may use.
 type Limits struct {
-	// Time is how long the faults may keep the request. What a fault takes of
-	// it is gone for the next one.
+	// Time is how long the faults may hold the request. Time that one fault takes is
+	// not available to the next.
 	Time time.Duration
 
-	// OpenEnded is set by a fault whose time depends on the request or its
-	// reply. [Hit.Ended] has to come when Time is over, then.
+	// OpenEnded is set by a fault whose time depends on the request or its reply.
+	// [Hit.Ended] must then be closed when Time has expired.
 	OpenEnded bool
 }
 
-// Take uses up time.
+// Take takes d from Time. It returns an error if Time is shorter.
 func (l *Limits) Take(d time.Duration) error {
 	if d > l.Time {
-		return fmt.Errorf("'%s' is more than the '%s' that are left of max_delay", d, l.Time)
+		return fmt.Errorf("'%s' is longer than '%s', which is left of max_delay", d, l.Time)
 	}
 	l.Time -= d
 	return nil
 }
 
-// TakeRest uses up all the time there is.
+// TakeRest takes and returns all of Time. It returns an error if Time is 0.
 func (l *Limits) TakeRest() (time.Duration, error) {
 	rest := l.Time
 	if l.Time = 0; rest <= 0 {
-		return 0, errors.New("nothing is left of max_delay")
+		return 0, errors.New("nothing is left of max_delay for another fault")
 	}
 	return rest, nil
 }

@@ -64,10 +64,10 @@ func roundTrip(t *testing.T, tr *Transport, r *http.Request) (*http.Response, st
 
 func TestTransportRefused(t *testing.T) {
 	tests := []struct{ name, config, want string }{
-		{"kind", `{"rules": [{"faults": [{"fault": "corrupt", "percent": 1}]}]}`, "corrupt has no meaning in a transport"},
-		{"branch", `{"rules": [{"faults": [{"fault": "choose", "branches": [{"weight": 1, "faults": [{"fault": "corrupt", "percent": 1}]}]}]}]}`, "corrupt has no meaning in a transport"},
-		{"step", `{"rules": [{"faults": [{"fault": "sequence", "steps": [[{"fault": "corrupt", "percent": 1}]]}]}]}`, "corrupt has no meaning in a transport"},
-		{"hang", `{"rules": [{"faults": [{"fault": "hang", "after": "1KiB"}]}]}`, "hang with after has no meaning in a transport"},
+		{"kind", `{"rules": [{"faults": [{"fault": "corrupt", "percent": 1}]}]}`, "corrupt cannot be used in a transport"},
+		{"branch", `{"rules": [{"faults": [{"fault": "choose", "branches": [{"weight": 1, "faults": [{"fault": "corrupt", "percent": 1}]}]}]}]}`, "corrupt cannot be used in a transport"},
+		{"step", `{"rules": [{"faults": [{"fault": "sequence", "steps": [[{"fault": "corrupt", "percent": 1}]]}]}]}`, "corrupt cannot be used in a transport"},
+		{"hang", `{"rules": [{"faults": [{"fault": "hang", "after": "1KiB"}]}]}`, "hang with after cannot be used in a transport"},
 		{"triggers", `{"triggers": [{"source": "header"}]}`, `unknown field "triggers"`},
 		{"transport", `{"transport": {"protocol": "pigeon"}}`, "transport.protocol: unknown name 'pigeon': want one of fastcgi, fault, http"},
 	}

@@ -61,7 +61,7 @@ func TestSplitLine(t *testing.T) {
 	}
 }
 
-// An error tells where in the line it is.
+// An error says where in the line it is.
 func TestStatementError(t *testing.T) {
 	_, err := Split(`delay 1s;reset "open`)
 	at, ok := errors.AsType[*LineError](err)
