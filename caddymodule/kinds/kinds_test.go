@@ -81,7 +81,7 @@ func withHit(ctx context.Context, hit *faults.Hit) context.Context {
 
 func hitOf(r *http.Request) *faults.Hit { return hitIn(r.Context()) }
 
-// hitIn returns the hit of a test's request, or a first hit if there is none.
+// hitIn returns the hit of a test's request, or else a first hit.
 func hitIn(ctx context.Context) *faults.Hit {
 	if hit, ok := ctx.Value(hitKey{}).(*faults.Hit); ok {
 		return hit

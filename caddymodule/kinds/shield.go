@@ -28,7 +28,7 @@ const templatesID = "http.handlers.templates"
 // A nil shield is valid. It means that no templates directive sees the reply.
 type shield []*unexecuted
 
-var errUnshielded = errors.New("the templates directive would execute the text of the fault, and this cannot be prevented")
+var errUnshielded = errors.New("the templates directive would execute the text of a fault, and this cannot be prevented")
 
 // newShield finds the recorders of templates between w and the client. It returns an
 // error if it cannot prevent templates from executing the reply.
