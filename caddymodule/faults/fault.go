@@ -65,8 +65,8 @@ func Ends(f Fault) bool {
 }
 
 // Conditional is implemented by a kind that learns only at run time whether it has an
-// effect, for example from the head of the reply. A request is hit if at least one
-// fault of the rule has an effect.
+// effect. For example, the effect may depend on the head of the reply. A request is hit
+// if at least one fault of the rule has an effect.
 type Conditional interface {
 	// Conditional reports whether, in the n-th turn of its rule, the fault itself calls
 	// [Hit.Confirm] before its effect, or [Hit.Pass] if it has none. If Conditional

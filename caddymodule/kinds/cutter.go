@@ -89,8 +89,8 @@ func (c *cutter) cameTooLate() bool {
 }
 
 // headSent starts the timer of the cut. The timer must not expire before the head is
-// sent. A fault further out can abort the request when it sees the head, and finish
-// must not take that panic for the panic of a sender that has been cut.
+// sent. A fault further out can panic when it sees the head. That panic must not look
+// like one of a sender that has been cut.
 func (c *cutter) headSent() {
 	if c.f.After == 0 {
 		return

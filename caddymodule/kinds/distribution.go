@@ -160,7 +160,7 @@ func (f *Delay) Validate() error {
 	}
 	switch {
 	case f.Min > f.Max:
-		return fmt.Errorf("bad delay: min '%s' is greater than max '%s'", time.Duration(f.Min), time.Duration(f.Max))
+		return fmt.Errorf("bad delay: min '%s' is greater than max '%s'; swap them", time.Duration(f.Min), time.Duration(f.Max))
 	case used == "lognormal" && f.Median == 0:
 		return fmt.Errorf("bad delay median '0s': must be greater than 0")
 	case used == "pareto" && (f.Shape == 0 || f.Scale == 0):
@@ -242,9 +242,9 @@ func (f *Delay) validateLimits() error {
 	case most < 0:
 		return fmt.Errorf("bad delay at_most '%s': must not be negative", most)
 	case most > 0 && most < least:
-		return fmt.Errorf("bad delay: at_most '%s' is less than at_least '%s'", most, least)
+		return fmt.Errorf("bad delay: at_most '%s' is less than at_least '%s'; swap the values", most, least)
 	case most > 0 && most < median:
-		return fmt.Errorf("bad delay: at_most '%s' is less than the median '%s', so most requests would wait exactly that long", most, median)
+		return fmt.Errorf("bad delay: at_most '%s' is less than the median '%s', so most requests would wait exactly that long; raise at_most", most, median)
 	}
 	return nil
 }

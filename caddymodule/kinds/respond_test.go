@@ -304,8 +304,8 @@ func TestExpectedReplyCloses(t *testing.T) {
 	}
 }
 
-// Ten thousand rules that reply alike have one reply in memory, and what is set on one
-// of them is not seen in the others.
+// Ten thousand rules with the same reply have one reply in memory. A setting of one rule
+// does not change the others.
 func TestRespondSharesReply(t *testing.T) {
 	plain := parse(t, new(Respond), "respond 503")
 	for _, tt := range []struct {

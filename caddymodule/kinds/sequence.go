@@ -65,7 +65,7 @@ func (f *Sequence) Provision(ctx caddy.Context) error {
 // Validate checks that there are steps.
 func (f *Sequence) Validate() error {
 	if len(f.steps) == 0 && len(f.StepsRaw) == 0 {
-		return errors.New("sequence has no steps; write a block of faults, one step a line")
+		return errors.New("sequence has no steps; write a block of faults, one step per line")
 	}
 	return nil
 }
