@@ -286,13 +286,13 @@ func TestWordsInOneLine(t *testing.T) {
 		{"percent 10; dealy 2s", "unknown word 'dealy': did you mean 'delay 2s'?"},
 		{"503 10%", "unknown word '503': did you mean 'percent 10%; respond 503'?"},
 		{"503; delay 2s", "fault 'delay' comes after 'respond', which ends the request: swap the two: delay 2s; respond 503"},
-		{"headers x", "unknown word 'headers': did you mean: respond 503 { header Retry-After 5 } (a block is for a Caddyfile)"},
+		{"headers x", "unknown word 'headers': did you mean: respond 503 { header Retry-After 5 } (a block is only possible in a Caddyfile)"},
 		{"match pth /x; close", "unknown matcher 'pth': did you mean 'match path /x'?"},
-		{"match @flaky; close", "unknown matcher '@flaky': named matchers are for a Caddyfile; write the matcher itself, such as match path /api/*"},
+		{"match @flaky; close", "unknown matcher '@flaky': named matchers are only possible in a Caddyfile; write the matcher itself, such as match path /api/*"},
 		{"percent; close", "percent: an argument is missing: write percent <0 to 100>, such as percent 10"},
-		{"choose", "choose has nothing to choose from"},
+		{"choose", "choose has no branches"},
 		{"sticky {header.X-User}; close", "'sticky' is not a line of a rule: it is a line of the directive fault"},
-		{"respond 503 {", "there are no blocks in a line: write the rule in a Caddyfile or as JSON"},
+		{"respond 503 {", "blocks are not allowed in a line; write the rule in a Caddyfile or as JSON"},
 	} {
 		_, err := grammar.ParseLine(tt.line)
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.ContainsAny(err.Error(), "\n\t") {

@@ -72,13 +72,13 @@ func (c Chain) Append(f Fault) (Chain, error) {
 	return c, nil
 }
 
-// An OrderError is about a fault that no request gets to.
+// An OrderError is the error for a fault that no request can reach.
 type OrderError struct {
-	// Fault comes after the other one, which ends the request.
+	// Fault comes after the fault After, which ends the request.
 	Fault, After Fault
 }
 
-// Error says what is wrong.
+// Error names both faults.
 func (e *OrderError) Error() string {
 	return fmt.Sprintf("fault '%s' comes after '%s', which ends the request", Kind(e.Fault), Kind(e.After))
 }
@@ -169,7 +169,8 @@ func (c *Draft) Unmarshal(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// cannotAppend is the error of a fault, written as line, that cannot be the next one.
+// cannotAppend returns the error for a fault that cannot be the next of the chain. line
+// is its line.
 func (c *Draft) cannotAppend(d *caddyfile.Dispenser, err error, line string) error {
 	order, ok := errors.AsType[*OrderError](err)
 	switch {
@@ -189,12 +190,13 @@ func unmarshalFault(d *caddyfile.Dispenser) (caddyfile.Unmarshaler, error) {
 	}
 	fault, err := caddyfile.UnmarshalModule(d, Namespace+"."+kind)
 	if err != nil && strings.HasPrefix(err.Error(), "wrong argument count") {
-		err = fmt.Errorf("bad arguments of fault '%s': %w", kind, err) // of a kind that says no more
+		err = fmt.Errorf("bad arguments of fault '%s': %w", kind, err) // the kind gives no details
 	}
 	return fault, err
 }
 
-// unknownKind is the error of a word where only a fault can be, as within choose.
+// unknownKind returns the error for an unknown word where only a fault can be written,
+// for example in choose.
 func unknownKind(d *caddyfile.Dispenser) error {
 	word, kinds := d.Val(), Kinds()
 	if form, known := words.FormOf(word); known && strings.HasPrefix(form.JSON, `"`) {
@@ -214,7 +216,7 @@ func unknownKind(d *caddyfile.Dispenser) error {
 	return args.Advise(d, advice, "'%s' is not a kind of fault", word)
 }
 
-// IsKind reports whether this Caddy was built with a kind of fault.
+// IsKind reports whether word is a kind of fault in this Caddy.
 func IsKind(word string) bool {
 	_, err := caddy.GetModule(Namespace + "." + word)
 	return err == nil

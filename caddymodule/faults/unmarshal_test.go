@@ -45,7 +45,7 @@ func (last) CaddyModule() caddy.ModuleInfo {
 
 func (last) Terminal() bool { return true }
 
-// An error names the kind that cannot be read, suggests another one, or tells how
+// An error names the kind that cannot be read, suggests another one, or says how
 // to order the lines.
 func TestUnmarshalOtherKind(t *testing.T) {
 	for _, tt := range []struct{ lines, want string }{

@@ -10,8 +10,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
-// What the adapter's Helper has and shows nobody. Without it only texts are worse:
-// the default name of a point, and what an error suggests.
+// Unexported fields of the adapter's Helper, read by reflection. If they cannot be
+// read, only texts are worse: the default name of a point, and the advice of an error.
 
 // routeName returns the name of the named route that contains the directive, or an
 // empty text. The adapter has the name in an unexported field only.
@@ -27,7 +27,7 @@ func routeName(h httpcaddyfile.Helper) string {
 	return text.String()
 }
 
-// namedMatchers are the names of the matchers that the directive may use, such as
+// namedMatchers returns the names of the matchers that the directive can use, such as
 // @flaky.
 func namedMatchers(h httpcaddyfile.Helper) []string {
 	defs := reflect.ValueOf(h).FieldByName("matcherDefs")
@@ -41,8 +41,8 @@ func namedMatchers(h httpcaddyfile.Helper) []string {
 	return names
 }
 
-// matcherTokenText is the word that the directive has as its matcher, empty for
-// another one. h is at the directive.
+// matcherTokenText returns the matcher token of the directive, or "" if it has another
+// argument or none. h is at the directive.
 func matcherTokenText(h httpcaddyfile.Helper) string {
 	at := *h.Dispenser
 	if !at.NextArg() || at.Val() == "" {
@@ -54,7 +54,7 @@ func matcherTokenText(h httpcaddyfile.Helper) string {
 	return ""
 }
 
-// namedMatcherToken parses what may stand for a set of matchers.
+// namedMatcherToken parses a token that means a set of matchers.
 func namedMatcherToken(h httpcaddyfile.Helper) (caddy.ModuleMap, bool, error) {
 	set, isToken, err := h.MatcherToken()
 	if err != nil {
@@ -63,7 +63,7 @@ func namedMatcherToken(h httpcaddyfile.Helper) (caddy.ModuleMap, bool, error) {
 	return set, isToken, err
 }
 
-// unknownMatcher is the error of a named matcher that is not defined.
+// unknownMatcher returns the error for a named matcher that is not defined.
 func unknownMatcher(h httpcaddyfile.Helper, name string) error {
 	advice := words.Suggest(words.Near(name, namedMatchers(h)))
 	if advice == "" {

@@ -89,7 +89,7 @@ func (t *Transport) unmarshalInner(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// unknownTransport is the error of a transport that this Caddy was not built with.
+// unknownTransport returns the error for a transport that is not in this Caddy.
 func unknownTransport(d *caddyfile.Dispenser) error {
 	names := slices.DeleteFunc(args.ModuleNames(transportNamespace), func(name string) bool { return name == "fault" })
 	advice := "the transports are " + strings.Join(names, ", ")

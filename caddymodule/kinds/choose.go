@@ -239,7 +239,7 @@ func (f *Choose) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// badWeight is the error of a line that does not begin with a number. Its advice
+// badWeight returns the error for a line that does not begin with a number. Its advice
 // repeats the fault of the line.
 func badWeight(d *caddyfile.Dispenser) error {
 	at, word := *d, d.Val()
@@ -277,7 +277,7 @@ func unmarshalStep(d *caddyfile.Dispenser) (faults.Draft, error) {
 		}
 	}
 	if len(draft.Faults) == 0 {
-		return draft, d.Errf("nothing to do behind '%s': want a fault, pass or a block of faults", word)
+		return draft, d.Errf("nothing to do after '%s'; write a fault, pass or a block of faults", word)
 	}
 	return draft, nil
 }

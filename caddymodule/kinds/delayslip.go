@@ -10,15 +10,15 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 )
 
-// Ways to write a delay that other tools have.
+// Syntaxes of a delay in other tools.
 var (
 	delayRange = regexp.MustCompile(`^([0-9.]+[a-zµ]+)(?:-|,|\.\.|:)([0-9.]+[a-zµ]+)$`)
 	bareNumber = regexp.MustCompile(`^[0-9.]+$`).MatchString
 	jitterWord = regexp.MustCompile(`^(jitter|\+-|\+/-|±|deviation|stddev)=?$`).MatchString
 )
 
-// delaySlip refuses a delay that is written as other tools have it, with the line to
-// write. It returns nil for what must be read as it is.
+// delaySlip returns an error for a delay in the syntax of another tool, with the line
+// to write instead. It returns nil for other arguments.
 func delaySlip(d *caddyfile.Dispenser, words []string) error {
 	advise := func(line ...string) error {
 		return args.Advise(d, "write delay "+args.Words(line), "bad delay '%s'", args.Words(words))
@@ -44,7 +44,7 @@ func delaySlip(d *caddyfile.Dispenser, words []string) error {
 	return nil
 }
 
-// bounds are the least and the most of a mean with a deviation.
+// bounds returns the shortest and the longest wait of a mean with a deviation.
 func bounds(mean, deviation time.Duration) []string {
 	least := args.FormatDuration(caddy.Duration(max(0, mean-deviation)))
 	return []string{least, args.FormatDuration(caddy.Duration(mean + deviation))}

@@ -227,7 +227,7 @@ func (f *Hang) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return err
 		}
 		if f.Duration == 0 {
-			return d.Errf("bad hang duration '%s': want more than nothing, or no duration to hang as long as the client stays", words[0])
+			return d.Errf("bad hang duration '%s': must be greater than 0; to hang until the client leaves, write hang without a duration", words[0])
 		}
 	}
 	return args.Options(d, "", func(name string) error {

@@ -272,7 +272,7 @@ func TestHangRefused(t *testing.T) {
 	}{
 		{Hang{Duration: -1}, "bad hang duration '-1ns': must not be negative"},
 		{Hang{After: "-1s"}, "bad hang after '-1s': must not be negative"},
-		{Hang{After: "-1B"}, "bad size '-1B': negative"},
+		{Hang{After: "-1B"}, "bad size '-1B': must not be negative"},
 		{Hang{After: "soon"}, "bad hang after 'soon'"},
 	} {
 		if err := tt.f.Validate(); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -160,7 +160,7 @@ func (fs *fields) apply(h http.Header, repl *caddy.Replacer) {
 	}
 }
 
-// unmarshalOption adds the line of an option, which errors call name. Syntax:
+// unmarshalOption adds the line of an option. Errors call the option by its name. Syntax:
 //
 //	header [+|-]<field> [<value>]
 //

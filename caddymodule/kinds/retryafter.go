@@ -96,8 +96,8 @@ func (f *Respond) sendsDefaultRetryAfter() bool {
 	return f.code.RetryAfter() > 0 && !f.ownBody() && !f.Headers.sets(retryAfterField)
 }
 
-// Hints tells of a Retry-After that surprises: that of the catalogue, and one that no
-// client can read.
+// Hints warns about a Retry-After that can surprise: the catalogue's, and a value that
+// clients cannot read.
 func (f *Respond) Hints() []string {
 	if f.Headers.sets(retryAfterField) {
 		return f.Headers.unreadableRetryAfter()
@@ -110,9 +110,9 @@ func (f *Respond) Hints() []string {
 		statusArg{f.Family, f.StatusCode}, f.code.RetryAfter())}
 }
 
-// unreadableRetryAfter tells of a value that is neither a number of seconds nor a
-// date, the two forms of RFC 9110 section 10.2.3. One with a placeholder may be
-// either.
+// unreadableRetryAfter warns about a value that is neither a number of seconds nor a
+// date, the two forms of RFC 9110, section 10.2.3. It accepts a value with a
+// placeholder.
 func (ops *HeaderOps) unreadableRetryAfter() []string {
 	for _, values := range []http.Header{ops.Set, ops.Add} {
 		for name, lines := range values {

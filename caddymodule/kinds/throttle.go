@@ -214,7 +214,7 @@ func (f *Throttle) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	case len(words) == 1:
 		rate, err := args.ParseRate(words[0])
 		if err == nil && rate == 0 {
-			err = fmt.Errorf("bad rate '%s': want more than 0", words[0])
+			err = fmt.Errorf("bad rate '%s': must be greater than 0", words[0])
 		}
 		if err != nil {
 			return d.WrapErr(err)

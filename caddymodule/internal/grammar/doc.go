@@ -1,5 +1,5 @@
-// Package grammar is the words of a rule: the lines of a Caddyfile, the same lines in
-// one with semicolons between, and a rule written out as such a line. It finds the
-// kinds of fault by Caddy's registry, and knows none of them, nor where a point
-// stands.
+// Package grammar parses and writes the words of a rule: lines of a Caddyfile, the same
+// lines joined by semicolons in one line, and a rule formatted as such a line. It finds
+// the kinds of fault in Caddy's registry and depends on none of them. It does not know
+// where a point is.
 package grammar

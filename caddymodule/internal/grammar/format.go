@@ -18,10 +18,10 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// Format returns a rule in one line of the grammar, from its JSON. It is for
-// people to read, and [ParseLine] reads it, too, as long as everything in the rule
-// can stand in a line. What cannot is shown as the JSON it is, and several
-// matchers that must all hold in braces.
+// Format returns the rule of a JSON object in one line of the grammar, for people to
+// read. [ParseLine] can read the line if everything in the rule can be written in one
+// line. Format writes the rest as JSON. It writes several matchers that must all match
+// in braces.
 func Format(source json.RawMessage) string {
 	var rule rules.Rule
 	if err := json.Unmarshal(source, &rule); err != nil {
@@ -38,7 +38,7 @@ func Format(source json.RawMessage) string {
 	return strings.Join(line, "; ")
 }
 
-// formatMatcherSet is a match statement.
+// formatMatcherSet returns a match statement.
 func formatMatcherSet(set caddy.ModuleMap) string {
 	matchers := make([]string, 0, len(set))
 	for name, raw := range set {
@@ -55,8 +55,8 @@ func formatMatcherSet(set caddy.ModuleMap) string {
 	}
 }
 
-// formatMatcher tries the ways in which Caddy's matchers are written and takes
-// the one that the parser understands as it is meant.
+// formatMatcher tries the syntaxes of Caddy's matchers and returns the first that the
+// parser reads as the same matcher.
 func formatMatcher(name string, raw json.RawMessage) string {
 	var value any
 	if err := json.Unmarshal(raw, &value); err != nil {
@@ -71,7 +71,7 @@ func formatMatcher(name string, raw json.RawMessage) string {
 	return name + " " + string(caddyconfig.JSON(value, nil))
 }
 
-// readsAs reports whether a parser takes the text for this matcher.
+// readsAs reports whether the parser reads the text as this matcher.
 func readsAs(text, name string, raw json.RawMessage) bool {
 	statements, err := Split("match " + text)
 	p := NewRuleParser(new(rules.Rule))
@@ -82,8 +82,9 @@ func readsAs(text, name string, raw json.RawMessage) bool {
 	return len(set) == 1 && SameJSON(set[name], raw)
 }
 
-// matcherWords are what the JSON of a matcher may be in a Caddyfile: a text,
-// texts, or a name with texts, which query has as name=text.
+// matcherWords returns the possible arguments of a matcher in a Caddyfile for its JSON.
+// The JSON can be a string, a list of strings, or a name with strings, which the query
+// matcher writes as name=text.
 func matcherWords(value any) [][]string {
 	switch value := value.(type) {
 	case string:
@@ -100,7 +101,7 @@ func matcherWords(value any) [][]string {
 			if len(list) == 1 {
 				forms = append(forms, []string{quoted(fmt.Sprintf("%s=%v", name, list[0]))}, []string{quoted(fmt.Sprint(list[0]))})
 			}
-			return forms // more than one name needs a block; the check finds out
+			return forms // more than one name needs a block; readsAs rejects the forms
 		}
 	}
 	return nil
@@ -142,8 +143,8 @@ func formatMatchResponse(m *caddyhttp.ResponseMatcher) string {
 	return "match_response { " + strings.Join(conditions, "; ") + " }"
 }
 
-// formatFault writes a fault as its kind does, or with its settings as JSON if the
-// kind or the line cannot.
+// formatFault returns a fault as its kind writes it. If the kind or the line cannot
+// write it, formatFault returns its settings as JSON.
 func formatFault(raw json.RawMessage) string {
 	var inline struct {
 		Fault string `json:"fault"`
@@ -167,8 +168,8 @@ func formatFault(raw json.RawMessage) string {
 	return inline.Fault + " " + string(sorted(caddyconfig.JSON(fault, nil)))
 }
 
-// hasShorthand reports whether a parser would expand a part of the text, which the
-// rule has as it is.
+// hasShorthand reports whether a parser would expand a part of the text. The rule has
+// the text unexpanded.
 func hasShorthand(text string) bool {
 	if !strings.Contains(text, "{") {
 		return false
@@ -178,13 +179,13 @@ func hasShorthand(text string) bool {
 	return segment[0].Text != text
 }
 
-// quoted writes a text as one word, whether or not a line can have it.
+// quoted returns a text as one word, even if no line can contain it.
 func quoted(text string) string {
 	word, _ := args.Quote(text)
 	return word
 }
 
-// sorted returns a value with its members in order, nil for what is no JSON.
+// sorted returns a JSON value with sorted members, or nil if raw is not JSON.
 func sorted(raw json.RawMessage) json.RawMessage {
 	var value any
 	if json.Unmarshal(raw, &value) != nil {
@@ -193,7 +194,7 @@ func sorted(raw json.RawMessage) json.RawMessage {
 	return caddyconfig.JSON(value, nil)
 }
 
-// SameJSON compares two values, not how they are written.
+// SameJSON reports whether two JSON texts have the same value.
 func SameJSON(a, b json.RawMessage) bool {
 	a, b = sorted(a), sorted(b)
 	return a != nil && bytes.Equal(a, b)

@@ -14,7 +14,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// A line is told as it was written, unless there is a shorter way.
+// Format returns a line as it was written, or a shorter one.
 func TestLineRoundTrip(t *testing.T) {
 	tests := []struct{ line, want string }{
 		{"close", ""},
@@ -77,7 +77,7 @@ func TestLineRoundTrip(t *testing.T) {
 	}
 }
 
-// What cannot stand in a line is still told.
+// Settings that cannot be written in a line are still shown.
 func TestLineOfBlocks(t *testing.T) {
 	tests := []struct{ rule, want string }{
 		{`{"faults": [{"fault": "respond", "status_code": 503, "close": true}]}`, `respond {"close":true,"status_code":503}`},
@@ -86,7 +86,7 @@ func TestLineOfBlocks(t *testing.T) {
 		{`{"match": [{"path": ["/a"], "method": ["GET"]}], "faults": [{"fault": "close"}]}`, `match { method GET; path /a }; close`},
 		{`{"match": [{"not": [{"path": ["/a"]}]}], "faults": [{"fault": "close"}]}`, `match not [{"path":["/a"]}]; close`},
 		{`{"match_response": {"status_code": [404], "headers": {"X-A": ["1"]}}, "faults": [{"fault": "close"}]}`, `match_response { header X-A 1; status 404 }; close`},
-		{`{"faults": [{"fault": "refuse"}]}`, `refuse`}, // of a transport; no line reads it
+		{`{"faults": [{"fault": "refuse"}]}`, `refuse`}, // of a transport; cannot be parsed in a line
 		{`{"faults": [{"fault": "delay"}]}`, `delay {}`},
 		{`{"faults": [{"fault": "delay", "max": "1s"}]}`, `delay {"max":1000000000}`},
 		{`{"faults": [{"fault": "delay", "distribution": "fixed", "duration": "1s"}]}`, `delay {"distribution":"fixed","duration":1000000000}`},
@@ -103,8 +103,8 @@ func TestLineOfBlocks(t *testing.T) {
 	}
 }
 
-// Each fault in the golden files of a kind is told, and if that has no JSON in it
-// the parser reads it as the fault.
+// Format returns each fault in the golden files of a kind. If the result has no JSON,
+// the parser reads it as the same fault.
 func TestLineOfEveryKind(t *testing.T) {
 	for _, g := range testkit.Goldens(t, "../../kinds/testdata", "kind_*") {
 		if g.Refused() {
@@ -128,7 +128,7 @@ func TestLineOfEveryKind(t *testing.T) {
 	}
 }
 
-// Each setting of a rule is told; a new one must be added here.
+// Format writes each setting of a rule. A new setting must be added here.
 func TestLineOfEverySetting(t *testing.T) {
 	source := `{"name": "n", "match": [{}], "percent": 0, "skip": 0, "every": 1, "over": {"requests": 1, "window": "1s"}, "times": 1,
 		"per": "{http.request.host}", "max_keys": 1, "start": "1s", "end": "1h", "cycle": {"on": "1s", "period": "1m"}, "ramp": "1s", "max_active": 1,
@@ -163,7 +163,7 @@ func TestParseLineRefused(t *testing.T) {
 		{"close; delay 1s", 6, 15, "swap the two: delay 1s; close"},
 		{"match @named; close", 0, 12, "unknown matcher '@named'"},
 		{"max_keys 3; close", 0, 10, "max_keys requires per"},
-		{`respond 503 "open`, 0, 17, "is open"},
+		{`respond 503 "open`, 0, 17, "is not closed"},
 	}
 	for _, tt := range tests {
 		_, err := grammar.ParseLine(tt.line)
@@ -196,7 +196,7 @@ func FuzzLine(f *testing.F) {
 		source := caddyconfig.JSON(rule, nil)
 		told := grammar.Format(source)
 		if strings.ContainsAny(told, "{\"\\\n") {
-			return // it may have JSON in it
+			return // may contain JSON
 		}
 		again, err := grammar.ParseLine(told)
 		if err != nil || !grammar.SameJSON(caddyconfig.JSON(again, nil), source) {

@@ -12,37 +12,37 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
-// A Statement is one part of a rule in the one-line grammar, which is a rule's
-// lines in a Caddyfile with semicolons between them:
+// A Statement is one part of a rule in the one-line grammar. The one-line grammar has
+// the lines of a rule in a Caddyfile, joined by semicolons:
 //
 //	percent 10; delay 200ms 2s; respond 503
 //
-// There are no blocks, no comments and no heredocs. A text with a semicolon in
-// it is quoted.
+// It has no blocks, no comments and no heredocs. A text that contains a semicolon must
+// be quoted.
 type Statement struct {
-	// Tokens are its words.
+	// Tokens are the words of the statement.
 	Tokens []caddyfile.Token
 
-	// Start and End are where it stands in the line, in bytes.
+	// Start and End are the place of the statement in the line, in bytes.
 	Start, End int
 }
 
 // A LineError says which statement of a line is wrong.
 type LineError struct {
-	// Start and End are where the statement stands in the line, in bytes.
+	// Start and End are the place of the statement in the line, in bytes.
 	Start, End int
 
 	err error
 }
 
-// Error says what is wrong.
+// Error returns the message of the parser, without the place.
 func (e *LineError) Error() string { return e.err.Error() }
 
 // Unwrap returns the error of the parser.
 func (e *LineError) Unwrap() error { return e.err }
 
-// wrap says that err is in the statement. The place that Caddy's parser adds
-// to its messages means nothing to somebody who wrote one line.
+// wrap returns err as an error of the statement. It removes the place that Caddy's
+// parser adds, because a file and a line mean nothing in a one-line rule.
 func (s Statement) wrap(err error) error {
 	if err == nil {
 		return nil
@@ -51,15 +51,15 @@ func (s Statement) wrap(err error) error {
 	return &LineError{s.Start, s.End, errors.New(inOneLine(text))}
 }
 
-// inOneLine writes the lines that an error advises as statements. A block can be in a
-// Caddyfile only.
+// inOneLine rewrites the advice of an error from lines to statements. Blocks are only
+// possible in a Caddyfile.
 func inOneLine(text string) string {
 	what, lines, more := strings.Cut(text, "\n\t")
 	switch {
 	case !more:
 		return text
 	case strings.Contains(lines, "{\n"):
-		return strings.Join(strings.Fields(text), " ") + " (a block is for a Caddyfile)"
+		return strings.Join(strings.Fields(text), " ") + " (a block is only possible in a Caddyfile)"
 	default:
 		return strings.Replace(what, "swap the two lines", "swap the two", 1) + " " + strings.ReplaceAll(lines, "\n\t", "; ")
 	}
@@ -67,7 +67,7 @@ func inOneLine(text string) string {
 
 const statementFile = "line"
 
-// Split splits a line into its statements; empty ones are left out.
+// Split splits a line into its statements, without empty ones.
 func Split(line string) ([]Statement, error) {
 	var statements []Statement
 	for start := 0; start < len(line); {
@@ -89,16 +89,17 @@ func Split(line string) ([]Statement, error) {
 	return statements, nil
 }
 
-// statementLength finds the end of the first statement, a semicolon outside of
-// quotes, by the rules of Caddy's lexer: a quote counts only where a word
-// begins. What would be more than a line there is refused.
+// statementLength returns the length of the first statement. It ends at a semicolon
+// outside of quotes. As in Caddy's lexer, a quote counts only at the beginning of a
+// word. The function returns an error for text that Caddy's lexer would read as more
+// than one line.
 func statementLength(line string) (int, error) {
 	var quote rune
 	wordBegins, escaped := true, false
 	for i, ch := range line {
 		switch {
 		case ch == '\n' || ch == '\r' || ch == 0:
-			return i, errors.New("control characters cannot stand in a line")
+			return i, errors.New("control characters are not allowed in a line")
 		case quote != 0:
 			if ch == quote && !escaped {
 				quote, wordBegins = 0, true
@@ -120,32 +121,32 @@ func statementLength(line string) (int, error) {
 		}
 	}
 	if quote != 0 {
-		return len(line), fmt.Errorf("a quote %c is open", quote)
+		return len(line), fmt.Errorf("the quote %c is not closed", quote)
 	}
 	return len(line), nil
 }
 
-// checkWordBegin refuses what Caddy's lexer takes for more than a word.
+// checkWordBegin refuses words that have a special meaning for Caddy's lexer.
 func checkWordBegin(rest string) error {
 	switch {
 	case rest[0] == '\\':
 		return errors.New("a word cannot begin with a backslash")
 	case rest[0] == '#':
-		return errors.New("a word that begins with # would be a comment: quote it")
+		return errors.New("a word that begins with # would be a comment; quote it")
 	case strings.HasPrefix(rest, "<<"):
-		return errors.New("there are no heredocs in a line")
+		return errors.New("heredocs are not allowed in a line; quote the text")
 	}
 	word := rest
 	if end := strings.IndexFunc(rest, func(ch rune) bool { return unicode.IsSpace(ch) || ch == ';' }); end >= 0 {
 		word = rest[:end]
 	}
 	if word == "{" || word == "}" {
-		return errors.New("there are no blocks in a line: write the rule in a Caddyfile or as JSON")
+		return errors.New("blocks are not allowed in a line; write the rule in a Caddyfile or as JSON")
 	}
 	return nil
 }
 
-// WrittenOut is the statement in full: a bare status is the fault respond.
+// WrittenOut returns the statement in full. A bare status becomes the fault respond.
 func (s Statement) WrittenOut() Statement {
 	if len(s.Tokens) == 1 && status.LooksLike(s.Tokens[0].Text) {
 		respond := s.Tokens[0].Clone()
@@ -155,12 +156,12 @@ func (s Statement) WrittenOut() Statement {
 	return s
 }
 
-// Parse reads the statement as a line of the rule. There are no matchers with a
-// name: those are of a Caddyfile.
+// Parse parses the statement as a line of the rule. Named matchers are not allowed,
+// because only a Caddyfile can define them.
 func (s Statement) Parse(p *RuleParser) error {
 	d := caddyfile.NewDispenser(s.Tokens)
 	p.matcherToken = func() (caddy.ModuleMap, bool, error) {
-		return matcherToken(d, "named matchers are for a Caddyfile; write the matcher itself, such as match path /api/*")
+		return matcherToken(d, "named matchers are only possible in a Caddyfile; write the matcher itself, such as match path /api/*")
 	}
 	d.Next()
 	if err := p.parseLine(d, d.Val()); err != nil {

@@ -3,12 +3,12 @@ package grammar
 import (
 	"testing"
 
-	_ "github.com/caddyserver/caddy/v2/modules/standard" // the directives and matchers that stand beside ours
+	_ "github.com/caddyserver/caddy/v2/modules/standard" // directives and matchers of Caddy
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/leak"
-	_ "github.com/caddyfault/caddyfault/caddymodule/kinds" // the faults of the tests
+	_ "github.com/caddyfault/caddyfault/caddymodule/kinds" // faults for the tests
 )
 
-// TestMain checks that no goroutine is left behind, and keeps Caddy's data
-// directory apart from that of whoever runs the tests.
+// TestMain checks for leaked goroutines. It also keeps the tests away from Caddy's data
+// directory of the user.
 func TestMain(m *testing.M) { leak.MainApart(m) }

@@ -13,14 +13,15 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
-// The errors of matchers. Caddy's own have ours before them.
+// Errors of matchers. They add advice to Caddy's own errors.
 
 const matcherNamespace = "http.matchers"
 
-// matcherForm is the name of the form of a matcher in package words.
+// matcherForm returns the name of a matcher's form in package words.
 func matcherForm(name string) string { return string(words.Match) + " " + name }
 
-// badMatcher is the error of a matcher that Caddy has refused. d is at the word match.
+// badMatcher returns the error for a matcher that Caddy has refused. d is at the word
+// match.
 func badMatcher(d caddyfile.Dispenser, err error) error {
 	tokens := d.NextSegment()[1:]
 	for i, token := range tokens {
@@ -36,13 +37,13 @@ func badMatcher(d caddyfile.Dispenser, err error) error {
 	return fmt.Errorf("bad matcher: %w: see https://caddyserver.com/docs/caddyfile/matchers", err)
 }
 
-// withoutPlace is what an error of Caddy's parser says before the place.
+// withoutPlace returns an error of Caddy's parser without its place.
 func withoutPlace(err error) string {
 	text, _, _ := strings.Cut(err.Error(), ", at ")
 	return text
 }
 
-// unknownMatcher is the error of the matcher that the tokens begin with.
+// unknownMatcher returns the error for an unknown matcher at the beginning of tokens.
 func unknownMatcher(tokens []caddyfile.Token) error {
 	d := caddyfile.NewDispenser(tokens)
 	d.Next()
@@ -59,7 +60,7 @@ func unknownMatcher(tokens []caddyfile.Token) error {
 	return args.Advise(d, advice, "unknown matcher '%s'", d.Val())
 }
 
-// matcherNames are the matchers that this Caddy was built with.
+// matcherNames returns the names of the matchers in this Caddy.
 func matcherNames() []string {
 	var names []string
 	for _, info := range caddy.GetModules(matcherNamespace) {
@@ -70,8 +71,7 @@ func matcherNames() []string {
 
 var isCode = regexp.MustCompile(`^[1-9]([0-9]{2}|xx)$`).MatchString
 
-// checkMatchResponse refuses words that no line of match_response begins with. d is
-// at its name.
+// checkMatchResponse refuses unknown words in match_response. d is at its name.
 func checkMatchResponse(d caddyfile.Dispenser) error {
 	for nesting := d.Nesting(); d.NextArg() || d.NextBlock(nesting); {
 		word := d.Val()
@@ -89,10 +89,10 @@ func checkMatchResponse(d caddyfile.Dispenser) error {
 	return nil
 }
 
-// isNumber finds the numbers that the checks of a rule look at.
+// isNumber matches numbers that the checks of a rule examine later.
 var isNumber = regexp.MustCompile(`^[+-]?[0-9]+(xx)?$`).MatchString
 
-// checkConditionName refuses a word that is neither status nor header.
+// checkConditionName refuses words other than status and header.
 func checkConditionName(d *caddyfile.Dispenser) error {
 	word := d.Val()
 	if word == "status" || word == "header" {

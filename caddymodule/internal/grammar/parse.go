@@ -10,13 +10,13 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// ParseLine reads a rule in the one-line grammar, matchers included:
+// ParseLine parses a rule in the one-line grammar, including its matchers:
 //
 //	match path /api/*; percent 10; delay 200ms 2s; respond 503
 //
-// More matchers may be given apart, as they stand after `match` in a Caddyfile;
-// each is an alternative. Caddy's placeholder shorthands apply. An error of the
-// line is a [LineError].
+// More matcher sets can be passed separately, each as written after `match` in a
+// Caddyfile. The rule matches a request if one of the sets matches. Caddy's placeholder
+// shorthands can be used. An error in the line is a [LineError].
 func ParseLine(line string, matchers ...string) (*rules.Rule, error) {
 	rule := new(rules.Rule)
 	p := NewRuleParser(rule)
@@ -39,7 +39,7 @@ func ParseLine(line string, matchers ...string) (*rules.Rule, error) {
 		}
 	}
 	if len(statements) == 0 {
-		return nil, Statement{End: len(line)}.wrap(errors.New("the line is empty: say what goes wrong, such as 'percent 10; delay 2s'"))
+		return nil, Statement{End: len(line)}.wrap(errors.New("the line is empty; write a fault, such as 'percent 10; delay 2s'"))
 	}
 	d := caddyfile.NewDispenser(statements[0].Tokens)
 	d.Next()

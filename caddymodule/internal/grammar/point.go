@@ -13,14 +13,14 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// PointParser parses the block of an injection point, wherever that stands:
+// PointParser parses the block of an injection point, in a directive or a transport:
 //
 //	point  <name>
 //	sticky <key>
 //	seed   <number>
 //	halted
 //
-//	# one rule: its settings and faults directly, see ruleParser ...
+//	# one rule: its settings and faults directly, see RuleParser ...
 //	<setting>
 //	<fault>
 //
@@ -31,23 +31,22 @@ import (
 //	}
 type PointParser struct {
 	*caddyfile.Dispenser
-	// Point is filled in.
+	// Point receives the result.
 	Point *rules.Point
 
-	// MatcherToken parses what may stand for a set of matchers, see [MatcherToken].
+	// MatcherToken parses a token that means a set of matchers, see [MatcherToken].
 	MatcherToken func() (caddy.ModuleMap, bool, error)
 
-	// Own has the parsers of the words that this place alone has.
+	// Own has parsers for words that are only known in this place.
 	Own map[string]func() error
 
-	// Direct is the rule without a rule block, nil if there is none.
+	// Direct is the rule without a rule block, or nil without one.
 	Direct *RuleParser
 
-	named map[string]bool // the rules that have a name of their own
+	named map[string]bool // names of the rules that have one in the configuration
 }
 
-// ParseBlock parses the block that follows; start stands on the first word of
-// the point.
+// ParseBlock parses the block that follows. start is at the first word of the point.
 func (p *PointParser) ParseBlock(start caddyfile.Dispenser) error {
 	p.Point.Source = rules.SourceOf(start.File(), start.Line())
 	seen := make(map[string]bool)
@@ -81,18 +80,17 @@ func (p *PointParser) parseWord(word string, seen map[string]bool) error {
 	return p.parseDirect(word)
 }
 
-// checkDefaultNames refuses a rule that has the name another one gets for want
-// of its own.
+// checkDefaultNames refuses a rule whose name is the default name of another rule.
 func (p *PointParser) checkDefaultNames(start *caddyfile.Dispenser) error {
 	for i, rule := range p.Point.Rules {
 		if name := rules.DefaultName(i); rule.Name == "" && p.named[name] {
-			return start.Errf("rule '%s' already specified: it is also the name of rule number %d, which has none of its own", name, i+1)
+			return start.Errf("rule '%s' already specified: it is also the default name of rule number %d; give that rule a name", name, i+1)
 		}
 	}
 	return nil
 }
 
-// parseOption parses a setting of the point itself.
+// parseOption parses an option of the point.
 func (p *PointParser) parseOption(word string) error {
 	if word == "halted" {
 		p.Point.Halted = true
@@ -159,7 +157,7 @@ func (p *PointParser) parseRule() error {
 	return rule.finish(&start)
 }
 
-// parseDirect parses a line of a rule without a rule block.
+// parseDirect parses a line of the rule without a rule block.
 func (p *PointParser) parseDirect(word string) error {
 	if p.Direct == nil && len(p.Point.Rules) > 0 {
 		return args.Advise(p.Dispenser, "move the line into a rule block"+block("rule", args.Line(p.Dispenser)),
@@ -172,7 +170,7 @@ func (p *PointParser) parseDirect(word string) error {
 	return p.Direct.parseLine(p.Dispenser, word)
 }
 
-// NewRule adds a rule to the point.
+// NewRule adds a rule to the point and returns its parser.
 func (p *PointParser) NewRule() *RuleParser {
 	rule := &rules.Rule{Place: p.Point.Place}
 	p.Point.Rules = append(p.Point.Rules, rule)
@@ -181,25 +179,25 @@ func (p *PointParser) NewRule() *RuleParser {
 	return parser
 }
 
-// CheckTokens refuses the semicolons of the one-line grammar. (Its blocks on one
-// line are refused by Caddy's lexer.)
+// CheckTokens refuses semicolons, which belong to the one-line grammar. Caddy's lexer
+// already refuses a block on one line.
 func CheckTokens(d *caddyfile.Dispenser) error {
 	defer d.Reset()
 	for d.Next() {
 		if token := d.Token(); !token.Quoted() && strings.HasSuffix(token.Text, ";") {
-			return d.Errf("'%s' ends in ';': in a Caddyfile each statement has a line of its own; quote the text if it is meant", token.Text)
+			return d.Errf("'%s' ends in ';': in a Caddyfile each statement is a separate line; if the semicolon is part of the text, quote it", token.Text)
 		}
 	}
 	return nil
 }
 
-// MatcherToken parses what may stand for a set of matchers. Named ones are
-// known to directives only.
+// MatcherToken parses a token that means a set of matchers, such as * or /path. Only
+// directives know named matchers.
 func MatcherToken(d *caddyfile.Dispenser) (caddy.ModuleMap, bool, error) {
 	return matcherToken(d, "in a transport write the matcher itself, such as match header X-Chaos *, or a block of matchers")
 }
 
-// matcherToken is MatcherToken with what to write instead of a named matcher.
+// matcherToken is MatcherToken with the advice for a named matcher.
 func matcherToken(d *caddyfile.Dispenser, instead string) (caddy.ModuleMap, bool, error) {
 	set, isToken, err := httpcaddyfile.Helper{Dispenser: d}.MatcherToken()
 	if err != nil {

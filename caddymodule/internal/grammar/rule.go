@@ -35,31 +35,31 @@ import (
 //	dry_run
 //	<kind of fault> ...
 //
-// A matcher is `@name`, `/path*`, `*`, one of Caddy's matchers with its
-// arguments, a CEL expression in backticks or a block of matchers. Several
-// match lines are alternatives. Faults run in the order written.
+// A matcher is `@name`, `/path*`, `*`, one of Caddy's matchers with its arguments, a CEL
+// expression in backticks or a block of matchers. If a rule has several match lines, one
+// of them must match. Faults run in the order written.
 type RuleParser struct {
 	*rules.Rule
 
-	// Chain is the faults so far.
+	// Chain has the faults parsed so far.
 	Chain faults.Draft
 
-	// First is the first word, for errors.
+	// First is the first word of the rule, for errors.
 	First string
 
 	firstLine    string
-	last         fault    // the last fault
-	more         []string // words that may be written beside those of a rule
+	last         fault    // the last parsed fault
+	more         []string // words that are known here in addition to those of a rule
 	matcherToken func() (caddy.ModuleMap, bool, error)
 	seen         map[string]caddyfile.Dispenser // the line of each setting
 }
 
-// NewRuleParser returns a parser that fills in rule.
+// NewRuleParser returns a parser that stores its result in rule.
 func NewRuleParser(rule *rules.Rule) *RuleParser {
 	return &RuleParser{Rule: rule, seen: make(map[string]caddyfile.Dispenser)}
 }
 
-// parseLine parses the line that d stands on.
+// parseLine parses the line at d.
 func (p *RuleParser) parseLine(d *caddyfile.Dispenser, word string) error {
 	if p.First == "" {
 		p.First, p.firstLine = word, args.Line(d)
@@ -84,7 +84,7 @@ func (p *RuleParser) parseLine(d *caddyfile.Dispenser, word string) error {
 	return nil
 }
 
-// settingParser is the parser of a setting, nil for another word.
+// settingParser returns the parser of a setting, or nil if the word is not a setting.
 func (p *RuleParser) settingParser(word string) func(*caddyfile.Dispenser) error {
 	switch word {
 	case "match":
@@ -126,13 +126,13 @@ func (p *RuleParser) settingParser(word string) func(*caddyfile.Dispenser) error
 	}
 }
 
-// SetShort makes the words of a point's line the first line of the rule, for errors.
+// SetShort sets the first line of the rule, for errors, to the fault in the line of the
+// point.
 func (p *RuleParser) SetShort(s Short) {
 	p.First, p.firstLine = s.Words[0].Text, textOf(s.Fault())
 }
 
-// finish checks what can be told only at the end of the rule; d stands on its
-// first line.
+// finish runs the checks that need the whole rule. d is at its first line.
 func (p *RuleParser) finish(d *caddyfile.Dispenser) error {
 	if len(p.FaultsRaw) == 0 {
 		return args.Advise(d, "write what goes wrong, such as respond 503 or delay 250ms; the kinds are "+strings.Join(faults.Kinds(), ", "), "a rule needs a fault")
@@ -165,7 +165,7 @@ func (p *RuleParser) matcherSet(d *caddyfile.Dispenser) (caddy.ModuleMap, error)
 	}
 	if isToken {
 		if d.NextArg() {
-			return nil, args.Advise(d, "several matchers are lines of a block, and several paths are match path /a /b", "unexpected argument '%s'", d.Val())
+			return nil, args.Advise(d, "write several matchers as lines of a block, and several paths as match path /a /b", "unexpected argument '%s'", d.Val())
 		}
 		if set == nil {
 			set = caddy.ModuleMap{} // *
@@ -208,7 +208,7 @@ func (p *RuleParser) parseMatchResponse(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// ParseFault parses a fault, whose tokens are all of d.
+// ParseFault parses a fault. The tokens of d must be those of the fault.
 func (p *RuleParser) ParseFault(d *caddyfile.Dispenser) error {
 	at := *d
 	at.Next()

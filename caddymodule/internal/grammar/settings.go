@@ -13,11 +13,11 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// The parsers of the settings that decide who is hit, how often and when. They
-// look at the syntax only; [rules.Rule.CheckSettings] tells sense from nonsense.
+// Parsers of the settings that decide which requests are hit, how often and when. They
+// check the syntax only. [rules.Rule.CheckSettings] checks the values.
 
-// isDecimal tells a number as people write it from those that Go reads as well,
-// such as 0x10 and 1_0.
+// isDecimal reports whether a number is plain decimal. Go would also parse 0x10 and
+// 1_0.
 var isDecimal = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`).MatchString
 
 func (p *RuleParser) parsePercent(d *caddyfile.Dispenser) error {
@@ -30,7 +30,7 @@ func (p *RuleParser) parsePercent(d *caddyfile.Dispenser) error {
 	return err
 }
 
-// ParsePercent reads a percentage, whose sign may be left out.
+// ParsePercent parses a percentage. The percent sign is optional.
 func ParsePercent(d *caddyfile.Dispenser, arg string) (float64, error) {
 	number := strings.TrimSuffix(arg, "%")
 	percent, err := strconv.ParseFloat(number, 64)
@@ -40,8 +40,8 @@ func ParsePercent(d *caddyfile.Dispenser, arg string) (float64, error) {
 	return percent, nil
 }
 
-// CountParser parses a setting that is a whole number. Its form in package words is
-// called form.
+// CountParser returns a parser for a setting with a whole number. form is the name of
+// its form in package words.
 func CountParser(form string, target **int) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
 		word := d.Val()
@@ -55,7 +55,7 @@ func CountParser(form string, target **int) func(*caddyfile.Dispenser) error {
 	}
 }
 
-// ParseCount reads a whole number, which errors call name.
+// ParseCount parses a whole number. Errors call it name.
 func ParseCount(d *caddyfile.Dispenser, name, arg string) (int, error) {
 	n, err := strconv.Atoi(arg)
 	switch {
@@ -67,8 +67,8 @@ func ParseCount(d *caddyfile.Dispenser, name, arg string) (int, error) {
 	return n, nil
 }
 
-// TextParser parses a setting that is one text. Its form in package words is called
-// form.
+// TextParser returns a parser for a setting with one text. form is the name of its form
+// in package words.
 func TextParser(form string, target *string) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
 		word := d.Val()
@@ -82,7 +82,7 @@ func TextParser(form string, target *string) func(*caddyfile.Dispenser) error {
 	}
 }
 
-// flagParser parses a setting that is its word alone.
+// flagParser returns a parser for a setting without arguments.
 func flagParser(target *bool) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
 		*target = true
@@ -128,7 +128,7 @@ func (p *RuleParser) parseRamp(d *caddyfile.Dispenser) error {
 	return err
 }
 
-// ParseDuration reads a duration, which errors call name.
+// ParseDuration parses a duration. Errors call it name.
 func ParseDuration(d *caddyfile.Dispenser, name, arg string) (caddy.Duration, error) {
 	duration, err := caddy.ParseDuration(arg)
 	if err != nil {
@@ -137,7 +137,7 @@ func ParseDuration(d *caddyfile.Dispenser, name, arg string) (caddy.Duration, er
 	return caddy.Duration(duration), nil
 }
 
-// formatSettings writes these settings, each as a statement.
+// formatSettings returns these settings, each as a statement.
 func formatSettings(rule *rules.Rule) (statements []string) {
 	add := func(words ...string) { statements = append(statements, strings.Join(words, " ")) }
 	count := func(name string, n *int) {

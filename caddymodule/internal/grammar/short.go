@@ -13,23 +13,23 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
-// A Short is the line of a point, `fault /api/* delay 2s`, whose words after the
-// matcher are one fault.
+// A Short is the line of a point with one fault after the matcher, such as `fault
+// /api/* delay 2s`.
 type Short struct {
-	// Name is the directive, or what else the line begins with.
+	// Name is the directive, or another beginning of the line.
 	Name string
 
-	// Matcher is its matcher, empty without one.
+	// Matcher is the matcher, or empty without one.
 	Matcher string
 
-	// Words are the words after that.
+	// Words are the words after the matcher.
 	Words []caddyfile.Token
 
-	// BlockOnly is set where no fault can be in the line.
+	// BlockOnly reports that a fault cannot be written in the line.
 	BlockOnly bool
 }
 
-// TakeShort takes the words that are left in the line of d.
+// TakeShort takes the remaining words in the line of d.
 func TakeShort(d *caddyfile.Dispenser, name, matcher string) Short {
 	s := Short{Name: name, Matcher: matcher}
 	for d.NextArg() {
@@ -38,8 +38,8 @@ func TakeShort(d *caddyfile.Dispenser, name, matcher string) Short {
 	return s
 }
 
-// Fault returns the words of the fault. A status alone is short for respond. It
-// returns nil if they are none.
+// Fault returns the tokens of the fault, or nil if the words are not a fault. A bare
+// status becomes the fault respond.
 func (s Short) Fault() []caddyfile.Token {
 	first := s.Words[0]
 	switch {
@@ -53,8 +53,8 @@ func (s Short) Fault() []caddyfile.Token {
 	return nil
 }
 
-// CheckMatchers refuses a matcher that does not come first: a kind could take it for
-// its text.
+// CheckMatchers refuses a matcher after the fault. The fault could take it for its own
+// text.
 func (s Short) CheckMatchers(d *caddyfile.Dispenser) error {
 	for i := 1; i < len(s.Words); i++ {
 		if word := s.Words[i]; !word.Quoted() && looksLikeMatcher(word.Text) && s.Matcher == "" {
@@ -69,13 +69,13 @@ func looksLikeMatcher(word string) bool {
 	return strings.HasPrefix(word, "/") || strings.HasPrefix(word, "@") || word == "*"
 }
 
-// line writes the line of the point.
+// line returns a line of the point with another matcher and other words.
 func (s Short) line(matcher, rest string) string {
 	return strings.Join(slices.DeleteFunc([]string{s.Name, matcher, rest}, func(word string) bool { return word == "" }), " ")
 }
 
-// Refuse is the error of words that are not one fault; err is what the kind says,
-// if they begin with one.
+// Refuse returns the error for words that are not one fault. err is the error of the
+// kind if they begin with one.
 func (s Short) Refuse(d *caddyfile.Dispenser, err error) error {
 	first := s.Words[0].Text
 	switch {
@@ -104,7 +104,7 @@ func (s Short) Refuse(d *caddyfile.Dispenser, err error) error {
 	return s.unknown(d)
 }
 
-// secondMatcher is the error of a line with two matchers.
+// secondMatcher returns the error for a line with two matchers.
 func (s Short) secondMatcher(d *caddyfile.Dispenser) error {
 	second, rest := s.Words[0].Text, textOf(s.Words[1:])
 	if strings.HasPrefix(s.Matcher, "/") && strings.HasPrefix(second, "/") {
@@ -114,7 +114,7 @@ func (s Short) secondMatcher(d *caddyfile.Dispenser) error {
 	return args.Advise(d, "write "+s.line(s.Matcher, rest)+", or name one matcher for both", "'%s' is a second matcher", second)
 }
 
-// badPath is the error of a word that is meant as a path.
+// badPath returns the error for a word that was meant as a path.
 func (s Short) badPath(d *caddyfile.Dispenser) error {
 	word, rest := s.Words[0].Text, textOf(s.Words[1:])
 	if suffix, isSuffix := strings.CutPrefix(word, "*"); isSuffix {
@@ -129,7 +129,7 @@ func (s Short) badPath(d *caddyfile.Dispenser) error {
 	return args.Advise(d, "write "+s.line(path, rest), "'%s' is not a path: a path begins with '/'", word)
 }
 
-// unknown is the error of a word that nothing begins with.
+// unknown returns the error for an unknown first word.
 func (s Short) unknown(d *caddyfile.Dispenser) error {
 	at := caddyfile.NewDispenser(s.Words)
 	at.Next()

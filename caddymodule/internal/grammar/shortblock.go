@@ -12,17 +12,17 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
-// The block to write instead of a line with more than one fault.
+// Advice for a line with more than one fault: the block to write instead.
 
-// blockLine is a line of it.
+// blockLine is a line of that block.
 type blockLine struct {
 	text   string
-	kind   bool     // it is a fault
-	inside []string // its own block
+	kind   bool     // the line is a fault
+	inside []string // lines of its block
 }
 
-// lines makes lines of the words: each setting, fault and option of a point begins
-// one. It returns nil if the words begin with something else.
+// lines splits the words into lines. Each setting, fault and option of a point begins a
+// line. lines returns nil if the first word is something else.
 func (s Short) lines() []blockLine {
 	var lines [][]caddyfile.Token
 	for _, word := range s.Words {
@@ -47,8 +47,8 @@ func (s Short) lines() []blockLine {
 	return complete(lines)
 }
 
-// beginsLine returns the name of a setting or a fault that stands by its value
-// alone, after a line that begins with first.
+// beginsLine returns the name of the setting or fault of a bare value, such as 503 or
+// 10%. first is the first word of the line before. It returns "" for other words.
 func beginsLine(word caddyfile.Token, first string) string {
 	switch {
 	case word.Quoted():
@@ -66,8 +66,8 @@ func isFirstWord(word string) bool {
 	return slices.Contains(Settings, word) || slices.Contains(pointWords, word) || faults.IsKind(word)
 }
 
-// complete makes a rule of lines: what is missing is there, and what ends a request
-// is last.
+// complete makes a valid rule of the lines. It adds missing parts and moves faults that
+// end a request to the end.
 func complete(lines [][]caddyfile.Token) []blockLine {
 	var settings, early, last []blockLine
 	for _, line := range lines {
@@ -87,7 +87,7 @@ func complete(lines [][]caddyfile.Token) []blockLine {
 	return slices.Concat(settings, early, last)
 }
 
-// completeLine adds the block to a line that needs one, and the source to a trigger.
+// completeLine adds a block to a line that needs one, and a source to a trigger.
 func completeLine(line []caddyfile.Token) blockLine {
 	first, rest := line[0].Text, textOf(line[1:])
 	made := blockLine{text: strings.TrimSpace(first + " " + rest), kind: faults.IsKind(first)}
@@ -107,7 +107,7 @@ func completeLine(line []caddyfile.Token) blockLine {
 	return made
 }
 
-// flatten writes lines with their blocks.
+// flatten returns the texts of lines with their blocks.
 func flatten(lines []blockLine) []string {
 	var texts []string
 	for _, line := range lines {

@@ -13,13 +13,14 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// What the words of a rule say, and can hardly mean.
+// Checks for rules that are valid but probably mean something else.
 
-// listMatchers take as many words as there are, the names of other matchers, too.
+// listMatchers are matchers with any number of values. They accept the name of another
+// matcher as a value.
 var listMatchers = []string{"path", "host", "method", "protocol", "remote_ip", "client_ip"}
 
-// checkMatchLines refuses a second matcher in the line of a first one that takes
-// it for its values. d stands on the word match.
+// checkMatchLines refuses the name of a second matcher among the values of the first. d
+// is at the word match.
 func checkMatchLines(d caddyfile.Dispenser) error {
 	tokens := d.NextSegment()[1:]
 	for len(tokens) > 0 {
@@ -51,16 +52,16 @@ func checkMatchLine(line []caddyfile.Token) error {
 	return nil
 }
 
-// takenForValue is the error of a matcher that the first one of a line takes for a
-// value.
+// takenForValue returns the error for a matcher among the values of the first matcher
+// of a line.
 func takenForValue(line []caddyfile.Token, first, second int) error {
 	d := caddyfile.NewDispenser(line)
 	d.Next()
 	if d.File() == statementFile {
-		return d.Errf("'%s' is a value of the matcher %s here; in one line several matchers are an expression, such as match `path('/a') && method('POST')`",
+		return d.Errf("'%s' is a value of the matcher %s here; in one line, write several matchers as an expression, such as match `path('/a') && method('POST')`",
 			line[second].Text, line[first].Text)
 	}
-	return fmt.Errorf("%w; several matchers are lines of a block:\n\tmatch {\n\t\t%s\n\t\t%s\n\t}",
+	return fmt.Errorf("%w; write several matchers as lines of a block:\n\tmatch {\n\t\t%s\n\t\t%s\n\t}",
 		d.Errf("'%s' is a value of the matcher %s here", line[second].Text, line[first].Text), textOf(line[:second]), textOf(line[second:]))
 }
 
@@ -69,7 +70,7 @@ func isMatcher(word string) bool {
 	return err == nil
 }
 
-// textOf writes tokens as they are in a line.
+// textOf returns tokens as they are written in a line.
 func textOf(tokens []caddyfile.Token) string {
 	texts := make([]string, len(tokens))
 	for i, token := range tokens {
@@ -84,24 +85,24 @@ func textOf(tokens []caddyfile.Token) string {
 	return strings.Join(texts, " ")
 }
 
-// hintAtFraction looks at the percentage of the rule.
+// hintAtFraction checks the percentage of the rule.
 func (p *RuleParser) hintAtFraction() {
 	if line, said := p.seen["percent"]; said && line.NextArg() {
 		HintAtFraction(&line)
 	}
 }
 
-// HintAtFraction tells of a percentage that may be meant as a fraction. d stands on
-// it.
+// HintAtFraction warns about a percentage that may be meant as a fraction, such as 0.1.
+// d is at the percentage.
 func HintAtFraction(d *caddyfile.Dispenser) {
 	if text := fractionHint(d.Val()); text != "" {
 		hint.Write(caddy.Log().Named("caddyfile"), rules.SourceOf(d.File(), d.Line()), text)
 	}
 }
 
-// FractionHint says the same of a rule in one line; empty: there is nothing to say.
+// FractionHint returns the same warning for a rule in one line, or "" without one.
 func FractionHint(line string) string {
-	statements, _ := Split(line) // an error is for ParseLine to tell
+	statements, _ := Split(line) // ParseLine reports errors
 	for _, s := range statements {
 		if len(s.Tokens) == 2 && s.Tokens[0].Text == "percent" {
 			return fractionHint(s.Tokens[1].Text)
@@ -110,7 +111,8 @@ func FractionHint(line string) string {
 	return ""
 }
 
-// fractionHint looks at a percentage. With its sign it is meant as one.
+// fractionHint returns the warning for a percentage, or "". A percentage with a percent
+// sign is never a fraction.
 func fractionHint(percent string) string {
 	number, err := strconv.ParseFloat(percent, 64)
 	if err != nil {

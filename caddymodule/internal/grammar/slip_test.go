@@ -30,12 +30,12 @@ func TestFractionHint(t *testing.T) {
 // A word that a matcher takes for a value is told from one that is meant as such.
 func TestMatchLines(t *testing.T) {
 	for block, want := range map[string]string{
-		"match path /a header X 1":                    "'header' is a value of the matcher path here, at Caddyfile:1; several matchers are lines of a block:\n\tmatch {\n\t\tpath /a\n\t\theader X 1\n\t}",
+		"match path /a header X 1":                    "'header' is a value of the matcher path here, at Caddyfile:1; write several matchers as lines of a block:\n\tmatch {\n\t\tpath /a\n\t\theader X 1\n\t}",
 		"match {\n\thost a.example method POST\n}":    "'method' is a value of the matcher host here, at Caddyfile:2",
 		"match {\n\tpath /a\n\tmethod GET path /b\n}": "'path' is a value of the matcher method here, at Caddyfile:3",
 		"match not client_ip ::1 not path /b":         "'not' is a value of the matcher client_ip here, at Caddyfile:1",
 		"match path /header":                          "",
-		"match host header":                           "", // a host may be called so
+		"match host header":                           "", // a host can have this name
 		"match host a \"header\"":                     "",
 		"match header X-Kind path":                    "",
 		"match {\n\tpath /a\n\theader X 1\n}":         "",
@@ -72,7 +72,7 @@ func TestListMatchers(t *testing.T) {
 		{"query", "a=1"},
 		{"path_regexp", "a"},
 		{"vars_regexp", "a b"},
-		{"tls", ""}, // an expression ends with its line, which Caddy compiles
+		{"tls", ""}, // an expression ends with its line, and Caddy compiles it
 	} {
 		_, err := ParseLine("close", tt.matcher+" "+tt.value+" method GET")
 		if slices.Contains(listMatchers, tt.matcher) && (err == nil || !strings.Contains(err.Error(), "is a value of the matcher")) {

@@ -13,25 +13,24 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
-// The errors of words that are no setting and no kind of fault, and of lines at the
-// wrong place.
+// Errors for unknown words, and for lines in the wrong place.
 
-// Settings are the words of a rule that are not faults.
+// Settings lists the words of a rule that are not faults.
 var Settings = []string{
 	"match", "percent", "skip", "every", "over", "times", "per", "max_keys", "start", "end", "cycle", "ramp", "max_active",
 	"phase", "match_response", "health_checks", "dry_run",
 }
 
-// pointWords are the words of a point that no rule has.
+// pointWords lists the words of a point that are not words of a rule.
 var pointWords = []string{"point", "sticky", "seed", "halted", "rule", "trigger"}
 
-// listedIn is where every setting and every kind is explained.
+// listedIn is the place of the manual.
 const listedIn = "github.com/caddyfault/caddyfault/caddymodule/docs"
 
-// fault is a line with a fault.
+// fault is a line with a fault, and its kind.
 type fault struct{ kind, line string }
 
-// unknown is the error of an unknown word at the beginning of a line.
+// unknown returns the error for an unknown word at the beginning of a line.
 func (p *RuleParser) unknown(d *caddyfile.Dispenser, word string) error {
 	if advice := p.misplaced(d, word); advice != "" {
 		return args.Advise(d, advice, "'%s' is not a line of a rule", word)
@@ -47,8 +46,8 @@ func (p *RuleParser) unknown(d *caddyfile.Dispenser, word string) error {
 	return args.Advise(d, advice, "unknown word '%s'", word)
 }
 
-// misplaced says where to write a line that is known elsewhere. It is empty for
-// others.
+// misplaced returns where to write a line that is only known elsewhere, or "" for other
+// lines.
 func (p *RuleParser) misplaced(d *caddyfile.Dispenser, word string) string {
 	if slices.Contains(words.Options(p.last.kind), word) {
 		return "it is a line of the block of " + p.last.kind + block(p.last.line, args.Line(d))
@@ -69,7 +68,7 @@ func (p *RuleParser) misplaced(d *caddyfile.Dispenser, word string) string {
 	return ""
 }
 
-// block writes a line with a block, to copy.
+// block returns a line with a block, to copy.
 func block(line string, inside ...string) string {
 	line, _, _ = strings.Cut(line, " {")
 	return ":\n\t" + line + " {\n\t\t" + strings.Join(inside, "\n\t\t") + "\n\t}"
@@ -81,8 +80,8 @@ var (
 	isRate       = regexp.MustCompile(`^[0-9.]+[KMG]i?B/s$`).MatchString
 )
 
-// meant returns the lines that a word stands for: the value of a setting or fault
-// whose name is not written, or the word of another tool.
+// meant returns the lines that a word may mean. The word can be the value of a setting
+// or fault without its name, or a word of another tool.
 func (p *RuleParser) meant(d *caddyfile.Dispenser, word string) []string {
 	switch {
 	case status.LooksLike(word):
@@ -111,7 +110,7 @@ func (p *RuleParser) meant(d *caddyfile.Dispenser, word string) []string {
 	return nil
 }
 
-// statusLines are the lines that a line meant which begins with a status.
+// statusLines returns the lines to write instead of a line that begins with a status.
 func statusLines(d *caddyfile.Dispenser) []string {
 	at := *d
 	short := Short{Words: []caddyfile.Token{d.Token()}}
