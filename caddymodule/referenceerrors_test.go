@@ -27,14 +27,15 @@ Caddy puts the directive before the message. The file and line come after it, an
 const errorsExample = `Error: adapting config using caddyfile: parsing caddyfile tokens for 'fault':
 the message, at Caddyfile:3: what to write`
 
-// errorArea is a section of the page: an archive, or all that begin with a word.
+// errorArea is a section of the page. It has one archive, or all archives whose names
+// begin with a word.
 type errorArea struct {
-	archive string // the name of the file, a star is anything
-	title   string // %s is what the star stands for
+	archive string // the file name; a star matches any text
+	title   string // %s is the text matched by the star
 	page    string // the page on the subject
 }
 
-// errorAreas are the sections in their order; an archive that none has is refused.
+// errorAreas lists the sections in order. An archive without a section fails the test.
 var errorAreas = []errorArea{
 	{"directive", "The directive", "directive.md"},
 	{"matcher", "The matcher of the directive", "directive.md"},
@@ -57,8 +58,8 @@ var errorAreas = []errorArea{
 	{"*", "%s", ""},
 }
 
-// errorNotes are words on an error that says too little for those who meet it. The
-// key is a part of the message. Most messages need none.
+// errorNotes has notes for errors that need an explanation. The key is a part of the
+// message.
 var errorNotes = map[string]string{
 	"Unexpected next token after '{'":  "Write each statement of a block on a separate line.",
 	"unknown matcher 'colour'":         "Caddy has no module of this name. Check the spelling, or build Caddy with the module.",
@@ -83,10 +84,10 @@ func isOfEveryLine(text string) bool {
 	})
 }
 
-// message is an error or warning, with the Caddyfile that it comes from.
+// message is an error or warning, and the Caddyfile that causes it.
 type message struct{ text, caddyfile string }
 
-// errorsPage is what configurations are refused for, and warned of, from the archives.
+// errorsPage returns the page of errors and warnings, generated from the archives.
 func errorsPage(t *testing.T) string {
 	var m referencePage
 	m.WriteString(generated + errorsIntro)
@@ -116,7 +117,8 @@ func errorsPage(t *testing.T) string {
 	return m.Text()
 }
 
-// contents writes the links to the sections, those of one word in a line.
+// contents writes the links to the sections. Sections that begin with the same word
+// share a line.
 func (m *referencePage) contents(areas []archive) {
 	m.Printf("## Subjects\n")
 	lines := make(map[string][]string)
@@ -148,7 +150,8 @@ func (m *referencePage) area(a archive) {
 	}
 }
 
-// refused writes a row for each message: people search, and see all of a subject.
+// refused writes a row for each message, so that readers can search and see all
+// messages of a subject.
 func (m *referencePage) refused(messages []message) {
 	var rows [][]string
 	var notes []string
@@ -173,7 +176,7 @@ func (m *referencePage) refused(messages []message) {
 	m.Printf("%s\n", strings.Join(notes, "\n"))
 }
 
-// codeLines writes lines in one cell.
+// codeLines returns lines as code in one cell.
 func codeLines(lines []string) string {
 	var cells []string
 	for _, line := range lines {
@@ -184,7 +187,8 @@ func codeLines(lines []string) string {
 	return strings.Join(cells, "<br>")
 }
 
-// warned writes a block for each message: it comes from several lines.
+// warned writes a block for each message, because several lines together cause a
+// warning.
 func (m *referencePage) warned(messages []message) {
 	for i, one := range messages {
 		m.Printf("**%s**\n", manual.Code(withoutPlace(one.text)))
@@ -194,20 +198,21 @@ func (m *referencePage) warned(messages []message) {
 			}
 		}
 		if i+1 < len(messages) && messages[i+1].caddyfile == one.caddyfile {
-			continue // the next one has the block
+			continue // the next message shows the block
 		}
 		m.Block("text", one.caddyfile)
 	}
 }
 
-// archive is the cases of a subject.
+// archive has the cases of a subject.
 type archive struct {
 	errorArea
 
 	cases []testkit.Golden
 }
 
-// archives reads all archives with an ending below this folder, as sections of the page.
+// archives reads all archives with this extension below the folder, as sections of the
+// page.
 func archives(t *testing.T, ext string) (all []archive) {
 	t.Helper()
 	ranks := make(map[string]int)
@@ -245,19 +250,20 @@ func archives(t *testing.T, ext string) (all []archive) {
 	return all
 }
 
-// kindsCut is a message without the list of all kinds.
+// kindsCut returns a message with the list of all kinds shortened.
 func kindsCut(text string) string {
 	return strings.NewReplacer("<kinds>", "…", strings.Join(faults.Kinds(), ", "), "…").Replace(text)
 }
 
-// directiveIn is what Caddy puts before a message, and varying what is another one
-// each time that a message is written: names, numbers and kinds of fault.
+// directiveIn matches the text that Caddy puts before a message. varying matches the
+// parts of a message that differ between cases: names, numbers and kinds of fault.
 var (
 	directiveIn = regexp.MustCompile(`^parsing caddyfile tokens for '\w+': `)
 	varying     = regexp.MustCompile(`'[^']*'|\d+|\b(?:` + strings.Join(faults.Kinds(), "|") + `)\b`)
 )
 
-// messagesIn are the messages of the cases, each once whatever its names and numbers.
+// messagesIn returns the messages of the cases. Messages that differ only in names and
+// numbers are listed once.
 func messagesIn(cases []testkit.Golden) (all []message) {
 	seen := make(map[string]bool)
 	for _, g := range cases {
@@ -283,19 +289,19 @@ func withoutPlace(text string) string {
 	return message
 }
 
-// cutPlace parts a message from the line, and from what to write instead; 0: it has no
-// line.
+// cutPlace splits a message into the text, the advice and the line. The line is 0 if
+// the message has none.
 func cutPlace(text string) (message, advice string, line int) {
 	found := placeIn.FindStringSubmatch(text)
 	line, _ = strconv.Atoi(cmp.Or(found[1], found[3]))
 	return found[2], found[4], line
 }
 
-// maxCause is how many lines of a Caddyfile a cell has.
+// maxCause limits the lines of a Caddyfile in a cell.
 const maxCause = 8
 
-// causeOf are the lines of a Caddyfile that a refusal comes from: those up to the
-// place it names, without the blocks around them that say nothing.
+// causeOf returns the lines of a Caddyfile that cause an error: the lines up to the
+// place in the message, without surrounding blocks that do not matter.
 func causeOf(caddyfile string, at int) []string {
 	lines := strings.Split(strings.TrimRight(caddyfile, "\n"), "\n")
 	end := len(lines)
@@ -320,7 +326,7 @@ func causeOf(caddyfile string, at int) []string {
 		if line == "}" {
 			depth--
 		}
-		if depth < 0 { // the end of a block that has been cut off
+		if depth < 0 { // the end of a block whose beginning was cut off
 			depth = 0
 			continue
 		}
@@ -332,7 +338,7 @@ func causeOf(caddyfile string, at int) []string {
 	return cause
 }
 
-// endOfStatement is the index after the statement of a line, its block included.
+// endOfStatement returns the index after the statement of a line, including its block.
 func endOfStatement(lines []string, at int) int {
 	depth := 0
 	for i := at - 1; i < len(lines); i++ {

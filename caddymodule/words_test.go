@@ -15,8 +15,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
-// inPlace writes a Caddyfile with a line at a place of package words. A rule gets
-// what it needs.
+// inPlace returns a Caddyfile with a line in a place of package words. It adds the
+// other parts that the line needs.
 func inPlace(place words.Place, line string) string {
 	fault := func(lines ...string) string {
 		return ":8080 {\n@flaky path /flaky\nfault {\n" + strings.Join(lines, "\n") + "\n}\n}"
@@ -59,7 +59,7 @@ func inPlace(place words.Place, line string) string {
 	return fault(begin+" {", line, "}")
 }
 
-// placeOf is the place of a form, and its own name.
+// placeOf returns the place of a form, and its name there.
 func placeOf(name string) (place words.Place, own string) {
 	owner, option, isOption := strings.Cut(name, " ")
 	switch form, _ := words.FormOf(name); {
@@ -88,7 +88,7 @@ func formNames() []string {
 	return names
 }
 
-// Each setting, kind and option is read as its example has it.
+// The example of each setting, kind and option loads.
 func TestExamplesOfForms(t *testing.T) {
 	for _, name := range slices.Concat(grammar.Settings, faults.Kinds()) {
 		if form, known := words.FormOf(name); !known || form.JSON == "" {
@@ -119,7 +119,7 @@ func TestUsageIsTold(t *testing.T) {
 		form, _ := words.FormOf(name)
 		place, own := placeOf(name)
 		if strings.HasPrefix(name, "match ") && name != "match path" {
-			continue // Caddy's matchers count for themselves
+			continue // Caddy's matchers count their arguments themselves
 		}
 		needsOne := slices.Contains(tooFew, name) || strings.Contains(form.Syntax, own+" <") || strings.Contains(form.Syntax, own+" [+]")
 		needsOne = needsOne && name != "respond" && name != "sequence" && name != "rule"
@@ -142,7 +142,7 @@ func TestUsageIsTold(t *testing.T) {
 	}
 }
 
-// Each line that is told instead of a word can be copied.
+// Each line suggested for a word can be copied.
 func TestSynonymsCanBeCopied(t *testing.T) {
 	told := 0
 	for _, place := range []words.Place{words.Rule, words.Point, words.Transport, words.Global, words.Trigger, words.Match, words.MatchResponse, "respond", "delay", "patch", "throttle", "fault_console"} {
@@ -161,7 +161,7 @@ func TestSynonymsCanBeCopied(t *testing.T) {
 					t.Errorf("%s: %s: got error %v, want %q in it", place, word, err, line)
 				}
 				copied := inPlace(place, line)
-				if first, _, _ := strings.Cut(line, " "); first == string(place) { // it is the line before the block
+				if first, _, _ := strings.Cut(line, " "); first == string(place) { // the line before the block
 					copied = inPlace(words.Rule, line)
 				}
 				if place == words.Transport {
@@ -176,19 +176,19 @@ func TestSynonymsCanBeCopied(t *testing.T) {
 	t.Logf("%d words", told)
 }
 
-// needsModule reports whether a Caddy that has been built with a module of others
-// would read the line.
+// needsModule reports whether the line only needs a module that this Caddy does not
+// have.
 func needsModule(err error) bool {
 	return strings.Contains(err.Error(), "this Caddy has no module http.matchers.maxmind_geolocation")
 }
 
 func withoutTabs(text string) string { return strings.ReplaceAll(text, "\t", "") }
 
-// What is told in JSON is read as JSON.
+// The JSON of each form loads.
 func TestJSONOfForms(t *testing.T) {
 	for _, name := range slices.Concat(grammar.Settings, faults.Kinds()) {
 		if name == "health_checks" {
-			continue // of a transport
+			continue // only valid in a transport
 		}
 		form, _ := words.FormOf(name)
 		config := `{"points": ["*"], "faults": [` + form.JSON + `]}`
@@ -223,7 +223,7 @@ func validateHandler(t *testing.T, handler string) error {
 	return testkit.ValidateConfig(t, `{"apps": {"http": {"servers": {"srv0": {"listen": ["127.0.0.1:0"], "routes": [{"handle": [`+handler+`]}]}}}}}`)
 }
 
-// What JSON is refused for has our words, and a place.
+// Errors in JSON have a place and our own words.
 func TestWordsInJSON(t *testing.T) {
 	rule := func(text string) string { return `{"handler": "fault", "rules": [{` + text + `}]}` }
 	fault := func(text string) string { return rule(`"faults": [` + text + `]`) }
@@ -260,12 +260,12 @@ func TestWordsInJSON(t *testing.T) {
 			continue
 		}
 		if before, _, _ := strings.Cut(err.Error(), tt.want); strings.Contains(before, "unknown module") || strings.Contains(before, "json: ") {
-			t.Errorf("%s: words of others come first: %v", tt.handler, err)
+			t.Errorf("%s: texts of Caddy come first: %v", tt.handler, err)
 		}
 	}
 }
 
-// An experiment with a wrong field and nothing else is refused for the field.
+// If an experiment has a wrong field and is incomplete, the error names the field.
 func TestExperimentUnknownField(t *testing.T) {
 	for _, tt := range []struct{ experiment, want string }{
 		{`{"fautls": []}`, `unknown field "fautls": did you mean "faults"?`},
@@ -279,7 +279,7 @@ func TestExperimentUnknownField(t *testing.T) {
 	}
 }
 
-// In one line an error has no place, no tabs and no lines.
+// An error in a one-line rule has no place, no tabs and no line breaks.
 func TestWordsInOneLine(t *testing.T) {
 	for _, tt := range []struct{ line, want string }{
 		{"latency 2s", "unknown word 'latency': did you mean 'delay 250ms'?"},

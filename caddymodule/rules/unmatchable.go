@@ -30,8 +30,8 @@ func CheckMatchers(sets ...caddy.ModuleMap) error {
 	return nil
 }
 
-// explainMatchers says of the matchers that Caddy has not loaded which one it does not
-// have, before it says what Caddy says.
+// explainMatchers adds the name of an unknown matcher to Caddy's error. If all matchers
+// are known, it returns Caddy's error unchanged.
 func explainMatchers(sets []caddy.ModuleMap, err error) error {
 	for _, set := range sets {
 		for _, name := range slices.Sorted(maps.Keys(set)) {
@@ -47,8 +47,8 @@ func explainMatchers(sets []caddy.ModuleMap, err error) error {
 	return err
 }
 
-// UnknownMatcher returns an error with the nearest names for a matcher that this
-// Caddy was not built with, and nil for others.
+// UnknownMatcher returns an error with similar names if this Caddy does not have a
+// matcher. It returns nil for a known matcher.
 func UnknownMatcher(name string) error {
 	const namespace = "http.matchers"
 	if _, err := caddy.GetModule(namespace + "." + name); err == nil {
@@ -128,7 +128,7 @@ func checkPath(path string) error {
 	return nil
 }
 
-// MeantPath is the path in what has none at its beginning.
+// MeantPath returns the path for a text that does not begin with a slash.
 func MeantPath(text string) string {
 	if _, address, isURL := strings.Cut(text, "://"); isURL {
 		_, text, _ = strings.Cut(address, "/")

@@ -94,8 +94,8 @@ func (t *Trigger) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	return nil
 }
 
-// unknownSource is the error of a trigger without a source. Most such words are
-// header fields.
+// unknownSource returns the error for a trigger with an unknown source. Most unknown
+// words are names of header fields.
 func unknownSource(d *caddyfile.Dispenser) error {
 	line, sources := "trigger header "+d.Val(), strings.Split(sourceNames(), ", ")
 	if near := words.Near(d.Val(), sources); len(near) > 0 {
