@@ -59,8 +59,7 @@ func AfterChain(next caddyhttp.Handler) caddyhttp.Handler {
 }
 
 // Append returns the chain with one more fault at its end. It returns an error if no
-// request can reach the fault, or if a fault of the chain could no longer have an
-// effect.
+// request can reach the fault, or if a fault of the chain can then never have an effect.
 func (c Chain) Append(f Fault) (Chain, error) {
 	if n := len(c); n > 0 && Ends(c[n-1]) {
 		return c, &OrderError{Fault: f, After: c[n-1]}

@@ -68,10 +68,10 @@ func Ends(f Fault) bool {
 // effect. For example, the effect may depend on the head of the reply. A request is hit
 // if at least one fault of the rule has an effect.
 type Conditional interface {
-	// Conditional reports whether, in the n-th turn of its rule, the fault itself calls
-	// [Hit.Confirm] before its effect, or [Hit.Pass] if it has none. If Conditional
-	// returns false, the chain calls Confirm. The result must depend on the settings
-	// and n only.
+	// Conditional reports whether the fault itself calls [Hit.Confirm] before its
+	// effect, or [Hit.Pass] if it has none, in the n-th turn of its rule. If
+	// Conditional returns false, the chain calls Confirm. The result must depend on
+	// the settings and n only.
 	Conditional(n uint64) bool
 }
 

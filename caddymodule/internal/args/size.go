@@ -22,7 +22,7 @@ func ParseSize(arg string) (int64, error) {
 		return 0, fmt.Errorf("bad size '%s': needs a unit, such as 500B, 10KiB or 1MB", arg)
 	}
 	if strings.HasPrefix(number, "-") {
-		return 0, fmt.Errorf("bad size '%s': negative", arg)
+		return 0, fmt.Errorf("bad size '%s': must not be negative", arg)
 	}
 	size, err := humanize.ParseBytes(strings.TrimPrefix(number, "+") + unit)
 	switch {

@@ -40,7 +40,7 @@ func TestSize(t *testing.T) {
 	}
 	for arg, want := range map[string]string{
 		"": "want one such as", "10": "needs a unit", "5m": "needs a unit", "5s": "needs a unit", "10K": "needs a unit",
-		"ten": "want one such as", "-1B": "negative", "8EiB": "too large", "999999999EB": "too large", "1e3B": "want one such as",
+		"ten": "want one such as", "-1B": "must not be negative", "8EiB": "too large", "999999999EB": "too large", "1e3B": "want one such as",
 		"1_0B": "want one such as", "10xb": "want one such as", "nanB": "want one such as", "{env.X}": "want one such as",
 	} {
 		if got, err := ParseSize(arg); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "'"+arg+"'") {
