@@ -222,14 +222,7 @@ func IsKind(word string) bool {
 }
 
 // Kinds returns the names of all kinds of fault in this Caddy.
-func Kinds() []string {
-	infos := caddy.GetModules(Namespace)
-	names := make([]string, len(infos))
-	for i, info := range infos {
-		names[i] = info.ID.Name()
-	}
-	return names
-}
+func Kinds() []string { return args.ModuleNames(Namespace) }
 
 // Interface guards
 var (

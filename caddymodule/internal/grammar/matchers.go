@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
@@ -49,24 +48,15 @@ func unknownMatcher(tokens []caddyfile.Token) error {
 	d.Next()
 	lines := words.Synonym(words.Match, d.Val())
 	if lines == nil {
-		for _, line := range args.Corrected(d, string(words.Match), words.Near(d.Val(), matcherNames())) {
+		for _, line := range args.Corrected(d, string(words.Match), words.Near(d.Val(), args.ModuleNames(matcherNamespace))) {
 			lines = append(lines, "match "+strings.TrimPrefix(line, "match "))
 		}
 	}
 	advice := words.Suggest(lines)
 	if advice == "" {
-		advice = "the matchers are " + strings.Join(matcherNames(), ", ")
+		advice = "the matchers are " + strings.Join(args.ModuleNames(matcherNamespace), ", ")
 	}
 	return args.Advise(d, advice, "unknown matcher '%s'", d.Val())
-}
-
-// matcherNames returns the names of the matchers in this Caddy.
-func matcherNames() []string {
-	var names []string
-	for _, info := range caddy.GetModules(matcherNamespace) {
-		names = append(names, info.ID.Name())
-	}
-	return names
 }
 
 var isCode = regexp.MustCompile(`^[1-9]([0-9]{2}|xx)$`).MatchString
