@@ -60,7 +60,7 @@
 // # Stability
 //
 // Other modules may import package faults, the contract for new kinds of fault, and
-// package status, the catalogue of status codes. The structs of modules, such as
+// package status, the catalog of status codes. The structs of modules, such as
 // inject.Handler, are exported for their comments, which document the JSON
 // configuration. All other packages may change at any time.
 package caddymodule

@@ -12,14 +12,14 @@ import (
 
 const statusIntro = `# Status codes
 
-The catalogue that the fault [respond](kinds/respond.md) and the short form ` + "`fault <status>`" + ` use.
-The catalogue gives each code its name, which is the reason phrase over HTTP/1.1, and its default body.
-Search the catalogue with ` + "`caddy fault codes <text>`" + `.
+The catalog that the fault [respond](kinds/respond.md) and the short form ` + "`fault <status>`" + ` use.
+The catalog gives each code its name, which is the reason phrase over HTTP/1.1, and its default body.
+Search the catalog with ` + "`caddy fault codes <text>`" + `.
 
 Write a code as the first column shows it.
 A bare code has the meaning of the first family in the list below.
 A family before the code chooses another meaning, such as ` + "`smtp:450`" + `.
-A number from 200 to 999 that is not in the catalogue has the name ` + "`Unknown Status`" + `.
+A number from 200 to 999 that is not in the catalog has the name ` + "`Unknown Status`" + `.
 Codes below 200 cannot be sent, because HTTP reserves them for interim replies.
 
 The default body is JSON.
@@ -55,7 +55,7 @@ var familyTitles = map[string]string{
 	"anthropic":  "Anthropic",
 }
 
-// statusPage is the catalogue of status codes.
+// statusPage is the catalog of status codes.
 func statusPage(t *testing.T) string {
 	var m referencePage
 	m.WriteString(generated + statusIntro)
@@ -64,7 +64,7 @@ func statusPage(t *testing.T) string {
 	for _, number := range mostUsed {
 		code, known := status.Find("", number)
 		if !known {
-			t.Fatalf("the code %d is not in the catalogue", number)
+			t.Fatalf("the code %d is not in the catalog", number)
 		}
 		rows = append(rows, statusRow(code))
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
-// CodeView is one status code of the catalogue.
+// CodeView is one status code of the catalog.
 type CodeView struct {
 	status.Code
 
@@ -36,7 +36,7 @@ func (a *service) listCodes(w http.ResponseWriter, _ *http.Request) error {
 	return Answer(w, http.StatusOK, CodeList{views})
 }
 
-// CodeList is the catalogue, or the codes selected from it.
+// CodeList is the catalog, or the codes selected from it.
 type CodeList struct {
 	Codes []CodeView `json:"codes"`
 }

@@ -35,21 +35,21 @@ func cmdCodes(s *session) error {
 	if err != nil {
 		return err
 	}
-	var catalogue api.CodeList
-	if err := readAnswer(data, &catalogue); err != nil {
+	var catalog api.CodeList
+	if err := readAnswer(data, &catalog); err != nil {
 		return err
 	}
 	if len(s.args) > 0 {
 		wanted := s.args[0]
-		catalogue.Codes = slices.DeleteFunc(catalogue.Codes, func(c api.CodeView) bool { return !isMeant(&c, wanted) })
-		if len(catalogue.Codes) == 0 {
+		catalog.Codes = slices.DeleteFunc(catalog.Codes, func(c api.CodeView) bool { return !isMeant(&c, wanted) })
+		if len(catalog.Codes) == 0 {
 			return fmt.Errorf("no status code, family or name matches '%s'", wanted)
 		}
 	}
 	if s.wantsJSON() {
-		return api.Encode(s.OutOrStdout(), catalogue)
+		return api.Encode(s.OutOrStdout(), catalog)
 	}
-	return printCodes(s.OutOrStdout(), catalogue.Codes)
+	return printCodes(s.OutOrStdout(), catalog.Codes)
 }
 
 // isMeant reports whether a text selects this code: its number, family or name.

@@ -1,7 +1,7 @@
 // The console. It reads and shows the state once a second, and turns the switch.
 
 import { call } from "./api.js";
-import * as catalogue from "./catalogue.js";
+import * as catalog from "./catalog.js";
 import { busy, byId, clock, isBusy, ready, sentence, text, toast } from "./dom.js";
 import * as explain from "./explain.js";
 import * as feed from "./feed.js";
@@ -50,7 +50,7 @@ async function load() {
   if (loaded) return; // another refresh was faster
   loaded = true;
   start.begin(kinds, refresh);
-  catalogue.begin(codes);
+  catalog.begin(codes);
 }
 
 // showPages offers the other rules if there are too many for one page.

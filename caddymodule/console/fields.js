@@ -7,7 +7,7 @@ import { byId, el, mistake } from "./dom.js";
 // one, the line therefore gets the field's blank, or otherwise its value or hint. A kind
 // that is not listed has one field for all settings.
 const settings = {
-  respond: [{ label: "Status", value: "503" }, { label: "Body", hint: "from the catalogue" }],
+  respond: [{ label: "Status", value: "503" }, { label: "Body", hint: "from the catalog" }],
   error: [{ label: "Status", hint: "502" }, { label: "Message" }],
   grpc: [{ label: "Status", value: "UNAVAILABLE" }, { label: "Message" }],
   delay: [{ label: "Delay, or minimum", value: "200ms", blank: "0s" }, { label: "Maximum", hint: "the same delay" }],

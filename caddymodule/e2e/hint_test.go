@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-var hintOfRetryAfter = regexp.MustCompile(`:\d+: rule '(\w+)': respond (\S+) sends the catalogue's Retry-After: 300, and many clients wait that long; [^"]*?(; the same goes for '[^"]*)?","`)
+var hintOfRetryAfter = regexp.MustCompile(`:\d+: rule '(\w+)': respond (\S+) sends the catalog's Retry-After: 300, and many clients wait that long; [^"]*?(; the same goes for '[^"]*)?","`)
 
 // A log line at load reports a Retry-After that the configuration does not set, once
 // for each rule. A client that triggers a 503 does not cause a line.

@@ -38,7 +38,7 @@ func TestHintsOfValidate(t *testing.T) {
 	for _, want := range []string{
 		"Caddyfile:3: percent 0.1 is 1 request in 1000; if a share of 0.1 is meant, write percent 10; if not, write percent 0.1%",
 		"Caddyfile:2: rule 'rule1' can never fire: its end 2020-01-01T00:00:00Z has passed",
-		"Caddyfile:2: rule 'rule1': respond 503 sends the catalogue's Retry-After: 300",
+		"Caddyfile:2: rule 'rule1': respond 503 sends the catalog's Retry-After: 300",
 		"Caddyfile:9: no request reaches point 'fault2': static_response before it ends all requests; write the point first",
 	} {
 		if strings.Count(string(out), want) != 1 {

@@ -48,7 +48,7 @@ func wantMalformed(t *testing.T, c *client, got *reply, status int) {
 		t.Errorf("got %d %q, header %v, want %d by rule1, without a body", got.StatusCode, got.body, got.Header, status)
 	}
 	if c.wrapper && c.proto == h1 && status == 551 && got.Status != "551 User Not Local" {
-		t.Errorf("status line: got %q, want the catalogue's phrase", got.Status)
+		t.Errorf("status line: got %q, want the catalog's phrase", got.Status)
 	}
 	if c.proto == h1 && (got.bodyErr == nil || !strings.Contains(got.bodyErr.Error(), "chunk length")) ||
 		c.proto != h1 && !streamEnded(got.bodyErr) {

@@ -47,7 +47,7 @@ func (c *content) bytes(header http.Header, repl *caddy.Replacer) []byte {
 // fixed returns a text that is sent unchanged, even if it contains braces.
 func fixed(raw string) text.Text { return text.Text{Raw: raw} }
 
-// format is a format of the catalogue's body.
+// format is a format of the catalog's body.
 type format struct {
 	name, contentType string
 	body              func(status.Code) string
@@ -76,7 +76,7 @@ func (f *Respond) validateBody() error {
 	case hasBody && f.BodyFile != "":
 		return fmt.Errorf("respond has both body and body_file '%s'; remove one of them", f.BodyFile)
 	case f.Format != "" && f.ownBody():
-		return fmt.Errorf("format '%s' only works with the catalogue's body; remove format or the body", f.Format)
+		return fmt.Errorf("format '%s' only works with the catalog's body; remove format or the body", f.Format)
 	case f.Format != "" && f.ContentType != "":
 		return fmt.Errorf("respond has both format '%s' and content_type '%s'; remove content_type, because format sets the media type", f.Format, f.ContentType)
 	case text.Placeholder.MatchString(f.BodyFile):
@@ -98,7 +98,7 @@ func (f *Respond) validateBody() error {
 	return nil
 }
 
-// formats returns the formats that the catalogue's body can have in this reply.
+// formats returns the formats that the catalog's body can have in this reply.
 func (f *Respond) formats() []format {
 	switch f.Format {
 	case "":

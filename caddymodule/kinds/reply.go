@@ -22,15 +22,15 @@ type reply struct {
 	static  bool      // no text has a placeholder
 }
 
-// catalogueKey identifies a reply that comes entirely from the catalogue.
-type catalogueKey struct {
+// catalogKey identifies a reply that comes entirely from the catalog.
+type catalogKey struct {
 	code   status.Code
 	format string
 }
 
-// catalogueReplies caches such replies by [catalogueKey], so that ten thousand rules with
+// catalogReplies caches such replies by [catalogKey], so that ten thousand rules with
 // `respond 503` share one. The number of codes and formats limits its size.
-var catalogueReplies sync.Map
+var catalogReplies sync.Map
 
 // compose sets the header fields and returns the body. It also returns the replacer for
 // the reason phrase, or nil if no text has a placeholder.

@@ -25,7 +25,7 @@ func init() {
 }
 
 // Respond answers with a reply of your choice: a status, its reason phrase, header
-// fields and a body. What you omit comes from the catalogue of status codes.
+// fields and a body. What you omit comes from the catalog of status codes.
 //
 // What the client sees: that reply. Over HTTP/1.1 it has its exact reason phrase, and
 // the connection stays usable. HTTP/2 and HTTP/3 have no reason phrase. In phase
@@ -40,7 +40,7 @@ func init() {
 // Placeholder | Description
 // ------------|-------------
 // `{http.fault.status_code}` | The status of the reply
-// `{http.fault.status_text}` | Its name in the catalogue, such as `User Not Local`
+// `{http.fault.status_text}` | Its name in the catalog, such as `User Not Local`
 // `{http.fault.slug}` | The name as one word, such as `user_not_local`
 //
 // Values are escaped for the text around them: inside JSON strings and in HTML. Control
@@ -49,17 +49,17 @@ type Respond struct {
 	// The status, from 200 to 999. Required.
 	StatusCode int `json:"status_code,omitempty"`
 
-	// The catalogue of the code, such as `smtp`, `sip` or `nginx`. Default: `http` if
+	// The catalog of the code, such as `smtp`, `sip` or `nginx`. Default: `http` if
 	// the code has a name at IANA. Otherwise the best-known name is used: SMTP for 550
 	// to 556, Cloudflare for 520 to 527 and 530, and so on.
 	Family string `json:"family,omitempty"`
 
 	// The reason phrase. An empty one is sent as such. Default: the name in the
-	// catalogue.
+	// catalog.
 	Reason *string `json:"reason,omitempty"`
 
-	// The body. An empty one is really empty. Default: the body of the catalogue, see
-	// `format`. The catalogue's body of 503 repeats the seconds of its `Retry-After`
+	// The body. An empty one is really empty. Default: the body of the catalog, see
+	// `format`. The catalog's body of 503 repeats the seconds of its `Retry-After`
 	// field: 300, unless `headers` sets another value.
 	Body *string `json:"body,omitempty"`
 
@@ -67,13 +67,13 @@ type Respond struct {
 	// loads, and sent without placeholders. Default: none.
 	BodyFile string `json:"body_file,omitempty"`
 
-	// The media type of the body. Default for the catalogue's body: the type of its
+	// The media type of the body. Default for the catalog's body: the type of its
 	// `format`. Default for your own body: `application/json` if it begins like JSON,
 	// otherwise `text/plain; charset=utf-8`. Default for a file: by its extension,
 	// otherwise `application/octet-stream`.
 	ContentType string `json:"content_type,omitempty"`
 
-	// The format of the catalogue's body: `json`, `text`, `html`, `problem` (RFC 9457)
+	// The format of the catalog's body: `json`, `text`, `html`, `problem` (RFC 9457)
 	// or `auto`. With `auto`, the request's `Accept` field selects one of the others.
 	// Default: `json`.
 	Format string `json:"format,omitempty"`
@@ -103,10 +103,10 @@ func (f *Respond) Provision(caddy.Context) error {
 		return err
 	}
 	code, known := status.Find(f.Family, f.StatusCode)
-	key := catalogueKey{code, f.Format}
-	fromCatalogue := f.Reason == nil && !f.ownBody() && f.ContentType == "" && f.Headers == nil
-	if fromCatalogue {
-		if shared, ok := catalogueReplies.Load(key); ok {
+	key := catalogKey{code, f.Format}
+	fromCatalog := f.Reason == nil && !f.ownBody() && f.ContentType == "" && f.Headers == nil
+	if fromCatalog {
+		if shared, ok := catalogReplies.Load(key); ok {
 			f.reply = shared.(*reply)
 			return nil
 		}
@@ -135,8 +135,8 @@ func (f *Respond) Provision(caddy.Context) error {
 	}
 	f.expectRetryAfter()
 	f.static = f.fields.static && f.reason.Static() && f.content[0].body.Static()
-	if fromCatalogue {
-		catalogueReplies.Store(key, f.reply)
+	if fromCatalog {
+		catalogReplies.Store(key, f.reply)
 	}
 	return nil
 }
@@ -193,7 +193,7 @@ func (f *Respond) Reply(faults.Reply) (faults.Reply, error) {
 	return faults.Reply{Size: int64(len(*f.Body)), From: f}, nil
 }
 
-// Untrusted allows a status only. The rest of the reply comes from the catalogue,
+// Untrusted allows a status only. The rest of the reply comes from the catalog,
 // cannot be cached, and is not sniffed for its type.
 func (f *Respond) Untrusted(*faults.Limits) error {
 	if !reflect.DeepEqual(*f, Respond{StatusCode: f.StatusCode, Family: f.Family}) {

@@ -28,7 +28,7 @@ func TestRespond(t *testing.T) {
 		body        string
 		header      string // another header field, as "Name: value"
 	}{
-		{"catalogue", "respond 551", 551, json, `{"error": "server_error", "message": "User Not Local"}`, ""},
+		{"catalog", "respond 551", 551, json, `{"error": "server_error", "message": "User Not Local"}`, ""},
 		{"family", "respond sip:481", 481, json, `{"error": "call/transaction_does_not_exist", "message": "Call/Transaction Does Not Exist"}`, ""},
 		{"503", "respond 503", 503, json, `{"error": "service_unavailable", "retry_after": 300}`, "Retry-After: 300"},
 		{"503 with your own body", "respond 503 away", 503, plain, "away", "Retry-After: "},

@@ -16,7 +16,7 @@ import (
 
 const retryAfterField = "Retry-After"
 
-// retryAfter is the body of the catalogue that repeats the reply's Retry-After field.
+// retryAfter is the body of the catalog that repeats the reply's Retry-After field.
 // It reads the field from the reply's header, so that field and body agree. It cannot
 // see later changes, such as those of a deferred `header` directive.
 type retryAfter struct {
@@ -91,12 +91,12 @@ func (f *Respond) expectRetryAfter() {
 	}
 }
 
-// sendsDefaultRetryAfter reports whether the reply has the catalogue's Retry-After.
+// sendsDefaultRetryAfter reports whether the reply has the catalog's Retry-After.
 func (f *Respond) sendsDefaultRetryAfter() bool {
 	return f.code.RetryAfter() > 0 && !f.ownBody() && !f.Headers.sets(retryAfterField)
 }
 
-// Hints warns about a Retry-After that can surprise: the catalogue's, and a value that
+// Hints warns about a Retry-After that can surprise: the catalog's, and a value that
 // clients cannot read.
 func (f *Respond) Hints() []string {
 	if f.Headers.sets(retryAfterField) {
@@ -105,7 +105,7 @@ func (f *Respond) Hints() []string {
 	if !f.sendsDefaultRetryAfter() {
 		return nil
 	}
-	return []string{fmt.Sprintf("respond %s sends the catalogue's Retry-After: %d, and many clients wait that long; "+
+	return []string{fmt.Sprintf("respond %s sends the catalog's Retry-After: %d, and many clients wait that long; "+
 		"to send another time, add header Retry-After 5 to its block; to send none, add header -Retry-After",
 		statusArg{f.Family, f.StatusCode}, f.code.RetryAfter())}
 }

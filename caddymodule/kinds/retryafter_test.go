@@ -216,7 +216,7 @@ func TestRespondRepeatsNothingElse(t *testing.T) {
 
 // Without another setting, clients wait 300 seconds. A warning at load says so.
 func TestRespondHints(t *testing.T) {
-	const hint = "respond 503 sends the catalogue's Retry-After: 300, and many clients wait that long; " +
+	const hint = "respond 503 sends the catalog's Retry-After: 300, and many clients wait that long; " +
 		"to send another time, add header Retry-After 5 to its block; to send none, add header -Retry-After"
 	for line, want := range map[string][]string{
 		"respond 503":                                                          {hint},

@@ -58,7 +58,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// Names of the catalogue need little escaping, but a caller may put any reason phrase
+// Names of the catalog need little escaping, but a caller may put any reason phrase
 // into a Code.
 func TestEscaping(t *testing.T) {
 	t.Parallel()

@@ -1,4 +1,4 @@
-// Package status is a catalogue of status codes. It maps a family and a code to a name,
+// Package status is a catalog of status codes. It maps a family and a code to a name,
 // the source of the name, and a default body. The name is the reason phrase on an
 // HTTP/1.1 status line.
 //

@@ -18,10 +18,10 @@ const (
 // unknownName is the name of a bare code that is not in any family.
 const unknownName = "Unknown Status"
 
-// Code is one row of the catalogue.
+// Code is one row of the catalog.
 type Code struct {
 	// The family that gives the code this meaning, such as "http" or "smtp". Empty for
-	// a bare code that is not in the catalogue.
+	// a bare code that is not in the catalog.
 	Family string `json:"family"`
 
 	// The status code, 100 to 999.
@@ -32,7 +32,7 @@ type Code struct {
 
 	// The source of the name: an RFC with its section, a vendor's documentation, or "de
 	// facto, unregistered" for a code that is used but not specified anywhere. Empty
-	// for a code that is not in the catalogue.
+	// for a code that is not in the catalog.
 	Source string `json:"source"`
 }
 
@@ -78,11 +78,11 @@ func parseNumber(text string) (int, error) {
 	return code, nil
 }
 
-// Find returns a code of the catalogue and reports whether the catalogue has it. Given
+// Find returns a code of the catalog and reports whether the catalog has it. Given
 // a family, Find returns the meaning in that family. Given "", it returns the meaning
 // of the bare code, from the first of the [Families] that has it.
 //
-// If the catalogue does not have the code, the result has an empty family, the code and
+// If the catalog does not have the code, the result has an empty family, the code and
 // the name "Unknown Status", so that the code can still be sent.
 func Find(family string, code int) (Code, bool) {
 	if c, ok := byKey[key{family, code}]; ok {

@@ -20,7 +20,7 @@ const require = createRequire(path.join(MODULES, "from.cjs"));
 const { chromium } = require("playwright-core");
 const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
 
-const views = ["overview", "start", "feed", "explain", "catalogue"];
+const views = ["overview", "start", "feed", "explain", "catalog"];
 const evil = "<img src=x onerror=window.stung=true>";
 
 // freePort returns a port that is currently free.
@@ -731,8 +731,8 @@ const tests = {
     await close(page);
   },
 
-  async "the catalogue is searched and copied from"() {
-    const page = await open({ permissions: ["clipboard-read", "clipboard-write"] }, "/#catalogue");
+  async "the catalog is searched and copied from"() {
+    const page = await open({ permissions: ["clipboard-read", "clipboard-write"] }, "/#catalog");
     const search = page.locator("#code-search");
     for (const [words, code] of [["551", "smtp:551"], ["mailbox", "smtp:550"], ["cloudflare", "cloudflare:521"]]) {
       await search.fill(words);
@@ -868,7 +868,7 @@ const tests = {
       await page.keyboard.press("Tab");
       reached.add(await page.evaluate(() => document.activeElement.textContent.trim()));
     }
-    for (const name of ["Skip to content", "Halt all faults", "Start", "Catalogue", "Switch off"]) {
+    for (const name of ["Skip to content", "Halt all faults", "Start", "Catalog", "Switch off"]) {
       assert.ok(reached.has(name), `${name} is not among ${[...reached]}`);
     }
     await go(page, "feed");

@@ -1,4 +1,4 @@
-// The catalogue of status codes, with search and copy buttons.
+// The catalog of status codes, with search and copy buttons.
 
 import { byId, copy, el, keyed, text } from "./dom.js";
 

@@ -170,17 +170,17 @@ func TestFamilies(t *testing.T) {
 	}
 }
 
-func TestCallersCannotChangeTheCatalogue(t *testing.T) {
+func TestCallersCannotChangeTheCatalog(t *testing.T) {
 	t.Parallel()
 	codes := All()
 	codes[0] = Code{Name: "Changed"}
 	if All()[0].Name != "Continue" {
-		t.Error("a change to the slice of All changes the catalogue")
+		t.Error("a change to the slice of All changes the catalog")
 	}
 	names := Families()
 	names[0] = "changed"
 	if Families()[0] != "http" {
-		t.Error("a change to the slice of Families changes the catalogue")
+		t.Error("a change to the slice of Families changes the catalog")
 	}
 }
 

@@ -44,7 +44,7 @@ type key struct {
 	code   int
 }
 
-// The catalogue, built once and only read afterwards.
+// The catalog, built once and only read afterwards.
 var all, byKey = build()
 
 func build() ([]Code, map[key]Code) {
@@ -63,7 +63,7 @@ func build() ([]Code, map[key]Code) {
 	return codes, index
 }
 
-// All returns every row of the catalogue, ordered by family as in [Families], then by
+// All returns every row of the catalog, ordered by family as in [Families], then by
 // code. The caller may change the slice.
 func All() []Code {
 	return slices.Clone(all)
