@@ -1,7 +1,7 @@
-// Package caddymodule tests how clients and services cope with failures. It is a set
-// of modules for the Caddy web server that inject faults into HTTP traffic: error
-// replies, delays, broken connections and damaged bodies, for the requests and the
-// percentage that a configuration names.
+// Package caddymodule injects faults into HTTP traffic, to test how clients and
+// services cope with failures. It is a set of modules for the Caddy web server. The
+// faults are error replies, delays, broken connections and damaged bodies, for the
+// requests and the percentage that a configuration names.
 //
 // This Caddyfile fails every request below /mail/, which never reaches the upstream:
 //

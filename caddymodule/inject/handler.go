@@ -20,7 +20,7 @@ func init() {
 // ways that its rules define. Put it in front of the handlers that answer the requests.
 // In a Caddyfile, the directive `fault` does so:
 //
-//	fault [<matcher>] [<status>] {
+//	fault [<matcher>] [<status>|<fault>] {
 //	    point  <name>
 //	    sticky <key>
 //	    seed   <number>
@@ -40,8 +40,9 @@ func init() {
 //	    }
 //	}
 //
-// `fault /api/* 503` fails every request below `/api/`. A status is short for the fault
-// `respond <status>`. Without a status and rules, the point injects nothing until an
+// `fault /api/* 503` fails every request below `/api/`. A status is short for the
+// fault `respond <status>`; any other fault that needs no block can be there, such as
+// `fault /api/* delay 2s`. Without a fault and rules, the point injects nothing until an
 // experiment uses it.
 //
 // For a hit, the reply has the header field `X-Fault-Injected`. The option `disclose` of
