@@ -9,12 +9,16 @@ import (
 // first. It returns nil if no word is near.
 func Near(word string, known []string) []string {
 	word = strings.ToLower(word)
-	best, found := allowed(word)+1, []string(nil)
+	limit := allowed(word)
+	best, found := limit+1, []string(nil)
 	for _, other := range slices.Compact(slices.Sorted(slices.Values(known))) {
+		if len(word) > len(other)+limit {
+			continue // each further letter is wrong; the length of a word has no limit
+		}
 		switch d := distance(word, other); {
 		case d < best:
 			best, found = d, []string{other}
-		case d == best && best <= allowed(word):
+		case d == best && best <= limit:
 			found = append(found, other)
 		}
 	}
@@ -24,6 +28,8 @@ func Near(word string, known []string) []string {
 // allowed returns how many letters of a word may be wrong.
 func allowed(word string) int {
 	switch n := len(word); {
+	case n <= 2:
+		return 0
 	case n <= 5:
 		return 1
 	case n <= 8:

@@ -152,7 +152,7 @@ func TestInJSON(t *testing.T) {
 }
 
 func TestNear(t *testing.T) {
-	known := []string{"delay", "percent", "percentiles", "respond", "reset", "refuse", "status_code", "max_active", "close", "choose", "header"}
+	known := []string{"delay", "percent", "percentiles", "respond", "reset", "refuse", "status_code", "max_active", "close", "choose", "header", "x", "@m"}
 	for _, tt := range []struct{ word, want string }{
 		{"dealy", "[delay]"},     // swapped
 		{"dlay", "[delay]"},      // missing
@@ -166,6 +166,10 @@ func TestNear(t *testing.T) {
 		{"perce", "[percent percentiles]"},
 		{"rese", "[reset]"},
 		{"sat", "[]"},
+		{"a", "[]"},  // not close to the letter x
+		{"@a", "[]"}, // nor to @m
+		{"X", "[x]"}, // in another case
+		{strings.Repeat("delay", 1000), "[]"},
 		{"hello", "[]"},
 		{"", "[]"},
 	} {
