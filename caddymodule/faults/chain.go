@@ -137,7 +137,7 @@ type Draft struct {
 	Faults Chain
 	JSON   []json.RawMessage
 
-	last string // the line of the last fault, without its block
+	last caddyfile.Dispenser // at the last fault
 }
 
 // Unmarshal parses one fault with the parser of its kind and adds it. The tokens of d
@@ -159,18 +159,16 @@ func (c *Draft) Unmarshal(d *caddyfile.Dispenser) error {
 			return at.WrapErr(err)
 		}
 	}
-	line := args.Line(&at)
 	if c.Faults, err = c.Faults.Append(fault); err != nil {
-		return c.cannotAppend(&at, err, line)
+		return c.cannotAppend(&at, err)
 	}
-	c.last = line
+	c.last = at
 	c.JSON = append(c.JSON, caddyconfig.JSONModuleObject(parsed, "fault", Kind(fault), nil))
 	return nil
 }
 
-// cannotAppend returns the error for a fault that cannot be the next of the chain. line
-// is its line.
-func (c *Draft) cannotAppend(d *caddyfile.Dispenser, err error, line string) error {
+// cannotAppend returns the error for a fault that cannot be the next of the chain.
+func (c *Draft) cannotAppend(d *caddyfile.Dispenser, err error) error {
 	order, ok := errors.AsType[*OrderError](err)
 	switch {
 	case !ok:
@@ -178,7 +176,7 @@ func (c *Draft) cannotAppend(d *caddyfile.Dispenser, err error, line string) err
 	case Ends(order.Fault):
 		return args.Advise(d, "remove one of the two lines", "%v", order)
 	default:
-		return args.Advise(d, "swap the two lines:\n\t"+line+"\n\t"+c.last, "%v", order)
+		return args.Advise(d, "swap the two lines:\n\t"+args.Line(d)+"\n\t"+args.Line(&c.last), "%v", order)
 	}
 }
 

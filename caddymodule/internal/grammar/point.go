@@ -127,7 +127,7 @@ func (p *PointParser) parseOption(word string) error {
 // parseRule parses a rule block.
 func (p *PointParser) parseRule() error {
 	if p.Direct != nil {
-		return args.Advise(p.Dispenser, "move the line into a rule block"+block("rule", p.Direct.firstLine),
+		return args.Advise(p.Dispenser, "move the line into a rule block"+block("rule", p.Direct.firstLine()),
 			"'%s' is outside of the rule blocks of the point", p.Direct.First)
 	}
 	rule := p.NewRule()

@@ -47,7 +47,7 @@ type RuleParser struct {
 	// First is the first word of the rule, for errors.
 	First string
 
-	firstLine    string
+	firstLine    func() string
 	last         fault    // the last parsed fault
 	more         []string // words that are known here in addition to those of a rule
 	matcherToken func() (caddy.ModuleMap, bool, error)
@@ -62,7 +62,8 @@ func NewRuleParser(rule *rules.Rule) *RuleParser {
 // parseLine parses the line at d.
 func (p *RuleParser) parseLine(d *caddyfile.Dispenser, word string) error {
 	if p.First == "" {
-		p.First, p.firstLine = word, args.Line(d)
+		at := *d
+		p.First, p.firstLine = word, func() string { return args.Line(&at) }
 	}
 	parse := p.settingParser(word)
 	if parse == nil && !faults.IsKind(word) {
@@ -129,7 +130,7 @@ func (p *RuleParser) settingParser(word string) func(*caddyfile.Dispenser) error
 // SetShort sets the first line of the rule, for errors, to the fault in the line of the
 // point.
 func (p *RuleParser) SetShort(s Short) {
-	p.First, p.firstLine = s.Words[0].Text, textOf(s.Fault())
+	p.First, p.firstLine = s.Words[0].Text, func() string { return textOf(s.Fault()) }
 }
 
 // finish runs the checks that need the whole rule. d is at its first line.
@@ -212,11 +213,10 @@ func (p *RuleParser) parseMatchResponse(d *caddyfile.Dispenser) error {
 func (p *RuleParser) ParseFault(d *caddyfile.Dispenser) error {
 	at := *d
 	at.Next()
-	this := fault{at.Val(), args.Line(&at)}
 	if err := p.Chain.Unmarshal(d); err != nil {
 		return err
 	}
-	p.last = this
+	p.last = fault{at.Val(), at}
 	p.FaultsRaw = p.Chain.JSON
 	if err := p.Chain.Faults.CheckPlace(p.Place); err != nil {
 		return at.WrapErr(err)

@@ -27,8 +27,11 @@ var pointWords = []string{"point", "sticky", "seed", "halted", "rule", "trigger"
 // listedIn is the place of the manual.
 const listedIn = "github.com/caddyfault/caddyfault/caddymodule/docs"
 
-// fault is a line with a fault, and its kind.
-type fault struct{ kind, line string }
+// fault is a line with a fault. Only errors need its text.
+type fault struct {
+	kind string
+	at   caddyfile.Dispenser
+}
 
 // unknown returns the error for an unknown word at the beginning of a line.
 func (p *RuleParser) unknown(d *caddyfile.Dispenser, word string) error {
@@ -50,7 +53,7 @@ func (p *RuleParser) unknown(d *caddyfile.Dispenser, word string) error {
 // lines.
 func (p *RuleParser) misplaced(d *caddyfile.Dispenser, word string) string {
 	if slices.Contains(words.Options(p.last.kind), word) {
-		return "it is a line of the block of " + p.last.kind + block(p.last.line, args.Line(d))
+		return "it is a line of the block of " + p.last.kind + block(args.Line(&p.last.at), args.Line(d))
 	}
 	switch {
 	case word == "transport":
