@@ -59,7 +59,7 @@ func (s Short) CheckMatchers(d *caddyfile.Dispenser) error {
 	for i := 1; i < len(s.Words); i++ {
 		if word := s.Words[i]; !word.Quoted() && looksLikeMatcher(word.Text) && s.Matcher == "" {
 			rest := slices.Delete(slices.Clone(s.Words), i, i+1)
-			return args.Advise(d, s.line(word.Text, textOf(rest)), "the matcher comes first")
+			return args.Advise(d, write(s.with(word.Text, rest)), "the matcher comes first")
 		}
 	}
 	return nil
@@ -72,6 +72,34 @@ func looksLikeMatcher(word string) bool {
 // line returns a line of the point with another matcher and other words.
 func (s Short) line(matcher, rest string) string {
 	return strings.Join(slices.DeleteFunc([]string{s.Name, matcher, rest}, func(word string) bool { return word == "" }), " ")
+}
+
+// with writes the line of the point with another matcher and other words. What does
+// not load becomes a line, or a block, that does.
+func (s Short) with(matcher string, rest []caddyfile.Token) string {
+	s.Matcher, s.Words = matcher, rest
+	if len(rest) == 0 {
+		return s.line(matcher, "")
+	}
+	if fault := s.Fault(); fault != nil && s.load([]string{textOf(fault)}) {
+		return s.line(matcher, textOf(rest))
+	}
+	switch lines := s.lines(); {
+	case len(lines) == 0:
+		return s.line(matcher, "respond 503")
+	case len(lines) == 1 && lines[0].kind && len(lines[0].inside) == 0:
+		return s.line(matcher, lines[0].text)
+	default:
+		return strings.TrimPrefix(block(s.line(matcher, ""), flatten(lines)...), ":\n\t")
+	}
+}
+
+// write advises one line or several.
+func write(text string) string {
+	if strings.Contains(text, "\n") {
+		return "write:\n\t" + text
+	}
+	return "write " + text
 }
 
 // Refuse returns the error for words that are not one fault. err is the error of the
@@ -89,7 +117,7 @@ func (s Short) Refuse(d *caddyfile.Dispenser, err error) error {
 	switch {
 	case len(lines) == 1 && len(lines[0].inside) == 0 && !s.BlockOnly && lines[0].kind && err == nil:
 		return args.Advise(d, "write "+s.line(s.Matcher, lines[0].text), "unexpected argument '%s' after the status", s.Words[1].Text)
-	case len(lines) == 1 && len(lines[0].inside) == 0 && !s.BlockOnly && err != nil:
+	case err != nil && (len(lines) == 0 || len(lines) == 1 && len(lines[0].inside) == 0 && !s.BlockOnly):
 		return err
 	case len(lines) > 0:
 		text := "'%s' needs a block"
@@ -106,27 +134,26 @@ func (s Short) Refuse(d *caddyfile.Dispenser, err error) error {
 
 // secondMatcher returns the error for a line with two matchers.
 func (s Short) secondMatcher(d *caddyfile.Dispenser) error {
-	second, rest := s.Words[0].Text, textOf(s.Words[1:])
+	second, rest := s.Words[0].Text, s.Words[1:]
 	if strings.HasPrefix(s.Matcher, "/") && strings.HasPrefix(second, "/") {
-		return args.Advise(d, "name a matcher with both paths:\n\t@paths path "+s.Matcher+" "+second+"\n\t"+s.line("@paths", rest),
+		return args.Advise(d, "name a matcher with both paths:\n\t@paths path "+s.Matcher+" "+second+"\n\t"+s.with("@paths", rest),
 			"'%s' is a second matcher", second)
 	}
-	return args.Advise(d, "write "+s.line(s.Matcher, rest)+", or name one matcher for both", "'%s' is a second matcher", second)
+	return args.Advise(d, "name one matcher for both, or "+write(s.with(s.Matcher, rest)), "'%s' is a second matcher", second)
 }
 
 // badPath returns the error for a word that was meant as a path.
 func (s Short) badPath(d *caddyfile.Dispenser) error {
-	word, rest := s.Words[0].Text, textOf(s.Words[1:])
+	word, rest := s.Words[0].Text, s.Words[1:]
 	if suffix, isSuffix := strings.CutPrefix(word, "*"); isSuffix {
 		name := "@" + strings.TrimLeft(suffix, "./")
 		if !isMatcherName(name) {
 			name = "@paths"
 		}
-		return args.Advise(d, "name a matcher for paths by their ends:\n\t"+name+" path "+word+"\n\t"+s.line(name, rest),
+		return args.Advise(d, "name a matcher for paths by their ends:\n\t"+name+" path "+word+"\n\t"+s.with(name, rest),
 			"'%s' is not a path: a path begins with '/'", word)
 	}
-	path := rules.MeantPath(word)
-	return args.Advise(d, "write "+s.line(path, rest), "'%s' is not a path: a path begins with '/'", word)
+	return args.Advise(d, write(s.with(rules.MeantPath(word), rest)), "'%s' is not a path: a path begins with '/'", word)
 }
 
 // unknown returns the error for an unknown first word.
@@ -140,6 +167,12 @@ func (s Short) unknown(d *caddyfile.Dispenser) error {
 	}
 	if len(lines) == 0 {
 		return args.Advise(d, words.Usage("fault")+"; the kinds of fault are "+strings.Join(faults.Kinds(), ", "), "unexpected argument '%s'", first)
+	}
+	for i, line := range lines {
+		name, _, _ := strings.Cut(line, " ")
+		if form, known := words.FormOf(name); known && !s.load([]string{line}) && !s.load([]string{line, "respond 503"}) {
+			lines[i] = form.Example
+		}
 	}
 	kind, _, _ := strings.Cut(lines[0], " ")
 	if s.BlockOnly || !faults.IsKind(kind) || strings.Contains(lines[0], "\n") {

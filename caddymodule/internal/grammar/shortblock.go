@@ -5,10 +5,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
@@ -22,15 +24,17 @@ type blockLine struct {
 }
 
 // lines splits the words into lines. Each setting, fault and option of a point begins a
-// line. lines returns nil if the first word is something else.
+// line. lines returns nil if the first word is something else, and if the lines do not
+// load.
 func (s Short) lines() []blockLine {
 	var lines [][]caddyfile.Token
 	for _, word := range s.Words {
-		first := ""
+		first, full := "", false
 		if len(lines) > 0 {
-			first = lines[len(lines)-1][0].Text
+			line := lines[len(lines)-1]
+			first, full = line[0].Text, line[0].Text == "percent" && len(line) > 1
 		}
-		missing := beginsLine(word, first)
+		missing := beginsLine(word, first, full)
 		switch {
 		case missing != "":
 			name := word.Clone()
@@ -44,19 +48,67 @@ func (s Short) lines() []blockLine {
 			lines[len(lines)-1] = append(lines[len(lines)-1], word)
 		}
 	}
-	return complete(lines)
+	for _, made := range [][]blockLine{complete(lines), s.withOption()} {
+		if made != nil && s.load(flatten(made)) {
+			return made
+		}
+	}
+	return nil
+}
+
+// withOption makes a fault of the words that has an option in its block. It returns
+// nil if none of the words is an option.
+func (s Short) withOption() []blockLine {
+	kind, line := s.Words[0].Text, textOf(s.Words[:1])
+	if status.LooksLike(kind) {
+		kind, line = "respond", "respond "+line
+	}
+	options := words.Options(kind)
+	for i, word := range s.Words {
+		if i > 0 && !word.Quoted() && slices.Contains(options, word.Text) {
+			text := strings.TrimSpace(line + " " + textOf(s.Words[1:i]))
+			return []blockLine{{text, true, []string{textOf(s.Words[i:])}}}
+		}
+	}
+	return nil
+}
+
+// load reports whether the block of the point can have these lines.
+func (s Short) load(lines []string) bool {
+	tokens, err := caddyfile.Tokenize([]byte("fault {\n"+strings.Join(lines, "\n")+"\n}"), "")
+	if err != nil {
+		return false
+	}
+	d := caddyfile.NewDispenser(tokens)
+	d.Next()
+	p := PointParser{Dispenser: d, Point: new(rules.Point), MatcherToken: func() (caddy.ModuleMap, bool, error) {
+		set, isToken, err := MatcherToken(d)
+		if strings.HasPrefix(d.Val(), "@") {
+			return nil, true, nil // the site may define it
+		}
+		return set, isToken, err
+	}}
+	if s.BlockOnly {
+		p.Point.Place = faults.InTransport
+	}
+	p.Own = map[string]func() error{"trigger": func() error {
+		d.RemainingArgs()
+		return nil
+	}}
+	return p.ParseBlock(*d) == nil
 }
 
 // beginsLine returns the name of the setting or fault of a bare value, such as 503 or
-// 10%. first is the first word of the line before. It returns "" for other words.
-func beginsLine(word caddyfile.Token, first string) string {
+// 10%. first is the first word of the line before, and full is set if that line can have
+// no more words. It returns "" for other words.
+func beginsLine(word caddyfile.Token, first string, full bool) string {
 	switch {
 	case word.Quoted():
-	case first == "" && status.LooksLike(word.Text):
+	case (first == "" || full) && status.LooksLike(word.Text):
 		return "respond"
-	case isPercentage(word.Text) && !slices.Contains([]string{"truncate", "corrupt", "percent"}, first):
+	case isPercentage(word.Text) && (full || !slices.Contains([]string{"truncate", "corrupt", "percent"}, first)):
 		return "percent"
-	case isDuration(word.Text) && first == "respond":
+	case isDuration(word.Text) && (first == "respond" || full):
 		return "delay"
 	}
 	return ""

@@ -125,5 +125,5 @@ func statusLines(d *caddyfile.Dispenser) []string {
 	if lines := flatten(short.lines()); lines != nil {
 		return []string{strings.Join(lines, separator)}
 	}
-	return []string{"respond " + args.Line(d)}
+	return []string{"respond " + d.Val()}
 }
