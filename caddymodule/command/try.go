@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -156,15 +157,19 @@ func (t *trial) start() (err error) {
 			return fmt.Errorf("%w; without --listen a free port is chosen", err)
 		}
 	}
-	if at := t.upstream; at.isLocal() && at.port == portOf(t.site) {
+	if t.upstream.isServedBy(t.site) {
 		return fmt.Errorf("the upstream '%s' is the address that caddy fault try listens on: give --listen another port", t.args[0])
 	}
 	if t.storage, err = os.MkdirTemp("", "caddy-fault-try-"); err != nil {
-		return err
+		return fmt.Errorf("%w: set TMPDIR to a directory that you can write to", err)
 	}
 	if err := os.Setenv("XDG_DATA_HOME", t.storage); err != nil { // Caddy always writes its instance ID there
 		return err
 	}
+	// A configuration without an admin address can be loaded into this Caddy. It must not
+	// take the address of the user's Caddy, nor replace the configuration stored there.
+	caddy.DefaultAdminListen = address(t.admin)
+	caddy.ConfigAutosavePath = filepath.Join(t.storage, "autosave.json")
 	caddy.OnExit(func(context.Context) { t.cleanUp() })
 	config, err := json.Marshal(t.config())
 	if err != nil {

@@ -64,7 +64,8 @@ func TestCommandTryRefuses(t *testing.T) {
 		{[]string{"http://"}, "bad upstream 'http://': want"},
 		{[]string{"http:/localhost:3000"}, "bad upstream 'http:/localhost:3000': want"},
 		{[]string{"{env.UPSTREAM}"}, "bad upstream '{env.UPSTREAM}': want"},
-		{[]string{"http://user@localhost:3000"}, "bad upstream 'http://user@localhost:3000': want"},
+		{[]string{"http://user:secret@localhost:3000"}, "the upstream has a user or a password: write it without"},
+		{[]string{"a\x1b[31m:3000"}, "bad upstream 'a�[31m:3000': want"},
 		{[]string{"api.example.com"}, "has neither a scheme nor a port: caddy fault try https://api.example.com"},
 		{[]string{"localhost"}, "the upstream 'localhost' has no port: caddy fault try localhost:3000"},
 		{[]string{"ws://localhost:3000"}, "the scheme is http, https or h2c: caddy fault try http://localhost:3000"},
@@ -137,6 +138,34 @@ func TestReachable(t *testing.T) {
 		}
 		if got := reachable(tcp); got != want {
 			t.Errorf("%s: got %s, want %s", addr, got, want)
+		}
+	}
+}
+
+// A connection to the upstream reaches the listener by its address, not by its port
+// alone.
+func TestIsServedBy(t *testing.T) {
+	for _, tt := range []struct {
+		listen, host string
+		want         bool
+	}{
+		{"127.0.0.1:0", "localhost", true},
+		{"127.0.0.1:0", "127.0.0.1", true},
+		{"127.0.0.1:0", "127.0.0.2", false},
+		{"127.0.0.1:0", "192.0.2.7", false},
+		{"0.0.0.0:0", "127.0.0.2", true},
+		{"0.0.0.0:0", "192.0.2.7", false}, // of no machine
+	} {
+		ln, err := net.Listen("tcp", tt.listen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (&upstream{"http", tt.host, portOf(ln)}).isServedBy(ln); got != tt.want {
+			t.Errorf("%s at %s: got %v, want %v", tt.host, tt.listen, got, tt.want)
+		}
+		_ = ln.Close()
+		if (&upstream{"http", tt.host, "1"}).isServedBy(ln) {
+			t.Errorf("%s at %s: another port is served", tt.host, tt.listen)
 		}
 	}
 }

@@ -89,7 +89,7 @@ var upstreamPorts = map[string]string{"http": "80", "https": "443", "h2c": "80"}
 // parseUpstream reads an upstream such as 3000, localhost:3000 or
 // https://api.example.com.
 func parseUpstream(text string) (*upstream, error) {
-	hasScheme := strings.Contains(text, "://")
+	text, hasScheme := printable(text), strings.Contains(text, "://") // an error repeats it
 	full := text
 	if !hasScheme {
 		if _, err := strconv.ParseUint(text, 10, 64); err == nil {
@@ -101,7 +101,10 @@ func parseUpstream(text string) (*upstream, error) {
 		full = "http://" + full
 	}
 	at, err := url.Parse(full)
-	if err != nil || at.Hostname() == "" || at.Opaque != "" || at.User != nil || !hasScheme && at.Path != "" {
+	if err == nil && at.User != nil {
+		return nil, errors.New("the upstream has a user or a password: write it without, and send the header field Authorization with your requests")
+	}
+	if err != nil || at.Hostname() == "" || at.Opaque != "" || !hasScheme && at.Path != "" {
 		return nil, fmt.Errorf("bad upstream '%s': want a host and a port, or a URL: caddy fault try localhost:3000", text)
 	}
 	u := &upstream{at.Scheme, at.Hostname(), at.Port()}
@@ -145,6 +148,28 @@ func (u *upstream) address() string { return net.JoinHostPort(u.host, u.port) }
 // isLocal reports whether the name of the upstream is a name of this machine.
 func (u *upstream) isLocal() bool {
 	return strings.EqualFold(u.host, "localhost") || net.ParseIP(u.host).IsLoopback()
+}
+
+// isServedBy reports whether a connection to the upstream reaches a listener of this
+// process. A name that is not known yet does not.
+func (u *upstream) isServedBy(ln net.Listener) bool {
+	if u.port != portOf(ln) {
+		return false
+	}
+	ips, _ := net.LookupIP(u.host) //nolint:noctx // both ports are the same, which is rare
+	at := ln.Addr().(*net.TCPAddr).IP
+	return slices.ContainsFunc(ips, func(ip net.IP) bool {
+		return ip.Equal(at) || at.IsUnspecified() && isOfThisMachine(ip)
+	})
+}
+
+// isOfThisMachine reports whether an address can be listened on.
+func isOfThisMachine(ip net.IP) bool {
+	ln, err := net.Listen("tcp", net.JoinHostPort(ip.String(), "0")) //nolint:noctx // an address of this machine
+	if err == nil {
+		_ = ln.Close()
+	}
+	return err == nil
 }
 
 // heldNetwork is the name of a network, in Caddy's sense, whose listeners are bound

@@ -219,6 +219,39 @@ func TestTryBesideCaddy(t *testing.T) {
 	}
 }
 
+// TestTryLoad loads configurations into the command's Caddy. Neither the default admin
+// address nor the stored configuration of the user changes.
+func TestTryLoad(t *testing.T) {
+	p := try(t, []string{fmt.Sprintf("CADDY_ADMIN=127.0.0.1:%d", freePort(t))}, serve(t, hostAndPath).addr)
+	for _, tt := range []struct {
+		config string
+		want   int
+	}{
+		{`{}`, http.StatusBadRequest},
+		{`{"admin": {"listen": "127.0.0.1:0"}}`, http.StatusOK}, // the last one, because the address changes
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+p.admin+"/load", strings.NewReader(tt.config))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != tt.want {
+			t.Errorf("%s: got %d, want %d", tt.config, resp.StatusCode, tt.want)
+		}
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	<-p.done
+	wantEmpty(t, p.home) // the log has lines now
+}
+
 // TestTryHeld stops the command while a request is held without a limit.
 func TestTryHeld(t *testing.T) {
 	up := serve(t, hostAndPath)
