@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
@@ -275,6 +276,29 @@ func TestExperimentUnknownField(t *testing.T) {
 	} {
 		if _, err := experiments.Parse("x", []byte(tt.experiment)); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got error %v, want %q in it", tt.experiment, err, tt.want)
+		}
+	}
+}
+
+// An error repeats neither a long word as a whole nor control characters.
+func TestHostileWords(t *testing.T) {
+	long := strings.Repeat("é", 5000)
+	for _, line := range []string{"%s 1", "percent 10; %s", "match %s; close", "5%s%%; close", "respond 503 a %s", "delay %s", "percent %s", "close %s", "match_response %s; close", "per %s x; close"} {
+		for _, word := range []string{long, "a\x1b[31mb", "a\u202eb\x7f", "a\xffb", "{" + long + "}"} {
+			text := strings.Replace(strings.ReplaceAll(line, "%%", "%"), "%s", word, 1)
+			_, err := grammar.ParseLine(text)
+			if err == nil {
+				t.Errorf("%.40q is read", text)
+				continue
+			}
+			if got := err.Error(); len(got) > 1100 || strings.ContainsAny(got, "\x1b\x7f\u202e\n") || !utf8.ValidString(got) {
+				t.Errorf("%.40q: got %d bytes, %.200q", text, len(got), got)
+			}
+		}
+	}
+	for _, lines := range []string{long, "dleay " + long, "5" + long + "%", "trigger " + long, "respond 503 {\n" + long + " x\n}", "match " + long} {
+		if _, err := testkit.Adapt(t, inPlace(words.Point, lines)); err == nil || len(err.Error()) > 2500 {
+			t.Errorf("%.20q: got %.200v", lines, err)
 		}
 	}
 }

@@ -14,13 +14,32 @@ import (
 // and what to write. A parameter name is the name of a form in package words.
 
 // Advise returns an error that says what is wrong at d, then where that is, and then
-// what to write instead.
+// what to write instead. It cuts long words.
 func Advise(d *caddyfile.Dispenser, advice, format string, values ...any) error {
+	for i, value := range values {
+		if word, isWord := value.(string); isWord {
+			values[i] = Cut(word, maxWord)
+		}
+	}
 	err := d.Errf(format, values...)
 	if advice == "" {
 		return err
 	}
-	return fmt.Errorf("%w: %s", err, advice)
+	return fmt.Errorf("%w: %s", err, Cut(advice, MaxAdvice))
+}
+
+// The bytes of a word and of an advice in an error.
+const (
+	maxWord   = 100
+	MaxAdvice = 1000
+)
+
+// Cut returns the beginning of a text that is longer than limit bytes.
+func Cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "") + "..."
 }
 
 // Missing returns the error for a line with too few arguments.

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
@@ -48,7 +49,18 @@ func (s Statement) wrap(err error) error {
 		return nil
 	}
 	text := strings.ReplaceAll(err.Error(), ", at "+statementFile+":1", "")
-	return &LineError{s.Start, s.End, errors.New(inOneLine(text))}
+	return &LineError{s.Start, s.End, errors.New(visible(args.Cut(inOneLine(text), args.MaxAdvice)))}
+}
+
+// visible replaces what a terminal could take for a command. A line may come from
+// elsewhere.
+func visible(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }
 
 // inOneLine rewrites the advice of an error from lines to statements. Blocks are only

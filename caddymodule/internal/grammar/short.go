@@ -74,8 +74,8 @@ func (s Short) line(matcher, rest string) string {
 	return strings.Join(slices.DeleteFunc([]string{s.Name, matcher, rest}, func(word string) bool { return word == "" }), " ")
 }
 
-// with writes the line of the point with another matcher and other words. What does
-// not load becomes a line, or a block, that does.
+// with returns the line of the point with another matcher and other words. If they do
+// not load, with returns a line or a block that does.
 func (s Short) with(matcher string, rest []caddyfile.Token) string {
 	s.Matcher, s.Words = matcher, rest
 	if len(rest) == 0 {
@@ -94,7 +94,7 @@ func (s Short) with(matcher string, rest []caddyfile.Token) string {
 	}
 }
 
-// write advises one line or several.
+// write returns the advice to write one line or several.
 func write(text string) string {
 	if strings.Contains(text, "\n") {
 		return "write:\n\t" + text
