@@ -308,6 +308,9 @@ func TestWordsInOneLine(t *testing.T) {
 	for _, tt := range []struct{ line, want string }{
 		{"latency 2s", "unknown word 'latency': did you mean 'delay 250ms'?"},
 		{"percent 10; dealy 2s", "unknown word 'dealy': did you mean 'delay 2s'?"},
+		{"percnt abc", "unknown word 'percnt': did you mean 'percent 10'?"},
+		{"500%", "unknown word '500%': did you mean 'percent 10'?"},
+		{"2s 503; close", "unknown word '2s': did you mean 'delay 250ms'?"},
 		{"503 10%", "unknown word '503': did you mean 'percent 10%; respond 503'?"},
 		{"503; delay 2s", "fault 'delay' comes after 'respond', which ends the request: swap the two: delay 2s; respond 503"},
 		{"headers x", "unknown word 'headers': did you mean: respond 503 { header Retry-After 5 } (a block is only possible in a Caddyfile)"},

@@ -168,12 +168,7 @@ func (s Short) unknown(d *caddyfile.Dispenser) error {
 	if len(lines) == 0 {
 		return args.Advise(d, words.Usage("fault")+"; the kinds of fault are "+strings.Join(faults.Kinds(), ", "), "unexpected argument '%s'", first)
 	}
-	for i, line := range lines {
-		name, _, _ := strings.Cut(line, " ")
-		if form, known := words.FormOf(name); known && !s.load([]string{line}) && !s.load([]string{line, "respond 503"}) {
-			lines[i] = form.Example
-		}
-	}
+	lines = s.loadable(lines)
 	kind, _, _ := strings.Cut(lines[0], " ")
 	if s.BlockOnly || !faults.IsKind(kind) || strings.Contains(lines[0], "\n") {
 		if !faults.IsKind(kind) && kind != "trigger" {

@@ -98,6 +98,17 @@ func (s Short) load(lines []string) bool {
 	return p.ParseBlock(*d) == nil
 }
 
+// loadable returns lines with examples in place of those that do not load.
+func (s Short) loadable(lines []string) []string {
+	for i, line := range lines {
+		name, _, _ := strings.Cut(line, " ")
+		if form, known := words.FormOf(name); known && isFirstWord(name) && !s.load([]string{line}) && !s.load([]string{line, "respond 503"}) {
+			lines[i] = form.Example
+		}
+	}
+	return lines
+}
+
 // beginsLine returns the name of the setting or fault of a bare value, such as 503 or
 // 10%. first is the first word of the line before, and full is set if that line can have
 // no more words. It returns "" for other words.

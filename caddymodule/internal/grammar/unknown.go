@@ -40,13 +40,18 @@ func (p *RuleParser) unknown(d *caddyfile.Dispenser, word string) error {
 	}
 	lines := p.meant(d, word)
 	if len(lines) == 0 {
-		lines = args.Corrected(d, "", words.Near(word, slices.Concat(Settings, faults.Kinds(), p.more)))
+		lines = p.loadable(args.Corrected(d, "", words.Near(word, slices.Concat(Settings, faults.Kinds(), p.more))))
 	}
 	advice := words.Suggest(lines)
 	if advice == "" {
 		advice = "the settings are " + strings.Join(Settings, ", ") + "; the kinds of fault are " + strings.Join(faults.Kinds(), ", ") + "; see " + listedIn
 	}
 	return args.Advise(d, advice, "unknown word '%s'", word)
+}
+
+// loadable returns lines with examples in place of those that do not load.
+func (p *RuleParser) loadable(lines []string) []string {
+	return Short{BlockOnly: p.Place == faults.InTransport}.loadable(lines)
 }
 
 // misplaced returns where to write a line that is only known elsewhere, or "" for other
@@ -90,11 +95,11 @@ func (p *RuleParser) meant(d *caddyfile.Dispenser, word string) []string {
 	case status.LooksLike(word):
 		return statusLines(d)
 	case isPercentage(word):
-		return []string{"percent " + word}
+		return p.loadable([]string{"percent " + word})
 	case isDuration(word):
-		return []string{"delay " + args.Line(d)}
+		return p.loadable([]string{"delay " + args.Line(d)})
 	case isRate(word):
-		return []string{"throttle " + word}
+		return p.loadable([]string{"throttle " + word})
 	case strings.HasPrefix(word, "/"), strings.HasPrefix(word, "@"):
 		return []string{"match " + word}
 	}
