@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -299,6 +300,12 @@ func TestHostileWords(t *testing.T) {
 	for _, lines := range []string{long, "dleay " + long, "5" + long + "%", "trigger " + long, "respond 503 {\n" + long + " x\n}", "match " + long} {
 		if _, err := testkit.Adapt(t, inPlace(words.Point, lines)); err == nil || len(err.Error()) > 2500 {
 			t.Errorf("%.20q: got %.200v", lines, err)
+		}
+	}
+	for _, rule := range []string{`"%s": 1`, `"faults": [{"fault": "%s"}]`, `"faults": [{"fault": "close", "%s": 1}]`, `"faults": [{"fault": "delay", "duration": "%s"}]`} {
+		err := validateHandler(t, `{"handler": "fault", "rules": [{`+fmt.Sprintf(rule, long)+`}]}`)
+		if err == nil || len(err.Error()) > 2500 {
+			t.Errorf("%s: got %.200v", rule, err)
 		}
 	}
 }

@@ -67,9 +67,9 @@ func UnknownMatcher(name string) error {
 		}
 	}
 	if meant == nil {
-		return fmt.Errorf("unknown matcher %q: want one of %s", name, strings.Join(names, ", "))
+		return fmt.Errorf("unknown matcher %q: want one of %s", words.Cut(name, words.MaxWord), strings.Join(names, ", "))
 	}
-	return fmt.Errorf("unknown matcher %q: %s", name, words.SuggestJSON(meant))
+	return fmt.Errorf("unknown matcher %q: %s", words.Cut(name, words.MaxWord), words.SuggestJSON(meant))
 }
 
 // checkMatcher checks one of Caddy's matchers. It ignores JSON that it cannot parse,

@@ -18,28 +18,14 @@ import (
 func Advise(d *caddyfile.Dispenser, advice, format string, values ...any) error {
 	for i, value := range values {
 		if word, isWord := value.(string); isWord {
-			values[i] = Cut(word, maxWord)
+			values[i] = words.Cut(word, words.MaxWord)
 		}
 	}
 	err := d.Errf(format, values...)
 	if advice == "" {
 		return err
 	}
-	return fmt.Errorf("%w: %s", err, Cut(advice, MaxAdvice))
-}
-
-// The bytes of a word and of an advice in an error.
-const (
-	maxWord   = 100
-	MaxAdvice = 1000
-)
-
-// Cut returns the beginning of a text that is longer than limit bytes.
-func Cut(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	return strings.ToValidUTF8(text[:limit], "") + "..."
+	return fmt.Errorf("%w: %s", err, words.Cut(advice, words.MaxAdvice))
 }
 
 // Missing returns the error for a line with too few arguments.

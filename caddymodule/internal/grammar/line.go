@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
@@ -49,7 +49,7 @@ func (s Statement) wrap(err error) error {
 		return nil
 	}
 	text := strings.ReplaceAll(err.Error(), ", at "+statementFile+":1", "")
-	return &LineError{s.Start, s.End, errors.New(visible(args.Cut(inOneLine(text), args.MaxAdvice)))}
+	return &LineError{s.Start, s.End, errors.New(visible(words.Cut(inOneLine(text), words.MaxAdvice)))}
 }
 
 // visible replaces what a terminal could take for a command. A line may come from

@@ -37,7 +37,7 @@ func unknownField(name, owner string, known map[string]reflect.StructField) erro
 	if advice == "" {
 		advice = "the fields are " + strings.Join(names, ", ")
 	}
-	return fmt.Errorf("unknown field %q: %s", name, advice)
+	return fmt.Errorf("unknown field %q: %s", words.Cut(name, words.MaxWord), advice)
 }
 
 // meantFields returns what to write instead of a field that exists one level deeper, or
@@ -149,7 +149,7 @@ func unknownModule(key, namespace, name string) error {
 	if advice == "" {
 		advice = "want one of " + strings.Join(names, ", ")
 	}
-	return fmt.Errorf("unknown name '%s': %s", name, advice)
+	return fmt.Errorf("unknown name '%s': %s", words.Cut(name, words.MaxWord), advice)
 }
 
 // checkDuration refuses a duration that Caddy cannot parse.
@@ -161,7 +161,7 @@ func checkDuration(data []byte) error {
 	if json.Unmarshal(data, &text) != nil {
 		text = string(data)
 	}
-	return fmt.Errorf(`bad duration '%s': want one such as "250ms" or "2s"`, text)
+	return fmt.Errorf(`bad duration '%s': want one such as "250ms" or "2s"`, words.Cut(text, words.MaxWord))
 }
 
 // Explain looks for the mistake in JSON that Caddy could not decode into the value that

@@ -146,3 +146,17 @@ func InJSON(lines []string) []string {
 	}
 	return fragments
 }
+
+// The limits of a word and of an advice in an error, in bytes.
+const (
+	MaxWord   = 100
+	MaxAdvice = 1000
+)
+
+// Cut returns the text, or its beginning if it is longer than limit bytes.
+func Cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "") + "..."
+}

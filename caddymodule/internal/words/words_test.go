@@ -181,3 +181,13 @@ func TestNear(t *testing.T) {
 		t.Errorf("three are near: got %q, want two", got)
 	}
 }
+
+func TestCut(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{"", ""}, {"abcd", "abcd"}, {"abcde", "abcd..."}, {"abcé", "abc..."},
+	} {
+		if got := Cut(tt.text, 4); got != tt.want {
+			t.Errorf("%q: got %q, want %q", tt.text, got, tt.want)
+		}
+	}
+}
