@@ -54,6 +54,7 @@ func TestShortAdvice(t *testing.T) {
 		"fault respond /x":             "write fault /x respond 503",
 		"fault percent 5 /x":           "write:\n\tfault /x {\n\t\tpercent 5\n\t\trespond 503\n\t}",
 		"fault /a /b percent 5":        "@paths path /a /b\n\tfault @paths {\n\t\tpercent 5\n\t\trespond 503\n\t}",
+		"fault /x {env.STATUS}":        "'{env.STATUS}' has no value yet, at Caddyfile:3: write fault /x {$STATUS}, which has its value when the file is read",
 		"fault 503 hang":               "did you mean 'fault respond 503'?",
 		"fault 503 close":              "write:\n\tfault {\n\t\trespond 503 {\n\t\t\tclose\n\t\t}\n\t}",
 		"fault throttle 64KiB/s both":  "write:\n\tfault {\n\t\tthrottle 64KiB/s {\n\t\t\tboth\n\t\t}\n\t}",

@@ -161,6 +161,9 @@ func (s Short) unknown(d *caddyfile.Dispenser) error {
 	at := caddyfile.NewDispenser(s.Words)
 	at.Next()
 	first := at.Val()
+	if name, isVariable := strings.CutPrefix(first, "{env."); isVariable && !s.BlockOnly {
+		return args.Advise(d, "write "+s.line(s.Matcher, "{$"+name)+", which has its value when the file is read", "'%s' has no value yet", first)
+	}
 	lines := NewRuleParser(new(rules.Rule)).meant(at, first)
 	if lines == nil {
 		lines = args.Corrected(at, "", words.Near(first, slices.Concat(Settings, faults.Kinds(), pointWords)))
