@@ -40,7 +40,7 @@ var phrases = []phrase{
 	{`\b(goes|go|went|leads?|led) past\b`, "bypasses; skips", ``},
 	{`\bbelongs? into\b`, "is only allowed in", ``},
 	{`\b(there )?(is|are) none\b`, "does not exist; is missing; is not a x", ``},
-	{`\bmakes? (it|the hit|a hit|a request) none\b`, "undoes the hit", ``},
+	{`\bmakes? (it|(the|a) hit|(the|a) request) none\b`, "undoes the hit", ``},
 	{`\b(is|are) no\b`, "is not a x", `\b(there|here) (is|are) no\b|answer is no\b|(is|are) no (longer|more|less|later|earlier|larger|smaller)\b`},
 	{`\bstands?\b`, "is; is written; is listed", `stands? (for|alone|in for)\b|\bstand-in`},
 	{`\bsets? back\b`, "reset", ``},
@@ -259,7 +259,7 @@ func sentences(markdown string) []passage {
 		case strings.HasPrefix(trimmed, "|"):
 			flush()
 			cell = true
-			for _, text := range strings.Split(strings.ReplaceAll(trimmed, `\|`, "/"), "|") {
+			for text := range strings.SplitSeq(strings.ReplaceAll(trimmed, `\|`, "/"), "|") {
 				paragraph, begin = []string{text}, i+1
 				flush()
 			}

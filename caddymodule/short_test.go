@@ -36,7 +36,7 @@ func TestShortAdviceLoads(t *testing.T) {
 			check("fault " + first + " " + second)
 		}
 	}
-	for _, line := range []string{"5% 2s 503", "percent 5 503 close", "/x /y percent 5", "respond 503 close /x", "delay 2s close 5%", "close close close", "trigger X-Fault", "trigger cookie a", "dleay 2s 503"} {
+	for _, line := range []string{"5% 2s 503", "percent 5 503 close", "/x /y percent 5", "respond 503 close /x", "delay 2s close 5%", "close reset close", "trigger X-Fault", "trigger cookie a", "dleay 2s 503"} {
 		check("fault " + line)
 	}
 	if told < 200 {

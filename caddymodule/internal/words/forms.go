@@ -82,10 +82,14 @@ var forms = map[string]Form{
 	"patch pad":      {"pad <size>", "pad 1MiB", ""},
 	"patch max_size": {"max_size <size>", "max_size 1MiB", ""},
 
-	"choose": {"choose { ... }", "choose {\n\t70 respond 503\n\t30 delay 2s\n}",
-		`{"fault": "choose", "branches": [{"weight": 1, "faults": [{"fault": "close"}]}]}`},
-	"sequence": {"sequence [once|loop] { ... }", "sequence {\n\trespond 503\n\tpass\n}",
-		`{"fault": "sequence", "steps": [[{"fault": "close"}], []]}`},
+	"choose": {
+		"choose { ... }", "choose {\n\t70 respond 503\n\t30 delay 2s\n}",
+		`{"fault": "choose", "branches": [{"weight": 1, "faults": [{"fault": "close"}]}]}`,
+	},
+	"sequence": {
+		"sequence [once|loop] { ... }", "sequence {\n\trespond 503\n\tpass\n}",
+		`{"fault": "sequence", "steps": [[{"fault": "close"}], []]}`,
+	},
 
 	// the global option
 	"global halted":              {"halted", "halted", ""},

@@ -10,14 +10,15 @@ import (
 func Near(word string, known []string) []string {
 	word = strings.ToLower(word)
 	limit := allowed(word)
-	best, found := limit+1, []string(nil)
+	best := limit + 1
+	var found []string
 	for _, other := range slices.Compact(slices.Sorted(slices.Values(known))) {
 		if len(word) > len(other)+limit {
 			continue // each further letter is wrong; the length of a word has no limit
 		}
 		switch d := distance(word, other); {
 		case d < best:
-			best, found = d, []string{other}
+			best, found = d, append(found[:0], other)
 		case d == best && best <= limit:
 			found = append(found, other)
 		}
