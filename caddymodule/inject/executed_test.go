@@ -9,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/intercept"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/templates"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
 
 // The search covers every place where a server has routes.
@@ -62,5 +64,22 @@ func TestKeepFrom(t *testing.T) {
 			t.Errorf("%q: body kept %v, length %d, header %v, want kept %v", tt.types, kept, resp.ContentLength, resp.Header, tt.body)
 		}
 		_ = resp.Body.Close()
+	}
+}
+
+// An active health check can come while the routes of its server are still provisioned.
+// Nothing executes its reply, so it must not look for templates.
+func TestHealthCheckFindsNoTemplates(t *testing.T) {
+	tr := loadTransport(t, `{"point": "early", "rules": [{"health_checks": true, "faults": [{"fault": "respond", "status_code": 503}]}]}`)
+	searches := 0
+	tr.executed = func() executedTypes {
+		searches++
+		return nil
+	}
+	if resp, _ := roundTrip(t, tr, testkit.HealthCheck("/health")); resp.StatusCode != http.StatusServiceUnavailable || searches != 0 {
+		t.Errorf("health check: got %d after %d searches, want 503 after none", resp.StatusCode, searches)
+	}
+	if resp, _ := roundTrip(t, tr, testkit.Request(http.MethodGet, "/", nil)); resp.StatusCode != http.StatusServiceUnavailable || searches != 1 {
+		t.Errorf("a client's request: got %d after %d searches, want 503 after one", resp.StatusCode, searches)
 	}
 }

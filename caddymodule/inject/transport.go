@@ -21,7 +21,7 @@ import (
 )
 
 func init() {
-	caddy.RegisterModule(Transport{})
+	caddy.RegisterModule(new(Transport))
 }
 
 // Transport is an injection point between reverse_proxy and its upstreams. It makes some
@@ -79,7 +79,7 @@ const (
 )
 
 // CaddyModule returns the Caddy module information.
-func (Transport) CaddyModule() caddy.ModuleInfo {
+func (*Transport) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  transportNamespace + ".fault",
 		New: func() caddy.Module { return new(Transport) },
@@ -223,7 +223,7 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, next roundTripFunc
 	replaced := false
 	resp, err := attempt(d.Rule.Faults, &inj.Hit, r, next, func() { replaced = true; drop() })
 	if err == nil {
-		if replaced {
+		if replaced && fromClient(r) { // an active health check may come before the routes are provisioned
 			t.executed().keepFrom(r, resp)
 		}
 		inj.discloseIn(resp.Header)
