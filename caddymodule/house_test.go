@@ -66,6 +66,7 @@ var arrows = []arrow{
 		"caddymodule/faults", "caddymodule/wire", "caddymodule/status",
 		"caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/mergepatch", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
+	{folder: "caddymodule/clients", stdlibOnly: true},
 	{folder: "caddymodule/routes"},
 	{folder: "caddymodule/faults", mayImport: []string{"caddymodule/internal/args", "caddymodule/internal/words"}},
 	{folder: "caddymodule/wire", mayImport: []string{"caddymodule/internal/hint"}},

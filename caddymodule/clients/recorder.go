@@ -1,0 +1,249 @@
+package clients
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Recorder records what clients do after a fault. Its methods may be called at the same
+// time.
+type Recorder struct {
+	now      func() time.Time
+	settings atomic.Pointer[Settings]
+
+	// until is when requests are no longer looked at, 0 if they are not. While it is 0,
+	// a request costs this one load.
+	until     atomic.Int64
+	callsTill atomic.Int64 // when no call can be open any more
+	down      atomic.Int64 // clients that have not succeeded since they were hit
+	since     atomic.Int64
+
+	roster  roster
+	shards  [shards]shard
+	openNow atomic.Int64
+	numbers atomic.Uint64
+
+	mu       sync.Mutex
+	points   map[string]*Point
+	closed   archive
+	finished []*period
+	lost     uint64
+}
+
+// New returns a recorder that takes the time from now.
+func New(s Settings, now func() time.Time) *Recorder {
+	r := &Recorder{now: now, points: make(map[string]*Point)}
+	r.Configure(s)
+	r.since.Store(r.clock())
+	return r
+}
+
+// Configure changes the settings. What has been recorded is kept.
+func (r *Recorder) Configure(s Settings) {
+	s = s.withDefaults()
+	r.settings.Store(&s)
+}
+
+// clock returns the time in nanoseconds since 1970, never 0.
+func (r *Recorder) clock() int64 { return max(r.now().UnixNano(), 1) }
+
+// maxPoints is the maximum number of points. All others share one.
+const maxPoints = 64
+
+// Point returns the recorder's view of a point.
+func (r *Recorder) Point(name string) *Point {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.points) >= maxPoints && r.points[name] == nil {
+		name = Other
+	}
+	p := r.points[name]
+	if p == nil {
+		p = &Point{Recorder: r, name: clean(name, maxPath)}
+		r.points[name] = p
+	}
+	return p
+}
+
+// Idle reports whether no request needs to be looked at.
+func (r *Recorder) Idle() bool { return r.until.Load() == 0 }
+
+// Watch counts requests for a time, so that a fault which begins within it has a
+// baseline.
+func (r *Recorder) Watch(d time.Duration) {
+	raise(&r.until, r.clock()+int64(d))
+}
+
+// raise makes a time later.
+func raise(at *atomic.Int64, to int64) {
+	for {
+		before := at.Load()
+		if before >= to || at.CompareAndSwap(before, to) {
+			return
+		}
+	}
+}
+
+// Visit is a request that is looked at. The zero value is one that is not.
+type Visit struct {
+	point  *Point
+	client *client
+	call   *call
+	n      int // the attempt of the call
+	start  int64
+	sum    uint64 // of the client
+}
+
+// Watched reports whether the recorder wants to know how the request ends. If it does,
+// the caller calls [Visit.End].
+func (v *Visit) Watched() bool { return v.client != nil }
+
+// Attempt returns the number of the call in this process and the number of the attempt,
+// from 1. Both are 0 if the request is part of no call.
+func (v *Visit) Attempt() (call uint64, n int) {
+	if v.call == nil {
+		return 0, 0
+	}
+	return v.call.number, v.n
+}
+
+// Arrive looks a request up before anything is done with it.
+func (p *Point) Arrive(q *Request) Visit {
+	until := p.until.Load()
+	if until == 0 {
+		return Visit{}
+	}
+	now := p.clock()
+	if now > until {
+		p.rest(until)
+		return Visit{}
+	}
+	if now > p.callsTill.Load() && p.down.Load() <= 0 {
+		p.count(now, 0)
+		return Visit{}
+	}
+	sum := q.client()
+	p.count(now, sum)
+	v := Visit{point: p, client: p.roster.find(sum), start: now, sum: sum}
+	if v.client != nil {
+		v.follow(q)
+		v.client.begin()
+	}
+	return v
+}
+
+// rest stops looking at requests.
+func (p *Point) rest(until int64) {
+	p.sweep(p.clock())
+	if !p.until.CompareAndSwap(until, 0) {
+		return
+	}
+	for _, point := range p.allPoints() {
+		point.mu.Lock()
+		point.since = 0 // counting starts again with the next hit
+		point.mu.Unlock()
+	}
+}
+
+// follow looks for the open call that the request continues. It looks at as little of
+// the request as it can: most requests continue none.
+func (v *Visit) follow(q *Request) {
+	c := v.client
+	if q.Call != "" {
+		if c.has(modeCall) {
+			v.join(q, q.byCall(v.sum))
+		}
+		return
+	}
+	keys, traces, unnamed := c.has(modeKey), c.has(modeTrace), c.has(modeCount) || c.has(modeGuess)
+	sum := uint64(0)
+	if unnamed {
+		sum = q.fingerprint(v.sum)
+		unnamed = v.point.shardOf(sum).has(sum)
+	}
+	if !keys && !traces && !unnamed {
+		return
+	}
+	if id, ok := q.byKey(v.sum); ok {
+		if keys {
+			v.join(q, id)
+		}
+		return
+	}
+	if id, ok := q.byTrace(v.sum); ok {
+		if traces {
+			v.join(q, id)
+		}
+		return
+	}
+	if unnamed {
+		v.join(q, identity{mode: modeGuess, sum: sum})
+	}
+}
+
+// join makes the request an attempt of the open call that it continues, if there is one.
+func (v *Visit) join(q *Request, id identity) {
+	r := v.point.Recorder
+	n, counts := 1, false
+	if id.mode >= modeCount {
+		n, counts = q.attempt()
+		counts = counts || v.client.counts.Load()
+	}
+	s := r.shardOf(id.sum)
+	s.mu.Lock()
+	found := s.find(id.sum, id.mode, n, counts)
+	var over *call
+	switch {
+	case found == nil:
+	case found.inFlight == 0 && found.deadline < v.start:
+		over = found
+		r.close(s, found, found.given())
+	default:
+		if counts && found.mode == modeGuess { // its first attempt had no number
+			found.mode = modeCount
+			v.client.counts.Store(true)
+			v.client.open[modeGuess].Add(-1)
+			v.client.open[modeCount].Add(1)
+		}
+		v.call, v.n = found, found.begin(attempt{start: v.start, conn: connOf(q.Conn)})
+		s.use(found)
+	}
+	s.mu.Unlock()
+	if over != nil {
+		r.keep(over)
+	}
+}
+
+func connOf(conn string) uint32 { return uint32(maphash.String(seed, conn)) } //nolint:gosec // a hash
+
+func (r *Recorder) shardOf(sum uint64) *shard { return &r.shards[sum%shards] }
+
+// close takes a call out of its shard. The caller holds the shard's lock, and calls keep
+// without it.
+func (r *Recorder) close(s *shard, c *call, outcome Outcome) {
+	c.outcome = outcome
+	s.remove(c)
+	c.client.open[c.mode].Add(-1)
+	r.openNow.Add(-1)
+}
+
+// sweep closes the calls whose window has passed.
+func (r *Recorder) sweep(now int64) {
+	for i := range r.shards {
+		r.sweepShard(&r.shards[i], now)
+	}
+}
+
+func (r *Recorder) sweepShard(s *shard, now int64) {
+	s.mu.Lock()
+	found := s.expired(now)
+	for _, c := range found {
+		r.close(s, c, c.given())
+	}
+	s.mu.Unlock()
+	for _, c := range found {
+		r.keep(c)
+	}
+}

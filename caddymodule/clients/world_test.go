@@ -1,0 +1,173 @@
+package clients
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// world is a recorder with a clock that only the test moves.
+type world struct {
+	*Recorder
+	point *Point
+	at    time.Time
+	hits  uint64
+}
+
+func newWorld(s Settings) *world {
+	w := &world{at: time.Unix(1_800_000_000, 0)}
+	w.Recorder = New(s, func() time.Time { return w.at })
+	w.point = w.Recorder.Point("api")
+	return w
+}
+
+func (w *world) wait(d time.Duration) { w.at = w.at.Add(d) }
+
+func (w *world) waitSeconds(seconds float64) {
+	w.wait(time.Duration(seconds * float64(time.Second)))
+}
+
+// hit lets a fault hit a request.
+func (w *world) hit(q *Request) Visit {
+	w.hits++
+	return w.point.Hit(w.point.Arrive(q), q, "busy", w.hits)
+}
+
+// busy fails a request with a status and a Retry-After in seconds, -1 for none.
+func (w *world) busy(q *Request, status int, retryAfter float64) {
+	v := w.hit(q)
+	v.End(replied(status, retryAfter))
+}
+
+// pass lets a request pass with a status, and reports whether it was part of a call.
+func (w *world) pass(q *Request, status int) bool {
+	v := w.point.Arrive(q)
+	_, n := v.Attempt()
+	v.End(replied(status, -1))
+	return n > 0
+}
+
+func replied(status int, retryAfter float64) Result {
+	return Result{Outcome: Reply, Status: status, RetryAfter: time.Duration(retryAfter * float64(time.Second))}
+}
+
+func (w *world) judge() Report { return Judge(w.Evidence(), *w.settings.Load()) }
+
+// get returns a request with fields of its header in pairs.
+func get(path string, fields ...string) *Request { return request(http.MethodGet, path, fields...) }
+
+func request(method, path string, fields ...string) *Request {
+	q := &Request{
+		Method: method, Host: "shop.example:8443", Path: path, Address: "192.0.2.7", Conn: "192.0.2.7:5001",
+		Header: http.Header{"User-Agent": {"checkout/2.1 (linux)"}},
+	}
+	for i := 0; i+1 < len(fields); i += 2 {
+		q.Header.Set(fields[i], fields[i+1])
+	}
+	return q
+}
+
+// event is the beginning or the end of an attempt.
+type event struct {
+	at float64
+	do func()
+}
+
+// play runs a call: its first attempt begins now, and each wait says when the next one
+// begins after the end of the one before, as the client sees it. The client sees its end
+// after took; the server after noticed.
+func (w *world) play(q func(n int) *Request, result Result, took, noticed float64, waits ...float64) {
+	var events []event
+	visits := make([]Visit, len(waits)+1)
+	begin := 0.0
+	for i := range visits {
+		events = append(events,
+			event{begin, func() { visits[i] = w.hit(q(i + 1)) }},
+			event{begin + noticed, func() { visits[i].End(result) }})
+		if i < len(waits) {
+			begin += took + waits[i]
+		}
+	}
+	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
+	start := w.at
+	for _, e := range events {
+		w.at = start.Add(time.Duration(e.at * float64(time.Second)))
+		e.do()
+	}
+}
+
+// names returns the findings of a report as "level name", those of periods included.
+func names(r Report) (found []string) {
+	for _, c := range r.Clients {
+		for _, f := range c.Findings {
+			found = append(found, string(f.Level)+" "+f.Finding)
+		}
+	}
+	for _, p := range r.Periods {
+		for _, f := range p.Findings {
+			found = append(found, string(f.Level)+" "+f.Finding)
+		}
+	}
+	return found
+}
+
+// undecidedOf returns the names of what is undecided for the clients.
+func undecidedOf(r Report) (found []string) {
+	for _, c := range r.Clients {
+		for _, u := range c.Undecided {
+			found = append(found, u.Finding)
+		}
+	}
+	return found
+}
+
+func finding(r Report, name string) *Finding {
+	for i := range r.Clients {
+		for j := range r.Clients[i].Findings {
+			if f := &r.Clients[i].Findings[j]; f.Finding == name {
+				return f
+			}
+		}
+	}
+	return nil
+}
+
+func why(r Report, name string) string {
+	for _, c := range r.Clients {
+		for _, u := range c.Undecided {
+			if u.Finding == name {
+				return u.Why
+			}
+		}
+	}
+	return ""
+}
+
+func check[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+// waitsIn parses a cell of a table: "4: 2.0 2.0 2.0".
+func waitsIn(t *testing.T, cell string) (waits []float64) {
+	t.Helper()
+	count, list, _ := strings.Cut(cell, ":")
+	for field := range strings.FieldsSeq(list) {
+		wait, err := strconv.ParseFloat(field, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waits = append(waits, wait)
+	}
+	n, err := strconv.Atoi(count)
+	if err != nil || n != len(waits)+1 {
+		t.Fatalf("cell %q does not say its waits", cell)
+	}
+	return waits
+}
