@@ -50,7 +50,7 @@ func BenchmarkLookUp(b *testing.B) {
 					b.Fatal("continues a call")
 				}
 				if v.client != nil {
-					v.client.inFlight.Add(-1)
+					v.client.end(p)
 				}
 			}
 		})

@@ -13,7 +13,8 @@ const Other = "other"
 // client is one that a fault has hit.
 type client struct {
 	name   string
-	shared bool // may be several users
+	shared bool   // may be several users
+	home   *Point // that hit it first; its requests are looked at for overlaps there
 
 	open     [modes]atomic.Int32 // open calls
 	inFlight atomic.Int32
@@ -47,10 +48,17 @@ func (s *samples) seconds() []float64 {
 // has reports whether a call is open that is recognized in a way.
 func (c *client) has(m mode) bool { return c.open[m].Load() > 0 }
 
-// begin counts a request.
-func (c *client) begin() {
-	if c.inFlight.Add(1) > 1 {
+// begin counts a request at a point.
+func (c *client) begin(at *Point) {
+	if at == c.home && c.inFlight.Add(1) > 1 {
 		c.overlaps.Store(true)
+	}
+}
+
+// end counts the end of a request at a point.
+func (c *client) end(at *Point) {
+	if at == c.home {
+		c.inFlight.Add(-1)
 	}
 }
 
@@ -114,7 +122,7 @@ func (r *roster) find(sum uint64) *client {
 }
 
 // add returns the client of a request, which is known from then on.
-func (r *roster) add(sum uint64, q *Request, most int) *client {
+func (r *roster) add(sum uint64, q *Request, at *Point, most int) *client {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	fresh := map[uint64]*client{}
@@ -124,13 +132,13 @@ func (r *roster) add(sum uint64, q *Request, most int) *client {
 		}
 		if len(*known) >= most {
 			if r.other.Load() == nil {
-				r.other.Store(&client{name: Other, shared: true})
+				r.other.Store(&client{name: Other, shared: true, home: at})
 			}
 			return r.other.Load()
 		}
 		fresh = maps.Clone(*known)
 	}
-	c := &client{name: q.clientName(), shared: q.Client == ""}
+	c := &client{name: q.clientName(), shared: q.Client == "", home: at}
 	fresh[sum] = c
 	r.known.Store(&fresh)
 	return c

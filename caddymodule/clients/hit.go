@@ -13,9 +13,9 @@ func (p *Point) Hit(v Visit, q *Request, rule string, number uint64) Visit {
 	period := p.hit(rule, now)
 	if v.client == nil {
 		if v.client = r.roster.find(v.sum); v.client == nil || v.client.name == Other {
-			v.client = r.roster.add(v.sum, q, settings.MaxClients)
+			v.client = r.roster.add(v.sum, q, p, settings.MaxClients)
 		}
-		v.client.begin()
+		v.client.begin(p)
 	}
 	v.client.failed(period)
 	if v.call == nil {
@@ -28,7 +28,7 @@ func (p *Point) Hit(v Visit, q *Request, rule string, number uint64) Visit {
 // open opens a call with the request as its first attempt.
 func (v *Visit) open(q *Request, now int64) {
 	r := v.point.Recorder
-	id := q.identify(v.sum)
+	id := q.identify(v.who())
 	if id.mode == modeCount {
 		v.client.counts.Store(true)
 	}
@@ -112,7 +112,7 @@ func (v Visit) End(result Result) {
 	if v.client == nil {
 		return
 	}
-	v.client.inFlight.Add(-1)
+	v.client.end(v.point)
 	r := v.point.Recorder
 	now := r.clock()
 	success := result.succeeded()

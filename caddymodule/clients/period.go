@@ -67,6 +67,7 @@ func (p *period) recovered(c *client, now int64) {
 type Point struct {
 	*Recorder
 	name string
+	salt uint64 // of identities
 
 	mu      sync.Mutex
 	since   int64 // requests are counted since then

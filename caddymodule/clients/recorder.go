@@ -61,7 +61,7 @@ func (r *Recorder) Point(name string) *Point {
 	}
 	p := r.points[name]
 	if p == nil {
-		p = &Point{Recorder: r, name: clean(name, maxPath)}
+		p = &Point{Recorder: r, name: clean(name, maxPath), salt: hash(9, name)}
 		r.points[name] = p
 	}
 	return p
@@ -129,10 +129,14 @@ func (p *Point) Arrive(q *Request) Visit {
 	v := Visit{point: p, client: p.roster.find(sum), start: now, sum: sum}
 	if v.client != nil {
 		v.follow(q)
-		v.client.begin()
+		v.client.begin(p)
 	}
 	return v
 }
+
+// who is what identities begin with: the client and the point. A request may come to
+// several points, and is an attempt at each of them.
+func (v *Visit) who() uint64 { return v.sum ^ v.point.salt }
 
 // rest stops looking at requests.
 func (p *Point) rest(until int64) {
@@ -153,26 +157,26 @@ func (v *Visit) follow(q *Request) {
 	c := v.client
 	if q.Call != "" {
 		if c.has(modeCall) {
-			v.join(q, q.byCall(v.sum))
+			v.join(q, q.byCall(v.who()))
 		}
 		return
 	}
 	keys, traces, unnamed := c.has(modeKey), c.has(modeTrace), c.has(modeCount) || c.has(modeGuess)
 	sum := uint64(0)
 	if unnamed {
-		sum = q.fingerprint(v.sum)
+		sum = q.fingerprint(v.who())
 		unnamed = v.point.shardOf(sum).has(sum)
 	}
 	if !keys && !traces && !unnamed {
 		return
 	}
-	if id, ok := q.byKey(v.sum); ok {
+	if id, ok := q.byKey(v.who()); ok {
 		if keys {
 			v.join(q, id)
 		}
 		return
 	}
-	if id, ok := q.byTrace(v.sum); ok {
+	if id, ok := q.byTrace(v.who()); ok {
 		if traces {
 			v.join(q, id)
 		}

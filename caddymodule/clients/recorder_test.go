@@ -116,6 +116,22 @@ func TestParallel(t *testing.T) {
 	check(t, "no finding on waits", why(w.judge(), RetryAfterIgnored), "no attempt followed a Retry-After")
 }
 
+// TestSeveralPoints holds that a request which comes to two points is an attempt at each.
+func TestSeveralPoints(t *testing.T) {
+	w := newWorld(Settings{})
+	inner := w.Recorder.Point("inner")
+	for range 3 {
+		outside := w.hit(get("/"))
+		inside := inner.Hit(inner.Arrive(get("/")), get("/"), "slow", 1)
+		inside.End(replied(503, -1))
+		outside.End(replied(503, -1))
+	}
+	ev := w.Evidence()
+	check(t, "calls", len(ev.Calls), 2)
+	check(t, "attempts", ev.Calls[0].Count, 3)
+	check(t, "overlaps", ev.Clients[0].Overlaps, false)
+}
+
 // TestOutcomes holds how calls end.
 func TestOutcomes(t *testing.T) {
 	key := get("/", "Idempotency-Key", "a")

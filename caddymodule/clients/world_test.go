@@ -55,7 +55,7 @@ func replied(status int, retryAfter float64) Result {
 	return Result{Outcome: Reply, Status: status, RetryAfter: time.Duration(retryAfter * float64(time.Second))}
 }
 
-func (w *world) judge() Report { return Judge(w.Evidence(), *w.settings.Load()) }
+func (w *world) judge() Report { return w.Recorder.Judge(Filter{}) }
 
 // get returns a request with fields of its header in pairs.
 func get(path string, fields ...string) *Request { return request(http.MethodGet, path, fields...) }
