@@ -38,17 +38,17 @@ var arrows = []arrow{
 	{folder: "caddymodule/console", mayImport: []string{"caddymodule/api", "caddymodule/control", "caddymodule/routes", "caddymodule/internal/args"}},
 	{folder: "caddymodule/api", mayImport: []string{
 		"caddymodule/inject", "caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar",
-		"caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
+		"caddymodule/clients", "caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
 		"caddymodule/internal/mergepatch", "caddymodule/internal/strictjson", "caddymodule/internal/text",
 	}},
 	{folder: "caddymodule/inject", mayImport: []string{
 		"caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",
-		"caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
+		"caddymodule/clients", "caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
 		"caddymodule/internal/hint", "caddymodule/internal/private", "caddymodule/internal/strictjson", "caddymodule/internal/args", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/control", mayImport: []string{
 		"caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",
-		"caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults",
+		"caddymodule/clients", "caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults",
 		"caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/strictjson", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/trigger", mayImport: []string{

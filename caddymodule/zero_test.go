@@ -62,6 +62,10 @@ var zeros = []zero{
 	{"App.journal", means, "journal 0", "", `"journal": 0`},
 	{"Share.interval", refused, "share g 0s", "", `"share": {"group": "g", "interval": "0s"}`},
 	{"HaltWhen.errors", refused, "halt_when 0 1m", "", `"halt_when": {"errors": 0, "window": "1m"}`},
+	{"Clients.window", refused, "clients {\nwindow 0s\n}", "", `"clients": {"window": 0}`},
+	{"Clients.recovery", refused, "clients {\nrecovery 0s\n}", "", `"clients": {"recovery": "0s"}`},
+	{"Clients.max_calls", refused, "clients {\nmax_calls 0\n}", "", `"clients": {"max_calls": 0}`},
+	{"Clients.attempts", refused, "clients {\nattempts 0\n}", "", `"clients": {"attempts": 0}`},
 	{"HaltWhen.window", refused, "halt_when 5 0s", "", `"halt_when": {"errors": 5, "window": 0}`},
 
 	{"Handler.seed", means, "seed 0\nclose", "", `"seed": 0`},

@@ -100,6 +100,9 @@ type Visit struct {
 // the caller calls [Visit.End].
 func (v *Visit) Watched() bool { return v.client != nil }
 
+// At reports whether the visit is at a point.
+func (v *Visit) At(p *Point) bool { return v.point == p }
+
 // Attempt returns the number of the call in this process and the number of the attempt,
 // from 1. Both are 0 if the request is part of no call.
 func (v *Visit) Attempt() (call uint64, n int) {

@@ -61,6 +61,10 @@ type App struct {
 	// Share experiments and the switch with other nodes. Default: not shared.
 	Share *Share `json:"share,omitempty"`
 
+	// Record what clients do after a fault. Default: on, with the defaults of its
+	// settings.
+	Clients *Clients `json:"clients,omitempty"`
+
 	// Halt all faults after too many upstream errors. Default: never.
 	HaltWhen *HaltWhen `json:"halt_when,omitempty"`
 
@@ -120,6 +124,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.HaltWhen != nil {
 		a.HaltWhen.provision(a)
 	}
+	if err := a.Clients.provision(ctx); err != nil {
+		return err
+	}
 	a.ctl.Restore(ctx)
 	a.Share.provision(a)
 	return nil
@@ -148,7 +155,7 @@ func (a *App) Validate() error {
 			return fmt.Errorf("experiment_matchers: duplicate name '%s'", name)
 		}
 	}
-	return errors.Join(a.Share.validate(), a.HaltWhen.validate())
+	return errors.Join(a.Share.validate(), a.HaltWhen.validate(), a.Clients.validate())
 }
 
 // Start makes this the current configuration. Caddy may still discard it.

@@ -24,6 +24,7 @@ import (
 //	    journal    <number>
 //	    halt_when  <number> <window>
 //	    share      <group> [<interval>]
+//	    clients    off|{ ... }
 //
 //	    experiment_matchers <name>...
 //	}
@@ -78,6 +79,8 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
 		return a.unmarshalShare(d)
 	case "halt_when":
 		return a.unmarshalHaltWhen(d)
+	case "clients":
+		return a.unmarshalClients(d)
 	case "experiment_matchers":
 		if a.ExperimentMatchers = d.RemainingArgs(); len(a.ExperimentMatchers) == 0 {
 			return args.Missing(d, "global experiment_matchers")

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddyfault/caddyfault/caddymodule/clients"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 )
@@ -26,6 +27,7 @@ type Control struct {
 	Store    *experiments.Store
 	Journal  *experiments.Journal
 	Refusals *experiments.Journal // refused triggers; separate, so that many of them push out no hits
+	Clients  *clients.Recorder    // records what clients do after a fault
 	Series   *metrics.Series
 	Counts   experiments.Broadcast // notifies those who wait for a counter to change
 	Active   atomic.Int64          // number of active requests
@@ -51,6 +53,7 @@ func New() *Control {
 	c := &Control{
 		Journal:  experiments.NewJournal(defaultJournal),
 		Refusals: experiments.NewJournal(defaultJournal),
+		Clients:  clients.New(clients.Settings{}, time.Now),
 		groups:   make(map[string]*experiments.Group),
 		Series:   metrics.NewSeries(),
 		Counts:   experiments.Broadcast{Every: CountsEvery},
@@ -128,6 +131,7 @@ func (c *Control) settle() {
 		c.Journal.Resize(app.journalSize())
 		c.Refusals.Resize(min(app.journalSize(), defaultJournal))
 		c.Counts.Send()
+		c.Clients.Configure(app.Clients.settings())
 		c.settleSwitch(app.Halted)
 		app.Share.start()
 	}
@@ -173,6 +177,7 @@ func (c *Control) switched(turn *experiments.Turn) {
 		c.announce("faults resumed", "fault_resumed", why)
 		return
 	}
+	c.Clients.End("")
 	metrics.HaltedGauge.Set(1)
 	c.announce("faults halted", "fault_halted", why,
 		zap.String("ended", experiments.Names(turn.Ended)), zap.Int64("released", turn.Released))
@@ -189,6 +194,7 @@ func (c *Control) experimentChanged(live *experiments.Live, why string) {
 		c.announce("experiment extended", "fault_experiment_extended", zap.String("experiment", live.Name), zap.String("note", live.Note))
 		return
 	}
+	c.Clients.End(live.Name)
 	if why != experiments.WhyReplaced {
 		c.Series.Forget(live.Name, func(point string) bool { return len(c.FindRules(point, live.Name)) > 0 })
 	}

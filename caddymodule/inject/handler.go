@@ -110,13 +110,21 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	switch {
 	case d.Rule != nil:
 		err = h.inject(w, r, next, d)
-	case d.Later != nil:
-		err = h.watchReply(w, r, next, d.Later)
+	case h.watch != nil && !h.watch.Idle():
+		err = h.serveTracked(w, r, next, d.Later)
 	default:
-		err = next.ServeHTTP(w, r)
+		err = h.pass(w, r, next, d.Later)
 	}
 	h.seeReply(r, err)
 	return err
+}
+
+// pass hands a request on that no rule fires on, unless one does on the reply.
+func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, later *rules.Later) error {
+	if later != nil {
+		return h.watchReply(w, r, next, later)
+	}
+	return next.ServeHTTP(w, r)
 }
 
 // decide evaluates the triggers of the request, then experiments, then rules. The rules
@@ -142,9 +150,12 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, fields bool) ru
 }
 
 // inject runs the faults of the rule that fires.
-func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d rules.Decision) error {
+func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d rules.Decision) (err error) {
 	defer d.Release() // also if the upstream panics, as reverse_proxy does to cut a reply
 	if !h.allow(r, &d) {
+		if h.watch != nil && !h.watch.Idle() && h.trackOf(w) == nil {
+			return h.serveTracked(w, r, next, nil)
+		}
 		return next.ServeHTTP(w, r)
 	}
 	defer h.release()
@@ -152,12 +163,19 @@ func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	defer cancel()
 	inj := h.newInjection(r, &d, ended.Done())
 	inj.header = w.Header()
-	defer func() { h.finish(inj, &d, recordedSize(w)) }()
+	w = inj.tracked(w)
+	returned := false
+	defer func() {
+		h.finish(inj, &d, recordedSize(w))
+		inj.endTrack(r, err, returned)
+	}()
 	if d.Status == 0 { // in phase response, next writes the reply and the request is already a copy
 		inj.original.next = next
 		next = &inj.original
 	}
-	return d.Rule.Faults.Inject(&inj.Hit, w, r, next)
+	err = d.Rule.Faults.Inject(&inj.Hit, w, r, next)
+	returned = true
+	return err
 }
 
 // recordedSize returns the size of the reply's body if Caddy records it for the access

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/caddyfault/caddyfault/caddymodule/clients"
 	"github.com/caddyfault/caddyfault/caddymodule/control"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
@@ -28,7 +29,8 @@ type injector struct {
 	fields   *trigger.Fields
 	disclose string // name of the header field; "": no field
 	active   prometheus.Gauge
-	logged   bool // the server has an access log; otherwise its fields are not built, which is expensive
+	watch    *clients.Point // nil: nobody records what clients do
+	logged   bool           // the server has an access log; otherwise its fields are not built, which is expensive
 }
 
 // provisionPoint loads the rules of an injection point and gives them their labels.
@@ -43,6 +45,9 @@ func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error 
 	point.Passed = in.passed
 	if err := in.app.ProvisionPoint(ctx, point); err != nil {
 		return err
+	}
+	if in.app.RecordsClients() {
+		in.watch = in.ctl.Clients.Point(point.Name)
 	}
 	in.place, in.active = experiments.PlaceOf(point), metrics.ActiveRequests.WithLabelValues(point.Name)
 	for i, rule := range point.Rules {

@@ -101,6 +101,9 @@ type injection struct {
 
 	upstream int // status of the reply on which the rule fired
 	record   *experiments.Record
+
+	track *track // of the request; nil: nobody records what clients do
+	own   track  // of a request that has none without the hit
 }
 
 // String returns the ID of the hit. It is formatted only on use.
@@ -159,6 +162,7 @@ func (inj *injection) Injected() {
 	span := trace.SpanFromContext(r.Context())
 	inj.addToTrace(span)
 	in.enter(r, inj, traceID(span))
+	inj.recordHit()
 	if in.logger.Core().Enabled(zapcore.DebugLevel) {
 		in.debug("injected a fault", r, l, inj)
 	}

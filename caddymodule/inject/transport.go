@@ -131,7 +131,9 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if client {
 		r = t.fields.Without(r)
 	}
-	resp, err := t.roundTrip(r, d)
+	track := t.trackAttempt(r, client && d.Rule == nil)
+	resp, err := t.roundTrip(r, d, track)
+	track.endAttempt(r, resp, err)
 	if !t.within {
 		t.seeAttempt(r, resp, err)
 	}
@@ -139,12 +141,12 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // roundTrip carries out a decision.
-func (t *Transport) roundTrip(r *http.Request, d rules.Decision) (*http.Response, error) {
+func (t *Transport) roundTrip(r *http.Request, d rules.Decision, track *track) (*http.Response, error) {
 	switch {
 	case d.Rule != nil:
-		return t.inject(r, d, t.inner.RoundTrip, func() { closeBody(r) })
+		return t.inject(r, d, track, t.inner.RoundTrip, func() { closeBody(r) })
 	case d.Later != nil:
-		return t.decideOnReply(r, d.Later)
+		return t.decideOnReply(r, d.Later, track)
 	default:
 		return t.inner.RoundTrip(r)
 	}
@@ -191,7 +193,7 @@ func ToMatch(r *http.Request, repl *caddy.Replacer, w http.ResponseWriter) *http
 
 // decideOnReply makes the attempt and lets a rule of phase response fire on the header
 // of the reply.
-func (t *Transport) decideOnReply(r *http.Request, later *rules.Later) (*http.Response, error) {
+func (t *Transport) decideOnReply(r *http.Request, later *rules.Later, track *track) (*http.Response, error) {
 	resp, err := t.inner.RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -204,12 +206,12 @@ func (t *Transport) decideOnReply(r *http.Request, later *rules.Later) (*http.Re
 	r = r.WithContext(r.Context())
 	r.Body = nil // the body belongs to the upstream, so the faults get none
 	reply := func(*http.Request) (*http.Response, error) { return resp, nil }
-	return t.inject(r, d, reply, func() { _ = resp.Body.Close() })
+	return t.inject(r, d, track, reply, func() { _ = resp.Body.Close() })
 }
 
 // inject runs the faults of the rule that fires. If they do not call next, drop
 // releases what next would have used.
-func (t *Transport) inject(r *http.Request, d rules.Decision, next roundTripFunc, drop func()) (*http.Response, error) {
+func (t *Transport) inject(r *http.Request, d rules.Decision, track *track, next roundTripFunc, drop func()) (*http.Response, error) {
 	defer d.Release()
 	if !t.allow(r, &d) {
 		return next(r)
@@ -220,6 +222,9 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, next roundTripFunc
 	inj := t.newInjection(r, &d, ended.Done())
 	inj.Listener = &attemptListener{inj, time.Now()}
 	defer t.finish(inj, &d, 0)
+	if inj.track = track; track == nil && t.watch != nil && fromClient(r) {
+		inj.track = &inj.own
+	}
 	replaced := false
 	resp, err := attempt(d.Rule.Faults, &inj.Hit, r, next, func() { replaced = true; drop() })
 	if err == nil {
@@ -228,6 +233,7 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, next roundTripFunc
 		}
 		inj.discloseIn(resp.Header)
 	}
+	inj.own.endAttempt(r, resp, err)
 	return resp, err
 }
 

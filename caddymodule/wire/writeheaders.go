@@ -18,10 +18,18 @@ import (
 // skipped, and so is the one of net/http.
 func writeHeaders(w http.ResponseWriter, code int) {
 	for ; w != nil; w = Unwrap(w) {
-		if !handsOn(reflect.TypeOf(w)) {
+		if noter, ok := w.(HeadNoter); ok {
+			noter.NoteHead(code)
+		} else if !handsOn(reflect.TypeOf(w)) {
 			w.WriteHeader(code)
 		}
 	}
+}
+
+// A HeadNoter is a response writer that only wants to know the status.
+type HeadNoter interface {
+	// NoteHead records a head that is written elsewhere.
+	NoteHead(code int)
 }
 
 // handingOn records, by type of writer, whether it only passes WriteHeader on.

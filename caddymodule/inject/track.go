@@ -1,0 +1,261 @@
+package inject
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/clients"
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/private"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
+)
+
+// track is a request of which the recorder of clients wants to know how it ends. It
+// sees the head of the reply; what it does not see, the point tells it.
+type track struct {
+	caddyhttp.ResponseWriterWrapper // towards the client
+
+	visit  clients.Visit
+	status int        // of the head; 0: there has been none
+	hit    *injection // nil: no fault has had an effect
+}
+
+// NoteHead records a head that is written elsewhere.
+func (t *track) NoteHead(code int) {
+	if t.status == 0 && !wire.Interim(code) {
+		t.status = code
+	}
+}
+
+// WriteHeader records the status.
+func (t *track) WriteHeader(code int) {
+	t.NoteHead(code)
+	t.ResponseWriter.WriteHeader(code)
+}
+
+// Write records that there is a head.
+func (t *track) Write(p []byte) (int, error) {
+	t.NoteHead(http.StatusOK)
+	return t.ResponseWriter.Write(p)
+}
+
+// ReadFrom records that there is a head.
+func (t *track) ReadFrom(src io.Reader) (int64, error) {
+	t.NoteHead(http.StatusOK)
+	return t.ResponseWriterWrapper.ReadFrom(src)
+}
+
+// end tells the recorder how the request has ended. If returned is false, the handler
+// has panicked to cut the reply.
+func (t *track) end(r *http.Request, err error, returned bool) {
+	if !t.visit.Watched() {
+		return
+	}
+	result := clients.Result{Outcome: t.outcome(r, err, returned), Status: t.status, RetryAfter: -1}
+	switch result.Outcome {
+	case clients.Reply:
+		if t.status == 0 {
+			result.Status = http.StatusOK
+			if err != nil {
+				result.Status = statusOf(err)
+			}
+		}
+		result.RetryAfter = retryAfter(t.ResponseWriter.Header())
+	case clients.Left:
+		// net/http cannot notice over HTTP/1 that the client leaves while a body is unread
+		result.Late = r.ProtoMajor == 1 && r.ContentLength != 0
+	}
+	t.visit.End(result)
+}
+
+func (t *track) outcome(r *http.Request, err error, returned bool) clients.Outcome {
+	switch {
+	case !returned && t.hit != nil && t.hit.hits.Faults.EndsWith(faults.InHandler).Aborts:
+		return clients.NoReply // whatever it has done to the context of the connection
+	case r.Context().Err() != nil, err != nil && statusOf(err) == faults.StatusClientClosed:
+		return clients.Left
+	case !returned && (t.status != 0 || t.hit != nil && strings.Contains(t.hit.kind, "malformed")):
+		return clients.Cut
+	case !returned:
+		return clients.NoReply
+	default:
+		return clients.Reply
+	}
+}
+
+// retryAfter returns what a reply tells its client to wait, negative if it says nothing
+// (RFC 9110, section 10.2.3). A date counts from the reply's own.
+func retryAfter(header http.Header) time.Duration {
+	values := header["Retry-After"]
+	if len(values) == 0 {
+		return -1
+	}
+	const most = 1 << 30 // seconds
+	if seconds, err := strconv.Atoi(values[0]); err == nil && seconds >= 0 {
+		return time.Duration(min(seconds, most)) * time.Second
+	}
+	at, err := http.ParseTime(values[0])
+	if err != nil {
+		return -1
+	}
+	from, err := http.ParseTime(header.Get("Date"))
+	if err != nil {
+		from = time.Now()
+	}
+	return max(at.Sub(from), 0)
+}
+
+// serveTracked is pass for a request that may be one of a client that a fault has hit.
+func (h *Handler) serveTracked(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, later *rules.Later) (err error) {
+	q := h.arrival(r)
+	visit := h.watch.Arrive(&q)
+	if !visit.Watched() {
+		return h.pass(w, r, next, later)
+	}
+	t := &track{visit: visit}
+	t.ResponseWriter = w
+	returned := false
+	defer func() { t.end(r, err, returned) }()
+	err = h.pass(t, r, next, later)
+	returned = true
+	return err
+}
+
+// trackOf returns the track of a request at this point, nil if it has none.
+func (in *injector) trackOf(w http.ResponseWriter) *track {
+	for ; w != nil; w = wire.Unwrap(w) {
+		if t, ok := w.(*track); ok && t.visit.At(in.watch) {
+			return t
+		}
+	}
+	return nil
+}
+
+// tracked returns the writer for the faults of an injection: one that tells the recorder
+// how the request ends, unless there is one already.
+func (inj *injection) tracked(w http.ResponseWriter) http.ResponseWriter {
+	if inj.in.watch == nil {
+		return w
+	}
+	if inj.upstream != 0 { // only the request of a reply may have been looked at
+		if inj.track = inj.in.trackOf(w); inj.track != nil {
+			return w
+		}
+	}
+	inj.track = &inj.own
+	inj.own.ResponseWriter = w
+	return inj.track
+}
+
+// recordHit tells the recorder of clients of the hit.
+func (inj *injection) recordHit() {
+	t, watch := inj.track, inj.in.watch
+	if t == nil {
+		return
+	}
+	r := inj.original.request
+	q := inj.in.arrival(r)
+	q.Repeatable = inj.in.app.Repeatable(r)
+	if t == &inj.own && inj.upstream == 0 { // else the request has been looked up
+		t.visit = watch.Arrive(&q)
+	}
+	t.hit = inj
+	t.visit = watch.Hit(t.visit, &q, inj.rule, uint64(inj.id))
+}
+
+// endTrack tells the recorder how the request has ended, also if no fault has had an
+// effect on it.
+func (inj *injection) endTrack(r *http.Request, err error, returned bool) {
+	if inj.track != &inj.own {
+		return
+	}
+	if inj.own.hit == nil && inj.upstream == 0 && !inj.in.watch.Idle() {
+		q := inj.in.arrival(r)
+		inj.own.visit = inj.in.watch.Arrive(&q)
+	}
+	inj.own.end(r, err, returned)
+}
+
+// userKey is the placeholder of who has logged in.
+const userKey = "http.auth.user.id"
+
+// arrival is what the recorder needs to know of a request.
+func (in *injector) arrival(r *http.Request) clients.Request {
+	q := clients.Request{
+		Method: r.Method, Host: r.Host, Path: r.URL.Path, Query: r.URL.RawQuery, Header: r.Header,
+		Address: clientOf(r), Conn: r.RemoteAddr,
+	}
+	repl := text.Replacer(r)
+	q.Call, q.Client = in.app.NamesOf(repl)
+	if q.Client == "" {
+		if user, ok := repl.Get(userKey); ok {
+			q.Client, _ = user.(string)
+		}
+	}
+	if in.point.Place == faults.InTransport {
+		q.Client, q.Call, q.Conn = "Caddy", attempted(r), ""
+	}
+	return q
+}
+
+// callOf has the number of a request whose attempts a proxy makes.
+const callOf private.Slot[string] = "call"
+
+var lastCall atomic.Uint64
+
+// attempted names the request of a client that an attempt is for.
+func attempted(r *http.Request) string {
+	if name := callOf.Get(r); name != "" {
+		return name
+	}
+	name := strconv.FormatUint(lastCall.Add(1), 36)
+	callOf.Set(r, name)
+	return name
+}
+
+// trackAttempt looks up an attempt of a proxy. It returns nil if nobody wants to know
+// how the attempt ends.
+func (t *Transport) trackAttempt(r *http.Request, wanted bool) *track {
+	if t.watch == nil || !wanted || t.watch.Idle() {
+		return nil
+	}
+	q := t.arrival(r)
+	visit := t.watch.Arrive(&q)
+	if !visit.Watched() {
+		return nil
+	}
+	return &track{visit: visit}
+}
+
+// endAttempt tells the recorder how an attempt has ended.
+func (t *track) endAttempt(r *http.Request, resp *http.Response, err error) {
+	if t == nil || !t.visit.Watched() {
+		return
+	}
+	result := clients.Result{Outcome: clients.NoReply, RetryAfter: -1}
+	failed, isStatus := errors.AsType[caddyhttp.HandlerError](err)
+	switch {
+	case err == nil:
+		result.Outcome, result.Status, result.RetryAfter = clients.Reply, resp.StatusCode, retryAfter(resp.Header)
+	case r.Context().Err() != nil:
+		result.Outcome = clients.Left
+	case isStatus && failed.StatusCode != http.StatusBadGateway:
+		result.Outcome, result.Status = clients.Reply, failed.StatusCode
+	}
+	t.visit.End(result)
+}
+
+// Interface guards
+var (
+	_ io.ReaderFrom  = (*track)(nil)
+	_ wire.HeadNoter = (*track)(nil)
+)

@@ -1,0 +1,258 @@
+package inject
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/clients"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
+)
+
+// oneFault is a point with one rule of one fault.
+func oneFault(settings, fault string) string {
+	return fmt.Sprintf(`{"point": "api", "rules": [{"name": "bad"%s, "faults": [%s]}]}`, settings, fault)
+}
+
+func text200(w http.ResponseWriter, _ *http.Request) error {
+	_, err := io.WriteString(w, strings.Repeat("text ", 100))
+	return err
+}
+
+// outcomeOfAttempt writes an attempt for a comparison.
+func outcomeOfAttempt(a clients.Attempt) string {
+	text := string(a.Outcome)
+	if a.Outcome == clients.Reply {
+		text += fmt.Sprint(" ", a.Status)
+	}
+	if a.RetryAfter != nil {
+		text += fmt.Sprint(" after ", *a.RetryAfter)
+	}
+	return text
+}
+
+// TestTrackOutcomes holds what the recorder of clients is told of the end of a request,
+// in both phases.
+func TestTrackOutcomes(t *testing.T) {
+	onResponse := `, "phase": "response"`
+	for _, tt := range []struct{ settings, fault, want string }{
+		{"", `{"fault": "respond", "status_code": 503, "headers": {"set": {"Retry-After": ["2"]}}}`, "reply 503 after 2"},
+		{"", `{"fault": "respond", "status_code": 551}`, "reply 551"},
+		{"", `{"fault": "error", "status_code": 502}`, "reply 502"},
+		{"", `{"fault": "close"}`, "no_reply"},
+		{"", `{"fault": "reset"}`, "no_reply"},
+		{"", `{"fault": "garbage"}`, "no_reply"},
+		{"", `{"fault": "malformed"}`, "cut"},
+		{"", `{"fault": "truncate", "bytes": 10}`, "cut"},
+		{"", `{"fault": "delay", "duration": "1ms"}`, "reply 200"},
+		{onResponse, `{"fault": "respond", "status_code": 503, "headers": {"set": {"Retry-After": ["2"]}}}`, "reply 503 after 2"},
+		{onResponse, `{"fault": "close"}`, "no_reply"},
+		{onResponse, `{"fault": "truncate", "bytes": 10}`, "cut"},
+		{onResponse, `{"fault": "delay", "duration": "1ms"}`, "reply 200"},
+	} {
+		t.Run(tt.settings+tt.fault, func(t *testing.T) {
+			h, err := tryLoad(t, oneFault(tt.settings, tt.fault), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan struct{})
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer close(done)
+				r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, new(caddyhttp.Server))
+				if err := h.ServeHTTP(w, r, caddyhttp.HandlerFunc(text200)); err != nil {
+					w.WriteHeader(statusOf(err))
+				}
+			}))
+			if resp, err := srv.Client().Get(srv.URL + "/orders"); err == nil {
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+			}
+			srv.Close()
+			<-done
+			calls := h.ctl.Clients.Evidence().Calls
+			if len(calls) != 1 || len(calls[0].Attempts) != 1 {
+				t.Fatalf("got %+v, want one call", calls)
+			}
+			if got := outcomeOfAttempt(calls[0].Attempts[0]); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+			if a := calls[0].Attempts[0]; a.Rule != "bad" || a.Hit == "" || calls[0].Path != "/orders" || calls[0].Point != "api" {
+				t.Errorf("got %+v", calls[0])
+			}
+		})
+	}
+}
+
+// TestTrackFollowUps holds that requests after a hit are part of its call.
+func TestTrackFollowUps(t *testing.T) {
+	upstream := http.StatusBadGateway
+	next := func(w http.ResponseWriter, _ *http.Request) error {
+		w.WriteHeader(upstream)
+		return nil
+	}
+	h := load(t, oneFault(`, "times": 2`, `{"fault": "respond", "status_code": 503}`), "")
+	h.watch.Watch(time.Minute)
+	for _, upstream = range []int{503, 503, 502, 502, 200, 200} {
+		if _, _, err := testkit.Get(t, h, "/", next); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ev := h.ctl.Clients.Evidence()
+	if len(ev.Calls) != 1 {
+		t.Fatalf("got %d calls, want 1", len(ev.Calls))
+	}
+	got := []string{}
+	for _, a := range ev.Calls[0].Attempts {
+		got = append(got, a.Rule+" "+string(a.Outcome))
+	}
+	if want := "bad reply, bad reply,  reply,  reply,  passed"; strings.Join(got, ", ") != want {
+		t.Errorf("got %q, want %q", strings.Join(got, ", "), want)
+	}
+	if ev.Calls[0].Outcome != clients.Recovered {
+		t.Errorf("got %s, want recovered", ev.Calls[0].Outcome)
+	}
+	if len(ev.Clients[0].Passed) != 2 {
+		t.Errorf("got %d requests that passed, want 2", len(ev.Clients[0].Passed))
+	}
+}
+
+// TestTrackLeft holds that a client which leaves is noticed.
+func TestTrackLeft(t *testing.T) {
+	h := load(t, oneFault("", `{"fault": "delay", "duration": "1h"}`), "")
+	w := httptest.NewRecorder()
+	r := testkit.Request(http.MethodGet, "/", w)
+	ctx, leave := context.WithCancel(r.Context())
+	time.AfterFunc(5*time.Millisecond, leave)
+	err := h.ServeHTTP(w, r.WithContext(ctx), caddyhttp.HandlerFunc(text200))
+	if err == nil {
+		t.Fatal("no error")
+	}
+	a := h.ctl.Clients.Evidence().Calls[0].Attempts[0]
+	if a.Outcome != clients.Left || a.Late || a.End.Sub(a.Start) < 5*time.Millisecond {
+		t.Errorf("got %+v", a)
+	}
+}
+
+// TestTrackOff holds that nothing is recorded if the configuration says so.
+func TestTrackOff(t *testing.T) {
+	h := load(t, mail, `{"clients": {"off": true}}`)
+	if _, _, err := testkit.Get(t, h, "/mail/", text200); err != nil {
+		t.Fatal(err)
+	}
+	if calls := h.ctl.Clients.Evidence().Calls; len(calls) != 0 || h.watch != nil {
+		t.Errorf("got %+v, want nothing", calls)
+	}
+}
+
+// TestTrackNames holds what the settings say of a request.
+func TestTrackNames(t *testing.T) {
+	h := load(t, oneFault("", `{"fault": "respond", "status_code": 503}`), `{"clients": {
+		"call": "{http.request.header.X-Request-Id}", "client": "{http.request.header.X-Client}",
+		"idempotent": [{"path": ["/graphql"]}, {"method": ["PATCH"]}]
+	}}`)
+	ask := func(method, path string, fields ...string) {
+		w := httptest.NewRecorder()
+		r := testkit.Request(method, path, w)
+		for i := 0; i < len(fields); i += 2 {
+			r.Header.Set(fields[i], fields[i+1])
+		}
+		if err := h.ServeHTTP(w, r, caddyhttp.HandlerFunc(text200)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask(http.MethodPost, "/graphql", "X-Client", "a", "X-Request-Id", "1")
+	ask(http.MethodPost, "/graphql", "X-Client", "a", "X-Request-Id", "1")
+	ask(http.MethodPost, "/other", "X-Client", "b")
+	ask(http.MethodPatch, "/other", "X-Client", "c")
+	got := []string{}
+	for _, c := range h.ctl.Clients.Evidence().Calls {
+		got = append(got, fmt.Sprint(c.Client, " ", c.By, " ", c.Count, " ", c.MayRepeat))
+	}
+	if want := "a call 2 true, b guess 1 false, c guess 1 true"; strings.Join(got, ", ") != want {
+		t.Errorf("got %q, want %q", strings.Join(got, ", "), want)
+	}
+}
+
+// TestTrackAttempts holds that the retries of a proxy are judged at a transport.
+func TestTrackAttempts(t *testing.T) {
+	tr, err := tryLoadTransport(t, oneFault(`, "times": 2`, `{"fault": "respond", "status_code": 503}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.inner = roundTripFunc(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Header: http.Header{}}, nil
+	})
+	r := testkit.Request(http.MethodGet, "/", httptest.NewRecorder())
+	for range 4 {
+		resp, err := tr.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+	}
+	calls := tr.ctl.Clients.Evidence().Calls
+	if len(calls) != 1 || calls[0].Count != 3 || calls[0].Outcome != clients.Recovered || calls[0].By != clients.ByCall || calls[0].Client != "Caddy" {
+		t.Errorf("got %+v, want one call with three attempts", calls)
+	}
+}
+
+// TestRetryAfter holds how Retry-After is read.
+func TestRetryAfter(t *testing.T) {
+	for _, tt := range []struct {
+		value, date string
+		want        time.Duration
+	}{
+		{"2", "", 2 * time.Second},
+		{"0", "", 0},
+		{"-1", "", -1},
+		{"soon", "", -1},
+		{"99999999999999999999", "", -1},
+		{"9999999999", "", (1 << 30) * time.Second},
+		{"Mon, 30 Nov 2026 10:00:09 GMT", "Mon, 30 Nov 2026 10:00:00 GMT", 9 * time.Second},
+		{"Mon, 30 Nov 2026 10:00:00 GMT", "Mon, 30 Nov 2026 10:00:09 GMT", 0},
+	} {
+		header := http.Header{"Retry-After": {tt.value}}
+		if tt.date != "" {
+			header.Set("Date", tt.date)
+		}
+		if got := retryAfter(header); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.value, got, tt.want)
+		}
+	}
+	if got := retryAfter(http.Header{}); got >= 0 {
+		t.Errorf("no field: got %v", got)
+	}
+}
+
+var errTrack = errors.New("failed")
+
+// TestAttemptOutcomes holds what is told of attempts that fail.
+func TestAttemptOutcomes(t *testing.T) {
+	h := load(t, mail, "")
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{errTrack, "no_reply"},
+		{caddyhttp.Error(http.StatusBadGateway, errTrack), "no_reply"},
+		{caddyhttp.Error(http.StatusGatewayTimeout, errTrack), "reply 504"},
+	} {
+		h.ctl.Clients.Forget()
+		r := testkit.Request(http.MethodGet, "/", httptest.NewRecorder())
+		q := h.arrival(r)
+		seen := &track{visit: h.watch.Hit(clients.Visit{}, &q, "bad", 1)}
+		seen.endAttempt(r, nil, tt.err)
+		if got := outcomeOfAttempt(h.ctl.Clients.Evidence().Calls[0].Attempts[0]); got != tt.want {
+			t.Errorf("%v: got %q, want %q", tt.err, got, tt.want)
+		}
+	}
+}
