@@ -84,6 +84,8 @@ var routes = []route{
 	{"GET", "/journal", (*service).getJournal, []string{"point", "rule", "refused", "since", "limit", "rate"}},
 	{"DELETE", "/journal", (*service).emptyJournal, nil},
 	{"GET", "/verify", (*service).verify, []string{"point", "rule", "refused", "exactly", "at_least", "at_most", "since", "wait"}},
+	{"GET", "/clients", (*service).getClients, []string{"client", "point", "rule", "since", "calls", "fail_on", "allow", "require", "min_calls", "wait"}},
+	{"DELETE", "/clients", (*service).forgetClients, nil},
 	{"POST", "/explain", (*service).explain, nil},
 	{"GET", "/kinds", (*service).listKinds, nil},
 	{"POST", "/line", (*service).readLine, nil},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyfault/caddyfault/caddymodule/clients"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
@@ -106,6 +107,24 @@ func TestOpenAPIRoutes(t *testing.T) {
 
 // described maps each schema to its Go struct.
 var described = map[string]reflect.Type{
+	"AskedWaits":       reflect.TypeFor[clients.AskedWaits](),
+	"Attempt":          reflect.TypeFor[clients.Attempt](),
+	"Call":             reflect.TypeFor[clients.Call](),
+	"CallOutcomes":     reflect.TypeFor[clients.Outcomes](),
+	"ClientReport":     reflect.TypeFor[clients.ClientReport](),
+	"Clients":          reflect.TypeFor[ClientsView](),
+	"Connections":      reflect.TypeFor[clients.Connections](),
+	"Evidence":         reflect.TypeFor[clients.Evidence](),
+	"Finding":          reflect.TypeFor[clients.Finding](),
+	"PeriodReport":     reflect.TypeFor[clients.PeriodReport](),
+	"Proof":            reflect.TypeFor[clients.Proof](),
+	"RecordedClient":   reflect.TypeFor[clients.Client](),
+	"RecordedPeriod":   reflect.TypeFor[clients.Period](),
+	"RecordedStep":     reflect.TypeFor[clients.Step](),
+	"Recovery":         reflect.TypeFor[clients.Recovery](),
+	"Spread":           reflect.TypeFor[clients.Spread](),
+	"Undecided":        reflect.TypeFor[clients.Undecided](),
+	"Waits":            reflect.TypeFor[clients.Waits](),
 	"Code":             reflect.TypeFor[CodeView](),
 	"Codes":            reflect.TypeFor[CodeList](),
 	"ConfiguredRule":   reflect.TypeFor[rules.Rule](),

@@ -14,7 +14,7 @@ type Filter struct {
 // a filter with one selects none.
 func (ev *Evidence) Select(f Filter) Evidence {
 	found := *ev
-	found.Calls, found.Clients, found.Periods = nil, nil, nil
+	found.Calls, found.Clients, found.Periods = []Call{}, []Client{}, []Period{}
 	if f.Since.After(found.Since) {
 		found.Since = f.Since
 	}
