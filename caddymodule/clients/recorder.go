@@ -112,19 +112,32 @@ func (v *Visit) Attempt() (call uint64, n int) {
 	return v.call.number, v.n
 }
 
-// Arrive looks a request up before anything is done with it.
-func (p *Point) Arrive(q *Request) Visit {
+// Look returns when a request has come that needs to be looked at, in nanoseconds since
+// 1970, or 0 if it needs not. The caller need not know anything about the request yet.
+func (p *Point) Look() int64 {
 	until := p.until.Load()
 	if until == 0 {
-		return Visit{}
+		return 0
 	}
 	now := p.clock()
-	if now > until {
+	switch {
+	case now > until:
 		p.rest(until)
-		return Visit{}
-	}
-	if now > p.callsTill.Load() && p.down.Load() <= 0 {
+		return 0
+	case now > p.callsTill.Load() && p.down.Load() <= 0: // only the baseline is of interest
 		p.count(now, 0)
+		return 0
+	}
+	return now
+}
+
+// Arrive looks a request up before anything is done with it.
+func (p *Point) Arrive(q *Request) Visit { return p.ArriveAt(p.Look(), q) }
+
+// ArriveAt is Arrive for a request that has come at a time, which [Point.Look] has
+// returned.
+func (p *Point) ArriveAt(now int64, q *Request) Visit {
+	if now == 0 {
 		return Visit{}
 	}
 	sum := q.client()

@@ -107,13 +107,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // serve carries out a decision.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d rules.Decision) (err error) {
-	switch {
-	case d.Rule != nil:
+	if d.Rule != nil {
 		err = h.inject(w, r, next, d)
-	case h.watch != nil && !h.watch.Idle():
-		err = h.serveTracked(w, r, next, d.Later)
-	default:
-		err = h.pass(w, r, next, d.Later)
+	} else {
+		err = h.look(w, r, next, d.Later)
 	}
 	h.seeReply(r, err)
 	return err
@@ -153,10 +150,10 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, fields bool) ru
 func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d rules.Decision) (err error) {
 	defer d.Release() // also if the upstream panics, as reverse_proxy does to cut a reply
 	if !h.allow(r, &d) {
-		if h.watch != nil && !h.watch.Idle() && h.trackOf(w) == nil {
-			return h.serveTracked(w, r, next, nil)
+		if d.Status != 0 { // the request has been looked at before its reply
+			return next.ServeHTTP(w, r)
 		}
-		return next.ServeHTTP(w, r)
+		return h.look(w, r, next, nil)
 	}
 	defer h.release()
 	ended, cancel := h.ended(d.Rule)

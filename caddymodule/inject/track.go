@@ -114,10 +114,21 @@ func retryAfter(header http.Header) time.Duration {
 	return max(at.Sub(from), 0)
 }
 
-// serveTracked is pass for a request that may be one of a client that a fault has hit.
-func (h *Handler) serveTracked(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, later *rules.Later) (err error) {
+// look is pass for a request that may be one of a client that a fault has hit.
+func (h *Handler) look(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, later *rules.Later) error {
+	if h.watch != nil {
+		if at := h.watch.Look(); at != 0 {
+			return h.passTracked(w, r, next, later, at)
+		}
+	}
+	return h.pass(w, r, next, later)
+}
+
+// passTracked is pass for a request that has come at a time at which clients are looked
+// at.
+func (h *Handler) passTracked(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, later *rules.Later, at int64) (err error) {
 	q := h.arrival(r)
-	visit := h.watch.Arrive(&q)
+	visit := h.watch.ArriveAt(at, &q)
 	if !visit.Watched() {
 		return h.pass(w, r, next, later)
 	}
@@ -178,9 +189,11 @@ func (inj *injection) endTrack(r *http.Request, err error, returned bool) {
 	if inj.track != &inj.own {
 		return
 	}
-	if inj.own.hit == nil && inj.upstream == 0 && !inj.in.watch.Idle() {
-		q := inj.in.arrival(r)
-		inj.own.visit = inj.in.watch.Arrive(&q)
+	if inj.own.hit == nil && inj.upstream == 0 {
+		if at := inj.in.watch.Look(); at != 0 {
+			q := inj.in.arrival(r)
+			inj.own.visit = inj.in.watch.ArriveAt(at, &q)
+		}
 	}
 	inj.own.end(r, err, returned)
 }
@@ -225,11 +238,15 @@ func attempted(r *http.Request) string {
 // trackAttempt looks up an attempt of a proxy. It returns nil if nobody wants to know
 // how the attempt ends.
 func (t *Transport) trackAttempt(r *http.Request, wanted bool) *track {
-	if t.watch == nil || !wanted || t.watch.Idle() {
+	if t.watch == nil || !wanted {
+		return nil
+	}
+	at := t.watch.Look()
+	if at == 0 {
 		return nil
 	}
 	q := t.arrival(r)
-	visit := t.watch.Arrive(&q)
+	visit := t.watch.ArriveAt(at, &q)
 	if !visit.Watched() {
 		return nil
 	}

@@ -256,3 +256,39 @@ func TestAttemptOutcomes(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkTracked is what a request costs that passes a point while clients are watched:
+// one of a client that no fault has hit, and one of a client that a fault has hit.
+func BenchmarkTracked(b *testing.B) {
+	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
+	for _, bench := range []struct {
+		name  string
+		watch func(h *Handler, r *http.Request)
+	}{
+		{"idle", func(*Handler, *http.Request) {}},
+		{"counted", func(h *Handler, _ *http.Request) { h.watch.Watch(time.Hour) }},
+		{"another client", func(h *Handler, r *http.Request) {
+			q := h.arrival(r)
+			q.Client = "another"
+			h.watch.Hit(clients.Visit{}, &q, "bad", 1)
+		}},
+		{"this client", func(h *Handler, r *http.Request) {
+			q := h.arrival(r)
+			q.Path = "/another"
+			h.watch.Hit(clients.Visit{}, &q, "bad", 1)
+		}},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			h := load(b, mail, "")
+			w := &testkit.Discard{Fields: make(http.Header)}
+			r := testkit.Request(http.MethodGet, "/other", w)
+			bench.watch(h, r)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := h.ServeHTTP(w, r, next); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
