@@ -130,18 +130,11 @@ func (r *Recorder) Evidence() Evidence {
 	now := r.clock()
 	r.sweep(now)
 	ev := Evidence{Since: time.Unix(0, r.since.Load()).UTC(), Until: time.Unix(0, now).UTC()}
-	for i := range r.shards {
-		s := &r.shards[i]
-		s.mu.Lock()
-		for c := s.oldest; c != nil; c = c.newer {
-			ev.Calls = append(ev.Calls, c.evidence())
-		}
-		s.mu.Unlock()
-	}
+	calls := r.openCalls()
 	r.mu.Lock()
 	var closed []*call
-	for _, calls := range r.closed.of {
-		closed = append(closed, calls...)
+	for _, known := range r.closed.of {
+		closed = append(closed, known...)
 	}
 	forgotten := maps.Clone(r.closed.forgotten)
 	ev.Lost = r.lost
@@ -149,8 +142,11 @@ func (r *Recorder) Evidence() Evidence {
 	for _, c := range closed {
 		s := r.shardOf(c.identity)
 		s.mu.Lock()
-		ev.Calls = append(ev.Calls, c.evidence())
+		calls = append(calls, c.copy())
 		s.mu.Unlock()
+	}
+	for i := range calls {
+		ev.Calls = append(ev.Calls, calls[i].evidence())
 	}
 	for _, c := range r.roster.all() {
 		c.mu.Lock()
@@ -160,6 +156,27 @@ func (r *Recorder) Evidence() Evidence {
 	ev.Periods = r.periods(now)
 	ev.sort()
 	return ev
+}
+
+// openCalls returns copies of the open calls. Requests wait for the locks meanwhile, so
+// it does no more than that.
+func (r *Recorder) openCalls() (found []call) {
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		for c := s.oldest; c != nil; c = c.newer {
+			found = append(found, c.copy())
+		}
+		s.mu.Unlock()
+	}
+	return found
+}
+
+// copy returns a copy of the call. The caller holds the shard's lock.
+func (c *call) copy() call {
+	same := *c
+	same.kept = slices.Clone(c.kept)
+	return same
 }
 
 // sort brings the evidence into a stable order.
@@ -180,7 +197,7 @@ func (c *Call) start() time.Time {
 	return c.Attempts[0].Start
 }
 
-// evidence returns the call as others see it. The caller holds the shard's lock.
+// evidence returns the call as others see it.
 func (c *call) evidence() Call {
 	shown := Call{
 		Client: c.client.name, ID: fmt.Sprintf("%08x", c.key), By: modeNames[c.mode], Point: c.point.name,
