@@ -131,6 +131,10 @@ func (r *Recorder) Evidence() Evidence {
 	r.sweep(now)
 	ev := Evidence{Since: time.Unix(0, r.since.Load()).UTC(), Until: time.Unix(0, now).UTC()}
 	calls := r.openCalls()
+	open := make(map[uint64]bool, len(calls)) // a call may be closed meanwhile
+	for i := range calls {
+		open[calls[i].number] = true
+	}
 	r.mu.Lock()
 	var closed []*call
 	for _, known := range r.closed.of {
@@ -142,7 +146,9 @@ func (r *Recorder) Evidence() Evidence {
 	for _, c := range closed {
 		s := r.shardOf(c.identity)
 		s.mu.Lock()
-		calls = append(calls, c.copy())
+		if !open[c.number] {
+			calls = append(calls, c.copy())
+		}
 		s.mu.Unlock()
 	}
 	for i := range calls {

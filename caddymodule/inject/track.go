@@ -69,7 +69,11 @@ func (t *track) end(r *http.Request, err error, returned bool) {
 				result.Status = statusOf(err)
 			}
 		}
-		result.RetryAfter = retryAfter(t.ResponseWriter.Header())
+		header := t.ResponseWriter.Header()
+		result.RetryAfter = retryAfter(header)
+		if code := header["Grpc-Status"]; len(code) > 0 && result.Status == http.StatusOK {
+			result.Status, result.RetryAfter = grpcResult(code[0], header.Get("Grpc-Retry-Pushback-Ms"))
+		}
 	case clients.Left:
 		// net/http cannot notice over HTTP/1 that the client leaves while a body is unread
 		result.Late = r.ProtoMajor == 1 && r.ContentLength != 0
@@ -112,6 +116,30 @@ func retryAfter(header http.Header) time.Duration {
 		from = time.Now()
 	}
 	return max(at.Sub(from), 0)
+}
+
+// grpcResult returns the HTTP status that says to a client what a gRPC status does, and
+// what the pushback of a gRPC server tells the client to wait.
+func grpcResult(code, pushback string) (status int, wait time.Duration) {
+	switch code {
+	case "0":
+		status = http.StatusOK
+	case "4": // DEADLINE_EXCEEDED
+		status = http.StatusGatewayTimeout
+	case "8": // RESOURCE_EXHAUSTED
+		status = http.StatusTooManyRequests
+	case "10", "14": // ABORTED, UNAVAILABLE
+		status = http.StatusServiceUnavailable
+	case "2", "13", "15": // UNKNOWN, INTERNAL, DATA_LOSS
+		status = http.StatusInternalServerError
+	default: // the request is at fault, or must not be sent
+		status = http.StatusBadRequest
+	}
+	ms, err := strconv.Atoi(pushback)
+	if err != nil || ms < 0 {
+		return status, -1
+	}
+	return status, time.Duration(min(ms, 1<<30)) * time.Millisecond
 }
 
 // look is pass for a request that may be one of a client that a fault has hit.

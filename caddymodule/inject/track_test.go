@@ -54,6 +54,7 @@ func TestTrackOutcomes(t *testing.T) {
 		{"", `{"fault": "malformed"}`, "cut"},
 		{"", `{"fault": "truncate", "bytes": 10}`, "cut"},
 		{"", `{"fault": "delay", "duration": "1ms"}`, "reply 200"},
+		{"", `{"fault": "grpc", "code": "UNAVAILABLE"}`, "reply 503"},
 		{onResponse, `{"fault": "respond", "status_code": 503, "headers": {"set": {"Retry-After": ["2"]}}}`, "reply 503 after 2"},
 		{onResponse, `{"fault": "close"}`, "no_reply"},
 		{onResponse, `{"fault": "truncate", "bytes": 10}`, "cut"},
@@ -202,6 +203,29 @@ func TestTrackAttempts(t *testing.T) {
 	calls := tr.ctl.Clients.Evidence().Calls
 	if len(calls) != 1 || calls[0].Count != 3 || calls[0].Outcome != clients.Recovered || calls[0].By != clients.ByCall || calls[0].Client != "Caddy" {
 		t.Errorf("got %+v, want one call with three attempts", calls)
+	}
+}
+
+// TestGRPCResult holds what becomes of a gRPC status.
+func TestGRPCResult(t *testing.T) {
+	for _, tt := range []struct {
+		code, pushback string
+		status         int
+		wait           time.Duration
+	}{
+		{"0", "", 200, -1},
+		{"14", "", 503, -1},
+		{"14", "250", 503, 250 * time.Millisecond},
+		{"14", "-1", 503, -1},
+		{"8", "0", 429, 0},
+		{"4", "", 504, -1},
+		{"13", "", 500, -1},
+		{"5", "", 400, -1},
+		{"nonsense", "nonsense", 400, -1},
+	} {
+		if status, wait := grpcResult(tt.code, tt.pushback); status != tt.status || wait != tt.wait {
+			t.Errorf("%s, %q: got %d, %v, want %d, %v", tt.code, tt.pushback, status, wait, tt.status, tt.wait)
+		}
 	}
 }
 
