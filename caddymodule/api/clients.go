@@ -75,8 +75,8 @@ func (a *service) recordsClients() error {
 	return nil
 }
 
-// clientsEvery is how often a waiting assertion is checked. What it depends on changes
-// with the time, too.
+// clientsEvery is how often a waiting assertion is checked. Time alone can change its
+// result.
 const clientsEvery = 250 * time.Millisecond
 
 // waitForClients judges until the assertion holds or the time is up.

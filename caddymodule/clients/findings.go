@@ -7,7 +7,7 @@ import (
 
 // The thresholds of findings on waits, in seconds, and the evidence that they need.
 const (
-	atOnce      = 0.05 // a shorter wait is none
+	atOnce      = 0.05 // a shorter wait does not count as one
 	early       = 0.1  // how much before the end of Retry-After a client may come
 	earlyShare  = 0.02 // the same, as a share of Retry-After
 	noWaitShare = 0.8

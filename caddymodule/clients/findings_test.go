@@ -15,8 +15,8 @@ var epoch = time.Unix(1_800_000_000, 0).UTC()
 
 // sequence makes a call of words: an outcome, a wait in seconds, an outcome, and so on. An
 // outcome is a status, "ok" for a success that no fault touched, or the word of a report.
-// "/2" behind it is a Retry-After of 2 s, "@5" says that the attempt took 5 s, "#b" that it
-// came on connection b, "~" that its end was noticed late.
+// After the outcome, "/2" is a Retry-After of 2 s, "@5" a duration of 5 s, "#b" the
+// connection b, and "~" says that the end was noticed late.
 func sequence(t *testing.T, words string) Call {
 	t.Helper()
 	c := Call{
@@ -242,7 +242,7 @@ func outcomeOf(r Report, name string) string {
 	return "fine"
 }
 
-// TestShortTimeout holds the finding that needs requests which passed, too.
+// TestShortTimeout holds the finding that also needs requests that passed.
 func TestShortTimeout(t *testing.T) {
 	normal := func(n int, seconds float64) []Client {
 		return []Client{{Client: "checkout/2.1", Passed: slices.Repeat([]float64{seconds}, n)}}

@@ -12,9 +12,9 @@ const (
 	waveClients  = 5
 
 	// waveStep is how many times the mean of the second around it a tenth of a second has
-	// at least. Without it, clients with equal and full jitter make waves, too, when a
-	// fault that held them lets them go: load that is spread over a second is not in
-	// step. See TestCalibrateWave for the rates.
+	// at least. Without it, clients with equal and full jitter also make waves when a
+	// fault releases many of them at once. Load that is spread over a second is not
+	// synchronized. See TestCalibrateWave for the rates.
 	waveStep = 4.0
 )
 

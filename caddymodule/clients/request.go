@@ -192,8 +192,8 @@ func (q *Request) byTrace(client uint64) (identity, bool) {
 	return identity{modeTrace, hash(client+20, trace, q.Method, q.Host, q.Path), trace}, true
 }
 
-// fingerprint identifies a request that nothing names. Fields that change with each
-// attempt, such as Date and Range, are no part of it.
+// fingerprint identifies a request that nothing names. It has no
+// fields that change with each attempt, such as Date and Range.
 func (q *Request) fingerprint(client uint64) uint64 {
 	return hash(client^q.Body, q.Method, q.Host, q.Path, q.Query)
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
-// track is a request of which the recorder of clients wants to know how it ends. It
-// sees the head of the reply; what it does not see, the point tells it.
+// track is a request whose end the recorder of clients wants to know. It sees the status
+// of the reply; the injection point adds the rest.
 type track struct {
 	caddyhttp.ResponseWriterWrapper // towards the client
 
@@ -54,7 +54,7 @@ func (t *track) ReadFrom(src io.Reader) (int64, error) {
 	return t.ResponseWriterWrapper.ReadFrom(src)
 }
 
-// end tells the recorder how the request has ended. If returned is false, the handler
+// end reports to the recorder how the request has ended. If returned is false, the handler
 // has panicked to cut the reply.
 func (t *track) end(r *http.Request, err error, returned bool) {
 	if !t.visit.Watched() {
@@ -96,7 +96,7 @@ func (t *track) outcome(r *http.Request, err error, returned bool) clients.Outco
 	}
 }
 
-// retryAfter returns what a reply tells its client to wait, negative if it says nothing
+// retryAfter returns how long a reply asks its client to wait, negative without a value
 // (RFC 9110, section 10.2.3). A date counts from the reply's own.
 func retryAfter(header http.Header) time.Duration {
 	values := header["Retry-After"]
@@ -179,8 +179,8 @@ func (in *injector) trackOf(w http.ResponseWriter) *track {
 	return nil
 }
 
-// tracked returns the writer for the faults of an injection: one that tells the recorder
-// how the request ends, unless there is one already.
+// tracked returns the writer for the faults of an injection: one that reports to the
+// recorder how the request ends, unless there is one already.
 func (inj *injection) tracked(w http.ResponseWriter) http.ResponseWriter {
 	if inj.in.watch == nil {
 		return w
@@ -195,7 +195,7 @@ func (inj *injection) tracked(w http.ResponseWriter) http.ResponseWriter {
 	return inj.track
 }
 
-// recordHit tells the recorder of clients of the hit.
+// recordHit reports the hit to the recorder of clients.
 func (inj *injection) recordHit() {
 	t, watch := inj.track, inj.in.watch
 	if t == nil {
@@ -211,7 +211,7 @@ func (inj *injection) recordHit() {
 	t.visit = watch.Hit(t.visit, &q, inj.rule, uint64(inj.id))
 }
 
-// endTrack tells the recorder how the request has ended, also if no fault has had an
+// endTrack reports to the recorder how the request has ended, also if no fault has had an
 // effect on it.
 func (inj *injection) endTrack(r *http.Request, err error, returned bool) {
 	if inj.track != &inj.own {
@@ -281,7 +281,7 @@ func (t *Transport) trackAttempt(r *http.Request, wanted bool) *track {
 	return &track{visit: visit}
 }
 
-// endAttempt tells the recorder how an attempt has ended.
+// endAttempt reports to the recorder how an attempt has ended.
 func (t *track) endAttempt(r *http.Request, resp *http.Response, err error) {
 	if t == nil || !t.visit.Watched() {
 		return

@@ -40,7 +40,7 @@ func outcomeOfAttempt(a clients.Attempt) string {
 	return text
 }
 
-// TestTrackOutcomes holds what the recorder of clients is told of the end of a request,
+// TestTrackOutcomes holds what the recorder of clients learns about the end of a request,
 // in both phases.
 func TestTrackOutcomes(t *testing.T) {
 	onResponse := `, "phase": "response"`
@@ -259,7 +259,7 @@ func TestRetryAfter(t *testing.T) {
 
 var errTrack = errors.New("failed")
 
-// TestAttemptOutcomes holds what is told of attempts that fail.
+// TestAttemptOutcomes holds what the recorder learns about attempts that fail.
 func TestAttemptOutcomes(t *testing.T) {
 	h := load(t, mail, "")
 	for _, tt := range []struct {
