@@ -84,6 +84,16 @@ func TestLost(t *testing.T) {
 	check(t, "the call that was used least recently", lost, "/b")
 }
 
+// TestExpiredIsNotLost holds that a call whose window has passed is not lost.
+func TestExpiredIsNotLost(t *testing.T) {
+	w := newWorld(Settings{MaxCalls: 2})
+	for _, path := range []string{"/a", "/b", "/c"} {
+		w.busy(get(path), 503, -1)
+		w.wait(40 * time.Second)
+	}
+	check(t, "lost", w.Evidence().Lost, 0)
+}
+
 // TestNoCrowd holds that one client cannot push out the calls of others.
 func TestNoCrowd(t *testing.T) {
 	w := newWorld(Settings{MaxCalls: 20})

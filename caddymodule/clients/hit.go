@@ -55,7 +55,7 @@ func (v *Visit) open(q *Request, now int64) {
 		r.sweepShard(s, now)
 	}
 	if r.openNow.Add(1) > int64(r.settings.Load().MaxCalls) {
-		r.loseOldest()
+		r.loseOldest(now)
 	}
 }
 
@@ -79,8 +79,9 @@ func (v *Visit) mark(rule *string, number uint64) {
 	}
 }
 
-// loseOldest closes the open call that was used least recently.
-func (r *Recorder) loseOldest() {
+// loseOldest closes the open call that was used least recently. It is lost, unless its
+// window has passed.
+func (r *Recorder) loseOldest(now int64) {
 	var at *shard
 	best := int64(0)
 	for i := range r.shards {
@@ -99,7 +100,11 @@ func (r *Recorder) loseOldest() {
 	at.mu.Lock()
 	c := at.oldest
 	if c != nil {
-		r.close(at, c, Lost)
+		outcome := Lost
+		if c.inFlight == 0 && c.deadline < now {
+			outcome = c.given()
+		}
+		r.close(at, c, outcome)
 	}
 	at.mu.Unlock()
 	if c != nil {

@@ -31,7 +31,7 @@ type track struct {
 
 // NoteHead records a head that is written elsewhere.
 func (t *track) NoteHead(code int) {
-	if t.status == 0 && !wire.Interim(code) {
+	if !wire.Interim(code) && t.status == 0 { // another goroutine may send an interim head
 		t.status = code
 	}
 }
