@@ -19,19 +19,22 @@ func (p *Point) Hit(v Visit, q *Request, rule string, number uint64) Visit {
 	}
 	v.client.failed(period)
 	if v.call == nil {
-		v.open(q, now)
+		v.open(q, attempt{start: now, rule: period.rule, hit: number})
+	} else {
+		v.mark(period.rule, number)
 	}
-	v.mark(period.rule, number)
 	return v
 }
 
 // open opens a call with the request as its first attempt.
-func (v *Visit) open(q *Request, now int64) {
+func (v *Visit) open(q *Request, first attempt) {
 	r := v.point.Recorder
 	id := q.identify(v.who())
 	if id.mode == modeCount {
 		v.client.counts.Store(true)
 	}
+	now := first.start
+	first.conn = connOf(q.Conn)
 	key, query := short(id.named), short(q.Query)
 	s := r.shardOf(id.sum)
 	s.mu.Lock()
@@ -40,7 +43,7 @@ func (v *Visit) open(q *Request, now int64) {
 	c.method, c.key, c.query = method(q.Method), key, query
 	c.host, c.path = q.places()
 	c.mayRepeat, c.hasBody, c.outcome = q.mayRepeat(), q.Body != 0, Open
-	v.call, v.n = c, c.begin(attempt{start: now, conn: connOf(q.Conn)})
+	v.call, v.n = c, c.begin(first)
 	c.client.open[c.mode].Add(1)
 	crowded := s.add(c)
 	if crowded != nil {
