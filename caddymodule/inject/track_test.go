@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -128,19 +129,21 @@ func TestTrackFollowUps(t *testing.T) {
 
 // TestTrackLeft holds that a client which leaves is noticed.
 func TestTrackLeft(t *testing.T) {
-	h := load(t, oneFault("", `{"fault": "delay", "duration": "1h"}`), "")
-	w := httptest.NewRecorder()
-	r := testkit.Request(http.MethodGet, "/", w)
-	ctx, leave := context.WithCancel(r.Context())
-	time.AfterFunc(5*time.Millisecond, leave)
-	err := h.ServeHTTP(w, r.WithContext(ctx), caddyhttp.HandlerFunc(text200))
-	if err == nil {
-		t.Fatal("no error")
-	}
-	a := h.ctl.Clients.Evidence().Calls[0].Attempts[0]
-	if a.Outcome != clients.Left || a.Late || a.End.Sub(a.Start) < 5*time.Millisecond {
-		t.Errorf("got %+v", a)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h := load(t, oneFault("", `{"fault": "delay", "duration": "1h"}`), "")
+		w := httptest.NewRecorder()
+		r := testkit.Request(http.MethodGet, "/", w)
+		ctx, leave := context.WithTimeout(r.Context(), 5*time.Second)
+		defer leave()
+		if err := h.ServeHTTP(w, r.WithContext(ctx), caddyhttp.HandlerFunc(text200)); err == nil {
+			t.Fatal("no error")
+		}
+		a := h.ctl.Clients.Evidence().Calls[0].Attempts[0]
+		if a.Outcome != clients.Left || a.Late || a.End.Sub(a.Start) != 5*time.Second {
+			t.Errorf("got %+v", a)
+		}
+		h.ctl.BeginExit()
+	})
 }
 
 // TestTrackOff holds that nothing is recorded if the configuration says so.
