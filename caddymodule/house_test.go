@@ -33,7 +33,7 @@ var arrows = []arrow{
 	}},
 	{folder: "caddymodule/command", mayImport: []string{
 		"caddymodule/api", "caddymodule/trigger", "caddymodule/internal/grammar",
-		"caddymodule/experiments", "caddymodule/rules", "caddymodule/faults",
+		"caddymodule/clients", "caddymodule/experiments", "caddymodule/rules", "caddymodule/faults",
 	}},
 	{folder: "caddymodule/console", mayImport: []string{"caddymodule/api", "caddymodule/control", "caddymodule/routes", "caddymodule/internal/args"}},
 	{folder: "caddymodule/api", mayImport: []string{

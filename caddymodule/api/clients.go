@@ -21,6 +21,26 @@ type ClientsView struct {
 
 	// Recorded is the evidence, for a client that joins the evidence of several nodes.
 	Recorded *clients.Evidence `json:"recorded,omitempty"`
+
+	// Settings are what Recorded is judged by.
+	Settings *ClientsSettings `json:"settings,omitempty"`
+}
+
+// ClientsSettings are the settings that findings depend on. Durations are in seconds.
+type ClientsSettings struct {
+	Window   float64 `json:"window"`
+	Recovery float64 `json:"recovery"`
+	Attempts int     `json:"attempts"`
+}
+
+func newClientsSettings(s clients.Settings) *ClientsSettings {
+	return &ClientsSettings{Window: s.Window.Seconds(), Recovery: s.Recovery.Seconds(), Attempts: s.Attempts}
+}
+
+// Settings returns the settings for [clients.Judge].
+func (s *ClientsSettings) Settings() clients.Settings {
+	seconds := func(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
+	return clients.Settings{Window: seconds(s.Window), Recovery: seconds(s.Recovery), Attempts: s.Attempts}
 }
 
 // clientsQuery is what GET /clients is asked for.
@@ -48,7 +68,7 @@ func (a *service) getClients(w http.ResponseWriter, r *http.Request) error {
 	if q.recorded {
 		evidence := a.ctl.Clients.Evidence()
 		evidence = evidence.Select(q.filter)
-		view.Recorded = &evidence
+		view.Recorded, view.Settings = &evidence, newClientsSettings(a.ctl.Clients.Settings())
 	}
 	status := http.StatusOK
 	if !holds {

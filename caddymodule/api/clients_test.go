@@ -94,6 +94,9 @@ func TestClients(t *testing.T) {
 			n.Want(want.status, "GET", "/clients"+query, "", want.text)
 		}
 		recorded := n.Want(200, "GET", "/clients?calls=true", "", `"recorded"`).Body.String()
+		if !strings.Contains(recorded, `"window": 60,`) {
+			t.Errorf("the evidence is without its settings: %s", recorded)
+		}
 		if strings.Contains(recorded, "secret") || strings.Contains(recorded, "key-1") {
 			t.Errorf("the evidence has secrets: %s", recorded)
 		}

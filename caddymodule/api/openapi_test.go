@@ -113,6 +113,7 @@ var described = map[string]reflect.Type{
 	"CallOutcomes":     reflect.TypeFor[clients.Outcomes](),
 	"ClientReport":     reflect.TypeFor[clients.ClientReport](),
 	"Clients":          reflect.TypeFor[ClientsView](),
+	"ClientsSettings":  reflect.TypeFor[ClientsSettings](),
 	"Connections":      reflect.TypeFor[clients.Connections](),
 	"Evidence":         reflect.TypeFor[clients.Evidence](),
 	"Finding":          reflect.TypeFor[clients.Finding](),

@@ -44,8 +44,8 @@ func isLevel(name string) bool {
 }
 
 // Check reports whether a report satisfies the assertion, and why not. It sets Enough
-// of the report. Too little evidence does not satisfy an assertion, and neither does a
-// finding that is named and undecided for all clients.
+// of the report. Too little evidence does not satisfy an assertion. A finding that is
+// named must be decided for a client or a period, and so must one of a level that is.
 func (a *Assertion) Check(r *Report) (ok bool, why string) {
 	least := max(a.MinCalls, 1)
 	if r.Enough = r.Calls >= least; !r.Enough {
@@ -55,9 +55,9 @@ func (a *Assertion) Check(r *Report) (ok bool, why string) {
 		return false, fmt.Sprintf("%s: %s %s: %s", who, f.Level, f.Finding, f.Text)
 	}
 	for _, name := range a.FailOn {
-		if !isLevel(name) && !slices.Contains(a.Allow, name) && !r.decided(name) {
+		if why := a.missing(r, name); why != "" {
 			r.Enough = false
-			return false, name + " is undecided for all clients"
+			return false, why
 		}
 	}
 	if a.Retry && !r.retried() {
@@ -83,26 +83,87 @@ func (a *Assertion) fails(r *Report) (who string, found *Finding) {
 
 func (a *Assertion) first(findings []Finding) *Finding {
 	for i := range findings {
-		f := &findings[i]
-		if slices.Contains(a.Allow, f.Finding) {
-			continue
-		}
-		for _, name := range a.FailOn {
-			if name == f.Finding || isLevel(name) && f.Level.rank() >= Level(name).rank() {
-				return f
-			}
+		if a.Refuses(&findings[i]) {
+			return &findings[i]
 		}
 	}
 	return nil
 }
 
-// decided reports whether a finding is decided for a client or a period.
-func (r *Report) decided(name string) bool {
-	is := func(u Undecided) bool { return u.Finding == name }
-	if name == Wave || name == SlowRecovery {
-		return slices.ContainsFunc(r.Periods, func(p PeriodReport) bool { return !slices.ContainsFunc(p.Undecided, is) })
+// Refuses reports whether a finding does not satisfy the assertion.
+func (a *Assertion) Refuses(f *Finding) bool {
+	if slices.Contains(a.Allow, f.Finding) {
+		return false
 	}
-	return slices.ContainsFunc(r.Clients, func(c ClientReport) bool { return !slices.ContainsFunc(c.Undecided, is) })
+	return slices.ContainsFunc(a.FailOn, func(name string) bool {
+		return name == f.Finding || isLevel(name) && f.Level.rank() >= Level(name).rank()
+	})
+}
+
+// worst are the findings that may be worse than [Info], with their worst level.
+var worst = map[string]Level{
+	RetryAfterIgnored: Error, NoWait: Error, UnsafeRetry: Error, ManyAttempts: Error, Amplification: Error,
+	NoGrowth: Warning, NoJitter: Warning, PointlessRetry: Warning, NoTimeout: Warning, Wave: Warning, SlowRecovery: Warning,
+}
+
+// missing says which evidence is missing for a level or a finding that the assertion
+// names, if nothing about it is decided.
+func (a *Assertion) missing(r *Report, failOn string) string {
+	names := []string{failOn}
+	if isLevel(failOn) {
+		names = slices.DeleteFunc(Names(), func(name string) bool { return worst[name].rank() < Level(failOn).rank() })
+	}
+	var reasons []string
+	for _, name := range names {
+		if slices.Contains(a.Allow, name) {
+			continue
+		}
+		decided, why := r.decided(name)
+		if decided {
+			return ""
+		}
+		reasons = append(reasons, why)
+	}
+	switch {
+	case len(reasons) == 0:
+		return ""
+	case isLevel(failOn):
+		return fmt.Sprintf("no finding of level %s is decided; for example, %s", failOn, reasons[0])
+	default:
+		return reasons[0]
+	}
+}
+
+// decided reports whether a finding is decided for a client or a period. If it is not,
+// why says what is missing.
+func (r *Report) decided(name string) (decided bool, why string) {
+	of, missing := "clients", []string(nil)
+	look := func(who string, undecided []Undecided) {
+		i := slices.IndexFunc(undecided, func(u Undecided) bool { return u.Finding == name })
+		if i < 0 {
+			decided = true
+			return
+		}
+		missing = append(missing, who+": "+undecided[i].Why)
+	}
+	if name == Wave || name == SlowRecovery {
+		of = "fault periods"
+		for i := range r.Periods {
+			look(r.Periods[i].Rule, r.Periods[i].Undecided)
+		}
+	} else {
+		for i := range r.Clients {
+			look(r.Clients[i].Client, r.Clients[i].Undecided)
+		}
+	}
+	if len(missing) == 0 {
+		return decided, fmt.Sprintf("%s is undecided: no %s", name, of)
+	}
+	text := strings.Join(missing[:min(len(missing), maxProofs)], "; ")
+	if more := len(missing) - maxProofs; more > 0 {
+		text += fmt.Sprintf("; and %d more", more)
+	}
+	return decided, fmt.Sprintf("%s is undecided for all %s: %s", name, of, text)
 }
 
 // retried reports whether a call succeeded after a retry.

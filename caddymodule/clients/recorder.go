@@ -46,6 +46,9 @@ func (r *Recorder) Configure(s Settings) {
 	r.settings.Store(&s)
 }
 
+// Settings returns the settings, with a value in each field.
+func (r *Recorder) Settings() Settings { return *r.settings.Load() }
+
 // clock returns the time in nanoseconds since 1970, never 0.
 func (r *Recorder) clock() int64 { return max(r.now().UnixNano(), 1) }
 

@@ -25,9 +25,9 @@ The commands use the admin API of a running Caddy, except 'try', which starts a
 separate Caddy. If the API is not at localhost:2019, give its --address, or the
 configuration file of that Caddy as --config.
 
-The exit code is 0 if the command worked, and 1 if it failed. 'verify' exits with
-2 if its assertion does not hold. 'explain' exits with 2 if no fault can hit the
-request. 'run' exits with the code of the command that it runs.
+The exit code is 0 if the command worked, and 1 if it failed. 'verify' and
+'clients' exit with 2 if the assertion does not hold. 'explain' exits with 2 if no
+fault can hit the request. 'run' exits with the code of the command that it runs.
 `,
 		CobraFunc: setUpCommand,
 	})
@@ -45,7 +45,7 @@ func setUpCommand(cmd *cobra.Command) {
 	cmd.Args = refuseUnknown // without this, cobra takes an unknown subcommand for an argument
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	addGroup(cmd, "Look", statusCommand(), listCommand(), watchCommand(), explainCommand(), codesCommand())
+	addGroup(cmd, "Look", statusCommand(), listCommand(), watchCommand(), clientsCommand(), explainCommand(), codesCommand())
 	addGroup(cmd, "Experiment", tryCommand(), runCommand(), removeCommand(), verifyCommand())
 	addGroup(cmd, "Control", haltCommand(), resumeCommand(), switchOffCommand(), switchOnCommand(), resetCommand())
 	cmd.SetHelpTemplate(helpTemplate)
@@ -91,6 +91,7 @@ var otherWords = map[string][]string{
 	"run":     {"add", "inject", "apply"},
 	"watch":   {"journal", "tail", "logs", "log", "follow"},
 	"verify":  {"assert", "expect", "check"},
+	"clients": {"findings", "report", "judge", "retries"},
 	"explain": {"why", "test"},
 	"try":     {"proxy", "demo"},
 }
@@ -120,11 +121,7 @@ func inSession(f func(*session) error) func(*cobra.Command, []string) error {
 		if err := refuseEmpty(cmd); err != nil {
 			return err
 		}
-		address, err := caddycmd.DetermineAdminAPIAddress(flagText(cmd, "address"), nil, flagText(cmd, "config"), flagText(cmd, "adapter"))
-		if err != nil {
-			return err
-		}
-		client, err := newAdminClient(address)
+		client, err := connect(cmd, flagText(cmd, "address"))
 		if err != nil {
 			return err
 		}
@@ -132,10 +129,19 @@ func inSession(f func(*session) error) func(*cobra.Command, []string) error {
 	}
 }
 
+// connect returns the client of the admin API at an address, which may be empty.
+func connect(cmd *cobra.Command, address string) (*adminClient, error) {
+	address, err := caddycmd.DetermineAdminAPIAddress(address, nil, flagText(cmd, "config"), flagText(cmd, "adapter"))
+	if err != nil {
+		return nil, err
+	}
+	return newAdminClient(address)
+}
+
 // refuseEmpty returns an error for a flag with an empty value, as from a variable that
 // is not set. Without this check, reset with an empty name would reset everything.
 func refuseEmpty(cmd *cobra.Command) error {
-	for _, name := range []string{"after", "limit", "name", "rule", "point", "match", "ttl", "since", "wait", "method", "header"} {
+	for _, name := range []string{"after", "limit", "name", "rule", "point", "match", "ttl", "since", "wait", "method", "header", "client", "require", "fail-on", "allow", "min-calls", "output"} {
 		flag := cmd.Flag(name)
 		if flag == nil || !flag.Changed {
 			continue
@@ -144,7 +150,7 @@ func refuseEmpty(cmd *cobra.Command) error {
 		if list, ok := flag.Value.(interface{ GetSlice() []string }); ok {
 			values = list.GetSlice()
 		}
-		if slices.Contains(values, "") {
+		if len(values) == 0 || slices.Contains(values, "") {
 			return fmt.Errorf("--%s is empty: give it a value, or leave it out", name)
 		}
 	}

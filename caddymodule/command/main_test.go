@@ -1,10 +1,13 @@
 package command
 
 import (
+	"flag"
 	"testing"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/leak"
 )
+
+var update = flag.Bool("update", false, "write the golden files")
 
 // TestMain checks that no goroutine remains, and keeps Caddy's data directory apart
 // from the user's.

@@ -1,0 +1,245 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyfault/caddyfault/caddymodule/api"
+	"github.com/caddyfault/caddyfault/caddymodule/clients"
+)
+
+// clientsPage is a report in words, for the terminal, Markdown and HTML.
+type clientsPage struct {
+	Summary string
+	Why     string // the assertion does not hold
+	Hints   []string
+	Clients []clientsSection
+	Periods []clientsSection
+}
+
+// clientsSection is what is known of a client or a fault period.
+type clientsSection struct {
+	Name  string
+	Facts []clientsFact // the same ones in all sections of a kind
+	Rows  []clientsRow
+}
+
+type clientsFact struct{ Name, Value string }
+
+// clientsRow is a finding, or findings that are undecided for the same reason.
+type clientsRow struct {
+	Level    string
+	Findings []string
+	Text     string
+	Proofs   []string
+}
+
+// The levels of rows that are no findings.
+const (
+	levelOK        = "ok"
+	levelUndecided = "undecided"
+)
+
+func newClientsPage(v *api.ClientsView) *clientsPage {
+	page := &clientsPage{
+		Summary: fmt.Sprintf("%s of %s since %s", plural(v.Calls, "call"), plural(len(v.Clients), "client"), instant(v.Since)),
+		Why:     v.Why,
+	}
+	if len(v.Clients) == 0 {
+		page.Summary = "no fault has hit a client since " + instant(v.Since)
+	}
+	guessed := 0
+	for i := range v.Clients {
+		c := &v.Clients[i]
+		if c.By[clients.ByGuess] > 0 {
+			guessed++
+		}
+		page.Clients = append(page.Clients, clientsSection{c.Client, clientFacts(c), clientsRows(c.Findings, c.Undecided, len(clients.Names())-periodFindings)})
+	}
+	for i := range v.Periods {
+		p := &v.Periods[i]
+		page.Periods = append(page.Periods, clientsSection{p.Point + "/" + p.Rule, periodFacts(p), clientsRows(p.Findings, p.Undecided, periodFindings)})
+	}
+	if guessed > 0 {
+		page.Hints = append(page.Hints, fmt.Sprintf("Calls of %s are guessed. To tell calls apart, send an Idempotency-Key, or set 'call' in the block 'clients' of the global option 'fault'.", plural(guessed, "client")))
+	}
+	if v.Lost > 0 {
+		page.Hints = append(page.Hints, plural(int(min(v.Lost, 1<<30)), "call")+" closed early. To keep more, raise 'max_calls' in the block 'clients' of the global option 'fault'.") //nolint:gosec // bounded
+	}
+	return page
+}
+
+// periodFindings is how many findings are about a period: wave and slow_recovery.
+const periodFindings = 2
+
+// clientsRows returns the rows of findings. If there is none, the first row says how many
+// of all are decided.
+func clientsRows(found []clients.Finding, undecided []clients.Undecided, all int) (rows []clientsRow) {
+	for i := range found {
+		f := &found[i]
+		row := clientsRow{Level: string(f.Level), Findings: []string{f.Finding}, Text: findingText(f)}
+		for j := range f.Evidence {
+			row.Proofs = append(row.Proofs, proofText(&f.Evidence[j]))
+		}
+		rows = append(rows, row)
+	}
+	if decided := all - len(undecided); len(found) == 0 && decided > 0 {
+		rows = append(rows, clientsRow{Level: levelOK, Text: fmt.Sprintf("%d of %d findings decided", decided, all)})
+	}
+	first := len(rows)
+	for _, u := range undecided {
+		i := slices.IndexFunc(rows[first:], func(row clientsRow) bool { return row.Text == u.Why })
+		if i < 0 {
+			i = len(rows) - first
+			rows = append(rows, clientsRow{Level: levelUndecided, Text: u.Why})
+		}
+		rows[first+i].Findings = append(rows[first+i].Findings, u.Finding)
+	}
+	return rows
+}
+
+func findingText(f *clients.Finding) string {
+	if f.Of == 0 {
+		return f.Text
+	}
+	return fmt.Sprintf("%d of %d: %s", f.Count, f.Of, f.Text)
+}
+
+// proofText returns attempts in one line, each with the time since the one before it.
+func proofText(p *clients.Proof) string {
+	text := fmt.Sprintf("call %s at %s, %s", p.Call, p.Point, p.Path)
+	if p.Rule != "" {
+		text = fmt.Sprintf("call %s at %s/%s, %s", p.Call, p.Point, p.Rule, p.Path)
+	}
+	for i, outcome := range p.Outcomes {
+		switch {
+		case i >= len(p.Times):
+		case i == 0:
+			text += ": " + outcome + " at " + instant(p.Times[0])
+		default:
+			text += fmt.Sprintf(", after %s %s", seconds(p.Times[i].Sub(p.Times[i-1]).Seconds()), outcome)
+		}
+	}
+	return text
+}
+
+func clientFacts(c *clients.ClientReport) []clientsFact {
+	o := &c.Outcomes
+	return []clientsFact{
+		{"Calls", strconv.Itoa(c.Calls)},
+		{"Attempts/call", number(c.AttemptsPerCall, "%.1f")},
+		{"Recovered", strconv.Itoa(o.Recovered)},
+		{"Gave up", strconv.Itoa(o.GaveUp)},
+		{"Refused", strconv.Itoa(o.Refused)},
+		{"Lost", strconv.Itoa(o.Lost)},
+		{"Open", strconv.Itoa(o.Open)},
+		{"First wait (median)", median(&c.Waits.First)},
+		{"Left after (median)", median(&c.LeftAfter)},
+	}
+}
+
+func periodFacts(p *clients.PeriodReport) []clientsFact {
+	lasted := "continues"
+	if !p.End.IsZero() {
+		lasted = seconds(p.End.Sub(p.Start).Seconds())
+	}
+	recovery := median(&p.Recovery)
+	if p.Recovery.Count > 1 {
+		recovery += ", up to " + seconds(p.Recovery.Max)
+	}
+	return []clientsFact{
+		{"Began", instant(p.Start)},
+		{"Lasted", lasted},
+		{"Load", number(p.LoadRatio, "%.2fx")},
+		{"Recovery (median)", recovery},
+		{"Not recovered", strconv.Itoa(p.Waiting)},
+	}
+}
+
+// number returns a number, or a dash if it is not known.
+func number(value *float64, format string) string {
+	if value == nil {
+		return "-"
+	}
+	return fmt.Sprintf(format, *value)
+}
+
+func median(s *clients.Spread) string {
+	if s.Count == 0 {
+		return "-"
+	}
+	return seconds(s.P50)
+}
+
+func seconds(n float64) string {
+	if n >= 10 {
+		return fmt.Sprintf("%.0f s", n)
+	}
+	return fmt.Sprintf("%.2f s", n)
+}
+
+func instant(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// sentence returns a text that begins with a capital letter and ends with a period.
+func sentence(text string) string {
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}
+
+// printClients prints a report for people at a terminal.
+func printClients(out io.Writer, v *api.ClientsView) error {
+	page := newClientsPage(v)
+	fmt.Fprintln(out, page.Summary)
+	for _, part := range []struct {
+		kind     string
+		facts    int // the first ones
+		sections []clientsSection
+	}{{"CLIENT", 2, page.Clients}, {"FAULT", 4, page.Periods}} {
+		if len(part.sections) == 0 {
+			continue
+		}
+		fmt.Fprintln(out)
+		if err := printSections(out, part.kind, part.facts, part.sections); err != nil {
+			return err
+		}
+	}
+	if len(page.Hints) > 0 {
+		fmt.Fprintln(out)
+	}
+	for _, hint := range page.Hints {
+		fmt.Fprintln(out, hint)
+	}
+	return nil
+}
+
+func printSections(out io.Writer, kind string, facts int, sections []clientsSection) error {
+	head := []any{kind}
+	for _, fact := range sections[0].Facts[:facts] {
+		name, _, _ := strings.Cut(fact.Name, " (")
+		head = append(head, strings.ToUpper(name))
+	}
+	t := newTable(out, append(head, "LEVEL", "FINDING", "DETAILS")...)
+	for i := range sections {
+		cells := []any{sections[i].Name}
+		for _, fact := range sections[i].Facts[:facts] {
+			cells = append(cells, fact.Value)
+		}
+		for _, row := range sections[i].Rows {
+			t.row(append(slices.Clip(cells), row.Level, strings.Join(row.Findings, ", "), row.Text)...)
+			for j := range cells {
+				cells[j] = " " // an empty cell would be a dash
+			}
+		}
+	}
+	return t.Flush()
+}
