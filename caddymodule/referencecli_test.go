@@ -15,6 +15,7 @@ import (
 // exitCodes lists the exit codes that only some commands have. No library knows them.
 var exitCodes = map[string][][]string{
 	"verify":  {{"2", "The assertion does not hold."}},
+	"clients": {{"2", "The assertion does not hold, or there is too little evidence to tell."}},
 	"explain": {{"2", "No fault can hit the request."}},
 	"run": {
 		{"*n*", "With a command: the exit code of the command."},
@@ -54,7 +55,7 @@ func cliPage(t *testing.T) string {
 	m.Printf("A Unix socket is written `unix//run/caddy.sock`.\n")
 	m.Printf("## Exit codes of all commands\n")
 	m.Table(codeHead, [][]string{{"0", "The command worked."}, {"1", "The command failed. The reason is on standard error."}})
-	m.Printf("`verify`, `explain` and `run` have more, listed with the command.\n")
+	m.Printf("`verify`, `clients`, `explain` and `run` have more, listed with the command.\n")
 	for _, cmd := range top.Commands() {
 		if isListed(cmd) {
 			m.command(cmd)

@@ -46,7 +46,7 @@ With --junit, a client is a test suite and a finding is a failed test. With
 		RunE: cmdClients,
 	})
 	flags := cmd.Flags()
-	flags.StringArray("address", nil, "Address of the admin API (default localhost:2019); repeat it for several nodes")
+	flags.StringArray("address", nil, "Address of the admin API of a node (default localhost:2019)")
 	flags.String("client", "", "Only this client")
 	flags.String("point", "", "Only calls at this injection point")
 	flags.String("rule", "", "Only calls that this rule or experiment has hit")
