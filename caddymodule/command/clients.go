@@ -22,8 +22,9 @@ func clientsCommand() *cobra.Command {
 		Short: "Show what clients did after a fault, and judge it",
 		Long: `
 The command lists the clients that a fault has hit, how often they tried, and what
-is wrong with the way they did so. It shows findings that are undecided, too, and
-says which evidence is missing.
+is wrong with the way they did so. A finding is undecided while there is too little
+evidence for it. The table counts undecided findings, and with --undecided it lists
+them with the evidence that is missing.
 
 The filters are --client, --point, --rule and --since. The assertions are --fail-on,
 --require and --min-calls. If all of them hold, the exit code is 0. If one does not
@@ -35,7 +36,8 @@ With --wait the command waits until the assertion holds, at most for this time.
 The wait continues over reloads.
 
 If the attempts of a call reach several nodes, give the --address of each. The
-command joins what the nodes have recorded, and judges it as one node does.
+command joins what the nodes have recorded, and judges it as one node does. The
+clocks of the nodes must agree.
 
 With --junit, a client is a test suite and a finding is a failed test. With
 --fail-on, only what --fail-on names is a failed test. What is undecided is skipped.`,
@@ -56,6 +58,7 @@ With --junit, a client is a test suite and a finding is a failed test. With
 	flags.String("require", "", "What must have happened; 'retry' is a call that succeeded after a retry")
 	flags.Uint("min-calls", 0, "Minimum number of calls")
 	flags.String("wait", "", "How long to wait for the assertion to hold")
+	flags.Bool("undecided", false, "List all undecided findings in the table, and which evidence is missing")
 	flags.Bool("markdown", false, "Print the report as Markdown")
 	flags.Bool("html", false, "Print the report as one HTML page without scripts")
 	flags.Bool("junit", false, "Print the report as JUnit XML")
@@ -272,6 +275,6 @@ func (s *clientsSession) print(out io.Writer, report *api.ClientsView) error {
 	case flagText(s.Command, "junit") == "true":
 		return printClientsJUnit(out, report, &s.assertion)
 	default:
-		return printClients(out, report)
+		return printClients(out, report, flagText(s.Command, "undecided") == "true")
 	}
 }

@@ -94,6 +94,17 @@ func TestCommandClients(t *testing.T) {
 
 CLIENT                 CALLS  ATTEMPTS/CALL  LEVEL      FINDING              DETAILS
 checkout/2.1 10.0.0.7  2      3.0            error      retry_after_ignored  2 of 2: waited 0.50 s (median), was told to wait 2.00 s
+                                             undecided  11 findings          too little evidence; to list what is missing, add --undecided
+`)
+	if got.err != nil {
+		t.Errorf("without an assertion: got %v", got.err)
+	}
+	got = caddyFault(t, "clients", "--address", address, "--undecided")
+	wantLines(t, got.stdout, `
+2 calls of 1 client since 2026-11-29 18:10:00Z
+
+CLIENT                 CALLS  ATTEMPTS/CALL  LEVEL      FINDING              DETAILS
+checkout/2.1 10.0.0.7  2      3.0            error      retry_after_ignored  2 of 2: waited 0.50 s (median), was told to wait 2.00 s
                                              undecided  no_wait              needs 3 waits, has 0
                                              undecided  first_retry_at_once  needs 3 calls, has 0
                                              undecided  no_growth            needs 5 calls with 3 waits, has 0
@@ -106,9 +117,6 @@ checkout/2.1 10.0.0.7  2      3.0            error      retry_after_ignored  2 o
                                              undecided  short_timeout        needs 20 attempts, has 0 that the client left
                                              undecided  connection_churn     needs 10 retries after a whole reply, has 4
 `)
-	if got.err != nil {
-		t.Errorf("without an assertion: got %v", got.err)
-	}
 	caddyFault(t, "clients", "--address", address, "--client", "checkout/2.1 10.0.0.7", "--point", "api", "--rule", "busy", "--since", "1h")
 	if got, want := n.last.Load().URL.RequestURI(), "/fault/clients?client=checkout%2F2.1+10.0.0.7&point=api&rule=busy&since=1h"; got != want {
 		t.Errorf("filters: got %s, want %s", got, want)

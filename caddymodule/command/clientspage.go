@@ -196,9 +196,36 @@ func sentence(text string) string {
 	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
-// printClients prints a report for people at a terminal.
-func printClients(out io.Writer, v *api.ClientsView) error {
+// shortUndecided is how many rows of undecided findings a terminal shows. More of them
+// hide the findings.
+const shortUndecided = 3
+
+// shorten makes one row of many undecided ones.
+func (s *clientsSection) shorten() {
+	findings, rows := 0, 0
+	for i := range s.Rows {
+		if s.Rows[i].Level == levelUndecided {
+			findings += len(s.Rows[i].Findings)
+			rows++
+		}
+	}
+	if rows <= shortUndecided {
+		return
+	}
+	s.Rows = append(s.Rows[:len(s.Rows)-rows], clientsRow{
+		Level: levelUndecided, Findings: []string{plural(findings, "finding")}, Text: "too little evidence; to list what is missing, add --undecided",
+	})
+}
+
+// printClients prints a report for people at a terminal, with all that is undecided or
+// with the number of it.
+func printClients(out io.Writer, v *api.ClientsView, undecided bool) error {
 	page := newClientsPage(v)
+	for i := range page.Clients {
+		if !undecided {
+			page.Clients[i].shorten()
+		}
+	}
 	fmt.Fprintln(out, page.Summary)
 	for _, part := range []struct {
 		kind     string
