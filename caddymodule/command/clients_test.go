@@ -19,8 +19,8 @@ import (
 // began is when the calls of these tests began.
 var began = time.Date(2026, 11, 29, 18, 10, 0, 0, time.UTC)
 
-// evidenceOf is the evidence of calls by name, each a list of attempts that begin so many
-// seconds after the beginning. A call that ends with "ok" has recovered.
+// evidenceOf returns the evidence of calls by name. Each attempt has the time after the
+// beginning, and its outcome. A call that ends with "ok" has recovered.
 func evidenceOf(client string, by clients.By, calls map[string][]string) clients.Evidence {
 	ev := clients.Evidence{Since: began, Until: began.Add(time.Hour), Clients: []clients.Client{{Client: client}}}
 	two := 2.0
@@ -317,7 +317,7 @@ func TestGoldenClients(t *testing.T) {
 			}
 			wantLines(t, string(got), string(want))
 			if strings.ContainsAny(string(got), "\x00\x1b") || strings.HasSuffix(file, "ml") && strings.Contains(string(got), "<script") {
-				t.Error("what a client sends stands in it as it is")
+				t.Error("the report has text of a client as it was sent")
 			}
 			if strings.HasSuffix(file, ".xml") {
 				if err := xml.Unmarshal(got, new(junitSuites)); err != nil {

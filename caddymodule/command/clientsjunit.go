@@ -45,7 +45,7 @@ type (
 )
 
 // printClientsJUnit prints a report as JUnit XML: a suite for each client, a test for each
-// finding. A suite of its own has the assertion, which fails without evidence, too.
+// finding. A separate suite has the assertion, which also fails without evidence.
 func printClientsJUnit(out io.Writer, v *api.ClientsView, a *clients.Assertion) error {
 	all := junitSuites{Name: "caddy fault clients"}
 	switch {

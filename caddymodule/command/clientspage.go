@@ -38,7 +38,7 @@ type clientsRow struct {
 	Proofs   []string
 }
 
-// The levels of rows that are no findings.
+// The levels of rows without a finding.
 const (
 	levelOK        = "ok"
 	levelUndecided = "undecided"
@@ -76,8 +76,8 @@ func newClientsPage(v *api.ClientsView) *clientsPage {
 // periodFindings is how many findings are about a period: wave and slow_recovery.
 const periodFindings = 2
 
-// clientsRows returns the rows of findings. If there is none, the first row says how many
-// of all are decided.
+// clientsRows returns the rows of findings. Without a finding, the first row says how many
+// findings are decided.
 func clientsRows(found []clients.Finding, undecided []clients.Undecided, all int) (rows []clientsRow) {
 	for i := range found {
 		f := &found[i]
