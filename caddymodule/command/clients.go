@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -237,10 +238,24 @@ func (s *clientsSession) read() (*api.ClientsView, error) {
 		case settings != nil && *settings != *view.Settings:
 			return nil, fmt.Errorf("%s: 'clients' in the global option fault differs from %s: use the same on all nodes", node.address, s.nodes[0].address)
 		}
+		if i := slices.IndexFunc(evidence, func(ev clients.Evidence) bool { return sameNode(&ev, view.Recorded) }); i >= 0 {
+			return nil, fmt.Errorf("%s and %s are the same node, and its calls would count twice: leave out one", s.nodes[i].address, node.address)
+		}
 		settings = view.Settings
 		evidence = append(evidence, *view.Recorded)
 	}
 	return &api.ClientsView{Report: clients.Judge(clients.Merge(evidence...), settings.Settings())}, nil
+}
+
+// sameNode reports whether two pieces of evidence have a call in common, to the nanosecond.
+func sameNode(a, b *clients.Evidence) bool {
+	if len(a.Calls) == 0 || len(a.Calls[0].Attempts) == 0 {
+		return false
+	}
+	c := &a.Calls[0]
+	return slices.ContainsFunc(b.Calls, func(d clients.Call) bool {
+		return c.ID == d.ID && c.Client == d.Client && c.Point == d.Point && len(d.Attempts) > 0 && c.Attempts[0].Start.Equal(d.Attempts[0].Start)
+	})
 }
 
 func (s *clientsSession) readNode(node *adminClient, query string) (*api.ClientsView, error) {

@@ -215,6 +215,11 @@ func TestCommandClientsNodes(t *testing.T) {
 	if got := caddyFault(t, append(both, "--since", "1h")...); got.stdout == "" || one.last.Load().URL.RawQuery != "since=1h&calls=true" {
 		t.Errorf("filters: got %+v, query %s", got, one.last.Load().URL.RawQuery)
 	}
+	again := listen(t, one) // such as localhost and 127.0.0.1
+	if got := caddyFault(t, "clients", "--address", second, "--address", first, "--address", again); got.err == nil || got.err.Error() !=
+		first+" and "+again+" are the same node, and its calls would count twice: leave out one" {
+		t.Errorf("one node twice: got %+v", got)
+	}
 	two.old = true
 	if got := caddyFault(t, both...); got.err == nil || !strings.Contains(got.err.Error(), second+": the answer has no evidence") {
 		t.Errorf("an old node: got %+v", got)
@@ -245,6 +250,25 @@ func TestCommandClientsWait(t *testing.T) {
 	}
 	if since := n.last.Load().URL.Query().Get("since"); !strings.HasPrefix(since, "1h0m0.") {
 		t.Errorf("--since means another instant: got %s", since)
+	}
+}
+
+// A reload during the wait takes nothing of it. Without a wait it is an error.
+func TestCommandClientsReload(t *testing.T) {
+	known, _ := newFakeNode(t, impatient())
+	asked := 0
+	address := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked++; asked%2 == 1 {
+			_ = api.Answer(w, http.StatusServiceUnavailable, api.Error{Message: "the server is shutting down"})
+			return
+		}
+		known.ServeHTTP(w, r)
+	}))
+	if got := caddyFault(t, "clients", "--address", address, "--min-calls", "2", "--wait", "5s"); got.err != nil || asked != 2 {
+		t.Errorf("got %+v after %d requests", got, asked)
+	}
+	if got := caddyFault(t, "clients", "--address", address, "--min-calls", "2"); fmt.Sprint(got.err) != "the server is shutting down" {
+		t.Errorf("without a wait: got %+v", got)
 	}
 }
 
