@@ -37,7 +37,7 @@ func heap() int64 {
 	runtime.GC()
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
-	return int64(stats.HeapAlloc) //nolint:gosec // it fits
+	return int64(stats.HeapAlloc)
 }
 
 // TestManyClients holds that a million clients share one name in the end.
@@ -139,7 +139,7 @@ func TestManyPoints(t *testing.T) {
 
 // TestClockJumps lets the clock go wherever it likes.
 func TestClockJumps(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test
+	r := rand.New(rand.NewPCG(1, 2))
 	w := newWorld(Settings{MaxCalls: 30, MaxClients: 4})
 	var running []Visit
 	for i := range 20_000 {

@@ -62,7 +62,7 @@ func oneRetry(client string, n int, at time.Time, wait float64) Call {
 // rateOfNoJitter returns how many of simulated clients of a policy are told no_jitter, with
 // base waits of 0.2, 0.5 and 1 s.
 func rateOfNoJitter(p policy, calls, clients int, noise func(*rand.Rand) float64) (rate float64) {
-	r := rand.New(rand.NewPCG(17, 4)) //nolint:gosec // a simulation
+	r := rand.New(rand.NewPCG(17, 4))
 	start := time.Unix(1_800_000_000, 0)
 	var ev Evidence
 	for i, base := range []float64{0.2, 0.5, 1} {
@@ -170,7 +170,7 @@ func heldTogether(r *rand.Rand, p policy, clients int, think, base float64) Repo
 // jitter of 0.5 s lets them come back within 250 ms, which now and then is a wave.
 func TestCalibrateWave(t *testing.T) {
 	for _, p := range policies {
-		r := rand.New(rand.NewPCG(17, 5)) //nolint:gosec // a simulation
+		r := rand.New(rand.NewPCG(17, 5))
 		faults, told, clients, ratio := 0, 0, 0, 0.0
 		for _, n := range []int{50, 100, 400} {
 			for _, base := range []float64{0.5, 1} {

@@ -135,9 +135,9 @@ func (c *call) end(n int, now int64, result *Result) {
 	if at == nil || at.end != 0 {
 		return
 	}
-	at.end, at.status, at.late = max(now, 1), uint16(min(max(result.Status, 0), 999)), result.Late //nolint:gosec // in range
+	at.end, at.status, at.late = max(now, 1), uint16(min(max(result.Status, 0), 999)), result.Late
 	if result.RetryAfter >= 0 {
-		at.retryAfter = int32(min(result.RetryAfter, time.Hour*24).Milliseconds()) //nolint:gosec // in range
+		at.retryAfter = int32(min(result.RetryAfter, time.Hour*24).Milliseconds())
 	}
 	at.outcome = at.outcomeOf(result)
 	if next := c.attempt(n + 1); result.Late && next != nil {
@@ -152,7 +152,7 @@ func (a *attempt) outcomeOf(result *Result) uint8 {
 	}
 	for i, outcome := range outcomes {
 		if outcome == want {
-			return uint8(i) //nolint:gosec // six of them
+			return uint8(i)
 		}
 	}
 	return 1

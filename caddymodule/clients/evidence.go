@@ -273,7 +273,7 @@ func (r *Recorder) periods(now int64) (found []Period) {
 func (p *period) evidence() Period {
 	shown := Period{
 		Point: p.point.name, Rule: *p.rule, Start: time.Unix(0, p.start).UTC(),
-		Baseline: int(p.baseCount), BaselineSeconds: p.baseSeconds, Requests: int(p.atLast - p.atStart), //nolint:gosec // counts
+		Baseline: int(p.baseCount), BaselineSeconds: p.baseSeconds, Requests: int(p.atLast - p.atStart),
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -90,15 +90,13 @@ func (a *Attempt) worthRetrying(window time.Duration) bool {
 	if a.RetryAfter != nil && *a.RetryAfter > window.Seconds() {
 		return false
 	}
-	switch a.Outcome {
-	case NoReply:
+	if a.Outcome != Reply {
+		return a.Outcome == NoReply
+	}
+	switch a.Status {
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusBadGateway,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
-	case Reply:
-		switch a.Status {
-		case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusBadGateway,
-			http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-			return true
-		}
 	}
 	return false
 }

@@ -161,7 +161,7 @@ func shifted(steps []Step, from, to time.Time) (found []Step) {
 	shift := int64(to.Sub(from) / (time.Second / 10))
 	for _, step := range steps {
 		if at := int64(step.At) - shift; !to.IsZero() && at >= 0 && at < int64(afterSteps) {
-			step.At = uint8(at) //nolint:gosec // in range
+			step.At = uint8(at)
 			found = append(found, step)
 		}
 	}

@@ -204,9 +204,9 @@ func (p *Point) complete(done *period) {
 func (p *Point) afterOf(end int64) (found []Step) {
 	for i := range afterSteps {
 		at := end/tenth + int64(i)
-		if s := &p.tenths[uint64(at)%ringTenths]; s.at == at { //nolint:gosec // any index will do
+		if s := &p.tenths[uint64(at)%ringTenths]; s.at == at {
 			found = append(found, Step{
-				At: uint8(i), Clients: uint8(bits.OnesCount64(s.clients)), Requests: uint16(min(s.n, math.MaxUint16)), //nolint:gosec // bounded
+				At: uint8(i), Clients: uint8(bits.OnesCount64(s.clients)), Requests: uint16(min(s.n, math.MaxUint16)),
 			})
 		}
 	}

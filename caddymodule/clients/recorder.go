@@ -239,7 +239,7 @@ func (v *Visit) join(q *Request, id identity) {
 	}
 }
 
-func connOf(conn string) uint32 { return uint32(maphash.String(seed, conn)) } //nolint:gosec // a hash
+func connOf(conn string) uint32 { return uint32(maphash.String(seed, conn)) }
 
 func (r *Recorder) shardOf(sum uint64) *shard { return &r.shards[sum%shards] }
 

@@ -244,7 +244,7 @@ func TestAtTheSameTime(t *testing.T) {
 				q.Client = fmt.Sprint(g)
 				v := p.Arrive(q)
 				if i%3 == 0 {
-					v = p.Hit(v, q, "busy", uint64(i)) //nolint:gosec // small
+					v = p.Hit(v, q, "busy", uint64(i))
 				}
 				v.End(replied(200+303*(i%2), -1))
 				if i%100 == 0 {

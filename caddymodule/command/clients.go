@@ -136,7 +136,7 @@ func (s *clientsSession) readAssertion() error {
 	}
 	if least := s.Flag("min-calls"); least.Changed {
 		n, _ := flags.GetUint("min-calls")
-		if a.MinCalls = int(min(n, 1<<30)); n == 0 { //nolint:gosec // bounded
+		if a.MinCalls = int(min(n, 1<<30)); n == 0 {
 			return errors.New("--min-calls 0 asserts nothing: use a number above 0, such as 20")
 		}
 	}

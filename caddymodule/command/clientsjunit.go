@@ -62,7 +62,7 @@ func printClientsJUnit(out io.Writer, v *api.ClientsView, a *clients.Assertion) 
 		c := &v.Clients[i]
 		all.add(printable(c.Client), junitCases(c.Client, ofClient, c.Findings, c.Undecided, a)...)
 	}
-	var periods []junitCase
+	periods := make([]junitCase, 0, len(v.Periods))
 	for i := range v.Periods {
 		p := &v.Periods[i]
 		class := fmt.Sprintf("%s/%s %s", p.Point, p.Rule, instant(p.Start))

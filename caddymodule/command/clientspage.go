@@ -68,7 +68,7 @@ func newClientsPage(v *api.ClientsView) *clientsPage {
 		page.Hints = append(page.Hints, fmt.Sprintf("Calls of %s are guessed. To tell calls apart, send an Idempotency-Key, or set 'call' in the block 'clients' of the global option 'fault'.", plural(guessed, "client")))
 	}
 	if v.Lost > 0 {
-		page.Hints = append(page.Hints, plural(int(min(v.Lost, 1<<30)), "call")+" closed early. To keep more, raise 'max_calls' in the block 'clients' of the global option 'fault'.") //nolint:gosec // bounded
+		page.Hints = append(page.Hints, plural(int(min(v.Lost, 1<<30)), "call")+" closed early. To keep more, raise 'max_calls' in the block 'clients' of the global option 'fault'.")
 	}
 	return page
 }
@@ -250,14 +250,14 @@ func printClients(out io.Writer, v *api.ClientsView, undecided bool) error {
 }
 
 func printSections(out io.Writer, kind string, facts int, sections []clientsSection) error {
-	head := []any{kind}
+	head := append(make([]any, 0, facts+4), kind)
 	for _, fact := range sections[0].Facts[:facts] {
 		name, _, _ := strings.Cut(fact.Name, " (")
 		head = append(head, strings.ToUpper(name))
 	}
 	t := newTable(out, append(head, "LEVEL", "FINDING", "DETAILS")...)
 	for i := range sections {
-		cells := []any{sections[i].Name}
+		cells := append(make([]any, 0, facts+1), sections[i].Name)
 		for _, fact := range sections[i].Facts[:facts] {
 			cells = append(cells, fact.Value)
 		}

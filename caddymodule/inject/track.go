@@ -61,24 +61,27 @@ func (t *track) end(r *http.Request, err error, returned bool) {
 		return
 	}
 	result := clients.Result{Outcome: t.outcome(r, err, returned), Status: t.status, RetryAfter: -1}
-	switch result.Outcome {
-	case clients.Reply:
-		if t.status == 0 {
-			result.Status = http.StatusOK
-			if err != nil {
-				result.Status = statusOf(err)
-			}
-		}
-		header := t.ResponseWriter.Header()
-		result.RetryAfter = retryAfter(header)
-		if code := header["Grpc-Status"]; len(code) > 0 && result.Status == http.StatusOK {
-			result.Status, result.RetryAfter = grpcResult(code[0], header.Get("Grpc-Retry-Pushback-Ms"))
-		}
-	case clients.Left:
-		// net/http cannot notice over HTTP/1 that the client leaves while a body is unread
-		result.Late = r.ProtoMajor == 1 && r.ContentLength != 0
+	if result.Outcome == clients.Reply {
+		t.addReply(&result, err)
 	}
+	// Over HTTP/1, net/http cannot notice that the client leaves while a body is unread.
+	result.Late = result.Outcome == clients.Left && r.ProtoMajor == 1 && r.ContentLength != 0
 	t.visit.End(result)
+}
+
+// addReply adds what the reply told the client.
+func (t *track) addReply(result *clients.Result, err error) {
+	if t.status == 0 {
+		result.Status = http.StatusOK
+		if err != nil {
+			result.Status = statusOf(err)
+		}
+	}
+	header := t.ResponseWriter.Header()
+	result.RetryAfter = retryAfter(header)
+	if code := header["Grpc-Status"]; len(code) > 0 && result.Status == http.StatusOK {
+		result.Status, result.RetryAfter = grpcResult(code[0], header.Get("Grpc-Retry-Pushback-Ms"))
+	}
 }
 
 func (t *track) outcome(r *http.Request, err error, returned bool) clients.Outcome {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -116,8 +117,8 @@ func TestTrackFollowUps(t *testing.T) {
 	for _, a := range ev.Calls[0].Attempts {
 		got = append(got, a.Rule+" "+string(a.Outcome))
 	}
-	if want := "bad reply, bad reply,  reply,  reply,  passed"; strings.Join(got, ", ") != want {
-		t.Errorf("got %q, want %q", strings.Join(got, ", "), want)
+	if want := []string{"bad reply", "bad reply", " reply", " reply", " passed"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 	if ev.Calls[0].Outcome != clients.Recovered {
 		t.Errorf("got %s, want recovered", ev.Calls[0].Outcome)
