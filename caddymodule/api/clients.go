@@ -87,10 +87,10 @@ func (a *service) forgetClients(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// recordsClients returns an error if the configuration says that nothing is recorded.
+// recordsClients returns an error if the configuration does not record clients.
 func (a *service) recordsClients() error {
 	if app := a.ctl.Current(); app != nil && !app.RecordsClients() {
-		return Refuse(http.StatusNotFound, "clients are not recorded: the global option fault has 'clients off'; remove it")
+		return Refuse(http.StatusNotFound, "clients are not recorded; write the line 'clients' into the global option fault")
 	}
 	return nil
 }

@@ -228,7 +228,7 @@ func TestCommandClientsNodes(t *testing.T) {
 		_ = api.Answer(w, http.StatusNotFound, api.Error{Message: "clients are not recorded"})
 	}))
 	if got := caddyFault(t, "clients", "--address", first, "--address", off); fmt.Sprint(got.err) != off+": clients are not recorded" {
-		t.Errorf("a node with clients off: got %+v", got)
+		t.Errorf("a node that does not record clients: got %+v", got)
 	}
 	if got := caddyFault(t, "clients", "--reset", "--address", first, "--address", second); got.stdout != "What clients did is forgotten.\n" ||
 		one.last.Load().Method != http.MethodDelete || two.last.Load().Method != http.MethodDelete {

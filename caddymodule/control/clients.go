@@ -14,9 +14,6 @@ import (
 // Clients says how what clients do after a fault is recorded and judged. What has been
 // recorded outlives a reload.
 type Clients struct {
-	// Record nothing.
-	Off bool `json:"off,omitempty"`
-
 	// A text with placeholders that names a call, such as
 	// `{http.request.header.X-Request-Id}`. All attempts of a call have the same name. If
 	// the text is empty for a request, or by default, the call is known by
@@ -75,8 +72,6 @@ func (c *Clients) validate() error {
 	switch {
 	case c == nil:
 		return nil
-	case c.Off && (c.Call != "" || c.Client != "" || len(c.IdempotentRaw) > 0 || c.Window != 0 || c.Recovery != 0 || c.MaxCalls != 0 || c.Attempts != 0):
-		return fmt.Errorf("clients: off has no settings; leave them out, or off")
 	case c.Window < 0 || time.Duration(c.Window) > maxClientsWindow:
 		return fmt.Errorf("bad window of clients '%s': want 1s to %s", time.Duration(c.Window), maxClientsWindow)
 	case c.Recovery < 0:
@@ -99,7 +94,7 @@ func (c *Clients) settings() clients.Settings {
 }
 
 // RecordsClients reports whether the configuration wants to know what clients do.
-func (a *App) RecordsClients() bool { return a.Clients == nil || !a.Clients.Off }
+func (a *App) RecordsClients() bool { return a.Clients != nil }
 
 // NamesOf returns the names of a request's call and client by the configuration, which
 // may be empty.

@@ -12,7 +12,7 @@ import (
 
 // unmarshalClients parses the option clients. Syntax:
 //
-//	clients off
+//	clients
 //	clients {
 //	    call       <placeholder>
 //	    client     <placeholder>
@@ -25,22 +25,10 @@ import (
 func (a *App) unmarshalClients(d *caddyfile.Dispenser) error {
 	c := new(Clients)
 	a.Clients = c
-	if d.NextArg() {
-		if d.Val() != "off" {
-			return args.Unexpected(d, "global clients", d.Val())
-		}
-		c.Off = true
-		return args.None(d, "global clients")
+	if err := args.None(d, "global clients"); err != nil {
+		return err
 	}
-	empty := true
-	err := args.Options(d, "idempotent", func(name string) error {
-		empty = false
-		return c.unmarshalSetting(d, name)
-	})
-	if err == nil && empty {
-		return args.Missing(d, "global clients")
-	}
-	return err
+	return args.Options(d, "idempotent", func(name string) error { return c.unmarshalSetting(d, name) })
 }
 
 func (c *Clients) unmarshalSetting(d *caddyfile.Dispenser, word string) (err error) {

@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyfault/caddyfault/caddymodule/clients"
+	"github.com/caddyfault/caddyfault/caddymodule/control"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
 
@@ -63,7 +64,7 @@ func TestTrackOutcomes(t *testing.T) {
 		{onResponse, `{"fault": "delay", "duration": "1ms"}`, "reply 200"},
 	} {
 		t.Run(tt.settings+tt.fault, func(t *testing.T) {
-			h, err := tryLoad(t, oneFault(tt.settings, tt.fault), "")
+			h, err := tryLoad(t, oneFault(tt.settings, tt.fault), `{"clients": {}}`)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,7 +103,7 @@ func TestTrackFollowUps(t *testing.T) {
 		w.WriteHeader(upstream)
 		return nil
 	}
-	h := load(t, oneFault(`, "times": 2`, `{"fault": "respond", "status_code": 503}`), "")
+	h := load(t, oneFault(`, "times": 2`, `{"fault": "respond", "status_code": 503}`), `{"clients": {}}`)
 	h.watch.Watch(time.Minute)
 	for _, upstream = range []int{503, 503, 502, 502, 200, 200} {
 		if _, _, err := testkit.Get(t, h, "/", next); err != nil {
@@ -131,7 +132,7 @@ func TestTrackFollowUps(t *testing.T) {
 // TestTrackLeft holds that a client which leaves is noticed.
 func TestTrackLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := load(t, oneFault("", `{"fault": "delay", "duration": "1h"}`), "")
+		h := load(t, oneFault("", `{"fault": "delay", "duration": "1h"}`), `{"clients": {}}`)
 		w := httptest.NewRecorder()
 		r := testkit.Request(http.MethodGet, "/", w)
 		ctx, leave := context.WithTimeout(r.Context(), 5*time.Second)
@@ -149,7 +150,7 @@ func TestTrackLeft(t *testing.T) {
 
 // TestTrackOff holds that nothing is recorded if the configuration says so.
 func TestTrackOff(t *testing.T) {
-	h := load(t, mail, `{"clients": {"off": true}}`)
+	h := load(t, mail, "")
 	if _, _, err := testkit.Get(t, h, "/mail/", text200); err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +190,12 @@ func TestTrackNames(t *testing.T) {
 
 // TestTrackAttempts holds that the retries of a proxy are judged at a transport.
 func TestTrackAttempts(t *testing.T) {
-	tr, err := tryLoadTransport(t, oneFault(`, "times": 2`, `{"fault": "respond", "status_code": 503}`))
+	ctx, err := testkit.Provision(t, control.New(), `{"clients": {}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := testkit.Load[*Transport](t, ctx, "http.reverse_proxy.transport.fault",
+		oneFault(`, "times": 2`, `{"fault": "respond", "status_code": 503}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +271,7 @@ var errTrack = errors.New("failed")
 
 // TestAttemptOutcomes holds what the recorder learns about attempts that fail.
 func TestAttemptOutcomes(t *testing.T) {
-	h := load(t, mail, "")
+	h := load(t, mail, `{"clients": {}}`)
 	for _, tt := range []struct {
 		err  error
 		want string
