@@ -12,8 +12,7 @@ import (
 
 // unmarshalClients parses the option clients. Syntax:
 //
-//	clients
-//	clients {
+//	clients [{
 //	    call       <placeholder>
 //	    client     <placeholder>
 //	    idempotent <matcher> <args>...
@@ -21,7 +20,7 @@ import (
 //	    recovery   <duration>
 //	    max_calls  <number>
 //	    attempts   <number>
-//	}
+//	}]
 func (a *App) unmarshalClients(d *caddyfile.Dispenser) error {
 	c := new(Clients)
 	a.Clients = c
