@@ -103,7 +103,7 @@ type injection struct {
 	record   *experiments.Record
 
 	track *track // of the request; nil: nobody records what clients do
-	own   track  // of a request that has none without the hit
+	owns  bool   // the request has its track for the hit alone
 }
 
 // String returns the ID of the hit. It is formatted only on use.

@@ -193,8 +193,8 @@ func (inj *injection) tracked(w http.ResponseWriter) http.ResponseWriter {
 			return w
 		}
 	}
-	inj.track = &inj.own
-	inj.own.ResponseWriter = w
+	inj.track, inj.owns = new(track), true
+	inj.track.ResponseWriter = w
 	return inj.track
 }
 
@@ -207,7 +207,7 @@ func (inj *injection) recordHit() {
 	r := inj.original.request
 	q := inj.in.arrival(r)
 	q.Repeatable = inj.in.app.Repeatable(r)
-	if t == &inj.own && inj.upstream == 0 { // else the request has been looked up
+	if inj.owns && inj.upstream == 0 { // else the request has been looked up
 		t.visit = watch.Arrive(&q)
 	}
 	t.hit = inj
@@ -217,16 +217,16 @@ func (inj *injection) recordHit() {
 // endTrack reports to the recorder how the request has ended, also if no fault has had an
 // effect on it.
 func (inj *injection) endTrack(r *http.Request, err error, returned bool) {
-	if inj.track != &inj.own {
+	if !inj.owns {
 		return
 	}
-	if inj.own.hit == nil && inj.upstream == 0 {
+	if inj.track.hit == nil && inj.upstream == 0 {
 		if at := inj.in.watch.Look(); at != 0 {
 			q := inj.in.arrival(r)
-			inj.own.visit = inj.in.watch.ArriveAt(at, &q)
+			inj.track.visit = inj.in.watch.ArriveAt(at, &q)
 		}
 	}
-	inj.own.end(r, err, returned)
+	inj.track.end(r, err, returned)
 }
 
 // userKey is the placeholder of who has logged in.

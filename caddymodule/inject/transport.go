@@ -211,7 +211,7 @@ func (t *Transport) decideOnReply(r *http.Request, later *rules.Later, track *tr
 
 // inject runs the faults of the rule that fires. If they do not call next, drop
 // releases what next would have used.
-func (t *Transport) inject(r *http.Request, d rules.Decision, track *track, next roundTripFunc, drop func()) (*http.Response, error) {
+func (t *Transport) inject(r *http.Request, d rules.Decision, known *track, next roundTripFunc, drop func()) (*http.Response, error) {
 	defer d.Release()
 	if !t.allow(r, &d) {
 		return next(r)
@@ -222,8 +222,8 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, track *track, next
 	inj := t.newInjection(r, &d, ended.Done())
 	inj.Listener = &attemptListener{inj, time.Now()}
 	defer t.finish(inj, &d, 0)
-	if inj.track = track; track == nil && t.watch != nil && fromClient(r) {
-		inj.track = &inj.own
+	if inj.track = known; known == nil && t.watch != nil && fromClient(r) {
+		inj.track, inj.owns = new(track), true
 	}
 	replaced := false
 	resp, err := attempt(d.Rule.Faults, &inj.Hit, r, next, func() { replaced = true; drop() })
@@ -233,7 +233,9 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, track *track, next
 		}
 		inj.discloseIn(resp.Header)
 	}
-	inj.own.endAttempt(r, resp, err)
+	if inj.owns {
+		inj.track.endAttempt(r, resp, err)
+	}
 	return resp, err
 }
 
