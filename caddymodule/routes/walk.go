@@ -174,8 +174,18 @@ func (w *walker) field(field any, at Place) bool {
 	return true
 }
 
-// fieldsOf returns the values of the exported fields of a module. A transport, as a
-// pointer, comes first, because a proxy sends the request before it handles the reply.
+// fieldTypes are the types that field reads, except for transports.
+var fieldTypes = []reflect.Type{
+	reflect.TypeFor[caddyhttp.RouteList](),
+	reflect.TypeFor[*caddyhttp.Subroute](),
+	reflect.TypeFor[*caddyhttp.HTTPErrorConfig](),
+	reflect.TypeFor[[]caddyhttp.ResponseHandler](),
+}
+
+// fieldsOf returns the values of those exported fields of a module that field reads. It
+// copies no other field, because a reload may change it at the same time. A transport,
+// as a pointer, comes first, because a proxy sends the request before it handles the
+// reply.
 func fieldsOf(module any) []any {
 	v := reflect.Indirect(reflect.ValueOf(module))
 	if v.Kind() != reflect.Struct {
@@ -188,7 +198,7 @@ func fieldsOf(module any) []any {
 		case field.Type == reflect.TypeFor[http.RoundTripper]():
 			transport, _ := reflect.TypeAssert[http.RoundTripper](value)
 			fields = slices.Insert(fields, 0, any(&transport))
-		default:
+		case slices.Contains(fieldTypes, field.Type):
 			fields = append(fields, value.Interface())
 		}
 	}

@@ -161,6 +161,7 @@ func (g *Group) join(p *Point, s settings) error {
 			return err
 		}
 	}
+	p.kept = new([]keptKey)
 	p.draws = keep(p, keptKey{point: p.Name, settings: s.point}, new(atomic.Uint64))
 	p.group = g
 	g.joined = append(g.joined, joined{p, s, now})
@@ -185,7 +186,7 @@ func (g *Group) Settle() {
 
 func (g *Group) settleLocked() {
 	for _, j := range g.joined {
-		j.kept = slices.Grow(j.kept, len(j.Rules))
+		*j.kept = slices.Grow(*j.kept, len(j.Rules))
 		came := g.points[j.Name].requests()
 		for i, rule := range j.Rules {
 			fresh := newCounters(j.at, rule.maxKeys())

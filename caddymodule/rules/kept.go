@@ -19,7 +19,7 @@ type keptKey struct {
 // keep returns the state stored under key. If the key is missing, keep stores fresh.
 func keep[T any](p *Point, key keptKey, fresh *T) *T {
 	value, _ := kept.LoadOrStore(key, fresh)
-	p.kept = append(p.kept, key)
+	*p.kept = append(*p.kept, key)
 	return value.(*T)
 }
 
@@ -28,11 +28,14 @@ func (p *Point) Cleanup() error {
 	if p.group != nil {
 		p.group.Settle() // so that nothing is added later
 	}
-	for _, key := range p.kept {
+	if p.kept == nil { // Provision has failed
+		return nil
+	}
+	for _, key := range *p.kept {
 		if _, err := kept.Delete(key); err != nil {
 			return err
 		}
 	}
-	p.kept = nil
+	*p.kept = nil
 	return nil
 }

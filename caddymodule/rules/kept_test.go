@@ -245,7 +245,7 @@ func TestFailedReload(t *testing.T) {
 	if got := name(t, p, request("/")) + name(t, p, request("/")); got != "a" {
 		t.Errorf("got hits %q, want a second and no third", got)
 	}
-	key := p.kept[1]
+	key := (*p.kept)[1]
 	if n, _ := kept.References(key); n != 1 {
 		t.Errorf("got %d references, want one of the running configuration", n)
 	}

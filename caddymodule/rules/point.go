@@ -83,7 +83,7 @@ type Point struct {
 	draws    *atomic.Uint64   // count of the numbers taken from the seed
 	group    *Group
 	identity string
-	kept     []keptKey
+	kept     *[]keptKey // a pointer, because a request may copy the point while Cleanup runs
 }
 
 // Provision loads the point and joins it with the points of the same name in group.
