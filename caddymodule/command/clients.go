@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/api"
 	"github.com/caddyfault/caddyfault/caddymodule/clients"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
 
 func clientsCommand() *cobra.Command {
@@ -94,7 +95,7 @@ func cmdClients(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if !holds {
-		return s.fail(2, errors.New(printable(report.Why)))
+		return s.fail(2, errors.New(grammar.Printable(report.Why)))
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/caddyfault/caddyfault/caddymodule/api"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
 
 // printClientsHTML prints a report as one page without scripts, which loads nothing.
@@ -13,7 +14,7 @@ func printClientsHTML(out io.Writer, v *api.ClientsView) error {
 }
 
 var clientsHTML = template.Must(template.New("clients").Funcs(template.FuncMap{
-	"printable": printable, "sentence": sentence,
+	"printable": grammar.Printable, "sentence": sentence,
 }).Parse(`<!DOCTYPE html>
 <html lang="en">
 <head>

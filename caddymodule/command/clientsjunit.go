@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/api"
 	"github.com/caddyfault/caddyfault/caddymodule/clients"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
 
 // The elements of JUnit XML that build servers read.
@@ -50,7 +51,7 @@ func printClientsJUnit(out io.Writer, v *api.ClientsView, a *clients.Assertion) 
 	all := junitSuites{Name: "caddy fault clients"}
 	switch {
 	case v.Why != "":
-		all.add("assertion", junitCase{Class: "assertion", Name: "holds", Failure: &junitResult{Message: printable(v.Why), Type: "assertion"}})
+		all.add("assertion", junitCase{Class: "assertion", Name: "holds", Failure: &junitResult{Message: grammar.Printable(v.Why), Type: "assertion"}})
 	case len(a.FailOn) > 0 || a.Retry || a.MinCalls > 0:
 		all.add("assertion", junitCase{Class: "assertion", Name: "holds"})
 	case v.Calls == 0:
@@ -60,7 +61,7 @@ func printClientsJUnit(out io.Writer, v *api.ClientsView, a *clients.Assertion) 
 	ofClient, ofPeriod := names[:len(names)-periodFindings], names[len(names)-periodFindings:]
 	for i := range v.Clients {
 		c := &v.Clients[i]
-		all.add(printable(c.Client), junitCases(c.Client, ofClient, c.Findings, c.Undecided, a)...)
+		all.add(grammar.Printable(c.Client), junitCases(c.Client, ofClient, c.Findings, c.Undecided, a)...)
 	}
 	periods := make([]junitCase, 0, len(v.Periods))
 	for i := range v.Periods {
@@ -104,7 +105,7 @@ func (all *junitSuites) add(name string, cases ...junitCase) {
 func junitCases(class string, names []string, found []clients.Finding, undecided []clients.Undecided, a *clients.Assertion) []junitCase {
 	cases := make([]junitCase, len(names))
 	for i, name := range names {
-		cases[i] = junitCase{Class: printable(class), Name: name}
+		cases[i] = junitCase{Class: grammar.Printable(class), Name: name}
 		for j := range found {
 			if found[j].Finding == name {
 				cases[i].judge(&found[j], a)
@@ -112,7 +113,7 @@ func junitCases(class string, names []string, found []clients.Finding, undecided
 		}
 		for _, u := range undecided {
 			if u.Finding == name {
-				cases[i].Skipped = &junitResult{Message: printable("undecided: " + u.Why)}
+				cases[i].Skipped = &junitResult{Message: grammar.Printable("undecided: " + u.Why)}
 			}
 		}
 	}
@@ -121,14 +122,14 @@ func junitCases(class string, names []string, found []clients.Finding, undecided
 
 // judge makes the test one that fails, or one that says what was found.
 func (c *junitCase) judge(f *clients.Finding, a *clients.Assertion) {
-	text := printable(findingText(f))
+	text := grammar.Printable(findingText(f))
 	if len(a.FailOn) > 0 && !a.Refuses(f) {
 		c.Out = string(f.Level) + ": " + text
 		return
 	}
 	var proofs strings.Builder
 	for i := range f.Evidence {
-		proofs.WriteString(printable(proofText(&f.Evidence[i])) + "\n")
+		proofs.WriteString(grammar.Printable(proofText(&f.Evidence[i])) + "\n")
 	}
 	c.Failure = &junitResult{Message: text, Type: string(f.Level), Text: proofs.String()}
 }

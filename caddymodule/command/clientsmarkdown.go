@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/caddyfault/caddyfault/caddymodule/api"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
 
 // printClientsMarkdown prints a report as Markdown, such as for the comment of a build.
@@ -72,4 +73,4 @@ var special = strings.NewReplacer(
 
 // escaped returns a text that Markdown shows as it is: a client chooses its name, and a
 // path.
-func escaped(text string) string { return special.Replace(printable(text)) }
+func escaped(text string) string { return special.Replace(grammar.Printable(text)) }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/api"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
 
 func watchCommand() *cobra.Command {
@@ -136,7 +137,7 @@ func entryText(e *experiments.Entry) string {
 	if e.Refused != "" {
 		text += ": " + e.Refused
 	}
-	return printable(text)
+	return grammar.Printable(text)
 }
 
 func verifyCommand() *cobra.Command {

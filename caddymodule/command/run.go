@@ -140,7 +140,7 @@ func fewOf(lines []string) []string {
 		lines = append(lines[:maxPlaces:maxPlaces], fmt.Sprintf("  and %d more", more))
 	}
 	for i, line := range lines {
-		lines[i] = printable(line)
+		lines[i] = grammar.Printable(line)
 	}
 	return lines
 }

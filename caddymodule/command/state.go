@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/api"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
@@ -61,7 +62,7 @@ func printPoints(out io.Writer, v *api.StateView, after string) error {
 	switch {
 	case len(v.Points) > 0:
 	case after != "":
-		_, err := fmt.Fprintln(out, "no rules after "+printable(after))
+		_, err := fmt.Fprintln(out, "no rules after "+grammar.Printable(after))
 		return err
 	default:
 		_, err := fmt.Fprintln(out, "no injection points; add one to a site in the Caddyfile: fault /api/* 503")
@@ -98,7 +99,7 @@ func moreText(next string) string {
 	if limit := params.Get("limit"); limit != "" {
 		text += " --limit " + limit
 	}
-	return printable(text) + "\n"
+	return grammar.Printable(text) + "\n"
 }
 
 // switchText returns the state of the switch as text.
@@ -113,7 +114,7 @@ func switchText(s experiments.State) string {
 	if s.Why != "" {
 		text += " (" + s.Why + ")"
 	}
-	return printable(text)
+	return grammar.Printable(text)
 }
 
 // shareText returns a line with the state of sharing, and a line for each warning. It
@@ -123,7 +124,7 @@ func shareText(g *experiments.GroupState) string {
 	text.WriteString(stepText(g))
 	if g != nil {
 		for _, warning := range g.Warnings {
-			text.WriteString(printable("warning: "+warning) + "\n")
+			text.WriteString(grammar.Printable("warning: "+warning) + "\n")
 		}
 	}
 	return text.String()
@@ -134,7 +135,7 @@ func stepText(g *experiments.GroupState) string {
 	case g == nil:
 		return ""
 	case g.Error != "":
-		return printable(fmt.Sprintf("shared with group '%s', which is unreachable: %s", g.Group, g.Error)) + "\n"
+		return grammar.Printable(fmt.Sprintf("shared with group '%s', which is unreachable: %s", g.Group, g.Error)) + "\n"
 	case g.Synced == nil:
 		return fmt.Sprintf("shared with group '%s', not synchronized yet\n", g.Group)
 	default:
@@ -222,7 +223,7 @@ func (s *session) turned(v *api.TurnView) string {
 	if v.Warning != "" {
 		s.warn("%s", v.Warning)
 	}
-	return printable(v.Answer)
+	return grammar.Printable(v.Answer)
 }
 
 func switchOffCommand() *cobra.Command {

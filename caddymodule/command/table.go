@@ -5,7 +5,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"unicode"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
 
 // table prints rows in columns.
@@ -21,21 +22,10 @@ func newTable(out io.Writer, columns ...any) table {
 func (t table) row(cells ...any) {
 	texts := make([]string, len(cells))
 	for i, cell := range cells {
-		texts[i] = printable(fmt.Sprint(cell))
+		texts[i] = grammar.Printable(fmt.Sprint(cell))
 		if texts[i] == "" {
 			texts[i] = "-"
 		}
 	}
 	fmt.Fprintln(t, strings.Join(texts, "\t"))
-}
-
-// printable replaces characters that a terminal could take for commands. A client
-// chooses the path and the host.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
 }

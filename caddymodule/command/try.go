@@ -222,7 +222,7 @@ func (t *trial) text() string {
 		rule, command = t.line, "caddy fault status --address "
 	}
 	return fmt.Sprintf("http://%s  →  %s   (%s)\nConsole   http://%s/\nCommands  %s%s\nStop with Ctrl-C.\n",
-		reachable(t.site.Addr()), t.upstream, printable(rule), t.console.Addr(), command, t.admin.Addr())
+		reachable(t.site.Addr()), t.upstream, grammar.Printable(rule), t.console.Addr(), command, t.admin.Addr())
 }
 
 // reachable returns an address that clients on this machine can use.

@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
 
 // object is a JSON object.
@@ -89,7 +91,7 @@ var upstreamPorts = map[string]string{"http": "80", "https": "443", "h2c": "80"}
 // parseUpstream reads an upstream such as 3000, localhost:3000 or
 // https://api.example.com.
 func parseUpstream(text string) (*upstream, error) {
-	text, hasScheme := printable(text), strings.Contains(text, "://") // an error repeats it
+	text, hasScheme := grammar.Printable(text), strings.Contains(text, "://") // an error repeats it
 	full := text
 	if !hasScheme {
 		if _, err := strconv.ParseUint(text, 10, 64); err == nil {

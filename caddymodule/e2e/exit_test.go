@@ -36,17 +36,7 @@ func TestExit(t *testing.T) {
 			conn.send(get("/"))
 			p.find(t, `"msg":"(injected a fault)"`)
 
-			if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-				t.Fatal(err)
-			}
-			select {
-			case <-p.done:
-			case <-time.After(patience):
-				t.Fatalf("still running after %v", patience)
-			}
-			if code := p.cmd.ProcessState.ExitCode(); code != 0 {
-				t.Errorf("exit code: got %d, want 0", code)
-			}
+			endBy(t, p.cmd, p.done, syscall.SIGTERM)
 			if tt.body == "" {
 				conn.wantEnd()
 				return
@@ -89,6 +79,23 @@ type process struct {
 	config string // the path of its Caddyfile
 	log    string
 	done   chan struct{}
+}
+
+// endBy sends a signal, and checks that the process exits with 0. done is closed when it
+// has exited.
+func endBy(t *testing.T, cmd *exec.Cmd, done <-chan struct{}, sig os.Signal) {
+	t.Helper()
+	if err := cmd.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Fatalf("still running after %v", patience)
+	}
+	if code := cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit code: got %d, want 0", code)
+	}
 }
 
 // run starts Caddy, which is killed at the end of the test.

@@ -120,17 +120,7 @@ func (p *trial) waitForError(t *testing.T, text string) {
 // end sends a signal, and checks that nothing remains.
 func (p *trial) end(t *testing.T, sig syscall.Signal, stderr string) {
 	t.Helper()
-	if err := p.cmd.Process.Signal(sig); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-p.done:
-	case <-time.After(patience):
-		t.Fatalf("still running after %v", patience)
-	}
-	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
-		t.Errorf("exit code: got %d, want 0", code)
-	}
+	endBy(t, p.cmd, p.done, sig)
 	if got := p.errors(t); got != stderr {
 		t.Errorf("standard error: got %q, want %q", got, stderr)
 	}

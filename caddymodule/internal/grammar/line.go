@@ -49,12 +49,12 @@ func (s Statement) wrap(err error) error {
 		return nil
 	}
 	text := strings.ReplaceAll(err.Error(), ", at "+statementFile+":1", "")
-	return &LineError{s.Start, s.End, errors.New(visible(words.Cut(inOneLine(text), words.MaxAdvice)))}
+	return &LineError{s.Start, s.End, errors.New(Printable(words.Cut(inOneLine(text), words.MaxAdvice)))}
 }
 
-// visible replaces what a terminal could take for a command. A line may come from
-// elsewhere.
-func visible(text string) string {
+// Printable replaces characters that a terminal could take for commands. A line, a path
+// or a host may come from elsewhere.
+func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return unicode.ReplacementChar
