@@ -32,6 +32,9 @@ type Result struct {
 	// RetryAfter is what the reply told the client to wait, negative if it said nothing.
 	RetryAfter time.Duration
 
+	// Body is a hash of the request's body, 0 if the body is not known.
+	Body uint64
+
 	// Late reports that the end of the request was noticed late, since a body was not
 	// read. The client may have left long before.
 	Late bool
@@ -50,6 +53,7 @@ func saysNo(status int) bool {
 type attempt struct {
 	start, end int64 // end 0: not ended
 	hit        uint64
+	body       uint64  // a hash, 0: not known
 	rule       *string // nil: no rule has hit it
 	conn       uint32
 	retryAfter int32 // in milliseconds; -1: none
@@ -81,7 +85,6 @@ type call struct {
 	query     uint32
 	number    uint64 // of the calls of this process
 	mayRepeat bool
-	hasBody   bool // the body's hash is part of the identity
 
 	kept     []attempt
 	few      [1]attempt // of kept, while there are no more
@@ -139,7 +142,7 @@ func (c *call) end(n int, now int64, result *Result) {
 	if result.RetryAfter >= 0 {
 		at.retryAfter = int32(min(result.RetryAfter, time.Hour*24).Milliseconds())
 	}
-	at.outcome = at.outcomeOf(result)
+	at.outcome, at.body = at.outcomeOf(result), result.Body
 	if next := c.attempt(n + 1); result.Late && next != nil {
 		next.overlap = false // the client had left before
 	}

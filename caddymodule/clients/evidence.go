@@ -44,15 +44,21 @@ type Call struct {
 	// has declared so.
 	MayRepeat bool `json:"may_repeat"`
 
-	// Body reports that the attempts were known to have the same body.
-	Body bool `json:"body,omitempty"`
-
 	Outcome  Outcome   `json:"outcome"`
 	Count    int       `json:"count"`    // all attempts
 	Attempts []Attempt `json:"attempts"` // the first 3 and the last 5
 
 	node int // while the evidence of several nodes is joined
 }
+
+// Body says whether an attempt has the body of the one before.
+type Body string
+
+// A Body is empty if one of the two is not known.
+const (
+	SameBody  Body = "same"
+	OtherBody Body = "other"
+)
 
 // Attempt is one request of a call.
 type Attempt struct {
@@ -63,6 +69,9 @@ type Attempt struct {
 	Status  int       `json:"status,omitempty"`
 	Rule    string    `json:"rule,omitempty"` // that has hit it
 	Hit     string    `json:"hit,omitempty"`
+
+	// Body compares the body with that of the attempt before, if both are known.
+	Body Body `json:"body,omitempty"`
 
 	// RetryAfter is what the reply told the client to wait, in seconds.
 	RetryAfter *float64 `json:"retry_after,omitempty"`
@@ -207,7 +216,7 @@ func (c *Call) start() time.Time {
 func (c *call) evidence() Call {
 	shown := Call{
 		Client: c.client.name, ID: fmt.Sprintf("%08x", c.key), By: modeNames[c.mode], Point: c.point.name,
-		Method: c.method, Host: clean(c.host, maxPath), Path: clean(c.path, maxPath), MayRepeat: c.mayRepeat, Body: c.hasBody,
+		Method: c.method, Host: clean(c.host, maxPath), Path: clean(c.path, maxPath), MayRepeat: c.mayRepeat,
 		Outcome: c.outcome, Count: c.count,
 	}
 	if c.mode >= modeCount {
@@ -221,9 +230,25 @@ func (c *call) evidence() Call {
 		if i >= keepFirst {
 			n = c.count - (len(c.kept) - 1 - i)
 		}
-		shown.Attempts = append(shown.Attempts, c.kept[i].evidence(n))
+		a := c.kept[i].evidence(n)
+		if i > 0 && shown.Attempts[i-1].N == n-1 {
+			a.Body = c.kept[i].compare(c.kept[i-1].body)
+		}
+		shown.Attempts = append(shown.Attempts, a)
 	}
 	return shown
+}
+
+// compare compares the body with that of the attempt before.
+func (a *attempt) compare(before uint64) Body {
+	switch {
+	case a.body == 0 || before == 0:
+		return ""
+	case a.body == before:
+		return SameBody
+	default:
+		return OtherBody
+	}
 }
 
 func (a *attempt) evidence(n int) Attempt {

@@ -88,7 +88,6 @@ func of(t *testing.T, n int, words string, changes ...func(*Call)) (calls []Call
 
 func post(c *Call)    { c.Method, c.MayRepeat = http.MethodPost, false }
 func guess(c *Call)   { c.By = ByGuess }
-func body(c *Call)    { c.By, c.Body = ByGuess, true }
 func open(c *Call)    { c.Outcome = Open }
 func twenty(c *Call)  { c.Count = 20 }
 func overlap(c *Call) { c.Attempts[1].Overlap = true }
@@ -169,7 +168,7 @@ func TestFindings(t *testing.T) {
 			{of(t, 9, "503", post), fine},
 			{of(t, 9, "503 1 ok"), "no call that must not be repeated"},
 			{of(t, 1, "500 1 ok", post, guess), guessed},
-			{of(t, 1, "500 1 ok", post, body), "warning"},
+			{of(t, 1, "500 1 ok", post, guess, sameBody), "warning"},
 		},
 		PointlessRetry: {
 			{of(t, 2, "404 1 404"), "warning"},
@@ -178,7 +177,7 @@ func TestFindings(t *testing.T) {
 			{of(t, 1, "404 1 404"), "needs 2 calls, has 1"},
 			{of(t, 9, "408 1 409 1 425 1 429 1 503"), "needs 2 calls, has 0"},
 			{of(t, 2, "404 1 404", guess), guessed},
-			{of(t, 2, "404 1 404", body), "info"},
+			{of(t, 2, "404 1 404", guess, sameBody), "info"},
 		},
 		ManyAttempts: {
 			{of(t, 1, "500 1 500 1 500 1 500 1 500 1 500"), "warning"},

@@ -23,7 +23,6 @@ func FuzzRecorder(f *testing.F) {
 			if step&0x40 != 0 {
 				q.Client, q.Call = path, value
 			}
-			q.Body = uint64(step >> 6)
 			switch step % 8 {
 			case 0, 1, 2:
 				running = append(running, w.hit(q))
@@ -36,7 +35,7 @@ func FuzzRecorder(f *testing.F) {
 			}
 			if len(running) > 3 {
 				running[0].End(Result{
-					Outcome: results[i%len(results)], Status: int(step) * 7, RetryAfter: time.Duration(int8(step)) * time.Hour, Late: step&8 != 0,
+					Outcome: results[i%len(results)], Status: int(step) * 7, RetryAfter: time.Duration(int8(step)) * time.Hour, Late: step&8 != 0, Body: uint64(step >> 6),
 				})
 				running = running[1:]
 			}

@@ -42,7 +42,7 @@ func (v *Visit) open(q *Request, first attempt) {
 	c.identity, c.mode, c.client, c.point, c.number = id.sum, id.mode, v.client, v.point, r.numbers.Add(1)
 	c.method, c.key, c.query = method(q.Method), key, query
 	c.host, c.path = q.places()
-	c.mayRepeat, c.hasBody, c.outcome = q.mayRepeat(), q.Body != 0, Open
+	c.mayRepeat, c.outcome = q.mayRepeat(), Open
 	v.call, v.n = c, c.begin(first)
 	c.client.open[c.mode].Add(1)
 	crowded := s.add(c)

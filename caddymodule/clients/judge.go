@@ -214,9 +214,10 @@ func (v *view) apply(rule clientRule) verdict {
 		return undecided(whyGuess)
 	}
 	guess := rule.judge(v, v.guess)
+	if rule.guess == guessSameBody {
+		guess = v.judgeBodies(rule)
+	}
 	switch {
-	case guess.found != nil && rule.guess == guessSameBody && !sameBody(v.guess, guess.found):
-		return undecided(whyGuess)
 	case guess.found != nil:
 		guess.found.Level = guess.found.Level.lower()
 		return guess
@@ -227,16 +228,36 @@ func (v *view) apply(rule clientRule) verdict {
 	}
 }
 
-// sameBody reports whether the bodies of the calls that prove a finding were known.
-func sameBody(calls []*Call, found *Finding) bool {
-	for _, proof := range found.Evidence {
-		for _, c := range calls {
-			if c.ID == proof.Call && !c.Body {
-				return false
+// judgeBodies judges by guessed calls of which each attempt is known to have the same body.
+func (v *view) judgeBodies(rule clientRule) verdict {
+	same := rule.judge(v, split(v.guess, true))
+	if same.found == nil && rule.judge(v, split(v.guess, false)).found != nil {
+		return undecided(whyGuess)
+	}
+	return same
+}
+
+// split splits calls where the body changes, or with known also where it is not known to
+// be the same.
+func split(calls []*Call, known bool) (parts []*Call) {
+	for _, c := range calls {
+		from := 0
+		for i := range c.Attempts {
+			if b := c.Attempts[i].Body; i > 0 && (b == OtherBody || known && b != SameBody) {
+				parts = append(parts, c.part(from, i))
+				from = i
 			}
 		}
+		parts = append(parts, c.part(from, len(c.Attempts)))
 	}
-	return true
+	return parts
+}
+
+// part returns a part of the attempts as a call.
+func (c *Call) part(from, to int) *Call {
+	part := *c
+	part.Attempts = c.Attempts[from:to]
+	return &part
 }
 
 // closed returns the calls that have ended.

@@ -98,7 +98,7 @@ func (c *Call) join(part *Call) Call {
 	if part.Outcome != Lost || c.Outcome == Lost {
 		joined.Outcome = part.Outcome
 	}
-	joined.MayRepeat, joined.Body = c.MayRepeat && part.MayRepeat, c.Body && part.Body
+	joined.MayRepeat = c.MayRepeat && part.MayRepeat
 	return joined
 }
 

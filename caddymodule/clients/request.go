@@ -31,9 +31,6 @@ type Request struct {
 	// Conn tells connections apart, such as the remote address with its port.
 	Conn string
 
-	// Body is a hash of the body, 0 if the body is not known.
-	Body uint64
-
 	// Repeatable reports that the operator has declared the request idempotent,
 	// whatever its method.
 	Repeatable bool
@@ -48,7 +45,7 @@ const (
 	ByKey   By = "key"   // Idempotency-Key, or the ID that an SDK gives a call
 	ByTrace By = "trace" // the trace, with method, host and path
 	ByCount By = "count" // a counter of attempts
-	ByGuess By = "guess" // the same client, method, host, path, query and body
+	ByGuess By = "guess" // the same client, method, host, path and query
 )
 
 // exact reports whether attempts that belong together were told apart from others.
@@ -195,7 +192,7 @@ func (q *Request) byTrace(client uint64) (identity, bool) {
 // fingerprint identifies a request that nothing names. It has no
 // fields that change with each attempt, such as Date and Range.
 func (q *Request) fingerprint(client uint64) uint64 {
-	return hash(client^q.Body, q.Method, q.Host, q.Path, q.Query)
+	return hash(client, q.Method, q.Host, q.Path, q.Query)
 }
 
 // attempt returns the number of the attempt, from 1, and whether the client counts.

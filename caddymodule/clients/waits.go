@@ -17,11 +17,12 @@ type wait struct {
 }
 
 // waits returns the waits between the attempts that are kept. Attempts that overlap have
-// none, and neither have those between which a clock went back.
+// none, nor have guessed ones with another body, nor those between which a clock went
+// back.
 func (c *Call) waits() (found []wait) {
 	for i := 1; i < len(c.Attempts); i++ {
 		before, after := &c.Attempts[i-1], &c.Attempts[i]
-		if after.N != before.N+1 || after.Overlap {
+		if after.N != before.N+1 || after.Overlap || c.By == ByGuess && after.Body == OtherBody {
 			continue
 		}
 		w := wait{call: c, before: before, after: after, upper: before.Late}
