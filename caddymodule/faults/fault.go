@@ -140,13 +140,18 @@ type Hit struct {
 }
 
 // A Listener learns what happens to a hit, and passes it on to metrics, the journal and
-// others. Its methods are called by the goroutine that runs the chain.
+// others. Its methods are called by the goroutine that runs the chain, except Waits.
 type Listener interface {
 	// Injected is called once, before the first effect.
 	Injected()
 
 	// Passed is called for each fault without an effect, with the reason.
 	Passed(reason string)
+
+	// Waits is called before each wait, by the goroutine that waits. Over HTTP/1, the
+	// listener lets a small body of the request be read, because net/http does not notice
+	// before that a client has left.
+	Waits()
 
 	// Delayed is called for each delay, with its length.
 	Delayed(wait time.Duration)
@@ -215,6 +220,9 @@ func (h *Hit) Rand() *rand.Rand {
 func (h *Hit) Wait(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil
+	}
+	if h.Listener != nil {
+		h.Listener.Waits()
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -108,7 +108,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // serve carries out a decision.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d rules.Decision) (err error) {
 	if d.Rule != nil {
-		err = h.inject(w, r, next, d)
+		err = h.inject(w, r, next, d, nil)
 	} else {
 		err = h.look(w, r, next, d.Later)
 	}
@@ -146,8 +146,9 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, fields bool) ru
 	return h.Decide(r, h.guests())
 }
 
-// inject runs the faults of the rule that fires.
-func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d rules.Decision) (err error) {
+// inject runs the faults of the rule that fires. In phase response, body is the body that
+// has been lent to the upstream.
+func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d rules.Decision, body *wire.LentBody) (err error) {
 	defer d.Release() // also if the upstream panics, as reverse_proxy does to cut a reply
 	if !h.allow(r, &d) {
 		if d.Status != 0 { // the request has been looked at before its reply
@@ -159,16 +160,18 @@ func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	ended, cancel := h.ended(d.Rule)
 	defer cancel()
 	inj := h.newInjection(r, &d, ended.Done())
-	inj.header = w.Header()
+	inj.header, inj.body = w.Header(), body
 	w = inj.tracked(w)
 	returned := false
 	defer func() {
+		inj.body.End()
 		h.finish(inj, &d, recordedSize(w))
 		inj.endTrack(r, err, returned)
 	}()
 	if d.Status == 0 { // in phase response, next writes the reply and the request is already a copy
 		inj.original.next = next
 		next = &inj.original
+		w = inj.lend(w, r)
 	}
 	err = d.Rule.Faults.Inject(&inj.Hit, w, r, next)
 	returned = true

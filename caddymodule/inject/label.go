@@ -18,6 +18,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 	"github.com/caddyfault/caddyfault/caddymodule/trigger"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 // label identifies the hits of one rule in the reply, the log and the metrics. It is
@@ -91,8 +92,9 @@ type injection struct {
 	*label
 	in       *injector
 	hits     *rules.Rule
-	header   http.Header // of the reply; nil in a transport
-	original original    // the request, and the next handler of the faults in phase request
+	header   http.Header    // of the reply; nil in a transport
+	original original       // the request, and the next handler of the faults in phase request
+	body     *wire.LentBody // of the request; nil: it has none, or it is not lent
 	id       experiments.ID
 	disclose [1]string
 	before   *injection // at an earlier point, for the same request

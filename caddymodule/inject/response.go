@@ -20,7 +20,7 @@ import (
 func (h *Handler) watchReply(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, later *rules.Later) error {
 	client := r.Context()
 	ctx, cancel := context.WithCancel(client)
-	lent := lendBody(w, r)
+	lent := h.lendBody(w, r)
 	defer lent.end()
 	defer swap(ctx, r, lent.upstream)()
 	rp := &responsePhase{
@@ -31,7 +31,7 @@ func (h *Handler) watchReply(w http.ResponseWriter, r *http.Request, next caddyh
 			return d
 		},
 		inject: func(d rules.Decision, reply caddyhttp.HandlerFunc) error {
-			return h.inject(lent.writer, withBody(r.WithContext(client), lent.rest), reply, d)
+			return h.inject(lent.writer, withBody(r.WithContext(client), lent.rest), reply, d, lent.lent)
 		},
 		dryRun: h.app.DryRun,
 	}

@@ -64,8 +64,13 @@ func (t *track) end(r *http.Request, err error, returned bool) {
 	if result.Outcome == clients.Reply {
 		t.addReply(&result, err)
 	}
+	var body *wire.LentBody
+	if t.hit != nil {
+		body = t.hit.body
+	}
+	result.Body = body.Sum()
 	// Over HTTP/1, net/http cannot notice that the client leaves while a body is unread.
-	result.Late = result.Outcome == clients.Left && r.ProtoMajor == 1 && r.ContentLength != 0
+	result.Late = result.Outcome == clients.Left && r.ProtoMajor == 1 && r.ContentLength != 0 && !body.Whole()
 	t.visit.End(result)
 }
 

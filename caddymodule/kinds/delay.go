@@ -29,13 +29,15 @@ func init() {
 // begins late.
 //
 // A client that leaves ends the wait. Caddy does not send its request to the upstream,
-// and the access log has status 499. Over HTTP/1, if the request's body is unread,
-// Caddy notices only after the wait that the client has left.
+// and the access log has status 499. Over HTTP/1, Caddy notices this only if the body of
+// the request has been read. The fault therefore reads up to 64 KiB of it while it waits.
+// Then it passes on what has come. Caddy notices only after the wait that a client has
+// left whose body is larger, or that waits for `100 Continue`.
 //
 // A halt, or the end of the experiment, ends the wait. The request then skips the rest
 // of the rule.
 //
-// In a transport, the attempt waits before Caddy dials. With `hold`, the wait counts
+// In a transport, the attempt waits before Caddy dials, and nothing is read. With `hold`, the wait counts
 // from the start of the attempt.
 type Delay struct {
 	// The distribution: `fixed`, `uniform`, `normal`, `lognormal`, `pareto` or

@@ -32,7 +32,7 @@ func init() {
 // do. So does a reply without a body.
 //
 // If the reply has no Content-Type, the head goes out without one, because Go guesses
-// it from the body. Nothing is held in memory. The upstream has to wait.
+// it from the body. The reply is not held in memory. The upstream has to wait.
 type Dribble struct {
 	// The number of pieces, 1 or more. Required.
 	Chunks int `json:"chunks,omitempty"`

@@ -113,6 +113,8 @@ func (h *heard) Began() time.Time { return h.began }
 
 func (h *heard) Delayed(wait time.Duration) { h.delayed += wait }
 
+func (*heard) Waits() {}
+
 func notCalled(t testing.TB) caddyhttp.HandlerFunc {
 	return func(http.ResponseWriter, *http.Request) error {
 		t.Error("next was called")

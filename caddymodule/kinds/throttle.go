@@ -17,15 +17,16 @@ func init() {
 	caddy.RegisterModule(Throttle{})
 }
 
-// Throttle sends a body at a steady rate, like a slow line. Nothing is held in memory.
-// The sender of the body has to wait.
+// Throttle sends a body at a steady rate, like a slow line. The sender of the body has
+// to wait.
 //
 // What the client sees: over every protocol, the head at once. Then the body in pieces,
 // never faster than the rate and without a burst. Trailers come last. Other requests on
 // the same connection are not slow.
 //
 // With `request`, the client must wait with the rest of its upload. The upstream sees
-// the body come slowly. In phase `response`, `request` has no effect.
+// the body come slowly. Over HTTP/1, up to 64 KiB of an upload are kept in memory, so
+// that Caddy notices a client that leaves. In phase `response`, `request` has no effect.
 //
 // Events of a stream come late if there are more than the rate allows. On a WebSocket,
 // the frames to the client are paced; with `request`, those from the client.

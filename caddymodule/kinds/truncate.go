@@ -128,13 +128,7 @@ func (f *Truncate) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Reques
 // cut calls next and ends the reply early. If pause is not nil, cut pauses after the
 // last byte, before it ends the reply.
 func (f *Truncate) cut(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, pause wire.Pause) (err error) {
-	c, upstream := &cutter{f: f, pause: pause, closes: !r.ProtoAtLeast(1, 1)}, r
-	if pause != nil && r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody {
-		lent := wire.LendBody(r)
-		upstream = r.WithContext(r.Context())
-		upstream.Body = lent
-		w = lent.TakeOver(w)
-	}
+	c := &cutter{f: f, pause: pause, closes: !r.ProtoAtLeast(1, 1)}
 	sw := newShapeWriter(hit, w, r, c)
 	c.out, c.cancel = &sw.body.out, sw.cancel
 	defer func() {
@@ -148,7 +142,7 @@ func (f *Truncate) cut(hit *faults.Hit, w http.ResponseWriter, r *http.Request, 
 		}
 		err = c.finish(w, r)
 	}()
-	return sw.serve(next, upstream.WithContext(sw.body.out.ctx))
+	return sw.serve(next, r.WithContext(sw.body.out.ctx))
 }
 
 // limit returns how many bytes of a body of the given length are sent, or -1 for all.

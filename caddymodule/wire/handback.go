@@ -251,7 +251,14 @@ func originalBody(r *http.Request) (io.Reader, bool) {
 	if r.ContentLength == 0 && len(r.TransferEncoding) == 0 && (length == "" || length == "0") {
 		return http.NoBody, true
 	}
-	return r.Body, fmt.Sprintf("%T", r.Body) == "*http.body"
+	body := r.Body
+	for {
+		lent, ok := body.(*LentBody)
+		if !ok {
+			return body, fmt.Sprintf("%T", body) == "*http.body"
+		}
+		body = lent.body
+	}
 }
 
 // WriteLimits are the timeouts of the server for writing a reply. Zero means no

@@ -3,6 +3,7 @@ package wire
 import (
 	"bufio"
 	"errors"
+	"hash/maphash"
 	"io"
 	"net"
 	"net/http"
@@ -12,55 +13,144 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// A LentBody is the body of a request that is lent to an upstream. A goroutine of the
+// A LentBody is the body of a request that is not read by the handler. A goroutine of the
 // upstream's transport reads it, possibly after the handler has returned. The body can
-// be taken back from that reader.
+// be taken back from that reader, and be read ahead of it.
 type LentBody struct {
-	body    io.ReadCloser
-	closes  bool
+	body   io.ReadCloser
+	closes bool
+	early  bool // may be read ahead
+
 	mu      sync.Mutex
 	stopped bool
+	closed  bool
+	ended   bool          // the handler has returned
 	calls   int           // pending; a transport may close the body while it reads
 	busy    chan struct{} // closed when all calls have returned; otherwise nil
+	ahead   *ahead        // nil: nothing has been read ahead
+
+	whole bool // has been read to its end
+	size  int
+	sum   *maphash.Hash // of what has been read; nil: not wanted, or too much
 }
 
-// LendBody returns the body of r for the upstream.
-func LendBody(r *http.Request) *LentBody {
-	return &LentBody{body: r.Body, closes: r.ProtoMajor != 1}
+// LendBody returns the body of r for the upstream. With sum, [LentBody.Sum] returns a
+// hash of the body.
+func LendBody(r *http.Request, sum bool) *LentBody {
+	b := &LentBody{body: r.Body, closes: r.ProtoMajor != 1, early: mayReadAhead(r)}
+	if sum {
+		b.sum = new(maphash.Hash)
+		b.sum.SetSeed(sumSeed)
+	}
+	return b
 }
+
+// sumSeed is of this process. A hash of a body never leaves it.
+var sumSeed = maphash.MakeSeed()
 
 var errTakenBack = errors.New("a fault has taken back the body of the request")
 
-// Read reads from the body unless it has been stopped.
+// Read reads from the body unless it has been stopped or closed.
 func (b *LentBody) Read(p []byte) (int, error) {
-	if !b.enter() {
-		return 0, errTakenBack
+	if err := b.enter(); err != nil {
+		return 0, err
 	}
 	defer b.leave()
-	return b.body.Read(p)
+	return b.read(p)
+}
+
+// read returns what has been read ahead, then reads from the body.
+func (b *LentBody) read(p []byte) (int, error) {
+	b.mu.Lock()
+	a := b.ahead
+	b.mu.Unlock()
+	if a != nil {
+		if n, ok, err := a.take(p); ok {
+			return n, err
+		}
+	}
+	return b.fetch(p)
+}
+
+// fetch reads from the body itself.
+func (b *LentBody) fetch(p []byte) (int, error) {
+	n, err := b.body.Read(p)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.whole = b.whole || err == io.EOF
+	switch b.size += n; {
+	case b.sum == nil:
+	case b.size > MaxAhead:
+		b.sum = nil
+	default:
+		_, _ = b.sum.Write(p[:n])
+	}
+	return n, err
+}
+
+// Whole reports whether the body has been read to its end. Only then does net/http
+// notice over HTTP/1 that the client leaves.
+func (b *LentBody) Whole() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.whole
+}
+
+// Sum returns a hash of a body of at most [MaxAhead] bytes that has been read to its end,
+// else 0.
+func (b *LentBody) Sum() uint64 {
+	if b == nil {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.sum == nil || !b.whole || b.size == 0 {
+		return 0
+	}
+	return max(b.sum.Sum64(), 1)
 }
 
 // Close closes the body unless it has been stopped, because net/http then continues to
-// read it. Over HTTP/1 it does nothing: net/http closes the body itself, and its rest
-// may still be read.
+// read it. Over HTTP/1 it only ends the reading: net/http closes the body itself, and its
+// rest may still be read.
 func (b *LentBody) Close() error {
-	if !b.closes || !b.enter() {
+	if !b.closes {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.closed = true
+		return nil
+	}
+	if b.enter() != nil {
 		return nil
 	}
 	defer b.leave()
 	return b.body.Close()
 }
 
-func (b *LentBody) enter() bool {
+// enter begins a call, unless it returns an error.
+func (b *LentBody) enter() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.stopped {
-		return false
+	switch {
+	case b.stopped:
+		return errTakenBack
+	case b.closed && b.whole:
+		return io.EOF
+	case b.closed:
+		return http.ErrBodyReadAfterClose
 	}
+	b.begin()
+	return nil
+}
+
+// begin begins a call. The caller holds the lock.
+func (b *LentBody) begin() {
 	if b.calls++; b.calls == 1 {
 		b.busy = make(chan struct{})
 	}
-	return true
 }
 
 func (b *LentBody) leave() {
@@ -129,7 +219,7 @@ func (b restOfBody) Read(p []byte) (int, error) {
 	if busy := b.lent.stop(); busy != nil {
 		<-busy
 	}
-	return b.lent.body.Read(p)
+	return b.lent.read(p)
 }
 
 func (restOfBody) Close() error { return nil }

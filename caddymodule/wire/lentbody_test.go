@@ -14,7 +14,7 @@ func TestLentBodyClosedWhileRead(t *testing.T) {
 		body, client := io.Pipe()
 		r := httptest.NewRequest(http.MethodPost, "/", body)
 		r.ProtoMajor = 2
-		lent := LendBody(r)
+		lent := LendBody(r, false)
 		go func() { _, _ = io.Copy(io.Discard, lent) }()
 		synctest.Wait()
 		for range 2 {
@@ -34,7 +34,7 @@ func TestLentBodyRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body, client := io.Pipe()
 		r := httptest.NewRequest(http.MethodPost, "/", body)
-		lent := LendBody(r)
+		lent := LendBody(r, false)
 		upstream := make(chan string)
 		go func() {
 			p := make([]byte, 5)
