@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -315,4 +316,52 @@ func certificate(t *testing.T) tls.Certificate {
 		t.Fatal(err)
 	}
 	return pair
+}
+
+// The number of an HTTP/2 stream is in the server's response writer, as golang.org/x/net
+// and net/http have it. No other writer has one.
+func TestStreamOf(t *testing.T) {
+	var got []uint32
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if number, ok := streamOf(caddyhttp.NewResponseRecorder(w, nil, nil)); ok != (r.ProtoMajor == 2) {
+			t.Errorf("%s: got %d, %t", r.Proto, number, ok)
+		} else if ok {
+			got = append(got, number)
+		}
+	})
+	for name, configure := range map[string]func(*http.Server) error{
+		"net/http": func(*http.Server) error { return nil },
+		"golang.org/x/net": func(srv *http.Server) error {
+			return http2.ConfigureServer(srv, nil) //nolint:staticcheck // what Caddy calls
+		},
+	} {
+		got = nil
+		srv := httptest.NewUnstartedServer(handler)
+		srv.EnableHTTP2 = true
+		if err := configure(srv.Config); err != nil {
+			t.Fatal(err)
+		}
+		srv.StartTLS()
+		for range 3 {
+			resp, err := srv.Client().Get(srv.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+		}
+		srv.Close()
+		if !slices.Equal(got, []uint32{1, 3, 5}) {
+			t.Errorf("%s: got streams %v, want 1, 3, 5", name, got)
+		}
+	}
+	srv := httptest.NewServer(handler)
+	defer srv.Close()
+	resp, err := srv.Client().Get(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if number, ok := streamOf(httptest.NewRecorder()); ok {
+		t.Errorf("a recorder: got %d", number)
+	}
 }

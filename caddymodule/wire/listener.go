@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -21,7 +23,8 @@ func init() {
 }
 
 // ListenerWrapper makes faults send exact reason phrases over HTTP/1, such as
-// `HTTP/1.1 551 User Not Local`. It has no options. In a Caddyfile:
+// `HTTP/1.1 551 User Not Local`, and error codes over HTTP/2. It has no options. In a
+// Caddyfile:
 //
 //	{
 //	    servers {
@@ -37,6 +40,9 @@ func init() {
 // With the wrapper, the connection stays with the server. `encode`, `header`,
 // `handle_errors`, logs and metrics handle the reply as any other, at almost no cost.
 // HTTP/2 and HTTP/3 have no reason phrase.
+//
+// With the wrapper, the faults `reset` and `close` reach an HTTP/2 connection: its error
+// codes, its GOAWAY frames and the connection itself.
 type ListenerWrapper struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -53,23 +59,32 @@ func (ListenerWrapper) Provision(ctx caddy.Context) error {
 	if !ok || len(srv.TLSConnPolicies) == 0 {
 		return nil
 	}
-	tls := slices.IndexFunc(srv.ListenerWrappersRaw, func(raw json.RawMessage) bool { return wrapperName(raw) == "tls" })
-	if own := slices.IndexFunc(srv.ListenerWrappersRaw, func(raw json.RawMessage) bool { return wrapperName(raw) == "fault" }); own < tls {
+	if wrapperIndex(srv, "fault") < wrapperIndex(srv, "tls") {
 		hint.Warn(ctx, "listener wrapper fault has no effect in front of tls, where all bytes are encrypted: write the line fault after the line tls")
 	}
 	return nil
 }
 
-// wrapperName returns the name of a listener wrapper in a configuration.
-func wrapperName(raw json.RawMessage) string {
-	var named struct {
-		Wrapper string `json:"wrapper"`
-	}
-	_ = json.Unmarshal(raw, &named) // Caddy refuses what cannot be parsed
-	return named.Wrapper
+// Missing reports whether the module of ctx is in a server without the listener wrapper.
+func Missing(ctx caddy.Context) bool {
+	srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	return ok && wrapperIndex(srv, "fault") < 0
 }
 
-// WrapListener returns l with connections that can write a custom status line.
+// wrapperIndex returns the place of a listener wrapper in the configuration of a server,
+// or -1.
+func wrapperIndex(srv *caddyhttp.Server, name string) int {
+	return slices.IndexFunc(srv.ListenerWrappersRaw, func(raw json.RawMessage) bool {
+		var named struct {
+			Wrapper string `json:"wrapper"`
+		}
+		_ = json.Unmarshal(raw, &named) // Caddy refuses what cannot be parsed
+		return named.Wrapper == name
+	})
+}
+
+// WrapListener returns l with connections that can write a custom status line, or other
+// error codes of HTTP/2.
 func (ListenerWrapper) WrapListener(l net.Listener) net.Listener { return faultListener{l} }
 
 // UnmarshalCaddyfile sets up the listener wrapper from Caddyfile tokens. Syntax:
@@ -108,23 +123,63 @@ func (l faultListener) Accept() (net.Conn, error) {
 }
 
 // A faultConn writes the status line that the handler of its request has requested.
-// Only HTTP/1 handlers request one. Everything else passes unchanged.
+// Only HTTP/1 handlers request one. Over HTTP/2, it writes the frames that a handler has
+// requested. Everything else passes unchanged.
 type faultConn struct {
 	net.Conn
-	addr faultAddr
-	line atomic.Pointer[StatusLine] // for the next final head; usually nil
+	addr   faultAddr
+	line   atomic.Pointer[StatusLine] // for the next final head; usually nil
+	frames frames
 }
 
 // Write writes p. net/http sends everything before it begins a head, so a head is
 // always at the beginning of a Write. The status line is always complete in it, because
 // net/http splits only at 4 KiB.
 func (c *faultConn) Write(p []byte) (int, error) {
+	if c.frames.are(p) {
+		return c.writeFrames(p)
+	}
 	line := c.line.Load()
 	if line == nil || !FinalHead(p) {
 		return c.Conn.Write(p)
 	}
 	c.line.Store(nil) // a reply has one final head, whatever its status
 	return line.WriteHead(c.Conn, p)
+}
+
+// writeFrames writes p, a part of the frames of an HTTP/2 connection. After the end of
+// the connection, it drops p without an error. The server would close the connection at
+// once on an error, and the client could lose the last frame.
+func (c *faultConn) writeFrames(p []byte) (int, error) {
+	if c.frames.over.Load() {
+		return len(p), nil
+	}
+	out, last := c.frames.next(p)
+	n, err := c.Conn.Write(out)
+	switch {
+	case err != nil:
+		return min(n, len(p)), err
+	case last:
+		c.end()
+	}
+	return len(p), nil
+}
+
+// end ends an HTTP/2 connection with a FIN. The server reads what the client still
+// sends, which would turn the FIN into a RST, so end does not read.
+func (c *faultConn) end() {
+	c.frames.over.Store(true)
+	time.AfterFunc(lingerTime, func() { _ = c.Conn.Close() })
+	closeWrite(c.Conn)
+}
+
+// seesHTTP reports whether what is written to c is the plain text of r. A wrapper before
+// TLS sees encrypted bytes. A nil connection sees nothing.
+func (c *faultConn) seesHTTP(r *http.Request) bool { return c != nil && c.sees(r.TLS != nil) }
+
+func (c *faultConn) sees(encrypted bool) bool {
+	_, decrypts := c.Conn.(connectionStater)
+	return decrypts || !encrypted
 }
 
 // LocalAddr returns the address through which handlers find the connection.
@@ -159,7 +214,7 @@ func (a *faultAddr) NetConn() net.Conn { return a.conn.Conn }
 // WriteLine arms the connection, see LineWriter. A wrapper before TLS sees no head and
 // cannot be armed.
 func (a *faultAddr) WriteLine(line *StatusLine, encrypted bool) bool {
-	if _, decrypts := a.conn.Conn.(connectionStater); encrypted && !decrypts {
+	if !a.conn.sees(encrypted) {
 		return false
 	}
 	a.conn.line.Store(line)
