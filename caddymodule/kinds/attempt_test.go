@@ -45,7 +45,7 @@ func TestFailSent(t *testing.T) {
 	tests := []struct {
 		fault faults.RoundTripper
 		want  error
-	}{{Close{}, io.EOF}, {Reset{}, syscall.ECONNRESET}, {new(Garbage), errGarbage}}
+	}{{new(Close), io.EOF}, {new(Reset), syscall.ECONNRESET}, {new(Garbage), errGarbage}}
 	for _, tt := range tests {
 		body := strings.NewReader("body")
 		r := request(http.MethodPost)
@@ -65,7 +65,7 @@ func TestFailSentClientGone(t *testing.T) {
 	gone := errors.New("gone")
 	r := request(http.MethodPost)
 	r.Body = io.NopCloser(failingReader{gone})
-	_, err := Close{}.RoundTrip(hitOf(r), r, nil)
+	_, err := new(Close).RoundTrip(hitOf(r), r, nil)
 	if !errors.Is(err, gone) || strings.Contains(err.Error(), "injected") {
 		t.Errorf("got error %v, want %v", err, gone)
 	}

@@ -10,6 +10,13 @@ const (
 	passNoChange = "no_change" // is already as the fault would make it
 	passTooLarge = "too_large" // above max_size
 	passNotJSON  = "not_json"
-	passPartial  = "partial" // a part of a whole (206)
-	passEncoded  = "encoded" // compressed, and not with gzip
+	passPartial  = "partial"  // a part of a whole (206)
+	passEncoded  = "encoded"  // compressed, and not with gzip
+	passUpgraded = "upgraded" // switches protocols (101)
+)
+
+// The reasons why a fault has only a part of its effect.
+const (
+	passNoCode       = "no_code"       // the protocol or the server cannot send the code
+	passNoConnection = "no_connection" // the connection cannot be reached
 )

@@ -24,3 +24,12 @@ func untrustedText(name, value string) error {
 	}
 	return nil
 }
+
+// untrustedConnection refuses a fault that ends a whole HTTP/2 connection. Behind another
+// proxy, the connection may carry requests of many clients.
+func untrustedConnection(kind string, ends bool) error {
+	if ends {
+		return fmt.Errorf("%s would end other requests of the connection, which is not allowed in a trigger; write %s alone", kind, kind)
+	}
+	return nil
+}
