@@ -53,12 +53,18 @@ func grpcServer(t *testing.T) (*upstream, *health.Server) {
 	return up, service
 }
 
-// grpcClient speaks gRPC to a site with TLS.
+// grpcClient speaks gRPC to a site with TLS. It does not retry.
 func (s *site) grpcClient(t *testing.T) grpc_health_v1.HealthClient {
+	t.Helper()
+	return s.grpcClientWith(t, grpc.WithDisableRetry())
+}
+
+// grpcClientWith is grpcClient with another option for retries.
+func (s *site) grpcClientWith(t *testing.T, retries grpc.DialOption) grpc_health_v1.HealthClient {
 	t.Helper()
 	conn, err := grpc.NewClient("passthrough:///"+host,
 		grpc.WithTransportCredentials(credentials.NewTLS(clientTLS())),
-		grpc.WithDisableRetry(),
+		retries,
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", s.addr)
 		}))

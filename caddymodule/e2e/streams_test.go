@@ -29,7 +29,7 @@ func TestStreamsDieAlone(t *testing.T) {
 		other := &flow{stop: make(chan struct{})}
 		up := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/flow" {
-				other.send(w)
+				other.send(w, other.stop)
 			} else {
 				inHalves(w, r)
 			}
@@ -84,7 +84,7 @@ type flow struct {
 }
 
 // send is the upstream's side.
-func (f *flow) send(w http.ResponseWriter) {
+func (f *flow) send(w http.ResponseWriter, stop <-chan struct{}) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for i := 0; ; i++ {
@@ -93,7 +93,7 @@ func (f *flow) send(w http.ResponseWriter) {
 		f.sent.Store(int64(i))
 		select {
 		case <-tick.C:
-		case <-f.stop:
+		case <-stop:
 			fmt.Fprintln(w, "end")
 			return
 		}
