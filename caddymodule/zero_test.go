@@ -122,6 +122,8 @@ var zeros = []zero{
 	zeroFault("Malformed.status_code", refused, "malformed 0", `{"fault": "malformed", "status_code": 0}`),
 	zeroFault("Error.status_code", refused, "error 0", `{"fault": "error", "status_code": 0}`),
 	zeroFault("Respond.status_code", refused, "respond 0", `{"fault": "respond", "status_code": 0}`),
+	zeroFault("Close.code", means, "close goaway 0", `{"fault": "close", "goaway": true, "code": 0}`),
+	zeroFault("Reset.code", means, "reset 0", `{"fault": "reset", "code": 0}`),
 	zeroFault("GRPC.code", refused, "grpc 0", `{"fault": "grpc", "code": 0}`),
 	zeroFault("Patch.status_code", refused, "patch {\nheader X 1\nstatus 0\n}", `{"fault": "patch", "headers": {"set": {"X": ["1"]}}, "status_code": 0}`),
 	zeroFault("Patch.pad", refused, "patch {\nheader X 1\npad 0B\n}", `{"fault": "patch", "headers": {"set": {"X": ["1"]}}, "pad": 0}`),

@@ -12,14 +12,14 @@ const retryUnavailable = `{"methodConfig": [{"name": [{}], "retryPolicy": {
 	"maxAttempts": 3, "initialBackoff": "0.01s", "maxBackoff": "0.01s", "backoffMultiplier": 1, "retryableStatusCodes": ["UNAVAILABLE"]}}]}`
 
 // TestGRPCCodes checks what grpc-go reports for the ends of a stream and a connection,
-// and when it repeats the call: by itself, or by a policy for UNAVAILABLE. The table of
+// and when it repeats the call: once in any case, or by a policy for UNAVAILABLE. The table of
 // howto/fail-grpc-calls.md says the same.
 func TestGRPCCodes(t *testing.T) {
 	type repeats int
 	const (
 		never repeats = iota
 		byPolicy
-		once // by itself
+		once // in any case
 	)
 	tests := []struct {
 		fault   string

@@ -46,3 +46,14 @@ func TestHintsOfValidate(t *testing.T) {
 		}
 	}
 }
+
+// A fault that needs the listener wrapper is reported in a server without it.
+func TestHintsOfWrapper(t *testing.T) {
+	for _, wrapper := range []bool{false, true} {
+		s := start(t, config{wrapper: wrapper, site: "fault {\nrule lost {\nchoose {\n1 reset CANCEL\n}\n}\n}\nrespond ok"})
+		want := "rule 'lost': reset CANCEL only ends the request over HTTP/2, because the server does not have the listener wrapper fault"
+		if got := strings.Contains(s.caddyLog(t), want); got == wrapper {
+			t.Errorf("wrapper %t: reported: %t", wrapper, got)
+		}
+	}
+}

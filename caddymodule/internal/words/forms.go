@@ -59,8 +59,8 @@ var forms = map[string]Form{
 
 	"hang":           {"hang [<duration>]", "hang", `{"fault": "hang"}`},
 	"hang after":     {"after <size> | after <duration>", "after 64KiB", ""},
-	"close":          {"close | close connection | close goaway [<code>]", "close", `{"fault": "close"}`},
-	"reset":          {"reset | reset connection | reset <code>", "reset", `{"fault": "reset"}`},
+	"close":          {"close [goaway [<code>]|connection]", "close", `{"fault": "close"}`},
+	"reset":          {"reset [<code>|connection]", "reset", `{"fault": "reset"}`},
 	"refuse":         {"refuse", "refuse", `{"fault": "refuse"}`},
 	"garbage":        {"garbage [<size>]", "garbage 1KiB", `{"fault": "garbage"}`},
 	"malformed":      {"malformed [<status>]", "malformed", `{"fault": "malformed"}`},

@@ -109,7 +109,7 @@ func TestSuggest(t *testing.T) {
 func TestUsage(t *testing.T) {
 	for _, tt := range []struct{ name, want string }{
 		{"percent", "write percent <0 to 100>, such as percent 10"},
-		{"reset", "write reset"},
+		{"refuse", "write refuse"},
 		{"phase", "write phase request or phase response, such as phase response"},
 		{"trigger key", "write key <text>, such as key {env.FAULT_KEY}"},
 		{"patch", "write patch { ... }, such as\n\tpatch {\n\t\tstatus 404\n\t}"},
