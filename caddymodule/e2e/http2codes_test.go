@@ -34,8 +34,8 @@ func overHTTP2(t *testing.T, fault string, wrapper bool, test func(t *testing.T,
 		for name, tls := range map[string]bool{"TLS": true, "h2c": false} {
 			t.Run(name, func(t *testing.T) {
 				// encode and the access log put writers around that of the server
-				test(t, start(t, config{tls: tls, wrapper: wrapper, servers: "protocols h1 h2 h2c h3",
-					site: "log {\noutput discard\n}\nencode\n" + directive + up.proxy()}))
+				site := "log {\noutput discard\n}\nencode\n" + directive + up.proxy()
+				test(t, start(t, config{tls: tls, wrapper: wrapper, servers: "protocols h1 h2 h2c h3", site: site}))
 			})
 		}
 	})

@@ -194,9 +194,9 @@ func (f *Close) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // unknownEnd returns the error for an unknown word after close.
 func unknownEnd(d *caddyfile.Dispenser, word string) error {
-	var lines []string
-	for _, end := range words.Near(word, []string{goAway, endConnection}) {
-		lines = append(lines, "close "+end)
+	lines := words.Near(word, []string{goAway, endConnection})
+	for i, end := range lines {
+		lines[i] = "close " + end
 	}
 	if _, ok := http2CodeOf(word); ok {
 		lines = []string{"close goaway " + word, "reset " + word}

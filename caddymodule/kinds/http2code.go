@@ -33,7 +33,7 @@ var http2Names = func() (names []string) {
 func http2CodeOf(word string) (code HTTP2Code, ok bool) {
 	for number, name := range http2Names {
 		if strings.EqualFold(word, name) {
-			return HTTP2Code(number), true //nolint:gosec // a few numbers
+			return HTTP2Code(number), true
 		}
 	}
 	number, err := strconv.ParseUint(word, 0, 32)
@@ -47,12 +47,12 @@ func adviseHTTP2Code(before, word string, others ...string) string {
 	for _, name := range http2Names {
 		known = append(known, strings.ToLower(name))
 	}
-	var lines []string
-	for _, name := range words.Near(word, known) {
+	lines := words.Near(word, known)
+	for i, name := range lines {
 		if !slices.Contains(others, name) {
 			name = strings.ToUpper(name)
 		}
-		lines = append(lines, before+name)
+		lines[i] = before + name
 	}
 	if len(lines) == 0 {
 		return "want a name such as REFUSED_STREAM, or a number"

@@ -124,10 +124,11 @@ func (f *frames) next(p []byte) (out []byte, last bool) {
 func (f *frames) begin() {
 	f.have, f.reset = 0, false
 	f.left = int(binary.BigEndian.Uint32(f.head[:]) >> 8)
-	switch http2.FrameType(f.head[3]) {
-	case http2.FrameHeaders, http2.FramePushPromise, http2.FrameContinuation:
+	kind := http2.FrameType(f.head[3])
+	if kind == http2.FrameHeaders || kind == http2.FramePushPromise || kind == http2.FrameContinuation {
 		f.block = !http2.Flags(f.head[4]).Has(http2.FlagHeadersEndHeaders)
-	case http2.FrameRSTStream:
+	}
+	if kind == http2.FrameRSTStream {
 		f.beginReset(binary.BigEndian.Uint32(f.head[5:]))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,22 +54,34 @@ func (ListenerWrapper) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision warns if the wrapper comes before TLS, where all replies are encrypted.
+// Provision records that the server has the wrapper. It warns if the wrapper comes
+// before TLS, where all replies are encrypted.
 func (ListenerWrapper) Provision(ctx caddy.Context) error {
 	srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok || len(srv.TLSConnPolicies) == 0 {
+	if !ok {
 		return nil
 	}
-	if wrapperIndex(srv, "fault") < wrapperIndex(srv, "tls") {
+	wrapped.Store(srv, nil)
+	ctx.OnCancel(func() { wrapped.Delete(srv) })
+	if len(srv.TLSConnPolicies) > 0 && wrapperIndex(srv, "fault") < wrapperIndex(srv, "tls") {
 		hint.Warn(ctx, "listener wrapper fault has no effect in front of tls, where all bytes are encrypted: write the line fault after the line tls")
 	}
 	return nil
 }
 
-// Missing reports whether the module of ctx is in a server without the listener wrapper.
+// wrapped holds the servers that have the listener wrapper. A server forgets what its
+// configuration says about its wrappers before it loads its handlers.
+var wrapped sync.Map // of *caddyhttp.Server
+
+// Missing reports whether ctx is that of a handler in a server without the listener
+// wrapper.
 func Missing(ctx caddy.Context) bool {
 	srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	return ok && wrapperIndex(srv, "fault") < 0
+	if !ok {
+		return false
+	}
+	_, has := wrapped.Load(srv)
+	return !has
 }
 
 // wrapperIndex returns the place of a listener wrapper in the configuration of a server,

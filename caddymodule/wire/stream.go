@@ -85,7 +85,7 @@ func streamOf(w http.ResponseWriter) (number uint32, ok bool) {
 	if v.Kind() != reflect.Uint32 {
 		return 0, false
 	}
-	return uint32(v.Uint()), true //nolint:gosec // of 32 bits
+	return uint32(v.Uint()), true
 }
 
 // innermost returns the server's own response writer.
