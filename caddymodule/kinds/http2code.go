@@ -41,7 +41,7 @@ func http2CodeOf(word string) (code HTTP2Code, ok bool) {
 }
 
 // adviseHTTP2Code returns what to write instead of a word that is not a code, after the
-// words before. The others are valid in the place of the word, too.
+// words before. The others are also valid there.
 func adviseHTTP2Code(before, word string, others ...string) string {
 	known := others
 	for _, name := range http2Names {
