@@ -39,8 +39,12 @@ func (c *Call) waits() (found []wait) {
 	return found
 }
 
-// free reports whether the client chose how long to wait.
-func (w *wait) free() bool { return w.before.RetryAfter == nil }
+// free reports whether the client chose how long to wait. A client may close the
+// connection of a request that timed out only after its wait, as urllib3 does. So a
+// client that leaves and comes at once says nothing about its wait.
+func (w *wait) free() bool {
+	return w.before.RetryAfter == nil && (w.before.Outcome != Left || w.seconds >= atOnce)
+}
 
 // freeWaits returns the waits that the client chose.
 func (c *Call) freeWaits() (found []wait) {

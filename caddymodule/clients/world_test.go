@@ -1,11 +1,7 @@
 package clients
 
 import (
-	"cmp"
 	"net/http"
-	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 )
@@ -26,10 +22,6 @@ func newWorld(s Settings) *world {
 }
 
 func (w *world) wait(d time.Duration) { w.at = w.at.Add(d) }
-
-func (w *world) waitSeconds(seconds float64) {
-	w.wait(time.Duration(seconds * float64(time.Second)))
-}
 
 // hit lets a fault hit a request.
 func (w *world) hit(q *Request) Visit {
@@ -69,35 +61,6 @@ func request(method, path string, fields ...string) *Request {
 		q.Header.Set(fields[i], fields[i+1])
 	}
 	return q
-}
-
-// event is the beginning or the end of an attempt.
-type event struct {
-	at float64
-	do func()
-}
-
-// play runs a call: its first attempt begins now, and each wait says when the next one
-// begins after the end of the one before, as the client sees it. The client sees its end
-// after took; the server after noticed.
-func (w *world) play(q func(n int) *Request, result Result, took, noticed float64, waits ...float64) {
-	var events []event
-	visits := make([]Visit, len(waits)+1)
-	begin := 0.0
-	for i := range visits {
-		events = append(events,
-			event{begin, func() { visits[i] = w.hit(q(i + 1)) }},
-			event{begin + noticed, func() { visits[i].End(result) }})
-		if i < len(waits) {
-			begin += took + waits[i]
-		}
-	}
-	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
-	start := w.at
-	for _, e := range events {
-		w.at = start.Add(time.Duration(e.at * float64(time.Second)))
-		e.do()
-	}
 }
 
 // names returns the findings of a report as "level name", those of periods included.
@@ -152,22 +115,4 @@ func check[T comparable](t *testing.T, what string, got, want T) {
 	if got != want {
 		t.Errorf("%s: got %v, want %v", what, got, want)
 	}
-}
-
-// waitsIn parses a cell of a table: "4: 2.0 2.0 2.0".
-func waitsIn(t *testing.T, cell string) (waits []float64) {
-	t.Helper()
-	count, list, _ := strings.Cut(cell, ":")
-	for field := range strings.FieldsSeq(list) {
-		wait, err := strconv.ParseFloat(field, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		waits = append(waits, wait)
-	}
-	n, err := strconv.Atoi(count)
-	if err != nil || n != len(waits)+1 {
-		t.Fatalf("cell %q does not say its waits", cell)
-	}
-	return waits
 }
