@@ -241,15 +241,15 @@ func importsByFolder(t *testing.T, root string) map[string][]string {
 	return found
 }
 
-// walkGo calls visit with each Go file below root, and with its folder as named in
-// arrows.
+// walkGo calls visit with each Go file of this module below root, and with its folder as
+// named in arrows.
 func walkGo(t *testing.T, root string, visit func(path, folder string)) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if entry.IsDir() && path != root && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata") {
+		if entry.IsDir() && path != root && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata" || isModule(path)) {
 			return fs.SkipDir
 		}
 		if !strings.HasSuffix(path, ".go") {
@@ -264,4 +264,10 @@ func walkGo(t *testing.T, root string, visit func(path, folder string)) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// isModule reports whether a folder has a separate module.
+func isModule(folder string) bool {
+	_, err := os.Stat(filepath.Join(folder, "go.mod"))
+	return err == nil
 }
