@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -116,6 +117,8 @@ func labelsByMetric(t *testing.T) map[string][]string {
 	if _, _, err := testkit.Get(t, h, "/", testkit.Upstream); err != nil {
 		t.Fatal(err)
 	}
+	metrics.FindingsTotal.WithLabelValues("board", "no_wait").Inc()
+	metrics.OfClients("board").Left(time.Second)
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)

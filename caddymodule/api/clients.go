@@ -90,7 +90,7 @@ func (a *service) forgetClients(w http.ResponseWriter, _ *http.Request) error {
 // recordsClients returns an error if the configuration does not record clients.
 func (a *service) recordsClients() error {
 	if app := a.ctl.Current(); app != nil && !app.RecordsClients() {
-		return Refuse(http.StatusNotFound, "clients are not recorded; write the line 'clients' into the global option fault")
+		return Refuse(http.StatusNotFound, "clients are not recorded; remove the line 'clients off' from the global option fault")
 	}
 	return nil
 }

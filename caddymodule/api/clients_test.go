@@ -50,7 +50,7 @@ func clientsOf(n *testnode.Node, query string, status int) (view api.ClientsView
 // TestClients holds what the API says of clients.
 func TestClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := testnode.Start(t, busy, `{"clients": {}}`)
+		n := testnode.Start(t, busy, "")
 		empty := clientsOf(n, "", 200)
 		if empty.Enough || len(empty.Clients) != 0 {
 			t.Errorf("nothing seen: got %+v", empty)
@@ -111,7 +111,7 @@ func TestClients(t *testing.T) {
 // TestClientsWait holds that an assertion waits for what comes.
 func TestClientsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := testnode.Start(t, testnode.Shop, `{"clients": {}}`)
+		n := testnode.Start(t, testnode.Shop, "")
 		start := time.Now()
 		time.AfterFunc(3*time.Second, func() { n.Hit("/gone") })
 		n.Want(200, "GET", "/clients?min_calls=1&wait=5m", "", `"gave_up": 1`)
@@ -125,15 +125,15 @@ func TestClientsWait(t *testing.T) {
 
 // TestClientsOff holds what is said if nothing is recorded.
 func TestClientsOff(t *testing.T) {
-	n := testnode.Start(t, testnode.Shop, "")
+	n := testnode.Start(t, testnode.Shop, `{"clients": {"off": true}}`)
 	n.Hit("/gone")
 	n.Want(404, "GET", "/clients", "", "clients are not recorded")
-	n.Want(404, "DELETE", "/clients", "", "write the line 'clients'")
+	n.Want(404, "DELETE", "/clients", "", "remove the line 'clients off'")
 }
 
 // TestClientsEndOfExperiment holds that the end of an experiment and a halt end a period.
 func TestClientsEndOfExperiment(t *testing.T) {
-	n := testnode.Start(t, testnode.Shop, `{"clients": {}}`)
+	n := testnode.Start(t, testnode.Shop, "")
 	n.Put("slow", testnode.Slow500)
 	n.Hit("/slow")
 	n.Hit("/gone")

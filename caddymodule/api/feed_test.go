@@ -43,7 +43,7 @@ func TestFeedRate(t *testing.T) {
 				running = append(running, ctl.Journal.Add(&experiments.Entry{Rule: "r"}))
 			}
 			for _, rec := range append(running, known) {
-				ctl.Journal.Finish(rec, time.Second, 1)
+				ctl.Journal.Finish(rec, experiments.End{Took: time.Second, Bytes: 1})
 			}
 			time.Sleep(time.Second + time.Millisecond)
 			for range 2 {
@@ -215,7 +215,7 @@ func TestJournalText(t *testing.T) {
 		for i := range n {
 			rec := j.Add(&experiments.Entry{Rule: "r", Path: "/<&>\u2028" + strings.Repeat("a", i), Time: time.Unix(int64(i), 5)})
 			if i%2 == 0 {
-				j.Finish(rec, time.Second, i)
+				j.Finish(rec, experiments.End{Took: time.Second, Bytes: i})
 			}
 		}
 		var got, want bytes.Buffer

@@ -20,6 +20,7 @@ const (
 	Recovered Outcome = "recovered" // an attempt succeeded
 	GaveUp    Outcome = "gave_up"   // nothing came within the window
 	Refused   Outcome = "refused"   // the same, after a reply that said not to repeat
+	Unseen    Outcome = "unseen"    // the same, but another node may have answered
 	Lost      Outcome = "lost"      // closed early, since there were too many open calls
 	Open      Outcome = "open"
 )
@@ -81,9 +82,9 @@ type call struct {
 	method    string
 	host      string
 	path      string
-	key       uint32 // short hash of what names the call
 	query     uint32
 	number    uint64 // of the calls of this process
+	id        CallID
 	mayRepeat bool
 
 	kept     []attempt
@@ -149,16 +150,39 @@ func (c *call) end(n int, now int64, result *Result) {
 }
 
 func (a *attempt) outcomeOf(result *Result) uint8 {
-	want := result.Outcome
 	if result.succeeded() && a.rule == nil {
-		want = Passed
+		return indexOf(Passed)
 	}
+	return indexOf(result.Outcome)
+}
+
+// indexOf returns the index of an outcome in outcomes.
+func indexOf(want Outcome) uint8 {
 	for i, outcome := range outcomes {
 		if outcome == want {
 			return uint8(i)
 		}
 	}
 	return 1
+}
+
+// Ending is the outcome of an attempt and the status of a reply, in little memory. The
+// zero value says that it is not known.
+type Ending uint16
+
+const endingStatus = 1000 // the statuses of each outcome
+
+// Ending returns how the request ended.
+func (r *Result) Ending() Ending {
+	return Ending(indexOf(r.Outcome))*endingStatus + Ending(min(max(r.Status, 0), endingStatus-1))
+}
+
+// String returns the ending as reports and the journal show it, such as "reply 503".
+func (e Ending) String() string {
+	if e == 0 {
+		return ""
+	}
+	return outcomes[int(e/endingStatus)%len(outcomes)].text(int(e % endingStatus))
 }
 
 // given returns the outcome of a call after which nothing more has come.

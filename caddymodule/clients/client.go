@@ -21,9 +21,12 @@ type client struct {
 	overlaps atomic.Bool // its requests have overlapped
 	counts   atomic.Bool // it counts its attempts
 
+	down atomic.Pointer[period] // of the last failure; nil after a success
+
 	mu     sync.Mutex
-	down   *period // of the last failure; nil after a success
 	passed samples // durations of requests that passed
+
+	history history
 }
 
 // samples are the last durations, in nanoseconds.
@@ -64,28 +67,25 @@ func (c *client) end(at *Point) {
 
 // failed records that a fault of a period has hit the client.
 func (c *client) failed(p *period) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.down == p {
+	if c.down.Load() == p {
 		return
 	}
 	p.hit(c)
-	if c.down == nil {
+	if c.down.Swap(p) == nil {
 		p.point.down.Add(1)
 	}
-	c.down = p
 }
 
 // up records that the client waits for nothing, and returns the period of its last
 // failure.
 func (c *client) up(r *Recorder) *period {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	before := c.down
+	if c.down.Load() == nil {
+		return nil
+	}
+	before := c.down.Swap(nil)
 	if before != nil {
 		r.down.Add(-1)
 	}
-	c.down = nil
 	return before
 }
 

@@ -3,9 +3,7 @@ package clients
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -146,10 +144,11 @@ func (r *Recorder) Evidence() Evidence {
 	}
 	r.mu.Lock()
 	var closed []*call
-	for _, known := range r.closed.of {
-		closed = append(closed, known...)
+	forgotten := make(map[*client]int, len(r.closed.clients))
+	for _, c := range r.closed.clients {
+		closed = append(closed, c.history.calls...)
+		forgotten[c] = c.history.forgotten
 	}
-	forgotten := maps.Clone(r.closed.forgotten)
 	ev.Lost = r.lost
 	r.mu.Unlock()
 	for _, c := range closed {
@@ -215,12 +214,9 @@ func (c *Call) start() time.Time {
 // evidence returns the call as others see it.
 func (c *call) evidence() Call {
 	shown := Call{
-		Client: c.client.name, ID: fmt.Sprintf("%08x", c.key), By: modeNames[c.mode], Point: c.point.name,
+		Client: c.client.name, ID: c.id.String(), By: modeNames[c.mode], Point: c.point.name,
 		Method: c.method, Host: clean(c.host, maxPath), Path: clean(c.path, maxPath), MayRepeat: c.mayRepeat,
 		Outcome: c.outcome, Count: c.count,
-	}
-	if c.mode >= modeCount {
-		shown.ID = strconv.FormatUint(c.number, 10)
 	}
 	if c.query != 0 {
 		shown.Query = fmt.Sprintf("%08x", c.query)

@@ -24,6 +24,7 @@ const (
 	jitterLeast = 0.015
 	jitterShare = 0.05
 
+	unsafeNeeds    = 3 // calls, if all of them may be repeated
 	pointlessNeeds = 2 // calls
 	churnNeeds     = 10
 )
@@ -217,9 +218,9 @@ func judgeUnsafe(_ *view, calls []*Call) verdict {
 	}
 	found.Of = seen
 	switch {
-	case seen == 0:
-		return undecided("no call that must not be repeated")
-	case found.Count == 0:
+	case len(calls) < unsafeNeeds && seen == 0:
+		return undecided(needs(unsafeNeeds, "call", len(calls)))
+	case found.Count == 0: // also if all calls may be repeated
 		return fine
 	}
 	found.Text = "repeats a request that may have been carried out, after " + found.Evidence[0].Outcomes[0]

@@ -65,7 +65,7 @@ func (v *view) outlasts(c *Call) bool {
 func judgeNoRetry(v *view, calls []*Call) verdict {
 	found := &Finding{Level: Info}
 	for _, c := range closed(calls) {
-		if !c.MayRepeat || !c.Attempts[0].worthRetrying(v.settings.Window) || c.Outcome == Lost && c.Count == 1 {
+		if !c.MayRepeat || !c.Attempts[0].worthRetrying(v.settings.Window) || c.Count == 1 && (c.Outcome == Lost || c.Outcome == Unseen) {
 			continue
 		}
 		found.Of++

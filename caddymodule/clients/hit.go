@@ -1,16 +1,26 @@
 package clients
 
-// Hit records that a rule has hit the request of a visit, with the number of the hit.
-// The caller calls [Visit.End] of the visit that Hit returns, in place of the first one.
+// Hit is [Point.HitAt] for a hit that happens now.
 func (p *Point) Hit(v Visit, q *Request, rule string, number uint64) Visit {
+	return p.HitAt(p.clock(), v, q, rule, number)
+}
+
+// HitAt records that a rule has hit the request of a visit, with the number of the hit.
+// If the request has not been looked at, it has come at the time now. The caller ends the
+// visit that HitAt returns, in place of the first one.
+func (p *Point) HitAt(now int64, v Visit, q *Request, rule string, number uint64) Visit {
 	r := p.Recorder
-	if v.point == nil {
-		v = Visit{point: p, start: r.clock(), sum: q.client()}
+	fresh := v.point == nil
+	if fresh {
+		v = Visit{point: p, start: max(now, 1), sum: q.client()}
+		if until := r.until.Load(); until != 0 && until < now {
+			p.rest(until)
+		}
 	}
-	now, settings := v.start, r.settings.Load()
-	raise(&r.until, now+int64(baselineFor))
-	raise(&r.callsTill, now+int64(settings.Window))
-	period := p.hit(rule, now)
+	settings := r.settings.Load()
+	r.extend(&r.until, v.start+int64(baselineFor))
+	r.extend(&r.callsTill, v.start+int64(settings.Window))
+	period := p.hit(rule, &v, fresh)
 	if v.client == nil {
 		if v.client = r.roster.find(v.sum); v.client == nil || v.client.name == Other {
 			v.client = r.roster.add(v.sum, q, p, settings.MaxClients)
@@ -19,47 +29,68 @@ func (p *Point) Hit(v Visit, q *Request, rule string, number uint64) Visit {
 	}
 	v.client.failed(period)
 	if v.call == nil {
-		v.open(q, attempt{start: now, rule: period.rule, hit: number})
+		v.attach(q, attempt{start: v.start, rule: period.rule, hit: number, conn: connOf(q.Conn)}, fresh)
 	} else {
 		v.mark(period.rule, number)
 	}
 	return v
 }
 
-// open opens a call with the request as its first attempt.
-func (v *Visit) open(q *Request, first attempt) {
+// Counted returns the visit of a request that was counted when it came, and continued no
+// call.
+func (p *Point) Counted(now int64, q *Request) Visit {
+	return Visit{point: p, start: max(now, 1), sum: q.client()}
+}
+
+// attach makes the request an attempt of the call that it continues, or of a new one. A
+// request that has been looked at continues none.
+func (v *Visit) attach(q *Request, at attempt, fresh bool) {
+	v.point.observer.Attempted()
+	r, id := v.point.Recorder, q.identify(v.who())
+	s := r.shardOf(id.sum)
+	s.mu.Lock()
+	var over *call
+	if fresh {
+		over = v.joinIn(s, id, at)
+	}
+	if v.call != nil {
+		s.mu.Unlock()
+		return
+	}
+	crowded := v.openIn(s, q, id, at)
+	due := at.start-s.swept > sweepEvery || at.start < s.swept
+	s.mu.Unlock()
+	for _, c := range [...]*call{over, crowded} {
+		if c != nil {
+			r.keep(c)
+		}
+	}
+	if due {
+		r.sweepShard(s, at.start)
+	}
+	if r.openNow.Add(1) > int64(r.settings.Load().MaxCalls) {
+		r.loseOldest(at.start)
+	}
+}
+
+// openIn opens a call, with the lock of its shard. It returns a call that was closed to
+// make room, or nil.
+func (v *Visit) openIn(s *shard, q *Request, id identity, first attempt) (crowded *call) {
 	r := v.point.Recorder
-	id := q.identify(v.who())
 	if id.mode == modeCount {
 		v.client.counts.Store(true)
 	}
-	now := first.start
-	first.conn = connOf(q.Conn)
-	key, query := short(id.named), short(q.Query)
-	s := r.shardOf(id.sum)
-	s.mu.Lock()
 	c := s.blank()
 	c.identity, c.mode, c.client, c.point, c.number = id.sum, id.mode, v.client, v.point, r.numbers.Add(1)
-	c.method, c.key, c.query = method(q.Method), key, query
+	c.id, c.method, c.query = id.idOf(c.number), method(q.Method), short(q.Query)
 	c.host, c.path = q.places()
 	c.mayRepeat, c.outcome = q.mayRepeat(), Open
 	v.call, v.n = c, c.begin(first)
 	c.client.open[c.mode].Add(1)
-	crowded := s.add(c)
-	if crowded != nil {
+	if crowded = s.add(c); crowded != nil {
 		r.close(s, crowded, Lost)
 	}
-	due := now-s.swept > sweepEvery || now < s.swept
-	s.mu.Unlock()
-	if crowded != nil {
-		r.keep(crowded)
-	}
-	if due {
-		r.sweepShard(s, now)
-	}
-	if r.openNow.Add(1) > int64(r.settings.Load().MaxCalls) {
-		r.loseOldest(now)
-	}
+	return crowded
 }
 
 // method returns a method without keeping the request line in memory.
@@ -115,18 +146,27 @@ func (r *Recorder) loseOldest(now int64) {
 	}
 }
 
-// End records how the request has ended.
+// End is [Visit.EndAt] for a request that ends now.
 func (v Visit) End(result Result) {
+	if v.client != nil {
+		v.EndAt(v.point.clock(), result)
+	}
+}
+
+// EndAt records how and when the request has ended.
+func (v Visit) EndAt(now int64, result Result) {
 	if v.client == nil {
 		return
 	}
 	v.client.end(v.point)
 	r := v.point.Recorder
-	now := r.clock()
 	success := result.succeeded()
 	hit := false
 	if v.call != nil {
 		hit = v.finish(now, &result, success)
+		if result.Outcome == Left && !result.Late {
+			v.point.observer.Left(v.Since(now))
+		}
 	}
 	if success {
 		v.client.succeeded(r, v.start, now, !hit)
@@ -148,8 +188,8 @@ func (v *Visit) finish(now int64, result *Result, success bool) (hit bool) {
 		r.close(s, c, Recovered)
 	} else if wasOpen {
 		c.deadline = now + int64(window)
-		raise(&r.callsTill, c.deadline)
-		raise(&r.until, c.deadline)
+		r.extend(&r.callsTill, c.deadline)
+		r.extend(&r.until, c.deadline)
 	}
 	s.mu.Unlock()
 	if wasOpen && success {
@@ -160,43 +200,51 @@ func (v *Visit) finish(now int64, result *Result, success bool) (hit bool) {
 
 // archive is the calls that are closed. The recorder's lock guards it.
 type archive struct {
-	of        map[*client][]*call
-	forgotten map[*client]int
-	total     int
+	clients []*client // that have some
+	total   int
+}
+
+// history is the closed calls of a client. The recorder's lock guards it.
+type history struct {
+	calls     []*call
+	known     bool // in the archive
+	forgotten int
 }
 
 // keep adds a closed call to the archive. Above the bound, the client with the most calls
 // loses its oldest one, so that one client cannot push out all others.
 func (r *Recorder) keep(c *call) {
 	most := r.settings.Load().MaxCalls
+	c.point.observer.Closed(c.outcome)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c.outcome == Lost {
 		r.lost++
 	}
-	a := &r.closed
-	if a.of == nil {
-		a.of, a.forgotten = make(map[*client][]*call), make(map[*client]int)
+	a, h := &r.closed, &c.client.history
+	if !h.known {
+		h.known = true
+		a.clients = append(a.clients, c.client)
 	}
-	a.of[c.client] = append(a.of[c.client], c)
+	h.calls = append(h.calls, c)
 	for a.total++; a.total > most; a.total-- {
-		a.forget(c.client)
+		a.forget(h)
 	}
 }
 
 // forget forgets the oldest call of a client that has its share of all, or else of the
 // client with the most calls.
-func (a *archive) forget(c *client) {
-	if len(a.of[c])*len(a.of) < a.total {
-		for known, calls := range a.of {
-			if len(calls) > len(a.of[c]) {
-				c = known
+func (a *archive) forget(h *history) {
+	if len(h.calls)*len(a.clients) < a.total {
+		for _, c := range a.clients {
+			if len(c.history.calls) > len(h.calls) {
+				h = &c.history
 			}
 		}
 	}
-	a.of[c][0] = nil
-	a.of[c] = a.of[c][1:]
-	a.forgotten[c]++
+	h.calls[0] = nil
+	h.calls = h.calls[1:]
+	h.forgotten++
 }
 
 // Forget forgets all calls, clients and periods.
@@ -219,8 +267,14 @@ func (r *Recorder) Forget() {
 		p.mu.Unlock()
 	}
 	r.mu.Lock()
+	for _, c := range r.closed.clients {
+		c.history = history{} // a request of the client may not have ended
+	}
 	r.closed, r.finished, r.lost = archive{}, nil, 0
 	r.mu.Unlock()
+	r.news.mu.Lock()
+	r.news.told = nil
+	r.news.mu.Unlock()
 	r.since.Store(r.clock())
 }
 

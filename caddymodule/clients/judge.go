@@ -160,6 +160,8 @@ func (o *Outcomes) add(outcome Outcome) {
 		o.Lost++
 	case Open:
 		o.Open++
+	case Unseen:
+		o.Unseen++
 	default:
 		o.GaveUp++
 	}

@@ -8,8 +8,8 @@ import (
 
 // Merge joins the evidence of several nodes. Attempts of a call may have reached
 // different nodes: calls that are told apart by a name, a key or a trace are joined.
-// A success on a node where no fault has hit the call is not in its evidence, so that a
-// joined call may be reported as given up.
+// A node records only calls that a fault has hit there. So a call that was given up may
+// have been answered by another node, and is [Unseen].
 func Merge(nodes ...Evidence) Evidence {
 	var all Evidence
 	for i, node := range nodes {
@@ -32,6 +32,11 @@ func Merge(nodes ...Evidence) Evidence {
 	}
 	all.sort()
 	all.Calls = joinCalls(all.Calls)
+	for i := range all.Calls {
+		if c := &all.Calls[i]; len(nodes) > 1 && c.Outcome == GaveUp {
+			c.Outcome = Unseen
+		}
+	}
 	all.Clients = joinClients(all.Clients)
 	all.Periods = joinPeriods(all.Periods)
 	return all

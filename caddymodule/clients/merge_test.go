@@ -33,6 +33,24 @@ func TestMerge(t *testing.T) {
 	check(t, "periods", len(report.Periods), 4)
 }
 
+// TestMergeUnseen holds that a call on one of two nodes is not said to be given up, since
+// the other node may have answered it.
+func TestMergeUnseen(t *testing.T) {
+	one, two := newWorld(Settings{}), newWorld(Settings{})
+	for i := range 3 {
+		one.busy(get("/", "Idempotency-Key", fmt.Sprint(i)), 503, -1)
+	}
+	one.wait(20 * time.Minute)
+	alone := one.judge()
+	check(t, "gave up, on one node", alone.Clients[0].Outcomes.GaveUp, 3)
+	check(t, "no_retry on one node", finding(alone, NoRetry) != nil, true)
+	report := Judge(Merge(one.Evidence(), two.Evidence()), Settings{})
+	check(t, "gave up", report.Clients[0].Outcomes.GaveUp, 0)
+	check(t, "unseen", report.Clients[0].Outcomes.Unseen, 3)
+	check(t, "no_retry", finding(report, NoRetry) == nil, true)
+	check(t, "why", why(report, NoRetry), "needs 3 calls, has 0")
+}
+
 // TestMergeGuesses holds that calls without a name are not joined.
 func TestMergeGuesses(t *testing.T) {
 	one, two := newWorld(Settings{}), newWorld(Settings{})

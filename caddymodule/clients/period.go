@@ -69,6 +69,8 @@ type Point struct {
 	name string
 	salt uint64 // of identities
 
+	observer Observer
+
 	mu      sync.Mutex
 	since   int64 // requests are counted since then
 	total   uint64
@@ -81,7 +83,12 @@ type Point struct {
 // count counts a request.
 func (p *Point) count(now int64, client uint64) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.countIn(now, client)
+	p.mu.Unlock()
+}
+
+// countIn is count with the lock of the point.
+func (p *Point) countIn(now int64, client uint64) {
 	if p.check != 0 && now >= p.check {
 		p.finish(now)
 	}
@@ -103,11 +110,15 @@ func add(ring []step, at int64, client uint64) {
 	s.clients |= client
 }
 
-// hit records a hit of a rule and returns its period.
-func (p *Point) hit(rule string, now int64) *period {
+// hit records that a rule has hit a visit, and returns the period of the fault. If the
+// request has not been looked at, hit counts it.
+func (p *Point) hit(rule string, v *Visit, fresh bool) *period {
+	now := v.start
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.check != 0 && now >= p.check {
+	if fresh {
+		p.countIn(now, v.sum)
+	} else if p.check != 0 && now >= p.check {
 		p.finish(now)
 	}
 	var current *period

@@ -25,6 +25,9 @@ type Recorder struct {
 	openNow atomic.Int64
 	numbers atomic.Uint64
 
+	observer func(point string) Observer // nil: none
+	news     newsroom
+
 	mu       sync.Mutex
 	points   map[string]*Point
 	closed   archive
@@ -64,7 +67,10 @@ func (r *Recorder) Point(name string) *Point {
 	}
 	p := r.points[name]
 	if p == nil {
-		p = &Point{Recorder: r, name: clean(name, maxPath), salt: hash(9, name)}
+		p = &Point{Recorder: r, name: clean(name, maxPath), salt: hash(9, name), observer: unobserved{}}
+		if r.observer != nil {
+			p.observer = r.observer(p.name)
+		}
 		r.points[name] = p
 	}
 	return p
@@ -106,14 +112,17 @@ func (v *Visit) Watched() bool { return v.client != nil }
 // At reports whether the visit is at a point.
 func (v *Visit) At(p *Point) bool { return v.point == p }
 
-// Attempt returns the number of the call in this process and the number of the attempt,
-// from 1. Both are 0 if the request is part of no call.
-func (v *Visit) Attempt() (call uint64, n int) {
+// Attempt returns the call of the request and the number of the attempt, from 1. Both are
+// 0 if the request is part of no call.
+func (v *Visit) Attempt() (call CallID, n int) {
 	if v.call == nil {
 		return 0, 0
 	}
-	return v.call.number, v.n
+	return v.call.id, v.n
 }
+
+// Since returns how long ago the request came.
+func (v *Visit) Since(now int64) time.Duration { return time.Duration(max(now-v.start, 0)) }
 
 // Look returns when a request has come that needs to be looked at, in nanoseconds since
 // 1970, or 0 if it needs not. The caller need not know anything about the request yet.
@@ -202,41 +211,48 @@ func (v *Visit) follow(q *Request) {
 		return
 	}
 	if unnamed {
-		v.join(q, identity{mode: modeGuess, sum: sum})
+		v.join(q, q.byCount(sum))
 	}
 }
 
 // join makes the request an attempt of the open call that it continues, if there is one.
 func (v *Visit) join(q *Request, id identity) {
-	r := v.point.Recorder
-	n, counts := 1, false
-	if id.mode >= modeCount {
-		n, counts = q.attempt()
-		counts = counts || v.client.counts.Load()
-	}
-	s := r.shardOf(id.sum)
+	r, s := v.point.Recorder, v.point.shardOf(id.sum)
 	s.mu.Lock()
-	found := s.find(id.sum, id.mode, n, counts)
-	var over *call
-	switch {
-	case found == nil:
-	case found.inFlight == 0 && found.deadline < v.start:
-		over = found
-		r.close(s, found, found.given())
-	default:
-		if counts && found.mode == modeGuess { // its first attempt had no number
-			found.mode = modeCount
-			v.client.counts.Store(true)
-			v.client.open[modeGuess].Add(-1)
-			v.client.open[modeCount].Add(1)
-		}
-		v.call, v.n = found, found.begin(attempt{start: v.start, conn: connOf(q.Conn)})
-		s.use(found)
-	}
+	over := v.joinIn(s, id, attempt{start: v.start, conn: connOf(q.Conn)})
 	s.mu.Unlock()
 	if over != nil {
 		r.keep(over)
 	}
+	if v.call != nil {
+		v.point.observer.Attempted()
+	}
+}
+
+// joinIn is join with the lock of the shard. It returns a call whose window has passed,
+// which the caller keeps without the lock.
+func (v *Visit) joinIn(s *shard, id identity, at attempt) (over *call) {
+	r, counts := v.point.Recorder, false
+	if id.mode >= modeCount {
+		counts = id.counts || v.client.counts.Load()
+	}
+	found := s.find(id.sum, id.mode, id.n, counts)
+	switch {
+	case found == nil:
+		return nil
+	case found.inFlight == 0 && found.deadline < v.start:
+		r.close(s, found, found.given())
+		return found
+	}
+	if counts && found.mode == modeGuess { // its first attempt had no number
+		found.mode = modeCount
+		v.client.counts.Store(true)
+		v.client.open[modeGuess].Add(-1)
+		v.client.open[modeCount].Add(1)
+	}
+	v.call, v.n = found, found.begin(at)
+	s.use(found)
+	return nil
 }
 
 func connOf(conn string) uint32 { return uint32(maphash.String(seed, conn)) }

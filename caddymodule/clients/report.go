@@ -108,6 +108,7 @@ type ClientReport struct {
 type Outcomes struct {
 	Recovered int `json:"recovered"`
 	GaveUp    int `json:"gave_up"`
+	Unseen    int `json:"unseen,omitempty"` // of several nodes only
 	Refused   int `json:"refused"`
 	Lost      int `json:"lost"`
 	Open      int `json:"open"`

@@ -141,9 +141,11 @@ func (q *Request) header(field string) string {
 // identity names the call of a request in this process. Requests with the same identity
 // belong together, unless a counter says otherwise.
 type identity struct {
-	mode  mode
-	sum   uint64
-	named string // the key, for the report
+	mode   mode
+	sum    uint64
+	named  string // the key, for the report
+	n      int    // of the attempt, if the client counts
+	counts bool
 }
 
 // identify returns the identity of a request, by the first way that applies.
@@ -157,21 +159,17 @@ func (q *Request) identify(client uint64) identity {
 	if id, ok := q.byTrace(client); ok {
 		return id
 	}
-	id := identity{mode: modeGuess, sum: q.fingerprint(client)}
-	if _, counts := q.attempt(); counts {
-		id.mode = modeCount
-	}
-	return id
+	return q.byCount(q.fingerprint(client))
 }
 
 func (q *Request) byCall(client uint64) identity {
-	return identity{modeCall, hash(client+3, q.Call), q.Call}
+	return identity{mode: modeCall, sum: hash(client+3, q.Call), named: q.Call}
 }
 
 func (q *Request) byKey(client uint64) (identity, bool) {
 	for i, field := range keyFields {
 		if key := q.header(field); key != "" {
-			return identity{modeKey, hash(client+uint64(4+i), key), key}, true
+			return identity{mode: modeKey, sum: hash(client+uint64(4+i), key), named: key}, true
 		}
 	}
 	return identity{}, false
@@ -186,7 +184,16 @@ func (q *Request) byTrace(client uint64) (identity, bool) {
 		return identity{}, false
 	}
 	trace := value[from:to]
-	return identity{modeTrace, hash(client+20, trace, q.Method, q.Host, q.Path), trace}, true
+	return identity{mode: modeTrace, sum: hash(client+20, trace, q.Method, q.Host, q.Path), named: trace}, true
+}
+
+// byCount returns the identity of a request that nothing names, with its fingerprint.
+func (q *Request) byCount(fingerprint uint64) identity {
+	id := identity{mode: modeGuess, sum: fingerprint}
+	if id.n, id.counts = q.attempt(); id.counts {
+		id.mode = modeCount
+	}
+	return id
 }
 
 // fingerprint identifies a request that nothing names. It has no

@@ -82,11 +82,13 @@ func (a *Attempt) failed() bool {
 }
 
 // text returns the outcome for people.
-func (a *Attempt) text() string {
-	if a.Outcome == Reply {
-		return string(Reply) + " " + strconv.Itoa(a.Status)
+func (a *Attempt) text() string { return a.Outcome.text(a.Status) }
+
+func (o Outcome) text(status int) string {
+	if o == Reply {
+		return string(Reply) + " " + strconv.Itoa(status)
 	}
-	return string(a.Outcome)
+	return string(o)
 }
 
 // unknown reports whether the client cannot know if the request was carried out.

@@ -103,19 +103,18 @@ checkout/2.1 10.0.0.7  2      3.0            error      retry_after_ignored  2 o
 	wantLines(t, got.stdout, `
 2 calls of 1 client since 2026-11-29 18:10:00Z
 
-CLIENT                 CALLS  ATTEMPTS/CALL  LEVEL      FINDING              DETAILS
-checkout/2.1 10.0.0.7  2      3.0            error      retry_after_ignored  2 of 2: waited 0.50 s (median), was told to wait 2.00 s
-                                             undecided  no_wait              needs 3 waits, has 0
-                                             undecided  first_retry_at_once  needs 3 calls, has 0
-                                             undecided  no_growth            needs 5 calls with 3 waits, has 0
-                                             undecided  no_jitter            needs 20 first waits, has 0
-                                             undecided  unsafe_retry         no call that must not be repeated
-                                             undecided  pointless_retry      needs 2 calls, has 0
-                                             undecided  no_retry             needs 3 calls, has 2
-                                             undecided  amplification        needs 20 calls, has 2
-                                             undecided  no_timeout           needs 3 attempts that are held for 60 s, has 0
-                                             undecided  short_timeout        needs 20 attempts, has 0 that the client left
-                                             undecided  connection_churn     needs 10 retries after a whole reply, has 4
+CLIENT                 CALLS  ATTEMPTS/CALL  LEVEL      FINDING                 DETAILS
+checkout/2.1 10.0.0.7  2      3.0            error      retry_after_ignored     2 of 2: waited 0.50 s (median), was told to wait 2.00 s
+                                             undecided  no_wait                 needs 3 waits, has 0
+                                             undecided  first_retry_at_once     needs 3 calls, has 0
+                                             undecided  no_growth               needs 5 calls with 3 waits, has 0
+                                             undecided  no_jitter               needs 20 first waits, has 0
+                                             undecided  unsafe_retry, no_retry  needs 3 calls, has 2
+                                             undecided  pointless_retry         needs 2 calls, has 0
+                                             undecided  amplification           needs 20 calls, has 2
+                                             undecided  no_timeout              needs 3 attempts that are held for 60 s, has 0
+                                             undecided  short_timeout           needs 20 attempts, has 0 that the client left
+                                             undecided  connection_churn        needs 10 retries after a whole reply, has 4
 `)
 	caddyFault(t, "clients", "--address", address, "--client", "checkout/2.1 10.0.0.7", "--point", "api", "--rule", "busy", "--since", "1h")
 	if got, want := n.last.Load().URL.RequestURI(), "/fault/clients?client=checkout%2F2.1+10.0.0.7&point=api&rule=busy&since=1h"; got != want {

@@ -129,7 +129,7 @@ func proofText(p *clients.Proof) string {
 
 func clientFacts(c *clients.ClientReport) []clientsFact {
 	o := &c.Outcomes
-	return []clientsFact{
+	facts := []clientsFact{
 		{"Calls", strconv.Itoa(c.Calls)},
 		{"Attempts/call", number(c.AttemptsPerCall, "%.1f")},
 		{"Recovered", strconv.Itoa(o.Recovered)},
@@ -140,6 +140,10 @@ func clientFacts(c *clients.ClientReport) []clientsFact {
 		{"First wait (median)", median(&c.Waits.First)},
 		{"Left after (median)", median(&c.LeftAfter)},
 	}
+	if o.Unseen > 0 {
+		facts = append(facts, clientsFact{"Gave up, or answered by another node", strconv.Itoa(o.Unseen)})
+	}
+	return facts
 }
 
 func periodFacts(p *clients.PeriodReport) []clientsFact {

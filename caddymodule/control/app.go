@@ -61,8 +61,8 @@ type App struct {
 	// Share experiments and the switch with other nodes. Default: not shared.
 	Share *Share `json:"share,omitempty"`
 
-	// Record what clients do after a fault. An empty object has the defaults of all
-	// settings. Default: nothing is recorded.
+	// How what clients do after a fault is recorded. Default: with the defaults of all
+	// settings.
 	Clients *Clients `json:"clients,omitempty"`
 
 	// Halt all faults after too many upstream errors. Default: never.

@@ -14,6 +14,9 @@ import (
 // Clients says how what clients do after a fault is recorded and judged. What has been
 // recorded outlives a reload.
 type Clients struct {
+	// Record nothing.
+	Off bool `json:"off,omitempty"`
+
 	// A text with placeholders that names a call, such as
 	// `{http.request.header.X-Request-Id}`. All attempts of a call have the same name. If
 	// the text is empty for a request, or by default, the call is known by
@@ -94,7 +97,7 @@ func (c *Clients) settings() clients.Settings {
 }
 
 // RecordsClients reports whether the configuration wants to know what clients do.
-func (a *App) RecordsClients() bool { return a.Clients != nil }
+func (a *App) RecordsClients() bool { return a.Clients == nil || !a.Clients.Off }
 
 // NamesOf returns the names of a request's call and client by the configuration, which
 // may be empty.

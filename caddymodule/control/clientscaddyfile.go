@@ -12,7 +12,7 @@ import (
 
 // unmarshalClients parses the option clients. Syntax:
 //
-//	clients [{
+//	clients off|{
 //	    call       <placeholder>
 //	    client     <placeholder>
 //	    idempotent <matcher> <args>...
@@ -20,12 +20,21 @@ import (
 //	    recovery   <duration>
 //	    max_calls  <number>
 //	    attempts   <number>
-//	}]
+//	}
 func (a *App) unmarshalClients(d *caddyfile.Dispenser) error {
 	c := new(Clients)
 	a.Clients = c
-	if err := args.None(d, "global clients"); err != nil {
-		return err
+	if d.NextArg() {
+		if c.Off = d.Val() == "off"; !c.Off {
+			return args.Unexpected(d, "global clients", d.Val())
+		}
+		if err := args.None(d, "global clients"); err != nil {
+			return err
+		}
+		if d.NextBlock(d.Nesting()) {
+			return args.Advise(d, "write clients off without a block, or remove off", "clients off has no block")
+		}
+		return nil
 	}
 	return args.Options(d, "idempotent", func(name string) error { return c.unmarshalSetting(d, name) })
 }

@@ -29,6 +29,7 @@ type Control struct {
 	Refusals *experiments.Journal // refused triggers; separate, so that many of them push out no hits
 	Clients  *clients.Recorder    // records what clients do after a fault
 	Series   *metrics.Series
+	reported map[findingOf]time.Time
 	Counts   experiments.Broadcast // notifies those who wait for a counter to change
 	Active   atomic.Int64          // number of active requests
 
@@ -57,12 +58,15 @@ func New() *Control {
 		groups:   make(map[string]*experiments.Group),
 		Series:   metrics.NewSeries(),
 		Counts:   experiments.Broadcast{Every: CountsEvery},
+		reported: make(map[findingOf]time.Time),
 	}
 	c.kept.Store(new(keptSwitch))
 	c.exit, c.beginExit = context.WithCancel(context.Background())
 	c.Switch = experiments.NewSwitch(c.exit)
 	c.Switch.Active = c.Active.Load
 	c.Store = experiments.NewStore(c.Switch, c.loadExperiment, c.Places)
+	c.Clients.Observe(metrics.OfClients)
+	c.Clients.Notify(c.found)
 	c.Switch.Watch(c.switched)
 	c.Store.Watch(c.experimentChanged)
 	return c

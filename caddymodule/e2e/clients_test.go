@@ -51,7 +51,7 @@ func TestCommandClients(t *testing.T) {
 	}
 	dir, port := t.TempDir(), strconv.Itoa(freePort(t))
 	term := &terminal{admin: "unix/" + filepath.Join(dir, "admin.sock")}
-	p := run(t, readyBinary(t), "{\nadmin "+term.admin+"\npersist_config off\nauto_https off\nstorage file_system "+dir+"\nfault {\nclients\n}\n}\n"+
+	p := run(t, readyBinary(t), "{\nadmin "+term.admin+"\npersist_config off\nauto_https off\nstorage file_system "+dir+"\n}\n"+
 		"http://"+host+":"+port+" {\nbind 127.0.0.1\nfault /orders {\npoint shop\nrule busy {\nper {header.Idempotency-Key}\ntimes 1\n"+
 		"respond 503 {\nheader Retry-After 1\n}\n}\n}\nrespond ok\n}\n")
 	p.find(t, `"msg":"(serving initial configuration)"`)

@@ -47,11 +47,11 @@ func TestFeed(t *testing.T) {
 	if known != "" {
 		t.Errorf("got known entries %q, want none", known)
 	}
-	j.Finish(first, time.Second, 1) // it had only begun for the reader
+	j.Finish(first, End{Took: time.Second, Bytes: 1}) // it had only begun for the reader
 	j.Add(&Entry{Rule: "b"})
 	last := j.Add(&Entry{Rule: "a"})
 	wantEvents(t, feed, "1 done", "4")
-	j.Finish(last, time.Second, 1)
+	j.Finish(last, End{Took: time.Second, Bytes: 1})
 	wantEvents(t, feed, "4 done")
 	wantEvents(t, feed)
 	feed.Close()
@@ -75,7 +75,7 @@ func TestFeedBegins(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer feed.Close()
-	j.Finish(rec, time.Second, 1)
+	j.Finish(rec, End{Took: time.Second, Bytes: 1})
 	for e := range known {
 		if e.Done {
 			t.Errorf("%+v has not ended yet", e)
@@ -92,7 +92,7 @@ func TestFeedOfSmallJournal(t *testing.T) {
 		feed, _ := follow(t, j, Query{})
 		first := j.Add(&Entry{})
 		j.Add(&Entry{})
-		j.Finish(first, time.Second, 1)
+		j.Finish(first, End{Took: time.Second, Bytes: 1})
 		wantEvents(t, feed, "1", "2", "1 done")
 		feed.Close()
 	}
@@ -147,7 +147,7 @@ func TestFeedEncodesOnce(t *testing.T) {
 		defer feed.Close()
 		feeds = append(feeds, feed)
 	}
-	j.Finish(j.Add(&Entry{}), time.Second, 1)
+	j.Finish(j.Add(&Entry{}), End{Took: time.Second, Bytes: 1})
 	for _, feed := range feeds {
 		for _, want := range []string{"1 false", "1 true"} {
 			e, err := feed.Next()
@@ -235,7 +235,7 @@ func TestFeedOfRefusals(t *testing.T) {
 	}
 	j.Add(&Entry{Refused: "why"})
 	hit := j.Add(&Entry{})
-	j.Finish(hit, time.Second, 1)
+	j.Finish(hit, End{Took: time.Second, Bytes: 1})
 	for i, want := range []struct{ done, alone bool }{{false, true}, {false, false}, {true, true}} {
 		e, err := feed.Next()
 		if err != nil || e.Done() != want.done || e.Alone() != want.alone {

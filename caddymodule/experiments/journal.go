@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
+
+	"github.com/caddyfault/caddyfault/caddymodule/clients"
 )
 
 // Entry is an injected fault or a refused trigger.
@@ -40,6 +42,11 @@ type Entry struct {
 	// fired.
 	UpstreamStatus int `json:"upstream_status,omitempty"`
 
+	// Call is the call of the client that the request belongs to. Attempt is the number of
+	// the attempt in the call, from 1. Both are absent unless clients are recorded.
+	Call    clients.CallID `json:"call,omitzero"`
+	Attempt int32          `json:"attempt,omitempty"`
+
 	// Done reports that the request has ended. The fields below are known then. For a
 	// refused trigger they remain unknown.
 	Done bool `json:"done"`
@@ -49,6 +56,22 @@ type Entry struct {
 
 	// Bytes is the size of the reply's body, if Caddy records it.
 	Bytes int `json:"bytes,omitempty"`
+
+	// Outcome is how the request ended for its client: "reply <status>", "cut",
+	// "no_reply" or "left". It is absent unless clients are recorded.
+	Outcome string `json:"outcome,omitempty"`
+
+	// LeftAfter is how long the client waited until it left, in seconds. It is absent if
+	// the client did not leave, or if that was noticed late.
+	LeftAfter float64 `json:"left_after,omitempty"`
+}
+
+// End is how the request of an entry ended.
+type End struct {
+	Took   time.Duration
+	Bytes  int
+	Ending clients.Ending
+	Left   time.Duration // how long the client waited until it left; 0: not known
 }
 
 // ID identifies a hit.
@@ -110,18 +133,18 @@ func cut(text string, most int) string {
 type Record struct {
 	entry Entry         // state at the start of the hit
 	ended atomic.Uint64 // number of the end event; 0: the request continues
-	took  time.Duration // known after the end of the request
-	bytes int
+	end   End           // known after the end of the request
 }
 
-// Age returns how long ago the hit was.
-func (rec *Record) Age() time.Duration { return time.Since(rec.entry.Time) }
+// Age returns how long before now the hit was.
+func (rec *Record) Age(now time.Time) time.Duration { return now.Sub(rec.entry.Time) }
 
 // at returns the entry as of an event.
 func (rec *Record) at(event uint64) Entry {
 	e := rec.entry
 	if ended := rec.ended.Load(); ended > 0 && ended <= event {
-		e.Done, e.Duration, e.Bytes = true, rec.took.Seconds(), rec.bytes
+		e.Done, e.Duration, e.Bytes = true, rec.end.Took.Seconds(), rec.end.Bytes
+		e.Outcome, e.LeftAfter = rec.end.Ending.String(), rec.end.Left.Seconds()
 	}
 	return e
 }
@@ -222,7 +245,7 @@ func (j *Journal) Add(e *Entry) *Record {
 }
 
 // slab is the number of records per allocation. They fill 8 KiB.
-const slab = 34
+const slab = 28
 
 // blank returns a new record.
 func (j *Journal) blank() *Record {
@@ -243,14 +266,14 @@ func (j *Journal) lose(at time.Time) {
 }
 
 // Finish completes a record after its request has ended.
-func (j *Journal) Finish(rec *Record, took time.Duration, bytes int) {
+func (j *Journal) Finish(rec *Record, end End) {
 	defer j.news.Send()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if rec.ended.Load() > 0 {
 		return
 	}
-	rec.took, rec.bytes = took, bytes
+	rec.end = end
 	j.tell(rec, true)
 }
 

@@ -70,17 +70,19 @@ func BenchmarkServed(b *testing.B) {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	})
-	for _, bench := range []struct{ name, config string }{
-		{"without", ""},
-		{"missed", mail},
-		{"respond", `{"rules": [{"faults": [{"fault": "respond", "status_code": 551}]}]}`},
-		{"delay", `{"rules": [{"faults": [{"fault": "delay", "duration": "1ns"}]}]}`},
-		{"respond_on_response", onResponse(respond551)},
+	const respond, off = `{"rules": [{"faults": [{"fault": "respond", "status_code": 551}]}]}`, `{"clients": {"off": true}}`
+	for _, bench := range []struct{ name, config, app string }{
+		{"without", "", ""},
+		{"missed", mail, ""},
+		{"respond", respond, ""},
+		{"respond_unrecorded", respond, off},
+		{"delay", `{"rules": [{"faults": [{"fault": "delay", "duration": "1ns"}]}]}`, ""},
+		{"respond_on_response", onResponse(respond551), ""},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
 			h := caddyhttp.MiddlewareHandler(nothing{})
 			if bench.config != "" {
-				h = load(b, bench.config, "")
+				h = load(b, bench.config, bench.app)
 			}
 			w := &testkit.Discard{Fields: make(http.Header)}
 			came := httptest.NewRequestWithContext(asServed(b), http.MethodGet, "/other", nil)

@@ -2,6 +2,7 @@ package inject
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -165,8 +166,9 @@ func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	returned := false
 	defer func() {
 		inj.body.End()
-		h.finish(inj, &d, recordedSize(w))
-		inj.endTrack(r, err, returned)
+		now := time.Now()
+		result := inj.endTrack(now, r, err, returned)
+		h.finish(inj, &d, inj.endOf(now, &result, recordedSize(w)))
 	}()
 	if d.Status == 0 { // in phase response, next writes the reply and the request is already a copy
 		inj.original.next = next

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -90,7 +89,11 @@ func (in *injector) passed(rule *rules.Rule, reason rules.Reason) {
 		metrics.PassPoint(in.place.Point, reason)
 		return
 	}
-	in.labelOf(rule).counts.Passed(reason)
+	l := in.labelOf(rule)
+	l.counts.Passed(reason)
+	if in.watch != nil && (reason == rules.ReasonTime || reason == rules.ReasonOff) && !in.watch.Idle() {
+		in.watch.End(l.rule) // its schedule says so, or it was switched off
+	}
 }
 
 // stopped reports whether the rule has been stopped since it was evaluated. In phase
@@ -167,9 +170,9 @@ const noReply = "no_reply"
 
 // finish completes the entry in the journal. A request on which no fault had an effect
 // is not a hit. It has no entry, and another request gets its turn.
-func (in *injector) finish(inj *injection, d *rules.Decision, size int) {
+func (in *injector) finish(inj *injection, d *rules.Decision, end experiments.End) {
 	if inj.Confirmed() {
-		in.ctl.Journal.Finish(inj.record, inj.record.Age(), size)
+		in.ctl.Journal.Finish(inj.record, end)
 		return
 	}
 	switch {
@@ -180,17 +183,6 @@ func (in *injector) finish(inj *injection, d *rules.Decision, size int) {
 		inj.Passed(noReply)
 	}
 	d.TakeBack()
-	in.ctl.Counts.Send()
-}
-
-// enter adds an entry to the journal for an injection.
-func (in *injector) enter(r *http.Request, inj *injection, trace string) {
-	entry := experiments.Entry{
-		Time: time.Now(), ID: inj.id, Point: inj.point, Rule: inj.rule, Kind: inj.kind,
-		Client: clientOf(r), Trace: trace, UpstreamStatus: inj.upstream,
-	}
-	entry.Take(r)
-	inj.record = in.ctl.Journal.Add(&entry)
 	in.ctl.Counts.Send()
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
@@ -106,6 +107,7 @@ type injection struct {
 
 	track *track // of the request; nil: nobody records what clients do
 	owns  bool   // the request has its track for the hit alone
+	own   track  // used if so
 }
 
 // String returns the ID of the hit. It is formatted only on use.
@@ -152,19 +154,24 @@ func (inj *injection) Injected() {
 	if inj.header != nil {
 		inj.discloseIn(inj.header)
 	}
-	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		if in.logged {
-			inj.before = lastInjection(repl)
-			inj.addToLog(r.Context())
-		}
-		repl.Set("http.fault.rule", l.ruleValue)
-		repl.Set("http.fault.kind", l.kindValue)
-		repl.Set(injectionKey, inj)
+	repl := text.Replacer(r)
+	if in.logged {
+		inj.before = lastInjection(repl)
+		inj.addToLog(r.Context())
 	}
+	repl.Set("http.fault.rule", l.ruleValue)
+	repl.Set("http.fault.kind", l.kindValue)
+	repl.Set(injectionKey, inj)
 	span := trace.SpanFromContext(r.Context())
 	inj.addToTrace(span)
-	in.enter(r, inj, traceID(span))
-	inj.recordHit()
+	entry := experiments.Entry{
+		Time: time.Now(), ID: inj.id, Point: inj.point, Rule: inj.rule, Kind: inj.kind,
+		Client: clientOf(r), Trace: traceID(span), UpstreamStatus: inj.upstream,
+	}
+	entry.Take(r)
+	inj.recordHit(&entry, repl)
+	inj.record = in.ctl.Journal.Add(&entry)
+	in.ctl.Counts.Send()
 	if in.logger.Core().Enabled(zapcore.DebugLevel) {
 		in.debug("injected a fault", r, l, inj)
 	}

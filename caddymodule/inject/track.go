@@ -3,15 +3,18 @@ package inject
 import (
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyfault/caddyfault/caddymodule/clients"
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/private"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
@@ -54,12 +57,9 @@ func (t *track) ReadFrom(src io.Reader) (int64, error) {
 	return t.ResponseWriterWrapper.ReadFrom(src)
 }
 
-// end reports to the recorder how the request has ended. If returned is false, the handler
-// has panicked to cut the reply.
-func (t *track) end(r *http.Request, err error, returned bool) {
-	if !t.visit.Watched() {
-		return
-	}
+// result returns how the request has ended. If returned is false, the handler has
+// panicked to cut the reply.
+func (t *track) result(r *http.Request, err error, returned bool) clients.Result {
 	result := clients.Result{Outcome: t.outcome(r, err, returned), Status: t.status, RetryAfter: -1}
 	if result.Outcome == clients.Reply {
 		t.addReply(&result, err)
@@ -71,7 +71,23 @@ func (t *track) end(r *http.Request, err error, returned bool) {
 	result.Body = body.Sum()
 	// Over HTTP/1, net/http cannot notice that the client leaves while a body is unread.
 	result.Late = result.Outcome == clients.Left && r.ProtoMajor == 1 && r.ContentLength != 0 && !body.Whole()
-	t.visit.End(result)
+	return result
+}
+
+// endOf returns the end of an entry in the journal, for a request that ended with a
+// result.
+func (inj *injection) endOf(now time.Time, result *clients.Result, size int) experiments.End {
+	if !inj.Confirmed() {
+		return experiments.End{}
+	}
+	end := experiments.End{Took: inj.record.Age(now), Bytes: size}
+	if inj.track != nil && inj.track.visit.Watched() {
+		end.Ending = result.Ending()
+		if result.Outcome == clients.Left && !result.Late {
+			end.Left = inj.track.visit.Since(now.UnixNano())
+		}
+	}
+	return end
 }
 
 // addReply adds what the reply told the client.
@@ -104,20 +120,16 @@ func (t *track) outcome(r *http.Request, err error, returned bool) clients.Outco
 	}
 }
 
-// retryAfter returns how long a reply asks its client to wait, negative without a value
-// (RFC 9110, section 10.2.3). A date counts from the reply's own.
+// retryAfter returns how long a reply asks its client to wait, negative without a value. A
+// date counts from the reply's own.
 func retryAfter(header http.Header) time.Duration {
-	values := header["Retry-After"]
-	if len(values) == 0 {
+	seconds, at, ok := text.RetryAfter(header["Retry-After"])
+	switch {
+	case !ok:
 		return -1
-	}
-	const most = 1 << 30 // seconds
-	if seconds, err := strconv.Atoi(values[0]); err == nil && seconds >= 0 {
+	case at.IsZero():
+		const most = 1 << 30
 		return time.Duration(min(seconds, most)) * time.Second
-	}
-	at, err := http.ParseTime(values[0])
-	if err != nil {
-		return -1
 	}
 	from, err := http.ParseTime(header.Get("Date"))
 	if err != nil {
@@ -171,7 +183,7 @@ func (h *Handler) passTracked(w http.ResponseWriter, r *http.Request, next caddy
 	t := &track{visit: visit}
 	t.ResponseWriter = w
 	returned := false
-	defer func() { t.end(r, err, returned) }()
+	defer func() { visit.End(t.result(r, err, returned)) }()
 	err = h.pass(t, r, next, later)
 	returned = true
 	return err
@@ -198,40 +210,52 @@ func (inj *injection) tracked(w http.ResponseWriter) http.ResponseWriter {
 			return w
 		}
 	}
-	inj.track, inj.owns = new(track), true
-	inj.track.ResponseWriter = w
+	inj.track, inj.owns = &inj.own, true
+	inj.own.ResponseWriter = w
 	return inj.track
 }
 
-// recordHit reports the hit to the recorder of clients.
-func (inj *injection) recordHit() {
-	t, watch := inj.track, inj.in.watch
+// recordHit reports the hit of an entry in the journal to the recorder of clients, and
+// adds to the entry which attempt of a call it is.
+func (inj *injection) recordHit(entry *experiments.Entry, repl *caddy.Replacer) {
+	t := inj.track
 	if t == nil {
 		return
 	}
 	r := inj.original.request
-	q := inj.in.arrival(r)
+	q := inj.in.arrivalOf(r, entry.Client, repl)
 	q.Repeatable = inj.in.app.Repeatable(r)
-	if inj.owns && inj.upstream == 0 { // else the request has been looked up
-		t.visit = watch.Arrive(&q)
+	now := entry.Time.UnixNano()
+	if inj.owns && inj.upstream != 0 {
+		t.visit = inj.in.watch.Counted(now, &q)
 	}
 	t.hit = inj
-	t.visit = watch.Hit(t.visit, &q, inj.rule, uint64(inj.id))
+	t.visit = inj.in.watch.HitAt(now, t.visit, &q, inj.rule, uint64(inj.id))
+	call, n := t.visit.Attempt()
+	entry.Call, entry.Attempt = call, int32(min(n, math.MaxInt32))
 }
 
 // endTrack reports to the recorder how the request has ended, also if no fault has had an
-// effect on it.
-func (inj *injection) endTrack(r *http.Request, err error, returned bool) {
-	if !inj.owns {
-		return
+// effect on it. It returns how.
+func (inj *injection) endTrack(now time.Time, r *http.Request, err error, returned bool) (result clients.Result) {
+	t := inj.track
+	if t == nil {
+		return result
 	}
-	if inj.track.hit == nil && inj.upstream == 0 {
+	if inj.owns && t.hit == nil && inj.upstream == 0 {
 		if at := inj.in.watch.Look(); at != 0 {
 			q := inj.in.arrival(r)
-			inj.track.visit = inj.in.watch.ArriveAt(at, &q)
+			t.visit = inj.in.watch.ArriveAt(at, &q)
 		}
 	}
-	inj.track.end(r, err, returned)
+	if !t.visit.Watched() {
+		return result
+	}
+	result = t.result(r, err, returned)
+	if inj.owns {
+		t.visit.EndAt(now.UnixNano(), result)
+	}
+	return result
 }
 
 // userKey is the placeholder of who has logged in.
@@ -239,11 +263,15 @@ const userKey = "http.auth.user.id"
 
 // arrival is what the recorder needs to know of a request.
 func (in *injector) arrival(r *http.Request) clients.Request {
+	return in.arrivalOf(r, clientOf(r), text.Replacer(r))
+}
+
+// arrivalOf is arrival for a request whose client and replacer are known.
+func (in *injector) arrivalOf(r *http.Request, client string, repl *caddy.Replacer) clients.Request {
 	q := clients.Request{
 		Method: r.Method, Host: r.Host, Path: r.URL.Path, Query: r.URL.RawQuery, Header: r.Header,
-		Address: clientOf(r), Conn: r.RemoteAddr,
+		Address: client, Conn: r.RemoteAddr,
 	}
-	repl := text.Replacer(r)
 	q.Call, q.Client = in.app.NamesOf(repl)
 	if q.Client == "" {
 		if user, ok := repl.Get(userKey); ok {
@@ -289,11 +317,8 @@ func (t *Transport) trackAttempt(r *http.Request, wanted bool) *track {
 	return &track{visit: visit}
 }
 
-// endAttempt reports to the recorder how an attempt has ended.
-func (t *track) endAttempt(r *http.Request, resp *http.Response, err error) {
-	if t == nil || !t.visit.Watched() {
-		return
-	}
+// attemptResult returns how an attempt of a proxy has ended.
+func attemptResult(r *http.Request, resp *http.Response, err error) clients.Result {
 	result := clients.Result{Outcome: clients.NoReply, RetryAfter: -1}
 	failed, isStatus := errors.AsType[caddyhttp.HandlerError](err)
 	switch {
@@ -304,7 +329,7 @@ func (t *track) endAttempt(r *http.Request, resp *http.Response, err error) {
 	case isStatus && failed.StatusCode != http.StatusBadGateway:
 		result.Outcome, result.Status = clients.Reply, failed.StatusCode
 	}
-	t.visit.End(result)
+	return result
 }
 
 // Interface guards

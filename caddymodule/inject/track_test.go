@@ -64,7 +64,7 @@ func TestTrackOutcomes(t *testing.T) {
 		{onResponse, `{"fault": "delay", "duration": "1ms"}`, "reply 200"},
 	} {
 		t.Run(tt.settings+tt.fault, func(t *testing.T) {
-			h, err := tryLoad(t, oneFault(tt.settings, tt.fault), `{"clients": {}}`)
+			h, err := tryLoad(t, oneFault(tt.settings, tt.fault), "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -103,7 +103,7 @@ func TestTrackFollowUps(t *testing.T) {
 		w.WriteHeader(upstream)
 		return nil
 	}
-	h := load(t, oneFault(`, "times": 2`, `{"fault": "respond", "status_code": 503}`), `{"clients": {}}`)
+	h := load(t, oneFault(`, "times": 2`, `{"fault": "respond", "status_code": 503}`), "")
 	h.watch.Watch(time.Minute)
 	for _, upstream = range []int{503, 503, 502, 502, 200, 200} {
 		if _, _, err := testkit.Get(t, h, "/", next); err != nil {
@@ -132,7 +132,7 @@ func TestTrackFollowUps(t *testing.T) {
 // TestTrackLeft holds that a client which leaves is noticed.
 func TestTrackLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := load(t, oneFault("", `{"fault": "delay", "duration": "1h"}`), `{"clients": {}}`)
+		h := load(t, oneFault("", `{"fault": "delay", "duration": "1h"}`), "")
 		w := httptest.NewRecorder()
 		r := testkit.Request(http.MethodGet, "/", w)
 		ctx, leave := context.WithTimeout(r.Context(), 5*time.Second)
@@ -150,7 +150,7 @@ func TestTrackLeft(t *testing.T) {
 
 // TestTrackOff holds that nothing is recorded if the configuration says so.
 func TestTrackOff(t *testing.T) {
-	h := load(t, mail, "")
+	h := load(t, mail, `{"clients": {"off": true}}`)
 	if _, _, err := testkit.Get(t, h, "/mail/", text200); err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestTrackNames(t *testing.T) {
 
 // TestTrackAttempts holds that the retries of a proxy are judged at a transport.
 func TestTrackAttempts(t *testing.T) {
-	ctx, err := testkit.Provision(t, control.New(), `{"clients": {}}`)
+	ctx, err := testkit.Provision(t, control.New(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +271,7 @@ var errTrack = errors.New("failed")
 
 // TestAttemptOutcomes holds what the recorder learns about attempts that fail.
 func TestAttemptOutcomes(t *testing.T) {
-	h := load(t, mail, `{"clients": {}}`)
+	h := load(t, mail, "")
 	for _, tt := range []struct {
 		err  error
 		want string
@@ -284,7 +284,7 @@ func TestAttemptOutcomes(t *testing.T) {
 		r := testkit.Request(http.MethodGet, "/", httptest.NewRecorder())
 		q := h.arrival(r)
 		seen := &track{visit: h.watch.Hit(clients.Visit{}, &q, "bad", 1)}
-		seen.endAttempt(r, nil, tt.err)
+		seen.visit.End(attemptResult(r, nil, tt.err))
 		if got := outcomeOfAttempt(h.ctl.Clients.Evidence().Calls[0].Attempts[0]); got != tt.want {
 			t.Errorf("%v: got %q, want %q", tt.err, got, tt.want)
 		}

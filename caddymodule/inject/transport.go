@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/caddyfault/caddyfault/caddymodule/clients"
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 	"github.com/caddyfault/caddyfault/caddymodule/routes"
@@ -133,7 +134,9 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	track := t.trackAttempt(r, client && d.Rule == nil)
 	resp, err := t.roundTrip(r, d, track)
-	track.endAttempt(r, resp, err)
+	if track != nil {
+		track.visit.End(attemptResult(r, resp, err))
+	}
 	if !t.within {
 		t.seeAttempt(r, resp, err)
 	}
@@ -221,9 +224,10 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, known *track, next
 	defer cancel()
 	inj := t.newInjection(r, &d, ended.Done())
 	inj.Listener = &attemptListener{inj, time.Now()}
-	defer t.finish(inj, &d, 0)
+	var result clients.Result
+	defer func() { t.finish(inj, &d, inj.endOf(time.Now(), &result, 0)) }()
 	if inj.track = known; known == nil && t.watch != nil && fromClient(r) {
-		inj.track, inj.owns = new(track), true
+		inj.track, inj.owns = &inj.own, true
 	}
 	replaced := false
 	resp, err := attempt(d.Rule.Faults, &inj.Hit, r, next, func() { replaced = true; drop() })
@@ -233,8 +237,8 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, known *track, next
 		}
 		inj.discloseIn(resp.Header)
 	}
-	if inj.owns {
-		inj.track.endAttempt(r, resp, err)
+	if result = attemptResult(r, resp, err); inj.owns {
+		inj.own.visit.End(result)
 	}
 	return resp, err
 }

@@ -3,7 +3,6 @@ package kinds
 import (
 	"fmt"
 	"net/http"
-	"net/textproto"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
@@ -33,7 +33,7 @@ func newRetryAfter(code status.Code) *retryAfter {
 
 // expect builds the body for replies with that field, unless the field is a date.
 func (b *retryAfter) expect(field []string) {
-	if _, isDate := parseDate(field); !isDate {
+	if _, date, _ := text.RetryAfter(field); date.IsZero() {
 		b.usual, b.prebuilt = field, b.build(field)
 	}
 }
@@ -50,30 +50,17 @@ func (b *retryAfter) build(field []string) []byte {
 	return []byte(b.code.JSONRetryAfter(waitOf(field, time.Now())))
 }
 
-// waitOf returns the number of seconds in a Retry-After field (RFC 9110, section
-// 10.2.3). It returns -1 if the field is absent, repeated, or neither a number of
-// seconds nor a date.
+// waitOf returns the number of seconds in a Retry-After field, or -1 if clients cannot
+// read it.
 func waitOf(field []string, now time.Time) int64 {
-	if at, isDate := parseDate(field); isDate {
+	seconds, at, ok := text.RetryAfter(field)
+	switch {
+	case !ok:
+		return -1
+	case !at.IsZero():
 		return max(0, int64((at.Sub(now)+time.Second-1)/time.Second)) // rounded up: clients must not come early
 	}
-	if len(field) != 1 {
-		return -1
-	}
-	seconds, err := strconv.ParseUint(textproto.TrimString(field[0]), 10, 63)
-	if err != nil {
-		return -1
-	}
-	return int64(seconds)
-}
-
-// parseDate parses a field that is a date.
-func parseDate(field []string) (at time.Time, isDate bool) {
-	if len(field) != 1 {
-		return at, false
-	}
-	at, err := http.ParseTime(textproto.TrimString(field[0]))
-	return at, err == nil
+	return seconds
 }
 
 // expectRetryAfter prepares the bodies for the field of the reply, if its value is

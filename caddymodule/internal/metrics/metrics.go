@@ -52,7 +52,10 @@ var (
 
 // Register adds the collectors to the registry of a configuration.
 func Register(registry prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{InjectedTotal, PassedTotal, ActiveRequests, DelaySeconds, HaltedGauge} {
+	for _, c := range []prometheus.Collector{
+		InjectedTotal, PassedTotal, ActiveRequests, DelaySeconds, HaltedGauge,
+		CallsTotal, AttemptsTotal, FindingsTotal, LeftAfterSeconds,
+	} {
 		err := registry.Register(c)
 		if known := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &known) {
 			return err

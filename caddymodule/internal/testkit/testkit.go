@@ -237,5 +237,5 @@ func HealthCheck(target string) *http.Request {
 func HitJournal(ctl *control.Control) {
 	rec := ctl.Journal.Add(&experiments.Entry{Time: time.Now(), Point: "shop", Rule: "gone", Kind: "respond", Method: "GET", Host: "shop.example.com", Path: "/gone"})
 	ctl.Counts.Send()
-	ctl.Journal.Finish(rec, time.Millisecond, 1)
+	ctl.Journal.Finish(rec, experiments.End{Took: time.Millisecond, Bytes: 1})
 }
