@@ -58,7 +58,7 @@ var recordedFindings = []struct{ client, want, open string }{
 	{"requests-max-retries", "warning no_wait", "first_retry_at_once no_growth connection_churn"},
 	{"requests-retry", "", "first_retry_at_once no_growth connection_churn"},
 	{"resty", "error unsafe_retry, info no_retry", "retry_after_ignored connection_churn"},
-	{"stripe-node", "error retry_after_ignored, info connection_churn", "no_growth unsafe_retry"},
+	{"stripe-node", "error retry_after_ignored, info connection_churn", "no_growth"},
 	{"tenacity", "error retry_after_ignored, error unsafe_retry, warning pointless_retry, info connection_churn", ""},
 	{"undici", "info no_retry", noRetries},
 	{"undici-retryagent", "warning many_attempts", "no_growth"},
