@@ -4,39 +4,35 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
+// The ways in which a cut reply can end.
 const (
-	// maxRest limits how much of the rest of a cleanly cut reply is read from the
-	// upstream and dropped. Reading the rest keeps the upstream's connection usable.
-	maxRest = 1 << 20
-
-	// quicGrace is the time between the cut and the reset of an HTTP/3 stream. A reset
-	// discards bytes that have not been sent, and QUIC does not report when they have
-	// been sent.
-	quicGrace = 100 * time.Millisecond
+	endClose = "close"
+	endReset = "reset"
+	endClean = "clean"
 )
 
-// A cutter is the shaper of one truncated reply.
+// quicGrace is the time between the cut and the reset of an HTTP/3 stream. A reset
+// discards bytes that have not been sent, and QUIC does not report when they have been
+// sent.
+const quicGrace = 100 * time.Millisecond
+
+// A cutter ends a reply before its sender does. Shapers that cut embed it.
 type cutter struct {
-	f      *Truncate
-	pause  wire.Pause // between the cut and the end; nil: no pause
-	out    *outlet
+	end    string             // endClose, endReset or endClean; "" is endClose
+	pause  wire.Pause         // between the cut and the end; nil: no pause
+	out    *outlet            // where the reply goes
 	cancel context.CancelFunc // stops the sender
 
-	length int64 // of the whole body, -1 if unknown
-	limit  int64 // how much of it is sent, -1 for all
-	sent   int64
-	mended bool // the head promises limit bytes and no more
-	closes bool // over HTTP/1.0, where closing the connection can mean the end of the body
+	begun  bool // a part of the body has been sent
+	drains bool // the rest of the body is read and dropped
 
 	mu    sync.Mutex
 	cut   bool // the reply has been cut
@@ -45,117 +41,35 @@ type cutter struct {
 	conn  net.Conn // of an upgraded reply
 }
 
-// begin determines the place of the cut.
-func (c *cutter) begin(hit *faults.Hit, header http.Header, length int64) bool {
-	c.length, c.limit = length, c.f.limit(length)
-	if reason := c.unfit(header); reason != "" {
-		hit.Pass(reason)
-		return false
-	}
-	if c.f.Percent != nil && length < 0 {
-		hit.Pass(passNoLength) // it is cut by time only
-	}
-	hit.Confirm()
-	if c.f.End == endClean {
-		c.mend(header)
-	}
-	if c.f.End == endClean || c.closes && length < 0 { // a cache cannot tell that the reply is incomplete (RFC 9111, section 3.3)
-		uncache(header)
-	}
-	return true
+// serve calls next with a writer that shapes the reply, and ends the reply if it has
+// been cut. upstream is the request for next.
+func (c *cutter) serve(sw *shapeWriter, next caddyhttp.Handler, upstream *http.Request) (err error) {
+	c.out, c.cancel = &sw.body.out, sw.cancel
+	defer func() {
+		sw.cancel()
+		if !c.settle() {
+			return
+		}
+		// A proxy panics if it cannot finish a reply.
+		if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
+			panic(p)
+		}
+		err = c.finish(sw.ResponseWriter, sw.r)
+	}()
+	return sw.serve(next, upstream.WithContext(sw.body.out.ctx))
 }
 
-// unfit returns why the reply is not cut, or "" if it is cut.
-func (c *cutter) unfit(header http.Header) string {
-	byTime := c.f.After > 0
-	switch {
-	case c.length == 0:
-		return passNoBody
-	case c.f.Percent != nil && c.length < 0 && !byTime:
-		return passNoLength
-	case c.limit < 0 && !byTime:
-		return passShort
-	case c.f.End == endClean && partial(header):
-		return passPartial
-	}
-	return ""
-}
-
-// cameTooLate reports whether the reply has ended before the cut.
-func (c *cutter) cameTooLate() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return !c.cut && !c.over
-}
-
-// headSent starts the timer of the cut. The timer must not expire before the head is
-// sent. A fault further out can panic when it sees the head. That panic must not look
-// like one of a sender that has been cut.
-func (c *cutter) headSent() {
-	if c.f.After == 0 {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.timer = time.AfterFunc(time.Duration(c.f.After), c.expire)
-}
-
-// partial reports whether the head says that the body is a part of a whole.
-func partial(header http.Header) bool {
-	return len(header["Content-Range"]) > 0 || slices.ContainsFunc(header["Content-Type"], func(line string) bool {
-		return strings.HasPrefix(strings.ToLower(line), "multipart/byteranges")
-	})
-}
-
-// mend adjusts the head to the shorter body.
-func (c *cutter) mend(header http.Header) {
-	dropValidators(header)
-	switch {
-	case c.f.After > 0:
-		header.Del("Content-Length") // the new length is not known
-	case c.length >= 0:
-		header.Set("Content-Length", strconv.FormatInt(c.limit, 10))
-	}
-	c.mended = c.f.After == 0 && c.length >= 0
-}
-
-// write passes bytes on up to the limit.
-func (c *cutter) write(o *outlet, p []byte) (int, error) {
-	if c.isCut() {
-		return c.drop(p)
-	}
-	pass := p
-	if c.limit >= 0 && (c.mended || !o.ended()) {
-		pass = p[:min(int64(len(p)), max(0, c.limit-c.sent))]
-	}
-	n, err := o.Write(pass)
-	if c.sent += int64(n); err != nil {
-		return n, err
-	}
-	if len(pass) == len(p) && (c.sent != c.limit || c.length < 0) {
-		return n, nil
-	}
-	_ = o.flush()
-	c.stop()
-	if len(pass) == len(p) {
-		return n, nil
-	}
-	m, err := c.drop(p[n:])
-	return n + m, err
-}
+// headSent does nothing.
+func (*cutter) headSent() {}
 
 // drop handles bytes after the cut. It drops a short rest, and otherwise returns an
 // error.
 func (c *cutter) drop(p []byte) (int, error) {
-	if !c.swallows() {
+	if !c.drains {
 		return 0, errCut
 	}
 	return len(p), nil
 }
-
-// swallows reports whether the rest of the body is read and dropped. The rest must be
-// short and of known length.
-func (c *cutter) swallows() bool { return c.mended && c.length-c.limit <= maxRest }
 
 // stop cuts the reply.
 func (c *cutter) stop() {
@@ -166,9 +80,16 @@ func (c *cutter) stop() {
 
 func (c *cutter) stopLocked() {
 	c.cut = true
-	if !c.swallows() {
+	if !c.drains {
 		c.cancel()
 	}
+}
+
+// cutAfter cuts the reply when d has expired.
+func (c *cutter) cutAfter(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.timer = time.AfterFunc(d, c.expire)
 }
 
 // expire cuts a reply whose time has expired. It runs in its own goroutine. The sender
@@ -194,7 +115,7 @@ func (c *cutter) isCut() bool {
 // cutsShort reports whether the reply has been cut, and whether the cut is clean.
 func (c *cutter) cutsShort() (cut, clean bool) {
 	cut = c.isCut()
-	return cut, cut && c.f.End == endClean
+	return cut, cut && c.end == endClean
 }
 
 // settle stops the timer and reports whether the reply has been cut.
@@ -221,21 +142,21 @@ func (c *cutter) finish(w http.ResponseWriter, r *http.Request) error {
 		c.finishConn(r)
 		return nil
 	}
-	if r.Context().Err() != nil && c.f.End == endClean {
+	if r.Context().Err() != nil && c.end == endClean {
 		return nil
 	}
 	switch {
 	case r.Context().Err() != nil:
-	case c.f.End == endClean:
+	case c.end == endClean:
 		_ = c.out.flush()
 	default:
-		_ = letOut(w, c.sent > 0)
+		_ = letOut(w, c.begun)
 	}
 	c.wait(w, r)
 	switch {
-	case c.f.End == endClean:
+	case c.end == endClean:
 		return nil
-	case r.ProtoMajor == 1 && c.f.End == endReset:
+	case r.ProtoMajor == 1 && c.end == endReset:
 		wire.ResetConn(w)
 	case r.ProtoMajor == 1:
 		wire.CloseInOrder(w, r)
@@ -297,7 +218,7 @@ func (c *cutter) endConn(conn net.Conn) error {
 	switch {
 	case c.pause != nil:
 		return conn.SetDeadline(time.Unix(1, 0))
-	case c.f.End == endReset:
+	case c.end == endReset:
 		wire.ResetConn(wire.Hijackable{Conn: conn})
 		return nil
 	default:
@@ -312,6 +233,3 @@ func (c *cutter) finishConn(r *http.Request) {
 		wire.DropInput(r.Context(), c.conn, c.pause)
 	}
 }
-
-// Interface guards
-var _ ender = (*cutter)(nil)

@@ -59,13 +59,6 @@ type Truncate struct {
 	After caddy.Duration `json:"after,omitempty" zero:"default"`
 }
 
-// The values of End.
-const (
-	endClose = "close"
-	endReset = "reset"
-	endClean = "clean"
-)
-
 // CaddyModule returns the Caddy module information.
 func (Truncate) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
@@ -127,22 +120,9 @@ func (f *Truncate) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Reques
 
 // cut calls next and ends the reply early. If pause is not nil, cut pauses after the
 // last byte, before it ends the reply.
-func (f *Truncate) cut(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, pause wire.Pause) (err error) {
-	c := &cutter{f: f, pause: pause, closes: !r.ProtoAtLeast(1, 1)}
-	sw := newShapeWriter(hit, w, r, c)
-	c.out, c.cancel = &sw.body.out, sw.cancel
-	defer func() {
-		sw.cancel()
-		if !c.settle() {
-			return
-		}
-		// A proxy panics if it cannot finish a reply.
-		if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
-			panic(p)
-		}
-		err = c.finish(w, r)
-	}()
-	return sw.serve(next, r.WithContext(sw.body.out.ctx))
+func (f *Truncate) cut(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, pause wire.Pause) error {
+	t := &truncator{cutter: cutter{end: f.End, pause: pause}, f: f, closes: !r.ProtoAtLeast(1, 1)}
+	return t.serve(newShapeWriter(hit, w, r, t), next, r)
 }
 
 // limit returns how many bytes of a body of the given length are sent, or -1 for all.
