@@ -28,7 +28,7 @@ const quicGrace = 100 * time.Millisecond
 type cutter struct {
 	end    string             // endClose, endReset or endClean; "" is endClose
 	pause  wire.Pause         // between the cut and the end; nil: no pause
-	out    *outlet            // where the reply goes
+	out    *outlet            // where the reply goes to
 	cancel context.CancelFunc // stops the sender
 
 	begun  bool // a part of the body has been sent
@@ -78,6 +78,14 @@ func (c *cutter) stop() {
 	c.stopLocked()
 }
 
+// stopAs cuts the reply, which ends in this way.
+func (c *cutter) stopAs(end string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end = end
+	c.stopLocked()
+}
+
 func (c *cutter) stopLocked() {
 	c.cut = true
 	if !c.drains {
@@ -114,8 +122,9 @@ func (c *cutter) isCut() bool {
 
 // cutsShort reports whether the reply has been cut, and whether the cut is clean.
 func (c *cutter) cutsShort() (cut, clean bool) {
-	cut = c.isCut()
-	return cut, cut && c.end == endClean
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cut, c.cut && c.end == endClean
 }
 
 // settle stops the timer and reports whether the reply has been cut.

@@ -8,11 +8,12 @@ const (
 	passShort    = "short"     // ends before the fault begins
 	passNoDelay  = "no_delay"  // the wait is zero or has ended
 	passNoChange = "no_change" // is already as the fault would make it
-	passTooLarge = "too_large" // above max_size
+	passTooLarge = "too_large" // above max_size or max_event
 	passNotJSON  = "not_json"
-	passPartial  = "partial"  // a part of a whole (206)
-	passEncoded  = "encoded"  // compressed, and not with gzip
-	passUpgraded = "upgraded" // switches protocols (101)
+	passPartial  = "partial"   // a part of a whole (206)
+	passEncoded  = "encoded"   // compressed, and the fault cannot read it
+	passUpgraded = "upgraded"  // switches protocols (101)
+	passNoStream = "no_stream" // not a stream of a known format
 )
 
 // The reasons why a fault has only a part of its effect.

@@ -41,6 +41,17 @@ type readShaper interface {
 	read(o *outlet, src io.Reader, p []byte) (int, error)
 }
 
+// A turnShaper may also send when its sender does not. It flushes in turn.
+type turnShaper interface {
+	flush(o *outlet) error
+}
+
+// A breakShaper holds a part of the reply. It sends that part before a fault further in
+// breaks the reply off.
+type breakShaper interface {
+	breakOff()
+}
+
 // An ender is a shaper that can end the reply before its sender does.
 type ender interface {
 	headSent()                     // is called after the head has been sent
@@ -101,6 +112,14 @@ type shapedBody struct {
 
 // Write passes a part to the shaper.
 func (b *shapedBody) Write(p []byte) (int, error) { return b.shaper.write(&b.out, p) }
+
+// FlushError sends what has been written.
+func (b *shapedBody) FlushError() error {
+	if s, ok := b.shaper.(turnShaper); ok {
+		return s.flush(&b.out)
+	}
+	return b.out.flush()
+}
 
 // A shapeWriter sends the body of a reply through a shaper. It does not change replies
 // without a body.
@@ -182,6 +201,13 @@ func (sw *shapeWriter) CutsShort() (cut, clean bool) {
 		return e.cutsShort()
 	}
 	return false, false
+}
+
+// breakOff sends what the shaper holds.
+func (sw *shapeWriter) breakOff() {
+	if s, ok := sw.body.shaper.(breakShaper); ok {
+		s.breakOff()
+	}
 }
 
 // Hijack returns the connection. An upgraded connection stays shaped.

@@ -75,6 +75,10 @@ var forms = map[string]Form{
 	"dribble": {"dribble <chunks> <duration>", "dribble 10 5s", `{"fault": "dribble", "chunks": 10, "duration": "5s"}`},
 	"corrupt": {"corrupt <percentage>", "corrupt 1%", `{"fault": "corrupt", "percent": 1}`},
 
+	"stream":           {"stream <events> <action> [{ ... }] | stream { ... }", "stream 5 stop close", `{"fault": "stream", "steps": [{"events": "5", "action": "stop"}]}`},
+	"stream format":    {"format sse | format ndjson | format json-seq | format lines", "format sse", ""},
+	"stream max_event": {"max_event <size>", "max_event 1MiB", ""},
+
 	"patch":          {"patch { ... }", "patch {\n\tstatus 404\n}", `{"fault": "patch", "status_code": 404}`},
 	"patch json":     {"json <merge patch>", "json `{\"total\": null}`", ""},
 	"patch header":   {"header [+]<field> <value> | header -<field>", "header Retry-After 5", ""},

@@ -1,0 +1,74 @@
+package kinds
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// frames finds the borders of the events in one stream. It reads the stream in pieces of
+// any size, each byte once.
+type frames interface {
+	// scan reads on in the current event. It returns how many bytes of p belong to the
+	// event, and whether the event is whole. The call after a whole event begins the
+	// next event, and reads at least one byte of it.
+	scan(p []byte) (n int, whole bool)
+
+	// counts reports whether the event that scan has read gets a number.
+	counts() bool
+
+	// name returns the name of an event, or "" if the format has no names.
+	name(event []byte) string
+
+	// mark returns the length of the end mark of a whole event.
+	mark(event []byte) int
+
+	// frame returns a text as an event with its end mark.
+	frame(text string) []byte
+}
+
+// A streamFormat is a format of streams.
+type streamFormat struct {
+	name  string
+	types []string // the media types that have it; none: it must be configured
+	read  func() frames
+}
+
+// The names of the formats that steps refer to.
+const formatSSE = "sse"
+
+// streamFormats lists all formats.
+var streamFormats = []streamFormat{
+	{formatSSE, []string{"text/event-stream"}, func() frames { return new(sseFrames) }},
+	{"ndjson", []string{"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines", "application/stream+json"}, func() frames { return &lineFrames{skipsBlank: true} }},
+	{"json-seq", []string{"application/json-seq"}, func() frames { return new(seqFrames) }},
+	{"lines", nil, func() frames { return new(lineFrames) }},
+}
+
+// formatNames returns the names of all formats, for errors.
+func formatNames() []string {
+	names := make([]string, len(streamFormats))
+	for i, format := range streamFormats {
+		names[i] = format.name
+	}
+	return names
+}
+
+// findFormat returns the format with this name, or the one of a reply if the name is
+// empty. It returns nil if there is no such format.
+func findFormat(name string, header http.Header) *streamFormat {
+	contentType := ""
+	if name == "" {
+		contentType = mediaType(header["Content-Type"])
+	}
+	i := slices.IndexFunc(streamFormats, func(f streamFormat) bool {
+		return f.name == name || contentType != "" && slices.Contains(f.types, contentType)
+	})
+	switch {
+	case i >= 0:
+		return &streamFormats[i]
+	case strings.HasSuffix(contentType, "+json-seq"): // RFC 8091
+		return findFormat("json-seq", nil)
+	}
+	return nil
+}
