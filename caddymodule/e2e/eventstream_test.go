@@ -12,8 +12,8 @@ import (
 )
 
 // tokens is an upstream that sends ten events, each with a write and a flush, as
-// server-sent events or as lines of JSON. If the client accepts gzip, it says so in the
-// first event.
+// server-sent events or as lines of JSON. With ?asked, its events say whether it was asked
+// for gzip.
 func tokens(w http.ResponseWriter, r *http.Request) {
 	format, contentType := "data: %d%s\n\n", "text/event-stream"
 	if strings.HasSuffix(r.URL.Path, "ndjson") {
@@ -22,7 +22,7 @@ func tokens(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "public, max-age=60")
 	packed := ""
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if r.URL.Query().Has("asked") && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		packed = " gzip"
 	}
 	for i := range 10 {
@@ -136,7 +136,7 @@ func TestStreamEncoded(t *testing.T) {
 		{"", "response", false, "data: 1 gzip\n\n"},
 	} {
 		c := start(t, config{site: tt.encode + "fault {\nphase " + tt.phase + "\nstream 2- drop\n}\n" + up.proxy()}).client(t, h1)
-		r := c.request(t, "GET", "/sse", nil)
+		r := c.request(t, "GET", "/sse?asked", nil)
 		r.Header.Set("Accept-Encoding", "gzip")
 		got := c.do(t, r)
 		body, packed := got.body, got.Header.Get("Content-Encoding") == "gzip"
