@@ -1,7 +1,9 @@
 package kinds
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -71,7 +73,7 @@ var sseCases = []streamCase{
 	{"2 drop", "\xef\xbb\xbfdata: 1\n\ndata: 2\n\ndata: 3\n\n", "\xef\xbb\xbfdata: 1\n\ndata: 3\n\n", "", ""},
 	{"1 drop", "\xef\xbb\xbfdata: 1\n\ndata: 2\n\n", "data: 2\n\n", "", ""},
 	{"2 drop", "data: 1\r\rdata: 2\r\rdata: 3\r\r", "data: 1\r\rdata: 3\r\r", "", ""},
-	{"2 drop", "data\n\ndata\ndata\n\ndatas: x\n\ndata:\n\n", "data\n\ndatas: x\n\ndata:\n\n", "", ""},
+	{"2 drop", "data\n\ndata\ndata:\n\ndatas: x\n\ndata:\n\n", "data\n\ndatas: x\n\ndata:\n\n", "", ""},
 	{"max_event 12B\n1- drop", "data: 1\n\ndata: 123456\n\ndata: 3\n\n", "data: 123456\n\n", "too_large", ""},
 	{"max_event 12B\n1 swap", "data: 1\n\ndata: 123456\n\ndata: 3\n\n", "data: 1\n\ndata: 123456\n\ndata: 3\n\n", "too_large", ""},
 }
@@ -93,7 +95,7 @@ var lineCases = []streamCase{
 
 var seqCases = []streamCase{
 	{"2 drop", "\x1e{\"a\":\n1}\n\x1e[\"\\\"]\",2]\n\x1e3\n", "\x1e{\"a\":\n1}\n\x1e3\n", "", ""},
-	{"1 cut clean", "\x1e{}\n\x1e{}\n", "\x1e{}", "", "clean"},
+	{"1 cut clean", "\x1e{}\n\x1e[]\n", "\x1e{}", "", "clean"},
 	{"2 insert 7", "\x1e1\n\x1e2\n", "\x1e1\n\x1e7\n\x1e2\n", "", ""},
 	{"2 drop", "\x1e{\"half\": \x1e{}\n\x1e3\n", "\x1e{\"half\": \x1e3\n", "", ""},
 	{"1 drop", "\x1e\x1e1\n\n\x1e2\n", "\x1e\n\x1e2\n", "", ""},
@@ -314,7 +316,7 @@ func TestStreamEnded(t *testing.T) {
 				w.Header().Set("Content-Type", "text/event-stream")
 				_, err := w.Write([]byte(in[:12]))
 				if err == nil && strings.HasPrefix(line, "1 ") {
-					_, err = w.Write([]byte(in[12:14])) // a part of the second event
+					_, _ = w.Write([]byte(in[12:14])) // a part of the second event
 					time.Sleep(time.Minute)
 					_, err = w.Write([]byte(in[14:]))
 					return err
@@ -402,6 +404,112 @@ func TestStreamComposes(t *testing.T) {
 		got := runShaped(tt.chain, request(http.MethodGet), sender("data: 1\n\ndata: 2\n\ndata: 3\n\n", 5, "Content-Type", "text/event-stream"))
 		if got.Body.String() != tt.want || got.aborted != tt.aborted || got.err != nil {
 			t.Errorf("%v: got %q, aborted %v, error %v, want %q", tt.chain, got.Body, got.aborted, got.err, tt.want)
+		}
+	}
+}
+
+// A trigger can ask for a step without a text, whose waits end in time.
+func TestStreamUntrusted(t *testing.T) {
+	const limit = time.Minute
+	for _, tt := range []struct {
+		line string
+		left time.Duration // of the limit; -1 if refused
+		open bool
+	}{
+		{"stream 5 stop close", limit, false},
+		{"stream has [DONE] drop", limit, false},
+		{"stream 2 wait 10s", 50 * time.Second, false},
+		{"stream 2 wait lognormal 1s 1", 0, false},
+		{"stream 2 wait 2m", -1, false},
+		{"stream each wait 10s", limit, true},
+		{"stream 2 hang 20s", 40 * time.Second, false},
+		{"stream 2 hang", 0, false},
+		{"stream 2- hang", limit, true},
+		{"stream each split 1B", limit, true},
+		{"stream each split 2MiB", -1, false},
+		{"stream 2 cut 2MiB", -1, false},
+		{"stream 2 repeat 100", limit, false},
+		{"stream 2 repeat 101", -1, false},
+		{"stream 2 insert x", -1, false},
+		{"stream 2 replace x", -1, false},
+		{"stream 2 drop {\nformat lines\n}", -1, false},
+		{"stream 2 drop {\nmax_event 2MiB\n}", -1, false},
+	} {
+		f := parse(t, new(Stream), tt.line)
+		l := &faults.Limits{Time: limit}
+		err := f.Untrusted(l)
+		switch {
+		case (err != nil) != (tt.left < 0):
+			t.Errorf("%s: got error %v", tt.line, err)
+		case err == nil && (l.Time != tt.left || l.OpenEnded != tt.open):
+			t.Errorf("%s: %v is left, open %v, want %v, open %v", tt.line, l.Time, l.OpenEnded, tt.left, tt.open)
+		}
+	}
+}
+
+// A hang of a trigger ends in time, and the rest of the stream passes.
+func TestStreamUntrustedHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := unmarshal(t, new(Stream), "stream 2 hang")
+		if err := f.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Untrusted(&faults.Limits{Time: time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		got := runShaped(provision(t, f), request(http.MethodGet), sender(abc, 5, "Content-Type", "text/event-stream"))
+		if took := time.Since(start); took != time.Minute || got.Body.String() != abc {
+			t.Errorf("took %v, got %q", took, got.Body)
+		}
+	})
+}
+
+// JSON that a Caddyfile cannot say is refused with the names of the fields.
+func TestStreamRefusesJSON(t *testing.T) {
+	for steps, want := range map[string]string{
+		`[null]`:               "step 1 of stream is null",
+		`[{"action": "drop"}]`: "has no events",
+		`[{"events": "1", "has": "x", "action": "drop"}]`: "both events and has",
+		`[{"events": "1"}]`: "bad stream action ''",
+		`[{"events": "1", "action": "drop", "text": "x"}]`:                            "stream drop takes no text",
+		`[{"events": "1", "action": "repeat", "count": -1}]`:                          "count '-1'",
+		`[{"events": "1", "action": "split", "size": -1}]`:                            "size '-1'",
+		`[{"events": "1", "action": "split", "at": "utf16"}]`:                         "at 'utf16'",
+		`[{"events": "1", "action": "split", "gap": -1}]`:                             "gap '-1ns'",
+		`[{"events": "1", "action": "hang", "duration": -1}]`:                         "duration '-1ns'",
+		`[{"events": "1", "action": "cut", "percent": 100}]`:                          "percent '100'",
+		`[{"events": "1", "action": "stop", "end": "abort"}]`:                         "end 'abort'",
+		`[{"events": "1", "action": "wait", "delay": {"duration": 1, "hold": true}}]`: "has no at_least, at_most or hold",
+	} {
+		f := new(Stream)
+		if err := json.Unmarshal([]byte(`{"steps": `+steps+`}`), f); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got error %v, want %q", steps, err, want)
+		}
+	}
+	for _, f := range []*Stream{{Steps: []*StreamStep{{Events: "1", Action: "drop"}}, MaxEvent: -1}, {Steps: []*StreamStep{{Events: "1", Action: "drop"}}, Format: "xml"}} {
+		if err := f.Validate(); err == nil {
+			t.Errorf("%+v is not refused", f)
+		}
+	}
+}
+
+// A huge event is not held, whatever its format, and its stream goes on.
+func TestStreamHugeEvent(t *testing.T) {
+	in := "data: 1\n\ndata: " + strings.Repeat("x", 10<<20) + "\n\ndata: 3\n\n"
+	got := runShaped(parse(t, new(Stream), "stream each repeat"), request(http.MethodGet), sender(in, 32<<10, "Content-Type", "text/event-stream"))
+	if got.Body.String() != "data: 1\n\n"+in+"data: 3\n\n" || got.told != "hit too_large" {
+		t.Errorf("got %d bytes, reported %q", got.Body.Len(), got.told)
+	}
+	r := &streamer{f: new(Stream), frames: new(sseFrames)}
+	o := &outlet{Writer: io.Discard, ctx: t.Context(), hit: firstHit()}
+	r.f.Steps = []*StreamStep{{Has: "y"}}
+	for range 320 {
+		if _, err := r.write(o, make([]byte, 32<<10)); err != nil || cap(r.held) > 2<<20 {
+			t.Fatalf("%d bytes are held, error %v", cap(r.held), err)
 		}
 	}
 }
