@@ -228,6 +228,9 @@ func actHang(s *streamer, o *outlet, step *StreamStep, e *outgoing) error {
 		return s.wait(o, time.Duration(step.Duration))
 	}
 	_ = o.flush() // an error appears again in the next write
+	if o.hit.Listener != nil {
+		o.hit.Listener.Waits()
+	}
 	select {
 	case <-o.hit.Ended:
 	case <-o.hit.Removed:
