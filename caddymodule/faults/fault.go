@@ -103,9 +103,17 @@ const AnyDraw = -1
 // 2s`. The API shows other kinds as JSON.
 type Liner interface {
 	// Line returns the arguments of the kind in a Caddyfile, the inverse of
-	// UnmarshalCaddyfile. If the settings need a block, ok is false. Line must not need
+	// UnmarshalCaddyfile. The statements of a [Continued] kind follow, each after a
+	// semicolon. If the settings need a block, ok is false. Line must not need
 	// Provision.
 	Line() (args string, ok bool)
+}
+
+// Continued is implemented by a kind with options that can follow it in one line, as in
+// `respond 503; retry_after 5s`. In a Caddyfile they are lines of its block.
+type Continued interface {
+	// Continues returns the names of these options. It must not need Provision.
+	Continues() []string
 }
 
 // Kind returns the name of the kind of f in a Caddyfile, in JSON and in metrics.

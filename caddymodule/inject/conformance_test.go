@@ -27,6 +27,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
@@ -222,11 +223,11 @@ func checkLine(t *testing.T, info caddy.ModuleInfo, samples []json.RawMessage) {
 			continue
 		}
 		written++
-		tokens, err := caddyfile.Tokenize([]byte(info.ID.Name()+" "+line), "line")
-		if err != nil {
-			t.Fatalf("%s: %q: %v", settings, line, err)
+		statements, err := grammar.Split(info.ID.Name() + " " + line)
+		if err != nil || len(statements) != 1 {
+			t.Fatalf("%s: %q: got %d statements, %v", settings, line, len(statements), err)
 		}
-		again, d := info.New(), caddyfile.NewDispenser(tokens)
+		again, d := info.New(), caddyfile.NewDispenser(statements[0].Tokens)
 		err = again.(caddyfile.Unmarshaler).UnmarshalCaddyfile(d)
 		if got, want := caddyconfig.JSON(again, nil), caddyconfig.JSON(fault, nil); err != nil || d.Next() || !bytes.Equal(got, want) {
 			t.Errorf("%s was written as %q, which reads as %s, error %v", want, line, got, err)

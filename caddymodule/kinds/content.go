@@ -124,6 +124,9 @@ func (f *Respond) provisionContent() error {
 	}
 	for _, form := range f.formats() {
 		body := form.body(f.code)
+		if form.name == "json" && f.RetryAfter != "" {
+			body = f.code.JSONRetryAfter(f.retrySeconds())
+		}
 		contentType := form.contentType
 		if f.ContentType != "" {
 			contentType = f.ContentType
@@ -132,7 +135,7 @@ func (f *Respond) provisionContent() error {
 			contentType = ""
 		}
 		c := newContent(contentType, fixed(body))
-		if form.name == "json" && f.code.RetryAfter() > 0 {
+		if form.name == "json" && f.code.RetryAfter() > 0 && f.RetryAfter == "" {
 			c.repeats = newRetryAfter(f.code)
 		}
 		f.content = append(f.content, c)
@@ -149,8 +152,8 @@ func (f *Respond) baseFields() []nameValue {
 	if len(f.content) == 1 && f.content[0].contentType != "" {
 		base = append(base, nameValue{"Content-Type", f.content[0].contentType})
 	}
-	if f.sendsDefaultRetryAfter() {
-		base = append(base, nameValue{retryAfterField, strconv.Itoa(f.code.RetryAfter())})
+	if seconds := f.retrySeconds(); seconds >= 0 && !f.RetryAfterDate {
+		base = append(base, nameValue{retryAfterField, strconv.FormatInt(seconds, 10)})
 	}
 	return base
 }

@@ -3,6 +3,7 @@ package kinds
 import (
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -14,12 +15,13 @@ import (
 // reply holds what is the same for every request. Faults share it, so it must not change
 // after [Respond.Provision].
 type reply struct {
-	code    status.Code
-	reason  text.Text
-	line    *wire.StatusLine // of a reason without placeholders
-	fields  fields
-	content []content // usually one; otherwise Accept selects
-	static  bool      // no text has a placeholder
+	code     status.Code
+	reason   text.Text
+	line     *wire.StatusLine // of a reason without placeholders
+	fields   fields
+	instants []instant
+	content  []content // usually one; otherwise Accept selects
+	static   bool      // no text has a placeholder
 }
 
 // catalogKey identifies a reply that comes entirely from the catalog.
@@ -41,6 +43,13 @@ func (f *Respond) compose(h http.Header, r *http.Request) (repl *caddy.Replacer,
 		repl.Set("http.fault.status_text", f.code.Name)
 		repl.Set("http.fault.slug", f.code.Slug())
 	}
+	var now time.Time // read once, so that all fields and the body agree
+	if f.RetryAfterDate || len(f.instants) > 0 {
+		now = time.Now().UTC()
+	}
+	for i := range f.instants {
+		repl.Set(f.instants[i].key, f.instants[i].after(now))
+	}
 	c := &f.content[0]
 	if len(f.content) > 1 {
 		c = negotiate(f.content, r.Header.Values("Accept"))
@@ -48,6 +57,9 @@ func (f *Respond) compose(h http.Header, r *http.Request) (repl *caddy.Replacer,
 		h.Add("Vary", "Accept")
 	}
 	dropExpiry(h)
+	if f.RetryAfterDate {
+		f.setRetryDate(h, now)
+	}
 	f.fields.apply(h, repl)
 	return repl, c.bytes(h, repl)
 }
@@ -58,4 +70,23 @@ func (f *Respond) statusLine(r *http.Request, repl *caddy.Replacer) *wire.Status
 		return f.line
 	}
 	return wire.NewStatusLine(f.StatusCode, f.reason.Fill(repl))
+}
+
+// autoLength is the length from which net/http, which buffers 2048 bytes, sends a body
+// in chunks. For a shorter body, net/http writes the Content-Length itself, as the last
+// field. Inject sets the Content-Length if a fault further out needs it.
+const autoLength = 2048
+
+// send writes the reply, with its reason phrase on HTTP/1.
+func (f *Respond) send(w http.ResponseWriter, r *http.Request, line *wire.StatusLine, body []byte) error {
+	if line != nil && !line.Arm(r) {
+		if done, err := line.HandBack(w, r, body); done {
+			return err
+		}
+	}
+	w.WriteHeader(f.StatusCode)
+	if len(body) > 0 {
+		_, _ = w.Write(body) // also for HEAD, where net/http uses the length; an error means that the client has left
+	}
+	return nil
 }

@@ -42,6 +42,7 @@ func init() {
 // `{http.fault.status_code}` | The status of the reply
 // `{http.fault.status_text}` | Its name in the catalog, such as `User Not Local`
 // `{http.fault.slug}` | The name as one word, such as `user_not_local`
+// `{http.fault.in.<seconds>.<form>}` | The time of the reply plus a number of seconds, as `unix`, `unix_ms`, `http` or `rfc3339`
 //
 // Values are escaped for the text around them: inside JSON strings and in HTML. Control
 // characters never reach a header field or the reason phrase.
@@ -60,7 +61,7 @@ type Respond struct {
 
 	// The body. An empty one is really empty. Default: the body of the catalog, see
 	// `format`. The catalog's body of 503 repeats the seconds of its `Retry-After`
-	// field: 300, unless `headers` sets another value.
+	// field: 300, unless `retry_after` or `headers` sets another value.
 	Body *string `json:"body,omitempty"`
 
 	// A file to send as the body, up to 16 MiB. It is read once when the configuration
@@ -77,6 +78,15 @@ type Respond struct {
 	// or `auto`. With `auto`, the request's `Accept` field selects one of the others.
 	// Default: `json`.
 	Format string `json:"format,omitempty"`
+
+	// The time in the `Retry-After` field of the reply: whole seconds, such as `5s` or
+	// `2m`, or `off` for no field. Default: 300 seconds with 503 and the
+	// catalog's body, otherwise no field of the fault.
+	RetryAfter string `json:"retry_after,omitempty"`
+
+	// Send `retry_after` as a date: the `Date` of the reply plus the time to wait.
+	// Default: send the number of seconds.
+	RetryAfterDate bool `json:"retry_after_date,omitempty"`
 
 	// Changes to the header of the reply. They override all other fields of the fault.
 	// Default: none.
@@ -104,7 +114,7 @@ func (f *Respond) Provision(caddy.Context) error {
 	}
 	code, known := status.Find(f.Family, f.StatusCode)
 	key := catalogKey{code, f.Format}
-	fromCatalog := f.Reason == nil && !f.ownBody() && f.ContentType == "" && f.Headers == nil
+	fromCatalog := f.Reason == nil && !f.ownBody() && f.ContentType == "" && f.RetryAfter == "" && f.Headers == nil
 	if fromCatalog {
 		if shared, ok := catalogReplies.Load(key); ok {
 			f.reply = shared.(*reply)
@@ -124,7 +134,11 @@ func (f *Respond) Provision(caddy.Context) error {
 	if err := f.provisionContent(); err != nil {
 		return err
 	}
+	f.instants = f.instantsOf()
 	f.fields = f.Headers.prepare()
+	if f.RetryAfter == retryOff {
+		f.fields.deleted = append(f.fields.deleted, retryAfterField) // an upstream may have sent one
+	}
 	for _, base := range f.baseFields() {
 		if !f.Headers.sets(base.name) {
 			f.fields.setField(base.name, base.value)
@@ -170,6 +184,12 @@ func (f *Respond) Validate() error {
 	if err := f.validateBody(); err != nil {
 		return err
 	}
+	if err := f.validateRetryAfter(); err != nil {
+		return err
+	}
+	if err := f.validateInstants(); err != nil {
+		return err
+	}
 	if f.Headers.sets("Content-Type") {
 		return errors.New("header 'Content-Type' cannot be set here; use content_type, which also decides how placeholders are escaped")
 	}
@@ -193,11 +213,11 @@ func (f *Respond) Reply(faults.Reply) (faults.Reply, error) {
 	return faults.Reply{Size: int64(len(*f.Body)), From: f}, nil
 }
 
-// Untrusted allows a status only. The rest of the reply comes from the catalog,
-// cannot be cached, and is not sniffed for its type.
+// Untrusted allows a status and Retry-After. The rest of the reply comes from the
+// catalog, cannot be cached, and is not sniffed for its type.
 func (f *Respond) Untrusted(*faults.Limits) error {
-	if !reflect.DeepEqual(*f, Respond{StatusCode: f.StatusCode, Family: f.Family}) {
-		return errors.New("in a trigger, respond takes a status only, such as respond 503")
+	if !reflect.DeepEqual(*f, Respond{StatusCode: f.StatusCode, Family: f.Family, RetryAfter: f.RetryAfter, RetryAfterDate: f.RetryAfterDate}) {
+		return errors.New("in a trigger, respond takes only a status and retry_after, such as respond 503; retry_after 5s")
 	}
 	f.Headers = &HeaderOps{Set: http.Header{"X-Content-Type-Options": {"nosniff"}}}
 	return nil
@@ -230,25 +250,6 @@ func (f *Respond) RoundTrip(_ *faults.Hit, r *http.Request, _ http.RoundTripper)
 	return newResponse(r, f.StatusCode, f.reason.Fill(repl), header, body), nil
 }
 
-// autoLength is the length from which net/http, which buffers 2048 bytes, sends a body
-// in chunks. For a shorter body, net/http writes the Content-Length itself, as the last
-// field. Inject sets the Content-Length if a fault further out needs it.
-const autoLength = 2048
-
-// send writes the reply, with its reason phrase on HTTP/1.
-func (f *Respond) send(w http.ResponseWriter, r *http.Request, line *wire.StatusLine, body []byte) error {
-	if line != nil && !line.Arm(r) {
-		if done, err := line.HandBack(w, r, body); done {
-			return err
-		}
-	}
-	w.WriteHeader(f.StatusCode)
-	if len(body) > 0 {
-		_, _ = w.Write(body) // also for HEAD, where net/http uses the length; an error means that the client has left
-	}
-	return nil
-}
-
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
 //
 //	respond <status>|<family>:<code> [<body>] {
@@ -257,6 +258,7 @@ func (f *Respond) send(w http.ResponseWriter, r *http.Request, line *wire.Status
 //	    body_file    <path>
 //	    content_type <type>
 //	    format       json|text|html|problem|auto
+//	    retry_after  <duration> [date]|off
 //	    header       [+|-]<field> [<value>]
 //	    close
 //	}
@@ -293,6 +295,8 @@ func (f *Respond) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		return args.One(d, "respond content_type", &f.ContentType)
 	case "format":
 		return args.One(d, "respond format", &f.Format)
+	case optionRetryAfter:
+		return f.unmarshalRetryAfter(d)
 	case "header":
 		if f.Headers == nil {
 			f.Headers = new(HeaderOps)
@@ -306,9 +310,12 @@ func (f *Respond) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	}
 }
 
-// Line returns the status and the body. If more is set, ok is false.
+// Line returns the status, the body and retry_after. If more is set, ok is false.
 func (f *Respond) Line() (line string, ok bool) {
 	line, ok = statusArg{f.Family, f.StatusCode}.line(f.Body)
+	if f.RetryAfter != "" {
+		line += "; " + f.retryAfterLine()
+	}
 	return line, ok && f.Reason == nil && f.BodyFile == "" && f.ContentType == "" && f.Format == "" && f.Headers == nil && !f.Close
 }
 
@@ -323,5 +330,6 @@ var (
 	_ caddy.Validator       = (*Respond)(nil)
 	_ faults.Untrusted      = (*Respond)(nil)
 	_ faults.Liner          = (*Respond)(nil)
+	_ faults.Continued      = (*Respond)(nil)
 	_ caddyfile.Unmarshaler = (*Respond)(nil)
 )

@@ -1,6 +1,7 @@
 package kinds
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -9,7 +10,9 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
@@ -78,9 +81,90 @@ func (f *Respond) expectRetryAfter() {
 	}
 }
 
+// optionRetryAfter is the option of respond that sets the field.
+const optionRetryAfter = "retry_after"
+
+// retryOff is the value of retry_after for a reply without the field.
+const retryOff = "off"
+
+// Continues lists the options that may follow respond as statements of one line.
+func (*Respond) Continues() []string { return []string{optionRetryAfter} }
+
+func (f *Respond) unmarshalRetryAfter(d *caddyfile.Dispenser) error {
+	const form = "respond " + optionRetryAfter
+	words := d.RemainingArgs()
+	switch {
+	case len(words) == 0:
+		return args.Missing(d, form)
+	case len(words) > 2, len(words) == 2 && words[1] != "date":
+		return args.Unexpected(d, form, words[len(words)-1])
+	}
+	f.RetryAfter, f.RetryAfterDate = words[0], len(words) == 2
+	if f.RetryAfter == "" {
+		return args.Missing(d, form)
+	}
+	if err := f.validateRetryAfter(); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+// retryAfterLine returns the line of the option.
+func (f *Respond) retryAfterLine() string {
+	line := optionRetryAfter + " " + f.RetryAfter
+	if f.RetryAfterDate {
+		line += " date"
+	}
+	return line
+}
+
+func (f *Respond) validateRetryAfter() error {
+	wait, err := caddy.ParseDuration(f.RetryAfter)
+	switch {
+	case f.RetryAfter == "" && f.RetryAfterDate:
+		return errors.New("retry_after_date requires retry_after, such as 5s")
+	case f.RetryAfter == retryOff && f.RetryAfterDate:
+		return errors.New("retry_after off sends no field, so it has no date; write retry_after off, or retry_after 5s date")
+	case f.RetryAfter == "", f.RetryAfter == retryOff && !f.Headers.sets(retryAfterField):
+		return nil
+	case f.Headers.sets(retryAfterField):
+		return fmt.Errorf("respond has both retry_after '%s' and header '%s'; remove one of them", f.RetryAfter, retryAfterField)
+	case err != nil && waitOf([]string{f.RetryAfter}, time.Now()) >= 0:
+		return fmt.Errorf("bad retry_after '%s': want a duration; write retry_after %[1]ss", f.RetryAfter)
+	case err != nil:
+		return fmt.Errorf("bad retry_after '%s': want a duration such as 5s, or off", f.RetryAfter)
+	case wait < 0 || wait%time.Second != 0:
+		return fmt.Errorf("bad retry_after '%s': the field has whole seconds; write retry_after %ds", f.RetryAfter, max(1, int64((wait+time.Second-1)/time.Second)))
+	}
+	return nil
+}
+
+// retrySeconds returns the seconds of the reply's Retry-After: those of the setting, or
+// the default. It returns -1 without a field of the fault.
+func (f *Respond) retrySeconds() int64 {
+	switch {
+	case f.RetryAfter == retryOff:
+		return -1
+	case f.RetryAfter != "":
+		wait, _ := caddy.ParseDuration(f.RetryAfter) // Validate has parsed it
+		return int64(wait / time.Second)
+	case f.sendsDefaultRetryAfter():
+		return int64(f.code.RetryAfter())
+	}
+	return -1
+}
+
+// setRetryDate sets Retry-After to a date, and Date to the time from which it counts.
+// Without Date, net/http reads the clock again, which may show the next second.
+func (f *Respond) setRetryDate(h http.Header, now time.Time) {
+	wait := time.Duration(f.retrySeconds()) * time.Second
+	h["Date"] = []string{now.Format(http.TimeFormat)}
+	h[retryAfterField] = []string{now.Add(wait).Format(http.TimeFormat)}
+}
+
 // sendsDefaultRetryAfter reports whether the reply has the catalog's Retry-After.
 func (f *Respond) sendsDefaultRetryAfter() bool {
-	return f.code.RetryAfter() > 0 && !f.ownBody() && !f.Headers.sets(retryAfterField)
+	return f.code.RetryAfter() > 0 && f.RetryAfter == "" && !f.ownBody() && !f.Headers.sets(retryAfterField)
 }
 
 // Hints warns about a Retry-After that can surprise: the catalog's, and a value that
@@ -93,7 +177,7 @@ func (f *Respond) Hints() []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("respond %s sends the catalog's Retry-After: %d, and many clients wait that long; "+
-		"to send another time, add header Retry-After 5 to its block; to send none, add header -Retry-After",
+		"to send another time, add retry_after 5s to its block; to send none, add retry_after off",
 		statusArg{f.Family, f.StatusCode}, f.code.RetryAfter())}
 }
 

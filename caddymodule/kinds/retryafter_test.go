@@ -145,7 +145,9 @@ func TestRespondRetryAfterEverywhere(t *testing.T) {
 	}
 	lines = append(lines, "respond 503")
 	for _, line := range lines {
-		for ops, want := range map[string]string{"": "300", "header Retry-After 5": "5", "header -Retry-After": ""} {
+		for ops, want := range map[string]string{
+			"": "300", "header Retry-After 5": "5", "header -Retry-After": "", "retry_after 5s": "5", "retry_after 2m": "120", "retry_after 0s": "0", "retry_after off": "",
+		} {
 			block := line + " {\n" + ops + "\n}"
 			for _, f := range []faults.Fault{
 				parse(t, new(Respond), block),
@@ -214,10 +216,63 @@ func TestRespondRepeatsNothingElse(t *testing.T) {
 	}
 }
 
+// With date, Retry-After is the Date of the reply plus the duration, and the body has the
+// same number of seconds. An earlier Date, as from an upstream, does not count.
+func TestRespondRetryAfterDate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(999 * time.Millisecond) // the end of a second
+		f := parse(t, new(Respond), "respond 503 {\nretry_after 90s date\nheader X-Reset {http.fault.in.90.http}\n}")
+		w := httptest.NewRecorder()
+		w.Header().Set("Date", "Sat, 01 Jan 2000 00:00:07 GMT")
+		w.Header().Set(retryAfterField, "7")
+		if err := f.Inject(firstHit(), w, request(http.MethodGet), notCalled(t)); err != nil {
+			t.Fatal(err)
+		}
+		h := w.Header()
+		if h.Get("Date") != "Sat, 01 Jan 2000 00:00:00 GMT" || h.Get(retryAfterField) != "Sat, 01 Jan 2000 00:01:30 GMT" || h.Get("X-Reset") != h.Get(retryAfterField) {
+			t.Errorf("got header %q", h)
+		}
+		if said := retryOf(t, w.Body.String()); said != 90 {
+			t.Errorf("the body says %d, want 90", said)
+		}
+		resp, err := f.RoundTrip(firstHit(), request(http.MethodGet), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if got := resp.Header.Get(retryAfterField); got != h.Get(retryAfterField) || resp.Header.Get("Date") != h.Get("Date") {
+			t.Errorf("in a transport: got header %q", resp.Header)
+		}
+	})
+}
+
+// retry_after works with any status and any body, and off removes an upstream's field.
+func TestRespondRetryAfterOfAnyReply(t *testing.T) {
+	for line, want := range map[string]string{
+		"respond 429 {\nretry_after 3s\n}":                      "3",
+		"respond 200 {\nbody x\nretry_after 1h\n}":              "3600",
+		"respond 301 {\nretry_after 1d\n}":                      "86400",
+		"respond 503 {\nbody x\nretry_after off\n}":             "",
+		"respond 429 {\nretry_after off\n}":                     "",
+		"respond 503 {\nformat problem\nretry_after 4s\n}":      "4",
+		"respond 551 {\nheader X-Other 1\nretry_after 5s\n}":    "5",
+		"respond 204 {\nretry_after 6s\nheader -X-Upstream\n}": "6",
+	} {
+		w := httptest.NewRecorder()
+		w.Header().Set(retryAfterField, "60")
+		if err := parse(t, new(Respond), line).Inject(firstHit(), w, request(http.MethodGet), notCalled(t)); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.Header().Get(retryAfterField); got != want || len(w.Header()[retryAfterField]) > 1 {
+			t.Errorf("%s: got field %q, want %q", line, w.Header()[retryAfterField], want)
+		}
+	}
+}
+
 // Without another setting, clients wait 300 seconds. A warning at load says so.
 func TestRespondHints(t *testing.T) {
 	const hint = "respond 503 sends the catalog's Retry-After: 300, and many clients wait that long; " +
-		"to send another time, add header Retry-After 5 to its block; to send none, add header -Retry-After"
+		"to send another time, add retry_after 5s to its block; to send none, add retry_after off"
 	for line, want := range map[string][]string{
 		"respond 503":                                                          {hint},
 		"respond sip:503":                                                      {strings.Replace(hint, "503", "sip:503", 1)},
@@ -231,6 +286,8 @@ func TestRespondHints(t *testing.T) {
 		"respond 503 {\nheader +retry-after soon\n}":                           {"Retry-After 'soon' is neither a number of seconds nor a date, and clients ignore it; write header Retry-After 5"},
 		"respond 503 {\nheader -retry-after\n}":                                nil,
 		"respond 503 away":                                                     nil,
+		"respond 503 {\nretry_after 5s\n}":                                     nil,
+		"respond 503 {\nretry_after off\n}":                                    nil,
 		"respond 551":                                                          nil,
 		"delay 1s":                                                             nil,
 		"choose {\n1 respond 503\n1 pass\n1 respond 503\n}":                    {hint},

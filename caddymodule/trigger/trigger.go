@@ -24,8 +24,8 @@ import (
 //
 // The line is untrusted. It has at most 1 KiB and 8 statements. It may contain the
 // settings `percent` and `phase`, and the kinds of fault that support triggers.
-// `respond` takes only a status, such as 551 or smtp:450; a bare status is short for
-// it. Sizes are at most 1 MiB. Placeholders are not expanded. `pass` exempts the
+// `respond` takes only a status, such as 551 or smtp:450, and `retry_after` as the next
+// statement; a bare status is short for it. Sizes are at most 1 MiB. Placeholders are not expanded. `pass` exempts the
 // request from all rules and experiments of this point.
 //
 // A line that is malformed, not allowed, over a bound or repeated is refused. A refused

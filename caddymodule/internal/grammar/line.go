@@ -3,12 +3,15 @@ package grammar
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
@@ -19,7 +22,8 @@ import (
 //	percent 10; delay 200ms 2s; respond 503
 //
 // It has no blocks, no comments and no heredocs. A text that contains a semicolon must
-// be quoted.
+// be quoted. Some options can follow their fault as a statement, as in `respond 503;
+// retry_after 5s`.
 type Statement struct {
 	// Tokens are the words of the statement.
 	Tokens []caddyfile.Token
@@ -48,7 +52,7 @@ func (s Statement) wrap(err error) error {
 	if err == nil {
 		return nil
 	}
-	text := strings.ReplaceAll(err.Error(), ", at "+statementFile+":1", "")
+	text := statementPlace.ReplaceAllString(err.Error(), "")
 	return &LineError{s.Start, s.End, errors.New(Printable(words.Cut(inOneLine(text), words.MaxAdvice)))}
 }
 
@@ -79,6 +83,9 @@ func inOneLine(text string) string {
 
 const statementFile = "line"
 
+// statementPlace is how Caddy's parser names a place in a statement.
+var statementPlace = regexp.MustCompile(`, at ` + statementFile + `:[0-9]+`)
+
 // Split splits a line into its statements, without empty ones.
 func Split(line string) ([]Statement, error) {
 	var statements []Statement
@@ -96,9 +103,48 @@ func Split(line string) ([]Statement, error) {
 		if err != nil {
 			return nil, s.wrap(err)
 		}
+		if last := len(statements) - 1; last >= 0 && statements[last].continuesWith(s) {
+			statements[last] = statements[last].join(s)
+			continue
+		}
 		statements = append(statements, s)
 	}
 	return statements, nil
+}
+
+// continuesWith reports whether next is an option of the fault in s, see
+// [faults.Continued].
+func (s Statement) continuesWith(next Statement) bool {
+	return continues(s.WrittenOut().Tokens[0].Text, next.Tokens[0].Text)
+}
+
+// continues reports whether a kind of fault has an option that can follow it in one
+// line.
+func continues(kind, option string) bool {
+	info, err := caddy.GetModule(faults.Namespace + "." + kind)
+	if err != nil {
+		return false
+	}
+	fault, ok := info.New().(faults.Continued)
+	return ok && slices.Contains(fault.Continues(), option)
+}
+
+// join returns the statement with next as a line of the block of its fault.
+func (s Statement) join(next Statement) Statement {
+	tokens := slices.Clone(s.WrittenOut().Tokens)
+	end := len(tokens) - 1
+	if tokens[end].Line == 1 { // no block yet
+		tokens = append(tokens, caddyfile.Token{File: statementFile, Line: 1, Text: "{"})
+	} else {
+		tokens = tokens[:end]
+	}
+	line := tokens[len(tokens)-1].Line + 1
+	for _, token := range next.Tokens {
+		token.Line = line
+		tokens = append(tokens, token)
+	}
+	s.Tokens, s.End = append(tokens, caddyfile.Token{File: statementFile, Line: line + 1, Text: "}"}), next.End
+	return s
 }
 
 // statementLength returns the length of the first statement. It ends at a semicolon

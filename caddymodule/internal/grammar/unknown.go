@@ -70,6 +70,9 @@ func (p *RuleParser) misplaced(d *caddyfile.Dispenser, word string) string {
 	case !slices.Contains(Settings, word) && len(words.Synonym(words.Rule, word)) == 0:
 		if owners := words.OwnersOf(word); len(owners) > 0 {
 			form, _ := words.FormOf(owners[0])
+			if d.File() == statementFile && continues(owners[0], word) {
+				return "it follows the fault: " + form.Example + "; " + args.Line(d)
+			}
 			return "it is a line of the block of " + strings.Join(owners, " and of ") + block(form.Example, args.Line(d))
 		}
 	}

@@ -45,6 +45,7 @@ var forms = map[string]Form{
 	"respond body_file":    {"body_file <path>", "body_file maintenance.html", ""},
 	"respond content_type": {"content_type <type>", "content_type text/plain", ""},
 	"respond format":       {"format json | format text | format html | format problem | format auto", "format json", ""},
+	"respond retry_after":  {"retry_after <duration> [date] | retry_after off", "retry_after 5s", ""},
 	"respond header":       {"header [+]<field> <value> | header -<field>", "header Retry-After 5", ""},
 	"respond close":        {"close", "close", ""},
 

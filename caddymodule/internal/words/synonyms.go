@@ -46,7 +46,7 @@ var synonyms = map[Place][]entry{
 		// a reply
 		say("fault inject abort status status_code code http_status http_abort fail failure failed exception return reply answer down unavailable", "respond 503"),
 		say("body message msg text", `respond 503 "try later"`),
-		say("header headers set_header add_header retry_after", "respond 503 {\n\theader Retry-After 5\n}"),
+		say("header headers set_header add_header", "respond 503 {\n\theader Retry-After 5\n}"),
 		say("reason phrase reason_phrase status_text", "respond 503 {\n\treason \"Try Later\"\n}"),
 		say("throttled too_many_requests", "respond 429"),
 		say("redirect redir", "respond 302 {\n\theader Location /maintenance\n}"),
@@ -127,7 +127,7 @@ var synonyms = map[Place][]entry{
 	"respond": {
 		say("status code status_code", "respond 503 {\n\theader Retry-After 5\n}"),
 		say("headers set_header add_header", "header Retry-After 5"),
-		say("retry_after retry", "header Retry-After 5"),
+		say("retry wait", "retry_after 5s"),
 		say("message msg text content", `body "try later"`),
 		say("file", "body_file maintenance.html"),
 		say("type mime", "content_type text/plain"),
