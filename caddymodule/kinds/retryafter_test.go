@@ -249,13 +249,13 @@ func TestRespondRetryAfterDate(t *testing.T) {
 // retry_after works with any status and any body, and off removes an upstream's field.
 func TestRespondRetryAfterOfAnyReply(t *testing.T) {
 	for line, want := range map[string]string{
-		"respond 429 {\nretry_after 3s\n}":                      "3",
-		"respond 200 {\nbody x\nretry_after 1h\n}":              "3600",
-		"respond 301 {\nretry_after 1d\n}":                      "86400",
-		"respond 503 {\nbody x\nretry_after off\n}":             "",
-		"respond 429 {\nretry_after off\n}":                     "",
-		"respond 503 {\nformat problem\nretry_after 4s\n}":      "4",
-		"respond 551 {\nheader X-Other 1\nretry_after 5s\n}":    "5",
+		"respond 429 {\nretry_after 3s\n}":                     "3",
+		"respond 200 {\nbody x\nretry_after 1h\n}":             "3600",
+		"respond 301 {\nretry_after 1d\n}":                     "86400",
+		"respond 503 {\nbody x\nretry_after off\n}":            "",
+		"respond 429 {\nretry_after off\n}":                    "",
+		"respond 503 {\nformat problem\nretry_after 4s\n}":     "4",
+		"respond 551 {\nheader X-Other 1\nretry_after 5s\n}":   "5",
 		"respond 204 {\nretry_after 6s\nheader -X-Upstream\n}": "6",
 	} {
 		w := httptest.NewRecorder()

@@ -21,6 +21,7 @@ var someSettings = []func(*rand.Rand) string{
 		return fmt.Sprintf(`"over": {"requests": %d, "window": "%ds"}`, 1+random.IntN(3), 1+random.IntN(9))
 	},
 	func(random *rand.Rand) string { return fmt.Sprintf(`"times": %d`, 1+random.IntN(6)) },
+	func(random *rand.Rand) string { return fmt.Sprintf(`"lasts": "%ds"`, 1+random.IntN(9)) },
 	func(*rand.Rand) string { return `"start": "10s"` },
 	func(*rand.Rand) string { return `"end": "50s"` },
 	func(*rand.Rand) string { return `"cycle": {"on": "6s", "period": "9s"}` },
@@ -135,7 +136,7 @@ func (c chance) winners(all []Verdict) (names []string) {
 		case !v.Fires, v.Gate == "match_response" && c.code < 500:
 			continue
 		case v.Gate == "match_response":
-			if names = append(names, v.Rule); !strings.HasPrefix(v.Why, "100 percent") {
+			if names = append(names, v.Rule); !strings.HasPrefix(v.Why, "100 percent") && !strings.HasPrefix(v.Why, "in a burst") {
 				continue
 			}
 		case v.Gate == "percent":

@@ -50,39 +50,57 @@ func (c *counters) Destruct() error {
 	return nil
 }
 
-// admit counts a request and returns the gate that stops it, if any.
-func (rl *Rule) admit(key string, now time.Time) *gate {
+// admit counts a request, unless it comes in a burst. It returns the gate that stops
+// it, if any.
+func (rl *Rule) admit(key string, now time.Time) (shut *gate, burst bool) {
 	c := rl.counters
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if rl.Lasts != nil && c.inBurst(key, now.Sub(c.since)) {
+		return nil, true
+	}
+	if len(rl.gates[counting]) == 0 { // so that keys that are never hit take no room
+		return nil, false
+	}
 	t := c.tally(key)
 	t.came++
-	return rl.shut(counting, visit{now: now, tally: t})
+	return rl.shut(counting, visit{now: now, tally: t}), false
 }
 
-// take gives a request its turn and returns the number of the turn, from 1. If a gate
-// is shut, take changes nothing and returns the gate. One lock covers the gates and the
-// counter, so the numbers have no gaps.
-func (rl *Rule) take(key string, now time.Time) (n uint64, shut *gate) {
+// grant is what a request has taken by its hit.
+type grant struct {
+	n     uint64        // number of the turn, from 1
+	until time.Duration // end of the burst that it began; 0: none
+}
+
+// take gives a request its turn. If a gate is shut, take changes nothing and returns
+// the gate. One lock covers the gates and the counter, so the numbers have no gaps.
+func (rl *Rule) take(key string, now time.Time) (took grant, shut *gate) {
 	c := rl.counters
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.tally(key)
 	if shut = rl.shut(taking, visit{now: now, tally: t}); shut != nil {
-		return 0, shut
+		return grant{}, shut
 	}
 	c.active.Add(1)
 	t.turns++
-	return t.turns, nil
+	took.n = t.turns
+	if rl.Lasts != nil {
+		took.until = t.begin(now.Sub(c.since), time.Duration(*rl.Lasts))
+	}
+	return took, nil
 }
 
 // takeBack undoes take, except for the active count, which release decrements.
-func (c *counters) takeBack(key string) {
+func (c *counters) takeBack(key string, took grant) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t := c.tally(key); t.turns > 0 { // there may have been a reset since take
+	t := c.tally(key)
+	if t.turns > 0 { // there may have been a reset since take
 		t.turns--
 	}
+	t.end(took)
 }
 
 // release decrements the number of active requests.
@@ -138,6 +156,7 @@ func (c *counters) peek(key string) tally {
 type tally struct {
 	came  uint64 // requests that reached the gates that count
 	turns uint64 // requests that led, or still may lead, to a hit
+	burst
 	recent
 }
 

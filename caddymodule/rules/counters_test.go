@@ -40,6 +40,14 @@ func TestCounts(t *testing.T) {
 		{`"over": {"requests": 2, "window": "1h"}, "times": 2`, []int{3, 4}},
 		{`"skip": 4, "every": 2, "over": {"requests": 2, "window": "1h"}`, []int{10, 12}},
 		{`"percent": 0, "times": 3`, nil},
+		{`"lasts": "3s", "skip": 2, "every": 4`, []int{6, 7, 8, 12}},
+		{`"lasts": "1s", "every": 2`, []int{2, 4, 6, 8, 10, 12}},
+		{`"lasts": "2s", "every": 2, "times": 3`, []int{2, 3, 5}},
+		{`"lasts": "3s", "over": {"requests": 2, "window": "3s"}`, []int{3, 4, 5, 8, 9, 10}},
+		{`"lasts": "4s", "over": {"requests": 2, "window": "2001ms"}`, []int{3, 4, 5, 6, 9, 10, 11, 12}},
+		{`"lasts": "10s", "end": "5s"`, []int{1, 2, 3, 4, 5}},
+		{`"lasts": "10s", "cycle": {"on": "1s", "period": "3s"}`, []int{1, 4, 7, 10}},
+		{`"lasts": "10s", "percent": 0`, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.settings, func(t *testing.T) {

@@ -28,6 +28,7 @@ type Decision struct {
 	Later *Later
 
 	key      string // key of the request, for TakeBack
+	took     grant
 	released bool
 }
 
@@ -42,7 +43,7 @@ func (d *Decision) Release() {
 // TakeBack undoes the hit: the turn goes to another request, and the request is no
 // longer active. Call it if no fault has had an effect, or none can have one.
 func (d *Decision) TakeBack() {
-	d.Rule.counters.takeBack(d.key)
+	d.Rule.counters.takeBack(d.key, d.took)
 	d.Release()
 }
 
@@ -59,6 +60,7 @@ func (d *Decision) Spares() bool {
 		d.TakeBack()
 		return true
 	}
+	d.Rule.counters.endBurst(d.key, d.took)
 	d.Release()
 	return true
 }
@@ -148,6 +150,7 @@ type candidate struct {
 	rule    *Rule
 	key     string // key of the original request
 	counted bool   // the request has passed the gates that count
+	burst   bool   // it came in a burst of the rule
 	shut    bool   // the rule only keeps its share
 	draw    draw   // draw of a rule that draws alone
 }
@@ -171,7 +174,7 @@ func (w *walk) ask(rule *Rule, r *http.Request) (done bool) {
 	case g != nil:
 		return w.refuse(rule, g)
 	}
-	if !waits && len(rule.gates[counting]) == 0 {
+	if !waits && !rule.admits() {
 		if _, hit := w.share(rule); !hit {
 			w.miss(rule)
 			return false
@@ -188,12 +191,16 @@ func (w *walk) ask(rule *Rule, r *http.Request) (done bool) {
 // count evaluates a rule, beginning with the stage counting.
 func (w *walk) count(c candidate) (done bool) {
 	rule := c.rule
-	if len(rule.gates[counting]) > 0 && !c.counted {
-		if g := rule.admit(c.key, w.now); g != nil {
+	if rule.admits() && !c.counted {
+		var g *gate
+		if g, c.burst = rule.admit(c.key, w.now); g != nil {
 			return w.refuse(rule, g)
 		}
 	}
-	within, hit := w.share(rule)
+	within, hit := w.u, c.burst
+	if !hit {
+		within, hit = w.share(rule)
+	}
 	if !hit {
 		w.miss(rule)
 		return false
@@ -203,14 +210,14 @@ func (w *walk) count(c candidate) (done bool) {
 		w.postponed = append(w.postponed, c)
 		return false
 	}
-	n, g := rule.take(c.key, w.now)
+	took, g := rule.take(c.key, w.hitAt(rule))
 	if g != nil {
 		return w.refuse(rule, g)
 	}
 	if rule.DryRun {
 		w.point.Passed(rule, ReasonDryRun)
 	}
-	w.found = Decision{Rule: rule, U: within, N: n, key: c.key}
+	w.found = Decision{Rule: rule, U: within, N: took.n, key: c.key, took: took}
 	return true
 }
 

@@ -31,8 +31,9 @@ type Verdict struct {
 
 	// Gate is the condition that keeps the rule from firing, or on which it still
 	// depends: `trigger`, `switch`, `match`, `time`, `match_response`, `skip`, `every`,
-	// `over`, `percent`, `times`, `max_active`, `pass`, `dry_run`, `effect` or
-	// `before`. With `effect`, only the reply shows whether the faults have an effect.
+	// `over`, `lasts`, `percent`, `times`, `max_active`, `pass`, `dry_run`, `effect` or
+	// `before`. With `lasts`, the rule is in a burst, and takes what earlier rules
+	// leave. With `effect`, only the reply shows whether the faults have an effect.
 	// With `before`, an earlier rule certainly takes the request. If the rule certainly
 	// fires, Gate is empty.
 	Gate string `json:"gate,omitempty"`
@@ -144,7 +145,7 @@ func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (v Verdict,
 		v.Gate, v.Why = "match", no
 		return v, 0
 	}
-	shut, why, hit := rl.foresee(rl.key.of(r), now)
+	shut, why, hit, burst := rl.foresee(rl.key.of(r), now)
 	taken = rl.percent
 	if shut != nil && !shut.ends || rl.MatchResponse != nil { // it may not match the reply
 		taken = rl.kept()
@@ -153,8 +154,12 @@ func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (v Verdict,
 		v.Gate, v.Why, v.Settles = shut.name, why, shut.ends && taken == 100 && rl.part(now, sum) == 100
 		return v, taken
 	}
-	if rl.explainShare(&v, now, sum); v.Fires {
+	if burst {
+		taken = rl.explainBurst(&v, sum, taken)
+	} else if rl.explainShare(&v, now, sum); v.Fires {
 		v.Share = rl.part(now, sum)
+	}
+	if v.Fires {
 		v.Conditional = rl.Faults.Conditional(hit)
 		switch idle, _ := rl.Faults.Idle(hit, faults.AnyDraw); {
 		case idle:
@@ -167,20 +172,25 @@ func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (v Verdict,
 }
 
 // foresee returns the gate that would stop the next request of a key, and why. If no
-// gate would, it returns the number of the hit.
-func (rl *Rule) foresee(key string, now time.Time) (shut *gate, why string, hit uint64) {
+// gate would, it returns the number of the hit, and whether the request comes in a
+// burst.
+func (rl *Rule) foresee(key string, now time.Time) (shut *gate, why string, hit uint64, burst bool) {
 	c := rl.counters
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.peek(key)
 	t.came++
+	burst = t.lasts(now.Sub(c.since))
 	v := visit{now: now, tally: &t}
 	for stage := range gates {
+		if burst && stage == counting {
+			continue
+		}
 		if g := rl.shut(stage, v); g != nil {
-			return g, g.why(rl, v), 0
+			return g, g.why(rl, v), 0, burst
 		}
 	}
-	return nil, "", t.turns + 1
+	return nil, "", t.turns + 1, burst
 }
 
 // refusal explains which matcher does not match r. It returns an empty text if the sets

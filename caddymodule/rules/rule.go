@@ -71,9 +71,14 @@ type Rule struct {
 	// no limit.
 	Times *int `json:"times,omitempty"`
 
+	// How long a burst lasts. A hit begins a burst, in which the rule hits every request
+	// that it matches. `percent`, `ramp`, `skip`, `every` and `over` apply only to the
+	// hit that begins it. Up to one year. Default: no bursts.
+	Lasts *caddy.Duration `json:"lasts,omitempty"`
+
 	// A text with placeholders, such as `{http.request.header.X-Order-Id}`. For each
-	// value, `skip`, `every`, `over`, `times` and the steps of a sequence are counted
-	// separately. Requests without a value share the empty value. A text without a
+	// value, `skip`, `every`, `over`, `times`, bursts and the steps of a sequence are
+	// counted separately. Requests without a value share the empty value. A text without a
 	// placeholder is an error. Default: all requests are counted together.
 	Per string `json:"per,omitempty"`
 

@@ -104,5 +104,5 @@ func newClock(rules []*Rule) func() time.Time {
 
 // timed reports whether the rule depends on the time.
 func (rl *Rule) timed() bool {
-	return rl.Ramp != nil || rl.anyGate(func(g *gate) bool { return g.timed })
+	return rl.Ramp != nil || rl.Lasts != nil || rl.anyGate(func(g *gate) bool { return g.timed })
 }

@@ -65,7 +65,7 @@ func (rl *Rule) CheckSettings() error {
 
 // checks lists all checks: first those without a gate, then those of the gates.
 var checks = func() []func(*Rule) error {
-	all := []func(*Rule) error{checkPercent, checkReply, checkPer, checkMaxKeys, checkHealthChecks}
+	all := []func(*Rule) error{checkPercent, checkLasts, checkReply, checkPer, checkMaxKeys, checkHealthChecks}
 	for _, g := range slices.Concat(gates[:]...) {
 		if g.check != nil {
 			all = append(all, g.check)

@@ -146,7 +146,7 @@ func (*Point) warnOfEnd(rule *Rule) string {
 // warnOfPer warns of keys without a setting that counts. Faults that may leave a
 // request alone depend on the number of the hit, which counts.
 func (*Point) warnOfPer(rule *Rule) string {
-	counts := rule.Skip != nil || rule.Every != nil || rule.Over != nil || rule.Times != nil
+	counts := rule.Skip != nil || rule.Every != nil || rule.Over != nil || rule.Times != nil || rule.Lasts != nil
 	if rule.Per == "" || counts || slices.ContainsFunc(rule.Faults, func(f faults.Fault) bool { _, ok := f.(faults.Idle); return ok }) {
 		return ""
 	}

@@ -49,6 +49,7 @@ func TestLineRoundTrip(t *testing.T) {
 		{"dribble 10 5s", ""},
 		{"corrupt 1%", ""},
 		{"skip 2; every 3; over 100 1m; times 5; per {header.X-User}; max_keys 10; close", "skip 2; every 3; over 100 1m; times 5; per {http.request.header.X-User}; max_keys 10; close"},
+		{"percent 10; lasts 1m30s; close", ""},
 		{"start 2026-11-22T20:00:00Z; end 2d; cycle 10s 1m; ramp 1h; close", ""},
 		{"max_active 3; phase response; dry_run; close", ""},
 		{"match_response status 5xx 404; close", ""},
@@ -133,10 +134,10 @@ func TestLineOfEveryKind(t *testing.T) {
 
 // Format writes each setting of a rule. A new setting must be added here.
 func TestLineOfEverySetting(t *testing.T) {
-	source := `{"name": "n", "match": [{}], "percent": 0, "skip": 0, "every": 1, "over": {"requests": 1, "window": "1s"}, "times": 1,
+	source := `{"name": "n", "match": [{}], "percent": 0, "skip": 0, "every": 1, "over": {"requests": 1, "window": "1s"}, "times": 1, "lasts": "1m",
 		"per": "{http.request.host}", "max_keys": 1, "start": "1s", "end": "1h", "cycle": {"on": "1s", "period": "1m"}, "ramp": "1s", "max_active": 1,
 		"phase": "response", "match_response": {"status_code": [5]}, "health_checks": true, "dry_run": true, "faults": [{"fault": "close"}]}`
-	want := "match *; percent 0; skip 0; every 1; over 1 1s; times 1; per {http.request.host}; max_keys 1; start 1s; end 1h; cycle 1s 1m; ramp 1s; max_active 1; " +
+	want := "match *; percent 0; skip 0; every 1; over 1 1s; times 1; lasts 1m; per {http.request.host}; max_keys 1; start 1s; end 1h; cycle 1s 1m; ramp 1s; max_active 1; " +
 		"phase response; match_response status 5xx; health_checks; dry_run; close"
 	if got := grammar.Format(json.RawMessage(source)); got != want {
 		t.Errorf("got %q, want %q", got, want)

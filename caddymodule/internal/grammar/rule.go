@@ -20,6 +20,7 @@ import (
 //	percent <0 to 100>[%]
 //	skip|times|every <n>
 //	over <n> <window>
+//	lasts <duration>
 //	per <key>
 //	max_keys <n>
 //	start|end <instant>|<duration>
@@ -100,6 +101,8 @@ func (p *RuleParser) settingParser(word string) func(*caddyfile.Dispenser) error
 		return p.parseOver
 	case "times":
 		return CountParser(word, &p.Times)
+	case "lasts":
+		return durationParser(word, &p.Lasts)
 	case "per":
 		return TextParser(word, &p.Per)
 	case "max_keys":
@@ -111,7 +114,7 @@ func (p *RuleParser) settingParser(word string) func(*caddyfile.Dispenser) error
 	case "cycle":
 		return p.parseCycle
 	case "ramp":
-		return p.parseRamp
+		return durationParser(word, &p.Ramp)
 	case "max_active":
 		return CountParser(word, &p.MaxActive)
 	case "phase":

@@ -118,14 +118,17 @@ func (p *RuleParser) parseCycle(d *caddyfile.Dispenser) error {
 	return err
 }
 
-func (p *RuleParser) parseRamp(d *caddyfile.Dispenser) error {
-	var arg string
-	if !d.AllArgs(&arg) {
-		return args.Count(d, "ramp")
+// durationParser returns a parser for a setting with one duration.
+func durationParser(word string, target **caddy.Duration) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		var arg string
+		if !d.AllArgs(&arg) {
+			return args.Count(d, word)
+		}
+		duration, err := ParseDuration(d, word, arg)
+		*target = &duration
+		return err
 	}
-	ramp, err := ParseDuration(d, "ramp", arg)
-	p.Ramp = &ramp
-	return err
 }
 
 // ParseDuration parses a duration. Errors call it name.
@@ -159,6 +162,9 @@ func formatSettings(rule *rules.Rule) (statements []string) {
 		add("over", strconv.Itoa(over.Requests), args.FormatDuration(over.Window))
 	}
 	count("times", rule.Times)
+	if rule.Lasts != nil {
+		add("lasts", args.FormatDuration(*rule.Lasts))
+	}
 	text("per", rule.Per)
 	count("max_keys", rule.MaxKeys)
 	text("start", rule.Start)

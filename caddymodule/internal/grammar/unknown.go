@@ -17,7 +17,7 @@ import (
 
 // Settings lists the words of a rule that are not faults.
 var Settings = []string{
-	"match", "percent", "skip", "every", "over", "times", "per", "max_keys", "start", "end", "cycle", "ramp", "max_active",
+	"match", "percent", "skip", "every", "over", "times", "lasts", "per", "max_keys", "start", "end", "cycle", "ramp", "max_active",
 	"phase", "match_response", "health_checks", "dry_run",
 }
 

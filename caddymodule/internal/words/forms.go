@@ -10,6 +10,7 @@ var forms = map[string]Form{
 	"every":          {"every <number>", "every 3", `"every": 3`},
 	"over":           {"over <requests> <window>", "over 100 1m", `"over": {"requests": 100, "window": "1m"}`},
 	"times":          {"times <number>", "times 2", `"times": 2`},
+	"lasts":          {"lasts <duration>", "lasts 10s", `"lasts": "10s"`},
 	"per":            {"per <key>", "per {header.X-User}", `"per": "{http.request.header.X-User}"`},
 	"max_keys":       {"max_keys <number>", "max_keys 1000", `"max_keys": 1000`},
 	"start":          {"start <instant> | start <duration>", "start 5m", `"start": "5m"`},

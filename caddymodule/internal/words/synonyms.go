@@ -23,6 +23,7 @@ var synonyms = map[Place][]entry{
 		say("duration", "delay 250ms", "end 10m"),
 		say("ttl expires expire until for stop", "end 10m"),
 		say("begin from since at", "start 5m"),
+		say("burst burst_for outage streak sticky_for", "lasts 10s"),
 		say("interval period repeat schedule", "cycle 10s 1m"),
 		say("ramp_up rampup grow increase", "ramp 5m"),
 		say("by group_by key user", "per {header.X-User}"),
