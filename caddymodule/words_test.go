@@ -107,7 +107,14 @@ func TestExamplesOfForms(t *testing.T) {
 		if name == "transport" {
 			example += "\nrefuse"
 		}
-		if _, err := testkit.Adapt(t, inPlace(place, example)); err != nil && !needsModule(err) {
+		config := inPlace(place, example)
+		switch name {
+		case "follows":
+			config = ":80 {\nfault {\nrule writes {\nclose\n}\nrule {\n" + example + "\nclose\n}\n}\n}"
+		case "observe":
+			config = ":80 {\nfault {\n" + example + "\n}\n}"
+		}
+		if _, err := testkit.Adapt(t, config); err != nil && !needsModule(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -209,7 +216,14 @@ func TestJSONOfForms(t *testing.T) {
 			continue
 		}
 		delete(rule, "points")
-		handler := caddyconfig.JSON(map[string]any{"handler": "fault", "rules": []any{rule}}, nil)
+		rules := []any{rule}
+		switch name {
+		case "follows":
+			rules = append(rules, map[string]any{"name": "writes", "faults": rule["faults"]})
+		case "observe":
+			delete(rule, "faults")
+		}
+		handler := caddyconfig.JSON(map[string]any{"handler": "fault", "rules": rules}, nil)
 		if name == "refuse" {
 			continue
 		}

@@ -81,6 +81,7 @@ var zeros = []zero{
 	zeroRule("Rule.max_keys", refused, "per {http.request.header.X}\nmax_keys 0", `"per": "{http.request.header.X}", "max_keys": 0`),
 	zeroRule("Rule.max_active", refused, "max_active 0", `"max_active": 0`),
 	zeroRule("Rule.ramp", refused, "ramp 0s", `"ramp": 0`),
+	zeroRule("Follows.for", refused, "follows rule1 0s", `"follows": {"rule": "rule1", "for": 0}`),
 	zeroRule("Rule.lasts", refused, "lasts 0s", `"lasts": 0`),
 	zeroRule("Rule.start", refused, "start 0s", `"start": "0s"`),
 	zeroRule("Rule.end", refused, "end 0s", `"end": "0s"`),

@@ -148,6 +148,7 @@ var described = map[string]reflect.Type{
 	"LineRefusal":      reflect.TypeFor[lineRefusal](),
 	"LineRequest":      reflect.TypeFor[lineRequest](),
 	"Live":             reflect.TypeFor[ExperimentView](),
+	"Follows":          reflect.TypeFor[rules.Follows](),
 	"Over":             reflect.TypeFor[rules.Over](),
 	"Past":             reflect.TypeFor[pastView](),
 	"Point":            reflect.TypeFor[pointView](),

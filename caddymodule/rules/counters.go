@@ -70,7 +70,9 @@ func (rl *Rule) admit(key string, now time.Time) (shut *gate, burst bool) {
 // grant is what a request has taken by its hit.
 type grant struct {
 	n     uint64        // number of the turn, from 1
+	hitAt time.Duration // of the mark that it left; 0: none
 	until time.Duration // end of the burst that it began; 0: none
+	was   lastHit       // the hit before it, for a rule that others follow
 }
 
 // take gives a request its turn. If a gate is shut, take changes nothing and returns
@@ -89,6 +91,11 @@ func (rl *Rule) take(key string, now time.Time) (took grant, shut *gate) {
 	if rl.Lasts != nil {
 		took.until = t.begin(now.Sub(c.since), time.Duration(*rl.Lasts))
 	}
+	if rl.leads && !rl.Observe {
+		took.was = t.lastHit
+		t.mark(now.Sub(c.since))
+		took.hitAt = t.hitAt
+	}
 	return took, nil
 }
 
@@ -101,6 +108,7 @@ func (c *counters) takeBack(key string, took grant) {
 		t.turns--
 	}
 	t.end(took)
+	t.unmark(took)
 }
 
 // release decrements the number of active requests.
@@ -157,6 +165,7 @@ type tally struct {
 	came  uint64 // requests that reached the gates that count
 	turns uint64 // requests that led, or still may lead, to a hit
 	burst
+	lastHit
 	recent
 }
 

@@ -60,7 +60,7 @@ func (d *Decision) Spares() bool {
 		d.TakeBack()
 		return true
 	}
-	d.Rule.counters.endBurst(d.key, d.took)
+	d.Rule.counters.noHit(d.key, d.took)
 	d.Release()
 	return true
 }
@@ -100,6 +100,7 @@ func (p *Point) decide(r *http.Request, guests *Guests, check bool) Decision {
 			break
 		}
 	}
+	w.mark()
 	return w.decision()
 }
 
@@ -136,6 +137,7 @@ type walk struct {
 	now       time.Time // time of the request; zero without a clock
 	onHead    bool      // the header of the reply is known
 	postponed []candidate
+	marks     []candidate // observed, see mark
 	found     Decision
 }
 
@@ -164,7 +166,11 @@ type candidate struct {
 // if it does not fire. A turn is taken when the rule fires, so a request without a
 // reply takes no turn.
 func (w *walk) ask(rule *Rule, r *http.Request) (done bool) {
-	g := rule.shut(coming, visit{now: w.now})
+	v := visit{now: w.now}
+	if rule.Follows != nil {
+		v.key = rule.key.of(r)
+	}
+	g := rule.shut(coming, v)
 	waits := len(w.postponed) > 0
 	switch {
 	case g != nil && waits: // its share comes after the shares of the waiting rules
@@ -174,7 +180,7 @@ func (w *walk) ask(rule *Rule, r *http.Request) (done bool) {
 	case g != nil:
 		return w.refuse(rule, g)
 	}
-	if !waits && !rule.admits() {
+	if !waits && !rule.admits() && !rule.Observe {
 		if _, hit := w.share(rule); !hit {
 			w.miss(rule)
 			return false
@@ -197,7 +203,7 @@ func (w *walk) count(c candidate) (done bool) {
 			return w.refuse(rule, g)
 		}
 	}
-	within, hit := w.u, c.burst
+	within, hit := w.u, c.burst || rule.Observe
 	if !hit {
 		within, hit = w.share(rule)
 	}
@@ -208,6 +214,10 @@ func (w *walk) count(c candidate) (done bool) {
 	if rule.OnResponse() && !w.onHead {
 		c.counted = true
 		w.postponed = append(w.postponed, c)
+		return false
+	}
+	if rule.Observe {
+		w.observe(c)
 		return false
 	}
 	took, g := rule.take(c.key, w.hitAt(rule))
@@ -257,6 +267,7 @@ func (l *Later) Decide(code int, header http.Header) Decision {
 			break
 		}
 	}
+	w.mark()
 	return w.found
 }
 

@@ -30,7 +30,7 @@ type Verdict struct {
 	Fires bool `json:"fires"`
 
 	// Gate is the condition that keeps the rule from firing, or on which it still
-	// depends: `trigger`, `switch`, `match`, `time`, `match_response`, `skip`, `every`,
+	// depends: `trigger`, `switch`, `match`, `time`, `follows`, `observe`, `match_response`, `skip`, `every`,
 	// `over`, `lasts`, `percent`, `times`, `max_active`, `pass`, `dry_run`, `effect` or
 	// `before`. With `lasts`, the rule is in a burst, and takes what earlier rules
 	// leave. With `effect`, only the reply shows whether the faults have an effect.
@@ -147,6 +147,9 @@ func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (v Verdict,
 	}
 	shut, why, hit, burst := rl.foresee(rl.key.of(r), now)
 	taken = rl.percent
+	if rl.Observe {
+		taken = 0
+	}
 	if shut != nil && !shut.ends || rl.MatchResponse != nil { // it may not match the reply
 		taken = rl.kept()
 	}
@@ -154,10 +157,16 @@ func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (v Verdict,
 		v.Gate, v.Why, v.Settles = shut.name, why, shut.ends && taken == 100 && rl.part(now, sum) == 100
 		return v, taken
 	}
-	if burst {
+	switch {
+	case rl.Observe:
+		v.Gate, v.Why = "observe", "it marks the request and injects nothing"
+		return v, 0
+	case burst:
 		taken = rl.explainBurst(&v, sum, taken)
-	} else if rl.explainShare(&v, now, sum); v.Fires {
-		v.Share = rl.part(now, sum)
+	default:
+		if rl.explainShare(&v, now, sum); v.Fires {
+			v.Share = rl.part(now, sum)
+		}
 	}
 	if v.Fires {
 		v.Conditional = rl.Faults.Conditional(hit)
@@ -181,7 +190,7 @@ func (rl *Rule) foresee(key string, now time.Time) (shut *gate, why string, hit 
 	t := c.peek(key)
 	t.came++
 	burst = t.lasts(now.Sub(c.since))
-	v := visit{now: now, tally: &t}
+	v := visit{now: now, tally: &t, key: key}
 	for stage := range gates {
 		if burst && stage == counting {
 			continue

@@ -33,7 +33,7 @@ const (
 
 // gates lists all gates, in the order of evaluation.
 var gates = [stages][]*gate{
-	coming:   {switchGate, timeGate},
+	coming:   {switchGate, timeGate, followsGate},
 	counting: {skipGate, everyGate, overGate},
 	taking:   {timesGate, maxActiveGate},
 }
@@ -43,6 +43,7 @@ var gates = [stages][]*gate{
 type visit struct {
 	now   time.Time // time of the request; zero if no rule of the point depends on it
 	tally *tally    // includes the request; nil at stage coming
+	key   string    // key of the request; only for a rule that follows
 }
 
 // gatesOf returns the gates that the rule has. Most rules have few, so requests skip

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -24,6 +25,9 @@ import (
 func LoadGuest(ctx caddy.Context, rule *Rule) error {
 	if err := CheckMatchers(rule.MatcherSetsRaw...); err != nil {
 		return fmt.Errorf("match: %w", err)
+	}
+	if rule.Follows != nil || rule.Observe {
+		return errors.New("follows and observe are about other rules of a point, so they are only possible in the configuration")
 	}
 	if err := rule.provision(ctx, 0); err != nil {
 		return err

@@ -69,20 +69,23 @@ func (c *counters) inBurst(key string, at time.Duration) bool {
 	return known && t.lasts(at)
 }
 
-// endBurst ends the burst that a turn began. Its request has turned out not to be hit.
-func (c *counters) endBurst(key string, took grant) {
-	if took.until == 0 {
+// noHit undoes what a turn began, but not the turn. Its request has turned out not to be
+// hit.
+func (c *counters) noHit(key string, took grant) {
+	if took.until == 0 && took.hitAt == 0 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.tally(key).end(took)
+	t := c.tally(key)
+	t.end(took)
+	t.unmark(took)
 }
 
 // hitAt returns the time of a hit by the rule. On a reply, time has passed since the
-// request came. Only a burst needs the difference.
+// request came. Only bursts and rules that follow need the difference.
 func (w *walk) hitAt(rule *Rule) time.Time {
-	if w.onHead && rule.Lasts != nil {
+	if w.onHead && (rule.Lasts != nil || rule.leads) {
 		return time.Now()
 	}
 	return w.now

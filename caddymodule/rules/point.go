@@ -126,6 +126,9 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 			return fmt.Errorf("rule '%s': %w", rule.Name, err)
 		}
 	}
+	if err := link(p.Rules); err != nil {
+		return err
+	}
 	p.sticky = newKeyText(p.Sticky, p.Place)
 	p.ordered, p.early = inOrder(p.Rules)
 	for i, rule := range p.ordered {

@@ -19,6 +19,12 @@ const (
 	// ReasonTime means that the rule was not active at the time.
 	ReasonTime
 
+	// ReasonFollows means that the rule that it follows had not hit.
+	ReasonFollows
+
+	// ReasonObserve means that the rule has observed the request.
+	ReasonObserve
+
 	// ReasonOverflow means that max_active was reached.
 	ReasonOverflow
 
@@ -39,6 +45,8 @@ var reasonNames = [...]string{
 	ReasonOff:        "off",
 	ReasonCount:      "count",
 	ReasonTime:       "time",
+	ReasonFollows:    "follows",
+	ReasonObserve:    "observe",
 	ReasonOverflow:   "overflow",
 	ReasonDryRun:     "dry_run",
 	ReasonMatchError: "match_error",

@@ -95,6 +95,9 @@ type Rule struct {
 	// duration counts from load, not from `start`. Default: never.
 	End string `json:"end,omitempty"`
 
+	// Hit only after a hit of another rule. Default: independent of other rules.
+	Follows *Follows `json:"follows,omitempty"`
+
 	// Alternate between hitting and pausing. Default: no pauses.
 	Cycle *Cycle `json:"cycle,omitempty"`
 
@@ -127,8 +130,12 @@ type Rule struct {
 	// other settings work normally. No request counts as a hit.
 	DryRun bool `json:"dry_run,omitempty"`
 
-	// What goes wrong, in this order. Required. A fault that ends the request must be
-	// the last.
+	// Mark requests for the rules that follow this one, and inject nothing. The rule has
+	// no faults, takes no share of the draw, and leaves the request to other rules.
+	Observe bool `json:"observe,omitempty"`
+
+	// What goes wrong, in this order. Required, except with `observe`. A fault that ends
+	// the request must be the last.
 	FaultsRaw []json.RawMessage `json:"faults,omitempty" caddy:"namespace=http.faults inline_key=fault"`
 
 	// Faults is the loaded chain.
@@ -150,6 +157,8 @@ type Rule struct {
 	key      keyText
 	schedule schedule
 	counters *counters
+	leader   *Rule // the rule that it follows, or nil
+	leads    bool  // another rule follows it
 }
 
 // DefaultName returns the name of a rule without a name. Indexes at a point begin at 0.
@@ -222,7 +231,7 @@ func (rl *Rule) KindNames() string {
 // this is known at load. A rule with 100 percent that cannot fire at times does not.
 func (rl *Rule) takesItsShare() bool {
 	pauses := rl.anyGate(func(g *gate) bool { return g.has != nil && !g.ends })
-	return len(rl.matchers) == 0 && rl.MatchResponse == nil && (rl.percent < 100 || !pauses)
+	return !rl.Observe && len(rl.matchers) == 0 && rl.MatchResponse == nil && (rl.percent < 100 || !pauses)
 }
 
 // anyMatches reports whether r satisfies one of the sets, or there are no sets. A set

@@ -345,7 +345,7 @@ func TestGroup(t *testing.T) {
 }
 
 func TestRuleJSONRoundTrip(t *testing.T) {
-	const config = `{"name":"a","match":[{"path":["/x"]}],"percent":0,"skip":0,"every":2,"over":{"requests":1,"window":60000000000},"times":3,"lasts":7,"per":"{http.request.uuid}","max_keys":4,"start":"1m","end":"2026-11-22T20:00:00Z","cycle":{"on":1,"period":2},"ramp":5,"max_active":6,"phase":"response","match_response":{"status_code":[5]},"dry_run":true,"faults":[{"fault":"close"}]}`
+	const config = `{"name":"a","match":[{"path":["/x"]}],"percent":0,"skip":0,"every":2,"over":{"requests":1,"window":60000000000},"times":3,"lasts":7,"per":"{http.request.uuid}","max_keys":4,"start":"1m","end":"2026-11-22T20:00:00Z","follows":{"rule":"b","for":8},"cycle":{"on":1,"period":2},"ramp":5,"max_active":6,"phase":"response","match_response":{"status_code":[5]},"dry_run":true,"observe":true,"faults":[{"fault":"close"}]}`
 	var rule Rule
 	if err := json.Unmarshal([]byte(config), &rule); err != nil {
 		t.Fatal(err)

@@ -46,7 +46,10 @@ func (rl *Rule) validate() error {
 	if err := rl.CheckKeys(); err != nil {
 		return err
 	}
-	if len(rl.FaultsRaw) == 0 {
+	if rl.Observe && len(rl.FaultsRaw) > 0 {
+		return errors.New("observe injects nothing, so the rule cannot have faults; remove observe or the faults")
+	}
+	if len(rl.FaultsRaw) == 0 && !rl.Observe {
 		return fmt.Errorf(`no fault: write what goes wrong, such as "faults": [{"fault": "respond", "status_code": 503}]; the kinds are %s`, strings.Join(faults.Kinds(), ", "))
 	}
 	return nil
@@ -65,7 +68,7 @@ func (rl *Rule) CheckSettings() error {
 
 // checks lists all checks: first those without a gate, then those of the gates.
 var checks = func() []func(*Rule) error {
-	all := []func(*Rule) error{checkPercent, checkLasts, checkReply, checkPer, checkMaxKeys, checkHealthChecks}
+	all := []func(*Rule) error{checkPercent, checkLasts, checkObserve, checkReply, checkPer, checkMaxKeys, checkHealthChecks}
 	for _, g := range slices.Concat(gates[:]...) {
 		if g.check != nil {
 			all = append(all, g.check)

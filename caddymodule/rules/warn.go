@@ -34,7 +34,7 @@ func (p *Point) slips() (found findings) {
 
 // warnings return the text of a warning about a rule, to follow its name, or an empty
 // text.
-var warnings = []func(*Point, *Rule) string{(*Point).warnOfEnd, (*Point).warnOfPer, (*Point).warnOfPercent}
+var warnings = []func(*Point, *Rule) string{(*Point).warnOfEnd, (*Point).warnOfPer, (*Point).warnOfPercent, (*Point).warnOfObserve}
 
 // warn logs the warnings found so far and those that need a loaded point.
 func (p *Point) warn(ctx caddy.Context, group *Group, found findings) {
@@ -110,7 +110,7 @@ func (f *findings) lines() []string {
 func (p *Point) unreachable(found *findings) {
 	sum, last := 0.0, ""
 	for _, rule := range p.ordered {
-		if sum >= 100 {
+		if sum >= 100 && !rule.Observe {
 			found.add(rule.Name, fmt.Sprintf(" can never fire: earlier rules take every request, the last of them '%s'", last))
 			continue
 		}
@@ -146,11 +146,19 @@ func (*Point) warnOfEnd(rule *Rule) string {
 // warnOfPer warns of keys without a setting that counts. Faults that may leave a
 // request alone depend on the number of the hit, which counts.
 func (*Point) warnOfPer(rule *Rule) string {
-	counts := rule.Skip != nil || rule.Every != nil || rule.Over != nil || rule.Times != nil || rule.Lasts != nil
+	counts := rule.Skip != nil || rule.Every != nil || rule.Over != nil || rule.Times != nil || rule.Lasts != nil || rule.Follows != nil || rule.leads
 	if rule.Per == "" || counts || slices.ContainsFunc(rule.Faults, func(f faults.Fault) bool { _, ok := f.(faults.Idle); return ok }) {
 		return ""
 	}
 	return fmt.Sprintf(": per has no effect without a setting that counts, such as times 2; to give the same answer to each key, write sticky %s at the point", rule.Per)
+}
+
+// warnOfObserve warns of marks that no rule reads.
+func (*Point) warnOfObserve(rule *Rule) string {
+	if rule.Observe && !rule.leads {
+		return fmt.Sprintf(" has no effect: it observes, and no rule follows it; write follows %s in another rule", rule.Name)
+	}
+	return ""
 }
 
 // warnOfPercent warns of a percentage that may be meant as a fraction. In a Caddyfile

@@ -135,10 +135,10 @@ func TestLineOfEveryKind(t *testing.T) {
 // Format writes each setting of a rule. A new setting must be added here.
 func TestLineOfEverySetting(t *testing.T) {
 	source := `{"name": "n", "match": [{}], "percent": 0, "skip": 0, "every": 1, "over": {"requests": 1, "window": "1s"}, "times": 1, "lasts": "1m",
-		"per": "{http.request.host}", "max_keys": 1, "start": "1s", "end": "1h", "cycle": {"on": "1s", "period": "1m"}, "ramp": "1s", "max_active": 1,
-		"phase": "response", "match_response": {"status_code": [5]}, "health_checks": true, "dry_run": true, "faults": [{"fault": "close"}]}`
-	want := "match *; percent 0; skip 0; every 1; over 1 1s; times 1; lasts 1m; per {http.request.host}; max_keys 1; start 1s; end 1h; cycle 1s 1m; ramp 1s; max_active 1; " +
-		"phase response; match_response status 5xx; health_checks; dry_run; close"
+		"per": "{http.request.host}", "max_keys": 1, "start": "1s", "end": "1h", "follows": {"rule": "other", "for": "5s"}, "cycle": {"on": "1s", "period": "1m"}, "ramp": "1s", "max_active": 1,
+		"phase": "response", "match_response": {"status_code": [5]}, "health_checks": true, "dry_run": true, "observe": true, "faults": [{"fault": "close"}]}`
+	want := "match *; percent 0; skip 0; every 1; over 1 1s; times 1; lasts 1m; per {http.request.host}; max_keys 1; start 1s; end 1h; follows other 5s; cycle 1s 1m; ramp 1s; max_active 1; " +
+		"phase response; match_response status 5xx; health_checks; dry_run; observe; close"
 	if got := grammar.Format(json.RawMessage(source)); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

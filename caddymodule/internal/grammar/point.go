@@ -43,7 +43,8 @@ type PointParser struct {
 	// Direct is the rule without a rule block, or nil without one.
 	Direct *RuleParser
 
-	named map[string]bool // names of the rules that have one in the configuration
+	named   map[string]bool // names of the rules that have one in the configuration
+	parsers []*RuleParser   // of the rules
 }
 
 // ParseBlock parses the block that follows. start is at the first word of the point.
@@ -57,9 +58,24 @@ func (p *PointParser) ParseBlock(start caddyfile.Dispenser) error {
 	}
 	if p.Direct != nil {
 		p.Direct.hintAtFraction()
-		return p.Direct.finish(&start)
+		if err := p.Direct.finish(&start); err != nil {
+			return err
+		}
+		return p.checkFollows()
 	}
-	return p.checkDefaultNames(&start)
+	if err := p.checkDefaultNames(&start); err != nil {
+		return err
+	}
+	return p.checkFollows()
+}
+
+// checkFollows checks what the rules say about one another.
+func (p *PointParser) checkFollows() error {
+	if i, err := rules.CheckFollows(p.Point.Rules); err != nil {
+		line := p.parsers[i].seen["follows"]
+		return line.WrapErr(err)
+	}
+	return nil
 }
 
 // parseWord parses a line of the block.
@@ -176,6 +192,7 @@ func (p *PointParser) NewRule() *RuleParser {
 	p.Point.Rules = append(p.Point.Rules, rule)
 	parser := NewRuleParser(rule)
 	parser.matcherToken = p.MatcherToken
+	p.parsers = append(p.parsers, parser)
 	return parser
 }
 

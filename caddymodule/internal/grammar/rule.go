@@ -24,6 +24,7 @@ import (
 //	per <key>
 //	max_keys <n>
 //	start|end <instant>|<duration>
+//	follows <rule> [<duration>]
 //	cycle <on> <period>
 //	ramp <duration>
 //	max_active <n>
@@ -34,6 +35,7 @@ import (
 //	}
 //	health_checks
 //	dry_run
+//	observe
 //	<kind of fault> ...
 //
 // A matcher is `@name`, `/path*`, `*`, one of Caddy's matchers with its arguments, a CEL
@@ -111,6 +113,10 @@ func (p *RuleParser) settingParser(word string) func(*caddyfile.Dispenser) error
 		return TextParser(word, &p.Start)
 	case "end":
 		return TextParser(word, &p.End)
+	case "follows":
+		return p.parseFollows
+	case "observe":
+		return flagParser(&p.Observe)
 	case "cycle":
 		return p.parseCycle
 	case "ramp":
@@ -138,7 +144,10 @@ func (p *RuleParser) SetShort(s Short) {
 
 // finish runs the checks that need the whole rule. d is at its first line.
 func (p *RuleParser) finish(d *caddyfile.Dispenser) error {
-	if len(p.FaultsRaw) == 0 {
+	if line, said := p.seen["observe"]; said && len(p.FaultsRaw) > 0 {
+		return args.Advise(&line, "remove observe, or the faults of the rule", "a rule that observes injects nothing, and this one has a fault")
+	}
+	if len(p.FaultsRaw) == 0 && !p.Observe {
 		return args.Advise(d, "write what goes wrong, such as respond 503 or delay 250ms; the kinds are "+strings.Join(faults.Kinds(), ", "), "a rule needs a fault")
 	}
 	if err := p.CheckKeys(); err != nil {

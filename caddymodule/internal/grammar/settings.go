@@ -118,6 +118,23 @@ func (p *RuleParser) parseCycle(d *caddyfile.Dispenser) error {
 	return err
 }
 
+func (p *RuleParser) parseFollows(d *caddyfile.Dispenser) error {
+	words := d.RemainingArgs()
+	switch {
+	case len(words) == 0:
+		return args.Missing(d, "follows")
+	case len(words) > 2:
+		return args.Unexpected(d, "follows", words[2])
+	}
+	p.Follows = &rules.Follows{Rule: words[0]}
+	if len(words) == 1 {
+		return nil
+	}
+	length, err := ParseDuration(d, "time of follows", words[1])
+	p.Follows.For = &length
+	return err
+}
+
 // durationParser returns a parser for a setting with one duration.
 func durationParser(word string, target **caddy.Duration) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
@@ -169,6 +186,13 @@ func formatSettings(rule *rules.Rule) (statements []string) {
 	count("max_keys", rule.MaxKeys)
 	text("start", rule.Start)
 	text("end", rule.End)
+	if follows := rule.Follows; follows != nil {
+		words := []string{"follows", quoted(follows.Rule)}
+		if follows.For != nil {
+			words = append(words, args.FormatDuration(*follows.For))
+		}
+		add(words...)
+	}
 	if cycle := rule.Cycle; cycle != nil {
 		add("cycle", args.FormatDuration(cycle.On), args.FormatDuration(cycle.Period))
 	}
@@ -185,6 +209,9 @@ func formatSettings(rule *rules.Rule) (statements []string) {
 	}
 	if rule.DryRun {
 		add("dry_run")
+	}
+	if rule.Observe {
+		add("observe")
 	}
 	return statements
 }

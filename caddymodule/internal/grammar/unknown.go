@@ -17,8 +17,8 @@ import (
 
 // Settings lists the words of a rule that are not faults.
 var Settings = []string{
-	"match", "percent", "skip", "every", "over", "times", "lasts", "per", "max_keys", "start", "end", "cycle", "ramp", "max_active",
-	"phase", "match_response", "health_checks", "dry_run",
+	"match", "percent", "skip", "every", "over", "times", "lasts", "per", "max_keys", "start", "end", "follows", "cycle", "ramp", "max_active",
+	"phase", "match_response", "health_checks", "dry_run", "observe",
 }
 
 // pointWords lists the words of a point that are not words of a rule.

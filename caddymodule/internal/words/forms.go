@@ -15,12 +15,14 @@ var forms = map[string]Form{
 	"max_keys":       {"max_keys <number>", "max_keys 1000", `"max_keys": 1000`},
 	"start":          {"start <instant> | start <duration>", "start 5m", `"start": "5m"`},
 	"end":            {"end <instant> | end <duration>", "end 10m", `"end": "10m"`},
+	"follows":        {"follows <rule> [<duration>]", "follows writes 5s", `"follows": {"rule": "writes", "for": "5s"}`},
 	"cycle":          {"cycle <on> <period>", "cycle 10s 1m", `"cycle": {"on": "10s", "period": "1m"}`},
 	"ramp":           {"ramp <duration>", "ramp 5m", `"ramp": "5m"`},
 	"max_active":     {"max_active <number>", "max_active 10", `"max_active": 10`},
 	"phase":          {"phase request | phase response", "phase response", `"phase": "response"`},
 	"match_response": {"match_response status <code>... | match_response header <field> [<value>]", "match_response status 5xx", `"match_response": {"status_code": [5]}`},
 	"health_checks":  {"health_checks", "health_checks", `"health_checks": true`},
+	"observe":        {"observe", "observe", `"observe": true`},
 	"dry_run":        {"dry_run", "dry_run", `"dry_run": true`},
 
 	// the block of a point
