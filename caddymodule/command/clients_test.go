@@ -86,6 +86,23 @@ func impatient() clients.Evidence {
 	})
 }
 
+func TestClientsSummary(t *testing.T) {
+	since := time.Date(2026, time.November, 29, 18, 10, 0, 0, time.UTC)
+	two := []clients.ClientReport{{Client: "a", Calls: 2}, {Client: "b", Calls: 1}}
+	for _, tt := range []struct {
+		view api.ClientsView
+		want string
+	}{
+		{api.ClientsView{Report: clients.Report{Since: since}}, "no fault has hit a client since 2026-11-29 18:10:00Z"},
+		{api.ClientsView{Report: clients.Report{Since: since, Calls: 3, Clients: two}}, "3 calls of 2 clients since 2026-11-29 18:10:00Z"},
+		{api.ClientsView{Report: clients.Report{Since: since, Calls: 1, Clients: two}}, "3 calls of 2 clients since 2026-11-29 18:10:00Z, 2 without a second attempt so far"},
+	} {
+		if got := clientsSummary(&tt.view); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}
+
 func TestCommandClients(t *testing.T) {
 	n, address := newFakeNode(t, impatient())
 	got := caddyFault(t, "clients", "--address", address)

@@ -44,14 +44,25 @@ const (
 	levelUndecided = "undecided"
 )
 
-func newClientsPage(v *api.ClientsView) *clientsPage {
-	page := &clientsPage{
-		Summary: fmt.Sprintf("%s of %s since %s", plural(v.Calls, "call"), plural(len(v.Clients), "client"), instant(v.Since)),
-		Why:     v.Why,
-	}
+// clientsSummary tells how many calls the report is about. Calls of a single attempt that
+// may still be retried are no evidence yet.
+func clientsSummary(v *api.ClientsView) string {
 	if len(v.Clients) == 0 {
-		page.Summary = "no fault has hit a client since " + instant(v.Since)
+		return "no fault has hit a client since " + instant(v.Since)
 	}
+	calls := 0
+	for i := range v.Clients {
+		calls += v.Clients[i].Calls
+	}
+	text := fmt.Sprintf("%s of %s since %s", plural(calls, "call"), plural(len(v.Clients), "client"), instant(v.Since))
+	if open := calls - v.Calls; open > 0 {
+		text += fmt.Sprintf(", %d without a second attempt so far", open)
+	}
+	return text
+}
+
+func newClientsPage(v *api.ClientsView) *clientsPage {
+	page := &clientsPage{Summary: clientsSummary(v), Why: v.Why}
 	guessed := 0
 	for i := range v.Clients {
 		c := &v.Clients[i]
