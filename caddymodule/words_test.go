@@ -247,7 +247,7 @@ func TestWordsInJSON(t *testing.T) {
 		{`{"handler": "fault", "percentage": 10}`, `unknown field "percentage": did you mean "rules": [{"percent": ...}]?`},
 		{`{"handler": "fault", "faults": [{"fault": "close"}]}`, `unknown field "faults": did you mean "rules": [{"faults": ...}]?`},
 		{`{"handler": "fault", "triggers": [{"source": "header", "secret": "x"}]}`, `triggers[0]: unknown field "secret": did you mean "key"?`},
-		{`{"handler": "fault", "colour": 1}`, `unknown field "colour": the fields are halted, match, point, rules, seed, `},
+		{`{"handler": "fault", "colour": 1}`, `unknown field "colour": the fields are cors, halted, match, point, rules, seed, `},
 		{rule(`"percentage": 10, "faults": [{"fault": "close"}]`), `rules[0]: unknown field "percentage": did you mean "percent": 10?`},
 		{rule(`"latency": "2s"`), `rules[0]: unknown field "latency": did you mean "faults": [{"fault": "delay", "duration": "250ms"}]?`},
 		{rule(`"percnt": 10`), `rules[0]: unknown field "percnt": did you mean "percent"?`},

@@ -95,7 +95,7 @@ const rulesGoIntoSites = "rules and faults go into a site: write fault { ... } t
 
 // unknownOption returns the error for a word that is not an option. Many write a rule here.
 func unknownOption(d *caddyfile.Dispenser, word string) error {
-	isRule := slices.Contains(grammar.Settings, word) || faults.IsKind(word) || slices.Contains([]string{"rule", "point", "sticky", "seed", "trigger"}, word)
+	isRule := slices.Contains(grammar.Settings, word) || faults.IsKind(word) || slices.Contains([]string{"rule", "point", "sticky", "seed", "cors", "trigger"}, word)
 	if isRule {
 		return args.Advise(d, rulesGoIntoSites+"; the options here are "+strings.Join(words.Options("global"), ", "), "'%s' is not a global option of fault", word)
 	}

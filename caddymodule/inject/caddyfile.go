@@ -26,6 +26,7 @@ func init() {
 //	    sticky <key>
 //	    seed   <number>
 //	    halted
+//	    cors   [<origin>...]
 //	    trigger <source> [<name>] {
 //	        ...
 //	    }

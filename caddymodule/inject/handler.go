@@ -26,6 +26,7 @@ func init() {
 //	    sticky <key>
 //	    seed   <number>
 //	    halted
+//	    cors   [<origin>...]
 //	    trigger <source> [<name>] {
 //	        ...
 //	    }
@@ -97,6 +98,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 // on without the fields of triggers. It watches the reply only if a rule of phase
 // response may fire.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.CORS != nil {
+		w, next = h.answersFor(w, r, next)
+	}
 	if !h.fields.Enter(r) {
 		return h.serve(w, r, next, h.decide(w, r, false))
 	}
@@ -137,6 +141,9 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, fields bool) ru
 		if !t.MayAsk(r, fields) {
 			continue
 		}
+		if h.LetsPass(r) {
+			break
+		}
 		if !h.Matches(r) {
 			return rules.Decision{}
 		}
@@ -162,7 +169,7 @@ func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	defer cancel()
 	inj := h.newInjection(r, &d, ended.Done())
 	inj.header, inj.body = w.Header(), body
-	w = inj.tracked(w)
+	w, next, pages := h.readableFor(inj.tracked(w), r, next)
 	returned := false
 	defer func() {
 		inj.body.End()
@@ -176,6 +183,7 @@ func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		w = inj.lend(w, r)
 	}
 	err = d.Rule.Faults.Inject(&inj.Hit, w, r, next)
+	pages.failed(err)
 	returned = true
 	return err
 }

@@ -36,6 +36,7 @@ func init() {
 //	        sticky <key>
 //	        seed   <number>
 //	        halted
+//	        cors   [<origin>...]
 //
 //	        # one rule: its settings and faults directly ...
 //	        <setting>
@@ -236,6 +237,9 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, known *track, next
 			t.executed().keepFrom(r, resp)
 		}
 		inj.discloseIn(resp.Header)
+		if origin, ok := t.originOf(r); ok && replaced {
+			addReadable(resp.Header, nil, origin)
+		}
 	}
 	if result = attemptResult(r, resp, err); inj.owns {
 		inj.own.visit.End(result)

@@ -80,10 +80,11 @@ func (p *Point) DecideHealthCheck(r *http.Request) Decision {
 }
 
 func (p *Point) decide(r *http.Request, guests *Guests, check bool) Decision {
-	if !p.Matches(r) {
+	preflight := p.LetsPass(r)
+	if preflight && !p.forThem && (guests == nil || !guests.forThem) || !p.Matches(r) {
 		return Decision{}
 	}
-	guests.see()
+	guests.see(preflight)
 	var space room
 	found := p.index.find(r, space[:0])
 	n := len(found)
@@ -93,10 +94,10 @@ func (p *Point) decide(r *http.Request, guests *Guests, check bool) Decision {
 	}
 	p.group.Settle()
 	own, came := found[:n], found[n:]
-	w := walk{point: p, check: check}
+	w := walk{point: p, check: check, preflight: preflight}
 	for _, late := range [...]bool{false, true} {
 		if len(came) > 0 && w.askGuests(guests, came, late, r) || w.askOwn(own, late, r) {
-			guests.miss(came)
+			guests.miss(came, preflight)
 			break
 		}
 	}
@@ -110,7 +111,7 @@ func (w *walk) askOwn(q queue, late bool, r *http.Request) (done bool) {
 	end := w.point.end(late)
 	for i, found := q.next(end); found; i, found = q.next(end) {
 		rule := w.point.ordered[i]
-		if w.check && !rule.HealthChecks || !w.point.matches(rule, rule.matchers, r) {
+		if w.check && !rule.HealthChecks || w.preflight && !rule.preflights || !w.point.matches(rule, rule.matchers, r) {
 			continue
 		}
 		if !w.begun {
@@ -133,6 +134,7 @@ type walk struct {
 	point *Point
 	draw
 	check     bool      // the request is an active health check
+	preflight bool      // only rules for preflights apply
 	begun     bool      // the point's draw is set
 	now       time.Time // time of the request; zero without a clock
 	onHead    bool      // the header of the reply is known

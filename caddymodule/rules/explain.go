@@ -30,10 +30,11 @@ type Verdict struct {
 	Fires bool `json:"fires"`
 
 	// Gate is the condition that keeps the rule from firing, or on which it still
-	// depends: `trigger`, `switch`, `match`, `time`, `follows`, `observe`, `match_response`, `skip`, `every`,
-	// `over`, `lasts`, `percent`, `times`, `max_active`, `pass`, `dry_run`, `effect` or
-	// `before`. With `lasts`, the rule is in a burst, and takes what earlier rules
-	// leave. With `effect`, only the reply shows whether the faults have an effect.
+	// depends: `trigger`, `preflight`, `switch`, `match`, `time`, `follows`, `observe`,
+	// `match_response`, `skip`, `every`, `over`, `lasts`, `percent`, `times`,
+	// `max_active`, `pass`, `dry_run`, `effect` or `before`. With `lasts`, the rule is in
+	// a burst, and takes what earlier rules leave. With `effect`, only the reply shows
+	// whether the faults have an effect.
 	// With `before`, an earlier rule certainly takes the request. If the rule certainly
 	// fires, Gate is empty.
 	Gate string `json:"gate,omitempty"`
@@ -82,10 +83,13 @@ func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, all []Ve
 
 // verdicts explains a request that reaches the point at the given time.
 func (p *Point) verdicts(r *http.Request, guests *Guests, now time.Time) (all []Verdict) {
-	sum := 0.0
+	sum, preflight := 0.0, p.LetsPass(r)
 	for _, late := range [...]bool{false, true} {
 		for _, g := range guests.turns(late) {
-			v, _ := g.explain(r, now, 0)
+			v, taken := g.explain(r, now, 0)
+			if preflight {
+				v.letPreflightPass(&taken)
+			}
 			v.Experiment = true
 			if g.DryRun {
 				v.OnlyTell()
@@ -94,6 +98,9 @@ func (p *Point) verdicts(r *http.Request, guests *Guests, now time.Time) (all []
 		}
 		for _, rule := range p.turns(late) {
 			v, taken := rule.explain(r, now, sum)
+			if preflight {
+				v.letPreflightPass(&taken)
+			}
 			sum += taken
 			if rule.DryRun {
 				v.OnlyTell()

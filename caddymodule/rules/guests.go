@@ -45,6 +45,7 @@ type Guests struct {
 	index   index
 	clock   func() time.Time
 	came    *atomic.Uint64 // number of requests that reached the point
+	forThem bool           // some guest is for preflights
 }
 
 // guest is a guest at a point. With once, it is at several points and is decided only
@@ -66,6 +67,7 @@ func NewGuests(rules []*Rule, once func(*Rule) bool, came *atomic.Uint64) *Guest
 	for i, rule := range ordered {
 		g.ordered = append(g.ordered, guest{rule, once(rule)})
 		g.index.add(i, rule.matchers)
+		g.forThem = g.forThem || rule.preflights
 	}
 	return g
 }
@@ -78,18 +80,21 @@ func (g *Guests) find(r *http.Request, q queue) queue {
 	return g.index.find(r, q)
 }
 
-// see counts a request that reaches the point.
-func (g *Guests) see() {
-	if g != nil {
+// see counts a request that reaches the point. A preflight counts only if a guest is
+// for preflights.
+func (g *Guests) see(preflight bool) {
+	if g != nil && (!preflight || g.forThem) {
 		g.came.Add(1)
 	}
 }
 
 // miss counts a request as unasked for the guests that are left in q. They could match
 // the request, but an earlier rule has taken it.
-func (g *Guests) miss(q queue) {
+func (g *Guests) miss(q queue, preflight bool) {
 	for i, found := q.next(g.end(true)); found; i, found = q.next(g.end(true)) {
-		g.ordered[i].counters.unasked.Add(1)
+		if guest := g.ordered[i]; !preflight || guest.preflights {
+			guest.counters.unasked.Add(1)
+		}
 	}
 }
 
@@ -118,7 +123,7 @@ func (w *walk) askGuests(guests *Guests, q queue, late bool, r *http.Request) (d
 	end := guests.end(late)
 	for i, found := q.next(end); found; i, found = q.next(end) {
 		g := guests.ordered[i]
-		if !w.point.matches(g.Rule, g.matchers, r) {
+		if w.preflight && !g.preflights || !w.point.matches(g.Rule, g.matchers, r) {
 			continue
 		}
 		g.counters.matched.Add(1)

@@ -58,6 +58,10 @@ type Point struct {
 	// agree on this setting.
 	Halted bool `json:"halted,omitempty"`
 
+	// Let pages of other origins read injected replies. An empty object allows any
+	// origin. Default: browsers hide the replies.
+	CORS *CORS `json:"cors,omitempty"`
+
 	// The rules, in order. At most one rule fires for a request. A point without rules
 	// injects nothing, but experiments can use it.
 	Rules []*Rule `json:"rules,omitempty"`
@@ -84,6 +88,9 @@ type Point struct {
 	group    *Group
 	identity string
 	kept     *[]keptKey // a pointer, because a request may copy the point while Cleanup runs
+
+	preflights bool // the matchers of the point are for preflights
+	forThem    bool // those of some rule are
 }
 
 // Provision loads the point and joins it with the points of the same name in group.
@@ -98,6 +105,9 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 		return fmt.Errorf("point '%s': %w", p.Name, err)
 	}
 	if err := ValidKey("sticky", p.Sticky); err != nil {
+		return err
+	}
+	if err := p.CORS.Validate(); err != nil {
 		return err
 	}
 	for i, rule := range p.Rules {
@@ -121,6 +131,7 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 		return err
 	}
 	p.gate.add(0, p.matchers)
+	p.preflights = namesOptions(p.matchers)
 	for i, rule := range p.Rules {
 		if err := rule.provision(ctx, i); err != nil {
 			return fmt.Errorf("rule '%s': %w", rule.Name, err)
@@ -133,6 +144,7 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 	p.ordered, p.early = inOrder(p.Rules)
 	for i, rule := range p.ordered {
 		p.index.add(i, rule.matchers)
+		p.forThem = p.forThem || rule.preflights
 	}
 	if p.Passed == nil {
 		p.Passed = func(*Rule, Reason) {}

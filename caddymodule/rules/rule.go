@@ -159,6 +159,8 @@ type Rule struct {
 	counters *counters
 	leader   *Rule // the rule that it follows, or nil
 	leads    bool  // another rule follows it
+
+	preflights bool // the matchers are for preflights
 }
 
 // DefaultName returns the name of a rule without a name. Indexes at a point begin at 0.
@@ -180,7 +182,7 @@ func (rl *Rule) provision(ctx caddy.Context, index int) error {
 	if err != nil {
 		return err
 	}
-	rl.matchers = matchers
+	rl.matchers, rl.preflights = matchers, namesOptions(matchers)
 	if err := rl.loadFaults(ctx); err != nil {
 		return err
 	}

@@ -23,7 +23,12 @@ func Explain(triggers []*Trigger, r *http.Request, point *rules.Point) []rules.V
 		if point.Excludes(r) {
 			return nil
 		}
-		if v, ok := t.explain(r, point); ok {
+		v, ok := t.explain(r, point)
+		if ok && point.LetsPass(r) {
+			v = rules.VerdictOnPreflight()
+			v.Rule, v.Trigger = RuleName, t.Place()
+		}
+		if ok {
 			verdicts = append(verdicts, v)
 		}
 	}

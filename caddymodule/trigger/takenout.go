@@ -59,6 +59,11 @@ func (f *Fields) Join(triggers []*Trigger) {
 	f.set.Store(&fieldSet{slices.Compact(names), old.points + 1})
 }
 
+// Has reports whether a header field is one of the fields.
+func (f *Fields) Has(name string) bool {
+	return slices.Contains(f.set.Load().names, http.CanonicalHeaderKey(name))
+}
+
 // in reports whether a header has one of the fields.
 func (s *fieldSet) in(header http.Header) bool {
 	for _, name := range s.names {

@@ -19,6 +19,7 @@ import (
 //	sticky <key>
 //	seed   <number>
 //	halted
+//	cors   [<origin>...]
 //
 //	# one rule: its settings and faults directly, see RuleParser ...
 //	<setting>
@@ -81,7 +82,7 @@ func (p *PointParser) checkFollows() error {
 // parseWord parses a line of the block.
 func (p *PointParser) parseWord(word string, seen map[string]bool) error {
 	switch word {
-	case "point", "sticky", "seed", "halted":
+	case "point", "sticky", "seed", "halted", "cors":
 		if seen[word] {
 			return p.Errf("%s already specified", word)
 		}
@@ -108,9 +109,16 @@ func (p *PointParser) checkDefaultNames(start *caddyfile.Dispenser) error {
 
 // parseOption parses an option of the point.
 func (p *PointParser) parseOption(word string) error {
-	if word == "halted" {
+	switch word {
+	case "halted":
 		p.Point.Halted = true
 		return args.None(p.Dispenser, word)
+	case "cors":
+		p.Point.CORS = &rules.CORS{Origins: p.RemainingArgs()}
+		if err := p.Point.CORS.Validate(); err != nil {
+			return p.WrapErr(err)
+		}
+		return nil
 	}
 	var value string
 	if !p.AllArgs(&value) {

@@ -22,7 +22,7 @@ var Settings = []string{
 }
 
 // pointWords lists the words of a point that are not words of a rule.
-var pointWords = []string{"point", "sticky", "seed", "halted", "rule", "trigger"}
+var pointWords = []string{"point", "sticky", "seed", "halted", "cors", "rule", "trigger"}
 
 // listedIn is the place of the manual.
 const listedIn = "github.com/caddyfault/caddyfault/caddymodule/docs"

@@ -31,6 +31,7 @@ var forms = map[string]Form{
 	"sticky":    {"sticky <key>", "sticky {header.X-User}", ""},
 	"seed":      {"seed <number>", "seed 42", ""},
 	"halted":    {"halted", "halted", ""},
+	"cors":      {"cors [<origin>...]", "cors https://app.example.com", ""},
 	"rule":      {"rule [<name>] { ... }", "rule slow {\n\tdelay 2s\n}", ""},
 	"trigger":   {"trigger header [<field>] | trigger cookie [<name>] | trigger baggage [<member>] | trigger envoy", "trigger header X-Fault", ""},
 	"transport": {"transport <name> [{ ... }]", "transport http", ""},

@@ -75,6 +75,7 @@ var synonyms = map[Place][]entry{
 		say("name id label", "point checkout"),
 		say("random_seed rand", "seed 42"),
 		say("off disable disabled paused", "halted"),
+		say("origin origins allow_origin access_control_allow_origin cross_origin", "cors https://app.example.com"),
 		say("sticky_key consistent session affinity", "sticky {header.X-User}"),
 		say("rules experiment", "rule slow {\n\tdelay 2s\n}"),
 		say("triggers trigger_header header_trigger", "trigger header X-Fault"),
