@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -367,7 +369,7 @@ func TestTriggerMalformedBaggage(t *testing.T) {
 func TestTriggerBadConfig(t *testing.T) {
 	t.Setenv("FAULT_KEY", "from the environment")
 	for _, tt := range []struct{ trigger, want string }{
-		{`{"source": "smoke"}`, "bad trigger 'smoke': want header, cookie, baggage, envoy"},
+		{`{"source": "smoke"}`, "bad trigger 'smoke': want header, cookie, query, baggage, envoy"},
 		{`{}`, "bad trigger ''"},
 		{`{"source": "header", "name": "X Fault"}`, "bad name 'X Fault'"},
 		{`{"source": "header", "name": "Cookie"}`, "bad name 'Cookie' of trigger header: every point removes the field from requests"},
@@ -451,6 +453,49 @@ func BenchmarkTrigger(b *testing.B) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// A parameter of the query is a trigger. No upstream sees it, also in the original URL
+// that error routes get.
+func TestTriggerQuery(t *testing.T) {
+	const key = "0123456789abcdef"
+	for _, tt := range []struct {
+		trigger, query string
+		status         int
+		left           string
+		refused        string
+	}{
+		{"", "fault=551", 551, "", ""},
+		{"", "a=1&fault=delay%201ns%3B%20551&b=2", 551, "", ""},
+		{"", "a=1&fault=delay+1ns%3B551", 551, "", ""},
+		{"", "a=1&fault=pass&b=2", 200, "a=1&b=2", ""},
+		{"", "a=1", 200, "a=1", ""},
+		{"", "faults=551", 200, "faults=551", ""},
+		{"", "fault=551;a=1", 200, "", "the parameter has a semicolon: write ; as %3B, for example with encodeURIComponent"},
+		{"", "fault=%zz", 200, "", "the parameter is not percent-encoded: each % must be followed by two hexadecimal digits; write % as %25"},
+		{"", "fault=551&fault=551", 200, "", "parameter fault occurs 2 times; send it once"},
+		{"", "fault", 200, "", "the line is empty"},
+		{`, "name": "chaos"`, "chaos=551", 551, "", ""},
+		{`, "name": "chaos"`, "fault=551", 200, "fault=551", ""},
+		{`, "key": "` + key + `"`, "fault=key+" + key + "%3B551", 551, "", ""},
+		{`, "key": "` + key + `"`, "a=1&fault=551", 200, "a=1", "key"},
+	} {
+		h := load(t, testkit.Triggered(`{"source": "query"`+tt.trigger+`}`), "")
+		w := httptest.NewRecorder()
+		r := testkit.Request(http.MethodGet, "/x?"+tt.query, w)
+		left := ""
+		err := h.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+			left = r.URL.RawQuery
+			return testkit.Upstream(w, r)
+		}))
+		if err != nil || w.Code != tt.status || left != tt.left || w.Header().Get("X-Fault-Refused") != tt.refused {
+			t.Errorf("%s: got %d, %v, left %q, refused %q", tt.query, w.Code, err, left, w.Header().Get("X-Fault-Refused"))
+		}
+		original := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+		if text := r.RequestURI + original.URL.RawQuery; tt.trigger == "" && strings.Contains(text, "fault=") {
+			t.Errorf("%s: the request still has it: %s", tt.query, text)
 		}
 	}
 }

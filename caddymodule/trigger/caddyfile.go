@@ -13,7 +13,7 @@ import (
 
 // Parse sets up a trigger from Caddyfile tokens. Syntax:
 //
-//	trigger header|cookie|baggage|envoy [<name>] {
+//	trigger header|cookie|query|baggage|envoy [<name>] {
 //	    key        <text>
 //	    allow      <kind>...
 //	    max_delay  <duration>

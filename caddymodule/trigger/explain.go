@@ -39,7 +39,7 @@ func Explain(triggers []*Trigger, r *http.Request, point *rules.Point) []rules.V
 // counting. ok is false if r has no trigger. It removes from r what Ask removes.
 func (t *Trigger) explain(r *http.Request, point *rules.Point) (v rules.Verdict, ok bool) {
 	found, ok, drawn := t.peek(r)
-	deleteFields(r, t.hidden)
+	t.hidden.removeFrom(r)
 	if ok {
 		v = t.judge(r, point, found, drawn)
 		v.Rule, v.Trigger = RuleName, t.Place()

@@ -43,9 +43,9 @@ type place struct {
 	// make returns the source of a trigger with a name, at a named point.
 	make func(t *Trigger, name, point string) source
 
-	// hidden lists the header fields of the trigger that the upstream must not see. Nil
-	// means that they are forwarded.
-	hidden func(name string) []string
+	// hidden lists what the upstream must not see of the trigger. Nil means that the
+	// trigger is forwarded.
+	hidden func(name string) hidden
 
 	// keyless explains why the source cannot have a key.
 	keyless string
@@ -55,7 +55,7 @@ type place struct {
 }
 
 // places are the places where a trigger can be. To add one, add a file and a line here.
-var places = []place{headerPlace, cookiePlace, baggagePlace, envoyPlace}
+var places = []place{headerPlace, cookiePlace, queryPlace, baggagePlace, envoyPlace}
 
 // placeOf returns the place of a source, or nil if the name is unknown.
 func placeOf(source string) *place {

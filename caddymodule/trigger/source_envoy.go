@@ -12,7 +12,7 @@ import (
 var envoyPlace = place{
 	source:  "envoy",
 	make:    func(t *Trigger, _, _ string) source { return envoySource{percentOf(t.Percent)} },
-	hidden:  func(string) []string { return envoyFields },
+	hidden:  func(string) hidden { return hidden{fields: envoyFields} },
 	keyless: "Envoy's header fields carry none",
 	draws:   true,
 }

@@ -8,7 +8,7 @@ var headerPlace = place{
 	make: func(t *Trigger, name, _ string) source {
 		return headerSource{http.CanonicalHeaderKey(name), t.key != nil}
 	},
-	hidden: func(name string) []string { return []string{http.CanonicalHeaderKey(name)} },
+	hidden: func(name string) hidden { return hidden{fields: []string{http.CanonicalHeaderKey(name)}} },
 }
 
 // headerSource is a header field.

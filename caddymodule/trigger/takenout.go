@@ -12,9 +12,9 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/private"
 )
 
-// Fields are the header fields of all triggers of a server. Every point of the server
-// removes all of them from every request, because a test tool sends its fields to each
-// path and no upstream must see a key.
+// Fields are the header fields and the parameters of the query of all triggers of a
+// server. Every point of the server removes all of them from every request, because a
+// test tool sends its fields to each path and no upstream must see a key.
 type Fields struct {
 	mu     sync.Mutex // for add and join
 	set    atomic.Pointer[fieldSet]
@@ -23,7 +23,7 @@ type Fields struct {
 
 // A fieldSet is immutable.
 type fieldSet struct {
-	names  []string
+	hidden
 	points int
 }
 
@@ -51,27 +51,19 @@ func (f *Fields) Join(triggers []*Trigger) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	old := f.set.Load()
-	names := slices.Clone(old.names)
+	all := hidden{slices.Clone(old.fields), slices.Clone(old.params)}
 	for _, t := range triggers {
-		names = append(names, t.hidden...)
+		all.fields = append(all.fields, t.hidden.fields...)
+		all.params = append(all.params, t.hidden.params...)
 	}
-	slices.Sort(names)
-	f.set.Store(&fieldSet{slices.Compact(names), old.points + 1})
+	slices.Sort(all.fields)
+	slices.Sort(all.params)
+	f.set.Store(&fieldSet{hidden{slices.Compact(all.fields), slices.Compact(all.params)}, old.points + 1})
 }
 
 // Has reports whether a header field is one of the fields.
 func (f *Fields) Has(name string) bool {
-	return slices.Contains(f.set.Load().names, http.CanonicalHeaderKey(name))
-}
-
-// in reports whether a header has one of the fields.
-func (s *fieldSet) in(header http.Header) bool {
-	for _, name := range s.names {
-		if len(header[name]) > 0 {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(f.set.Load().fields, http.CanonicalHeaderKey(name))
 }
 
 // Enter restores the fields that earlier points have removed from a request, and
@@ -82,7 +74,7 @@ func (f *Fields) Enter(r *http.Request) bool {
 	if set.points > 1 && f.inside.Load() > 0 {
 		giveBack(r)
 	}
-	if !set.in(r.Header) {
+	if !set.in(r) {
 		return false
 	}
 	f.inside.Add(1)
@@ -93,31 +85,39 @@ func (f *Fields) Enter(r *http.Request) bool {
 // leaves it in the state in which the point would leave it.
 func (f *Fields) Foresee(r *http.Request, see func()) {
 	giveBack(r)
-	before := r.Header.Clone()
+	before, query := r.Header.Clone(), queryOf(r)
 	see()
 	clear(r.Header)
 	maps.Copy(r.Header, before)
+	query.restore(r)
 	f.TakeOutAll(r)
 }
 
 // Leave undoes Enter.
 func (f *Fields) Leave() { f.inside.Add(-1) }
 
-// TakeOutAll removes the header fields of all triggers of the server from a request, so
-// that the upstream does not see their keys.
-func (f *Fields) TakeOutAll(r *http.Request) { f.takeOut(r, f.set.Load().names) }
+// TakeOutAll removes the fields of all triggers of the server from a request, so that
+// the upstream does not see their keys.
+func (f *Fields) TakeOutAll(r *http.Request) { f.takeOut(r, &f.set.Load().hidden) }
 
 // takeOut removes some of the fields from a request, with all of their values. It keeps
 // them for later points, if there are any.
-func (f *Fields) takeOut(r *http.Request, names []string) {
-	for _, name := range names {
-		values := r.Header[name]
-		if len(values) == 0 {
-			continue
-		}
-		delete(r.Header, name)
+func (f *Fields) takeOut(r *http.Request, some *hidden) {
+	keep := func(t takenOut) {
 		if f.set.Load().points > 1 {
-			lastTakenOut.Set(r, &takenOut{name, values, lastTakenOut.Get(r)})
+			t.before = lastTakenOut.Get(r)
+			lastTakenOut.Set(r, &t)
+		}
+	}
+	for _, name := range some.fields {
+		if values := r.Header[name]; len(values) > 0 {
+			delete(r.Header, name)
+			keep(takenOut{name: name, values: values})
+		}
+	}
+	for _, name := range some.params {
+		if pairs := removeParam(r, name); len(pairs) > 0 {
+			keep(takenOut{name: name, values: pairs, param: true})
 		}
 	}
 }
@@ -126,26 +126,28 @@ func (f *Fields) takeOut(r *http.Request, names []string) {
 // needs the original attempt for the next one.
 func (f *Fields) Without(r *http.Request) *http.Request {
 	set := f.set.Load()
-	if !set.in(r.Header) {
+	if !set.in(r) {
 		return r
 	}
 	r = r.WithContext(r.Context())
 	r.Header = r.Header.Clone()
-	deleteFields(r, set.names)
+	for _, name := range set.fields {
+		delete(r.Header, name)
+	}
+	own := *r.URL
+	for _, name := range set.params {
+		own.RawQuery, _ = cutParam(own.RawQuery, name)
+	}
+	r.URL = &own
 	return r
 }
 
-func deleteFields(r *http.Request, names []string) {
-	for _, name := range names {
-		delete(r.Header, name)
-	}
-}
-
-// takenOut is a header field that a point has removed from a request, for the inner
-// points. It is immutable.
+// takenOut is a header field or a parameter that a point has removed from a request, for
+// the inner points. It is immutable.
 type takenOut struct {
 	name   string
-	values []string
+	values []string // of a parameter: its pairs as in the query
+	param  bool
 	before *takenOut
 }
 
@@ -160,7 +162,10 @@ func giveBack(r *http.Request) {
 		return
 	}
 	for field := lastTakenOut.Get(r); field != nil; field = field.before {
-		if len(r.Header[field.name]) == 0 {
+		switch {
+		case field.param:
+			restoreParam(r, field.name, field.values)
+		case len(r.Header[field.name]) == 0:
 			r.Header[field.name] = field.values
 		}
 	}

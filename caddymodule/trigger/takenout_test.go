@@ -12,7 +12,7 @@ import (
 // A request counts as inside a point from Enter to Leave, if it has any of the fields.
 func TestFieldsInside(t *testing.T) {
 	f := newFields()
-	f.Join([]*Trigger{{hidden: []string{"X-Fault"}}})
+	f.Join([]*Trigger{{hidden: hidden{fields: []string{"X-Fault"}}}})
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	if f.Enter(r) {
 		t.Error("a request without the field has entered")
@@ -35,7 +35,7 @@ func TestFieldsInside(t *testing.T) {
 func TestFieldsForesee(t *testing.T) {
 	f := newFields()
 	for range 2 { // two points
-		f.Join([]*Trigger{{hidden: []string{"X-Fault"}}})
+		f.Join([]*Trigger{{hidden: hidden{fields: []string{"X-Fault"}}}})
 	}
 	r := caddyhttp.PrepareRequest(httptest.NewRequest(http.MethodGet, "/", nil), caddy.NewReplacer(), nil, nil)
 	r.Header.Set("X-Fault", "551")

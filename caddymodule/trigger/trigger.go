@@ -37,18 +37,19 @@ import (
 type Trigger struct {
 	// Where in a request the line is. `header`: in a header field. Every point with the
 	// trigger sees it, and the upstream does not. `cookie`: in a cookie,
-	// percent-encoded. `baggage`: in a member of W3C Baggage, percent-encoded, which is
+	// percent-encoded. `query`: in a parameter of the query, percent-encoded, which
+	// upstreams do not see. `baggage`: in a member of W3C Baggage, percent-encoded, which is
 	// forwarded to the next hops. The member `fault` applies to every point, and
 	// `fault.<point>` to one point. `envoy`: the header fields of Envoy's fault filter
 	// replace the line; points see them, and upstreams do not. Required.
 	Source string `json:"source,omitempty"`
 
-	// The name of the header field (default: `X-Fault`), of the cookie or of the
-	// baggage member (default: `fault`).
+	// The name of the header field (default: `X-Fault`), of the cookie, the parameter or
+	// the baggage member (default: `fault`).
 	Name string `json:"name,omitempty"`
 
 	// A secret that the trigger must contain: as the first statement `key <text>;` in a
-	// header field or cookie, or as the property `;key=<text>` of a baggage member. It
+	// header field, cookie or parameter, or as the property `;key=<text>` of a baggage member. It
 	// has 16 bytes or more, without spaces, quotes and semicolons. Global placeholders
 	// such as `{env.FAULT_KEY}` are allowed. Default: no key, so every client can use
 	// the trigger.
@@ -70,8 +71,8 @@ type Trigger struct {
 	Percent *float64 `json:"percent,omitempty"`
 
 	source source
-	hidden []string // header fields that no upstream may see
-	key    []byte   // nil: none required
+	hidden hidden // what no upstream may see
+	key    []byte // nil: none required
 	parser lineParser
 }
 
@@ -157,6 +158,8 @@ func (t *Trigger) validate() error {
 		return fmt.Errorf("trigger %s does not support key: %s", t.Source, at.keyless)
 	case t.Name != "" && !httpguts.ValidHeaderFieldName(t.Name):
 		return fmt.Errorf("bad name '%s' of trigger %s", t.Name, t.Source)
+	case t.Source == "query" && !validParam(t.name()):
+		return fmt.Errorf("bad name '%s' of trigger query: want letters, digits, dots, dashes, underscores and tildes", t.Name)
 	case t.Source == "header" && needed(t.name()):
 		return fmt.Errorf("bad name '%s' of trigger header: every point removes the field from requests, which need it; choose another field, such as X-Fault", t.Name)
 	case unexpanded(t.Key):
@@ -216,15 +219,15 @@ func (t *Trigger) open(key string) bool {
 }
 
 // MayAsk reports cheaply whether r may have the trigger. fields is whether r has any
-// header field of its server's triggers.
+// field or parameter of its server's triggers.
 func (t *Trigger) MayAsk(r *http.Request, fields bool) bool {
-	return (fields || len(t.hidden) == 0) && t.source.present(r)
+	return (fields || t.hidden.empty()) && t.source.present(r)
 }
 
 // Ask returns what r asks for by the trigger, or nil, and removes the trigger from r.
 func (t *Trigger) Ask(r *http.Request, fields *Fields) (*asked, *Refusal) {
 	found, ok := t.source.read(r, drawHits)
-	fields.takeOut(r, t.hidden)
+	fields.takeOut(r, &t.hidden)
 	if !ok {
 		return nil, nil
 	}

@@ -33,7 +33,7 @@ var forms = map[string]Form{
 	"halted":    {"halted", "halted", ""},
 	"cors":      {"cors [<origin>...]", "cors https://app.example.com", ""},
 	"rule":      {"rule [<name>] { ... }", "rule slow {\n\tdelay 2s\n}", ""},
-	"trigger":   {"trigger header [<field>] | trigger cookie [<name>] | trigger baggage [<member>] | trigger envoy", "trigger header X-Fault", ""},
+	"trigger":   {"trigger header [<field>] | trigger cookie [<name>] | trigger query [<parameter>] | trigger baggage [<member>] | trigger envoy", "trigger header X-Fault", ""},
 	"transport": {"transport <name> [{ ... }]", "transport http", ""},
 
 	"trigger key":        {"key <text>", "key {env.FAULT_KEY}", ""},
