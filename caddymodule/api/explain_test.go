@@ -52,7 +52,7 @@ func TestExplainTrigger(t *testing.T) {
 		{"/in/", "X-Fault", "key " + key + "; pass", "true; trigger header X-Fault false trigger it asks to pass: no rule and no experiment applies; own  false before 'trigger' takes the request first"},
 		{"/in/", "X-Fault", "key wrong-and-as-long; 551", "true; trigger header X-Fault false trigger refused: the key is missing or wrong; own  true  "},
 		{"/in/", "Cookie", "fault=551", "true; trigger cookie fault true percent it asks for '551'; 50 percent chance: a draw from 0 to below 50; own  true  "},
-		{"/in/", "Cookie", "fault=close", "true; trigger cookie fault false trigger refused: 'close' is not allowed here: want percent, phase, or one of respond; own  true  "},
+		{"/in/", "Cookie", "fault=close", "true; trigger cookie fault false trigger refused: 'close' is not allowed here: want id, percent, phase, skip, times, or one of respond; own  true  "},
 		{"/in/", "Cookie", "other=fault", "true; own  true  "},
 		{"/in/", "Baggage", "default=1,=x", "true; own  true  "},
 		{"/in/", "X-Envoy-Fault-Delay-Request", "20", "true; trigger envoy true  it asks for 'delay 20ms'; own  false before 'trigger' takes the request first"},

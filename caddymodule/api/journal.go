@@ -100,9 +100,12 @@ func writePiece(w io.Writer, text *bytes.Buffer) error {
 	return err
 }
 
-// journalQuery reads the parameters rule, point, since and limit.
+// journalQuery reads the parameters rule, point, id, since and limit.
 func journalQuery(params url.Values) (q experiments.Query, err error) {
 	if q.Point, q.Rule, err = ruleParams(params); err != nil {
+		return q, err
+	}
+	if q.ID, err = idParam(params); err != nil {
 		return q, err
 	}
 	if text := params.Get("limit"); text != "" {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
 // refusedParam reads the parameter `refused`, which selects refused triggers instead of
@@ -21,9 +22,21 @@ func refusedParam(params url.Values) (bool, error) {
 	}
 }
 
+// idParam reads the parameter id: that of a trigger's line.
+func idParam(params url.Values) (string, error) {
+	id := params.Get("id")
+	if !params.Has("id") {
+		return "", nil
+	}
+	if err := trigger.CheckID(id); err != nil {
+		return "", Refuse(http.StatusBadRequest, "id: %v", err)
+	}
+	return id, nil
+}
+
 // refusals returns the query for what the verification counts.
 func (v *verification) refusals() experiments.Query {
-	return experiments.Query{Point: v.point, Since: v.since}
+	return experiments.Query{Point: v.point, ID: v.id, Since: v.since}
 }
 
 // countRefusals is count for refused triggers. It returns an error if there is no
@@ -35,7 +48,11 @@ func (v *verification) countRefusals() (count int, all bool, err error) {
 	}
 	if v.since.IsZero() {
 		for _, t := range triggers {
-			count += int(t.Refused())
+			if v.id == "" {
+				count += int(t.Refused())
+			} else {
+				count += int(t.RefusedOf(v.id))
+			}
 		}
 		return count, true, nil
 	}
@@ -52,7 +69,7 @@ const maxRefusals = 10
 // refusalsError returns the error for an assertion that does not hold for count
 // refusals, with the last of them.
 func (v *verification) refusalsError(count int) *Error {
-	no := Refuse(http.StatusExpectationFailed, "triggers%s were refused %d times, want %s", atPoint(v.point), count, v.wanted())
+	no := Refuse(http.StatusExpectationFailed, "triggers%s%s were refused %d times, want %s", withID(v.id), atPoint(v.point), count, v.wanted())
 	if count > 0 {
 		q := v.refusals()
 		q.Limit = min(count, maxRefusals)

@@ -158,7 +158,7 @@ func TestJournalRefused(t *testing.T) {
 		t.Errorf("the hit: got %+v", hit)
 	}
 	last := list("?refused=true&limit=1")[0]
-	if !strings.HasPrefix(last.Refused, "'times' is not allowed") || last.Seq != 21 || last.Point != "p1" || last.Rule != "trigger" || last.Path != "/" {
+	if !strings.HasPrefix(last.Refused, "times: an argument is missing") || last.Seq != 21 || last.Point != "p1" || last.Rule != "trigger" || last.Path != "/" {
 		t.Errorf("the last refusal: got %+v", last)
 	}
 	n.Want(400, "GET", "/journal?refused=1", "", "refused: '1' is neither true nor false")

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
 // VerifyView is the answer for an assertion that holds.
@@ -34,7 +35,7 @@ func (a *service) verify(w http.ResponseWriter, r *http.Request) error {
 // verification is an assertion. A bound of -1 means no bound.
 type verification struct {
 	*service
-	point, rule     string
+	point, rule, id string
 	refused         bool // counts refusals, not hits
 	atLeast, atMost int
 	since           time.Time
@@ -53,7 +54,12 @@ func (a *service) newVerification(params url.Values) (v verification, err error)
 	if v.refused, err = refusedParam(params); err != nil {
 		return v, err
 	}
+	if v.id, err = idParam(params); err != nil {
+		return v, err
+	}
 	switch {
+	case v.id != "" && v.rule != "" && v.rule != trigger.RuleName:
+		return v, Refuse(http.StatusBadRequest, "id: only the lines of triggers have one, not rule '%s'; write rule=%s", v.rule, trigger.RuleName)
 	case v.refused && v.rule != "":
 		return v, Refuse(http.StatusBadRequest, "rule: not allowed with refused=true, which counts the refusals of triggers; leave it out")
 	case !v.refused && v.rule == "":
@@ -100,6 +106,13 @@ func (v *verification) checkPoint(points []string) error {
 		return nil
 	}
 	return Refuse(http.StatusBadRequest, "point: the hits of experiment '%s' are counted for all its points together; leave point out, or add since", v.rule)
+}
+
+func withID(id string) string {
+	if id == "" {
+		return ""
+	}
+	return " with id '" + id + "'"
 }
 
 func atPoint(point string) string {
@@ -163,7 +176,7 @@ func (v *verification) check(count int, all bool) error {
 	case !few && !many:
 		return nil
 	}
-	no := Refuse(http.StatusExpectationFailed, "rule '%s' has hit %d times, want %s", v.rule, count, v.wanted())
+	no := Refuse(http.StatusExpectationFailed, "rule '%s'%s has hit %d times, want %s", v.rule, withID(v.id), count, v.wanted())
 	if v.refused {
 		no = v.refusalsError(count)
 	}
@@ -187,7 +200,12 @@ func (v *verification) count() (count int, all bool, err error) {
 		count, known = count+int(rule.Stats().Hits), true
 	}
 	for _, t := range v.ctl.FindTriggers(v.point, v.rule) {
-		count, known = count+int(t.Hits()), true
+		known = true
+		if v.id == "" {
+			count += int(t.Hits())
+		} else {
+			count += int(t.HitsOf(v.id))
+		}
 	}
 	if e := v.experiment(known); e != nil && (v.point == "" || slices.Contains(e.Points, v.point)) {
 		count, known = count+int(e.Hits), true
@@ -200,7 +218,7 @@ func (v *verification) count() (count int, all bool, err error) {
 		return count, true, err
 	}
 	if v.sinceThen == nil {
-		v.sinceThen = v.ctl.Journal.Counter(experiments.Query{Rule: v.rule, Point: v.point, Since: v.since})
+		v.sinceThen = v.ctl.Journal.Counter(experiments.Query{Rule: v.rule, Point: v.point, ID: v.id, Since: v.since})
 	}
 	count, all = v.sinceThen.Count()
 	return count, all, nil

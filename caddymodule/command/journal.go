@@ -21,7 +21,7 @@ import (
 
 func watchCommand() *cobra.Command {
 	cmd := jsonFlag(&cobra.Command{
-		Use:   "watch [--rule <name>] [--point <name>] [--refused] [--json]",
+		Use:   "watch [--rule <name>] [--point <name>] [--id <text>] [--refused] [--json]",
 		Short: "Print injected faults as they happen, or refused triggers",
 		Long: `
 The command prints the last ten injected faults, then a line for each new one. It
@@ -35,12 +35,13 @@ not come back, the command ends with the exit code 1.`,
 	})
 	cmd.Flags().String("rule", "", "Print only hits of this rule or experiment")
 	cmd.Flags().String("point", "", "Print only hits at this injection point")
+	cmd.Flags().String("id", "", "Print only requests whose trigger has this id")
 	cmd.Flags().Bool("refused", false, "Print refused triggers, and why they were refused")
 	return cmd
 }
 
 func cmdWatch(s *session) error {
-	f := follower{session: s, path: "/journal" + s.query("rule", "point", "refused"), json: s.wantsJSON()}
+	f := follower{session: s, path: "/journal" + s.query("rule", "point", "id", "refused"), json: s.wantsJSON()}
 	return f.follow()
 }
 
@@ -128,6 +129,9 @@ func entryText(e *experiments.Entry) string {
 		what = "refused"
 	}
 	text := fmt.Sprintf("%s %s/%s %s: %s %s%s", e.Time.Local().Format("15:04:05.000"), e.Point, e.Rule, what, e.Method, e.Host, e.Path)
+	if e.TriggerID != "" {
+		text += " id " + e.TriggerID
+	}
 	if e.Client != "" {
 		text += " from " + e.Client
 	}
@@ -142,7 +146,7 @@ func entryText(e *experiments.Entry) string {
 
 func verifyCommand() *cobra.Command {
 	cmd := jsonFlag(&cobra.Command{
-		Use:   "verify <rule>|--refused [--point <name>] --exactly|--at-least|--at-most <n> [--since <time>] [--wait <duration>] [--json]",
+		Use:   "verify <rule>|--refused [--point <name>] [--id <text>] --exactly|--at-least|--at-most <n> [--since <time>] [--wait <duration>] [--json]",
 		Short: "Assert how often a rule has hit, or a trigger was refused",
 		Long: `
 The command counts the hits of a rule or an experiment since it was loaded or last
@@ -164,12 +168,14 @@ With --wait the command waits until the assertion holds, at most for this time.
 The wait continues over reloads.`,
 		Example: `  caddy fault verify slow --at-least 3 --wait 10s
   caddy fault verify trigger --point checkout --exactly 1
+  caddy fault verify trigger --id test-42 --exactly 2
   caddy fault verify --refused --exactly 0`,
 		Args: ruleArgument,
 		RunE: inSession(cmdVerify),
 	})
 	cmd.Flags().String("rule", "", "Name of the rule or experiment; 'trigger' for the faults that requests ask for")
 	cmd.Flags().String("point", "", "Count only at this injection point; for an experiment with several points this needs --since")
+	cmd.Flags().String("id", "", "Count only requests whose trigger has this id")
 	cmd.Flags().Uint("exactly", 0, "Exact number of hits")
 	cmd.Flags().Uint("at-least", 0, "Minimum number of hits")
 	cmd.Flags().Uint("at-most", 0, "Maximum number of hits")
@@ -254,7 +260,7 @@ func (s *session) passTime(took time.Duration) {
 
 // verify sends one request with the conditions of the flags.
 func (s *session) verify() error {
-	path := "/verify" + s.query("rule", "refused", "point", "exactly", "at-least", "at-most", "since", "wait")
+	path := "/verify" + s.query("rule", "refused", "point", "id", "exactly", "at-least", "at-most", "since", "wait")
 	return show(s, http.MethodGet, path, nil, func(out io.Writer, v *api.VerifyView) error {
 		what := fmt.Sprintf("hits of rule '%s'", flagText(s.Command, "rule"))
 		if flagText(s.Command, "refused") == "true" {

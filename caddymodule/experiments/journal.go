@@ -38,6 +38,8 @@ type Entry struct {
 	Client string `json:"client,omitempty"`
 	Trace  string `json:"trace_id,omitempty"`
 
+	TriggerID string `json:"trigger_id,omitempty"` // in the line of the trigger
+
 	// UpstreamStatus is the status of the reply on which a rule in phase response
 	// fired.
 	UpstreamStatus int `json:"upstream_status,omitempty"`
@@ -244,8 +246,8 @@ func (j *Journal) Add(e *Entry) *Record {
 	return rec
 }
 
-// slab is the number of records per allocation. They fill 8 KiB.
-const slab = 28
+// slab is the number of records per allocation. They fill 9.25 KiB.
+const slab = 31
 
 // blank returns a new record.
 func (j *Journal) blank() *Record {
@@ -308,13 +310,14 @@ func (j *Journal) viewLocked() view {
 type Query struct {
 	Rule     string    // "" for all
 	Point    string    // "" for all
+	ID       string    // id of a trigger's line; "" for all
 	AfterSeq uint64    // only entries with a later number
 	Since    time.Time // only entries at or after this time
 	Limit    int       // the last n; 0 for all
 }
 
 func (q *Query) wants(e *Entry) bool {
-	return (q.Rule == "" || e.Rule == q.Rule) && (q.Point == "" || e.Point == q.Point) &&
+	return (q.Rule == "" || e.Rule == q.Rule) && (q.Point == "" || e.Point == q.Point) && (q.ID == "" || e.TriggerID == q.ID) &&
 		e.Seq > q.AfterSeq && !e.Time.Before(q.Since)
 }
 

@@ -30,6 +30,7 @@ type label struct {
 	ruleValue         any    // rule and kind as values of placeholders
 	kindValue         any
 	counts            metrics.Rule
+	triggerID         string        // of the line that asked for the rule
 	endAfter          time.Duration // time until the faults must end; 0: no limit
 }
 
@@ -165,7 +166,7 @@ func (inj *injection) Injected() {
 	span := trace.SpanFromContext(r.Context())
 	inj.addToTrace(span)
 	entry := experiments.Entry{
-		Time: time.Now(), ID: inj.id, Point: inj.point, Rule: inj.rule, Kind: inj.kind,
+		Time: time.Now(), ID: inj.id, Point: inj.point, Rule: inj.rule, Kind: inj.kind, TriggerID: inj.triggerID,
 		Client: clientOf(r), Trace: traceID(span), UpstreamStatus: inj.upstream,
 	}
 	entry.Take(r)

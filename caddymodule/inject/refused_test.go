@@ -23,7 +23,7 @@ func TestTriggerRefusedIsTold(t *testing.T) {
 	const (
 		anybody = `{"source": "header"}`
 		keyed   = `{"source": "header", "key": "` + testKey + `"}`
-		unknown = " is not allowed here: want percent, phase, or one of close, corrupt, delay, "
+		unknown = " is not allowed here: want id, percent, phase, skip, times, or one of close, corrupt, delay, "
 	)
 	for _, tt := range []struct {
 		triggers string
@@ -38,12 +38,12 @@ func TestTriggerRefusedIsTold(t *testing.T) {
 
 		{anybody, []string{"X-Fault", "delay 1"}, []string{"bad duration '1': want one such as 250ms or 2s"}},
 		{anybody, []string{"X-Fault", "latency 1s"}, []string{"'latency'" + unknown}},
-		{anybody, []string{"X-Fault", "times 1"}, []string{"'times'" + unknown}},
+		{anybody, []string{"X-Fault", "times 1; 551"}, []string{"skip and times count the requests with an id: write one, such as id test-42; times 2; 503"}},
 		{anybody, []string{"X-Fault", "respond 429; header Retry-After 1"}, []string{"'header'" + unknown}},
 		{anybody, []string{"X-Fault", ""}, []string{"the line is empty"}},
 		{anybody, []string{"X-Fault", "551", "X-Fault", "551"}, []string{"X-Fault occurs 2 times; send it once"}},
 		{anybody, []string{"X-Fault", "delay " + testKey}, []string{"the line cannot be parsed: want a line"}},
-		{`{"source": "header", "allow": ["reset"]}`, []string{"X-Fault", "551"}, []string{"'respond' is not allowed here: want percent, phase, or one of reset"}},
+		{`{"source": "header", "allow": ["reset"]}`, []string{"X-Fault", "551"}, []string{"'respond' is not allowed here: want id, percent, phase, skip, times, or one of reset"}},
 
 		{keyed, []string{"X-Fault", "551"}, []string{"key"}},
 		{keyed, []string{"X-Fault", "nonsense"}, []string{"key"}},
@@ -166,7 +166,7 @@ func TestTriggerRefusedIsEntered(t *testing.T) {
 	if len(entries) != 1000 {
 		t.Fatalf("got %d entries, want the last 1000", len(entries))
 	}
-	for i, want := range map[int]string{998: "the key is missing or wrong", 999: "'times' is not allowed here"} {
+	for i, want := range map[int]string{998: "the key is missing or wrong", 999: "the line has no fault"} {
 		e := entries[i]
 		if !strings.HasPrefix(e.Refused, want) || e.Point != "trig" || e.Rule != "trigger" || e.Kind != "" || e.ID != 0 || e.Method != "GET" || e.Path != "/" || !e.Done {
 			t.Errorf("got %+v, want %q", e, want)

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
@@ -497,5 +498,50 @@ func TestTriggerQuery(t *testing.T) {
 		if text := r.RequestURI + original.URL.RawQuery; tt.trigger == "" && strings.Contains(text, "fault=") {
 			t.Errorf("%s: the request still has it: %s", tt.query, text)
 		}
+	}
+}
+
+// Requests with an id count separately, so that a request can ask to fail twice and then
+// to work. The journal has the id.
+func TestTriggerID(t *testing.T) {
+	h := load(t, testkit.Triggered(`{"source": "header"}`), "")
+	for _, tt := range []struct {
+		line string
+		want []int
+	}{
+		{"id test-1; times 2; 503", []int{503, 503, 200, 200}},
+		{"times 2; 503; id test-2", []int{503, 503, 200}},
+		{"id test-3; skip 1; times 1; delay 1ns; 503", []int{200, 503, 200}},
+		{"id test-4; 503", []int{503, 503, 503}},
+		{"503", []int{503, 503}},
+		{"id test-5; pass", []int{200}},
+		{"id test-1; 551", []int{551}},
+		{"id test-6; id test-6; 503", []int{200}},
+		{"id; 503", []int{200}},
+		{"id a b; 503", []int{200}},
+		{"id test/7; 503", []int{200}},
+		{"id " + strings.Repeat("x", 65) + "; 503", []int{200}},
+		{"id test-8", []int{200}},
+		{"id test-9; times 0; 503", []int{200}},
+	} {
+		for i, want := range tt.want {
+			if got := testkit.Ask(h, "X-Fault", tt.line).Status; got != want {
+				t.Errorf("%q, request %d: got %d, want %d", tt.line, i+1, got, want)
+			}
+		}
+	}
+	hits := make(map[string]int)
+	for e := range h.ctl.Journal.Entries(experiments.Query{}) {
+		hits[e.TriggerID]++
+	}
+	if want := map[string]int{"": 2, "test-1": 3, "test-2": 2, "test-3": 1, "test-4": 3}; !maps.Equal(hits, want) {
+		t.Errorf("got hits %v, want %v", hits, want)
+	}
+	refused := make(map[string]int)
+	for e := range h.ctl.Refusals.Entries(experiments.Query{}) {
+		refused[e.TriggerID]++
+	}
+	if want := map[string]int{"": 5, "test-8": 1, "test-9": 1}; !maps.Equal(refused, want) {
+		t.Errorf("got refusals %v, want %v", refused, want)
 	}
 }

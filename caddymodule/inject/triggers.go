@@ -69,12 +69,12 @@ func (h *Handler) refuse(t *trigger.Trigger, refusal *trigger.Refusal, reply htt
 	}
 	metrics.PassOther(h.Point.Name, trigger.RuleName, "trigger_refused")
 	entry := experiments.Entry{
-		Time: time.Now(), Point: h.Point.Name, Rule: trigger.RuleName, Refused: refusal.Reason(),
+		Time: time.Now(), Point: h.Point.Name, Rule: trigger.RuleName, Refused: refusal.Reason(), TriggerID: refusal.ID(),
 		Client: clientOf(r), Trace: traceID(trace.SpanFromContext(r.Context())),
 	}
 	entry.Take(r)
 	h.ctl.Refusals.Add(&entry)
-	t.CountRefusal()
+	t.CountRefusal(refusal)
 	h.ctl.Counts.Send()
 	if c := h.logger.Check(zapcore.DebugLevel, "refused a trigger"); c != nil {
 		c.Write(append(requestFields(r), zap.String("point", h.Point.Name), zap.String("trigger", t.Source), zap.Stringer("error", refusal))...)
@@ -84,7 +84,7 @@ func (h *Handler) refuse(t *trigger.Trigger, refusal *trigger.Refusal, reply htt
 // tagTriggered returns the label of a rule that a trigger of the point creates.
 func (h *Handler) tagTriggered(rule *rules.Rule, endAfter time.Duration) rules.Owner {
 	l := newLabel(h.Point.Name, rule, metrics.NewRule(h.Point.Name, trigger.RuleName, triggerKind(rule)))
-	l.endAfter = endAfter
+	l.endAfter, l.triggerID = endAfter, rule.TriggerID()
 	return l
 }
 

@@ -109,7 +109,7 @@ func TestExplainGuestsAndSwitch(t *testing.T) {
 func TestExplainFull(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{`+closing+`}]}`)
 	guests := invite(guestRule(t, `{"name": "a", "max_active": 1, `+closing+`}`))
-	triggered := p.Triggered("b", 1).Rule("b", nil, "", 100)
+	triggered := p.Triggered("b", 1).Rule("b", "", new(Rule), nil, 100)
 	for _, want := range []string{"a", ""} {
 		if got := fired(p.Decide(request("/"), guests)); got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -47,12 +47,12 @@ func TestReloadKeepsTriggered(t *testing.T) {
 	const config = `{"rules": [{"percent": 0, ` + closing + `}]}`
 	p := mustLoad(t, config)
 	triggered := p.Triggered("header X-Fault", 1)
-	triggered.CountRefusal()
-	triggered.Rule("trigger", nil, "", 100).CountHit()
+	triggered.CountRefusal("")
+	triggered.Rule("trigger", "", new(Rule), nil, 100).CountHit()
 	fresh := mustLoad(t, config)
 	again := fresh.Triggered("header X-Fault", 1)
 	unload(t, p)
-	again.CountRefusal()
+	again.CountRefusal("")
 	if again.Hits() != 1 || again.Refused() != 2 || fresh.Triggered("cookie fault", 1).Refused() != 0 {
 		t.Errorf("got %d hits and %d refusals, want 1 and 2", again.Hits(), again.Refused())
 	}

@@ -19,6 +19,7 @@ import (
 type keyText struct {
 	text   string
 	header string // canonical name, if the text is one header field
+	fixed  string // the key of all requests, without a text
 }
 
 var oneHeader = regexp.MustCompile(`^\{http\.request\.header\.([A-Za-z0-9_-]+)\}$`)
@@ -37,12 +38,12 @@ func newKeyText(text string, place faults.Place) keyText {
 	return k
 }
 
-// of returns the key of a request, or an empty text if there is no key text. It joins
+// of returns the key of a request. Without a key text, it is fixed. It joins
 // the values of a header field as Caddy's placeholder does.
 func (k *keyText) of(r *http.Request) string {
 	switch {
 	case k.text == "":
-		return ""
+		return k.fixed
 	case k.header != "":
 		return strings.Join(r.Header[k.header], ",")
 	default:

@@ -14,6 +14,7 @@ import (
 type Triggered struct {
 	like    Rule
 	refused *atomic.Uint64
+	ids     *triggerIDs
 }
 
 // Triggered returns the shared state of the triggered rules with a name. They hit at
@@ -22,9 +23,11 @@ func (p *Point) Triggered(name string, maxActive int) *Triggered {
 	t := &Triggered{like: Rule{MaxActive: &maxActive}}
 	t.like.gates = gatesOf(&t.like)
 	key := keptKey{point: p.Name, rule: "?" + name} // no other rule can have such a name
-	t.like.counters = keep(p, key, newCounters(time.Now(), 0))
+	t.like.counters = keep(p, key, newCounters(time.Now(), maxTriggerIDs))
 	key.settings = "refused"
 	t.refused = keep(p, key, new(atomic.Uint64))
+	key.settings = "ids"
+	t.ids = keep(p, key, newTriggerIDs())
 	return t
 }
 
@@ -34,21 +37,34 @@ func (t *Triggered) Hits() uint64 { return t.like.Stats().Hits }
 // Refused returns the number of requests whose trigger was refused.
 func (t *Triggered) Refused() uint64 { return t.refused.Load() }
 
-// CountRefusal counts a refused trigger.
-func (t *Triggered) CountRefusal() { t.refused.Add(1) }
+// CountRefusal counts a refused trigger with an id, or without one.
+func (t *Triggered) CountRefusal(id string) {
+	t.refused.Add(1)
+	if id != "" {
+		t.Use(id)
+		t.ids.refuse(id)
+	}
+}
 
 // Reset sets Hits and Refused to zero. Active requests stay counted.
 func (t *Triggered) Reset() {
 	t.like.Reset()
 	t.refused.Store(0)
+	t.ids.reset()
 }
 
-// Rule returns a rule that uses the shared counters.
-func (t *Triggered) Rule(name string, chain faults.Chain, phase string, percent float64) *Rule {
+// Rule returns a rule that uses the shared counters, with the settings of asked. Its
+// skip and times count the requests with the same id.
+func (t *Triggered) Rule(name, id string, asked *Rule, chain faults.Chain, percent float64) *Rule {
 	rule := t.like
-	rule.Name, rule.Faults, rule.Phase, rule.percent = name, chain, phase, percent
+	rule.Name, rule.Faults, rule.percent = name, chain, percent
+	rule.Phase, rule.Skip, rule.Times = asked.Phase, asked.Skip, asked.Times
+	rule.gates, rule.key = gatesOf(&rule), keyText{fixed: id}
 	return &rule
 }
+
+// TriggerID returns the id of a rule that a request has triggered, or "" without one.
+func (rl *Rule) TriggerID() string { return rl.key.fixed }
 
 // ExplainTriggered returns the verdict of a rule that r has triggered. Above
 // max_active, r goes on to the rules of the point.

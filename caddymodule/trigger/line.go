@@ -32,6 +32,7 @@ const (
 type asked struct {
 	Pass bool // to be left alone
 	Rule *rules.Rule
+	id   string // "" without one; also known if the line is refused
 }
 
 // A lineParser parses the lines of one trigger, and caches the last results, including
@@ -47,7 +48,7 @@ type lineParser struct {
 }
 
 type parsed struct {
-	*asked
+	asked
 	err error
 }
 
@@ -73,10 +74,10 @@ func newLineParser(ctx caddy.Context, point *rules.Point, t *Trigger, tag Tagger
 	return p
 }
 
-// parse parses a line.
-func (p *lineParser) parse(line string) (*asked, error) {
+// parse parses a line. If the line is refused, the result has only its id.
+func (p *lineParser) parse(line string) (asked, error) {
 	if len(line) > maxLine {
-		return nil, fmt.Errorf("the line has %d bytes; at most %d are allowed", len(line), maxLine)
+		return asked{}, fmt.Errorf("the line has %d bytes; at most %d are allowed", len(line), maxLine)
 	}
 	known, ok := p.cache.Get(line)
 	if !ok {
@@ -87,27 +88,62 @@ func (p *lineParser) parse(line string) (*asked, error) {
 	return known.asked, known.err
 }
 
-func (p *lineParser) read(line string) (*asked, error) {
+func (p *lineParser) read(line string) (asked, error) {
 	statements, err := grammar.Split(line)
+	if err != nil {
+		return asked{}, hideKeys(line, err)
+	}
+	statements, id, err := takeID(statements)
 	switch {
 	case err != nil:
-		return nil, hideKeys(line, err)
+		return asked{}, hideKeys(line, err)
 	case len(statements) == 0:
-		return nil, errors.New("the line is empty")
+		return asked{id: id}, errors.New("the line is empty")
 	case len(statements) > maxStatements:
-		return nil, fmt.Errorf("the line has %d statements; at most %d are allowed", len(statements), maxStatements)
+		return asked{id: id}, fmt.Errorf("the line has %d statements; at most %d are allowed", len(statements), maxStatements)
 	case len(statements) == 1 && len(statements[0].Tokens) == 1 && statements[0].Tokens[0].Text == "pass":
-		return &asked{Pass: true}, nil
+		return asked{Pass: true, id: id}, nil
 	}
 	rule := grammar.NewRuleParser(new(rules.Rule))
 	for _, s := range statements {
 		if err := p.readStatement(rule, s, line[s.Start:s.End]); err != nil {
-			return nil, err
+			return asked{id: id}, err
 		}
 	}
-	asked, err := p.provision(rule)
-	return asked, hideKeys(line, err)
+	triggered, err := p.provision(rule, id)
+	return asked{Rule: triggered, id: id}, hideKeys(line, err)
 }
+
+// takeID removes the statement `id <text>` from a line and returns the text.
+func takeID(statements []grammar.Statement) (others []grammar.Statement, id string, err error) {
+	for _, s := range statements {
+		switch word := s.Tokens[0].Text; {
+		case word != "id":
+			others = append(others, s)
+		case id != "":
+			return nil, "", errors.New("id already specified")
+		case len(s.Tokens) != 2:
+			return nil, "", errors.New("id takes one text, such as id test-42")
+		default:
+			id = s.Tokens[1].Text
+			if CheckID(id) != nil {
+				return nil, "", CheckID(id)
+			}
+		}
+	}
+	return others, id, nil
+}
+
+// CheckID checks the form of an id, which is shown and counted.
+func CheckID(id string) error {
+	if rules.ValidName(id) != nil {
+		return fmt.Errorf("bad id '%s': want up to 64 letters, digits, dots, dashes and underscores, a letter or digit first", id)
+	}
+	return nil
+}
+
+// lineSettings are the settings that a line may have.
+var lineSettings = []string{"percent", "phase", "skip", "times"}
 
 // readStatement parses a setting or a fault that a client may write.
 func (p *lineParser) readStatement(rule *grammar.RuleParser, s grammar.Statement, text string) error {
@@ -115,16 +151,19 @@ func (p *lineParser) readStatement(rule *grammar.RuleParser, s grammar.Statement
 	switch word := s.Tokens[0].Text; {
 	case word == "key":
 		return errors.New("'key' is only allowed as the first statement, and only if the trigger has a key")
-	case word != "percent" && word != "phase" && !slices.Contains(p.allow, word):
-		return hideKeys(text, fmt.Errorf("'%s' is not allowed here: want percent, phase, or one of %s", word, strings.Join(p.allow, ", ")))
+	case !slices.Contains(lineSettings, word) && !slices.Contains(p.allow, word):
+		return hideKeys(text, fmt.Errorf("'%s' is not allowed here: want id, %s, or one of %s", word, strings.Join(lineSettings, ", "), strings.Join(p.allow, ", ")))
 	}
 	return hideKeys(text, s.Parse(rule))
 }
 
 // provision bounds and provisions the faults.
-func (p *lineParser) provision(rule *grammar.RuleParser) (*asked, error) {
-	if len(rule.Chain.Faults) == 0 {
+func (p *lineParser) provision(rule *grammar.RuleParser, id string) (*rules.Rule, error) {
+	switch {
+	case len(rule.Chain.Faults) == 0:
 		return nil, errors.New("the line has no fault")
+	case id == "" && (rule.Times != nil || rule.Skip != nil):
+		return nil, errors.New("skip and times count the requests with an id: write one, such as id test-42; times 2; 503")
 	}
 	limits := faults.Limits{Time: p.maxDelay}
 	for _, fault := range rule.Chain.Faults {
@@ -137,11 +176,11 @@ func (p *lineParser) provision(rule *grammar.RuleParser) (*asked, error) {
 			}
 		}
 	}
-	triggered := p.triggered.Rule(RuleName, rule.Chain.Faults, rule.Phase, min(p.percent, percentOf(rule.Percent)))
+	triggered := p.triggered.Rule(RuleName, id, rule.Rule, rule.Chain.Faults, min(p.percent, percentOf(rule.Percent)))
 	endAfter := time.Duration(0)
 	if limits.OpenEnded {
 		endAfter = p.maxDelay
 	}
 	triggered.Owner = p.tag(triggered, endAfter)
-	return &asked{Rule: triggered}, nil
+	return triggered, nil
 }

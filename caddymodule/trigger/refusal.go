@@ -6,7 +6,11 @@ import "strings"
 type Refusal struct {
 	err  error
 	told bool // the client may know why: it has the key, or none is required
+	id   string
 }
+
+// ID returns the id of the line, or "" without a valid one.
+func (r *Refusal) ID() string { return r.id }
 
 // undisclosed is what a client without the key learns.
 const undisclosed = "key"

@@ -22,10 +22,11 @@ import (
 // Trigger lets a request ask for its own fault, in one line of the grammar of a rule:
 // `551`, `delay 250ms; respond 503` or `percent 50; reset`.
 //
-// The line is untrusted. It has at most 1 KiB and 8 statements. It may contain the
-// settings `percent` and `phase`, and the kinds of fault that support triggers.
-// `respond` takes only a status, such as 551 or smtp:450, and `retry_after` as the next
-// statement; a bare status is short for it. Sizes are at most 1 MiB. Placeholders are not expanded. `pass` exempts the
+// The line is untrusted. It has at most 1 KiB, an `id` and 8 statements. It may contain
+// the settings `percent`, `phase`, `skip` and `times`, and the kinds of fault that
+// support triggers. `respond` takes only a status, such as 551 or smtp:450, and
+// `retry_after` as the next statement; a bare status is short for it. Sizes are at most
+// 1 MiB. Placeholders are not expanded. `pass` exempts the
 // request from all rules and experiments of this point.
 //
 // A line that is malformed, not allowed, over a bound or repeated is refused. A refused
@@ -231,7 +232,11 @@ func (t *Trigger) Ask(r *http.Request, fields *Fields) (*asked, *Refusal) {
 	if !ok {
 		return nil, nil
 	}
-	return t.understand(found)
+	asked, refusal := t.understand(found)
+	if asked != nil && asked.id != "" {
+		t.parser.triggered.Use(asked.id)
+	}
+	return asked, refusal
 }
 
 // understand parses the trigger of a request.
@@ -244,9 +249,9 @@ func (t *Trigger) understand(found trigger) (*asked, *Refusal) {
 	}
 	asked, err := t.parser.parse(found.line)
 	if err != nil {
-		return nil, &Refusal{err: err, told: true}
+		return nil, &Refusal{err: err, told: true, id: asked.id}
 	}
-	return asked, nil
+	return &asked, nil
 }
 
 // Hits returns how often the trigger has been obeyed.
@@ -255,8 +260,14 @@ func (t *Trigger) Hits() uint64 { return t.parser.triggered.Hits() }
 // Refused returns how often the trigger has been refused.
 func (t *Trigger) Refused() uint64 { return t.parser.triggered.Refused() }
 
+// HitsOf returns how often the trigger has been obeyed for requests with an id.
+func (t *Trigger) HitsOf(id string) uint64 { return t.parser.triggered.HitsOf(id) }
+
+// RefusedOf returns how often the trigger has been refused for requests with an id.
+func (t *Trigger) RefusedOf(id string) uint64 { return t.parser.triggered.RefusedOf(id) }
+
 // CountRefusal counts a refusal.
-func (t *Trigger) CountRefusal() { t.parser.triggered.CountRefusal() }
+func (t *Trigger) CountRefusal(refusal *Refusal) { t.parser.triggered.CountRefusal(refusal.id) }
 
 // Reset resets both counters.
 func (t *Trigger) Reset() { t.parser.triggered.Reset() }
