@@ -44,8 +44,8 @@ const (
 	levelUndecided = "undecided"
 )
 
-// clientsSummary tells how many calls the report is about. Calls of a single attempt that
-// may still be retried are no evidence yet.
+// clientsSummary returns how many calls the report is about. A call whose only attempt may
+// still be retried does not count as evidence.
 func clientsSummary(v *api.ClientsView) string {
 	if len(v.Clients) == 0 {
 		return "no fault has hit a client since " + instant(v.Since)

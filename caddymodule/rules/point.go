@@ -95,29 +95,8 @@ type Point struct {
 
 // Provision loads the point and joins it with the points of the same name in group.
 func (p *Point) Provision(ctx caddy.Context, group *Group) error {
-	if p.Name == "" {
-		p.Name = DefaultPoint
-	}
-	if err := ValidName(p.Name); err != nil {
-		return fmt.Errorf("point: %w", err)
-	}
-	if err := ValidSource(p.Source); err != nil {
-		return fmt.Errorf("point '%s': %w", p.Name, err)
-	}
-	if err := ValidKey("sticky", p.Sticky); err != nil {
+	if err := p.validate(); err != nil {
 		return err
-	}
-	if err := p.CORS.Validate(); err != nil {
-		return err
-	}
-	for i, rule := range p.Rules {
-		if rule == nil {
-			return fmt.Errorf("rule %d is null", i+1)
-		}
-		rule.Place = p.Place
-		if rule.Name == "" {
-			rule.Name = DefaultName(i)
-		}
 	}
 	settings, err := p.settings()
 	if err != nil {
@@ -153,6 +132,35 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 		return err
 	}
 	p.warn(ctx, group, slips)
+	return nil
+}
+
+// validate checks the settings of the point, and sets the names of its rules.
+func (p *Point) validate() error {
+	if p.Name == "" {
+		p.Name = DefaultPoint
+	}
+	if err := ValidName(p.Name); err != nil {
+		return fmt.Errorf("point: %w", err)
+	}
+	if err := ValidSource(p.Source); err != nil {
+		return fmt.Errorf("point '%s': %w", p.Name, err)
+	}
+	if err := ValidKey("sticky", p.Sticky); err != nil {
+		return err
+	}
+	if err := p.CORS.Validate(); err != nil {
+		return err
+	}
+	for i, rule := range p.Rules {
+		if rule == nil {
+			return fmt.Errorf("rule %d is null", i+1)
+		}
+		rule.Place = p.Place
+		if rule.Name == "" {
+			rule.Name = DefaultName(i)
+		}
+	}
 	return nil
 }
 
