@@ -73,7 +73,7 @@ var sseCases = []streamCase{
 	{"2 drop", "\xef\xbb\xbfdata: 1\n\ndata: 2\n\ndata: 3\n\n", "\xef\xbb\xbfdata: 1\n\ndata: 3\n\n", "", ""},
 	{"1 drop", "\xef\xbb\xbfdata: 1\n\ndata: 2\n\n", "data: 2\n\n", "", ""},
 	{"2 drop", "data: 1\r\rdata: 2\r\rdata: 3\r\r", "data: 1\r\rdata: 3\r\r", "", ""},
-	{"2 drop", "data\n\ndata\ndata:\n\ndatas: x\n\ndata:\n\n", "data\n\ndatas: x\n\ndata:\n\n", "", ""},
+	{"2 drop", "data\n\ndata\ndata:\n\ndatas: x\n\ndata:\n\n", "data\n\ndatas: x\n\ndata:\n\n", "", ""}, //nolint:dupword // blocks without a value
 	{"max_event 12B\n1- drop", "data: 1\n\ndata: 123456\n\ndata: 3\n\n", "data: 123456\n\n", "too_large", ""},
 	{"max_event 12B\n1 swap", "data: 1\n\ndata: 123456\n\ndata: 3\n\n", "data: 1\n\ndata: 123456\n\ndata: 3\n\n", "too_large", ""},
 }
