@@ -19,6 +19,8 @@ const settings = {
   truncate: [{ label: "After", value: "50%" }, { label: "End", hint: "close, reset or clean" }],
   throttle: [{ label: "Rate", value: "10KiB/s" }],
   dribble: [{ label: "Pieces", value: "10" }, { label: "Time", value: "5s" }],
+  trailers: [{ label: "Change", value: "drop", free: true }],
+  interim: [{ label: "Status", value: "103" }, { label: "Number", hint: "1" }, { label: "Time between", hint: "none" }],
   corrupt: [{ label: "Percentage of bytes", value: "1%" }],
 };
 const unknown = [{ label: "Settings", free: true }];

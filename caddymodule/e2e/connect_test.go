@@ -69,10 +69,10 @@ func (c *client) call(t *testing.T, path string, fail bool, options []connect.Cl
 	return errors.Join(stream.Err(), stream.Close())
 }
 
-// TestGRPCDialects fails calls of gRPC-Web and Connect clients. They get code and
-// message as from a server of their dialect, and the connection remains usable.
+// TestGRPCDialects fails calls of gRPC-Web and Connect clients. They get code,
+// message and detail as from a server of their dialect, and the connection remains usable.
 func TestGRPCDialects(t *testing.T) {
-	const fault = "match header X-Fail 1\ngrpc RESOURCE_EXHAUSTED `zu viel \"für\" ✗ <b> 100% {http.request.host}`\n"
+	const fault = "match header X-Fail 1\ngrpc RESOURCE_EXHAUSTED `zu viel \"für\" ✗ <b> 100% {http.request.host}` {\npushback 1s\nretry_info 2s\n}\n"
 	const message = "zu viel \"für\" ✗ <b> 100% " + host
 	up := connectServer(t)
 	for place, directives := range map[string]string{
@@ -91,6 +91,9 @@ func TestGRPCDialects(t *testing.T) {
 						got, ok := errors.AsType[*connect.Error](err)
 						if !ok || got.Code() != connect.CodeResourceExhausted || got.Message() != message || !connect.IsWireError(err) {
 							t.Errorf("%s, %s: got %v, want %q from the wire", dialect.name, path, err, message)
+						}
+						if ok && (len(got.Details()) != 1 || got.Details()[0].Type() != "google.rpc.RetryInfo") {
+							t.Errorf("%s, %s: got details %v, want a RetryInfo", dialect.name, path, got.Details())
 						}
 						if dialect.http2 {
 							continue

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -186,5 +187,68 @@ func TestGRPCDelay(t *testing.T) {
 		_, err = client.Check(ctx, nil)
 		cancel()
 		wantStatus(t, err, codes.DeadlineExceeded, "")
+	}
+}
+
+// TestGRPCPushback checks that a client with a retry policy waits as long as the reply
+// says, whatever its own backoff is, and does not try again if the reply says so.
+func TestGRPCPushback(t *testing.T) {
+	const policy = `{"methodConfig": [{"name": [{}], "retryPolicy": {"maxAttempts": 3, "initialBackoff": "%s",
+		"maxBackoff": "%[1]s", "backoffMultiplier": 1, "retryableStatusCodes": ["UNAVAILABLE"]}}]}`
+	for _, phase := range phases {
+		up, _ := grpcServer(t)
+		call := func(fault, backoff string) (took time.Duration, err error) {
+			s := start(t, grpcSite(phase, checkPath, "times 1\ngrpc UNAVAILABLE busy {\n"+fault+"\n}", up))
+			client := s.grpcClientWith(t, grpc.WithDefaultServiceConfig(fmt.Sprintf(policy, backoff)))
+			began := time.Now()
+			_, err = client.Check(t.Context(), nil)
+			return time.Since(began), err
+		}
+		if took, err := call("pushback 300ms", "0.001s"); err != nil || took < 300*time.Millisecond {
+			t.Errorf("phase %s, 300ms: got %v after %v, want a second attempt after 300ms", phase, err, took)
+		}
+		if took, err := call("pushback 0s", "1000s"); err != nil || took > patience {
+			t.Errorf("phase %s, 0s: got %v after %v, want a second attempt at once", phase, err, took)
+		}
+		_, err := call("pushback off", "0.001s")
+		wantStatus(t, err, codes.Unavailable, "busy")
+	}
+}
+
+// TestGRPCRetryInfo checks the detail that a client gets.
+func TestGRPCRetryInfo(t *testing.T) {
+	const want = "\x0a\x08\x08\x02\x10\x80\xca\xb5\xee\x01" // field 1: 2 seconds and 500,000,000 nanoseconds
+	up, _ := grpcServer(t)
+	client := start(t, grpcSite("request", checkPath, "grpc UNAVAILABLE `zu viel für ✗` {\nretry_info 2500ms\n}", up)).grpcClient(t)
+	_, err := client.Check(t.Context(), nil)
+	wantStatus(t, err, codes.Unavailable, "zu viel für ✗")
+	details := status.Convert(err).Proto().GetDetails()
+	if len(details) != 1 || details[0].GetTypeUrl() != "type.googleapis.com/google.rpc.RetryInfo" || string(details[0].GetValue()) != want {
+		t.Errorf("got %v", details)
+	}
+}
+
+// TestGRPCTrailers drops and sets the status of calls that succeed, after their message.
+func TestGRPCTrailers(t *testing.T) {
+	tests := []struct {
+		fault   string
+		code    codes.Code
+		message string
+	}{
+		{"trailers drop", codes.Internal, "without sending trailers"},
+		{"trailers drop Grpc-Status", codes.Unknown, ""},
+		{"trailers {\nset Grpc-Status 14\nset Grpc-Message busy\n}", codes.Unavailable, "busy"},
+		{"trailers set Grpc-Status abc", codes.Unknown, "malformed grpc-status"},
+	}
+	for _, tt := range tests {
+		for _, phase := range phases {
+			t.Run(oneLine(tt.fault)+", phase "+phase, func(t *testing.T) {
+				up, _ := grpcServer(t)
+				client := start(t, grpcSite(phase, checkPath, tt.fault, up)).grpcClient(t)
+				_, err := client.Check(t.Context(), nil)
+				wantStatus(t, err, tt.code, tt.message)
+				up.wantHits(t, 1)
+			})
+		}
 	}
 }

@@ -82,6 +82,7 @@ func pieces() []piece {
 		{"dribble 2 1ms", false, dribble, nil},
 		garbles,
 		{"patch {\njson `\"patched\"`\n}", false, patchJSON, nil},
+		{"interim 103 2", false, wait, nil},
 		{"patch {\npad 400B\nstatus 299\n}", false, pad, nil},
 		oneOf("choose {\n1 %s\n1 %s\n}", cuts, garbles),
 		oneOf("choose {\n1 %s\n1 %s\n}", closes, responds),

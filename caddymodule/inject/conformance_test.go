@@ -30,6 +30,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
+	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 // The golden files of kinds, in the folder of the kinds, and all other golden files.
@@ -438,7 +439,9 @@ func (lw *lateWriter) note() {
 
 func (lw *lateWriter) WriteHeader(code int) {
 	lw.note()
-	lw.ResponseWriter.WriteHeader(code)
+	if !wire.Interim(code) { // the recorder would take it for the reply
+		lw.ResponseWriter.WriteHeader(code)
+	}
 }
 
 func (lw *lateWriter) Write(p []byte) (int, error) {

@@ -98,10 +98,20 @@ func (t *track) addReply(result *clients.Result, err error) {
 			result.Status = statusOf(err)
 		}
 	}
-	header := t.ResponseWriter.Header()
+	addHeader(result, t.ResponseWriter.Header())
+}
+
+// addHeader adds what a header tells the client. The header of a handler has the trailers
+// as well.
+func addHeader(result *clients.Result, header http.Header) {
 	result.RetryAfter = retryAfter(header)
-	if code := header["Grpc-Status"]; len(code) > 0 && result.Status == http.StatusOK {
-		result.Status, result.RetryAfter = grpcResult(code[0], header.Get("Grpc-Retry-Pushback-Ms"))
+	if result.Status != http.StatusOK {
+		return
+	}
+	for _, prefix := range [...]string{"", http.TrailerPrefix} {
+		if code := header[prefix+"Grpc-Status"]; len(code) > 0 {
+			result.Status, result.RetryAfter = grpcResult(code[0], header.Get(prefix+"Grpc-Retry-Pushback-Ms"))
+		}
 	}
 }
 
@@ -323,7 +333,8 @@ func attemptResult(r *http.Request, resp *http.Response, err error) clients.Resu
 	failed, isStatus := errors.AsType[caddyhttp.HandlerError](err)
 	switch {
 	case err == nil:
-		result.Outcome, result.Status, result.RetryAfter = clients.Reply, resp.StatusCode, retryAfter(resp.Header)
+		result.Outcome, result.Status = clients.Reply, resp.StatusCode
+		addHeader(&result, resp.Header)
 	case r.Context().Err() != nil:
 		result.Outcome = clients.Left
 	case isStatus && failed.StatusCode != http.StatusBadGateway:

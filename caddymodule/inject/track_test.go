@@ -326,3 +326,28 @@ func BenchmarkTracked(b *testing.B) {
 		})
 	}
 }
+
+// The status and the pushback of a gRPC reply count, in the header and in trailers.
+func TestAddHeader(t *testing.T) {
+	for _, tt := range []struct {
+		name, header string
+		status       int
+		want         clients.Result
+	}{
+		{"plain", "Retry-After: 5", 503, clients.Result{Status: 503, RetryAfter: 5 * time.Second}},
+		{"failed at once", "Grpc-Status: 14|Grpc-Retry-Pushback-Ms: 1500", 200, clients.Result{Status: 503, RetryAfter: 1500 * time.Millisecond}},
+		{"trailers", "Trailer:Grpc-Status: 8|Trailer:Grpc-Retry-Pushback-Ms: 20", 200, clients.Result{Status: 429, RetryAfter: 20 * time.Millisecond}},
+		{"never again", "Grpc-Status: 14|Grpc-Retry-Pushback-Ms: -1", 200, clients.Result{Status: 503, RetryAfter: -1}},
+		{"not gRPC", "Grpc-Status: 14", 404, clients.Result{Status: 404, RetryAfter: -1}},
+	} {
+		header := make(http.Header)
+		for line := range strings.SplitSeq(tt.header, "|") {
+			i := strings.LastIndex(line, ": ")
+			header[line[:i]] = []string{line[i+2:]}
+		}
+		got := clients.Result{Status: tt.status}
+		if addHeader(&got, header); got != tt.want {
+			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -38,6 +39,11 @@ func init() {
 //
 // The reply has the media type of the request, such as `application/grpc-web+proto`.
 // Errors of unary Connect calls are `application/json`.
+//
+// With `retry_info`, the error has a detail: a `google.rpc.RetryInfo`. gRPC and gRPC-Web
+// have it in `Grpc-Status-Details-Bin`, Connect in `details`. With `pushback`, the reply
+// of gRPC and gRPC-Web has `Grpc-Retry-Pushback-Ms`, which clients with a retry policy
+// obey. Connect has nothing like it.
 type GRPC struct {
 	// The gRPC status code: a number from 1 to 16 or a name, such as 14 or
 	// `UNAVAILABLE`. Required.
@@ -48,8 +54,19 @@ type GRPC struct {
 	// Default: none.
 	Message string `json:"message,omitempty"`
 
-	message text.Text
+	// How long the client waits before it tries again, such as `2s`. With `off`, the
+	// client does not try again. Default: the client decides.
+	Pushback string `json:"pushback,omitempty"`
+
+	// The delay in a RetryInfo, a detail of the error. Default: there is no detail.
+	RetryInfo caddy.Duration `json:"retry_info,omitempty" zero:"default"`
+
+	message  text.Text
+	pushback string // in milliseconds; "": none
 }
+
+// pushbackOff asks the client not to try again.
+const pushbackOff = "off"
 
 // GRPCCode is a gRPC status code. In JSON it is a number or a name.
 type GRPCCode int
@@ -103,19 +120,47 @@ func (GRPC) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision prepares the message.
-func (f *GRPC) Provision(caddy.Context) error {
+// Provision prepares the message and the pushback.
+func (f *GRPC) Provision(caddy.Context) (err error) {
 	f.message = text.New(f.Message, text.EscapeNone)
-	return nil
+	f.pushback, err = f.pushbackMs()
+	return err
 }
 
-// Validate checks the code.
+// Validate checks the configured fields.
 func (f *GRPC) Validate() error {
 	if f.Code < 1 || int(f.Code) >= len(grpcNames) {
 		return fmt.Errorf("bad grpc code '%d': must be from 1 to 16; 0 is OK and not an error", f.Code)
 	}
-	return nil
+	if f.RetryInfo < 0 {
+		return fmt.Errorf("bad grpc retry_info '%s': must not be negative", time.Duration(f.RetryInfo))
+	}
+	_, err := f.pushbackMs()
+	return err
 }
+
+// pushbackMs returns the pushback in milliseconds, or -1 for off. gRPC clients take every
+// negative number for off.
+func (f *GRPC) pushbackMs() (string, error) {
+	switch f.Pushback {
+	case "":
+		return "", nil
+	case pushbackOff:
+		return "-1", nil
+	}
+	wait, err := caddy.ParseDuration(f.Pushback)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("bad grpc pushback '%s': want a duration such as 2s, or off", f.Pushback)
+	case wait < 0:
+		return "", fmt.Errorf("bad grpc pushback '%s': must not be negative; to stop the client from trying again, write off", f.Pushback)
+	case wait > time.Duration(maxPushback):
+		return "", fmt.Errorf("bad grpc pushback '%s': must be %s at most, because clients read 32 bits of milliseconds", f.Pushback, args.FormatDuration(maxPushback))
+	}
+	return strconv.FormatInt(wait.Milliseconds(), 10), nil
+}
+
+const maxPushback = caddy.Duration(500 * time.Hour)
 
 // Terminal reports true: nothing runs after the reply.
 func (*GRPC) Terminal() bool { return true }
@@ -168,7 +213,10 @@ func percentEncode(message string) string {
 
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
 //
-//	grpc <code>|<NAME> [<message>]
+//	grpc <code>|<NAME> [<message>] {
+//	    pushback   <duration>|off
+//	    retry_info <duration>
+//	}
 func (f *GRPC) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
 	words := d.RemainingArgs()
@@ -186,16 +234,27 @@ func (f *GRPC) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if len(words) == 2 {
 		f.Message = words[1]
 	}
-	return args.NoBlock(d, "grpc")
+	return args.Options(d, "", func(name string) error {
+		switch name {
+		case "pushback":
+			return args.One(d, "grpc pushback", &f.Pushback)
+		case "retry_info":
+			return args.Parse(d, "grpc retry_info", d.RemainingArgs(), args.AboveZero("grpc retry_info", &f.RetryInfo))
+		default:
+			return args.UnknownOption(d, "grpc")
+		}
+	})
 }
 
-// Line returns the name of the code, and the message.
+// Line returns the name of the code, and the message. If more is set, ok is false.
 func (f *GRPC) Line() (line string, ok bool) {
-	if f.Message == "" {
-		return f.Code.String(), true
+	line, ok = f.Code.String(), true
+	if f.Message != "" {
+		var message string
+		message, ok = args.Quote(f.Message)
+		line += " " + message
 	}
-	message, ok := args.Quote(f.Message)
-	return f.Code.String() + " " + message, ok
+	return line, ok && f.Pushback == "" && f.RetryInfo == 0
 }
 
 // Interface guards

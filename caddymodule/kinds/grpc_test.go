@@ -109,6 +109,35 @@ func TestGRPCForms(t *testing.T) {
 	}
 }
 
+// TestGRPCRetry compares the pushback and the detail with their documentation, in each
+// form. The bytes of the detail are those that Go's library for protocol buffers writes.
+func TestGRPCRetry(t *testing.T) {
+	const (
+		bin   = "CA4SAm5vGjYKKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5SZXRyeUluZm8SCgoICAIQgMq17gE"
+		unary = `{"code":"unavailable","message":"no","details":[{"type":"google.rpc.RetryInfo","value":"CggIAhCAyrXuAQ"}]}`
+	)
+	f := parse(t, new(GRPC), "grpc UNAVAILABLE no {\npushback 1500ms\nretry_info 2500ms\n}")
+	header := make(http.Header)
+	code, _ := f.reply(header, request(http.MethodPost, "Content-Type", "application/grpc"))
+	if code != 200 || header.Get("Grpc-Retry-Pushback-Ms") != "1500" || header.Get("Grpc-Status-Details-Bin") != bin {
+		t.Errorf("gRPC: got %d %v", code, header)
+	}
+	header = make(http.Header)
+	_, body := f.reply(header, request(http.MethodPost, "Content-Type", "application/grpc-web"))
+	lines := "grpc-status: 14\r\ngrpc-message: no\r\ngrpc-status-details-bin: " + bin + "\r\ngrpc-retry-pushback-ms: 1500\r\n"
+	if string(body[5:]) != lines {
+		t.Errorf("gRPC-Web: got %q, want %q", body[5:], lines)
+	}
+	if _, body = f.reply(make(http.Header), request(http.MethodPost, "Content-Type", "application/proto")); string(body) != unary {
+		t.Errorf("Connect: got %s, want %s", body, unary)
+	}
+	never := parse(t, new(GRPC), "grpc UNAVAILABLE {\npushback off\n}")
+	header = make(http.Header)
+	if never.reply(header, request(http.MethodPost)); header.Get("Grpc-Retry-Pushback-Ms") != "-1" {
+		t.Errorf("off: got %v", header)
+	}
+}
+
 // TestGRPCConnectCodes checks the names and statuses of Connect's protocol reference.
 func TestGRPCConnectCodes(t *testing.T) {
 	want := map[string]int{

@@ -5,11 +5,13 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"mime"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
@@ -90,9 +92,8 @@ func (f *GRPC) reply(h http.Header, r *http.Request) (status int, body []byte) {
 	case connectUnary:
 		return connectStatus[f.Code], f.connectJSON("%s", message)
 	default: // grpcTrailersOnly
-		h.Set("Grpc-Status", strconv.Itoa(int(f.Code)))
-		if message != "" {
-			h.Set("Grpc-Message", percentEncode(message))
+		for name, value := range f.metadata(message) {
+			h.Set(name, value)
 		}
 		return http.StatusOK, nil
 	}
@@ -111,11 +112,26 @@ func envelope(flags byte, message []byte) []byte {
 	return append(frame, message...)
 }
 
+// metadata returns the fields of gRPC that tell the status, in their order.
+func (f *GRPC) metadata(message string) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for _, field := range [...]struct{ name, value string }{
+			{"grpc-status", strconv.Itoa(int(f.Code))},
+			{"grpc-message", percentEncode(message)},
+			{"grpc-status-details-bin", f.detailsBin(message)},
+			{"grpc-retry-pushback-ms", f.pushback},
+		} {
+			if field.value != "" && !yield(field.name, field.value) {
+				return
+			}
+		}
+	}
+}
+
 // trailers returns the trailers of gRPC as lines of a body.
-func (f *GRPC) trailers(message string) []byte {
-	lines := fmt.Appendf(nil, "grpc-status: %d\r\n", f.Code)
-	if message != "" {
-		lines = fmt.Appendf(lines, "grpc-message: %s\r\n", percentEncode(message))
+func (f *GRPC) trailers(message string) (lines []byte) {
+	for name, value := range f.metadata(message) {
+		lines = fmt.Appendf(lines, "%s: %s\r\n", name, value)
 	}
 	return lines
 }
@@ -126,10 +142,19 @@ func (f *GRPC) connectJSON(frame, message string) []byte {
 	if name == "cancelled" {
 		name = "canceled" // the only name that Connect spells differently
 	}
+	type detail struct {
+		Type  string `json:"type"`
+		Value string `json:"value"`
+	}
+	var details []detail
+	if f.RetryInfo > 0 {
+		details = []detail{{retryInfoType, base64.RawStdEncoding.EncodeToString(retryInfo(time.Duration(f.RetryInfo)))}}
+	}
 	failure, _ := json.Marshal(struct {
-		Code    string `json:"code"`
-		Message string `json:"message,omitempty"`
-	}{name, message}) // two strings always marshal
+		Code    string   `json:"code"`
+		Message string   `json:"message,omitempty"`
+		Details []detail `json:"details,omitempty"`
+	}{name, message, details}) // strings always marshal
 	return fmt.Appendf(nil, frame, failure)
 }
 

@@ -14,6 +14,9 @@ const (
 	passEncoded  = "encoded"   // compressed, and the fault cannot read it
 	passUpgraded = "upgraded"  // switches protocols (101)
 	passNoStream = "no_stream" // not a stream of a known format
+
+	passNoTrailers = "no_trailers" // has no trailers to drop, or cannot have any
+	passProtocol   = "protocol"    // the protocol of the request has no such thing
 )
 
 // The reasons why a fault has only a part of its effect.

@@ -54,7 +54,13 @@ var forms = map[string]Form{
 	"respond close":        {"close", "close", ""},
 
 	"error": {"error [<status>] [<message>]", "error 502", `{"fault": "error", "status_code": 502}`},
-	"grpc":  {"grpc <code> [<message>]", "grpc UNAVAILABLE", `{"fault": "grpc", "code": 14}`},
+
+	"grpc":            {"grpc <code> [<message>] [{ ... }]", "grpc UNAVAILABLE", `{"fault": "grpc", "code": 14}`},
+	"grpc pushback":   {"pushback <duration> | pushback off", "pushback 2s", ""},
+	"grpc retry_info": {"retry_info <duration>", "retry_info 2s", ""},
+
+	"interim":        {"interim <status> [<count> [<gap>]] [{ ... }]", "interim 103", `{"fault": "interim", "status_code": 103}`},
+	"interim header": {"header <field> <value>", `header Link "</style.css>; rel=preload"`, ""},
 
 	"delay": {"delay <duration> | delay <min> <max> | delay normal <mean> <deviation> | delay lognormal <median> <sigma> | delay pareto <scale> <shape> | " +
 		"delay percentiles p<n>=<duration>...", "delay 250ms", `{"fault": "delay", "duration": "250ms"}`},
@@ -83,6 +89,10 @@ var forms = map[string]Form{
 	"stream":           {"stream <events> <action> [{ ... }] | stream { ... }", "stream 5 stop close", `{"fault": "stream", "steps": [{"events": "5", "action": "stop"}]}`},
 	"stream format":    {"format sse | format ndjson | format json-seq | format lines", "format sse", ""},
 	"stream max_event": {"max_event <size>", "max_event 1MiB", ""},
+
+	"trailers":      {"trailers drop [<field>...] | trailers set <field> <value> | trailers { ... }", "trailers {\n\tdrop Grpc-Status\n}", `{"fault": "trailers", "drop": ["*"]}`},
+	"trailers drop": {"drop [<field>...]", "drop Grpc-Status", ""},
+	"trailers set":  {"set <field> <value>", "set Grpc-Status 14", ""},
 
 	"patch":          {"patch { ... }", "patch {\n\tstatus 404\n}", `{"fault": "patch", "status_code": 404}`},
 	"patch json":     {"json <merge patch>", "json `{\"total\": null}`", ""},

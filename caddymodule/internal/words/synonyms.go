@@ -53,6 +53,8 @@ var synonyms = map[Place][]entry{
 		say("redirect redir", "respond 302 {\n\theader Location /maintenance\n}"),
 		say("grpc_status grpc_code grpc_abort", "grpc UNAVAILABLE"),
 		say("error_code raise throw", "error 502"),
+		say("early_hints early_hint hints informational 1xx continue processing", "interim 103"),
+		say("trailer no_trailers drop_trailers", "trailers drop"),
 
 		// the connection
 		say("drop disconnect close_connection end_connection empty empty_response packet_loss loss eof", "close"),
@@ -147,6 +149,19 @@ var synonyms = map[Place][]entry{
 		say("status_code code", "status 404"),
 		say("headers", "header Retry-After 5"),
 		say("size limit", "max_size 1MiB"),
+	},
+	"grpc": {
+		say("retry_pushback retry_pushback_ms grpc_retry_pushback_ms", "pushback 2s"),
+		say("retry_after retry_delay retry details detail", "retry_info 2s"),
+		say("message msg", "grpc UNAVAILABLE `try later`"),
+	},
+	"interim": {
+		say("link headers", `header Link "</style.css>; rel=preload"`),
+		say("count times n gap interval", "interim 103 100 10ms"),
+	},
+	"trailers": {
+		say("delete remove -", "drop Grpc-Status"),
+		say("add header trailer", "set Grpc-Status 14"),
 	},
 	"throttle": {
 		say("direction upload", "request"),
