@@ -25,6 +25,10 @@ const (
 	// InTransport is between a proxy and its upstream. The fault runs as a
 	// [RoundTripper].
 	InTransport
+
+	// AfterReply is a handler in phase response: the upstream has the request, and next
+	// sends its reply. Only CheckPlace gets it.
+	AfterReply
 )
 
 // Placed is implemented by a kind whose settings decide where it can run, or that

@@ -18,14 +18,14 @@ type original struct {
 	next    caddyhttp.Handler
 }
 
-// ServeHTTP applies what a fault may change for next: the context, the body and the
-// header.
+// ServeHTTP applies what a fault may change for next: the context, the body with its
+// length, and the header.
 func (o *original) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	if r != o.request {
-		own := o.request.Header
+		own, length := o.request.Header, o.request.ContentLength
 		defer swap(r.Context(), o.request, r.Body)()
-		defer func() { o.request.Header = own }()
-		o.request.Header = r.Header
+		defer func() { o.request.Header, o.request.ContentLength = own, length }()
+		o.request.Header, o.request.ContentLength = r.Header, r.ContentLength
 	}
 	return o.next.ServeHTTP(w, o.request)
 }

@@ -21,7 +21,7 @@ func init() {
 }
 
 // Truncate ends the body of a reply early: after a size, a percentage or a time. What
-// came until then reaches the client.
+// came until then reaches the client. With `request`, it ends the upload instead.
 //
 // What the client sees: the status, the header and the beginning of the body. Then,
 // over HTTP/1.1, the connection closes before the promised end (curl: 18). With
@@ -37,6 +37,10 @@ func init() {
 // An event stream is cut at the byte or the time. The client gets all events until
 // then. A WebSocket over HTTP/1.1 is cut at a byte of its frames, without a close
 // frame. There, `clean` is the same as `close`.
+//
+// What the upstream sees with `request`: the beginning of the body. Then the connection
+// or the stream ends, as if the client had left, and `reverse_proxy` answers 502. With
+// `clean`, the upstream gets a whole request that is shorter.
 //
 // A reply that is not longer than the size passes unchanged, and so does a reply
 // without a body. If the head of the reply shows this, the request is not a hit. The
@@ -57,6 +61,10 @@ type Truncate struct {
 	// the earlier of the two counts. With `clean` and `after`, the reply has no
 	// Content-Length, because the new length is not known in time. Default: no limit.
 	After caddy.Duration `json:"after,omitempty" zero:"default"`
+
+	// Which body ends early: `response` or `request`. With `request`, `after` and the end
+	// `reset` are refused. Default: `response`.
+	Direction string `json:"direction,omitempty"`
 }
 
 // CaddyModule returns the Caddy module information.
@@ -83,7 +91,7 @@ func (f *Truncate) Validate() error {
 	}
 	switch f.End {
 	case "", endClose, endReset, endClean:
-		return nil
+		return f.checkRequest()
 	}
 	return fmt.Errorf("bad truncate end '%s': want close, reset or clean", f.End)
 }
@@ -94,6 +102,9 @@ func (f *Truncate) Untrusted(*faults.Limits) error { return untrustedSize(f.Byte
 // Reply accepts two cuts at the same byte, because both can have an effect. The outer
 // one ends a body of known length, the inner one a body of unknown length.
 func (f *Truncate) Reply(next faults.Reply) (faults.Reply, error) {
+	if f.Direction == directionRequest {
+		return next, nil
+	}
 	size, hard := int64(0), f.Bytes != nil && f.End != endClean // a clean cut lets a part of a whole pass
 	switch {
 	case f.After > 0, f.End == endClean && next.Cut:
@@ -113,8 +124,11 @@ func (f *Truncate) Reply(next faults.Reply) (faults.Reply, error) {
 // Conditional reports true: only a longer reply is cut.
 func (*Truncate) Conditional(uint64) bool { return true }
 
-// Inject calls next and ends the reply early.
+// Inject calls next and ends the reply, or the request, early.
 func (f *Truncate) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if f.Direction == directionRequest {
+		return f.cutRequest(hit, w, r, next)
+	}
 	return f.cut(hit, w, r, next, nil)
 }
 
@@ -149,9 +163,11 @@ func partOf(length int64, percent float64) int64 {
 //
 //	truncate [<size>|<percent>%] [close|reset|clean] {
 //	    after <duration>
+//	    request
 //	}
 //
 // A size has a unit, such as `10KiB`. Without a size and a percentage, after is required.
+// With request, the body of the request ends early.
 func (f *Truncate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
 	words := d.RemainingArgs()
@@ -173,10 +189,15 @@ func (f *Truncate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}
 	start := *d
 	err := args.Options(d, "", func(name string) error {
-		if name != "after" {
+		switch name {
+		case "after":
+			return args.Parse(d, "truncate after", d.RemainingArgs(), args.AboveZero("truncate after", &f.After))
+		case directionRequest:
+			f.Direction = directionRequest
+			return args.None(d, "truncate request")
+		default:
 			return args.UnknownOption(d, "truncate")
 		}
-		return args.Parse(d, "truncate after", d.RemainingArgs(), args.AboveZero("truncate after", &f.After))
 	})
 	if err == nil && f.After == 0 && start.Val() == "truncate" {
 		return args.Missing(&start, "truncate")
@@ -198,7 +219,7 @@ func (f *Truncate) parseLimit(arg string) error {
 	return err
 }
 
-// Line returns where and how the reply ends. With After, ok is false.
+// Line returns where and how the reply ends. If more is set, ok is false.
 func (f *Truncate) Line() (line string, ok bool) {
 	switch {
 	case f.Bytes != nil:
@@ -209,7 +230,7 @@ func (f *Truncate) Line() (line string, ok bool) {
 	if f.End != "" {
 		line += " " + f.End
 	}
-	return line, f.After == 0
+	return line, f.After == 0 && f.Direction == ""
 }
 
 // Interface guards

@@ -206,7 +206,15 @@ func (rl *Rule) loadFaults(ctx caddy.Context) error {
 	if rl.Faults, err = faults.NewChain(mods); err != nil {
 		return err
 	}
-	return rl.Faults.CheckPlace(rl.Place)
+	return rl.Faults.CheckPlace(rl.PlaceOfFaults())
+}
+
+// PlaceOfFaults returns where the faults of the rule run.
+func (rl *Rule) PlaceOfFaults() faults.Place {
+	if rl.Place == faults.InHandler && rl.Phase == PhaseResponse {
+		return faults.AfterReply
+	}
+	return rl.Place
 }
 
 // Removed returns a channel that is closed when a reload removes or changes the rule.

@@ -82,7 +82,11 @@ func (p *RuleParser) parseLine(d *caddyfile.Dispenser, word string) error {
 	if err := parse(d); err != nil {
 		return err
 	}
-	if err := p.CheckSettings(); err != nil {
+	err := p.CheckSettings()
+	if err == nil {
+		err = p.Chain.Faults.CheckPlace(p.PlaceOfFaults())
+	}
+	if err != nil {
 		return d.WrapErr(err)
 	}
 	return nil
@@ -230,7 +234,7 @@ func (p *RuleParser) ParseFault(d *caddyfile.Dispenser) error {
 	}
 	p.last = fault{at.Val(), at}
 	p.FaultsRaw = p.Chain.JSON
-	if err := p.Chain.Faults.CheckPlace(p.Place); err != nil {
+	if err := p.Chain.Faults.CheckPlace(p.PlaceOfFaults()); err != nil {
 		return at.WrapErr(err)
 	}
 	return nil

@@ -163,6 +163,10 @@ var synonyms = map[Place][]entry{
 		say("delete remove -", "drop Grpc-Status"),
 		say("add header trailer", "set Grpc-Status 14"),
 	},
+	"truncate": {
+		say("direction upload", "request"),
+		say("timeout duration", "after 5s"),
+	},
 	"throttle": {
 		say("direction upload", "request"),
 		say("rate speed bandwidth", "throttle 64KiB/s {\n\tafter 64KiB\n}"),
