@@ -47,6 +47,12 @@ var curlTests = []struct {
 	{"dribble 4 100ms", curlFine, curlReply{status: 200, size: 20000, seconds: 0.1}},
 	{"corrupt 10%", curlFine, curlReply{status: 200, size: 20000}},
 	{"patch {\npad 30000B\n}", curlFine, curlReply{status: 200, size: 30000}},
+	{"trailers drop", curlFine, curlReply{status: 200, size: 20000}},
+	{"trailers set X-New 1", curlFine, curlReply{status: 200, size: 20000}},
+	{"interim 103 100", curlFine, curlReply{status: 200, size: 20000}},
+	{"interim 102 3 50ms", curlFine, curlReply{status: 200, size: 20000, seconds: 0.1}},
+	{"interim 103\nclose", curlEmptyReply, curlReply{}},
+	{"truncate 10B {\nrequest\n}", curlFine, curlReply{status: 200, size: 20000}}, // a request without a body
 	{"choose {\n1 close\n}", curlEmptyReply, curlReply{}},
 	{"sequence loop {\nreset\n}", curlReceiveFailed, curlReply{}},
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -69,4 +70,30 @@ func TestTrailersOnWire(t *testing.T) {
 	if got.body != "some text" || got.trailer != "" || s.passed(t, "set")["no_trailers"] != 1 {
 		t.Errorf("HTTP/1.0: got %+v, counted %v", got, s.passed(t, "set"))
 	}
+}
+
+// TestTrailersTriggered lets a client drop trailers and send itself interim replies by a
+// trigger, and refuses fields that it chooses.
+func TestTrailersTriggered(t *testing.T) {
+	up := serve(t, zoo)
+	overEach(t, config{site: "fault {\ntrigger header X-Fault\n}\n" + up.proxy()}, func(t *testing.T, c *client) {
+		for _, tt := range []struct {
+			line, refused string
+			trailers      int
+		}{
+			{"trailers drop", "", 0},
+			{"trailers drop X-Sum", "", 1},
+			{"interim 103 3", "", 2},
+			{"trailers set Set-Cookie a=b", "set is not allowed in a trigger; write trailers drop", 2},
+			{"interim 103 1001", "count '1001' is too large for a trigger; at most 1000 are allowed", 2},
+		} {
+			r := c.request(t, http.MethodGet, "/trailer", nil)
+			r.Header.Set("X-Fault", tt.line)
+			got := c.do(t, r)
+			if got.body != "body" || len(got.Trailer) != tt.trailers || !strings.HasPrefix(got.Header.Get("X-Fault-Refused"), tt.refused) ||
+				(got.Header.Get("X-Fault-Refused") == "") != (tt.refused == "") {
+				t.Errorf("%s: got %q, trailers %v, refused %q", tt.line, got.body, got.Trailer, got.Header.Get("X-Fault-Refused"))
+			}
+		}
+	})
 }

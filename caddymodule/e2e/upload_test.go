@@ -85,3 +85,53 @@ func TestTruncateRequest(t *testing.T) {
 		}
 	}
 }
+
+// TestTruncateRequestOfUnknownLength cuts uploads without a Content-Length. One that is
+// not longer than the size passes whole, and is counted.
+func TestTruncateRequestOfUnknownLength(t *testing.T) {
+	addr, got := uploads(t, false)
+	site := "fault {\nrule cut {\ntruncate 10B {\nrequest\n}\n}\n}\nreverse_proxy " + addr
+	s := start(t, config{admin: true, site: site})
+	c := s.client(t, h1)
+	for _, tt := range []struct {
+		upload, size, status int
+	}{
+		{100, 10, http.StatusBadGateway},
+		{10, 10, http.StatusOK},
+		{9, 9, http.StatusOK},
+	} {
+		body := io.MultiReader(strings.NewReader(strings.Repeat("x", tt.upload))) // hides the length
+		reply, err := c.try(c.request(t, http.MethodPost, "/", body))
+		if received := <-got; received.size != tt.size || (received.err == nil) != (tt.status == http.StatusOK) || received.length != -1 {
+			t.Errorf("%d bytes: the upstream got %+v, want %d bytes", tt.upload, received, tt.size)
+		}
+		if err != nil || reply.StatusCode != tt.status {
+			t.Errorf("%d bytes: the client got %v, error %v, want %d", tt.upload, reply, err, tt.status)
+		}
+	}
+	if short := s.passed(t, "cut")["short"]; short != 2 {
+		t.Errorf("counted %d as short, want 2", short)
+	}
+}
+
+// TestTruncateRequestHalted lets the rest of an upload through after a halt.
+func TestTruncateRequestHalted(t *testing.T) {
+	addr, got := uploads(t, false)
+	s := start(t, config{admin: true, site: "fault {\ntruncate 10B {\nrequest\n}\n}\nreverse_proxy " + addr})
+	c := s.client(t, h1)
+	out, in := io.Pipe()
+	go func() {
+		_, _ = io.WriteString(in, "01234")
+		s.wantAdmin(t, http.StatusOK, http.MethodPost, "/halt", "", "")
+		_, _ = io.WriteString(in, strings.Repeat("x", 95))
+		_ = in.Close()
+	}()
+	reply, err := c.try(c.request(t, http.MethodPost, "/", out))
+	if err != nil || reply.StatusCode != http.StatusOK {
+		t.Errorf("the client got %v, error %v", reply, err)
+	}
+	if received := <-got; received.size != 100 || received.err != nil {
+		t.Errorf("the upstream got %+v, want 100 bytes", received)
+	}
+	s.resume(t)
+}
