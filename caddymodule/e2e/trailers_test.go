@@ -97,3 +97,41 @@ func TestTrailersTriggered(t *testing.T) {
 		}
 	})
 }
+
+// TestTrailersBesideOthers keeps trailers right if the reply is compressed, recorded or
+// shaped on its way to the client.
+func TestTrailersBesideOthers(t *testing.T) {
+	up := serve(t, zoo)
+	const set = "trailers {\ndrop\nset X-New 1\n}"
+	for _, tt := range []struct {
+		name, around, faults string
+	}{
+		{"compressed", "encode {\ngzip\nminimum_length 1\nmatch {\nheader X-Upstream zoo\n}\n}\n", set},
+		{"intercepted", "intercept {\n@missing status 404\nhandle_response @missing {\nrespond gone\n}\n}\n", set},
+		{"buffered", "templates {\nmime text/none\n}\n", set},
+		{"throttled", "", "throttle 1GiB/s\n" + set},
+		{"delayed", "", "delay 1ms {\nhold\n}\n" + set},
+		{"after an interim reply", "", "interim 103 2\n" + set},
+		{"in a choice", "", "choose {\n1 {\n" + set + "\n}\n}"},
+		{"in a sequence", "", "sequence loop {\n" + set + "\n}"},
+		{"twice", "", "trailers set X-New 1\n" + "trailers drop"},
+	} {
+		for _, phase := range phases {
+			t.Run(tt.name+", phase "+phase, func(t *testing.T) {
+				site := tt.around + "fault {\nphase " + phase + "\n" + tt.faults + "\n}\n" + up.proxy()
+				overEach(t, config{site: "route {\n" + site + "\n}"}, func(t *testing.T, c *client) {
+					r := c.request(t, http.MethodGet, "/trailer", nil)
+					r.Header.Set("Accept-Encoding", "gzip")
+					got := c.do(t, r)
+					body := got.body
+					if got.Header.Get("Content-Encoding") == "gzip" {
+						body = gunzip(t, body)
+					}
+					if body != "body" || len(got.Trailer) != 1 || got.Trailer.Get("X-New") != "1" {
+						t.Errorf("got %q, trailers %v, want the body and X-New", body, got.Trailer)
+					}
+				})
+			})
+		}
+	}
+}

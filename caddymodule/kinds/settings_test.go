@@ -44,7 +44,7 @@ func TestSettingsInJSON(t *testing.T) {
 		{new(Trailers), `{}`, "trailers changes nothing"},
 		{new(Trailers), `{"drop": []}`, "trailers changes nothing"},
 		{new(Trailers), `{"drop": [""]}`, "bad header name ''"},
-		{new(Trailers), `{"drop": ["Grpc-*"]}`, ""}, // a valid name, which is no pattern
+		{new(Trailers), `{"drop": ["Grpc-*"]}`, ""}, // a name, not a pattern
 		{new(Trailers), `{"set": {"*": ["1"]}}`, ""},
 		{new(Trailers), `{"set": {"X-Sum": []}}`, "header 'X-Sum' has no value"},
 		{new(Trailers), `{"set": {"Trailer": ["X"]}}`, "frames the message"},
