@@ -142,6 +142,9 @@ type Hit struct {
 	// Listener learns what happens to the hit. It may be nil.
 	Listener Listener
 
+	// Memory is what the rule remembers. It may be nil, see [Hit.Keep].
+	Memory Memory
+
 	chances   uint64 // taken by Rand
 	confirmed bool
 	explained bool // Pass was called

@@ -103,6 +103,7 @@ type injection struct {
 	first    hitLog     // used by the first hit: the fields of all hits in the access log
 	log      *hitLog
 
+	memory   rules.Memory
 	upstream int // status of the reply on which the rule fired
 	record   *experiments.Record
 
@@ -126,9 +127,10 @@ func (in *injector) newInjection(r *http.Request, d *rules.Decision, ended <-cha
 		original: original{request: r},
 		id:       experiments.ID(rand.Uint64()), //nolint:gosec // IDs only need to be different, not secret
 		disclose: [1]string{l.shown},
+		memory:   d.Memory(),
 		upstream: d.Status,
 	}
-	inj.Listener = inj
+	inj.Listener, inj.Memory = inj, &inj.memory
 	return inj
 }
 

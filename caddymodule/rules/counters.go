@@ -167,6 +167,7 @@ type tally struct {
 	burst
 	lastHit
 	recent
+	values []namedValue // of the faults, see Memory
 }
 
 // Interface guards

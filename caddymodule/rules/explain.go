@@ -183,6 +183,9 @@ func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (v Verdict,
 		case v.Gate == "" && v.Conditional:
 			v.Gate, v.Why = GateEffect, "only if the faults have an effect on the reply"
 		}
+		if v.Fires {
+			rl.explainMemory(&v, rl.key.of(r))
+		}
 	}
 	return v, taken
 }

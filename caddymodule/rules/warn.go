@@ -147,7 +147,7 @@ func (*Point) warnOfEnd(rule *Rule) string {
 // request alone depend on the number of the hit, which counts.
 func (*Point) warnOfPer(rule *Rule) string {
 	counts := rule.Skip != nil || rule.Every != nil || rule.Over != nil || rule.Times != nil || rule.Lasts != nil || rule.Follows != nil || rule.leads
-	if rule.Per == "" || counts || slices.ContainsFunc(rule.Faults, func(f faults.Fault) bool { _, ok := f.(faults.Idle); return ok }) {
+	if rule.Per == "" || counts || slices.ContainsFunc(rule.Faults, dependsOnKey) {
 		return ""
 	}
 	return fmt.Sprintf(": per has no effect without a setting that counts, such as times 2; to give the same answer to each key, write sticky %s at the point", rule.Per)
@@ -159,6 +159,15 @@ func (*Point) warnOfObserve(rule *Rule) string {
 		return fmt.Sprintf(" has no effect: it observes, and no rule follows it; write follows %s in another rule", rule.Name)
 	}
 	return ""
+}
+
+// dependsOnKey reports whether a fault may do something else for each key.
+func dependsOnKey(f faults.Fault) bool {
+	if _, ok := f.(faults.Idle); ok {
+		return true
+	}
+	keeper, ok := f.(faults.Keeper)
+	return ok && keeper.Keeps()
 }
 
 // warnOfPercent warns of a percentage that may be meant as a fraction. In a Caddyfile
