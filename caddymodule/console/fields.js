@@ -11,6 +11,7 @@ const settings = {
   error: [{ label: "Status", hint: "502" }, { label: "Message" }],
   grpc: [{ label: "Status", value: "UNAVAILABLE" }, { label: "Message" }],
   delay: [{ label: "Delay, or minimum", value: "200ms", blank: "0s" }, { label: "Maximum", hint: "the same delay" }],
+  ratelimit: [{ label: "Requests", value: "100" }, { label: "Window", value: "1m" }, { label: "Limit fields", hint: "ietf, x, x_unix or off" }],
   hang: [{ label: "Duration", hint: "until the client leaves" }],
   close: [{ label: "End", hint: "goaway or connection", blank: "goaway" }, { label: "Code", hint: "of goaway" }],
   reset: [{ label: "Code", hint: "a name, or connection" }],

@@ -50,6 +50,7 @@ func TestHitHasEffect(t *testing.T) {
 		pad      = `{"fault": "patch", "pad": 4}`
 		delay    = `{"fault": "delay", "duration": "1ms"}`
 		hold     = `{"fault": "delay", "duration": "1ns", "hold": true}`
+		quota    = `{"fault": "ratelimit", "requests": 5, "window": "1m"}`
 		steps    = `{"fault": "sequence", "loop": true, "steps": [[` + truncate + `]]}`
 		branches = `{"fault": "choose", "branches": [{"weight": 1, "faults": [` + truncate + `]}]}`
 	)
@@ -107,6 +108,8 @@ func TestHitHasEffect(t *testing.T) {
 		{"one of two", "GET", delay + "," + truncate, chunked, true, "no_length"},
 		{"the other of two", "GET", truncate + "," + delay, chunked, true, "no_length"},
 		{"none of two", "HEAD", corrupt + "," + cut, object, false, "no_body"},
+		{"ratelimit", "GET", quota, object, false, "within_quota"},
+		{"ratelimit and another", "GET", quota + "," + delay, object, true, "within_quota"},
 		{"respond", "GET", `{"fault": "respond", "status_code": 551}`, object, true, ""},
 		{"respond to HEAD, cut", "HEAD", truncate + `,{"fault": "respond", "status_code": 551}`, object, true, "no_body"},
 	} {

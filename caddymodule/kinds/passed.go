@@ -19,6 +19,9 @@ const (
 	passProtocol   = "protocol"    // the protocol of the request has no such thing
 )
 
+// passWithinQuota is the reason of a request that a quota lets pass.
+const passWithinQuota = "within_quota"
+
 // The reasons why a fault has only a part of its effect.
 const (
 	passNoCode       = "no_code"       // the protocol or the server cannot send the code

@@ -77,7 +77,7 @@ type Rule struct {
 	Lasts *caddy.Duration `json:"lasts,omitempty"`
 
 	// A text with placeholders, such as `{http.request.header.X-Order-Id}`. For each
-	// value, `skip`, `every`, `over`, `times`, bursts and the steps of a sequence are
+	// value, `skip`, `every`, `over`, `times`, bursts, the steps of a sequence and quotas are
 	// counted separately. Requests without a value share the empty value. A text without a
 	// placeholder is an error. Default: all requests are counted together.
 	Per string `json:"per,omitempty"`

@@ -68,6 +68,12 @@ var forms = map[string]Form{
 	"delay at_most":  {"at_most <duration>", "at_most 2s", ""},
 	"delay hold":     {"hold", "hold", ""},
 
+	"ratelimit": {
+		"ratelimit <requests> <window> [ietf|x|x_unix|off] [{ ... }]", "ratelimit 100 1m",
+		`{"fault": "ratelimit", "requests": 100, "window": "1m"}`,
+	},
+	"ratelimit header": {"header [+]<field> <value> | header -<field>", "header X-RateLimit-Used {http.fault.used}", ""},
+
 	"hang":             {"hang [<duration>]", "hang", `{"fault": "hang"}`},
 	"hang after":       {"after <size> | after <duration>", "after 64KiB", ""},
 	"close":            {"close [goaway [<code>]|connection]", "close", `{"fault": "close"}`},
