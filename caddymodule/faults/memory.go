@@ -27,6 +27,14 @@ func (h *Hit) Keep(name string, fresh func() any) any {
 	return h.Memory.Keep(name, fresh)
 }
 
+// Elapsed returns how long ago the rule started. Without a memory, it returns 0.
+func (h *Hit) Elapsed() time.Duration {
+	if h.Memory == nil {
+		return 0
+	}
+	return h.Memory.Elapsed()
+}
+
 // Keeper is implemented by a kind that may keep a value for each key, see [Memory].
 type Keeper interface {
 	// Keeps reports whether the fault, with its settings, keeps a value.

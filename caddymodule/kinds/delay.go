@@ -22,7 +22,8 @@ func init() {
 }
 
 // Delay waits, then continues with the next fault of the rule, the upstream, or in
-// phase `response` the reply. The wait is fixed or drawn from a distribution.
+// phase `response` the reply. The wait is fixed, drawn from a distribution, or rises with
+// the time.
 //
 // What the client sees: over every protocol, a late reply. Its field `Server-Timing:
 // fault;dur=<ms>` says by how much, in milliseconds. An event stream or a WebSocket
@@ -40,8 +41,8 @@ func init() {
 // In a transport, the attempt waits before Caddy dials, and nothing is read. With `hold`, the wait counts
 // from the start of the attempt.
 type Delay struct {
-	// The distribution: `fixed`, `uniform`, `normal`, `lognormal`, `pareto` or
-	// `percentiles`. Optional, because the other fields determine it.
+	// The distribution: `fixed`, `uniform`, `normal`, `lognormal`, `pareto`,
+	// `percentiles` or `ramp`. Optional, because the other fields determine it.
 	Distribution string `json:"distribution,omitempty"`
 
 	// The fixed wait, the same for each request.
@@ -77,6 +78,16 @@ type Delay struct {
 	// percentiles the wait grows evenly. Below the lowest it grows from zero, above the
 	// highest it stays.
 	Percentiles map[string]caddy.Duration `json:"percentiles,omitempty"`
+
+	// The wait at the beginning of a ramp.
+	From caddy.Duration `json:"from,omitempty"`
+
+	// The wait at the end of a ramp, and after it.
+	To caddy.Duration `json:"to,omitempty"`
+
+	// How long the wait rises linearly from `from` to `to`. As for `ramp` of a rule, the
+	// time counts from `start`, or else from when the rule was first loaded.
+	Ramp caddy.Duration `json:"ramp,omitempty"`
 
 	// No drawn wait is shorter. Default: 0.
 	AtLeast caddy.Duration `json:"at_least,omitempty"`
@@ -116,14 +127,14 @@ func (f *Delay) Provision(ctx caddy.Context) error {
 	if !ok {
 		return nil // not loaded with the configuration; no one would read a warning in the log
 	}
-	median := f.wait(0.5)
-	if srv.WriteTimeout > 0 && median >= time.Duration(srv.WriteTimeout) {
+	usual := f.usual()
+	if srv.WriteTimeout > 0 && usual >= time.Duration(srv.WriteTimeout) {
 		hint.Warn(ctx, "the delay is as long as the server's write timeout or longer, and clients get no reply; shorten the delay or raise the timeout",
-			zap.Duration("median_delay", median),
+			zap.Duration("median_delay", usual),
 			zap.Duration("write_timeout", time.Duration(srv.WriteTimeout)))
 	}
-	if median >= longDelay {
-		hint.Warn(ctx, fmt.Sprintf("the delay is %s for most requests; m means minutes, write ms for milliseconds", median))
+	if usual >= longDelay {
+		hint.Warn(ctx, fmt.Sprintf("the delay is %s for most requests; m means minutes, write ms for milliseconds", usual))
 	}
 	return nil
 }
@@ -131,6 +142,9 @@ func (f *Delay) Provision(ctx caddy.Context) error {
 // Untrusted takes the longest wait from the limits, and limits a wait without a
 // maximum.
 func (f *Delay) Untrusted(l *faults.Limits) error {
+	if f.Ramp > 0 {
+		return errUntrustedRamp
+	}
 	f.quantile = f.distribution().quantile()
 	longest := f.wait(math.Nextafter(1, 0))
 	if longest <= l.Time || f.bounded() {
@@ -154,11 +168,11 @@ func (f *Delay) bounded() bool {
 
 // Conditional reports whether the wait can turn out to be zero. A drawn wait can be
 // zero, and with hold a reply can be later than the wait.
-func (f *Delay) Conditional(uint64) bool { return f.Hold || f.Duration == 0 }
+func (f *Delay) Conditional(uint64) bool { return f.Hold || f.Duration+f.From == 0 }
 
 // Inject waits, then calls next. With hold, it calls next, then waits.
 func (f *Delay) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	wait := f.wait(hit.Rand().Float64())
+	wait := f.wait(f.draw(hit))
 	switch {
 	case wait <= 0:
 		hit.Pass(passNoDelay)
@@ -181,7 +195,7 @@ func (f *Delay) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, 
 // RoundTrip waits, then makes the attempt. With hold, it makes the attempt, then waits,
 // even if the attempt failed.
 func (f *Delay) RoundTrip(hit *faults.Hit, r *http.Request, next http.RoundTripper) (*http.Response, error) {
-	wait := f.wait(hit.Rand().Float64())
+	wait := f.wait(f.draw(hit))
 	switch {
 	case wait <= 0:
 		hit.Pass(passNoDelay)
@@ -233,6 +247,10 @@ func markDelay(header http.Header, wait time.Duration) {
 //	lognormal   <median> <sigma>
 //	pareto      <scale> <shape>
 //	percentiles p<n>=<duration>...
+//
+// A ramp is not drawn. The wait rises with the time since the rule started:
+//
+//	ramp        <from> <to> <duration>
 func (f *Delay) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
 	if err := f.unmarshalDistribution(d); err != nil {

@@ -398,3 +398,41 @@ func TestDelayOfNothing(t *testing.T) {
 		t.Errorf("only one of the cases occurred: %v", waits)
 	}
 }
+
+// A ramp rises with the time since the rule started, and then stays.
+func TestDelayRamp(t *testing.T) {
+	f := parse(t, new(Delay), "delay ramp 100ms 5s 10m")
+	for _, tt := range []struct{ elapsed, want time.Duration }{
+		{0, 100 * time.Millisecond},
+		{time.Minute, 590 * time.Millisecond},
+		{5 * time.Minute, 2550 * time.Millisecond},
+		{10 * time.Minute, 5 * time.Second},
+		{24 * time.Hour, 5 * time.Second},
+	} {
+		for _, hold := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				f.Hold = hold
+				r, began := request(http.MethodGet), time.Now()
+				hit := &faults.Hit{N: 1, U: 0.9, Memory: &memory{elapsed: tt.elapsed}}
+				r = r.WithContext(withHit(r.Context(), hit))
+				if _, err := runFault(t, f, r, sized("x", 1)); err != nil || time.Since(began) != tt.want {
+					t.Errorf("after %v, hold %v: took %v, error %v, want %v", tt.elapsed, hold, time.Since(began), err, tt.want)
+				}
+			})
+		}
+		want := "the delay is currently " + tt.want.String() + " of 5s"
+		if what, idle := f.Foresee(&memory{elapsed: tt.elapsed}); what != want || idle {
+			t.Errorf("after %v: got %q, %v, want %q", tt.elapsed, what, idle, want)
+		}
+	}
+	if what, idle := parse(t, new(Delay), "delay 1s").Foresee(new(memory)); what != "" || idle {
+		t.Errorf("a fixed delay foresees %q, %v", what, idle)
+	}
+}
+
+// A client cannot ask for a ramp, because its rule has no start.
+func TestDelayRampUntrusted(t *testing.T) {
+	if err := unmarshal(t, new(Delay), "delay ramp 0s 1s 1m").Untrusted(&faults.Limits{Time: time.Hour}); err == nil {
+		t.Error("a ramp is not refused")
+	}
+}

@@ -14,6 +14,7 @@ import (
 var (
 	delayRange = regexp.MustCompile(`^([0-9.]+[a-zµ]+)(?:-|,|\.\.|:)([0-9.]+[a-zµ]+)$`)
 	bareNumber = regexp.MustCompile(`^[0-9.]+$`).MatchString
+	riseWord   = regexp.MustCompile(`^(grow|rise|to)$`).MatchString
 	jitterWord = regexp.MustCompile(`^(jitter|\+-|\+/-|±|deviation|stddev)=?$`).MatchString
 )
 
@@ -33,6 +34,9 @@ func delaySlip(d *caddyfile.Dispenser, words []string) error {
 		if _, err := caddy.ParseDuration(words[0] + words[1]); err == nil {
 			return advise(words[0] + words[1])
 		}
+	}
+	if len(words) > 2 && riseWord(words[1]) {
+		return advise(rampName, "100ms", "5s", "10m")
 	}
 	if len(words) == 3 && jitterWord(words[1]) {
 		mean, err := caddy.ParseDuration(words[0])

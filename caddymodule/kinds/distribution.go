@@ -57,6 +57,7 @@ func (f *Delay) distributions() []distribution {
 		{"lognormal", []namedDuration{{"median", &f.Median}}, []namedNumber{{"sigma", &f.Sigma}}, f.lognormal},
 		{"pareto", []namedDuration{{"scale", &f.Scale}}, []namedNumber{{"shape", &f.Shape}}, f.pareto},
 		{percentilesName, nil, nil, f.percentiles},
+		{rampName, []namedDuration{{"from", &f.From}, {"to", &f.To}, {rampName, &f.Ramp}}, nil, f.ramped},
 	}
 }
 
@@ -158,6 +159,11 @@ func (f *Delay) Validate() error {
 	if err := f.validatePercentiles(); err != nil {
 		return err
 	}
+	if used == rampName {
+		if err := f.validateRamp(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case f.Min > f.Max:
 		return fmt.Errorf("bad delay: min '%s' is greater than max '%s'; swap them", time.Duration(f.Min), time.Duration(f.Max))
@@ -179,7 +185,7 @@ func (f *Delay) longest() time.Duration {
 
 func (f *Delay) wrongName(used string) error {
 	if !slices.ContainsFunc(f.distributions(), func(d distribution) bool { return d.name == f.Distribution }) {
-		return fmt.Errorf("bad distribution '%s': want fixed, uniform, normal, lognormal, pareto or percentiles", f.Distribution)
+		return fmt.Errorf("bad distribution '%s': want fixed, uniform, normal, lognormal, pareto, percentiles or ramp", f.Distribution)
 	}
 	if used == "" {
 		return fmt.Errorf("distribution '%s' has none of its fields set", f.Distribution)
@@ -264,6 +270,8 @@ func (f *Delay) unmarshalDistribution(d *caddyfile.Dispenser) error {
 		return args.Parse(d, "delay", words[1:], args.DurationParser(&f.Scale), args.NumberParser("shape", &f.Shape))
 	case percentilesName:
 		return f.unmarshalPercentiles(d, words[1:])
+	case rampName:
+		return args.Parse(d, "delay", words[1:], args.DurationParser(&f.From), args.DurationParser(&f.To), args.DurationParser(&f.Ramp))
 	}
 	if err := delaySlip(d, words); err != nil {
 		return err

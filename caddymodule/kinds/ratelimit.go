@@ -21,7 +21,7 @@ func init() {
 	caddy.RegisterModule(RateLimit{})
 }
 
-// RateLimit lets a quota of requests pass in each window, and says to clients what is left
+// RateLimit lets a quota of requests pass in each window, and lets clients know what is
 // left of it. The requests above the quota get 429 or the faults of your choice.
 //
 // What the client sees: over every protocol, the upstream's reply with limit fields. Once

@@ -63,7 +63,7 @@ var forms = map[string]Form{
 	"interim header": {"header <field> <value>", `header Link "</style.css>; rel=preload"`, ""},
 
 	"delay": {"delay <duration> | delay <min> <max> | delay normal <mean> <deviation> | delay lognormal <median> <sigma> | delay pareto <scale> <shape> | " +
-		"delay percentiles p<n>=<duration>...", "delay 250ms", `{"fault": "delay", "duration": "250ms"}`},
+		"delay percentiles p<n>=<duration>... | delay ramp <from> <to> <duration>", "delay 250ms", `{"fault": "delay", "duration": "250ms"}`},
 	"delay at_least": {"at_least <duration>", "at_least 100ms", ""},
 	"delay at_most":  {"at_most <duration>", "at_most 2s", ""},
 	"delay hold":     {"hold", "hold", ""},

@@ -142,6 +142,7 @@ var synonyms = map[Place][]entry{
 		say("min minimum least", "at_least 100ms"),
 		say("max maximum most limit", "at_most 2s"),
 		say("duration latency", "delay 250ms"),
+		say("grow growing increase rise until", "delay ramp 100ms 5s 10m"),
 		say("distribution", "delay normal 250ms 50ms"),
 	},
 	"patch": {
