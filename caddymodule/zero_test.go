@@ -120,6 +120,7 @@ var zeros = []zero{
 	zeroFault("Truncate.after", refused, "truncate 5B {\nafter 0s\n}", `{"fault": "truncate", "bytes": 5, "after": "0s"}`),
 	zeroFault("Throttle.bytes_per_second", refused, "throttle 0B/s", `{"fault": "throttle", "bytes_per_second": 0}`),
 	zeroFault("Throttle.after", means, "throttle 1KiB/s {\nafter 0B\n}", `{"fault": "throttle", "bytes_per_second": 1024, "after": 0}`),
+	zeroFault("Throttle.burst", means, "throttle 1KiB/s {\nburst 0B\n}", `{"fault": "throttle", "bytes_per_second": 1024, "burst": 0}`),
 	zeroFault("RateLimit.requests", refused, "ratelimit 0 1m", `{"fault": "ratelimit", "requests": 0, "window": "1m"}`),
 	zeroFault("RateLimit.window", refused, "ratelimit 1 0s", `{"fault": "ratelimit", "requests": 1, "window": "0s"}`),
 	zeroFault("Dribble.chunks", refused, "dribble 0 1s", `{"fault": "dribble", "chunks": 0, "duration": "1s"}`),

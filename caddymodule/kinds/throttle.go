@@ -1,8 +1,10 @@
 package kinds
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
@@ -21,7 +23,8 @@ func init() {
 // to wait.
 //
 // What the client sees: over every protocol, the head at once. Then the body in pieces,
-// never faster than the rate and without a burst. Trailers come last. Other requests on
+// never faster than the rate, after the burst if there is one. With `shared`, requests
+// take turns. Trailers come last. Other requests on
 // the same connection are not slow.
 //
 // With `request`, the client must wait with the rest of its upload. The upstream sees
@@ -40,6 +43,14 @@ type Throttle struct {
 
 	// The number of bytes that pass at full speed first. Default: 0.
 	After int64 `json:"after,omitempty"`
+
+	// The number of bytes that pass at once, before the rate applies. What is not used
+	// fills up again at the rate. Default: 0.
+	Burst int64 `json:"burst,omitempty"`
+
+	// Share the rate between all requests of the rule, or of each value of `per`, as
+	// users share a line. Default: false, each request has the whole rate.
+	Shared bool `json:"shared,omitempty"`
 
 	// Which body is slow: `response`, `request` or `both`. Default: `response`.
 	Direction string `json:"direction,omitempty"`
@@ -68,6 +79,9 @@ func (f *Throttle) Validate() error {
 	if f.After < 0 {
 		return fmt.Errorf("bad throttle after '%d': must not be negative", f.After)
 	}
+	if f.Burst < 0 {
+		return fmt.Errorf("bad throttle burst '%d': must not be negative", f.Burst)
+	}
 	switch f.Direction {
 	case "", directionResponse, directionRequest, directionBoth:
 		return nil
@@ -75,32 +89,50 @@ func (f *Throttle) Validate() error {
 	return fmt.Errorf("bad throttle direction '%s': want response, request or both", f.Direction)
 }
 
-// Untrusted limits the size. The time is open-ended, because the length of the body is
-// not known.
+// Untrusted limits the sizes and refuses to share. The time is open-ended, because the
+// length of the body is not known.
 func (f *Throttle) Untrusted(l *faults.Limits) error {
+	if f.Shared {
+		return errors.New("in a trigger, a throttle cannot be shared, because a client asks only for its own request; remove shared")
+	}
 	l.OpenEnded = true
+	if err := untrustedSize(&f.Burst); err != nil {
+		return err
+	}
 	return untrustedSize(&f.After)
 }
 
-// Reply requires a body longer than After, unless the request is slow.
+// Keeps reports whether requests with the same key share the rate.
+func (f *Throttle) Keeps() bool { return f.Shared }
+
+// full returns the number of bytes of a reply that certainly pass at full speed.
+func (f *Throttle) full() int64 {
+	if f.Shared {
+		return f.After // others may have used the burst
+	}
+	return f.After + min(f.Burst, math.MaxInt64-f.After)
+}
+
+// Reply requires a body longer than what passes at full speed, unless the request is
+// slow.
 func (f *Throttle) Reply(next faults.Reply) (faults.Reply, error) {
 	if f.Direction == directionRequest || f.Direction == directionBoth {
 		return next, nil
 	}
-	return next, next.Need(max(1, f.After))
+	return next, next.Need(max(1, f.full()))
 }
 
-// Conditional reports true: only a body longer than After is slow.
+// Conditional reports true: only a long body is slow.
 func (*Throttle) Conditional(uint64) bool { return true }
 
 // Inject calls next with a slow request body, a slow writer, or both.
 func (f *Throttle) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	t := &throttler{after: f.After}
+	t := &throttler{full: f.full()}
 	if f.Direction != directionRequest {
-		t.down = f.newPace()
+		t.down = f.newPace(hit, "down")
 	}
 	if f.Direction == directionRequest || f.Direction == directionBoth {
-		t.up = f.newPace()
+		t.up = f.newPace(hit, "up")
 	}
 	sw := newShapeWriter(hit, w, r, t)
 	defer sw.cancel()
@@ -108,24 +140,34 @@ func (f *Throttle) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Reques
 	if t.up != nil && r.Body != nil && r.Body != http.NoBody {
 		hit.Confirm()
 		t.slowsRequest = true
-		body := &slowBody{ReadCloser: r.Body, pace: f.newPace(), out: &sw.body.out}
+		body := &slowBody{ReadCloser: r.Body, pace: f.newPace(hit, "up"), out: &sw.body.out}
 		r = r.WithContext(r.Context()) // a copy
 		r.Body = body
 	}
 	return sw.serve(next, r)
 }
 
-func (f *Throttle) newPace() *pace { return &pace{rate: f.BytesPerSecond, free: f.After} }
+// newPace returns the pace of a body. Each direction has a line.
+func (f *Throttle) newPace(hit *faults.Hit, direction string) *pace {
+	p := &pace{free: f.After}
+	if !f.Shared {
+		p.line = newLine(f.BytesPerSecond, f.Burst)
+		return p
+	}
+	name := fmt.Sprintf("throttle %s %d %d", direction, f.BytesPerSecond, f.Burst)
+	p.line = hit.Keep(name, func() any { return newLine(f.BytesPerSecond, f.Burst) }).(*line)
+	return p
+}
 
 // A throttler is the shaper of one slow reply. A direction with a nil pace is not slow.
 type throttler struct {
 	up, down     *pace
-	after        int64 // bytes that pass at full speed
+	full         int64 // bytes that certainly pass at full speed
 	slowsRequest bool  // the request has a body
 	upgraded     *bool // the reply has become a connection
 }
 
-// begin takes a reply longer than after.
+// begin takes a reply of which a part may be slow.
 func (t *throttler) begin(hit *faults.Hit, _ http.Header, length int64) bool {
 	switch {
 	case *t.upgraded:
@@ -134,7 +176,7 @@ func (t *throttler) begin(hit *faults.Hit, _ http.Header, length int64) bool {
 	case t.down == nil || length == 0:
 		hit.Pass(passNoBody)
 		return false
-	case length > 0 && length <= t.after:
+	case length > 0 && length <= t.full:
 		hit.Pass(passShort)
 		return false
 	}
@@ -144,7 +186,7 @@ func (t *throttler) begin(hit *faults.Hit, _ http.Header, length int64) bool {
 
 // cameTooLate reports whether the whole body has passed at full speed.
 func (t *throttler) cameTooLate() bool {
-	return t.down != nil && !*t.upgraded && !t.down.begun()
+	return t.down != nil && !*t.upgraded && !t.down.slowed()
 }
 
 // write sends p in pieces, each when it is due.
@@ -154,7 +196,7 @@ func (t *throttler) write(o *outlet, p []byte) (written int, err error) {
 	}
 	for len(p) > 0 && !o.ended() {
 		size := t.down.slice(len(p))
-		if !t.down.begun() {
+		if !t.down.used {
 			_ = o.flush() // sends the head at once
 		}
 		if err := t.down.wait(o, size); err != nil {
@@ -201,6 +243,8 @@ func (b *slowBody) Read(p []byte) (int, error) { return slowRead(b.pace, b.out, 
 //
 //	throttle <size>/s {
 //	    after <size>
+//	    burst <size>
+//	    shared
 //	    request|both
 //	}
 //
@@ -235,6 +279,11 @@ func (f *Throttle) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	switch name {
 	case "after":
 		return args.Parse(d, "throttle after", d.RemainingArgs(), args.SizeParser(&f.After))
+	case "burst":
+		return args.Parse(d, "throttle burst", d.RemainingArgs(), args.SizeParser(&f.Burst))
+	case "shared":
+		f.Shared = true
+		return args.None(d, "throttle shared")
 	case directionRequest, directionBoth:
 		if f.Direction != "" {
 			return d.Errf("throttle has both '%s' and '%s'", f.Direction, name)
@@ -248,13 +297,14 @@ func (f *Throttle) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 
 // Line returns the rate. If more is set, ok is false.
 func (f *Throttle) Line() (line string, ok bool) {
-	return args.FormatSize(f.BytesPerSecond) + "/s", f.After == 0 && f.Direction == ""
+	return args.FormatSize(f.BytesPerSecond) + "/s", f.After == 0 && f.Burst == 0 && !f.Shared && f.Direction == ""
 }
 
 // Interface guards
 var (
 	_ faults.Fault          = (*Throttle)(nil)
 	_ faults.Replier        = (*Throttle)(nil)
+	_ faults.Keeper         = (*Throttle)(nil)
 	_ caddy.Validator       = (*Throttle)(nil)
 	_ faults.Untrusted      = (*Throttle)(nil)
 	_ faults.Liner          = (*Throttle)(nil)

@@ -102,7 +102,7 @@ func (tw *timedWriter) check(t *testing.T, f *Throttle, size int) {
 // burst.
 func TestPaceMakesUp(t *testing.T) {
 	const rate = 1000
-	p := &pace{rate: rate}
+	p := newLine(rate, 0)
 	start := time.Now()
 	now := start
 	for range 1000 {
@@ -125,7 +125,7 @@ func TestPaceMakesUp(t *testing.T) {
 
 func TestPaceExtremes(t *testing.T) {
 	for _, rate := range []int64{1, 1000, math.MaxInt64} {
-		p := &pace{rate: rate}
+		p := newLine(rate, 0)
 		if size := p.slice(1 << 20); size < 1 || size > 1<<20 {
 			t.Errorf("rate %d: got a slice of %d", rate, size)
 		}

@@ -87,6 +87,8 @@ var forms = map[string]Form{
 
 	"throttle":         {"throttle <size>/s", "throttle 64KiB/s", `{"fault": "throttle", "bytes_per_second": 65536}`},
 	"throttle after":   {"after <size>", "after 64KiB", ""},
+	"throttle burst":   {"burst <size>", "burst 256KiB", ""},
+	"throttle shared":  {"shared", "shared", ""},
 	"throttle request": {"request", "request", ""},
 	"throttle both":    {"both", "both", ""},
 

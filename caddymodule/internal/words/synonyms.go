@@ -172,6 +172,8 @@ var synonyms = map[Place][]entry{
 		say("direction upload", "request"),
 		say("rate speed bandwidth", "throttle 64KiB/s {\n\tafter 64KiB\n}"),
 		say("skip", "after 64KiB"),
+		say("bucket burst_size capacity", "burst 256KiB"),
+		say("per share global", "shared"),
 	},
 	"fault_console": {
 		say("open public no_auth noauth allow", "insecure"),
