@@ -295,9 +295,27 @@ func (f *Throttle) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	}
 }
 
-// Line returns the rate. If more is set, ok is false.
+// Continues lists the options that may follow throttle as statements of one line.
+func (*Throttle) Continues() []string {
+	return []string{"after", "burst", "shared", directionRequest, directionBoth}
+}
+
+// Line returns the rate and the options.
 func (f *Throttle) Line() (line string, ok bool) {
-	return args.FormatSize(f.BytesPerSecond) + "/s", f.After == 0 && f.Burst == 0 && !f.Shared && f.Direction == ""
+	line = args.FormatSize(f.BytesPerSecond) + "/s"
+	if f.After > 0 {
+		line += "; after " + args.FormatSize(f.After)
+	}
+	if f.Burst > 0 {
+		line += "; burst " + args.FormatSize(f.Burst)
+	}
+	if f.Shared {
+		line += "; shared"
+	}
+	if f.Direction != "" {
+		line += "; " + f.Direction
+	}
+	return line, f.Direction != directionResponse // which the grammar has no word for
 }
 
 // Interface guards
@@ -308,5 +326,6 @@ var (
 	_ caddy.Validator       = (*Throttle)(nil)
 	_ faults.Untrusted      = (*Throttle)(nil)
 	_ faults.Liner          = (*Throttle)(nil)
+	_ faults.Continued      = (*Throttle)(nil)
 	_ caddyfile.Unmarshaler = (*Throttle)(nil)
 )
