@@ -236,7 +236,9 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, known *track, next
 		if replaced && fromClient(r) { // an active health check may come before the routes are provisioned
 			t.executed().keepFrom(r, resp)
 		}
-		inj.discloseIn(resp.Header)
+		if inj.Confirmed() {
+			inj.discloseIn(resp.Header)
+		}
 		if origin, ok := t.originOf(r); ok && replaced {
 			addReadable(resp.Header, nil, origin)
 		}
