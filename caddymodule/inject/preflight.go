@@ -27,11 +27,11 @@ func (h *Handler) answersFor(w http.ResponseWriter, r *http.Request, next caddyh
 	if !ok || !rules.Preflight(r) {
 		return w, next
 	}
-	fields, others := h.takeAsked(r)
+	fields, alone := h.takeAsked(r)
 	switch {
 	case len(fields) == 0:
 		return w, next
-	case len(others) == 0 && needsNoPreflight(r.Header.Get(requestMethod)):
+	case alone:
 		return w, answer{origin, fields}
 	}
 	amended := &amendedPreflight{fields: strings.Join(fields, ", ")}
@@ -39,9 +39,18 @@ func (h *Handler) answersFor(w http.ResponseWriter, r *http.Request, next caddyh
 	return amended, next
 }
 
-// takeAsked removes the fields of triggers from what a preflight asks for. It returns
-// them and the rest.
-func (h *Handler) takeAsked(r *http.Request) (fields, others []string) {
+// AnswersPreflight reports whether the point answers r in place of the next handler. It
+// removes from r what the point removes.
+func (h *Handler) AnswersPreflight(r *http.Request) bool {
+	_, next := h.answersFor(nil, r, nil)
+	_, answers := next.(answer)
+	return answers
+}
+
+// takeAsked removes the fields of triggers from what a preflight asks for, and returns
+// them. It reports whether nothing else needs the preflight.
+func (h *Handler) takeAsked(r *http.Request) (fields []string, alone bool) {
+	var others []string
 	for name := range strings.SplitSeq(strings.Join(r.Header[requestHeaders], ","), ",") {
 		switch name = strings.TrimSpace(name); {
 		case name == "":
@@ -58,7 +67,7 @@ func (h *Handler) takeAsked(r *http.Request) (fields, others []string) {
 	default:
 		r.Header.Set(requestHeaders, strings.Join(others, ","))
 	}
-	return fields, others
+	return fields, len(others) == 0 && needsNoPreflight(r.Header.Get(requestMethod))
 }
 
 // needsNoPreflight reports whether pages may send a method to other origins without

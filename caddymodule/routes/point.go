@@ -11,6 +11,10 @@ func (w *run) point(turns *Turns, next step, r *http.Request) error {
 	if turn != nil {
 		return w.hit(turn)
 	}
+	if turns.Answer != 0 {
+		w.end(End{Module: "fault", Status: turns.Answer})
+		return w.onReply(later, nil)
+	}
 	return w.onReply(later, next(r))
 }
 

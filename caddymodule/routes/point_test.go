@@ -69,6 +69,31 @@ func TestPointTurns(t *testing.T) {
 	}
 }
 
+// A module that answers takes the place of the handlers after it. Its turns come first.
+func TestPointAnswers(t *testing.T) {
+	ends, goesOn := Turn{Hit: "A", Ends: true}, Turn{Hit: "B", Continues: true}
+	late := Turn{Hit: "L", Ends: true, OnReply: true, Certain: true, Match: &caddyhttp.ResponseMatcher{StatusCode: []int{2}}}
+	for _, tt := range []struct {
+		name  string
+		turns Turns
+		want  string
+	}{
+		{"no turn", Turns{Passes: true, Answer: 204}, "fault 204"},
+		{"may end", Turns{Passes: true, Answer: 204, Turns: []Turn{ends}}, "A|fault 204"},
+		{"ends", Turns{Answer: 204, Turns: []Turn{ends}}, "A"},
+		{"goes on", Turns{Passes: true, Answer: 204, Turns: []Turn{goesOn}}, "B, fault 204"},
+		{"on the reply", Turns{Passes: true, Answer: 204, Turns: []Turn{late}}, "L"},
+		{"on another reply", Turns{Passes: true, Answer: 301, Turns: []Turn{late}}, "fault 301"},
+		{"does not answer", Turns{Passes: true}, "static_response 200"},
+	} {
+		app := provision(t, ":8080 {\nroute {\nrespond point\nrespond 200\n}\n}")
+		_, got := follow(app, askFor(t, http.MethodGet, "http://a.test:8080/", nil), &tt.turns)
+		if text := strings.Join(got, "|"); text != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, text, tt.want)
+		}
+	}
+}
+
 // proxied is a proxy with a transport inside another transport.
 func proxied(t *testing.T, site string) (*caddyhttp.App, *reverseproxy.Handler) {
 	t.Helper()

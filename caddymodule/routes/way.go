@@ -45,6 +45,10 @@ type Turns struct {
 
 	// Turns are in the order in which they are decided.
 	Turns []Turn
+
+	// Answer is the status with which the module answers in place of the next handler,
+	// unless a turn ends the request. 0: it calls the next handler.
+	Answer int
 }
 
 // Turn is one possibility.
