@@ -61,6 +61,11 @@ type App struct {
 	// Share experiments and the switch with other nodes. Default: not shared.
 	Share *Share `json:"share,omitempty"`
 
+	// Requests that no point, experiment or trigger ever hits, such as the probes of an
+	// orchestrator. A request that matches one of the sets is exempt. Matchers see the
+	// method and the URL of the client, even after a rewrite. Default: none.
+	ExemptRaw caddyhttp.RawMatcherSets `json:"exempt,omitempty" caddy:"namespace=http.matchers"`
+
 	// How what clients do after a fault is recorded. Default: with the defaults of all
 	// settings.
 	Clients *Clients `json:"clients,omitempty"`
@@ -75,6 +80,8 @@ type App struct {
 	points rules.Group
 	known  atomic.Pointer[layout] // of points
 	fields trigger.Servers
+	exempt caddyhttp.MatcherSets
+	shown  caddyhttp.RawMatcherSets // ExemptRaw, which Caddy clears
 
 	triggers sync.Map // []*trigger.Trigger by *rules.Point
 }
@@ -124,6 +131,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.HaltWhen != nil {
 		a.HaltWhen.provision(a)
 	}
+	a.shown = a.ExemptRaw
+	if err := loadMatchers(ctx, a, "ExemptRaw", "exempt", &a.exempt); err != nil {
+		return err
+	}
 	if err := a.Clients.provision(ctx); err != nil {
 		return err
 	}
@@ -155,7 +166,7 @@ func (a *App) Validate() error {
 			return fmt.Errorf("experiment_matchers: duplicate name '%s'", name)
 		}
 	}
-	return errors.Join(a.Share.validate(), a.HaltWhen.validate(), a.Clients.validate())
+	return errors.Join(checkExempt(a.ExemptRaw), a.Share.validate(), a.HaltWhen.validate(), a.Clients.validate())
 }
 
 // Start makes this the current configuration. Caddy may still discard it.

@@ -24,6 +24,7 @@ import (
 //	    journal    <number>
 //	    halt_when  <number> <window>
 //	    share      <group> [<interval>]
+//	    exempt     <matcher> <args>...
 //	    clients    off|{ ... }
 //
 //	    experiment_matchers <name>...
@@ -39,7 +40,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	app, seen := new(App), make(map[string]bool)
 	for d.NextBlock(0) {
 		word := d.Val()
-		if seen[word] {
+		if seen[word] && word != "exempt" {
 			return nil, d.Errf("%s already specified", word)
 		}
 		seen[word] = true
@@ -79,6 +80,8 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
 		return a.unmarshalShare(d)
 	case "halt_when":
 		return a.unmarshalHaltWhen(d)
+	case "exempt":
+		return addMatcherSet(d, "global exempt", &a.ExemptRaw)
 	case "clients":
 		return a.unmarshalClients(d)
 	case "experiment_matchers":

@@ -58,17 +58,7 @@ func (c *Clients) provision(ctx caddy.Context) error {
 	if c == nil {
 		return nil
 	}
-	if len(c.IdempotentRaw) == 0 {
-		return nil
-	}
-	mods, err := ctx.LoadModule(c, "IdempotentRaw")
-	if err != nil {
-		return fmt.Errorf("loading matchers of idempotent: %w", err)
-	}
-	if err := c.idempotent.FromInterface(mods); err != nil {
-		return fmt.Errorf("loading matchers of idempotent: %w", err)
-	}
-	return nil
+	return loadMatchers(ctx, c, "IdempotentRaw", "idempotent", &c.idempotent)
 }
 
 func (c *Clients) validate() error {
@@ -122,10 +112,5 @@ func (a *App) Repeatable(r *http.Request) bool {
 	if a.Clients == nil {
 		return false
 	}
-	for _, set := range a.Clients.idempotent {
-		if ok, err := set.MatchWithError(r); ok && err == nil {
-			return true
-		}
-	}
-	return false
+	return matchesAny(a.Clients.idempotent, r)
 }

@@ -4,7 +4,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
@@ -46,7 +45,7 @@ func (c *Clients) unmarshalSetting(d *caddyfile.Dispenser, word string) (err err
 	case "client":
 		return placeholder(d, &c.Client)
 	case "idempotent":
-		return c.unmarshalIdempotent(d)
+		return addMatcherSet(d, "clients idempotent", &c.IdempotentRaw)
 	case "window":
 		return duration(d, &c.Window)
 	case "recovery":
@@ -93,23 +92,5 @@ func number(d *caddyfile.Dispenser, target *int) error {
 		return d.Errf("bad %s '0': want 1 or more", word)
 	}
 	*target = *count
-	return nil
-}
-
-func (c *Clients) unmarshalIdempotent(d *caddyfile.Dispenser) error {
-	before := *d
-	set, err := caddyhttp.ParseCaddyfileNestedMatcherSet(d)
-	if err != nil {
-		return err
-	}
-	for name, raw := range set {
-		if string(raw) == "null" {
-			return before.Errf("matcher '%s' without arguments", name)
-		}
-	}
-	if len(set) == 0 {
-		return args.Missing(&before, "clients idempotent")
-	}
-	c.IdempotentRaw = append(c.IdempotentRaw, set)
 	return nil
 }

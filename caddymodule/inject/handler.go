@@ -129,12 +129,13 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	return next.ServeHTTP(w, r)
 }
 
-// decide evaluates the triggers of the request, then experiments, then rules. The rules
+// decide evaluates the triggers of the request, then experiments, then rules, unless the
+// request is exempt. The rules
 // do not see the fields of the point's triggers. If fields is false, the request has no
 // header field or parameter of a trigger, so that only cookies and baggage can hold one. If a
 // trigger is refused, decide adds a field to the header of the reply.
 func (h *Handler) decide(w http.ResponseWriter, r *http.Request, fields bool) rules.Decision {
-	if h.halted() {
+	if h.halted() || h.exempts(r) {
 		return rules.Decision{}
 	}
 	for _, t := range h.Triggers {

@@ -68,6 +68,17 @@ func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error 
 // halted reports whether faults are halted.
 func (in *injector) halted() bool { return in.app.Halted || in.ctl.Switch.Halted() }
 
+// exempts reports whether nothing ever hits r. It counts r if the point is for r.
+func (in *injector) exempts(r *http.Request) bool {
+	if !in.app.Exempts(r) {
+		return false
+	}
+	if in.point.Matches(r) {
+		in.passed(nil, rules.ReasonExempt)
+	}
+	return true
+}
+
 // guests returns the experiments at this point.
 func (in *injector) guests() *rules.Guests { return in.ctl.Store.Snapshot().Guests(in.place) }
 

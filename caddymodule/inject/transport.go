@@ -168,10 +168,17 @@ func (t *Transport) decide(r *http.Request, client bool) rules.Decision {
 	if t.halted() {
 		return rules.Decision{}
 	}
-	if client {
-		return t.Decide(r, t.guests())
+	if !client {
+		r = healthCheckToMatch(r)
 	}
-	return t.DecideHealthCheck(healthCheckToMatch(r))
+	switch {
+	case t.exempts(r):
+		return rules.Decision{}
+	case client:
+		return t.Decide(r, t.guests())
+	default:
+		return t.DecideHealthCheck(r)
+	}
 }
 
 // healthCheckToMatch adds to an active health check what matchers and keys read from a

@@ -30,7 +30,7 @@ type Verdict struct {
 	Fires bool `json:"fires"`
 
 	// Gate is the condition that keeps the rule from firing, or on which it still
-	// depends: `trigger`, `preflight`, `switch`, `match`, `time`, `follows`, `observe`,
+	// depends: `trigger`, `exempt`, `preflight`, `switch`, `match`, `time`, `follows`, `observe`,
 	// `match_response`, `skip`, `every`, `over`, `lasts`, `percent`, `times`,
 	// `max_active`, `pass`, `dry_run`, `effect` or `before`. With `lasts`, the rule is in
 	// a burst, and takes what earlier rules leave. With `effect`, only the reply shows
@@ -121,6 +121,17 @@ func (p *Point) Excludes(r *http.Request) bool {
 func (v *Verdict) OnlyTell() {
 	if v.Fires {
 		v.Fires, v.Gate, v.Why = false, "dry_run", "dry run: it can fire, but injects nothing"
+	}
+}
+
+// GateExempt is the gate of all rules and triggers for an exempt request.
+const GateExempt = "exempt"
+
+// Exempt turns the verdict of a rule or trigger that may fire into that on an exempt
+// request.
+func (v *Verdict) Exempt() {
+	if v.Gate != "match" {
+		v.Fires, v.Settles, v.Gate, v.Why = false, false, GateExempt, "the global option exempts the request"
 	}
 }
 

@@ -194,3 +194,22 @@ func TestExplainEffect(t *testing.T) {
 		}
 	}
 }
+
+// Exempt leaves only the verdicts of rules that do not match as they are, so that no rule
+// settles the request.
+func TestExplainExempt(t *testing.T) {
+	p := mustLoad(t, `{"rules": [{"name": "a", `+closing+`}, {"name": "b", "percent": 10, `+closing+`}, {"name": "c", "skip": 1, `+closing+`}, {"name": "d", "match": [{"path": ["/d"]}], `+closing+`}]}`)
+	_, verdicts, err := p.Explain(request("/"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range verdicts {
+		verdicts[i].Exempt()
+	}
+	Settle(verdicts)
+	for i, want := range []string{GateExempt, GateExempt, GateExempt, "match"} {
+		if v := verdicts[i]; v.Fires || v.Settles || v.Gate != want || v.Why == "" {
+			t.Errorf("%s: got %+v, want gate %s", v.Rule, v, want)
+		}
+	}
+}

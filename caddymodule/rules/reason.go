@@ -34,6 +34,10 @@ const (
 	// ReasonMatchError means that a matcher failed. A failed matcher does not match.
 	ReasonMatchError
 
+	// ReasonExempt means that the configuration exempts the request. No rule was
+	// evaluated, so a point counts it and no rule does.
+	ReasonExempt
+
 	// ReasonPass means that the faults of the rule let the request pass, such as a
 	// sequence after its last step.
 	ReasonPass
@@ -50,6 +54,7 @@ var reasonNames = [...]string{
 	ReasonOverflow:   "overflow",
 	ReasonDryRun:     "dry_run",
 	ReasonMatchError: "match_error",
+	ReasonExempt:     "exempt",
 	ReasonPass:       "pass",
 }
 

@@ -127,6 +127,7 @@ var forms = map[string]Form{
 	"global journal":             {"journal <number>", "journal 1000", ""},
 	"global halt_when":           {"halt_when <errors> <window>", "halt_when 50 1m", ""},
 	"global share":               {"share <group> [<interval>]", "share staging 1s", ""},
+	"global exempt":              {"exempt <matcher>", "exempt path /healthz", ""},
 	"global clients":             {"clients off|{ <options> }", "clients off", ""},
 	"clients call":               {"call <placeholder>", "call {header.X-Request-Id}", ""},
 	"clients client":             {"client <placeholder>", "client {header.X-Client}", ""},

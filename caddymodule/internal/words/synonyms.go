@@ -28,6 +28,7 @@ var synonyms = map[Place][]entry{
 		say("ramp_up rampup grow increase", "ramp 5m"),
 		say("by group_by key user", "per {header.X-User}"),
 		say("log_only shadow test simulate", "dry_run"),
+		say("exempt exclude except ignore unless", "match not path /healthz"),
 		say("on_response response", "phase response"),
 
 		// which requests
@@ -98,6 +99,7 @@ var synonyms = map[Place][]entry{
 		say("history log events", "journal 1000"),
 		say("abort_when stop_when guard circuit_breaker steady_state", "halt_when 50 1m"),
 		say("cluster group storage sync", "share staging 1s"),
+		say("exclude except ignore skip_paths allowlist whitelist never protect health_check probes", "exempt path /healthz"),
 		say("matchers allow_matchers", "experiment_matchers maxmind_geolocation"),
 	},
 	Trigger: {
