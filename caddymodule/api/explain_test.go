@@ -70,6 +70,59 @@ func TestExplainTrigger(t *testing.T) {
 	}
 }
 
+// An exempt request is hit by no trigger, experiment or rule. A rule that does not match
+// says so.
+func TestExplainExempt(t *testing.T) {
+	n := testnode.Start(t, `{"point": "in", "match": [{"path": ["/*"]}], "triggers": [{"source": "header"}], "rules": [
+		{"name": "own", "faults": [{"fault": "close"}]}, {"name": "apart", "match": [{"path": ["/apart"]}], "faults": [{"fault": "close"}]}]}`,
+		`{"exempt": [{"path": ["/healthz"]}, {"header": {"User-Agent": ["kube-probe/*"]}}]}`)
+	n.Put("guest", `{"points": ["in"], "faults": [{"fault": "respond", "status_code": 500}]}`)
+	const exempt = "; trigger exempt; guest exempt; own exempt; apart match"
+	for _, tt := range []struct{ url, agent, line, want string }{
+		{"/healthz", "curl", "551", "may not hit" + exempt},
+		{"/healthz", "curl", "nonsense", "may not hit" + exempt},
+		{"/healthz", "curl", "pass", "may not hit" + exempt},
+		{"/x", "kube-probe/1", "551", "may not hit" + exempt},
+		{"/x", "curl", "551", "may hit; trigger fires; guest before; own before; apart match"},
+		{"/x", "curl", "", "may hit; guest fires; own before; apart match"},
+		{"/x", "kube-probe/1", "", "may not hit; guest exempt; own exempt; apart match"},
+	} {
+		header := map[string]api.HeaderValues{"User-Agent": {tt.agent}}
+		if tt.line != "" {
+			header["X-Fault"] = api.HeaderValues{tt.line}
+		}
+		ask, err := json.Marshal(api.ExplainRequest{URL: tt.url, Header: header})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var view api.ExplainView
+		if err := json.Unmarshal(n.Want(200, "POST", "/explain", string(ask), `"in"`).Body.Bytes(), &view); err != nil {
+			t.Fatal(err)
+		}
+		got := "may not hit"
+		if view.MayHit {
+			got = "may hit"
+		}
+		for _, v := range view.Points[0].Rules {
+			word := v.Gate
+			if v.Fires {
+				word = "fires"
+			}
+			got += "; " + v.Rule + " " + word
+			if (v.Gate == "exempt") != (v.Why == "the global option exempts the request") {
+				t.Errorf("%s: %s has gate %s because %q", tt.url, v.Rule, v.Gate, v.Why)
+			}
+		}
+		if got != tt.want {
+			t.Errorf("%+v: got %s", tt, got)
+		}
+	}
+	var state api.StateView
+	if err := json.Unmarshal(n.Do("GET", "/", "").Body.Bytes(), &state); err != nil || len(state.Exempt) != 2 || string(state.Exempt[0]["path"]) == "" {
+		t.Errorf("got %s, %v, want both sets of matchers", state.Exempt, err)
+	}
+}
+
 // Each part of Envoy's header fields has a separate draw, or no draw.
 func TestExplainEnvoy(t *testing.T) {
 	const abort, delay = `"X-Envoy-Fault-Abort-Request": "503"`, `"X-Envoy-Fault-Delay-Request": "20"`

@@ -131,10 +131,12 @@ func (e *explainer) guide(v *caddyroutes.Visit) *caddyroutes.Turns {
 	if p == nil {
 		return nil
 	}
-	at, key := explainPoint{}, ""
-	see := func() {
-		key = v.Unknown(func() { at = e.explainAt(p, v.Request) })
+	answer := 0
+	if h, ok := v.Module.(*inject.Handler); ok && h.AnswersPreflight(v.Request) {
+		answer = http.StatusNoContent
 	}
+	at, key := explainPoint{}, ""
+	see := func() { at, key = e.seeAt(p, v) }
 	if p.Place == faults.InTransport {
 		see()
 	} else {
@@ -151,10 +153,27 @@ func (e *explainer) guide(v *caddyroutes.Visit) *caddyroutes.Turns {
 		at.doubt("http.request.host", dependsOnHost)
 	}
 	e.entry(p, v.At.Site(), v.At).come(&at, v.If())
-	if e.halted {
-		return &caddyroutes.Turns{Passes: true}
+	turns := &caddyroutes.Turns{Passes: true}
+	if !e.halted {
+		turns = turnsOf(p.Name, at.Rules)
 	}
-	return turnsOf(p.Name, at.Rules)
+	turns.Answer = answer
+	return turns
+}
+
+// seeAt explains a request at a point. If a matcher has read a placeholder which only a
+// real request has, it returns the placeholder.
+func (e *explainer) seeAt(p *rules.Point, v *caddyroutes.Visit) (at explainPoint, key string) {
+	exempt := false
+	unsure := v.Unknown(func() { exempt = e.app.Exempts(v.Request) })
+	key = v.Unknown(func() { at = e.explainAt(p, v.Request, exempt) })
+	switch {
+	case unsure != "":
+		at.doubt(unsure, func(v rules.Verdict) bool { return v.Fires || v.Gate == rules.GateExempt })
+	case exempt: // whatever the rules read
+		key = ""
+	}
+	return at, key
 }
 
 // doubt marks the verdicts that may depend on a placeholder which only a real request
@@ -239,7 +258,8 @@ func (e *explainer) unplaced(ask *caddyroutes.Ask) {
 		if placed[p.Name] {
 			continue
 		}
-		at := e.explainAt(p, prepared(ask))
+		r := prepared(ask)
+		at := e.explainAt(p, r, e.app.Exempts(r))
 		if at.Reason = "its place among the routes is unknown"; !at.Match {
 			at.Reason = notForIt
 		}
@@ -255,13 +275,18 @@ func prepared(ask *caddyroutes.Ask) *http.Request {
 	return inject.ToMatch(ask.New(), caddy.NewReplacer(), &discarded{header: make(http.Header)})
 }
 
-// explainAt explains what would happen to r at a point.
-func (e *explainer) explainAt(p *rules.Point, r *http.Request) explainPoint {
+// explainAt explains what would happen to r, which may be exempt, at a point.
+func (e *explainer) explainAt(p *rules.Point, r *http.Request, exempt bool) explainPoint {
 	at := explainPoint{Point: p.Name, whereView: whereView{Source: p.Source}, Rules: []rules.Verdict{}}
 	at.Rules = append(at.Rules, trigger.Explain(e.app.Triggers(p), r, p)...)
 	match, verdicts, err := p.Explain(r, e.ctl.Store.Snapshot().Guests(experiments.PlaceOf(p)))
 	at.Match = match || len(at.Rules) > 0
 	at.Rules = append(at.Rules, verdicts...)
+	for i := range at.Rules {
+		if exempt {
+			at.Rules[i].Exempt()
+		}
+	}
 	rules.Settle(at.Rules)
 	if err != nil {
 		at.Error = err.Error()

@@ -41,8 +41,9 @@ type outcome struct {
 	// Hits are the faults that hit the request, or may hit it.
 	Hits []explainHit `json:"hits,omitempty"`
 
-	// EndedBy is what replies: `fault` for the last of the hits, otherwise the name of
-	// a handler. Empty: no handler replies.
+	// EndedBy is what replies: `fault` for the last of the hits, or for a point with
+	// cors that answers a preflight, otherwise the name of a handler. Empty: no handler
+	// replies.
 	EndedBy string `json:"ended_by,omitempty"`
 
 	// Unknown means that only the handler knows whether it replies.
@@ -152,6 +153,8 @@ func endText(end *caddyroutes.End) string {
 		return fmt.Sprintf("an empty %d: no handler replies", end.Status)
 	case end.Module == "reverse_proxy":
 		return proxyText(end)
+	case end.Module == "fault":
+		return fmt.Sprintf("%d by fault: a point with cors answers the preflight", end.Status)
 	case end.Status != 0:
 		return fmt.Sprintf("%d by %s", end.Status, end.Module)
 	default:

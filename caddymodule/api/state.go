@@ -23,6 +23,9 @@ type StateView struct {
 	// none.
 	DryRun bool `json:"dry_run,omitempty"`
 
+	// Exempt has the matchers of the requests that the configuration exempts.
+	Exempt caddyhttp.RawMatcherSets `json:"exempt,omitempty"`
+
 	// Active is how many requests are currently hit.
 	Active int64 `json:"active"`
 
@@ -117,7 +120,7 @@ func (a *service) newStateView(pg *page) (view StateView, err error) {
 	if app == nil {
 		return view, nil
 	}
-	view.DryRun = app.DryRun
+	view.DryRun, view.Exempt = app.DryRun, app.Exempt()
 	points, next, err := pg.views(app)
 	view.Points, view.Next = append(view.Points, points...), next
 	return view, err

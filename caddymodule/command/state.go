@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/spf13/cobra"
 
 	"github.com/caddyfault/caddyfault/caddymodule/api"
@@ -45,6 +46,10 @@ func printState(out io.Writer, v *api.StateView, after string) error {
 	fmt.Fprintf(out, "%s; active requests: %d\n", switchText(v.State), v.Active)
 	if v.DryRun {
 		fmt.Fprintln(out, "dry_run: faults are counted but not injected")
+	}
+	for _, set := range v.Exempt {
+		line := grammar.Format(caddyconfig.JSON(map[string]any{"match": []any{set}}, nil))
+		fmt.Fprintln(out, grammar.Printable("exempt: "+strings.TrimPrefix(line, "match ")))
 	}
 	fmt.Fprintln(out, shareText(v.Share))
 	if err := printPoints(out, v, after); err != nil {

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/caddyfault/caddyfault/caddymodule/api"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 )
@@ -12,6 +14,22 @@ func TestStateDryRun(t *testing.T) {
 	var out strings.Builder
 	if err := printState(&out, &api.StateView{DryRun: true}, ""); err != nil || !strings.Contains(out.String(), "\ndry_run: ") {
 		t.Errorf("got %s, %v", &out, err)
+	}
+}
+
+// The status has a line for each set of exempt requests.
+func TestStateExempt(t *testing.T) {
+	var out strings.Builder
+	view := &api.StateView{Exempt: caddyhttp.RawMatcherSets{
+		{"path": []byte(`["/healthz", "/readyz"]`)},
+		{"method": []byte(`["GET"]`), "header": []byte(`{"User-Agent": ["kube-probe/*"]}`)},
+	}}
+	if err := printState(&out, view, ""); err != nil {
+		t.Fatal(err)
+	}
+	const want = "\nexempt: path /healthz /readyz\nexempt: { header User-Agent kube-probe/*; method GET }\n"
+	if !strings.Contains(out.String(), want) {
+		t.Errorf("got %s, want %s", &out, want)
 	}
 }
 

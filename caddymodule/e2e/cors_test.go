@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -73,4 +74,39 @@ func TestCORS(t *testing.T) {
 		check(answered, 204, page, "")
 		check(ask("GET", "/x", "X-Fault", "551"), 551, page, "X-Content-Type-Options, X-Fault-Injected")
 	})
+}
+
+// explain says which preflights a point answers, even while faults are halted.
+func TestExplainPreflight(t *testing.T) {
+	up := serve(t, echo)
+	const answered = "204 by fault: a point with cors answers the preflight"
+	const options = "rule r {\nmatch method OPTIONS\nrespond 551\n}"
+	for _, tt := range []struct {
+		name, point, origin, method, fields string
+		halted                              bool
+		answer                              string
+	}{
+		{"answered", "cors", "https://a.example", "GET", "x-fault", false, answered + "; no fault can hit"},
+		{"halted", "cors", "https://a.example", "GET", "x-fault", true, answered + "; faults are halted"},
+		{"another field", "cors", "https://a.example", "GET", "content-type,x-fault", false, "UP; no fault can hit"},
+		{"another method", "cors", "https://a.example", "PUT", "x-fault", false, "UP; no fault can hit"},
+		{"no trigger's field", "cors", "https://a.example", "GET", "content-type", false, "UP; no fault can hit"},
+		{"another origin", "cors https://b.example", "https://a.example", "GET", "x-fault", false, "UP; no fault can hit"},
+		{"no cors", "", "https://a.example", "GET", "x-fault", false, "UP; no fault can hit"},
+		{"a rule hits it", "cors\n" + options, "https://a.example", "GET", "x-fault", false, "551 by p/r"},
+		{"a rule may hit it", "cors\nrule r {\nmatch method OPTIONS\npercent 30\nrespond 551\n}", "https://a.example", "GET", "x-fault", false, "551 by p/r, 30 %; else " + answered},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := start(t, config{admin: true, site: "fault {\npoint p\ntrigger header\n" + tt.point + "\n}\n" + up.proxy()})
+			if tt.halted {
+				s.wantAdmin(t, http.StatusOK, http.MethodPost, "/halt", "", "")
+				defer s.resume(t)
+			}
+			got := s.askExplain(t, `{"url": "SITE/", "method": "OPTIONS", "header": {"Origin": "`+tt.origin+`",
+				"Access-Control-Request-Method": "`+tt.method+`", "Access-Control-Request-Headers": "`+tt.fields+`"}}`)
+			if want := strings.ReplaceAll(tt.answer, "UP", "the upstream "+up.addr); got.Answer != want {
+				t.Errorf("got %q, want %q", got.Answer, want)
+			}
+		})
+	}
 }

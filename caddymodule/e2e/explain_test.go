@@ -33,6 +33,10 @@ const fiveSites = `{
 	auto_https off
 	storage file_system {dir}/storage
 	order fault before respond
+	fault {
+		exempt header X-Number 7
+		exempt path /one/some* /strip/in
+	}
 	log default {
 		output discard
 	}
