@@ -2,7 +2,12 @@
 // what they do:
 //
 //	go run . -caddy <binary> -write   write the table of the manual, and the recorded calls
-//	go run . -caddy <binary> -live    check some clients with two faults, as CI does
+//	go run . -caddy <binary> -live    check what CI checks: some clients with two faults, and streams
+//
+// The clients in the folder streams read streams, and report what is recorded there:
+//
+//	go run . -caddy <binary> -streams          check them
+//	go run . -caddy <binary> -streams -write   record what they report
 //
 // It needs Go, and Node.js with npm. A client of another program or of a package for
 // Python is left out if that is missing.
@@ -10,9 +15,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -22,11 +29,12 @@ import (
 
 // settings are the flags of the command.
 type settings struct {
-	caddy  string
-	python string // interpreters, with commas
-	only   string // names of clients, with commas
-	live   bool
-	write  bool
+	caddy   string
+	python  string // interpreters, with commas
+	only    string // names of clients, with commas
+	live    bool
+	streams bool
+	write   bool
 
 	bound  time.Duration // how long a client runs
 	window time.Duration // how long a call stays open without another attempt
@@ -40,7 +48,8 @@ func main() {
 	flag.StringVar(&s.python, "python", "python3", "interpreters of Python, with commas; the first that has a client runs it")
 	flag.StringVar(&s.only, "only", "", "the names of the clients to run, with commas; all without it")
 	flag.BoolVar(&s.live, "live", false, "check what CI checks")
-	flag.BoolVar(&s.write, "write", false, "write the table of the manual and the recorded calls")
+	flag.BoolVar(&s.streams, "streams", false, "run the clients that read streams, and no others")
+	flag.BoolVar(&s.write, "write", false, "write the table of the manual and the recorded calls, or the reports on streams")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, &s)
@@ -63,6 +72,12 @@ func run(ctx context.Context, s *settings) (err error) {
 	if s.caddy, err = filepath.Abs(s.caddy); err != nil {
 		return err
 	}
+	if s.streams {
+		if err := npm(ctx, s.dir); err != nil {
+			return err
+		}
+		return streams(ctx, s, s.write)
+	}
 	began := time.Now()
 	all, err := install(ctx, s)
 	if err != nil {
@@ -75,12 +90,24 @@ func run(ctx context.Context, s *settings) (err error) {
 	}
 	defer server.stop()
 	if s.live {
-		err = check(ctx, s, server, all)
+		err = errors.Join(check(ctx, s, server, all), streams(ctx, s, false))
 	} else {
 		err = report(ctx, s, server, all)
 	}
 	fmt.Printf("done after %.0f s\n", time.Since(began).Seconds())
 	return err
+}
+
+// streams runs the clients for Node.js that read streams. They check what they report, or
+// record it.
+func streams(ctx context.Context, s *settings, write bool) error {
+	cmd := exec.CommandContext(ctx, "node", "streams/node.mjs")
+	if write {
+		cmd.Args = append(cmd.Args, "-write")
+	}
+	cmd.Env = append(os.Environ(), "CADDY="+s.caddy, "MODULES="+s.dir)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return cmd.Run()
 }
 
 // report makes the table, which needs to know which calls were given up.
