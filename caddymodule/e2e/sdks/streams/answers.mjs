@@ -1,6 +1,6 @@
 // What the SDKs of AI providers report when the stream of an answer breaks.
 
-import { answers, code, limit, silent } from "./record.mjs";
+import { cases, code, limit, silent } from "./record.mjs";
 
 const whole = "Grüß Gott";
 const messages = [{ role: "user", content: "Grüß Gott" }];
@@ -74,13 +74,13 @@ export function clients({ OpenAI, Anthropic, version }) {
 
 // faults returns the faults by path.
 export const faults = (all) => Object.fromEntries(Object.entries(all).flatMap(([name, { api }]) =>
-  answers.map((one, i) => [`/${api}/${name}${i}`, one[api] ?? one.fault])));
+  cases.answers.map((one, i) => [`/${api}/${name}${i}`, one[api] ?? one.fault])));
 
 const after = (ms, value) => new Promise((late) => setTimeout(late, ms, value));
 
 // reports returns what the clients report in each case, at a site with the faults.
 export function reports(all, site) {
-  return Promise.all(Object.entries(all).flatMap(([client, { api, ask }]) => answers.map(async (one, i) => {
+  return Promise.all(Object.entries(all).flatMap(([client, { api, ask }]) => cases.answers.map(async (one, i) => {
     const path = `/${api}/${client}${i}`;
     const seen = await Promise.race([ask(site.url + path, one.timeout), after(limit(one), "waits")]);
     const sent = site.requests(path);

@@ -25,10 +25,10 @@ const site = await serve(CADDY, { ...answers.faults(sdks), ...faults });
 try {
   const seen = await Promise.all([
     answers.reports(sdks, site),
-    reports({
-      events: ["eventsource", (target, ms) => watchEvents([site.url + target, ms])],
-      sockets: ["ws", (target, ms) => watchSocket([site.url.replace("http", "ws") + target, ms])],
-    }),
+    reports([
+      { table: "events", client: "eventsource", watch: (target, ms) => watchEvents([site.url + target, ms]) },
+      { table: "sockets", client: "ws", watch: (target, ms) => watchSocket([site.url.replace("http", "ws") + target, ms]) },
+    ]),
   ]);
   const titles = { eventsource: `eventsource ${version.eventsource}`, ws: `ws ${version.ws}` };
   for (const [name, { title }] of Object.entries(sdks)) titles[name] = title;

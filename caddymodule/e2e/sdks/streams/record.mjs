@@ -3,8 +3,8 @@
 
 import { readFile, writeFile } from "node:fs/promises";
 
-// The cases of each table. A client waits if it must report nothing.
-export const { answers, events, sockets } = JSON.parse(await readFile(new URL("cases.json", import.meta.url)));
+// The cases, by table. A client waits if it must report nothing.
+export const cases = JSON.parse(await readFile(new URL("cases.json", import.meta.url)));
 
 // limit returns the time in milliseconds for a client.
 export const limit = ({ waits }) => (waits ? 9_000 : 30_000);

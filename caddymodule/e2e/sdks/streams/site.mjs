@@ -79,22 +79,40 @@ async function listening(handler) {
   return server;
 }
 
-// caddyfile returns a configuration with the faults by path.
-const caddyfile = (dir, port, upstream, faults) => `{
+// freePort returns a port that is currently free.
+async function freePort() {
+  const server = await listening();
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+// caddyfile returns a configuration with the faults by path, without and with TLS.
+const caddyfile = (dir, { plain, secure, upstream }, faults) => `{
     admin off
     persist_config off
-    auto_https off
+    auto_https disable_redirects
+    skip_install_trust
     grace_period 1s
     default_bind 127.0.0.1
     storage file_system ${dir}/storage
   }
-  :${port} {
+  (site) {
     ${Object.entries(faults).map(([folder, lines]) => `fault ${folder}/* {\n${lines}\n}`).join("\n")}
     reverse_proxy 127.0.0.1:${upstream}
+  }
+  http://:${plain} {
+    import site
+  }
+  https://localhost:${secure} {
+    tls internal
+    import site
   }`;
 
-// serve starts the upstream, and Caddy with faults by path. It returns the URL, a function
-// that counts the requests which the upstream got below a path, and one that ends both.
+// serve starts the upstream, and Caddy with faults by path. It returns the URLs without and
+// with TLS, a function that counts the requests which the upstream got below a path, and
+// one that ends both.
 export async function serve(binary, faults) {
   const seen = [];
   const upstream = await listening((request, reply) => {
@@ -102,21 +120,19 @@ export async function serve(binary, faults) {
     stream(request, reply);
   });
   upstream.on("upgrade", upgrade);
-  const reserved = await listening();
-  const { port } = reserved.address();
-  reserved.close();
-  await once(reserved, "close");
+  const ports = { plain: await freePort(), secure: await freePort(), upstream: upstream.address().port };
 
   const dir = await mkdtemp(path.join(tmpdir(), "streams-"));
   const config = path.join(dir, "Caddyfile");
-  await writeFile(config, caddyfile(dir, port, upstream.address().port, faults));
+  await writeFile(config, caddyfile(dir, ports, faults));
   const caddy = spawn(binary, ["run", "--config", config, "--adapter", "caddyfile"],
     { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, XDG_CONFIG_HOME: dir, XDG_DATA_HOME: dir } });
   let log = "";
   caddy.stderr.on("data", (part) => { log += part; });
 
   const site = {
-    url: `http://127.0.0.1:${port}`,
+    url: `http://127.0.0.1:${ports.plain}`,
+    secure: `https://localhost:${ports.secure}`,
     requests: (folder) => seen.filter((url) => url.startsWith(folder + "/")).length,
     async end() {
       caddy.kill();

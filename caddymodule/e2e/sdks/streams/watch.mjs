@@ -1,7 +1,7 @@
 // What EventSource and WebSocket report. The functions have the same code for Node.js and
 // for browsers. They use no name of this module, so that a page can run them.
 
-import { events, limit, silent, sockets } from "./record.mjs";
+import { cases, limit, silent } from "./record.mjs";
 
 // watchEvents opens a stream of events that ends with 6. It returns what an application
 // sees up to a time in milliseconds.
@@ -50,19 +50,21 @@ const all = "1 2 3 4 5 6";
 // faults are the faults of both tables by path. Those of event streams hit the first
 // connection only.
 export const faults = Object.fromEntries([
-  ...events.map(({ fault }, i) => [`/events/${i}`, `times 1\n${fault}`]),
-  ...sockets.map(({ fault }, i) => [`/sockets/${i}`, fault]),
+  ...cases.events.map(({ fault }, i) => [`/events/${i}`, `times 1\n${fault}`]),
+  ...cases.sockets.map(({ fault }, i) => [`/sockets/${i}`, fault]),
 ]);
 
-// reports returns what two clients report in each case. Each is a function that gets the
-// path of a case and the time.
-export function reports({ events: viaEvents, sockets: viaSocket }) {
-  const table = (name, cases, [client, watch], wrong) => cases.map(async (one, i) => {
-    const seen = await watch(`/${name}/${i}/`, limit(one));
-    return { table: name, client, fault: one.fault, report: wrong(seen) ? silent(seen) : seen };
-  });
-  return Promise.all([
-    ...table("events", events, viaEvents, (seen) => /^\d[\d ]+$/.test(seen) && seen !== all),
-    ...table("sockets", sockets, viaSocket, (seen) => seen.includes("close 1000") && !seen.startsWith(all)),
-  ]);
+// wrong reports whether what an application sees is wrong and has no error.
+const wrong = {
+  events: (seen) => /^\d[\d ]+$/.test(seen) && seen !== all,
+  sockets: (seen) => seen.includes("close 1000") && !seen.startsWith(all),
+};
+
+// reports returns what clients report in each case of their tables. The function watch of
+// a client gets the path of a case and the time.
+export function reports(clients) {
+  return Promise.all(clients.flatMap(({ table, client, watch }) => cases[table].map(async (one, i) => {
+    const seen = await watch(`/${table}/${i}/`, limit(one));
+    return { table, client, fault: one.fault, report: wrong[table](seen) ? silent(seen) : seen };
+  })));
 }
