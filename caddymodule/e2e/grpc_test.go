@@ -26,6 +26,13 @@ const (
 // grpcServer starts a gRPC server, which is stopped at the end of the test.
 func grpcServer(t *testing.T) (*upstream, *health.Server) {
 	t.Helper()
+	service := health.NewServer()
+	return serveGRPC(t, service), service
+}
+
+// serveGRPC starts a gRPC server with a health service.
+func serveGRPC(t *testing.T, service grpc_health_v1.HealthServer) *upstream {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +47,6 @@ func grpcServer(t *testing.T) (*upstream, *health.Server) {
 			up.hits.inc()
 			return handle(srv, stream)
 		}))
-	service := health.NewServer()
 	grpc_health_v1.RegisterHealthServer(srv, service)
 	done := make(chan struct{})
 	go func() {
@@ -51,7 +57,7 @@ func grpcServer(t *testing.T) (*upstream, *health.Server) {
 		srv.Stop()
 		<-done
 	})
-	return up, service
+	return up
 }
 
 // grpcClient speaks gRPC to a site with TLS. It does not retry.

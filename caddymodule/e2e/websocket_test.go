@@ -34,6 +34,12 @@ func echoMessages(w http.ResponseWriter, r *http.Request) {
 // webSocket opens a WebSocket to /f of the site.
 func (s *site) webSocket(t *testing.T) (*websocket.Conn, *http.Response, error) {
 	t.Helper()
+	return s.webSocketAt(t, "/f")
+}
+
+// webSocketAt opens a WebSocket to a path.
+func (s *site) webSocketAt(t *testing.T, path string) (*websocket.Conn, *http.Response, error) {
+	t.Helper()
 	dialer := websocket.Dialer{
 		TLSClientConfig:  clientTLS("http/1.1"),
 		HandshakeTimeout: patience,
@@ -41,7 +47,7 @@ func (s *site) webSocket(t *testing.T) (*websocket.Conn, *http.Response, error) 
 			return new(net.Dialer).DialContext(ctx, network, s.addr)
 		},
 	}
-	conn, resp, err := dialer.DialContext(t.Context(), strings.Replace(s.url("/f"), "http", "ws", 1), nil)
+	conn, resp, err := dialer.DialContext(t.Context(), strings.Replace(s.url(path), "http", "ws", 1), nil)
 	if err == nil {
 		t.Cleanup(func() { _ = conn.Close() })
 		_ = conn.SetReadDeadline(time.Now().Add(patience))
