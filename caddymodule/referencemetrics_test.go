@@ -15,27 +15,14 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// metricsFile is written by hand, except for the table of metrics between two marks.
-const (
-	metricsFile  = "metrics-logs-events.md"
-	beginMetrics = "<!-- generated: metrics -->\n"
-	endMetrics   = "<!-- end of generated -->\n"
-)
+// metricsFile is written by hand, except for the table of metrics.
+const metricsFile = "metrics-logs-events.md"
 
 // metricsPage is the page with the table of the collectors that there are.
 func metricsPage(t *testing.T) string {
-	content, err := os.ReadFile(filepath.Join(referenceFolder, metricsFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, begins := strings.Cut(string(content), beginMetrics)
-	_, after, ends := strings.Cut(rest, endMetrics)
-	if !begins || !ends {
-		t.Fatalf("%s has no lines %s and %s", metricsFile, beginMetrics, endMetrics)
-	}
 	var m referencePage
 	m.Table([]string{"Metric", "Labels", "Meaning"}, metricRows(t))
-	return before + beginMetrics + m.Text() + endMetrics + after
+	return withGenerated(t, readReference(t, metricsFile), "metrics", m.Text())
 }
 
 // described is a collector as it describes itself, which has no other form.
