@@ -247,7 +247,8 @@ func grpcReport(t *testing.T, client grpc_health_v1.HealthClient, i int, c strea
 	}
 	got := status.Convert(err)
 	text, _, _ := strings.Cut(got.Message(), ";") // the rest is the reply
-	return ticked(messages, fmt.Sprintf("`%v: %s`", got.Code(), text), false)
+	text = strings.TrimSuffix(got.Code().String()+": "+text, ": ")
+	return ticked(messages, "`"+text+"`", false)
 }
 
 // holdReports compares reports with the recorded ones, or records them.
