@@ -23,25 +23,30 @@ type frames interface {
 	// mark returns the length of the end mark of a whole event.
 	mark(event []byte) int
 
-	// frame returns a text as an event with its end mark.
+	// frame returns a text as an event with its end mark, or nil if the format has no
+	// texts.
 	frame(text string) []byte
 }
 
 // A streamFormat is a format of streams.
 type streamFormat struct {
 	name  string
-	types []string // the media types that have it; none: it must be configured
+	types []string // the media types that have it, without a suffix; none: it must be configured
 	read  func() frames
 }
 
 // The names of the formats that steps refer to.
-const formatSSE = "sse"
+const (
+	formatSSE  = "sse"
+	formatGRPC = "grpc"
+)
 
 // streamFormats lists all formats.
 var streamFormats = []streamFormat{
 	{formatSSE, []string{"text/event-stream"}, func() frames { return new(sseFrames) }},
 	{"ndjson", []string{"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines", "application/stream+json"}, func() frames { return &lineFrames{skipsBlank: true} }},
 	{"json-seq", []string{"application/json-seq"}, func() frames { return new(seqFrames) }},
+	{formatGRPC, []string{"application/grpc", "application/grpc-web", "application/connect"}, func() frames { return new(grpcFrames) }},
 	{"lines", nil, func() frames { return new(lineFrames) }},
 }
 
@@ -61,8 +66,9 @@ func findFormat(name string, header http.Header) *streamFormat {
 	if name == "" {
 		contentType = mediaType(header["Content-Type"])
 	}
+	base, _, _ := strings.Cut(contentType, "+") // of application/grpc+proto
 	i := slices.IndexFunc(streamFormats, func(f streamFormat) bool {
-		return f.name == name || contentType != "" && slices.Contains(f.types, contentType)
+		return f.name == name || base != "" && slices.Contains(f.types, base)
 	})
 	switch {
 	case i >= 0:

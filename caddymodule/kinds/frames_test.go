@@ -1,6 +1,7 @@
 package kinds
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"math/rand/v2"
 	"net/http"
@@ -133,6 +134,37 @@ func FuzzNDJSON(f *testing.F) {
 	})
 }
 
+// FuzzGRPC compares the events with the messages that a plain parser finds.
+func FuzzGRPC(f *testing.F) {
+	f.Add(messages("one", "", "three"), uint64(1))
+	f.Add("\x80\x00\x00\x00\x01x\x02\x00\x00\x00\x00\x00\x00\x00", uint64(2))
+	f.Add("\x00\xff\xff\xff\xffx", uint64(3))
+	fuzzFrames(f, formatGRPC, func(t *testing.T, in string, events []scanned) {
+		var want []scanned
+		for rest := in; rest != ""; {
+			size := len(rest)
+			whole := len(rest) >= 5 && uint64(len(rest)-5) >= uint64(binary.BigEndian.Uint32([]byte(rest[1:5])))
+			if whole {
+				size = 5 + int(binary.BigEndian.Uint32([]byte(rest[1:5])))
+			}
+			want = append(want, scanned{rest[:size], whole, len(rest) >= 5 && rest[0]&0x82 == 0})
+			rest = rest[size:]
+		}
+		if !slices.Equal(events, want) {
+			t.Fatalf("got %+v, want %+v", events, want)
+		}
+	})
+}
+
+// messages returns a stream of gRPC messages.
+func messages(texts ...string) string {
+	var stream []byte
+	for _, text := range texts {
+		stream = append(stream, envelope(0, []byte(text))...)
+	}
+	return string(stream)
+}
+
 // FuzzLines compares the events with the lines of the stream.
 func FuzzLines(f *testing.F) {
 	fuzzFrames(f, "lines", func(t *testing.T, in string, events []scanned) {
@@ -183,6 +215,10 @@ func TestFindFormat(t *testing.T) {
 		{"", "TEXT/Event-Stream; charset=utf-8", "sse"},
 		{"", "application/jsonl", "ndjson"},
 		{"", "application/geo+json-seq", "json-seq"},
+		{"", "application/grpc", "grpc"},
+		{"", "application/grpc-web+proto", "grpc"},
+		{"", "application/connect+json", "grpc"},
+		{"", "application/grpc-web-text", ""},
 		{"", "text/plain", ""},
 		{"", "", ""},
 		{"lines", "text/event-stream", "lines"},

@@ -34,6 +34,7 @@ func init() {
 // `sse` | `text/event-stream` | an empty line
 // `ndjson` | `application/x-ndjson`, `application/ndjson`, `application/jsonl`, `application/x-jsonlines`, `application/stream+json` | the end of the line
 // `json-seq` | `application/json-seq`, types that end in `+json-seq` | the end of the line after the value
+// `grpc` | `application/grpc`, `application/grpc-web`, `application/connect` with a suffix | its length
 // `lines` | only by `format` | the end of the line
 //
 // If a step needs an event, the event goes out when its last byte has come. All other
@@ -53,7 +54,7 @@ type Stream struct {
 	// The steps, taken in this order for each event. Required.
 	Steps []*StreamStep `json:"steps,omitempty"`
 
-	// The format of the stream: `sse`, `ndjson`, `json-seq` or `lines`. Default: the
+	// The format of the stream: `sse`, `ndjson`, `json-seq`, `grpc` or `lines`. Default: the
 	// format of the reply's Content-Type.
 	Format string `json:"format,omitempty"`
 
@@ -204,7 +205,7 @@ func plainly(r *http.Request) *http.Request {
 //	split   [<size>|utf8] [<gap>]
 //	hang    [<duration>]
 //	cut     [<size>|<percent>%|utf8] [close|reset|clean]
-//	stop    [close|reset|clean]
+//	stop    [close|reset|clean]|<code> [<text>]
 func (f *Stream) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
 	if d.NextArg() {

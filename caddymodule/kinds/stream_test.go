@@ -102,10 +102,65 @@ var seqCases = []streamCase{
 	{"1 drop", "{}\n{}\n", "{}\n{}\n", "short", ""}, // without a separator, nothing is a text
 }
 
+var grpcCases = []streamCase{
+	{"2 drop", messages("a", "bb", "ccc"), messages("a", "ccc"), "", ""},
+	{"1 repeat", messages("a", ""), messages("a", "a", ""), "", ""},
+	{"1 swap", messages("a", "b"), messages("b", "a"), "", ""},
+	{"2 cut 6B", messages("a", "bb"), messages("a") + messages("bb")[:6], "", "close"},
+	{"2 stop clean", messages("a", "b"), messages("a"), "", "clean"},
+	{"has bb drop", messages("a", "bb", "c"), messages("a", "c"), "", ""},
+	{"1 insert x\n1 replace x", messages("a"), messages("a"), "short", ""},
+	{"2 drop", messages("a") + "\x00\x00", messages("a") + "\x00\x00", "short", ""},
+}
+
+var webCases = []streamCase{
+	{"each drop", messages("a") + string(envelope(webTrailers, []byte("grpc-status: 0\r\n"))), string(envelope(webTrailers, []byte("grpc-status: 0\r\n"))), "", ""},
+	{"2 stop UNAVAILABLE busy", messages("a", "b"), messages("a") + string(envelope(webTrailers, []byte("grpc-status: 14\r\ngrpc-message: busy\r\n"))), "", "clean"},
+}
+
+var connectCases = []streamCase{
+	{"2 stop 14 busy", messages("a", "b"), messages("a") + string(envelope(connectEnd, []byte(`{"error":{"code":"unavailable","message":"busy"}}`))), "", "clean"},
+	{"2 stop OK", messages("a", "b"), messages("a") + string(envelope(connectEnd, []byte("{}"))), "", "clean"},
+}
+
+// A stream of gRPC ends with the status of the step. The trailers of the upstream are
+// dropped.
+func TestStreamStatus(t *testing.T) {
+	for line, want := range map[string][]string{
+		"stream 2 stop UNAVAILABLE \"a b\"": {"14", "a b", messages("1")},
+		"stream 2 stop OK":                  {"0", "", messages("1")},
+		"stream end stop 8":                 {"8", "", messages("1", "2")},
+	} {
+		got := runShaped(parse(t, new(Stream), line), request(http.MethodGet), func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Content-Type", "application/grpc")
+			w.Header().Set("Trailer", "Grpc-Status, Grpc-Message")
+			if _, err := w.Write([]byte(messages("1", "2"))); err != nil {
+				panic(http.ErrAbortHandler)
+			}
+			w.Header().Set("Grpc-Status", "0")
+			w.Header().Set("Grpc-Message", "fine")
+			return nil
+		})
+		trailer := got.Result().Trailer
+		if trailer.Get("Grpc-Status") != want[0] || trailer.Get("Grpc-Message") != want[1] || got.Body.String() != want[2] || got.aborted {
+			t.Errorf("%s: got trailer %v, body %q, aborted %v", line, trailer, got.Body, got.aborted)
+		}
+	}
+}
+
+// A code of gRPC does not end another stream.
+func TestStreamStatusElsewhere(t *testing.T) {
+	got := runShaped(parse(t, new(Stream), "stream 1 stop UNAVAILABLE"), request(http.MethodGet), sender("1\n", 5, "Content-Type", "application/jsonl"))
+	if got.Body.String() != "1\n" || got.told != "hit short" || got.aborted {
+		t.Errorf("got %q, reported %q, aborted %v", got.Body, got.told, got.aborted)
+	}
+}
+
 // TestStream checks what the steps do, however the stream is cut into writes.
 func TestStream(t *testing.T) {
 	for contentType, cases := range map[string][]streamCase{
 		"text/event-stream; charset=utf-8": sseCases, "application/x-ndjson": ndjsonCases,
+		"application/grpc+proto": grpcCases, "application/grpc-web": webCases, "application/connect+json": connectCases,
 		"application/json-seq": seqCases, "application/geo+json-seq": seqCases[:2], "text/plain": lineCases,
 	} {
 		for _, tt := range cases {
@@ -430,6 +485,8 @@ func TestStreamUntrusted(t *testing.T) {
 		{"stream 2 cut 2MiB", -1, false},
 		{"stream 2 repeat 100", limit, false},
 		{"stream 2 repeat 101", -1, false},
+		{"stream 2 stop UNAVAILABLE", limit, false},
+		{"stream 2 stop UNAVAILABLE busy", -1, false},
 		{"stream 2 insert x", -1, false},
 		{"stream 2 replace x", -1, false},
 		{"stream 2 drop {\nformat lines\n}", -1, false},
@@ -479,6 +536,9 @@ func TestStreamRefusesJSON(t *testing.T) {
 		`[{"events": "1", "action": "split", "gap": -1}]`:                             "gap '-1ns'",
 		`[{"events": "1", "action": "hang", "duration": -1}]`:                         "duration '-1ns'",
 		`[{"events": "1", "action": "cut", "percent": 100}]`:                          "percent '100'",
+		`[{"events": "1", "action": "stop", "end": "close", "code": "14"}]`:           "both code 14 and end close",
+		`[{"events": "1", "action": "stop", "text": "x"}]`:                            "a text without a code",
+		`[{"events": "1", "action": "stop", "code": "17"}]`:                           "code '17'",
 		`[{"events": "1", "action": "stop", "end": "abort"}]`:                         "end 'abort'",
 		`[{"events": "1", "action": "wait", "delay": {"duration": 1, "hold": true}}]`: "has no at_least, at_most or hold",
 	} {

@@ -35,7 +35,7 @@ var streamActions = []streamAction{
 	{"split", "[<size>|utf8] [<gap>]", "split 7B", []string{"size", "at", "gap"}, nil, false, actSplit},
 	{"hang", "[<duration>]", "hang 30s", []string{"duration"}, nil, true, actHang},
 	{"cut", "[<size>|<percent>%|utf8] [close|reset|clean]", "cut 50%", []string{"size", "percent", "at", "end"}, nil, false, actCut},
-	{"stop", "[close|reset|clean]", "stop close", []string{"end"}, nil, true, actStop},
+	{"stop", "[close|reset|clean]|<code> [<text>]", "stop close", []string{"end", "code", "text"}, nil, true, actStop},
 }
 
 // actionNames returns the names of all actions.
@@ -115,6 +115,12 @@ var stepFields = []stepField{
 		beginsWithDigit,
 		func(s *StreamStep, word string) error { return args.AboveZero("stream duration", &s.Duration)(word) },
 		func(s *StreamStep) string { return args.FormatDuration(s.Duration) },
+	},
+	{
+		"code", func(s *StreamStep) bool { return s.Code != "" },
+		func(string) bool { return true },
+		func(s *StreamStep, word string) (err error) { s.Code = word; _, err = parseStopCode(word); return err },
+		func(s *StreamStep) string { return s.Code },
 	},
 	{
 		"text", func(s *StreamStep) bool { return s.Text != "" },

@@ -21,19 +21,20 @@ type streamer struct {
 	shield   shield
 	upgraded *bool // the reply has become a connection
 
-	turn    sync.Mutex // orders the sender and the release of what is held
-	frames  frames
-	format  string
-	number  int       // of the last event that has one
-	inside  bool      // of an event
-	holds   bool      // the current event
-	held    []byte    // of the current event so far
-	waiting *partner  // an event that waits for the next one
-	times   timetable // of the waits
-	acted   bool      // a step had an effect
-	large   bool      // an event was too large
-	passing bool      // the fault has ended, or the reply
-	watched bool      // watch runs
+	turn        sync.Mutex // orders the sender and the release of what is held
+	frames      frames
+	format      string
+	contentType string
+	number      int       // of the last event that has one
+	inside      bool      // of an event
+	holds       bool      // the current event
+	held        []byte    // of the current event so far
+	waiting     *partner  // an event that waits for the next one
+	times       timetable // of the waits
+	acted       bool      // a step had an effect
+	large       bool      // an event was too large
+	passing     bool      // the fault has ended, or the reply
+	watched     bool      // watch runs
 }
 
 // A partner is an event that goes out with the next one, or after it.
@@ -60,7 +61,7 @@ func (s *streamer) begin(hit *faults.Hit, header http.Header, length int64) bool
 	}
 	hit.Confirm()
 	s.shield.raise()
-	s.frames, s.format = format.read(), format.name
+	s.frames, s.format, s.contentType = format.read(), format.name, mediaType(header["Content-Type"])
 	header.Del("Content-Length")
 	dropValidators(header)
 	uncache(header)

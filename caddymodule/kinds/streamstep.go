@@ -56,8 +56,12 @@ type StreamStep struct {
 	// For `hang`: how long. Default: until the client leaves.
 	Duration caddy.Duration `json:"duration,omitempty" zero:"default"`
 
-	// For `insert` and `replace`: the event, without its end mark. It can have
-	// placeholders.
+	// For `stop`: the gRPC status with which the stream ends, a number from 0 to 16 or a
+	// name, such as `UNAVAILABLE`. Either `code` or `end` can be set.
+	Code string `json:"code,omitempty"`
+
+	// For `insert` and `replace`: the event, without its end mark. For `stop` with a
+	// code: the message. It can have placeholders.
 	Text string `json:"text,omitempty"`
 
 	// For `cut` and `stop`: how the reply ends, `close`, `reset` or `clean`. Default:
@@ -67,6 +71,7 @@ type StreamStep struct {
 	which  selection
 	action *streamAction
 	text   text.Text
+	status GRPCCode
 }
 
 // A selection is what Events means.
@@ -160,7 +165,7 @@ func (s *StreamStep) validate(format string) error {
 	if s.which.word == eventsEnd && !s.action.atEnd {
 		return fmt.Errorf("stream end %s has no effect: after the last event only wait, insert, hang and stop do something", s.Action)
 	}
-	return s.validateFields()
+	return s.validateFields(format)
 }
 
 // validateSelection checks which events the step is for.
@@ -190,7 +195,15 @@ func (s *StreamStep) validateSelection(format string) (err error) {
 }
 
 // validateFields checks the values of the fields.
-func (s *StreamStep) validateFields() error {
+func (s *StreamStep) validateFields(format string) (err error) {
+	if s.Code != "" {
+		if s.status, err = parseStopCode(s.Code); err != nil {
+			return err
+		}
+	}
+	if isGRPC := format == formatGRPC; isGRPC && slices.Contains(s.action.needs, "text") || !isGRPC && format != "" && s.Code != "" {
+		return fmt.Errorf("stream %s has no meaning in format %s; remove the step or the format", s, format)
+	}
 	places := 0
 	for _, given := range []bool{s.Size != 0, s.Percent != 0, s.At != ""} {
 		if given {
@@ -214,6 +227,10 @@ func (s *StreamStep) validateFields() error {
 		return fmt.Errorf("bad stream duration '%s': must not be negative", time.Duration(s.Duration))
 	case s.End != "" && !isEnd(s.End):
 		return fmt.Errorf("bad stream end '%s': want close, reset or clean", s.End)
+	case s.Action == "stop" && s.Text != "" && s.Code == "":
+		return errors.New("stream stop has a text without a code; write one, such as stop UNAVAILABLE <text>")
+	case s.Code != "" && s.End != "":
+		return fmt.Errorf("stream stop has both code %s and end %s; remove one of them", s.Code, s.End)
 	case s.which.word == eventsEnd && s.End == endClean:
 		return errors.New("stream end stop clean has no effect, because the stream ends there anyway; remove it")
 	case s.Delay == nil:
@@ -224,11 +241,20 @@ func (s *StreamStep) validateFields() error {
 	return s.Delay.Validate()
 }
 
+// parseStopCode parses the value of Code.
+func parseStopCode(word string) (GRPCCode, error) {
+	code, err := parseGRPCCode(word)
+	if err != nil {
+		return 0, fmt.Errorf("bad stream code '%s': want close, reset, clean, or a gRPC status such as UNAVAILABLE", words.Cut(word, words.MaxWord))
+	}
+	return code, nil
+}
+
 // ends reports whether the step ends every walk that takes it.
 func (s *StreamStep) ends() bool {
 	switch s.Action {
 	case "stop":
-		return true
+		return s.Code == "" // another format has no such code
 	case "cut":
 		return s.At == ""
 	case "hang":

@@ -196,8 +196,11 @@ func actJoin(_ *streamer, _ *outlet, _ *StreamStep, e *outgoing) error {
 }
 
 func actInsert(s *streamer, o *outlet, step *StreamStep, e *outgoing) error {
-	e.changed = true
 	event := s.frames.frame(step.text.Fill(s.repl))
+	if event == nil {
+		return nil
+	}
+	e.changed = true
 	if before := s.waiting; before != nil && !before.after {
 		s.waiting = nil
 		event = append(before.bytes, event...)
@@ -206,9 +209,9 @@ func actInsert(s *streamer, o *outlet, step *StreamStep, e *outgoing) error {
 }
 
 func actReplace(s *streamer, _ *outlet, step *StreamStep, e *outgoing) error {
-	e.changed = true
-	e.bytes = s.frames.frame(step.text.Fill(s.repl))
-	e.mark = s.frames.mark(e.bytes)
+	if event := s.frames.frame(step.text.Fill(s.repl)); event != nil {
+		e.changed, e.bytes, e.mark = true, event, s.frames.mark(event)
+	}
 	return nil
 }
 
@@ -266,10 +269,19 @@ func actCut(s *streamer, o *outlet, step *StreamStep, e *outgoing) error {
 	return s.endAs(step.End)
 }
 
-// actStop ends the stream before the event.
+// actStop ends the stream before the event. Only a stream of messages ends with a code.
 func actStop(s *streamer, o *outlet, step *StreamStep, _ *outgoing) error {
+	if step.Code != "" && s.format != formatGRPC {
+		return nil
+	}
 	if err := s.sendWaiting(o); err != nil {
 		return err
+	}
+	if step.Code != "" {
+		if err := s.sendStatus(o, step.status, step.text.Fill(s.repl)); err != nil {
+			return err
+		}
+		return s.endAs(endClean)
 	}
 	_ = o.flush() // an error appears again when the reply ends
 	return s.endAs(step.End)

@@ -1,0 +1,83 @@
+package kinds
+
+import (
+	"encoding/binary"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// grpcFrames reads the messages of a gRPC, gRPC-Web or Connect stream. A message has a
+// prefix: one byte of flags, and the length in four bytes.
+type grpcFrames struct {
+	prefix [grpcPrefix]byte
+	read   int   // bytes of the prefix so far
+	left   int64 // bytes of the message that are still to come
+}
+
+const grpcPrefix = 5
+
+// scan reads up to the end of the message.
+func (f *grpcFrames) scan(p []byte) (n int, whole bool) {
+	if f.read == grpcPrefix && f.left == 0 {
+		f.read = 0
+	}
+	if f.read < grpcPrefix {
+		n = copy(f.prefix[f.read:], p)
+		if f.read += n; f.read < grpcPrefix {
+			return n, false
+		}
+		f.left = int64(binary.BigEndian.Uint32(f.prefix[1:]))
+	}
+	part := min(f.left, int64(len(p)-n))
+	f.left -= part
+	return n + int(part), f.left == 0
+}
+
+// counts reports whether the message is not the end of a gRPC-Web or Connect stream.
+func (f *grpcFrames) counts() bool {
+	return f.read == grpcPrefix && f.prefix[0]&(webTrailers|connectEnd) == 0
+}
+
+// name returns "", because messages have no names.
+func (*grpcFrames) name([]byte) string { return "" }
+
+// mark returns 0, because messages have no end mark.
+func (*grpcFrames) mark([]byte) int { return 0 }
+
+// frame returns nil, because a text is not a message.
+func (*grpcFrames) frame(string) []byte { return nil }
+
+// sendStatus ends a stream of messages with a status, in the form of its protocol.
+func (s *streamer) sendStatus(o *outlet, code GRPCCode, message string) error {
+	f := &GRPC{Code: code}
+	switch base, _, _ := strings.Cut(s.contentType, "+"); base {
+	case "application/grpc-web":
+		return s.send(o, envelope(webTrailers, f.trailers(message)))
+	case "application/connect":
+		if code == 0 {
+			return s.send(o, envelope(connectEnd, []byte("{}")))
+		}
+		return s.send(o, envelope(connectEnd, f.connectJSON(`{"error":%s}`, message)))
+	}
+	_ = o.flush() // trailers follow the head
+	if w, ok := o.Writer.(http.ResponseWriter); ok {
+		setStatus(w.Header(), code, message)
+	}
+	return nil
+}
+
+// setStatus sets the trailers of gRPC, and removes those of the upstream.
+func setStatus(header http.Header, code GRPCCode, message string) {
+	for _, name := range []string{"Grpc-Status", "Grpc-Message", "Grpc-Status-Details-Bin"} {
+		delete(header, name)
+		delete(header, http.TrailerPrefix+name)
+	}
+	header[http.TrailerPrefix+"Grpc-Status"] = []string{strconv.Itoa(int(code))}
+	if message != "" {
+		header[http.TrailerPrefix+"Grpc-Message"] = []string{percentEncode(message)}
+	}
+}
+
+// Interface guards
+var _ frames = (*grpcFrames)(nil)
