@@ -22,6 +22,7 @@ const settings = {
   dribble: [{ label: "Pieces", value: "10" }, { label: "Time", value: "5s" }],
   trailers: [{ label: "Change", value: "drop", free: true }],
   interim: [{ label: "Status", value: "103" }, { label: "Number", hint: "1" }, { label: "Time between", hint: "none" }],
+  stream: [{ label: "Step", value: "5 stop close", free: true }],
   corrupt: [{ label: "Percentage of bytes", value: "1%" }],
 };
 const unknown = [{ label: "Settings", free: true }];

@@ -110,3 +110,29 @@ func TestGRPCDialects(t *testing.T) {
 		})
 	}
 }
+
+// TestStreamDialects ends streaming calls with a status after a message. A client that
+// offers compression gets messages that a step can read.
+func TestStreamDialects(t *testing.T) {
+	up := connectServer(t)
+	for _, phase := range phases {
+		t.Run(phase, func(t *testing.T) {
+			site := "fault {\nphase " + phase + "\nmatch header X-Fail 1\nstream end stop RESOURCE_EXHAUSTED `zu viel ✗`\n}\n" + up.proxy()
+			everywhere(t, config{site: site}, func(t *testing.T, c *client) {
+				for _, dialect := range dialects {
+					if dialect.http2 {
+						continue
+					}
+					err := c.call(t, watchPath, true, dialect.options)
+					got, ok := errors.AsType[*connect.Error](err)
+					if !ok || got.Code() != connect.CodeResourceExhausted || got.Message() != "zu viel ✗" || !connect.IsWireError(err) {
+						t.Errorf("%s: got %v, want a status from the wire", dialect.name, err)
+					}
+					if err := c.call(t, watchPath, false, dialect.options); err != nil {
+						t.Errorf("%s: without the fault got %v", dialect.name, err)
+					}
+				}
+			})
+		})
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -240,6 +241,197 @@ func TestWebSocketHandshake(t *testing.T) {
 			}
 			if tt.status > 0 && (resp == nil || resp.StatusCode != tt.status) {
 				t.Errorf("got reply %v, want status %d", resp, tt.status)
+			}
+		})
+	}
+}
+
+// countMessages is an upstream that sends the messages 1 to 4 and a ping before the
+// third. Then it sends what it gets, and closes the WebSocket if that is "bye".
+func countMessages(w http.ResponseWriter, r *http.Request) {
+	conn, err := (&websocket.Upgrader{EnableCompression: true}).Upgrade(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	for i := 1; i <= 4; i++ {
+		if i == 3 {
+			_ = conn.WriteControl(websocket.PingMessage, []byte("hi"), time.Now().Add(patience))
+		}
+		_ = conn.WriteMessage(websocket.TextMessage, []byte(strings.Repeat(strconv.Itoa(i), 3)))
+	}
+	for {
+		kind, message, err := conn.ReadMessage()
+		if string(message) == "bye" {
+			_ = conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseGoingAway, "bye"), time.Now().Add(patience))
+			continue
+		}
+		if err != nil || conn.WriteMessage(kind, message) != nil {
+			return
+		}
+	}
+}
+
+// TestWebSocketMessages changes single messages of a WebSocket. The client asks for the
+// end after the messages.
+func TestWebSocketMessages(t *testing.T) {
+	up := serve(t, countMessages)
+	for _, tt := range []struct {
+		fault, messages string // until the close frame
+		code            int
+		reason          string
+		pings           int
+	}{
+		{"stream 9 drop", "111 222 333 444", websocket.CloseGoingAway, "bye", 1},
+		{"stream 2 drop", "111 333 444", websocket.CloseGoingAway, "bye", 1},
+		{"stream 2 repeat", "111 222 222 333 444", websocket.CloseGoingAway, "bye", 1},
+		{"stream 1 swap", "222 111 333 444", websocket.CloseGoingAway, "bye", 1},
+		{"stream 3 insert x", "111 222 x 333 444", websocket.CloseGoingAway, "bye", 1},
+		{"stream has 22 replace x", "111 x 333 444", websocket.CloseGoingAway, "bye", 1},
+		{"stream each split 1B 1ms", "111 222 333 444", websocket.CloseGoingAway, "bye", 1},
+		{"stream ping drop", "111 222 333 444", websocket.CloseGoingAway, "bye", 0},
+		{"stream 3 stop 1012 restarting", "111 222", websocket.CloseServiceRestart, "restarting", 1},
+		{"stream end stop 4000", "111 222 333 444", 4000, "", 1},
+		{"stream end insert x", "111 222 333 444 x", websocket.CloseGoingAway, "bye", 1},
+		{"stream end stop close", "111 222 333 444", websocket.CloseAbnormalClosure, "", 1},
+		{"stream 3 stop close", "111 222", websocket.CloseAbnormalClosure, "", 1},
+		{"stream 3 stop clean", "111 222", websocket.CloseAbnormalClosure, "", 1},
+		{"stream 3 cut 4B", "111 222", websocket.CloseAbnormalClosure, "", 1},
+		{"stream 2 drop\nstream 2 drop", "111 444", websocket.CloseGoingAway, "bye", 1},
+	} {
+		overWebSockets(t, tt.fault, up, func(t *testing.T, s *site) {
+			conn, _, err := s.webSocket(t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var pings []string
+			conn.SetPingHandler(func(text string) error { pings = append(pings, text); return nil })
+			if err := conn.WriteMessage(websocket.TextMessage, []byte("bye")); err != nil {
+				t.Fatal(err)
+			}
+			var messages []string
+			began, closed := time.Now(), new(websocket.CloseError)
+			for {
+				_, message, err := conn.ReadMessage()
+				if err != nil {
+					if !errors.As(err, &closed) {
+						t.Fatal(err)
+					}
+					break
+				}
+				messages = append(messages, string(message))
+			}
+			if got := strings.Join(messages, " "); got != tt.messages || len(pings) != tt.pings {
+				t.Errorf("got messages %q, pings %q, want %q, %d pings", got, pings, tt.messages, tt.pings)
+			}
+			if reason := strings.TrimPrefix(closed.Text, io.ErrUnexpectedEOF.Error()); closed.Code != tt.code || reason != tt.reason {
+				t.Errorf("got code %d %q, want %d %q", closed.Code, closed.Text, tt.code, tt.reason)
+			}
+			if _, err := conn.NetConn().Read(make([]byte, 1)); err == nil {
+				t.Error("the connection is still open")
+			}
+			if took := time.Since(began); tt.code == websocket.CloseServiceRestart && took > 900*time.Millisecond {
+				t.Errorf("the connection was closed after %v, although the client had answered", took)
+			}
+		})
+	}
+}
+
+// TestWebSocketReset ends a WebSocket with a RST.
+func TestWebSocketReset(t *testing.T) {
+	up := serve(t, countMessages)
+	overWebSockets(t, "stream 3 stop reset", up, func(t *testing.T, s *site) {
+		conn, _, err := s.webSocket(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for err == nil {
+			_, _, err = conn.ReadMessage()
+		}
+		if !strings.Contains(err.Error(), syscall.ECONNRESET.Error()) {
+			t.Errorf("got error %v, want a reset", err)
+		}
+	})
+}
+
+// TestWebSocketPlain is asked for messages without compression, so that a step can read
+// them. In phase response, a compressed message passes.
+func TestWebSocketPlain(t *testing.T) {
+	up := serve(t, countMessages)
+	eachPhase(t, "stream has 222 drop", func(t *testing.T, phase, directive string) {
+		s := start(t, config{site: directive + up.proxy()})
+		dialer := websocket.Dialer{EnableCompression: true, NetDialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, s.addr)
+		}}
+		conn, resp, err := dialer.DialContext(t.Context(), strings.Replace(s.url("/f"), "http", "ws", 1), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if compressed := resp.Header.Get("Sec-Websocket-Extensions") != ""; compressed != (phase == "response") {
+			t.Errorf("compressed: %v", compressed)
+		}
+		var got []string
+		for range 3 {
+			_, message, err := conn.ReadMessage()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, string(message))
+		}
+		want := "111 333 444"
+		if phase == "response" {
+			want = "111 222 333"
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+// TestWebSocketStreamEnds sends what is held when the upstream ends without a close
+// frame.
+func TestWebSocketStreamEnds(t *testing.T) {
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		conn, err := new(websocket.Upgrader).Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		_ = conn.WriteMessage(websocket.TextMessage, []byte("last"))
+		_ = conn.NetConn().Close()
+	})
+	overWebSockets(t, "stream 1 swap", up, func(t *testing.T, s *site) {
+		conn, _, err := s.webSocket(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, message, err := conn.ReadMessage(); err != nil || string(message) != "last" {
+			t.Errorf("got %q, error %v", message, err)
+		}
+	})
+}
+
+// TestWebSocketTunnel changes the messages of a WebSocket over HTTP/3, which is a CONNECT
+// request (RFC 9220).
+func TestWebSocketTunnel(t *testing.T) {
+	up := serve(t, countMessages)
+	for _, tt := range []struct{ fault, want string }{
+		{"stream 2 drop\nstream 3 stop 1012 restarting", "\x81\x03111\x89\x02hi\x88\x0c\x03\xf4restarting"},
+		{"stream 1 swap\nstream 3 stop clean", "\x81\x03222\x81\x03111\x89\x02hi"},
+	} {
+		eachPhase(t, tt.fault, func(t *testing.T, _, directive string) {
+			c := start(t, config{tls: true, site: directive + up.proxy()}).client(t, h3)
+			body, client := io.Pipe()
+			defer client.Close()
+			r := c.request(t, http.MethodConnect, "/f", body)
+			r.Proto = "websocket"
+			r.Header.Set("Sec-WebSocket-Version", "13")
+			began := time.Now()
+			if got := c.do(t, r); got.body != tt.want {
+				t.Errorf("got %q, want %q", got.body, tt.want)
+			}
+			if strings.Contains(tt.fault, "1012") {
+				wantTook(t, began, time.Second) // the client does not answer
 			}
 		})
 	}

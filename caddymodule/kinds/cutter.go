@@ -160,6 +160,9 @@ func (c *cutter) finish(w http.ResponseWriter, r *http.Request) error {
 		_ = c.out.flush()
 	default:
 		_ = letOut(w, c.begun)
+		if cut, _ := wire.CutShort(w); cut { // what was held has reached the other fault's cut
+			panic(http.ErrAbortHandler)
+		}
 	}
 	c.wait(w, r)
 	switch {
@@ -193,7 +196,7 @@ func (c *cutter) wait(w http.ResponseWriter, r *http.Request) {
 }
 
 // hijacked stores the connection of an upgraded reply.
-func (c *cutter) hijacked(conn net.Conn) {
+func (c *cutter) hijacked(conn net.Conn, _ []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.conn = conn

@@ -28,17 +28,37 @@ type frames interface {
 	frame(text string) []byte
 }
 
+// headFrames have a head that says how long an event is.
+type headFrames interface {
+	// headRead reports whether the head of the current event has been read.
+	headRead() bool
+}
+
+// nestedFrames can have an event in the middle of another one.
+type nestedFrames interface {
+	// interrupts reports whether an event that begins with c comes in the middle of the
+	// current event.
+	interrupts(c byte) bool
+}
+
+// textFrames have a text that is not all of the bytes of an event.
+type textFrames interface {
+	// text returns the text of an event, or false if it cannot be read.
+	text(event []byte) (text []byte, ok bool)
+}
+
 // A streamFormat is a format of streams.
 type streamFormat struct {
 	name  string
-	types []string // the media types that have it, without a suffix; none: it must be configured
+	types []string // the media types that have it, without a suffix
 	read  func() frames
 }
 
 // The names of the formats that steps refer to.
 const (
-	formatSSE  = "sse"
-	formatGRPC = "grpc"
+	formatSSE       = "sse"
+	formatGRPC      = "grpc"
+	formatWebSocket = "websocket"
 )
 
 // streamFormats lists all formats.
@@ -47,6 +67,7 @@ var streamFormats = []streamFormat{
 	{"ndjson", []string{"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines", "application/stream+json"}, func() frames { return &lineFrames{skipsBlank: true} }},
 	{"json-seq", []string{"application/json-seq"}, func() frames { return new(seqFrames) }},
 	{formatGRPC, []string{"application/grpc", "application/grpc-web", "application/connect"}, func() frames { return new(grpcFrames) }},
+	{formatWebSocket, nil, func() frames { return new(webSocketFrames) }},
 	{"lines", nil, func() frames { return new(lineFrames) }},
 }
 

@@ -17,6 +17,9 @@ type grpcFrames struct {
 
 const grpcPrefix = 5
 
+// grpcCompressed is the flag of a compressed message.
+const grpcCompressed = 0x01
+
 // scan reads up to the end of the message.
 func (f *grpcFrames) scan(p []byte) (n int, whole bool) {
 	if f.read == grpcPrefix && f.left == 0 {
@@ -39,8 +42,25 @@ func (f *grpcFrames) counts() bool {
 	return f.read == grpcPrefix && f.prefix[0]&(webTrailers|connectEnd) == 0
 }
 
-// name returns "", because messages have no names.
-func (*grpcFrames) name([]byte) string { return "" }
+// headRead reports whether the prefix of the message has been read.
+func (f *grpcFrames) headRead() bool { return f.read == grpcPrefix }
+
+// text returns the message. ok is false if the message is compressed.
+func (*grpcFrames) text(event []byte) (text []byte, ok bool) {
+	if len(event) < grpcPrefix {
+		return nil, true
+	}
+	return event[grpcPrefix:], event[0]&grpcCompressed == 0
+}
+
+// name returns the word that selects the end of a gRPC-Web or Connect stream, or "" for
+// a message.
+func (f *grpcFrames) name([]byte) string {
+	if f.headRead() && !f.counts() {
+		return eventsEnd
+	}
+	return ""
+}
 
 // mark returns 0, because messages have no end mark.
 func (*grpcFrames) mark([]byte) int { return 0 }
@@ -80,4 +100,8 @@ func setStatus(header http.Header, code GRPCCode, message string) {
 }
 
 // Interface guards
-var _ frames = (*grpcFrames)(nil)
+var (
+	_ frames     = (*grpcFrames)(nil)
+	_ headFrames = (*grpcFrames)(nil)
+	_ textFrames = (*grpcFrames)(nil)
+)

@@ -22,7 +22,7 @@ type scanned struct {
 // scanAll reads a stream. With cuts, it arrives in random pieces.
 func scanAll(t testing.TB, f frames, in string, cuts *rand.Rand) (events []scanned) {
 	t.Helper()
-	var event strings.Builder
+	var event, interrupted strings.Builder
 	for rest := []byte(in); len(rest) > 0; {
 		part := rest
 		if cuts != nil {
@@ -30,6 +30,10 @@ func scanAll(t testing.TB, f frames, in string, cuts *rand.Rand) (events []scann
 		}
 		rest = rest[len(part):]
 		for len(part) > 0 {
+			if nested, ok := f.(nestedFrames); ok && event.Len() > 0 && nested.interrupts(part[0]) {
+				interrupted.WriteString(event.String())
+				event.Reset()
+			}
 			n, whole := f.scan(part)
 			if n == 0 && event.Len() == 0 {
 				t.Fatalf("%q: an event of no bytes", part)
@@ -38,13 +42,15 @@ func scanAll(t testing.TB, f frames, in string, cuts *rand.Rand) (events []scann
 			if part = part[n:]; whole {
 				events = append(events, scanned{event.String(), true, f.counts()})
 				event.Reset()
-			} else if len(part) > 0 {
-				t.Fatalf("%q is left of an event", part)
+				event.WriteString(interrupted.String())
+				interrupted.Reset()
 			}
 		}
 	}
-	if event.Len() > 0 {
-		events = append(events, scanned{event.String(), false, f.counts()})
+	for _, part := range []string{interrupted.String(), event.String()} {
+		if part != "" {
+			events = append(events, scanned{part, false, f.counts()})
+		}
 	}
 	return events
 }

@@ -54,11 +54,11 @@ type breakShaper interface {
 
 // An ender is a shaper that can end the reply before its sender does.
 type ender interface {
-	headSent()                     // is called after the head has been sent
-	takenOver()                    // is called if a fault further in has hijacked the connection
-	hijacked(conn net.Conn)        // is called with the connection of an upgraded reply
-	closeConn(conn net.Conn) error // closes that connection for its user
-	cutsShort() (cut, clean bool)  // as in wire.Shortener
+	headSent()                            // is called after the head has been sent
+	takenOver()                           // is called if a fault further in has hijacked the connection
+	hijacked(conn net.Conn, early []byte) // is called with the connection of an upgraded reply, and what its client has already sent
+	closeConn(conn net.Conn) error        // closes that connection for its user
+	cutsShort() (cut, clean bool)         // as in wire.Shortener
 }
 
 // An outlet is the destination of a shaper: a response writer, or the connection after
@@ -226,11 +226,11 @@ func (sw *shapeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	shaped := &shapedConn{Conn: conn, body: sw.body, cancel: sw.cancel}
 	shaped.body.out.Writer = conn
+	buffered, _ := brw.Peek(brw.Reader.Buffered())
 	if mayEnd {
-		e.hijacked(conn)
+		e.hijacked(conn, buffered)
 	}
 	brw.Writer.Reset(shaped)
-	buffered, _ := brw.Peek(brw.Reader.Buffered())
 	brw.Reader.Reset(io.MultiReader(bytes.NewReader(bytes.Clone(buffered)), shaped))
 	_, _ = brw.Peek(len(buffered)) // Reset emptied the buffer, and some callers read it
 	if half, ok := conn.(halfCloser); ok {
@@ -246,6 +246,12 @@ type halfCloser interface{ CloseWrite() error }
 type shapedHalfConn struct {
 	*shapedConn
 	halfCloser
+}
+
+// CloseWrite sends what the shaper holds, then closes the sending side.
+func (c shapedHalfConn) CloseWrite() error {
+	c.letOut()
+	return c.halfCloser.CloseWrite()
 }
 
 // A shapedConn is an upgraded connection, such as a WebSocket. It deliberately hides
@@ -278,8 +284,18 @@ func (c *shapedConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
+// letOut sends what the shaper holds when the sender has ended. While a Write runs, the
+// user has given up.
+func (c *shapedConn) letOut() {
+	if s, ok := c.body.shaper.(breakShaper); ok && c.mu.TryLock() {
+		s.breakOff()
+		c.mu.Unlock()
+	}
+}
+
 // Close closes the connection and ends the waits.
 func (c *shapedConn) Close() error {
+	c.letOut()
 	c.cancel()
 	if e, ok := c.body.shaper.(ender); ok {
 		return e.closeConn(c.Conn)

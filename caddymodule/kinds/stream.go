@@ -35,6 +35,7 @@ func init() {
 // `ndjson` | `application/x-ndjson`, `application/ndjson`, `application/jsonl`, `application/x-jsonlines`, `application/stream+json` | the end of the line
 // `json-seq` | `application/json-seq`, types that end in `+json-seq` | the end of the line after the value
 // `grpc` | `application/grpc`, `application/grpc-web`, `application/connect` with a suffix | its length
+// `websocket` | a reply with the status 101 that upgrades to `websocket` | its length, if it is whole or the last fragment
 // `lines` | only by `format` | the end of the line
 //
 // If a step needs an event, the event goes out when its last byte has come. All other
@@ -54,8 +55,8 @@ type Stream struct {
 	// The steps, taken in this order for each event. Required.
 	Steps []*StreamStep `json:"steps,omitempty"`
 
-	// The format of the stream: `sse`, `ndjson`, `json-seq`, `grpc` or `lines`. Default: the
-	// format of the reply's Content-Type.
+	// The format of the stream: `sse`, `ndjson`, `json-seq`, `grpc`, `websocket` or
+	// `lines`. Default: the format of the reply's Content-Type, or of an upgrade.
 	Format string `json:"format,omitempty"`
 
 	// The largest event to hold in memory, in bytes. A larger event passes as it comes,
@@ -143,7 +144,7 @@ func (*Stream) Conditional(uint64) bool { return true }
 
 // Inject calls next with a writer that changes the events.
 func (f *Stream) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	s := &streamer{f: f, rand: hit.Rand(), repl: text.Replacer(r)}
+	s := &streamer{f: f, rand: hit.Rand(), repl: text.Replacer(r), client: newClientSide(), tunnel: isTunnel(r)}
 	if f.writesText() {
 		var err error
 		if s.shield, err = newShield(w); err != nil {
@@ -153,7 +154,11 @@ func (f *Stream) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request,
 	}
 	sw := newShapeWriter(hit, w, r, s)
 	s.upgraded = &sw.upgraded
-	return s.cutter.serve(sw, s.upstream(next), plainly(r))
+	upstream := plainly(r)
+	if s.tunnel {
+		upstream.Body = clientBody{r.Body, s.client}
+	}
+	return s.cutter.serve(sw, s.upstream(next), upstream)
 }
 
 // writesText reports whether a step sends a text of the configuration.
@@ -166,12 +171,16 @@ func (f *Stream) writesText() bool {
 	return false
 }
 
-// plainly returns a copy of the request that asks for a reply without compression. The
-// field must be there, because Go's transport asks for gzip without it.
+// plainly returns a copy of the request that asks for a reply without compression, and
+// for messages without compression. Accept-Encoding must be there, because Go's transport
+// asks for gzip without it.
 func plainly(r *http.Request) *http.Request {
 	plain := r.WithContext(r.Context()) // a copy
 	plain.Header = r.Header.Clone()
 	plain.Header.Set("Accept-Encoding", "identity")
+	for _, name := range []string{"Grpc-Accept-Encoding", "Connect-Accept-Encoding", "Sec-Websocket-Extensions"} {
+		plain.Header.Del(name)
+	}
 	return plain
 }
 
@@ -191,6 +200,7 @@ func plainly(r *http.Request) *http.Request {
 //	has <text>         those that contain the text
 //	event <name>       server-sent events of this name
 //	comment            blocks of server-sent events without data
+//	ping|pong          these control frames of a WebSocket
 //	end                the end of the stream
 //
 // and actions are one of

@@ -119,6 +119,11 @@ var webCases = []streamCase{
 }
 
 var connectCases = []streamCase{
+	{"end stop 14", messages("a") + string(envelope(connectEnd, []byte("{}"))), messages("a") + string(envelope(connectEnd, []byte(`{"error":{"code":"unavailable"}}`))), "", "clean"},
+	{"end stop", messages("a") + string(envelope(connectEnd, []byte("{}"))), messages("a"), "", "close"},
+	{"end wait 1s", messages("a") + string(envelope(connectEnd, []byte("{}"))), messages("a") + string(envelope(connectEnd, []byte("{}"))), "", ""},
+	{"has err drop", messages("err") + string(envelope(connectEnd, []byte(`{"error":{}}`))), string(envelope(connectEnd, []byte(`{"error":{}}`))), "", ""},
+	{"has x drop", string(envelope(grpcCompressed, []byte("x"))), string(envelope(grpcCompressed, []byte("x"))), "encoded short", ""},
 	{"2 stop 14 busy", messages("a", "b"), messages("a") + string(envelope(connectEnd, []byte(`{"error":{"code":"unavailable","message":"busy"}}`))), "", "clean"},
 	{"2 stop OK", messages("a", "b"), messages("a") + string(envelope(connectEnd, []byte("{}"))), "", "clean"},
 }
@@ -180,7 +185,13 @@ func TestStream(t *testing.T) {
 
 func (tt *streamCase) check(t *testing.T, f *Stream, next caddyhttp.HandlerFunc) {
 	t.Helper()
-	got := runShaped(f, request(http.MethodGet), next)
+	tt.checkFor(t, f, request(http.MethodGet), next)
+}
+
+// checkFor is check for a request.
+func (tt *streamCase) checkFor(t *testing.T, f *Stream, r *http.Request, next caddyhttp.HandlerFunc) {
+	t.Helper()
+	got := runShaped(f, r, next)
 	if got.Body.String() != tt.want || got.err != nil {
 		t.Errorf("got %q, error %v, want %q", got.Body, got.err, tt.want)
 	}
@@ -450,6 +461,7 @@ func TestStreamComposes(t *testing.T) {
 		aborted bool
 	}{
 		{faults.Chain{parse(t, new(Stream), "stream 2 drop"), parse(t, new(Truncate), "truncate 20B")}, "data: 1\n\nda", true},
+		{faults.Chain{parse(t, new(Truncate), "truncate 5B clean"), parse(t, new(Stream), "stream 1 drop"), parse(t, new(Truncate), "truncate 7B")}, "data:", false},
 		{faults.Chain{parse(t, new(Stream), "stream each drop"), parse(t, new(Stream), "stream 2 stop clean")}, "", false},
 		{faults.Chain{parse(t, new(Stream), "stream 2 drop"), parse(t, new(Stream), "stream 1 drop")}, "data: 2\n\n", false},
 		{faults.Chain{parse(t, new(Stream), "stream 1 drop"), parse(t, new(Stream), "stream 2 drop")}, "data: 3\n\n", false},

@@ -20,22 +20,23 @@ type streamAction struct {
 	fields  []string // fields of the step that it takes, in the order of its arguments
 	needs   []string // those that are required
 	atEnd   bool     // it also has an effect at the end of the stream
+	byHead  bool     // it needs no more of the event than its head
 	act     act
 }
 
 // streamActions lists all actions.
 var streamActions = []streamAction{
-	{"wait", "<duration>|<min> <max>|<distribution>", "wait 2s", []string{"delay"}, []string{"delay"}, true, actWait},
-	{"drop", "", "drop", nil, nil, false, actDrop},
-	{"repeat", "[<count>]", "repeat 2", []string{"count"}, nil, false, actRepeat},
-	{"swap", "", "swap", nil, nil, false, actSwap},
-	{"join", "", "join", nil, nil, false, actJoin},
-	{"insert", "<text>", "insert `data: {}`", []string{"text"}, []string{"text"}, true, actInsert},
-	{"replace", "<text>", "replace `data: {}`", []string{"text"}, []string{"text"}, false, actReplace},
-	{"split", "[<size>|utf8] [<gap>]", "split 7B", []string{"size", "at", "gap"}, nil, false, actSplit},
-	{"hang", "[<duration>]", "hang 30s", []string{"duration"}, nil, true, actHang},
-	{"cut", "[<size>|<percent>%|utf8] [close|reset|clean]", "cut 50%", []string{"size", "percent", "at", "end"}, nil, false, actCut},
-	{"stop", "[close|reset|clean]|<code> [<text>]", "stop close", []string{"end", "code", "text"}, nil, true, actStop},
+	{"wait", "<duration>|<min> <max>|<distribution>", "wait 2s", []string{"delay"}, []string{"delay"}, true, true, actWait},
+	{"drop", "", "drop", nil, nil, false, true, actDrop},
+	{"repeat", "[<count>]", "repeat 2", []string{"count"}, nil, false, false, actRepeat},
+	{"swap", "", "swap", nil, nil, false, false, actSwap},
+	{"join", "", "join", nil, nil, false, false, actJoin},
+	{"insert", "<text>", "insert `data: {}`", []string{"text"}, []string{"text"}, true, true, actInsert},
+	{"replace", "<text>", "replace `data: {}`", []string{"text"}, []string{"text"}, false, false, actReplace},
+	{"split", "[<size>|utf8] [<gap>]", "split 7B", []string{"size", "at", "gap"}, nil, false, false, actSplit},
+	{"hang", "[<duration>]", "hang 30s", []string{"duration"}, nil, true, true, actHang},
+	{"cut", "[<size>|<percent>%|utf8] [close|reset|clean]", "cut 50%", []string{"size", "percent", "at", "end"}, nil, false, false, actCut},
+	{"stop", "[close|reset|clean]|<code> [<text>]", "stop close", []string{"end", "code", "text"}, nil, true, true, actStop},
 }
 
 // actionNames returns the names of all actions.
@@ -202,7 +203,7 @@ func (s *StreamStep) unmarshalEvents(d *caddyfile.Dispenser) error {
 	case findAction(word) != nil:
 		return args.Advise(d, "write which events, such as each "+args.Line(d), "stream step '%s' selects no events", word)
 	}
-	near := words.Near(word, []string{eventsEach, eventsComment, eventsEnd, eventsHas, eventsNamed, "format", "max_event"})
+	near := words.Near(word, []string{eventsEach, eventsComment, eventsPing, eventsPong, eventsEnd, eventsHas, eventsNamed, "format", "max_event"})
 	if advice := words.Suggest(args.Corrected(d, "stream", near)); advice != "" {
 		return args.Advise(d, advice, "bad stream events '%s'", word)
 	}

@@ -3,6 +3,7 @@ package kinds
 import (
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -19,22 +20,27 @@ type streamer struct {
 	rand     *rand.Rand
 	repl     *caddy.Replacer
 	shield   shield
-	upgraded *bool // the reply has become a connection
+	upgraded *bool       // the reply has become a connection
+	tunnel   bool        // the request asks for a WebSocket in a reply
+	client   *clientSide // of a WebSocket
 
 	turn        sync.Mutex // orders the sender and the release of what is held
 	frames      frames
 	format      string
 	contentType string
-	number      int       // of the last event that has one
-	inside      bool      // of an event
-	holds       bool      // the current event
-	held        []byte    // of the current event so far
-	waiting     *partner  // an event that waits for the next one
-	times       timetable // of the waits
-	acted       bool      // a step had an effect
-	large       bool      // an event was too large
-	passing     bool      // the fault has ended, or the reply
-	watched     bool      // watch runs
+
+	arrival              // the event that is coming
+	interrupted arrival  // the event in whose middle it comes
+	number      int      // of the last event that has one
+	waiting     *partner // an event that waits for the next one
+
+	times   timetable // of the waits
+	acted   bool      // a step had an effect
+	large   bool      // an event was too large
+	packed  bool      // an event was compressed
+	ended   bool      // the event that ends the stream has come
+	passing bool      // the fault has ended, or the reply
+	watched bool      // watch runs
 }
 
 // A partner is an event that goes out with the next one, or after it.
@@ -45,10 +51,10 @@ type partner struct {
 
 // begin takes a reply that is a stream.
 func (s *streamer) begin(hit *faults.Hit, header http.Header, length int64) bool {
-	format := findFormat(s.f.Format, header)
+	format := s.formatOf(header)
 	reason := ""
 	switch {
-	case format == nil, length == 0, *s.upgraded:
+	case format == nil, length == 0:
 		reason = passNoStream
 	case encodingOf(header) != "":
 		reason = passEncoded
@@ -62,14 +68,32 @@ func (s *streamer) begin(hit *faults.Hit, header http.Header, length int64) bool
 	hit.Confirm()
 	s.shield.raise()
 	s.frames, s.format, s.contentType = format.read(), format.name, mediaType(header["Content-Type"])
-	header.Del("Content-Length")
-	dropValidators(header)
-	uncache(header)
+	if s.format != formatWebSocket {
+		header.Del("Content-Length")
+		dropValidators(header)
+		uncache(header)
+	}
 	return true
 }
 
+// formatOf returns the format of a reply, or nil if it is not a stream.
+func (s *streamer) formatOf(header http.Header) *streamFormat {
+	upgraded := *s.upgraded && strings.EqualFold(header.Get("Upgrade"), "websocket") || s.tunnel
+	switch is := s.f.Format == formatWebSocket; {
+	case upgraded && (is || s.f.Format == ""):
+		return findFormat(formatWebSocket, nil)
+	case upgraded, is, *s.upgraded:
+		return nil
+	}
+	return findFormat(s.f.Format, header)
+}
+
 // cameTooLate reports whether the stream has ended before a step had an effect.
-func (s *streamer) cameTooLate() bool { return !s.acted }
+func (s *streamer) cameTooLate() bool {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	return !s.acted
+}
 
 // upstream returns the handler for the events. It ends the stream after next.
 func (s *streamer) upstream(next caddyhttp.Handler) caddyhttp.Handler {
@@ -100,26 +124,24 @@ func (s *streamer) write(o *outlet, p []byte) (sent int, err error) {
 	if err = s.checkEnded(o); err != nil {
 		return 0, err
 	}
-	for at := 0; at < len(p) && !s.passing; {
-		if !s.inside {
-			s.inside, s.holds = true, s.mayNeed()
-		}
+	for at := 0; at < len(p) && (!s.passing || s.skips || s.interrupted.skips); {
+		s.enter(p[at])
 		n, whole := s.frames.scan(p[at:])
-		piece := p[at : at+n]
-		if s.holds {
+		switch {
+		case s.skips, s.holds:
 			if err = s.pass(o, p[sent:at]); err != nil {
 				return sent, err
 			}
 			sent = at
-			if err = s.hold(o, piece, whole); err != nil {
+			if err = s.take(o, p[at:at+n], whole); err != nil {
 				return sent, err
 			}
 			sent += n
-		} else if whole {
+		case whole && !s.walked:
 			s.count()
 		}
 		at += n
-		s.inside = !whole
+		s.leave(whole)
 	}
 	n, err := o.rest(sent, p[sent:])
 	s.begun = s.begun || n > 0
@@ -130,11 +152,16 @@ func (s *streamer) write(o *outlet, p []byte) (sent int, err error) {
 // fault.
 func (s *streamer) rest(o *outlet) {
 	s.times.pause()
-	if s.watched || s.passing || len(s.held) == 0 && s.waiting == nil || o.hit.Ended == nil {
+	if s.watched || s.passing || !s.keeps() || o.hit.Ended == nil {
 		return
 	}
 	s.watched = true
 	go s.watch(o)
+}
+
+// keeps reports whether something is held.
+func (s *streamer) keeps() bool {
+	return len(s.held) > 0 || len(s.interrupted.held) > 0 || s.waiting != nil
 }
 
 // watch releases what is held when the fault ends while the sender is silent.
@@ -161,89 +188,13 @@ func (s *streamer) checkEnded(o *outlet) error {
 func (s *streamer) release(o *outlet) error {
 	s.passing = true
 	err := s.sendWaiting(o)
-	if err == nil && len(s.held) > 0 {
-		_, err = o.send(s.held)
-		s.begun = true
-	}
-	s.held = nil
-	return err
-}
-
-// mayNeed reports whether a step may need the next event.
-func (s *streamer) mayNeed() bool {
-	if s.waiting != nil {
-		return true
-	}
-	for _, step := range s.f.Steps {
-		if step.which.word != eventsEnd && (!step.which.numbered() || step.which.includes(s.number+1)) {
-			return true
+	for _, a := range []*arrival{&s.interrupted, &s.arrival} {
+		if err == nil && len(a.held) > 0 {
+			err = s.send(o, a.held)
 		}
-	}
-	return false
-}
-
-// count gives the event that has just been read its number, or 0 if it gets none.
-func (s *streamer) count() (number int) {
-	if !s.frames.counts() {
-		return 0
-	}
-	s.number++
-	return s.number
-}
-
-// hold keeps a piece of an event. When the event is whole, it takes the steps.
-func (s *streamer) hold(o *outlet, piece []byte, whole bool) error {
-	if int64(len(s.held)+len(piece)) > s.maxEvent() {
-		return s.tooLarge(o, piece, whole)
-	}
-	event := piece
-	if len(s.held) > 0 || !whole {
-		s.held = append(s.held, piece...)
-		event = s.held
-	}
-	if !whole {
-		return nil
-	}
-	err := s.walk(o, event, s.frames.mark(event))
-	s.forget()
-	return err
-}
-
-// maxKept limits the memory that is kept for the next event that comes in pieces.
-const maxKept = 16 << 10
-
-// forget drops the event that was held.
-func (s *streamer) forget() {
-	if s.held = s.held[:0]; cap(s.held) > maxKept {
-		s.held = nil
-	}
-}
-
-// tooLarge passes an event that is too large to hold.
-func (s *streamer) tooLarge(o *outlet, piece []byte, whole bool) error {
-	if !s.large {
-		s.large = true
-		o.hit.Pass(passTooLarge)
-	}
-	s.holds = false
-	err := s.sendWaiting(o)
-	if err == nil {
-		err = s.pass(o, s.held)
-	}
-	if s.held = nil; err == nil {
-		err = s.pass(o, piece)
-	}
-	if whole {
-		s.count()
+		a.held = nil
 	}
 	return err
-}
-
-func (s *streamer) maxEvent() int64 {
-	if s.f.MaxEvent == 0 {
-		return defaultMaxSize
-	}
-	return s.f.MaxEvent
 }
 
 // pass sends bytes that no step changes. They are not flushed.
@@ -289,15 +240,22 @@ func (s *streamer) endStream() error {
 	if s.frames == nil || s.passing || s.isCut() {
 		return nil
 	}
+	if s.format == formatWebSocket { // its close frame was the end
+		if *s.upgraded { // its connection has sent what was held
+			s.passing = true
+			return nil
+		}
+		return s.release(o)
+	}
 	err := s.checkEnded(o)
 	if err == nil && len(s.held) > 0 && !s.passing {
-		err = s.walk(o, s.held, 0)
+		_, err = s.walk(o, s.held, 0)
 		s.held = nil
 	}
 	if err == nil && !s.passing {
 		err = s.sendWaiting(o)
 	}
-	for i := 0; err == nil && !s.passing && i < len(s.f.Steps); i++ {
+	for i := 0; err == nil && !s.passing && !s.ended && i < len(s.f.Steps); i++ {
 		if step := s.f.Steps[i]; step.which.word == eventsEnd {
 			s.acted = true
 			err = step.action.act(s, o, step, new(outgoing))

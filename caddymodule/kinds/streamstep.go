@@ -19,9 +19,10 @@ import (
 // StreamStep is one step of a Stream: which events, and what happens to them.
 type StreamStep struct {
 	// Which events: a number such as `3`, a range such as `3-6` or `3-`, `each`, a
-	// chance such as `10%`, `comment`, or `end`. The first event is 1. Server-sent
-	// events without data have no number: `comment` means them. Either `events`, `has`
-	// or `event` is required.
+	// chance such as `10%`, `comment`, `ping`, `pong`, or `end`. The first event is 1.
+	// Server-sent events without data have no number: `comment` means them. Neither do
+	// the control frames of a WebSocket: `ping` and `pong` mean them, and `end` means
+	// the close frame. Either `events`, `has` or `event` is required.
 	Events string `json:"events,omitempty"`
 
 	// Events that contain this text.
@@ -56,12 +57,13 @@ type StreamStep struct {
 	// For `hang`: how long. Default: until the client leaves.
 	Duration caddy.Duration `json:"duration,omitempty" zero:"default"`
 
-	// For `stop`: the gRPC status with which the stream ends, a number from 0 to 16 or a
-	// name, such as `UNAVAILABLE`. Either `code` or `end` can be set.
+	// For `stop`: the code with which the stream ends. For gRPC it is a status, a number
+	// from 0 to 16 or a name, such as `UNAVAILABLE`. For a WebSocket it is a close code
+	// from 1000 to 4999, except 1004 to 1006 and 1015. Either `code` or `end` can be set.
 	Code string `json:"code,omitempty"`
 
 	// For `insert` and `replace`: the event, without its end mark. For `stop` with a
-	// code: the message. It can have placeholders.
+	// code: the message, for a WebSocket at most 123 bytes. It can have placeholders.
 	Text string `json:"text,omitempty"`
 
 	// For `cut` and `stop`: how the reply ends, `close`, `reset` or `clean`. Default:
@@ -71,20 +73,22 @@ type StreamStep struct {
 	which  selection
 	action *streamAction
 	text   text.Text
-	status GRPCCode
+	code   stopCode
 }
 
 // A selection is what Events means.
 type selection struct {
 	from, to int     // numbers; to is 0 without a limit
 	chance   float64 // 0 to 1
-	word     string  // comment, end, or ""
+	word     string  // comment, ping, pong, end, or ""
 }
 
 // The words of a selection.
 const (
 	eventsEach    = "each"
 	eventsComment = "comment"
+	eventsPing    = "ping"
+	eventsPong    = "pong"
 	eventsEnd     = "end"
 	eventsHas     = "has"
 	eventsNamed   = "event"
@@ -94,7 +98,7 @@ const (
 const atUTF8 = "utf8"
 
 // eventsForms are the ways to select events, for errors.
-const eventsForms = "a number such as 3, a range such as 3-6 or 3-, each, a percentage such as 10%, has <text>, event <name>, comment or end"
+const eventsForms = "a number such as 3, a range such as 3-6 or 3-, each, a percentage such as 10%, has <text>, event <name>, comment, ping, pong or end"
 
 // numbered reports whether the selection consists of numbers.
 func (s selection) numbered() bool { return s.from > 0 }
@@ -107,6 +111,9 @@ func (s selection) includes(number int) bool {
 	return s.numbered() && s.from <= number && (s.to == 0 || number <= s.to)
 }
 
+// isControl reports whether the selection consists of control frames.
+func (s selection) isControl() bool { return s.word == eventsPing || s.word == eventsPong }
+
 // parseSelection parses the value of Events.
 func parseSelection(word string) (selection, error) {
 	bad := func(why string) (selection, error) {
@@ -115,7 +122,7 @@ func parseSelection(word string) (selection, error) {
 	switch {
 	case word == eventsEach:
 		return selection{from: 1}, nil
-	case word == eventsComment, word == eventsEnd:
+	case word == eventsComment, word == eventsPing, word == eventsPong, word == eventsEnd:
 		return selection{word: word}, nil
 	case strings.HasSuffix(word, "%"):
 		percent, err := args.ParsePercent(word)
@@ -188,8 +195,45 @@ func (s *StreamStep) validateSelection(format string) (err error) {
 			return err
 		}
 	}
-	if word := s.which.word + s.Event; format != "" && format != formatSSE && word != "" && s.which.word != eventsEnd {
-		return fmt.Errorf("stream %s needs server-sent events, and the format is %s; remove the step or the format", s.eventWords(), format)
+	switch needs, what := s.formatOfEvents(); {
+	case needs == "", format == "", format == needs:
+		return nil
+	default:
+		return fmt.Errorf("stream %s needs %s, and the format is %s; remove the step or the format", s.eventWords(), what, format)
+	}
+}
+
+// formatOfEvents returns the format that has the selected events, and its name in words.
+// It returns "" for events that every format has.
+func (s *StreamStep) formatOfEvents() (format, what string) {
+	switch {
+	case s.Event != "", s.which.word == eventsComment:
+		return formatSSE, "server-sent events"
+	case s.which.isControl():
+		return formatWebSocket, "a WebSocket"
+	}
+	return "", ""
+}
+
+// validateFormat checks that the action has a meaning in a format.
+func (s *StreamStep) validateFormat(format string) error {
+	bad := false
+	switch {
+	case format == "":
+	case s.Code != "":
+		bad = s.code.format() != format
+	case format == formatGRPC && slices.Contains(s.action.needs, "text"):
+		bad = true
+	case (format == formatGRPC || format == formatWebSocket) && s.Action == "cut" && s.Size == 0 && s.Percent == 0 && s.At == "":
+		return fmt.Errorf("stream %s needs a size in format %s, because a message has no end mark; write %s cut 50%%", s, format, s.eventWords())
+	}
+	if bad {
+		return fmt.Errorf("stream %s has no meaning in format %s; remove the step or the format", s, format)
+	}
+	if s.which.isControl() && slices.Contains(s.action.needs, "text") {
+		message := *s
+		message.Events = "3"
+		return fmt.Errorf("stream %s: the text is a message, not a control frame; name a message by its number, such as %s", s, &message)
 	}
 	return nil
 }
@@ -197,12 +241,12 @@ func (s *StreamStep) validateSelection(format string) (err error) {
 // validateFields checks the values of the fields.
 func (s *StreamStep) validateFields(format string) (err error) {
 	if s.Code != "" {
-		if s.status, err = parseStopCode(s.Code); err != nil {
+		if s.code, err = parseStopCode(s.Code); err != nil {
 			return err
 		}
 	}
-	if isGRPC := format == formatGRPC; isGRPC && slices.Contains(s.action.needs, "text") || !isGRPC && format != "" && s.Code != "" {
-		return fmt.Errorf("stream %s has no meaning in format %s; remove the step or the format", s, format)
+	if err := s.validateFormat(format); err != nil {
+		return err
 	}
 	places := 0
 	for _, given := range []bool{s.Size != 0, s.Percent != 0, s.At != ""} {
@@ -229,6 +273,8 @@ func (s *StreamStep) validateFields(format string) (err error) {
 		return fmt.Errorf("bad stream end '%s': want close, reset or clean", s.End)
 	case s.Action == "stop" && s.Text != "" && s.Code == "":
 		return errors.New("stream stop has a text without a code; write one, such as stop UNAVAILABLE <text>")
+	case s.code.format() == formatWebSocket && len(s.Text) > maxReason && text.New(s.Text, nil).Static():
+		return fmt.Errorf("the text of stream stop %s has %d bytes; at most %d are allowed", s.Code, len(s.Text), maxReason)
 	case s.Code != "" && s.End != "":
 		return fmt.Errorf("stream stop has both code %s and end %s; remove one of them", s.Code, s.End)
 	case s.which.word == eventsEnd && s.End == endClean:
@@ -239,15 +285,6 @@ func (s *StreamStep) validateFields(format string) (err error) {
 		return errors.New("the delay of a stream step has no at_least, at_most or hold; remove it")
 	}
 	return s.Delay.Validate()
-}
-
-// parseStopCode parses the value of Code.
-func parseStopCode(word string) (GRPCCode, error) {
-	code, err := parseGRPCCode(word)
-	if err != nil {
-		return 0, fmt.Errorf("bad stream code '%s': want close, reset, clean, or a gRPC status such as UNAVAILABLE", words.Cut(word, words.MaxWord))
-	}
-	return code, nil
 }
 
 // ends reports whether the step ends every walk that takes it.

@@ -25,44 +25,28 @@ type outgoing struct {
 // in e what becomes of the event. An error ends the stream.
 type act func(s *streamer, o *outlet, step *StreamStep, e *outgoing) error
 
-// walk takes the steps that fit a whole event, then sends what is left of it.
-func (s *streamer) walk(o *outlet, event []byte, mark int) error {
+// walk takes the steps that fit an event, then sends what is left of it. It reports
+// whether the event is dropped.
+func (s *streamer) walk(o *outlet, event []byte, mark int) (dropped bool, err error) {
 	e := outgoing{bytes: event, mark: mark}
 	number := s.count()
+	s.ended = s.ended || s.isNamed(eventsEnd)
 	for _, step := range s.f.Steps {
 		if !s.fits(step, event, number) {
 			continue
 		}
-		if err := step.action.act(s, o, step, &e); err != nil {
-			return err
+		if err = step.action.act(s, o, step, &e); err != nil {
+			return false, err
 		}
 		if s.passing {
 			break
 		}
 	}
-	err := s.sendEvent(o, &e, number)
+	err = s.sendEvent(o, &e, number)
 	if err == nil && s.passing {
 		err = s.sendWaiting(o)
 	}
-	return err
-}
-
-// fits reports whether a step is for an event. number is 0 for an event without one.
-func (s *streamer) fits(step *StreamStep, event []byte, number int) bool {
-	switch which := step.which; {
-	case step.Has != "":
-		return bytes.Contains(event, []byte(step.Has))
-	case step.Event != "":
-		return s.frames.name(event) == step.Event
-	case which.word == eventsComment:
-		return number == 0 && s.format == formatSSE
-	case number == 0:
-		return false
-	case which.chance > 0:
-		return s.rand.Float64() < which.chance
-	default:
-		return which.includes(number)
-	}
+	return e.dropped, err
 }
 
 // sendEvent sends an event, and the one that has waited for it.
@@ -267,29 +251,4 @@ func actCut(s *streamer, o *outlet, step *StreamStep, e *outgoing) error {
 		return err
 	}
 	return s.endAs(step.End)
-}
-
-// actStop ends the stream before the event. Only a stream of messages ends with a code.
-func actStop(s *streamer, o *outlet, step *StreamStep, _ *outgoing) error {
-	if step.Code != "" && s.format != formatGRPC {
-		return nil
-	}
-	if err := s.sendWaiting(o); err != nil {
-		return err
-	}
-	if step.Code != "" {
-		if err := s.sendStatus(o, step.status, step.text.Fill(s.repl)); err != nil {
-			return err
-		}
-		return s.endAs(endClean)
-	}
-	_ = o.flush() // an error appears again when the reply ends
-	return s.endAs(step.End)
-}
-
-// endAs ends the stream.
-func (s *streamer) endAs(end string) error {
-	s.acted, s.passing = true, true
-	s.stopAs(end)
-	return errCut
 }

@@ -96,7 +96,7 @@ var forms = map[string]Form{
 	"corrupt": {"corrupt <percentage>", "corrupt 1%", `{"fault": "corrupt", "percent": 1}`},
 
 	"stream":           {"stream <events> <action> [{ ... }] | stream { ... }", "stream 5 stop close", `{"fault": "stream", "steps": [{"events": "5", "action": "stop"}]}`},
-	"stream format":    {"format sse | format ndjson | format json-seq | format grpc | format lines", "format sse", ""},
+	"stream format":    {"format sse | format ndjson | format json-seq | format grpc | format websocket | format lines", "format sse", ""},
 	"stream max_event": {"max_event <size>", "max_event 1MiB", ""},
 
 	"trailers":      {"trailers drop [<field>...] | trailers set <field> <value> | trailers { ... }", "trailers {\n\tdrop Grpc-Status\n}", `{"fault": "trailers", "drop": ["*"]}`},
