@@ -627,10 +627,10 @@ func sameReplies(a, b []piece) bool {
 	} {
 		got, want := make(map[seen]bool), make(map[seen]bool)
 		for _, s := range through(from, a...) {
-			got[s.unhit()] = true
+			got[s.outcome()] = true
 		}
 		for _, s := range through(from, b...) {
-			want[s.unhit()] = true
+			want[s.outcome()] = true
 		}
 		if !maps.Equal(got, want) {
 			return false

@@ -42,6 +42,15 @@ func (s seen) unhit() seen {
 	return s
 }
 
+// outcome returns what the client learns. How long a body would have been does not matter
+// if nothing of it comes.
+func (s seen) outcome() seen {
+	if s.cut && s.body == "" {
+		s.length = -1
+	}
+	return s.unhit()
+}
+
 // A piece is one fault in a chain: its text, and a function that returns all replies
 // that the fault can make of a reply, according to its grammar.
 type piece struct {
@@ -80,6 +89,7 @@ func pieces() []piece {
 		{"truncate {\nafter 1ns\n}", false, loosen, nil},
 		{"throttle 1GiB/s", false, slow, nil},
 		{"dribble 2 1ms", false, dribble, nil},
+		{"stream {\nformat lines\n1 wait 1ms\n}", false, streams, nil},
 		garbles,
 		{"patch {\njson `\"patched\"`\n}", false, patchJSON, nil},
 		{"interim 103 2", false, wait, nil},
@@ -146,6 +156,15 @@ func trailers(s seen) []seen {
 func dribble(s seen) []seen {
 	if s.hasHead() && s.length > 0 {
 		s = s.hit()
+	}
+	return []seen{s}
+}
+
+// streams removes the length of a reply.
+func streams(s seen) []seen {
+	if s.hasHead() {
+		s = s.hit()
+		s.length = -1
 	}
 	return []seen{s}
 }

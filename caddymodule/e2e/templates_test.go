@@ -52,6 +52,8 @@ func TestTemplates(t *testing.T) {
 			handle("/"+phase+"/json", "fault {\nphase "+phase+"\nrespond 551 `"+pageRaw+"`\n}")
 			handle("/"+phase+"/grpc", "fault {\nphase "+phase+"\ngrpc 16 {http.request.header.Y}\n}")
 			handle("/"+phase+"/pad", "fault {\nphase "+phase+"\npatch {\npad 50B\n}\n}")
+			handle("/"+phase+"/insert", "fault {\nphase "+phase+"\nstream {\nformat lines\n1 insert `"+pageRaw+"`\n}\n}")
+			handle("/"+phase+"/drop", "fault {\nphase "+phase+"\nstream {\nformat lines\n2 drop\n}\n}")
 			handle("/"+phase+"/typed", "fault {\nphase "+phase+"\npatch {\nheader Content-Type text/plain\n}\n}")
 			handle("/"+phase+"/corrupt", "fault {\nphase "+phase+"\ncorrupt 1%\n}")
 			handle("/"+phase+"/delay", "fault {\nphase "+phase+"\ndelay 1ms\n}")
@@ -87,6 +89,8 @@ func TestTemplates(t *testing.T) {
 				want("/"+phase+"/json", 551, "text/plain; charset=utf-8", pageRaw)
 				want("/"+phase+"/grpc", 401, "application/json", `{"code":"unauthenticated","message":`+string(encoded)+`}`)
 				want("/"+phase+"/pad", 200, html, pageRaw+strings.Repeat(" ", 50-len(pageRaw)))
+				want("/"+phase+"/insert", 200, html, pageRaw+"\n"+pageRaw)
+				want("/"+phase+"/drop", 200, html, executed)
 				want("/"+phase+"/typed", 200, "text/plain", pageRaw)
 				want("/"+phase+"/both", 551, "text/plain; charset=utf-8", pageRaw+strings.Repeat(" ", 50-len(pageRaw)))
 				if got := get("/"+phase+"/corrupt", 200); differences(got.body, []byte(pageRaw)) != 1 {
