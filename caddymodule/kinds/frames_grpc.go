@@ -3,7 +3,6 @@ package kinds
 import (
 	"encoding/binary"
 	"net/http"
-	"strconv"
 	"strings"
 )
 
@@ -70,33 +69,18 @@ func (*grpcFrames) frame(string) []byte { return nil }
 
 // sendStatus ends a stream of messages with a status, in the form of its protocol.
 func (s *streamer) sendStatus(o *outlet, code GRPCCode, message string) error {
-	f := &GRPC{Code: code}
+	status := &GRPC{Code: code}
 	switch base, _, _ := strings.Cut(s.contentType, "+"); base {
 	case "application/grpc-web":
-		return s.send(o, envelope(webTrailers, f.trailers(message)))
+		return s.send(o, status.endFrame(grpcWeb, message))
 	case "application/connect":
-		if code == 0 {
-			return s.send(o, envelope(connectEnd, []byte("{}")))
-		}
-		return s.send(o, envelope(connectEnd, f.connectJSON(`{"error":%s}`, message)))
+		return s.send(o, status.endFrame(connectStream, message))
 	}
 	_ = o.flush() // trailers follow the head
 	if w, ok := o.Writer.(http.ResponseWriter); ok {
-		setStatus(w.Header(), code, message)
+		status.setTrailers(w.Header(), message)
 	}
 	return nil
-}
-
-// setStatus sets the trailers of gRPC, and removes those of the upstream.
-func setStatus(header http.Header, code GRPCCode, message string) {
-	for _, name := range []string{"Grpc-Status", "Grpc-Message", "Grpc-Status-Details-Bin"} {
-		delete(header, name)
-		delete(header, http.TrailerPrefix+name)
-	}
-	header[http.TrailerPrefix+"Grpc-Status"] = []string{strconv.Itoa(int(code))}
-	if message != "" {
-		header[http.TrailerPrefix+"Grpc-Message"] = []string{percentEncode(message)}
-	}
 }
 
 // Interface guards

@@ -82,13 +82,10 @@ func (f *GRPC) reply(h http.Header, r *http.Request) (status int, body []byte) {
 	uncache(h)
 	h.Set("Content-Type", contentType)
 	switch form {
-	case grpcWeb:
-		return http.StatusOK, envelope(webTrailers, f.trailers(message))
+	case grpcWeb, connectStream:
+		return http.StatusOK, f.endFrame(form, message)
 	case grpcWebText:
-		frame := envelope(webTrailers, f.trailers(message))
-		return http.StatusOK, base64.StdEncoding.AppendEncode(nil, frame)
-	case connectStream:
-		return http.StatusOK, envelope(connectEnd, f.connectJSON(`{"error":%s}`, message))
+		return http.StatusOK, base64.StdEncoding.AppendEncode(nil, f.endFrame(form, message))
 	case connectUnary:
 		return connectStatus[f.Code], f.connectJSON("%s", message)
 	default: // grpcTrailersOnly
@@ -110,6 +107,29 @@ const (
 func envelope(flags byte, message []byte) []byte {
 	frame := binary.BigEndian.AppendUint32([]byte{flags}, uint32(len(message)))
 	return append(frame, message...)
+}
+
+// endFrame returns the frame that ends a stream of gRPC-Web or Connect.
+func (f *GRPC) endFrame(form grpcForm, message string) []byte {
+	switch {
+	case form != connectStream:
+		return envelope(webTrailers, f.trailers(message))
+	case f.Code == 0:
+		return envelope(connectEnd, []byte("{}"))
+	default:
+		return envelope(connectEnd, f.connectJSON(`{"error":%s}`, message))
+	}
+}
+
+// setTrailers sets the trailers that end a stream of gRPC, instead of the upstream's.
+func (f *GRPC) setTrailers(header http.Header, message string) {
+	for _, name := range []string{"Grpc-Status", "Grpc-Message", "Grpc-Status-Details-Bin", "Grpc-Retry-Pushback-Ms"} {
+		delete(header, name)
+		delete(header, http.TrailerPrefix+name)
+	}
+	for name, value := range f.metadata(message) {
+		header[http.TrailerPrefix+http.CanonicalHeaderKey(name)] = []string{value}
+	}
 }
 
 // metadata returns the fields of gRPC that tell the status, in their order.

@@ -54,16 +54,18 @@ func actStop(s *streamer, o *outlet, step *StreamStep, _ *outgoing) error {
 		_ = o.flush() // an error appears again when the reply ends
 		return s.endAs(step.End)
 	}
-	message, err := step.text.Fill(s.repl), error(nil)
-	if s.format == formatWebSocket {
-		err = s.sendClose(o, step.code, message)
-	} else {
-		err = s.sendStatus(o, GRPCCode(step.code), message)
-	}
-	if err != nil {
+	if err := s.sendCode(o, step.code, step.text.Fill(s.repl)); err != nil {
 		return err
 	}
 	return s.endAs(endClean)
+}
+
+// sendCode sends the code with which the stream ends.
+func (s *streamer) sendCode(o *outlet, code stopCode, message string) error {
+	if s.format == formatWebSocket {
+		return s.sendClose(o, code, message)
+	}
+	return s.sendStatus(o, GRPCCode(code), message)
 }
 
 // endAs ends the stream.
