@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -341,4 +342,68 @@ func TestStreamAsksForPlainMessages(t *testing.T) {
 		}
 		return nil
 	}))
+}
+
+// TestStreamWebSocketRandom changes single messages of random streams. All other messages
+// and the control frames stay as they are, in their order.
+func TestStreamWebSocketRandom(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		stream, messages, controls := randomMessages(rnd)
+		n := rnd.IntN(len(messages))
+		step, want := &StreamStep{Events: strconv.Itoa(n + 1)}, slices.Clone(messages)
+		switch rnd.IntN(4) {
+		case 0:
+			step.Action, want = "drop", slices.Delete(want, n, n+1)
+		case 1:
+			step.Action, want = "repeat", slices.Insert(want, n, want[n])
+		case 2:
+			if step.Action = "swap"; n+1 < len(want) {
+				want[n], want[n+1] = want[n+1], want[n]
+			}
+		case 3:
+			step.Action, step.Text, want[n] = "replace", "x", message("x")
+		}
+		f := provision(t, &Stream{Steps: []*StreamStep{step}})
+		got := runShaped(f, tunnel(), func(w http.ResponseWriter, _ *http.Request) error {
+			w.WriteHeader(http.StatusOK)
+			for rest := stream; rest != ""; {
+				size := 1 + rnd.IntN(min(len(rest), 1+rnd.IntN(200)))
+				if _, err := w.Write([]byte(rest[:size])); err != nil {
+					return err
+				}
+				rest = rest[size:]
+			}
+			return nil
+		})
+		frames, rest := plainFrames(got.Body.String())
+		if data := strings.Join(ofKind(frames, false), ""); data != strings.Join(want, "") || rest != "" {
+			t.Fatalf("%s of %q: got messages %q, want %q", step, stream, data, want)
+		}
+		if !slices.Equal(ofKind(frames, true), controls) {
+			t.Fatalf("%s of %q: got control frames %q, want %q", step, stream, ofKind(frames, true), controls)
+		}
+	}
+}
+
+// randomMessages returns a random stream, its messages and its control frames.
+func randomMessages(rnd *rand.Rand) (stream string, messages, controls []string) {
+	for range 1 + rnd.IntN(6) {
+		fragments := make([]string, 1+rnd.IntN(3))
+		for i := range fragments {
+			fragments[i] = strings.Repeat("x", rnd.IntN([]int{5, 200, 5, 5, 5, 70_000}[rnd.IntN(6)]))
+		}
+		whole := message(fragments...)
+		messages = append(messages, whole)
+		frames, _ := plainFrames(whole)
+		for _, frame := range frames {
+			if rnd.IntN(3) == 0 {
+				control := string(webSocketFrame(webSocketPing+byte(rnd.IntN(2)), []byte(strings.Repeat("p", rnd.IntN(126)))))
+				controls = append(controls, control)
+				stream += control
+			}
+			stream += frame
+		}
+	}
+	return stream, messages, controls
 }
