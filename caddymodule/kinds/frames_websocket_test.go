@@ -282,6 +282,7 @@ func FuzzWebSocket(f *testing.F) {
 			f.Add(tt.in, uint64(len(tt.in)))
 		}
 	}
+	f.Add("0\x01080", uint64(18)) // half a ping in the middle of a message that is held
 	f.Add("\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff", uint64(1))
 	f.Fuzz(func(t *testing.T, in string, seed uint64) {
 		events := scanAll(t, new(webSocketFrames), in, nil)

@@ -34,9 +34,11 @@ func (s *streamer) leave(whole bool) {
 	}
 }
 
-// mayNeed reports whether a step may need the next event.
+// mayNeed reports whether a step may need the next event. In the middle of an event that
+// is held, an event must be whole before it goes out, or what is held could be released
+// into it.
 func (s *streamer) mayNeed() bool {
-	if s.waiting != nil {
+	if s.waiting != nil || len(s.interrupted.held) > 0 {
 		return true
 	}
 	for _, step := range s.f.Steps {
@@ -61,7 +63,7 @@ const (
 // needs returns what the steps need of the event whose head has been read.
 func (s *streamer) needs() (most need) {
 	heads, ok := s.frames.(headFrames)
-	if !ok || !heads.headRead() || s.waiting != nil {
+	if !ok || !heads.headRead() || s.waiting != nil || len(s.interrupted.held) > 0 {
 		return needAll
 	}
 	number := 0
