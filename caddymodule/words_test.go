@@ -111,6 +111,8 @@ func TestExamplesOfForms(t *testing.T) {
 		switch name {
 		case "follows":
 			config = ":80 {\nfault {\nrule writes {\nclose\n}\nrule {\n" + example + "\nclose\n}\n}\n}"
+		case "hang continue", "hang request": // not without after
+			config = inPlace(words.Rule, "hang 2s {\nafter 64KiB\n"+example+"\n}")
 		case "observe":
 			config = ":80 {\nfault {\n" + example + "\n}\n}"
 		}

@@ -31,6 +31,10 @@ func init() {
 // flowing: server-sent events, and WebSocket connections. There, bytes and time count
 // from the upgrade.
 //
+// With `after` and `continue`, the reply only stalls. After the duration, the rest of it
+// passes unharmed. The upstream has to wait. With `request`, the upload stalls on its way
+// to the upstream, instead of the reply.
+//
 // What the client sees: nothing, or nothing more, until its own timeout. If the hang
 // ends first, over HTTP/1.1 the connection closes (curl: 52, or 18 within a reply).
 // Over HTTP/2 and HTTP/3, the stream is reset with `INTERNAL_ERROR` or
@@ -48,6 +52,12 @@ func init() {
 // HTTP/3 it does. Over HTTP/2, a stalled upload uses its part of the connection's flow
 // control. Other uploads of the connection may stall as well.
 //
+// What the upstream sees with `request`: the header and the beginning of the body, then
+// nothing. If the duration expires first, the upload ends as if the client had left, or
+// goes on with `continue`. If the fault ends first, it goes on. Over HTTP/1, a client that
+// leaves the stall of more than 64 KiB is noticed only when the upstream gives up or the
+// stall ends.
+//
 // In a transport, the attempt gets no reply after the request has been sent. `after`
 // cannot be used there.
 type Hang struct {
@@ -56,11 +66,19 @@ type Hang struct {
 	Duration caddy.Duration `json:"duration,omitempty" zero:"default"`
 
 	// How much of the reply is sent first: a size of the body, such as `64KiB`, or a
-	// time after the head, such as `5s`. With `0B`, only the head is sent. Default:
-	// nothing is sent.
+	// percentage of the Content-Length, such as `50%`, or a time after the head, such as
+	// `5s`. With `0B`, only the head is sent. Default: nothing is sent.
 	After string `json:"after,omitempty"`
 
-	begin *Truncate // sends the beginning of the reply; nil: none
+	// Send the rest after the duration, instead of closing the connection. Requires
+	// `duration` and `after`. Default: false.
+	Continue bool `json:"continue,omitempty"`
+
+	// Which body stalls: `response` or `request`. With `request`, `after` is required, and
+	// is a size or a percentage of the upload. Default: `response`.
+	Direction string `json:"direction,omitempty"`
+
+	begin *Truncate // sends the beginning of the body; nil: none
 }
 
 // CaddyModule returns the Caddy module information.
@@ -82,17 +100,30 @@ func (f *Hang) Validate() error {
 	if f.Duration < 0 {
 		return fmt.Errorf("bad hang duration '%s': must not be negative", time.Duration(f.Duration))
 	}
-	_, err := f.first()
-	return err
+	first, err := f.first()
+	if err != nil {
+		return err
+	}
+	return f.checkStall(first)
 }
 
 // first returns the cut at which the hang begins, or nil without After. The unit
-// distinguishes a size from a duration: the unit of a size ends in B.
+// distinguishes the forms: the unit of a size ends in B, a percentage in %.
 func (f *Hang) first() (*Truncate, error) {
 	if f.After == "" {
 		return nil, nil
 	}
-	if strings.HasSuffix(strings.ToLower(f.After), "b") {
+	switch {
+	case strings.HasSuffix(f.After, "%"):
+		percent, err := args.ParsePercent(f.After)
+		if err != nil {
+			return nil, fmt.Errorf("bad hang after: %w", err)
+		}
+		if !(percent >= 0 && percent < 100) {
+			return nil, fmt.Errorf("bad hang after '%s': must be 0%% or greater and less than 100%%", f.After)
+		}
+		return &Truncate{Percent: &percent}, nil
+	case strings.HasSuffix(strings.ToLower(f.After), "b"):
 		size, err := args.ParseSize(f.After)
 		if err != nil {
 			return nil, fmt.Errorf("bad hang after: %w", err)
@@ -102,7 +133,7 @@ func (f *Hang) first() (*Truncate, error) {
 	dur, err := caddy.ParseDuration(f.After)
 	switch {
 	case err != nil || f.After == "0":
-		return nil, fmt.Errorf("bad hang after '%s': want a size with its unit, such as 64KiB, or a duration such as 5s", f.After)
+		return nil, fmt.Errorf("bad hang after '%s': want a size with its unit, such as 64KiB, a percentage such as 50%%, or a duration such as 5s", f.After)
 	case dur < 0:
 		return nil, fmt.Errorf("bad hang after '%s': must not be negative", f.After)
 	case dur == 0:
@@ -114,11 +145,18 @@ func (f *Hang) first() (*Truncate, error) {
 // Terminal reports whether the client gets no reply.
 func (f *Hang) Terminal() bool { return f.After == "" }
 
-// Reply returns the reply up to the cut, or no reply.
+// Reply returns the reply up to the cut, or no reply. A reply that goes on is not cut.
 func (f *Hang) Reply(next faults.Reply) (faults.Reply, error) {
 	first, err := f.first()
-	if first == nil {
+	switch {
+	case first == nil:
 		return faults.Reply{Size: faults.NoHead, From: f}, err
+	case f.Direction == directionRequest:
+		return next, nil
+	case f.Continue && first.Bytes != nil:
+		return next, next.Need(max(1, *first.Bytes))
+	case f.Continue:
+		return next, next.Need(1)
 	}
 	r, err := first.Reply(next)
 	if r.From == first {
@@ -137,13 +175,19 @@ func (f *Hang) Untrusted(l *faults.Limits) error {
 	return err
 }
 
-// Conditional reports whether the reply begins first. A reply that ends before the cut
-// does not hang.
+// Conditional reports whether a body begins first. A body that ends before the cut does
+// not hang.
 func (f *Hang) Conditional(uint64) bool { return f.After != "" }
 
-// Inject hangs the request, or lets the reply begin first.
+// Inject hangs the request, or lets a body begin first.
 func (f *Hang) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if f.begin != nil {
+	switch {
+	case f.begin == nil:
+	case f.Direction == directionRequest:
+		return f.stallRequest(hit, w, r, next)
+	case f.Continue:
+		return serveShaped(hit, w, r, next, &staller{f: f})
+	default:
 		return f.begin.cut(hit, w, r, next, func(ctx context.Context) { _ = f.wait(ctx, hit, time.Now()) })
 	}
 	began := time.Now()
@@ -184,12 +228,12 @@ func (f *Hang) RoundTrip(hit *faults.Hit, r *http.Request, _ http.RoundTripper) 
 	return nil, injected(io.EOF)
 }
 
-// CheckPlace refuses After in a transport.
+// CheckPlace refuses After in a transport, and request in phase response.
 func (f *Hang) CheckPlace(p faults.Place) error {
 	if p == faults.InTransport && f.After != "" {
 		return faults.NoMeaning("hang with after")
 	}
-	return nil
+	return checkUpload(p, "hang", f.Direction)
 }
 
 // wait waits until the hang ends. Its duration counts from began. An error means that
@@ -215,10 +259,13 @@ func (f *Hang) wait(ctx context.Context, hit *faults.Hit, began time.Time) error
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
 //
 //	hang [<duration>] {
-//	    after <size>|<duration>
+//	    after <size>|<percent>%|<duration>
+//	    continue
+//	    request
 //	}
 //
-// A size has a unit, such as 64B or 10KiB; `5m` is five minutes.
+// A size has a unit, such as 64B or 10KiB; `5m` is five minutes. With continue, the rest
+// is sent after the duration. With request, the body of the request stalls.
 func (f *Hang) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
 	words := d.RemainingArgs()
@@ -231,10 +278,18 @@ func (f *Hang) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 	}
 	return args.Options(d, "", func(name string) error {
-		if name != "after" {
+		switch name {
+		case "after":
+			return args.One(d, "hang after", &f.After)
+		case "continue":
+			f.Continue = true
+			return args.None(d, "hang continue")
+		case directionRequest:
+			f.Direction = directionRequest
+			return args.None(d, "hang request")
+		default:
 			return args.UnknownOption(d, "hang")
 		}
-		return args.One(d, "hang after", &f.After)
 	})
 }
 

@@ -127,7 +127,7 @@ func (*Truncate) Conditional(uint64) bool { return true }
 // Inject calls next and ends the reply, or the request, early.
 func (f *Truncate) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if f.Direction == directionRequest {
-		return f.cutRequest(hit, w, r, next)
+		return f.cutRequest(hit, w, r, next, nil)
 	}
 	return f.cut(hit, w, r, next, nil)
 }
@@ -148,6 +148,21 @@ func (f *Truncate) limit(length int64) int64 {
 		return partOf(length, *f.Percent)
 	}
 	return -1
+}
+
+// unfit returns why a body of the given length is not cut at the limit, or "" if it is
+// cut.
+func (f *Truncate) unfit(length, limit int64) string {
+	byTime := f.After > 0
+	switch {
+	case length == 0:
+		return passNoBody
+	case f.Percent != nil && length < 0 && !byTime:
+		return passNoLength
+	case limit < 0 && !byTime:
+		return passShort
+	}
+	return ""
 }
 
 // partOf returns a percentage of a length. The result is always less than the length.

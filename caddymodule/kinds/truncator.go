@@ -48,18 +48,11 @@ func (t *truncator) begin(hit *faults.Hit, header http.Header, length int64) boo
 
 // unfit returns why the reply is not cut, or "" if it is cut.
 func (t *truncator) unfit(header http.Header) string {
-	byTime := t.f.After > 0
-	switch {
-	case t.length == 0:
-		return passNoBody
-	case t.f.Percent != nil && t.length < 0 && !byTime:
-		return passNoLength
-	case t.limit < 0 && !byTime:
-		return passShort
-	case t.end == endClean && partial(header):
+	reason := t.f.unfit(t.length, t.limit)
+	if reason == "" && t.end == endClean && partial(header) {
 		return passPartial
 	}
-	return ""
+	return reason
 }
 
 // cameTooLate reports whether the reply has ended before the cut.

@@ -13,22 +13,27 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// cutRequest calls next with a request whose body ends early.
-func (f *Truncate) cutRequest(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+// cutRequest calls next with a request whose body ends early. If stall is not nil, the
+// body stalls at the cut, and ends there only if stall returns an error.
+func (f *Truncate) cutRequest(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, stall func() error) error {
 	length := r.ContentLength
 	if r.Body == nil || r.Body == http.NoBody {
 		length = 0
 	}
 	limit := f.limit(length)
-	if reason := f.unfitRequest(length, limit); reason != "" {
+	if reason := f.unfit(length, limit); reason != "" {
 		hit.Pass(reason)
 		return next.ServeHTTP(w, r)
 	}
 	hit.Confirm()
-	body := &cutBody{ReadCloser: r.Body, hit: hit, left: limit, clean: f.End == endClean, known: length >= 0}
+	body := &cutBody{ReadCloser: r.Body, hit: hit, left: limit, known: length >= 0, stop: stall}
+	if stall == nil {
+		body.stop = f.endRequest
+	}
 	r = r.WithContext(r.Context()) // a copy
 	r.Body = body
-	if body.known && body.clean {
+	if body.known && f.End == endClean {
+		body.announced = true
 		r.ContentLength, r.Header = limit, r.Header.Clone()
 		r.Header.Set("Content-Length", strconv.FormatInt(limit, 10))
 	}
@@ -39,17 +44,13 @@ func (f *Truncate) cutRequest(hit *faults.Hit, w http.ResponseWriter, r *http.Re
 	return err
 }
 
-// unfitRequest returns why the body of a request is not cut, or "" if it is cut.
-func (f *Truncate) unfitRequest(length, limit int64) string {
-	switch {
-	case length == 0:
-		return passNoBody
-	case f.Percent != nil && length < 0:
-		return passNoLength
-	case limit < 0:
-		return passShort
+// endRequest returns the error at the end of a body that has been cut. An error other
+// than EOF makes a proxy abort the request.
+func (f *Truncate) endRequest() error {
+	if f.End == endClean {
+		return io.EOF
 	}
-	return ""
+	return injected(io.ErrUnexpectedEOF)
 }
 
 // checkRequest returns an error for settings that apply only to a reply.
@@ -72,43 +73,58 @@ func (f *Truncate) checkRequest() error {
 
 // CheckPlace refuses request in phase response.
 func (f *Truncate) CheckPlace(p faults.Place) error {
-	if p == faults.AfterReply && f.Direction == directionRequest {
-		return errors.New("truncate with request cannot be used in phase response, in which the upstream has the request already; write phase request")
+	return checkUpload(p, "truncate", f.Direction)
+}
+
+// checkUpload refuses a fault in the body of the request in phase response.
+func checkUpload(p faults.Place, kind, direction string) error {
+	if p == faults.AfterReply && direction == directionRequest {
+		return fmt.Errorf("%s with request cannot be used in phase response, in which the upstream has the request already; write phase request", kind)
 	}
 	return nil
 }
 
-// A cutBody is the body of a request that ends early.
+// A cutBody is the body of a request that ends or stalls early.
 type cutBody struct {
 	io.ReadCloser // from the client
 	hit           *faults.Hit
-	left          int64 // how much is still passed on
-	clean         bool  // the end looks like that of a whole body
-	known         bool  // the length of the whole body is known, and is larger
+	left          int64        // how much passes before the cut; -1 after it
+	known         bool         // the length of the whole body is known, and is larger
+	announced     bool         // the length up to the cut has been announced
+	stop          func() error // is called at the cut; if it returns nil, the rest passes
 	cut           atomic.Bool
 }
 
-// Read returns a part of the body, and an end or an error after the cut. The error makes
-// a proxy abort the request.
+// Read returns a part of the body, up to the cut or after it.
 func (b *cutBody) Read(p []byte) (int, error) {
-	if b.hit.HasEnded() && (!b.known || !b.clean) { // else the new length has been announced
+	switch {
+	case b.left < 0, b.hit.HasEnded() && !b.announced:
 		return b.ReadCloser.Read(p)
-	}
-	if b.left == 0 && !b.known {
-		if n, err := b.ReadCloser.Read(make([]byte, 1)); n == 0 {
-			return 0, err // the body is not longer
-		}
-	}
-	if b.left == 0 {
-		b.cut.Store(true)
-		if b.clean {
-			return 0, io.EOF
-		}
-		return 0, injected(io.ErrUnexpectedEOF)
+	case b.left == 0:
+		return b.readOn(p)
 	}
 	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)
 	return n, err
+}
+
+// readOn reads at the cut. A body of unknown length has a cut only if it is longer, so
+// the next part of it is read first.
+func (b *cutBody) readOn(p []byte) (n int, err error) {
+	if !b.known {
+		if n, err = b.ReadCloser.Read(p); n == 0 {
+			return 0, err
+		}
+	}
+	b.cut.Store(true)
+	if stopped := b.stop(); stopped != nil {
+		return 0, stopped
+	}
+	b.left = -1
+	if n > 0 {
+		return n, err
+	}
+	return b.ReadCloser.Read(p)
 }
 
 // Interface guards

@@ -75,7 +75,9 @@ var forms = map[string]Form{
 	"ratelimit header": {"header [+]<field> <value> | header -<field>", "header X-RateLimit-Used {http.fault.used}", ""},
 
 	"hang":             {"hang [<duration>]", "hang", `{"fault": "hang"}`},
-	"hang after":       {"after <size> | after <duration>", "after 64KiB", ""},
+	"hang after":       {"after <size> | after <percentage> | after <duration>", "after 64KiB", ""},
+	"hang continue":    {"continue", "continue", ""},
+	"hang request":     {"request", "request", ""},
 	"close":            {"close [goaway [<code>]|connection]", "close", `{"fault": "close"}`},
 	"reset":            {"reset [<code>|connection]", "reset", `{"fault": "reset"}`},
 	"refuse":           {"refuse", "refuse", `{"fault": "refuse"}`},

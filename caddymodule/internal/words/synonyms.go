@@ -166,6 +166,12 @@ var synonyms = map[Place][]entry{
 		say("delete remove -", "drop Grpc-Status"),
 		say("add header trailer", "set Grpc-Status 14"),
 	},
+	"hang": {
+		say("resume go_on proceed", "continue"),
+		say("direction upload", "request"),
+		say("before at", "after 64KiB"),
+		say("for time timeout", "hang 30s"),
+	},
 	"truncate": {
 		say("direction upload", "request"),
 		say("timeout duration", "after 5s"),

@@ -124,7 +124,7 @@ func TestUsage(t *testing.T) {
 func TestOptions(t *testing.T) {
 	for _, tt := range []struct{ owner, want string }{
 		{"delay", "[at_least at_most hold]"},
-		{"hang", "[after]"},
+		{"hang", "[after continue request]"},
 		{"reset", "[]"},
 	} {
 		if got := fmt.Sprint(Options(tt.owner)); got != tt.want {
