@@ -29,7 +29,8 @@ func init() {
 //
 // With `request`, the client must wait with the rest of its upload. The upstream sees
 // the body come slowly. Over HTTP/1, up to 64 KiB of an upload are kept in memory, so
-// that Caddy notices a client that leaves. In phase `response`, `request` has no effect.
+// that Caddy notices a client that leaves. In phase `response`, `request` slows only
+// WebSockets, because the upstream has the upload already.
 //
 // Events of a stream come late if there are more than the rate allows. On a WebSocket,
 // the frames to the client are paced; with `request`, those from the client.
