@@ -21,11 +21,11 @@ import (
 type arrivals struct {
 	*httptest.ResponseRecorder
 	began   time.Time
-	flushed []arrival
+	flushed []came
 }
 
-// arrival is the size of a body after a time.
-type arrival struct {
+// came is the size of a body after a time.
+type came struct {
 	size int
 	at   time.Duration
 }
@@ -35,7 +35,7 @@ func (a *arrivals) Flush() { a.add() }
 // add records the size of what has been written, if it has grown.
 func (a *arrivals) add() {
 	if n := len(a.flushed); n == 0 || a.flushed[n-1].size < a.Body.Len() {
-		a.flushed = append(a.flushed, arrival{a.Body.Len(), time.Since(a.began)})
+		a.flushed = append(a.flushed, came{a.Body.Len(), time.Since(a.began)})
 	}
 }
 
@@ -44,7 +44,7 @@ type stalledReply struct {
 	ending
 	body    string
 	told    string
-	flushed []arrival
+	flushed []came
 }
 
 // runStalled runs a fault on a reply, with a fault that ends and a client that leaves
@@ -77,24 +77,24 @@ func TestStall(t *testing.T) {
 		ended, leaves time.Duration
 		body, told    string
 		took          time.Duration
-		before        arrival // what had been flushed when the stall began; 0: nothing
+		before        came // what had been flushed when the stall began; 0: nothing
 	}{
-		{"bytes", "3B", slow, 0, 0, all, "hit", 70 * s, arrival{3, 3 * s}},
-		{"bytes, at once", "3B", once, 0, 0, all, "hit", 60 * s, arrival{3, 0}},
-		{"bytes, known length", "5B", known, 0, 0, all, "hit", 60 * s, arrival{5, 0}},
-		{"between two writes", "4B", known, 0, 0, all, "hit", 60 * s, arrival{4, 0}},
-		{"no byte", "0B", once, 0, 0, all, "hit", 60 * s, arrival{}},
-		{"percentage", "50%", known, 0, 0, all, "hit", 60 * s, arrival{5, 0}},
-		{"percentage, one byte", "19%", known, 0, 0, all, "hit", 60 * s, arrival{1, 0}},
-		{"percentage, unknown length", "50%", once, 0, 0, all, "no_length", 0, arrival{}},
-		{"time", "3500ms", slow, 0, 0, all, "hit", 69500 * time.Millisecond, arrival{3, 3 * s}},
-		{"time, reply is whole", "3500ms", known, 0, 0, all, "hit short", 0, arrival{10, 0}},
-		{"all bytes", "10B", slow, 0, 0, all, "hit short", 10 * s, arrival{}},
-		{"all bytes, known length", "10B", known, 0, 0, all, "short", 0, arrival{}},
-		{"no body", "3B", sender("", 1, "Content-Length", "0"), 0, 0, "", "no_body", 0, arrival{}},
-		{"ended before", "3B", slow, s / 2, 0, all, "hit", 10 * s, arrival{}},
-		{"ended", "3B", slow, 20 * s, 0, all, "hit", 26 * s, arrival{3, 3 * s}},
-		{"client leaves", "3B", slow, 0, 20 * s, "abc", "hit", 20 * s, arrival{3, 3 * s}},
+		{"bytes", "3B", slow, 0, 0, all, "hit", 70 * s, came{3, 3 * s}},
+		{"bytes, at once", "3B", once, 0, 0, all, "hit", 60 * s, came{3, 0}},
+		{"bytes, known length", "5B", known, 0, 0, all, "hit", 60 * s, came{5, 0}},
+		{"between two writes", "4B", known, 0, 0, all, "hit", 60 * s, came{4, 0}},
+		{"no byte", "0B", once, 0, 0, all, "hit", 60 * s, came{}},
+		{"percentage", "50%", known, 0, 0, all, "hit", 60 * s, came{5, 0}},
+		{"percentage, one byte", "19%", known, 0, 0, all, "hit", 60 * s, came{1, 0}},
+		{"percentage, unknown length", "50%", once, 0, 0, all, "no_length", 0, came{}},
+		{"time", "3500ms", slow, 0, 0, all, "hit", 69500 * time.Millisecond, came{3, 3 * s}},
+		{"time, reply is whole", "3500ms", known, 0, 0, all, "hit short", 0, came{10, 0}},
+		{"all bytes", "10B", slow, 0, 0, all, "hit short", 10 * s, came{}},
+		{"all bytes, known length", "10B", known, 0, 0, all, "short", 0, came{}},
+		{"no body", "3B", sender("", 1, "Content-Length", "0"), 0, 0, "", "no_body", 0, came{}},
+		{"ended before", "3B", slow, s / 2, 0, all, "hit", 10 * s, came{}},
+		{"ended", "3B", slow, 20 * s, 0, all, "hit", 26 * s, came{3, 3 * s}},
+		{"client leaves", "3B", slow, 0, 20 * s, "abc", "hit", 20 * s, came{3, 3 * s}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestStallTimeIsAWindow(t *testing.T) {
 			if got.body != "ab" || got.told != "hit" || got.took != tt.took {
 				t.Errorf("a byte every %v: got %+v, want both after %v", tt.pause, got, tt.took)
 			}
-			if tt.early > 0 && !slices.Contains(got.flushed, arrival{1, tt.early}) {
+			if tt.early > 0 && !slices.Contains(got.flushed, came{1, tt.early}) {
 				t.Errorf("a byte every %v: flushed %v, want the first after %v", tt.pause, got.flushed, tt.early)
 			}
 		})
@@ -153,7 +153,7 @@ func TestStallUnharmed(t *testing.T) {
 // A stalling is what the next handler gets of an upload that stalls.
 type stalling struct {
 	body, told string
-	first      arrival // what had arrived when the handler first waited
+	first      came // what had arrived when the handler first waited
 	took       time.Duration
 	err        error
 }
@@ -183,7 +183,7 @@ func stallUpload(t *testing.T, line, body string, length int64, ended, removed, 
 			asked := time.Now()
 			n, err := r.Body.Read(buf)
 			if waited := time.Since(asked); waited > 0 && got.first.at == 0 {
-				got.first = arrival{len(text), waited}
+				got.first = came{len(text), waited}
 			}
 			text, got.err = append(text, buf[:n]...), err
 		}
@@ -207,27 +207,27 @@ func TestStallUpload(t *testing.T) {
 		length                 int64
 		ended, removed, leaves time.Duration
 		body, told             string
-		first                  arrival
+		first                  came
 		err                    error
 	}{
-		{"bytes", "hang 5s {\nafter 4B\nrequest\ncontinue\n}", 10, 0, 0, 0, all, "hit", arrival{4, 5 * s}, nil},
-		{"percentage", "hang 5s {\nafter 50%\nrequest\ncontinue\n}", 10, 0, 0, 0, all, "hit", arrival{5, 5 * s}, nil},
-		{"whole body", "hang 5s {\nafter 0B\nrequest\ncontinue\n}", 10, 0, 0, 0, all, "hit", arrival{0, 5 * s}, nil},
-		{"unknown length", "hang 5s {\nafter 4B\nrequest\ncontinue\n}", -1, 0, 0, 0, all, "hit", arrival{4, 5 * s}, nil},
-		{"unknown length, whole body", "hang 5s {\nafter 0B\nrequest\ncontinue\n}", -1, 0, 0, 0, all, "hit", arrival{0, 5 * s}, nil},
-		{"unknown length, not longer", "hang 5s {\nafter 10B\nrequest\ncontinue\n}", -1, 0, 0, 0, all, "hit short", arrival{}, nil},
-		{"not longer", "hang 5s {\nafter 10B\nrequest\ncontinue\n}", 10, 0, 0, 0, all, "short", arrival{}, nil},
-		{"percentage, unknown length", "hang 5s {\nafter 50%\nrequest\ncontinue\n}", -1, 0, 0, 0, all, "no_length", arrival{}, nil},
-		{"breaks off", "hang 5s {\nafter 4B\nrequest\n}", 10, 0, 0, 0, all[:4], "hit", arrival{4, 5 * s}, io.ErrUnexpectedEOF},
-		{"breaks off, unknown length", "hang 5s {\nafter 4B\nrequest\n}", -1, 0, 0, 0, all[:4], "hit", arrival{4, 5 * s}, io.ErrUnexpectedEOF},
-		{"ended before", "hang 5s {\nafter 4B\nrequest\n}", 10, 1, 0, 0, all, "hit", arrival{4, 1}, nil},
-		{"ended", "hang 5s {\nafter 4B\nrequest\n}", 10, 3 * s, 0, 0, all, "hit", arrival{4, 3 * s}, nil},
-		{"ended, continues", "hang 5s {\nafter 4B\nrequest\ncontinue\n}", 10, 3 * s, 0, 0, all, "hit", arrival{4, 3 * s}, nil},
-		{"endless, ended", "hang {\nafter 4B\nrequest\n}", 10, time.Hour, 0, 0, all, "hit", arrival{4, time.Hour}, nil},
-		{"endless, rule removed", "hang {\nafter 4B\nrequest\n}", 10, 0, time.Hour, 0, all, "hit", arrival{4, time.Hour}, nil},
-		{"rule removed", "hang 5s {\nafter 4B\nrequest\ncontinue\n}", 10, 0, s, 0, all, "hit", arrival{4, 5 * s}, nil},
-		{"client leaves", "hang 5s {\nafter 4B\nrequest\ncontinue\n}", 10, 0, 0, 3 * s, all[:4], "hit", arrival{4, 3 * s}, context.Canceled},
-		{"endless, client leaves", "hang {\nafter 4B\nrequest\n}", 10, 0, 0, time.Hour, all[:4], "hit", arrival{4, time.Hour}, context.Canceled},
+		{"bytes", "hang 5s {\nafter 4B\nrequest\ncontinue\n}", 10, 0, 0, 0, all, "hit", came{4, 5 * s}, nil},
+		{"percentage", "hang 5s {\nafter 50%\nrequest\ncontinue\n}", 10, 0, 0, 0, all, "hit", came{5, 5 * s}, nil},
+		{"whole body", "hang 5s {\nafter 0B\nrequest\ncontinue\n}", 10, 0, 0, 0, all, "hit", came{0, 5 * s}, nil},
+		{"unknown length", "hang 5s {\nafter 4B\nrequest\ncontinue\n}", -1, 0, 0, 0, all, "hit", came{4, 5 * s}, nil},
+		{"unknown length, whole body", "hang 5s {\nafter 0B\nrequest\ncontinue\n}", -1, 0, 0, 0, all, "hit", came{0, 5 * s}, nil},
+		{"unknown length, not longer", "hang 5s {\nafter 10B\nrequest\ncontinue\n}", -1, 0, 0, 0, all, "hit short", came{}, nil},
+		{"not longer", "hang 5s {\nafter 10B\nrequest\ncontinue\n}", 10, 0, 0, 0, all, "short", came{}, nil},
+		{"percentage, unknown length", "hang 5s {\nafter 50%\nrequest\ncontinue\n}", -1, 0, 0, 0, all, "no_length", came{}, nil},
+		{"breaks off", "hang 5s {\nafter 4B\nrequest\n}", 10, 0, 0, 0, all[:4], "hit", came{4, 5 * s}, io.ErrUnexpectedEOF},
+		{"breaks off, unknown length", "hang 5s {\nafter 4B\nrequest\n}", -1, 0, 0, 0, all[:4], "hit", came{4, 5 * s}, io.ErrUnexpectedEOF},
+		{"ended before", "hang 5s {\nafter 4B\nrequest\n}", 10, 1, 0, 0, all, "hit", came{4, 1}, nil},
+		{"ended", "hang 5s {\nafter 4B\nrequest\n}", 10, 3 * s, 0, 0, all, "hit", came{4, 3 * s}, nil},
+		{"ended, continues", "hang 5s {\nafter 4B\nrequest\ncontinue\n}", 10, 3 * s, 0, 0, all, "hit", came{4, 3 * s}, nil},
+		{"endless, ended", "hang {\nafter 4B\nrequest\n}", 10, time.Hour, 0, 0, all, "hit", came{4, time.Hour}, nil},
+		{"endless, rule removed", "hang {\nafter 4B\nrequest\n}", 10, 0, time.Hour, 0, all, "hit", came{4, time.Hour}, nil},
+		{"rule removed", "hang 5s {\nafter 4B\nrequest\ncontinue\n}", 10, 0, s, 0, all, "hit", came{4, 5 * s}, nil},
+		{"client leaves", "hang 5s {\nafter 4B\nrequest\ncontinue\n}", 10, 0, 0, 3 * s, all[:4], "hit", came{4, 3 * s}, context.Canceled},
+		{"endless, client leaves", "hang {\nafter 4B\nrequest\n}", 10, 0, 0, time.Hour, all[:4], "hit", came{4, time.Hour}, context.Canceled},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
