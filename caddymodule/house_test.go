@@ -39,7 +39,7 @@ var arrows = []arrow{
 	{folder: "caddymodule/api", mayImport: []string{
 		"caddymodule/inject", "caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar",
 		"caddymodule/clients", "caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
-		"caddymodule/internal/mergepatch", "caddymodule/internal/strictjson", "caddymodule/internal/text",
+		"caddymodule/internal/jsonpatch", "caddymodule/internal/strictjson", "caddymodule/internal/text",
 	}},
 	{folder: "caddymodule/inject", mayImport: []string{
 		"caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",
@@ -64,7 +64,7 @@ var arrows = []arrow{
 	}},
 	{folder: "caddymodule/kinds", mayImport: []string{
 		"caddymodule/faults", "caddymodule/wire", "caddymodule/status",
-		"caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/mergepatch", "caddymodule/internal/text", "caddymodule/internal/words",
+		"caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/jsonpatch", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/clients", stdlibOnly: true},
 	{folder: "caddymodule/routes"},
@@ -73,7 +73,7 @@ var arrows = []arrow{
 	{folder: "caddymodule/status", stdlibOnly: true},
 	{folder: "caddymodule/internal/strictjson", mayImport: []string{"caddymodule/internal/args", "caddymodule/internal/words"}},
 	{folder: "caddymodule/internal/args", mayImport: []string{"caddymodule/internal/words"}},
-	{folder: "caddymodule/internal/mergepatch", stdlibOnly: true},
+	{folder: "caddymodule/internal/jsonpatch", stdlibOnly: true},
 	{folder: "caddymodule/internal/private", mayImport: []string{"caddymodule/internal/text"}},
 	{folder: "caddymodule/internal/text"},
 	{folder: "caddymodule/internal/words", stdlibOnly: true},

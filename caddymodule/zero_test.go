@@ -254,7 +254,7 @@ func TestConfigNulls(t *testing.T) {
 		{"Rule", `"faults": [{"fault": "delay", "percentiles": {"p50": null}}]`, "rules[0].faults[0].percentiles.p50"},
 		{"Rule", `"faults": [{"fault": "respond", "status_code": 503, "headers": {"delete": [null]}}]`, "rules[0].faults[0].headers.delete[0]"},
 		{"Rule", `"faults": [{"fault": "patch", "json": {"a": null, "b": [null]}}]`, ""},
-		{"Rule", `"faults": [{"fault": "patch", "json": null}]`, ""},
+		{"Rule", `"faults": [{"fault": "patch", "json": [{"op": "set", "path": "/a", "value": null}]}]`, ""},
 	}
 	for _, tt := range tests {
 		err := loadJSON(t, tt.owner, tt.json)

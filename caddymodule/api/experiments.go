@@ -14,7 +14,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/inject"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
-	"github.com/caddyfault/caddyfault/caddymodule/internal/mergepatch"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/jsonpatch"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
@@ -227,7 +227,7 @@ func (a *service) patchExperiment(w http.ResponseWriter, r *http.Request) error 
 	unchanged := func(now *experiments.Live) bool {
 		return now != nil && now.Revision == seen && (asked == nil || asked(now))
 	}
-	changed := mergepatch.Apply(live.JSON, body)
+	changed := jsonpatch.Merge(live.JSON, body)
 	if experiments.Extends(body) {
 		return a.extend(w, r, changed, unchanged)
 	}

@@ -95,6 +95,37 @@ func TestPatch(t *testing.T) {
 	})
 }
 
+// TestPatchWays changes a body in each of the other ways.
+func TestPatchWays(t *testing.T) {
+	const typ = "application/json"
+	for _, tt := range []struct{ options, want, contentType string }{
+		{"set /lines/0/sku null\nset /lines/- 1\nremove /id", `{ "price": 12.5, "lines": [{"sku": null},1]}`, typ},
+		{"json `[{\"op\": \"move\", \"from\": \"/lines/0/sku\", \"path\": \"/id\"}]`", `{"id": "a", "price": 12.5, "lines": [{}]}`, typ},
+		{"replace `([0-9]+)[.]5` `\"$1\"`", `{"id": 7, "price": "12", "lines": [{"sku": "a"}]}`, typ},
+		{"body `{\"path\": \"{http.request.uri.path}\"}`", `{"path": "/f"}`, typ},
+		{"body gone\ncontent_type text/plain", "gone", "text/plain"},
+	} {
+		eachPhase(t, "patch {\n"+tt.options+"\n}", func(t *testing.T, _, directive string) {
+			up := serve(t, shop)
+			everywhere(t, config{site: directive + up.proxy()}, func(t *testing.T, c *client) {
+				for _, as := range []string{"plain", "gzip", "chunked", "trailer"} {
+					got := c.get(t, "/f?as="+as)
+					length := strconv.Itoa(len(tt.want))
+					if as == "trailer" {
+						length = ""
+					}
+					if h := got.Header; got.StatusCode != 200 || got.body != tt.want || h.Get("Content-Length") != length || h.Get("Content-Type") != tt.contentType || h.Get("Etag") != "" {
+						t.Errorf("%s: got %d %s, header %v, want %s", as, got.StatusCode, got.body, h, tt.want)
+					}
+				}
+				if got := c.dials.get(); got != 1 {
+					t.Errorf("connections opened: got %d, want 1", got)
+				}
+			})
+		})
+	}
+}
+
 // TestPatchPasses does not change replies that it cannot patch, and counts them.
 func TestPatchPasses(t *testing.T) {
 	const fault = "patch {\njson `{}`\nstatus 551\nheader X-Patched yes\nmax_size 100KiB\n}"

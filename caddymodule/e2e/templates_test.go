@@ -54,7 +54,7 @@ func TestTemplates(t *testing.T) {
 			handle("/"+phase+"/pad", "fault {\nphase "+phase+"\npatch {\npad 50B\n}\n}")
 			handle("/"+phase+"/insert", "fault {\nphase "+phase+"\nstream {\nformat lines\n1 insert `"+pageRaw+"`\n}\n}")
 			handle("/"+phase+"/drop", "fault {\nphase "+phase+"\nstream {\nformat lines\n2 drop\n}\n}")
-			handle("/"+phase+"/typed", "fault {\nphase "+phase+"\npatch {\nheader Content-Type text/plain\n}\n}")
+			handle("/"+phase+"/typed", "fault {\nphase "+phase+"\npatch {\ncontent_type text/plain\n}\n}")
 			handle("/"+phase+"/corrupt", "fault {\nphase "+phase+"\ncorrupt 1%\n}")
 			handle("/"+phase+"/delay", "fault {\nphase "+phase+"\ndelay 1ms\n}")
 			handle("/"+phase+"/clean", "fault {\nphase "+phase+"\ntruncate "+fmt.Sprint(len(pageRaw)-1)+"B clean\n}")

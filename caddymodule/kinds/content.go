@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
@@ -97,6 +98,19 @@ func (f *Respond) validateBody() error {
 	}
 	return nil
 }
+
+// validContentType checks a media type, which may have placeholders.
+func validContentType(contentType string) error {
+	switch {
+	case !httpguts.ValidHeaderFieldValue(contentType):
+		return fmt.Errorf("bad content_type %q: must not contain control characters", contentType)
+	case contentType != "" && !strings.ContainsAny(contentType, "/{"):
+		return fmt.Errorf("bad content_type '%s': a media type has a slash; write content_type application/%[1]s", contentType)
+	}
+	return nil
+}
+
+var errTypeInHeader = errors.New("header 'Content-Type' cannot be set here; use content_type, which also decides how placeholders are escaped")
 
 // formats returns the formats that the catalog's body can have in this reply.
 func (f *Respond) formats() []format {
@@ -186,9 +200,15 @@ func (f *Respond) readBodyFile() error {
 
 // ownType returns the media type of a body from the configuration.
 func (f *Respond) ownType(body string) string {
-	switch {
-	case f.ContentType != "":
+	if f.ContentType != "" {
 		return f.ContentType
+	}
+	return guessType(body)
+}
+
+// guessType returns the media type of a body that comes without one.
+func guessType(body string) string {
+	switch {
 	case body == "":
 		return ""
 	case text.LooksLikeJSON(body):

@@ -72,6 +72,11 @@ func (ops *HeaderOps) sets(name string) bool {
 	return ops.replaces(name) || ops != nil && hasField(ops.Add, name)
 }
 
+// puts reports whether ops sets or adds the named field.
+func (ops *HeaderOps) puts(name string) bool {
+	return ops != nil && (hasField(ops.Set, name) || hasField(ops.Add, name))
+}
+
 // replaces reports whether ops removes every earlier value of the named field.
 func (ops *HeaderOps) replaces(name string) bool {
 	if ops == nil {

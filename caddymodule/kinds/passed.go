@@ -10,6 +10,9 @@ const (
 	passNoChange = "no_change" // is already as the fault would make it
 	passTooLarge = "too_large" // above max_size or max_event
 	passNotJSON  = "not_json"
+	passNotText  = "not_text"  // not UTF-8
+	passNoMember = "no_member" // the JSON does not have what the patch names
+	passStream   = "stream"    // a stream of events, which may have no end
 	passPartial  = "partial"   // a part of a whole (206)
 	passEncoded  = "encoded"   // compressed, and the fault cannot read it
 	passUpgraded = "upgraded"  // switches protocols (101)

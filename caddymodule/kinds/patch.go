@@ -1,14 +1,10 @@
 package kinds
 
 import (
-	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -16,8 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
-	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
-	"github.com/caddyfault/caddyfault/caddymodule/internal/mergepatch"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
@@ -26,8 +21,8 @@ func init() {
 	caddy.RegisterModule(Patch{})
 }
 
-// Patch changes the upstream's own reply: members of its JSON, header fields, the
-// status, the length.
+// Patch changes the upstream's own reply: its JSON, its text, the whole body, header
+// fields, the status, the length.
 //
 // What the client sees: over every protocol, a whole and valid reply that is slightly
 // wrong. Its Content-Length is right.
@@ -37,23 +32,42 @@ func init() {
 // no-store`, unless `headers` sets that field. Over HTTP/1.1, the exact reason phrase
 // of a status needs the listener wrapper `fault`.
 //
-// With `json`, the body is held in memory. With `pad`, only a body in gzip is. All
-// other replies stay streams.
+// With `json` and `replace`, the body is held in memory. With `pad`, only a body in gzip
+// is. All other replies stay streams. A block changes the body in one way: `json`,
+// `replace` or `body`. For two ways, write two blocks. The outer one comes first.
 //
-// A reply passes unchanged if its body is larger than `max_size`, not JSON, a part of a
-// whole (206), or compressed in another way. Caddy counts it with the reason too_large,
-// not_json, partial or encoded, and logs it at level DEBUG.
+// If the fault cannot change a reply, or changes nothing, the reply passes and is not a
+// hit. Caddy counts it with the reason, such as too_large, not_json or no_member, and
+// logs it at level DEBUG.
 //
 // Replies without a body (204, 304, HEAD) get the header and the status. WebSockets
 // pass unchanged.
 type Patch struct {
-	// A JSON merge patch (RFC 7396) for a body of type `application/json` or a type
-	// that ends in `+json`. The members of the patch replace those of the body. A
-	// member that is null removes the member of the body. A patch that is not an object
-	// replaces the whole body. What the patch does not name stays byte for byte. The
-	// Caddyfile adapter sorts the members of the patch and keeps 15 digits of its
-	// numbers. Default: none.
+	// The change of a body of type `application/json` or a type that ends in `+json`.
+	//
+	// An object is a JSON merge patch (RFC 7396). Its members replace those of the body.
+	// A member that is null removes the member of the body.
+	//
+	// An array is a JSON Patch (RFC 6902): operations that change one value each. The
+	// operation `set` is added to those of the RFC. It replaces a value or adds a member,
+	// as `add` does. In an array it replaces an element, where `add` inserts one. If an
+	// operation fails, the reply passes with the reason no_member.
+	//
+	// What the patch does not name stays byte for byte. The Caddyfile adapter sorts the
+	// members of the patch and keeps 15 digits of its numbers. Default: none.
 	JSON json.RawMessage `json:"json,omitempty"`
+
+	// Changes to the text of the body, one after the other. The body must be UTF-8.
+	// Default: none.
+	Replace []Replacement `json:"replace,omitempty"`
+
+	// The new body, instead of the upstream's. It can have placeholders, see `respond`.
+	// Default: the upstream's body.
+	Body *string `json:"body,omitempty"`
+
+	// The media type to send. It also decides how placeholders in `body` are escaped.
+	// Default: the upstream's, or a guess if the upstream's reply has none.
+	ContentType string `json:"content_type,omitempty"`
 
 	// Changes to the header of the reply. They override all other changes of the fault.
 	// Default: none.
@@ -71,6 +85,8 @@ type Patch struct {
 	// 1048576.
 	MaxSize int64 `json:"max_size,omitempty" zero:"default"`
 
+	change jsonChange
+	body   text.Text
 	fields fields
 	line   *wire.StatusLine
 	logger *zap.Logger
@@ -90,6 +106,16 @@ func (Patch) CaddyModule() caddy.ModuleInfo {
 func (f *Patch) Provision(ctx caddy.Context) error {
 	f.logger = ctx.Logger()
 	f.fields = f.Headers.prepare()
+	if f.ContentType != "" {
+		f.fields.setField("Content-Type", f.ContentType)
+	}
+	if f.Body != nil {
+		f.body = text.New(*f.Body, nil)
+	}
+	for i := range f.Replace {
+		f.Replace[i].prepare()
+	}
+	f.change, _ = parseJSONChange(f.JSON) // checked by Validate
 	if f.StatusCode != 0 {
 		code, _ := status.Find("", f.StatusCode)
 		f.line = wire.NewStatusLine(f.StatusCode, code.Name)
@@ -97,26 +123,29 @@ func (f *Patch) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Validate checks the configured fields.
+// Validate checks the configured fields, separately and together.
 func (f *Patch) Validate() error {
 	switch {
-	case f.JSON == nil && f.Headers == nil && f.StatusCode == 0 && f.Pad == 0:
-		return errors.New("patch changes nothing; write json, header, status or pad")
 	case f.Pad < 0:
 		return fmt.Errorf("bad patch pad '%d': must not be negative", f.Pad)
+	case !f.changesBody() && !f.changesHead():
+		return errors.New("patch changes nothing; write json, set, remove, replace, body, content_type, header, status or pad")
 	case f.MaxSize < 0:
 		return fmt.Errorf("bad patch max_size '%d': must not be negative", f.MaxSize)
 	}
-	if f.JSON != nil {
-		var patch any // json.Valid would accept numbers that are too large for the adapter
-		if err := json.Unmarshal(f.JSON, &patch); err != nil {
-			return fmt.Errorf("bad patch json '%s': %w", f.JSON, err)
-		}
+	if err := f.validateBody(); err != nil {
+		return err
 	}
 	if f.StatusCode != 0 {
 		if err := withBody("patch", f.StatusCode); err != nil {
 			return err
 		}
+	}
+	if err := validContentType(f.ContentType); err != nil {
+		return err
+	}
+	if f.Headers.puts("Content-Type") {
+		return errTypeInHeader
 	}
 	return f.Headers.validate()
 }
@@ -124,7 +153,7 @@ func (f *Patch) Validate() error {
 // Reply requires a body for JSON alone, and a head for other changes.
 func (f *Patch) Reply(next faults.Reply) (faults.Reply, error) {
 	switch {
-	case f.Headers == nil && f.StatusCode == 0 && f.Pad == 0:
+	case !f.changesHead() && f.Pad == 0 && f.Body == nil:
 		return faults.AnyReply(), next.Need(1)
 	case f.changesBody() && next.Size > faults.NoHead:
 		return faults.AnyReply(), nil
@@ -174,156 +203,19 @@ func (f *Patch) newCode(code int) int {
 	return f.StatusCode
 }
 
-func (f *Patch) changesBody() bool { return f.JSON != nil || f.Pad > 0 }
+// edits reports whether the change depends on the upstream's body.
+func (f *Patch) edits() bool { return f.JSON != nil || f.Replace != nil }
+
+func (f *Patch) changesBody() bool { return f.edits() || f.Body != nil || f.Pad > 0 }
 
 // changesText reports whether the body or its media type changes.
-func (f *Patch) changesText() bool { return f.changesBody() || f.Headers.sets("Content-Type") }
+func (f *Patch) changesText() bool {
+	return f.changesBody() || f.ContentType != "" || f.Headers.sets("Content-Type")
+}
 
 // changesHead reports whether the head of each reply changes.
-func (f *Patch) changesHead() bool { return f.Headers != nil || f.StatusCode != 0 }
-
-// unfit returns why a reply with this head, which has a body, passes unchanged. It
-// returns "" if the reply can be changed.
-func (f *Patch) unfit(code int, header http.Header) string {
-	length, encoding := lengthOf(header), encodingOf(header)
-	switch {
-	case code == http.StatusPartialContent:
-		return passPartial
-	case f.JSON != nil && length == 0:
-		return passNoBody
-	case f.JSON != nil && !isJSON(strings.Join(header["Content-Type"], ", ")):
-		return passNotJSON
-	case encoding != "" && encoding != "gzip":
-		return passEncoded
-	case f.needsWhole(encoding) && length > f.maxSize():
-		return passTooLarge
-	case f.JSON == nil && encoding == "" && length >= f.Pad && !f.changesHead():
-		return passNoChange
-	}
-	return ""
-}
-
-// needsWhole reports whether the whole body is held before it is sent.
-func (f *Patch) needsWhole(encoding string) bool { return f.JSON != nil || encoding != "" }
-
-// isJSON reports whether a Content-Type is JSON (RFC 8259, and RFC 6839, section 3.1
-// for the suffix). A field with two types is not JSON.
-func isJSON(contentType string) bool {
-	mediaType, _, _ := strings.Cut(strings.ToLower(contentType), ";")
-	mediaType = strings.TrimSpace(mediaType)
-	return mediaType == "application/json" || strings.HasSuffix(mediaType, "+json") && !strings.Contains(mediaType, ",")
-}
-
-// encodingOf returns how a body is compressed, or "" if it is not.
-func encodingOf(header http.Header) string {
-	encoding := strings.ToLower(strings.Join(header.Values("Content-Encoding"), ", "))
-	if encoding == "identity" {
-		return ""
-	}
-	return encoding
-}
-
-// newBody returns the changed body, or the reason why the body cannot be changed.
-func (f *Patch) newBody(old []byte, encoding string) (body []byte, reason string) {
-	if encoding == "gzip" {
-		plain, err := gunzip(old, f.maxSize())
-		switch {
-		case err != nil:
-			return nil, passEncoded
-		case int64(len(plain)) > f.maxSize():
-			return nil, passTooLarge
-		}
-		old = plain
-	}
-	switch {
-	case f.JSON == nil:
-		return old, ""
-	case !json.Valid(old):
-		return nil, passNotJSON
-	}
-	body = mergepatch.Apply(old, f.JSON)
-	if !f.changesHead() && int64(len(old)) >= f.Pad && bytes.Equal(body, old) {
-		return nil, passNoChange
-	}
-	return body, ""
-}
-
-// gunzip unpacks at most limit+1 bytes.
-func gunzip(packed []byte, limit int64) ([]byte, error) {
-	zr, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(io.LimitReader(zr, limit+1))
-}
-
-// UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
-//
-//	patch {
-//	    json     <merge patch>
-//	    header   [+|-]<field> [<value>]
-//	    status   <code>
-//	    pad      <size>
-//	    max_size <size>
-//	}
-//
-// A size has a unit, such as 64B or 10KiB.
-func (f *Patch) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // consume kind
-	if d.NextArg() {
-		return args.Unexpected(d, "patch", d.Val())
-	}
-	return args.Options(d, "header", func(name string) error { return f.unmarshalOption(d, name) })
-}
-
-func (f *Patch) unmarshalOption(d *caddyfile.Dispenser, name string) error {
-	switch name {
-	case "json":
-		var patch string
-		err := args.One(d, "patch json", &patch)
-		f.JSON = json.RawMessage(patch)
-		return err
-	case "header":
-		if f.Headers == nil {
-			f.Headers = new(HeaderOps)
-		}
-		return f.Headers.unmarshalOption(d, "patch header")
-	case "status":
-		return args.Parse(d, "patch "+name, d.RemainingArgs(), f.parseStatus)
-	case "pad":
-		return args.Parse(d, "patch "+name, d.RemainingArgs(), atLeastOneByte(name, &f.Pad))
-	case "max_size":
-		return args.Parse(d, "patch "+name, d.RemainingArgs(), atLeastOneByte(name, &f.MaxSize))
-	default:
-		return args.UnknownOption(d, "patch")
-	}
-}
-
-func (f *Patch) parseStatus(arg string) error {
-	code, err := parseStatus(arg)
-	if err != nil {
-		return err
-	}
-	if code.family != "" {
-		return fmt.Errorf("bad status '%s': the patch fault takes a code without a family", code)
-	}
-	f.StatusCode = code.code
-	return nil
-}
-
-// atLeastOneByte returns a parser for a size above 0. In JSON, 0 means the default.
-func atLeastOneByte(name string, target *int64) func(string) error {
-	return func(arg string) error {
-		size, err := args.ParseSize(arg)
-		switch {
-		case err != nil:
-			return fmt.Errorf("bad patch %s: %w", name, err)
-		case size == 0:
-			return fmt.Errorf("bad patch %s '%s': want at least one byte", name, arg)
-		}
-		*target = size
-		return nil
-	}
+func (f *Patch) changesHead() bool {
+	return f.Headers != nil || f.StatusCode != 0 || f.ContentType != ""
 }
 
 // Interface guards

@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
@@ -93,7 +94,37 @@ func TestPatch(t *testing.T) {
 		{"json", merge, answer(200, typ, object), 200, want, ""},
 		{"json of an error", merge, answer(500, "application/problem+json; charset=utf-8", object), 500, want, ""},
 		{"json in gzip", merge, answer(200, typ, packed(object), "Content-Encoding", "gzip"), 200, want, ""},
-		{"whole body", "patch {\n json `[]`\n}", answer(200, typ, object), 200, "[]", ""},
+		{"set", "patch {\n set /b null\n}", answer(200, typ, object), 200, `{"a": 1, "b": null}`, ""},
+		{"set and remove", "patch {\n remove /a\n set /c `[1]`\n set /c/0 `\"x\"`\n}", answer(200, typ, object), 200, `{ "b": 1, "c": ["x"]}`, ""},
+		{"JSON Patch", "patch {\n json `[{\"op\": \"move\", \"from\": \"/a\", \"path\": \"/b\"}]`\n}", answer(200, typ, object), 200, `{ "b": 1}`, ""},
+		{"JSON Patch in gzip", "patch {\n set /a 2\n}", answer(200, typ, packed(object), "Content-Encoding", "gzip"), 200, want, ""},
+		{"set nothing", "patch {\n set /c/d 2\n status 500\n}", answer(200, typ, object), 200, object, passNoMember},
+		{"test fails", "patch {\n json `[{\"op\": \"test\", \"path\": \"/a\", \"value\": 2}, {\"op\": \"remove\", \"path\": \"/a\"}]`\n}", answer(200, typ, object), 200, object, passNoMember},
+		{"set the same", "patch {\n set /a 2\n}", answer(200, typ, want), 200, want, passNoChange},
+		{"set in no JSON", "patch {\n set /a 2\n}", answer(200, typ, `{"a": `), 200, `{"a": `, passNotJSON},
+		{"replace", "patch {\n replace `\"(.)\": 1` `\"$1$1\": $$`\n}", answer(200, typ, object), 200, `{"aa": $, "bb": $}`, ""},
+		{"replace twice", "patch {\n replace a b\n replace b c\n}", answer(200, "text/css", "a b"), 200, "c c", ""},
+		{"replace a named group", "patch {\n replace `(?P<one>[a-z])=` ${one}0\n}", answer(200, "text/plain", "a=b"), 200, "a0b", ""},
+		{"replace at borders", "patch {\n replace (?m)^ >\n}", answer(200, "text/plain", "a\nb"), 200, ">a\n>b", ""},
+		{"replace in gzip", "patch {\n replace 1 2\n}", answer(200, typ, packed(object), "Content-Encoding", "gzip"), 200, `{"a": 2, "b": 2}`, ""},
+		{"replace nothing", "patch {\n replace x y\n}", answer(200, typ, object), 200, object, passNoChange},
+		{"replace nothing, but a field", "patch {\n replace x y\n header X-A a\n}", answer(200, typ, object), 200, object, ""},
+		{"replace by too much", "patch {\n replace 1 12345678\n max_size 20B\n}", answer(200, typ, object), 200, object, passTooLarge},
+		{"replace too often", "patch {\n replace x y\n}", answer(200, "text/plain", strings.Repeat("x", maxReplaced+1)), 200, strings.Repeat("x", maxReplaced+1), passTooLarge},
+		{"replace as often as allowed", "patch {\n replace x y\n}", answer(200, "text/plain", strings.Repeat("x", maxReplaced)), 200, strings.Repeat("y", maxReplaced), ""},
+		{"replace in bytes", "patch {\n replace a b\n}", answer(200, "image/png", "a\xff"), 200, "a\xff", passNotText},
+		{"replace in a stream", "patch {\n replace a b\n}", answer(200, "text/event-stream", "data: a\n\n"), 200, "data: a\n\n", passStream},
+		{"set in a stream", "patch {\n set /a 2\n}", answer(200, "application/stream+json", object), 200, object, passStream},
+		{"replace in nothing", "patch {\n replace a b\n}", answer(200, "text/plain", ""), 200, "", passNoBody},
+		{"body", "patch {\n body gone\n}", answer(418, "text/plain", object), 418, "gone", ""},
+		{"no body", "patch {\n body \"\"\n}", answer(200, typ, object), 200, "", ""},
+		{"body of nothing", "patch {\n body gone\n}", answer(200, "text/plain", ""), 200, "gone", ""},
+		{"body of br", "patch {\n body gone\n}", answer(200, typ, object, "Content-Encoding", "br"), 200, "gone", ""},
+		{"body and pad", "patch {\n body gone\n pad 6B\n}", answer(200, typ, object), 200, "gone  ", ""},
+		{"body and status", "patch {\n body gone\n status 503\n}", answer(200, typ, object), 503, "gone", ""},
+		{"body of a part", "patch {\n body gone\n}", answer(206, typ, object), 206, object, passPartial},
+		{"body of no body", "patch {\n body gone\n}", answer(304, typ, ""), 304, "", passNoBody},
+		{"type", "patch {\n content_type text/css\n}", answer(200, typ, object), 200, object, ""},
 		{"text", merge, answer(200, "text/plain", object), 200, object, passNotJSON},
 		{"two types", merge, typed(typ, "text/html"), 200, object, passNotJSON},
 		{"two types, JSON last", merge, typed("text/html", "application/vnd.a+json"), 200, object, passNotJSON},
@@ -133,7 +164,7 @@ func TestPatch(t *testing.T) {
 			if length := resp.Header.Get("Content-Length"); length != "" && length != strconv.Itoa(len(body)) {
 				t.Errorf("Content-Length: got %s, want %d", length, len(body))
 			}
-			changed := reason == "" && (strings.Contains(tt.line, "json") || strings.Contains(tt.line, "pad")) && !strings.Contains(tt.name, "no body")
+			changed := reason == "" && (strings.Contains(tt.line, "json") || strings.Contains(tt.line, "pad") || strings.Contains(tt.line, "body")) && !strings.Contains(tt.name, "no body")
 			if etag := resp.Header.Get("Etag"); changed && etag != "" || reason != "" && etag == "" {
 				t.Errorf("Etag: got %q, body changed %v", etag, changed)
 			}
@@ -147,6 +178,51 @@ func TestPatch(t *testing.T) {
 	}
 }
 
+// A body is escaped for its media type: the configured one, the upstream's, or a guess.
+func TestPatchBodyType(t *testing.T) {
+	for _, tt := range []struct{ options, upstream, body, contentType string }{
+		{"", "application/json", `{"q": "\"\u003c"}`, "application/json"},
+		{"", "text/html; charset=utf-8", `{"q": "&#34;&lt;"}`, "text/html; charset=utf-8"},
+		{"content_type application/problem+json", "text/html", `{"q": "\"\u003c"}`, "application/problem+json"},
+		{"content_type text/plain", "text/html", `{"q": ""<"}`, "text/plain"},
+		{"", "", `{"q": "\"\u003c"}`, "application/json"},
+	} {
+		r := request(http.MethodGet, "X-Q", `"<`)
+		text.Replacer(r).Set("q", `"<`)
+		resp, body, reason := patched(t, "patch {\n body `{\"q\": \"{q}\"}`\n"+tt.options+"\n}", r, func(w http.ResponseWriter, r *http.Request) error {
+			if tt.upstream != "" {
+				w.Header().Set("Content-Type", tt.upstream)
+			}
+			_, err := io.WriteString(w, "old")
+			return err
+		})
+		if got := resp.Header.Get("Content-Type"); body != tt.body || got != tt.contentType || reason != "" {
+			t.Errorf("%q of %q: got %s, %s, passed %q, want %s, %s", tt.options, tt.upstream, body, got, reason, tt.body, tt.contentType)
+		}
+	}
+}
+
+// A body is sent before the old one has come. The old one is dropped.
+func TestPatchBodyIsSentAtOnce(t *testing.T) {
+	w := httptest.NewRecorder()
+	f := parse(t, new(Patch), "patch {\n body gone\n}")
+	err := f.Inject(firstHit(), w, request(http.MethodGet), caddyhttp.HandlerFunc(func(pw http.ResponseWriter, _ *http.Request) error {
+		pw.Header().Set("Content-Length", "3")
+		pw.WriteHeader(http.StatusOK)
+		if w.Body.String() != "gone" || w.Header().Get("Content-Length") != "4" {
+			t.Errorf("got %q, header %v", w.Body, w.Header())
+		}
+		n, err := io.WriteString(pw, "old")
+		if n != 3 {
+			t.Errorf("%d bytes were written", n)
+		}
+		return err
+	}))
+	if err != nil || w.Body.String() != "gone" {
+		t.Errorf("got %q, error %v", w.Body, err)
+	}
+}
+
 // A reply to HEAD has the head of the patched reply.
 func TestPatchHead(t *testing.T) {
 	head := func(w http.ResponseWriter, _ *http.Request) error {
@@ -156,7 +232,7 @@ func TestPatchHead(t *testing.T) {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	for line, length := range map[string]string{"json `{}`": "", "pad 20B": "20", "pad 5B": "16"} {
+	for line, length := range map[string]string{"json `{}`": "", "pad 20B": "20", "pad 5B": "16", "body gone": "4", "replace a b": ""} {
 		resp, body, reason := patched(t, "patch {\n"+line+"\nstatus 503\n}", request(http.MethodHead), head)
 		if resp.StatusCode != 503 || body != "" || reason != "" || resp.Header.Get("Etag") != "" || resp.Header.Get("Content-Length") != length {
 			t.Errorf("%s: got %d %q, passed %q, header %v, want 503 and Content-Length %q", line, resp.StatusCode, body, reason, resp.Header, length)
@@ -258,6 +334,20 @@ func TestPatchRefused(t *testing.T) {
 	}{
 		{Patch{}, "patch changes nothing"},
 		{Patch{MaxSize: 5}, "patch changes nothing"},
+		{Patch{JSON: json.RawMessage("5")}, "bad patch json '5': want an object or a list of operations; to send this as the whole body, use body"},
+		{Patch{JSON: json.RawMessage("null")}, "bad patch json 'null': want an object or a list"},
+		{Patch{JSON: json.RawMessage("[]")}, "bad patch json '[]': want an object or a list"},
+		{Patch{JSON: json.RawMessage("[5]")}, "bad patch json '[5]': want an object or a list"},
+		{Patch{JSON: json.RawMessage(`[{"op": "set", "path": "a", "value": 1}]`)}, "operation 1: bad pointer 'a': must begin with a slash; write /a"},
+		{Patch{JSON: json.RawMessage("{}"), Body: new(string)}, "patch has both json and body"},
+		{Patch{Replace: []Replacement{{Pattern: "a"}}, Body: new(string)}, "patch has both replace and body"},
+		{Patch{Replace: []Replacement{{}}}, "replace '' has no pattern"},
+		{Patch{Replace: []Replacement{{Pattern: "("}}}, "bad replace '(': error parsing regexp"},
+		{Patch{Replace: []Replacement{{Pattern: "(a)", With: "$10"}}}, "the pattern has no group '10'; write $$10 for a dollar sign"},
+		{Patch{Replace: []Replacement{{Pattern: "(a)", With: "$1x"}}}, "the pattern has no group '1x'; write ${1}x"},
+		{Patch{Replace: []Replacement{{Pattern: "(a)", With: "${b}"}}}, "the pattern has no group 'b'"},
+		{Patch{ContentType: "text"}, "bad content_type 'text': a media type has a slash"},
+		{Patch{Headers: &HeaderOps{Set: http.Header{"content-type": {"text/css"}}}}, "use content_type"},
 		{Patch{JSON: json.RawMessage("{")}, "bad patch json '{': unexpected end of JSON input"},
 		{Patch{Pad: -1}, "bad patch pad '-1': must not be negative"},
 		{Patch{Pad: 1, MaxSize: -1}, "bad patch max_size '-1': must not be negative"},
@@ -288,5 +378,33 @@ func TestPatchHalted(t *testing.T) {
 	}
 	if body, _ := io.ReadAll(resp.Body); string(body) != `{"a":1}` {
 		t.Errorf("got %s", body)
+	}
+}
+
+// After a halt, a body is not replaced any more.
+func TestPatchBodyHalted(t *testing.T) {
+	halt := make(chan struct{})
+	close(halt)
+	r := request(http.MethodGet)
+	r = r.WithContext(withHit(r.Context(), &faults.Hit{Ended: halt}))
+	resp, err := runFault(t, parse(t, new(Patch), "patch {\n body gone\n}"), r, answer(200, "text/plain", "old"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, _ := io.ReadAll(resp.Body); string(body) != "old" || resp.Header.Get("Etag") == "" {
+		t.Errorf("got %s, header %v", body, resp.Header)
+	}
+}
+
+// A replaced body of an upstream that breaks off is whole. The error remains.
+func TestPatchBodyOfDyingUpstream(t *testing.T) {
+	w := httptest.NewRecorder()
+	f := parse(t, new(Patch), "patch {\n body gone\n}")
+	got := endingOf(f, w, request(http.MethodGet), caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		_ = answer(200, "text/plain", "ol")(w, r)
+		panic(http.ErrAbortHandler)
+	}))
+	if !got.aborted || w.Code != 200 || w.Body.String() != "gone" {
+		t.Errorf("got %+v, %d %q, want the abort after the body", got, w.Code, w.Body)
 	}
 }

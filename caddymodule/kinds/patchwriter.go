@@ -63,6 +63,10 @@ func (pw *patchWriter) TakeHead(code int) {
 
 // takeBody holds a reply whose whole body is needed. Otherwise it sends the head.
 func (pw *patchWriter) takeBody(code int, isHead bool) {
+	if pw.fault.Body != nil {
+		pw.sendOwnBody(code, isHead)
+		return
+	}
 	length, needsWhole := lengthOf(pw.Header()), pw.fault.needsWhole(encodingOf(pw.Header()))
 	if needsWhole && !isHead {
 		pw.held.code, pw.held.late = code, make(http.Header)
@@ -76,6 +80,22 @@ func (pw *patchWriter) takeBody(code int, isHead bool) {
 		pw.setLength(max(length, pw.fault.Pad))
 	}
 	pw.send(code)
+}
+
+// sendOwnBody sends the head and the configured body. It drops the body that follows.
+func (pw *patchWriter) sendOwnBody(code int, isHead bool) {
+	body := pw.fault.ownBody(pw.Header(), pw.r)
+	dropOldBody(pw.Header())
+	if len(pw.Header()["Trailer"]) == 0 { // trailers require a chunked body
+		pw.setLength(max(int64(len(body)), pw.fault.Pad))
+	}
+	pw.Tail = &pw.body
+	pw.send(code)
+	if !isHead {
+		_, _ = pw.body.Write(body) // an error appears again in pad
+		pw.body.pad(pw.fault.Pad)
+	}
+	pw.body.muted = true
 }
 
 func allowsBody(code int) bool { return status.Code{Code: code}.BodyAllowed() }

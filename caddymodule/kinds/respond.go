@@ -6,12 +6,10 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
@@ -175,11 +173,8 @@ func (f *Respond) Validate() error {
 			return fmt.Errorf("bad reason %q: %w", *f.Reason, err)
 		}
 	}
-	if !httpguts.ValidHeaderFieldValue(f.ContentType) {
-		return fmt.Errorf("bad content_type %q: must not contain control characters", f.ContentType)
-	}
-	if f.ContentType != "" && !strings.ContainsAny(f.ContentType, "/{") {
-		return fmt.Errorf("bad content_type '%s': a media type has a slash; write content_type application/%[1]s", f.ContentType)
+	if err := validContentType(f.ContentType); err != nil {
+		return err
 	}
 	if err := f.validateBody(); err != nil {
 		return err
@@ -191,7 +186,7 @@ func (f *Respond) Validate() error {
 		return err
 	}
 	if f.Headers.sets("Content-Type") {
-		return errors.New("header 'Content-Type' cannot be set here; use content_type, which also decides how placeholders are escaped")
+		return errTypeInHeader
 	}
 	return f.Headers.validate()
 }

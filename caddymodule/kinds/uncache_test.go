@@ -31,7 +31,7 @@ func TestUncache(t *testing.T) {
 		"respond 551": new(Respond), "respond 551 {\nheader +X-Other b\n}": new(Respond), "grpc 14": new(GRPC),
 		"error 503": new(Error), "malformed": new(Malformed), "corrupt 10%": new(Corrupt), "truncate 2B clean": new(Truncate),
 		"patch {\nstatus 503\n}": new(Patch), "patch {\nheader X-Other b\n}": new(Patch), "patch {\npad 10B\n}": new(Patch),
-		"patch {\njson `1`\n}": new(Patch), "delay 1ns": new(Delay), "truncate 2B": new(Truncate), "dribble 2 1ms": new(Dribble), "throttle 1MiB/s": new(Throttle),
+		"patch {\njson `{\"a\": 1}`\n}": new(Patch), "patch {\nreplace ^ x\n}": new(Patch), "patch {\nbody x\n}": new(Patch), "delay 1ns": new(Delay), "truncate 2B": new(Truncate), "dribble 2 1ms": new(Dribble), "throttle 1MiB/s": new(Throttle),
 	}
 	changed := func(line string) bool {
 		return !slices.ContainsFunc([]string{"delay", "dribble", "throttle"}, func(kind string) bool { return strings.HasPrefix(line, kind) }) && line != "truncate 2B"

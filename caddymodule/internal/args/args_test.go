@@ -1,6 +1,7 @@
 package args
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +53,30 @@ func TestFormatDuration(t *testing.T) {
 	} {
 		if got := FormatDuration(caddy.Duration(d)); got != want {
 			t.Errorf("%v: got %s, want %s", d, got, want)
+		}
+	}
+}
+
+// An option may occur twice only if it is repeatable.
+func TestOptions(t *testing.T) {
+	for block, want := range map[string]string{
+		"a\nb":    "a b",
+		"a\nb\na": "a b a",
+		"a\nc\nc": "a c c",
+		"b\nb":    "b: b already specified",
+	} {
+		d := caddyfile.NewTestDispenser("x {\n" + block + "\n}")
+		d.Next()
+		got := ""
+		err := Options(d, "a c", func(name string) error {
+			got = strings.TrimSpace(got + " " + name)
+			return nil
+		})
+		if err != nil {
+			got += ": " + strings.SplitN(err.Error(), ", at", 2)[0]
+		}
+		if got != want {
+			t.Errorf("%q: got %q, want %q", block, got, want)
 		}
 	}
 }

@@ -68,13 +68,13 @@ func NoBlock(d *caddyfile.Dispenser, name string) error {
 	return nil
 }
 
-// Options parses the lines of a block. Each option may occur once, except the one named
-// in repeatable.
+// Options parses the lines of a block. Each option may occur once, except those named in
+// repeatable, separated by spaces.
 func Options(d *caddyfile.Dispenser, repeatable string, parse func(name string) error) error {
-	seen := make(map[string]bool)
+	seen, repeats := make(map[string]bool), strings.Fields(repeatable)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		name := d.Val()
-		if seen[name] && name != repeatable {
+		if seen[name] && !slices.Contains(repeats, name) {
 			return d.Errf("%s already specified", name)
 		}
 		seen[name] = true

@@ -47,6 +47,12 @@ func New(raw string, escape Escaper) Text {
 	return t
 }
 
+// With returns the text with another escaper.
+func (t Text) With(escape Escaper) Text {
+	t.escape = escape
+	return t
+}
+
 // Static reports whether the text is the same for every request.
 func (t Text) Static() bool { return t.parts == nil }
 

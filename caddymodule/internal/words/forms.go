@@ -105,12 +105,17 @@ var forms = map[string]Form{
 	"trailers drop": {"drop [<field>...]", "drop Grpc-Status", ""},
 	"trailers set":  {"set <field> <value>", "set Grpc-Status 14", ""},
 
-	"patch":          {"patch { ... }", "patch {\n\tstatus 404\n}", `{"fault": "patch", "status_code": 404}`},
-	"patch json":     {"json <merge patch>", "json `{\"total\": null}`", ""},
-	"patch header":   {"header [+]<field> <value> | header -<field>", "header Retry-After 5", ""},
-	"patch status":   {"status <code>", "status 404", ""},
-	"patch pad":      {"pad <size>", "pad 1MiB", ""},
-	"patch max_size": {"max_size <size>", "max_size 1MiB", ""},
+	"patch":              {"patch { ... }", "patch {\n\tstatus 404\n}", `{"fault": "patch", "status_code": 404}`},
+	"patch json":         {"json <merge patch> | json <JSON Patch>", "json `{\"total\": null}`", ""},
+	"patch set":          {"set <JSON pointer> <JSON value>", "set /items/0/price null", ""},
+	"patch remove":       {"remove <JSON pointer>", "remove /items/0", ""},
+	"patch replace":      {"replace <pattern> <text>", "replace [0-9]+ 0", ""},
+	"patch body":         {"body <text>", "body `it is gone`", ""},
+	"patch content_type": {"content_type <type>", "content_type text/plain", ""},
+	"patch header":       {"header [+]<field> <value> | header -<field>", "header Retry-After 5", ""},
+	"patch status":       {"status <code>", "status 404", ""},
+	"patch pad":          {"pad <size>", "pad 1MiB", ""},
+	"patch max_size":     {"max_size <size>", "max_size 1MiB", ""},
 
 	"choose": {
 		"choose { ... }", "choose {\n\t70 respond 503\n\t30 delay 2s\n}",

@@ -148,7 +148,11 @@ var synonyms = map[Place][]entry{
 		say("distribution", "delay normal 250ms 50ms"),
 	},
 	"patch": {
-		say("body replace merge set", "json `{\"total\": null}`"),
+		say("merge merge_patch json_patch", "json `{\"total\": null}`"),
+		say("add put null", "set /items/0/price null"),
+		say("delete unset", "remove /items/0"),
+		say("regexp regex substitute", "replace [0-9]+ 0"),
+		say("text", "body `it is gone`"),
 		say("status_code code", "status 404"),
 		say("headers", "header Retry-After 5"),
 		say("size limit", "max_size 1MiB"),

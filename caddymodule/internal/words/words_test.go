@@ -133,7 +133,7 @@ func TestOptions(t *testing.T) {
 	}
 	for _, tt := range []struct{ option, want string }{
 		{"after", "[hang throttle truncate]"},
-		{"body", "[respond]"},
+		{"body", "[patch respond]"},
 		{"key", "[]"}, // of a trigger
 		{"path", "[]"},
 	} {
