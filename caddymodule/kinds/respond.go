@@ -43,7 +43,8 @@ func init() {
 // `{http.fault.in.<seconds>.<form>}` | The time of the reply plus a number of seconds, as `unix`, `unix_ms`, `http` or `rfc3339`
 //
 // Values are escaped for the text around them: inside JSON strings and in HTML. Control
-// characters never reach a header field or the reason phrase.
+// characters never reach a header field or the reason phrase. A backslash before a
+// placeholder makes it literal: `\{name}` is sent as `{name}`.
 type Respond struct {
 	// The status, from 200 to 999. Required.
 	StatusCode int `json:"status_code,omitempty"`
@@ -123,7 +124,7 @@ func (f *Respond) Provision(caddy.Context) error {
 	if f.Reason != nil {
 		f.reason = text.New(*f.Reason, wire.CleanField)
 		if !known && f.reason.Static() && *f.Reason != "" {
-			f.code.Name = *f.Reason // the only name that is known for the code
+			f.code.Name = f.reason.Raw // the only name that is known for the code
 		}
 	}
 	if f.reason.Static() {
@@ -199,13 +200,15 @@ func (f *Respond) EndsWith(faults.Place) faults.Ending { return faults.Ending{St
 
 // Reply returns the size of the body if the configuration determines it.
 func (f *Respond) Reply(faults.Reply) (faults.Reply, error) {
-	switch {
-	case !(status.Code{Code: f.StatusCode}).BodyAllowed(), f.Body != nil && *f.Body == "":
+	if !(status.Code{Code: f.StatusCode}).BodyAllowed() || f.Body != nil && *f.Body == "" {
 		return faults.Reply{Size: faults.NoBody, From: f}, nil
-	case f.Body == nil || !text.New(*f.Body, text.EscapeNone).Static():
-		return faults.AnyReply(), nil
 	}
-	return faults.Reply{Size: int64(len(*f.Body)), From: f}, nil
+	if f.Body != nil {
+		if body := text.New(*f.Body, nil); body.Static() {
+			return faults.Reply{Size: int64(len(body.Raw)), From: f}, nil
+		}
+	}
+	return faults.AnyReply(), nil
 }
 
 // Untrusted allows a status and Retry-After. The rest of the reply comes from the

@@ -327,3 +327,27 @@ func TestRespondSharesReply(t *testing.T) {
 		}
 	}
 }
+
+// A backslash makes a placeholder literal, in each text of a reply.
+func TestRespondLiteralBrace(t *testing.T) {
+	f := parse(t, new(Respond), `respond 799 "{\"a\": \"\{x}\"}" {
+		reason "no \{x}"
+		header X-A "\{x} {http.fault.status_code}"
+	}`)
+	resp, err := runFault(t, f, request(http.MethodGet), notCalled(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(resp.Body)
+	if h := resp.Header; string(body) != `{"a": "{x}"}` || h.Get("Content-Type") != "application/json" || h.Get("X-A") != "{x} 799" {
+		t.Errorf("got %s, header %v", body, h)
+	}
+	if reply, err := f.Reply(faults.AnyReply()); err != nil || reply.Size != int64(len(body)) {
+		t.Errorf("got a reply of %d bytes, error %v, want %d", reply.Size, err, len(body))
+	}
+	attempt, err := f.RoundTrip(firstHit(), request(http.MethodGet), nil)
+	if err != nil || attempt.Status != "799 no {x}" {
+		t.Errorf("got %q, error %v", attempt.Status, err)
+	}
+	_ = attempt.Body.Close()
+}

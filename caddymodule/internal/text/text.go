@@ -18,12 +18,16 @@ import (
 // syntax that Caddy accepts, so that the braces of JSON and CSS remain unchanged.
 var Placeholder = regexp.MustCompile(`\{[A-Za-z0-9._/-]+\}`)
 
-// Text is a configured text, split at load into literals and placeholders. Caddy's
-// replacer works on the finished text. It cannot distinguish the braces of JSON from a
+// escapable matches a placeholder that may have a backslash before it.
+var escapable = regexp.MustCompile(`\\?` + Placeholder.String())
+
+// Text is a configured text, split at load into literals and placeholders. A backslash
+// before a placeholder makes it literal: \{name} is the text {name}. Caddy's replacer
+// works on the finished text. It cannot distinguish the braces of JSON from a
 // placeholder, and cannot escape a value.
 type Text struct {
-	Raw    string // the whole text
-	parts  []part // nil if there is no placeholder; Raw is then the result
+	Raw    string // the result if there is no placeholder
+	parts  []part // nil if there is no placeholder
 	escape Escaper
 }
 
@@ -35,14 +39,24 @@ type Escaper func(string) string
 
 // New splits a configured text. Fill escapes the values with escape.
 func New(raw string, escape Escaper) Text {
-	t := Text{Raw: raw, escape: escape}
+	t := Text{escape: escape}
+	var literal strings.Builder
 	end := 0
-	for _, loc := range Placeholder.FindAllStringIndex(raw, -1) {
-		t.parts = append(t.parts, part{literal: raw[end:loc[0]]}, part{key: raw[loc[0]+1 : loc[1]-1]})
+	for _, loc := range escapable.FindAllStringIndex(raw, -1) {
+		literal.WriteString(raw[end:loc[0]])
 		end = loc[1]
+		if found := raw[loc[0]:end]; found[0] == '\\' {
+			literal.WriteString(found[1:])
+		} else {
+			t.parts = append(t.parts, part{literal: literal.String()}, part{key: found[1 : len(found)-1]})
+			literal.Reset()
+		}
 	}
-	if t.parts != nil {
-		t.parts = append(t.parts, part{literal: raw[end:]})
+	literal.WriteString(raw[end:])
+	if t.parts == nil {
+		t.Raw = literal.String()
+	} else {
+		t.parts = append(t.parts, part{literal: literal.String()})
 	}
 	return t
 }
@@ -107,11 +121,11 @@ func LooksLikeJSON(body string) bool {
 	if !strings.HasPrefix(trimmed, "{") && !strings.HasPrefix(trimmed, "[") {
 		return false
 	}
-	loc := Placeholder.FindStringIndex(trimmed)
-	if loc == nil {
-		return json.Valid([]byte(trimmed))
+	t := New(trimmed, nil)
+	if t.Static() {
+		return json.Valid([]byte(t.Raw))
 	}
-	return loc[0] != 0 // otherwise the brace belongs to the placeholder
+	return t.parts[0].literal != "" // otherwise the brace belongs to the placeholder
 }
 
 // EscapeNone returns s unchanged.
