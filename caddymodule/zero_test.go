@@ -137,6 +137,8 @@ var zeros = []zero{
 	zeroFault("Interim.status_code", refused, "interim 0", `{"fault": "interim", "status_code": 0}`),
 	zeroFault("Interim.count", refused, "interim 103 0", `{"fault": "interim", "status_code": 103, "count": 0}`),
 	zeroFault("Interim.gap", refused, "interim 103 2 0s", `{"fault": "interim", "status_code": 103, "count": 2, "gap": 0}`),
+	zeroFault("Respond.status_codes", refused, "respond 500,000", `{"fault": "respond", "status_codes": [0]}`),
+	zeroFault("Respond.body_size", refused, "respond 200 {\nbody_size 0B\n}", `{"fault": "respond", "status_code": 200, "body_size": 0}`),
 	zeroFault("Patch.status_code", refused, "patch {\nheader X 1\nstatus 0\n}", `{"fault": "patch", "headers": {"set": {"X": ["1"]}}, "status_code": 0}`),
 	zeroFault("Patch.pad", refused, "patch {\nheader X 1\npad 0B\n}", `{"fault": "patch", "headers": {"set": {"X": ["1"]}}, "pad": 0}`),
 	zeroFault("Patch.max_size", refused, "patch {\njson `{}`\nmax_size 0B\n}", `{"fault": "patch", "json": {}, "max_size": 0}`),

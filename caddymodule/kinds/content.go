@@ -1,6 +1,8 @@
 package kinds
 
 import (
+	"cmp"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"mime"
@@ -64,18 +66,37 @@ var formats = []format{
 
 const formatAuto = "auto"
 
+// given is an option of a reply and its value.
+type given struct {
+	name, value string
+	isSet       bool
+}
+
+// bodies lists the options that each are a whole body.
+func (f *Respond) bodies() []given {
+	body := given{name: "body", isSet: f.Body != nil}
+	if body.isSet {
+		body.value = *f.Body
+	}
+	return []given{
+		body,
+		{"body_file", f.BodyFile, f.BodyFile != ""},
+		{"body_base64", f.BodyBase64, f.BodyBase64 != ""},
+		{"body_size", strconv.FormatInt(f.BodySize, 10), f.BodySize != 0},
+	}
+}
+
 // validateBody checks the fields that concern the body.
 func (f *Respond) validateBody() error {
 	if len(f.formats()) == 0 {
 		return fmt.Errorf("bad format '%s': want json, text, html, problem or auto", f.Format)
 	}
-	body, hasBody := "", f.Body != nil
-	if hasBody {
-		body = *f.Body
-	}
+	own := slices.DeleteFunc(f.bodies(), func(g given) bool { return !g.isSet })
 	switch {
-	case hasBody && f.BodyFile != "":
-		return fmt.Errorf("respond has both body and body_file '%s'; remove one of them", f.BodyFile)
+	case len(own) > 1:
+		return fmt.Errorf("respond has both %s and %s '%s'; remove one of them", own[0].name, own[1].name, own[1].value)
+	case f.BodySize < 0:
+		return fmt.Errorf("bad body_size '%d': must not be negative", f.BodySize)
 	case f.Format != "" && f.ownBody():
 		return fmt.Errorf("format '%s' only works with the catalog's body; remove format or the body", f.Format)
 	case f.Format != "" && f.ContentType != "":
@@ -83,17 +104,15 @@ func (f *Respond) validateBody() error {
 	case text.Placeholder.MatchString(f.BodyFile):
 		return fmt.Errorf("bad body_file '%s': placeholders are not allowed, because the file is read when the configuration loads", f.BodyFile)
 	}
+	if _, err := base64.StdEncoding.DecodeString(f.BodyBase64); err != nil {
+		return fmt.Errorf("bad body_base64 '%s': %w", f.BodyBase64, err)
+	}
 	if (status.Code{Code: f.StatusCode}).BodyAllowed() {
 		return nil
 	}
-	for _, given := range []struct{ name, value string }{
-		{"body", body},
-		{"body_file", f.BodyFile},
-		{"content_type", f.ContentType},
-		{"format", f.Format},
-	} {
-		if given.value != "" {
-			return fmt.Errorf("a reply with status '%d' has no body; remove %s '%s'", f.StatusCode, given.name, given.value)
+	for _, g := range append(own, given{"content_type", f.ContentType, true}, given{"format", f.Format, true}) {
+		if g.value != "" {
+			return fmt.Errorf("a reply with status '%d' has no body; remove %s '%s'", f.StatusCode, g.name, g.value)
 		}
 	}
 	return nil
@@ -132,6 +151,10 @@ func (f *Respond) provisionContent() error {
 	switch {
 	case f.BodyFile != "":
 		return f.readBodyFile()
+	case f.BodyBase64 != "", f.BodySize > 0:
+		body, _ := base64.StdEncoding.DecodeString(f.BodyBase64) // checked by Validate
+		f.setBytes(body, "")
+		return nil
 	case f.Body != nil:
 		f.content = []content{newContent(f.ownType(*f.Body), text.New(*f.Body, text.BodyEscaper(f.ContentType, *f.Body)))}
 		return nil
@@ -187,15 +210,14 @@ func (f *Respond) readBodyFile() error {
 	if err != nil {
 		return fmt.Errorf("reading body_file: %w", err)
 	}
-	contentType := f.ContentType
-	if contentType == "" {
-		contentType = mime.TypeByExtension(filepath.Ext(f.BodyFile))
-	}
-	if contentType == "" {
-		contentType = "application/octet-stream"
-	}
-	f.content = []content{newContent(contentType, fixed(string(body)))}
+	f.setBytes(body, mime.TypeByExtension(filepath.Ext(f.BodyFile)))
 	return nil
+}
+
+// setBytes sets a body that is not a text, and its usual media type.
+func (f *Respond) setBytes(body []byte, contentType string) {
+	contentType = cmp.Or(f.ContentType, contentType, "application/octet-stream")
+	f.content = []content{newContent(contentType, fixed(string(body)))}
 }
 
 // ownType returns the media type of a body from the configuration.

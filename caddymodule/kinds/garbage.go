@@ -1,12 +1,14 @@
 package kinds
 
 import (
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -21,8 +23,9 @@ func init() {
 	caddy.RegisterModule(Garbage{})
 }
 
-// Garbage sends random bytes that are not HTTP, then closes the connection. At a point
-// with `seed` or `sticky`, the same request gets the same bytes again.
+// Garbage sends bytes that are not HTTP, then closes the connection. They are random
+// unless you choose them. At a point with `seed` or `sticky`, the same request gets the
+// same bytes again.
 //
 // What the client sees: over HTTP/1, with and without TLS, noise where the status line
 // should be, then the end of the stream (curl: 1). With TLS, the noise is inside the
@@ -34,6 +37,9 @@ func init() {
 type Garbage struct {
 	// The number of bytes to send, from 1 to 1048576. Default: 64.
 	Bytes *int64 `json:"bytes,omitempty"`
+
+	// The bytes to send instead of random ones, in base64. Default: none.
+	Base64 string `json:"base64,omitempty"`
 }
 
 const (
@@ -49,8 +55,11 @@ func (Garbage) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Validate checks the size.
+// Validate checks the size and the bytes.
 func (f *Garbage) Validate() error {
+	if f.Base64 != "" {
+		return f.validateBase64()
+	}
 	switch {
 	case f.Bytes == nil:
 		return nil
@@ -64,6 +73,19 @@ func (f *Garbage) Validate() error {
 	return nil
 }
 
+func (f *Garbage) validateBase64() error {
+	given, err := base64.StdEncoding.DecodeString(f.Base64)
+	switch {
+	case err != nil:
+		return fmt.Errorf("bad garbage base64 '%s': %w", f.Base64, err)
+	case f.Bytes != nil:
+		return fmt.Errorf("garbage has both bytes '%d' and base64; remove one of them", *f.Bytes)
+	case len(given) > maxGarbage:
+		return fmt.Errorf("bad garbage base64: must be at most %d bytes", maxGarbage)
+	}
+	return nil
+}
+
 // Terminal reports true: nothing runs after garbage.
 func (*Garbage) Terminal() bool { return true }
 
@@ -72,8 +94,14 @@ func (f *Garbage) Reply(faults.Reply) (faults.Reply, error) {
 	return faults.Reply{Size: faults.NoHead, From: f}, nil
 }
 
-// Untrusted allows garbage in every trigger, because its size is limited.
-func (*Garbage) Untrusted(*faults.Limits) error { return nil }
+// Untrusted allows random bytes, whose number is limited. Behind another proxy, chosen
+// bytes could be read as the replies to other requests.
+func (f *Garbage) Untrusted(*faults.Limits) error {
+	if f.Base64 != "" {
+		return errors.New("garbage base64 is not allowed in a trigger; write garbage alone")
+	}
+	return nil
+}
 
 // Inject sends the bytes, or resets the stream over HTTP/2 and HTTP/3.
 func (f *Garbage) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
@@ -99,13 +127,22 @@ func (f *Garbage) send(hit *faults.Hit, w http.ResponseWriter, r *http.Request) 
 		case <-done:
 		}
 	}()
-	size := int64(defaultGarbage)
-	if f.Bytes != nil {
-		size = *f.Bytes
-	}
 	var limits wire.WriteLimits
 	if srv, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok {
 		limits = wire.WriteTimeouts(srv, r)
+	}
+	if f.Base64 != "" {
+		given, _ := base64.StdEncoding.DecodeString(f.Base64) // checked by Validate
+		for piece := range slices.Chunk(given, noisePiece) {
+			if !writePiece(conn, piece, limits) {
+				break
+			}
+		}
+		return
+	}
+	size := int64(defaultGarbage)
+	if f.Bytes != nil {
+		size = *f.Bytes
 	}
 	writeNoise(conn, hit.Rand(), size, limits)
 }
@@ -124,14 +161,20 @@ func writeNoise(conn net.Conn, random *rand.Rand, size int64, limits wire.WriteL
 		if first {
 			piece[0] |= 0x80 // not ASCII: cannot be read as HTTP/ or as an empty line
 		}
-		if conn.SetWriteDeadline(limits.Next()) != nil {
-			return
-		}
-		if _, err := conn.Write(piece); err != nil {
+		if !writePiece(conn, piece, limits) {
 			return
 		}
 		size -= int64(len(piece))
 	}
+}
+
+// writePiece reports whether a piece could be written.
+func writePiece(conn net.Conn, piece []byte, limits wire.WriteLimits) bool {
+	if conn.SetWriteDeadline(limits.Next()) != nil {
+		return false
+	}
+	_, err := conn.Write(piece)
+	return err == nil
 }
 
 // RoundTrip fails the attempt after the request has been sent. The size has no effect
@@ -144,26 +187,36 @@ var errGarbage = errors.New("malformed HTTP response")
 
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
 //
-//	garbage [<size>]
+//	garbage [<size>|base64 <bytes>]
 //
 // A size has a unit, such as 64B or 10KiB.
 func (f *Garbage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
-	if d.NextArg() {
-		size, err := args.ParseSize(d.Val())
+	words := d.RemainingArgs()
+	switch {
+	case len(words) > 0 && words[0] == "base64":
+		if len(words) < 2 {
+			return args.Missing(d, "garbage")
+		}
+		f.Base64, words = words[1], words[1:]
+	case len(words) > 0:
+		size, err := args.ParseSize(words[0])
 		if err != nil {
 			return d.WrapErr(err)
 		}
 		f.Bytes = &size
 	}
-	if d.NextArg() {
-		return args.Unexpected(d, "garbage", d.Val())
+	if len(words) > 1 {
+		return args.Unexpected(d, "garbage", words[1])
 	}
 	return args.NoBlock(d, "garbage")
 }
 
-// Line returns the size, if one is set.
+// Line returns the size or the bytes, if they are set.
 func (f *Garbage) Line() (line string, ok bool) {
+	if f.Base64 != "" {
+		return "base64 " + f.Base64, true
+	}
 	if f.Bytes == nil {
 		return "", true
 	}

@@ -2,6 +2,7 @@ package kinds
 
 import (
 	"bytes"
+	"encoding/base64"
 	"io"
 	"net"
 	"net/http"
@@ -116,5 +117,33 @@ func TestGarbageRefused(t *testing.T) {
 		if err := (&Garbage{Bytes: &size}).Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%d: got %v, want %q", size, err, want)
 		}
+	}
+}
+
+// Chosen bytes are sent as they are, for each draw.
+func TestGarbageChosen(t *testing.T) {
+	large := bytes.Repeat([]byte("HTTP/9.9 \x00\xff"), 1000)
+	for _, want := range [][]byte{{0}, []byte("HTTP/1.1 20"), large} {
+		line := "garbage base64 " + base64.StdEncoding.EncodeToString(want)
+		for _, u := range []float64{0.25, 0.5} {
+			if got := noiseOf(t, line, &faults.Hit{N: 1, U: u}); !bytes.Equal(got, want) {
+				t.Errorf("got %d bytes %.20q, want %d", len(got), got, len(want))
+			}
+		}
+		f := unmarshal(t, new(Garbage), line)
+		if again, ok := f.Line(); !ok || "garbage "+again != line {
+			t.Errorf("got %.40s, want %.40s", again, line)
+		}
+		if err := f.Untrusted(&faults.Limits{}); err == nil {
+			t.Error("a trigger may choose the bytes")
+		}
+	}
+	both := Garbage{Base64: "AAEC", Bytes: new(int64)}
+	if err := both.Validate(); err == nil || !strings.Contains(err.Error(), "both bytes '0' and base64") {
+		t.Errorf("got %v", err)
+	}
+	tooLarge := Garbage{Base64: base64.StdEncoding.EncodeToString(make([]byte, maxGarbage+1))}
+	if err := tooLarge.Validate(); err == nil || !strings.Contains(err.Error(), "at most 1048576 bytes") {
+		t.Errorf("got %v", err)
 	}
 }

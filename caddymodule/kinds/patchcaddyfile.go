@@ -107,9 +107,9 @@ func (f *Patch) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	case "status":
 		return args.Parse(d, "patch "+name, d.RemainingArgs(), f.parseStatus)
 	case "pad":
-		return args.Parse(d, "patch "+name, d.RemainingArgs(), atLeastOneByte(name, &f.Pad))
+		return args.Parse(d, "patch "+name, d.RemainingArgs(), atLeastOneByte("patch "+name, &f.Pad))
 	case "max_size":
-		return args.Parse(d, "patch "+name, d.RemainingArgs(), atLeastOneByte(name, &f.MaxSize))
+		return args.Parse(d, "patch "+name, d.RemainingArgs(), atLeastOneByte("patch "+name, &f.MaxSize))
 	default:
 		return args.UnknownOption(d, "patch")
 	}
@@ -133,9 +133,9 @@ func atLeastOneByte(name string, target *int64) func(string) error {
 		size, err := args.ParseSize(arg)
 		switch {
 		case err != nil:
-			return fmt.Errorf("bad patch %s: %w", name, err)
+			return fmt.Errorf("bad %s: %w", name, err)
 		case size == 0:
-			return fmt.Errorf("bad patch %s '%s': want at least one byte", name, arg)
+			return fmt.Errorf("bad %s '%s': want at least one byte", name, arg)
 		}
 		*target = size
 		return nil

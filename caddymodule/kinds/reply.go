@@ -1,6 +1,7 @@
 package kinds
 
 import (
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -79,13 +80,16 @@ const autoLength = 2048
 
 // send writes the reply, with its reason phrase on HTTP/1.
 func (f *Respond) send(w http.ResponseWriter, r *http.Request, line *wire.StatusLine, body []byte) error {
-	if line != nil && !line.Arm(r) {
+	if line != nil && !line.Arm(r) && f.BodySize == 0 {
 		if done, err := line.HandBack(w, r, body); done {
 			return err
 		}
 	}
 	w.WriteHeader(f.StatusCode)
-	if len(body) > 0 {
+	switch {
+	case f.BodySize > 0 && r.Method != http.MethodHead:
+		_, _ = io.Copy(w, f.filler()) // an error means that the client has left
+	case len(body) > 0:
 		_, _ = w.Write(body) // also for HEAD, where net/http uses the length; an error means that the client has left
 	}
 	return nil

@@ -12,7 +12,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
-	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
@@ -46,8 +45,13 @@ func init() {
 // characters never reach a header field or the reason phrase. A backslash before a
 // placeholder makes it literal: `\{name}` is sent as `{name}`.
 type Respond struct {
-	// The status, from 200 to 999. Required.
+	// The status, from 200 to 999. Required, unless `status_codes` is set.
 	StatusCode int `json:"status_code,omitempty"`
+
+	// Statuses of which each reply gets one, at random. A number from 2 to 9 is a class:
+	// 5 means all codes from 500 to 599 that have a name at IANA. At a point with `seed`
+	// or `sticky`, the same request gets the same status again. Default: none.
+	StatusCodes []int `json:"status_codes,omitempty"`
 
 	// The catalog of the code, such as `smtp`, `sip` or `nginx`. Default: `http` if
 	// the code has a name at IANA. Otherwise the best-known name is used: SMTP for 550
@@ -67,10 +71,18 @@ type Respond struct {
 	// loads, and sent without placeholders. Default: none.
 	BodyFile string `json:"body_file,omitempty"`
 
+	// The body in base64, for bytes that are not text. It is sent without placeholders.
+	// Default: none.
+	BodyBase64 string `json:"body_base64,omitempty"`
+
+	// The size of a body of letters and digits, in bytes. It is not kept in memory, and
+	// compressing it does not save much. Default: none.
+	BodySize int64 `json:"body_size,omitempty" zero:"default"`
+
 	// The media type of the body. Default for the catalog's body: the type of its
 	// `format`. Default for your own body: `application/json` if it begins like JSON,
 	// otherwise `text/plain; charset=utf-8`. Default for a file: by its extension,
-	// otherwise `application/octet-stream`.
+	// otherwise `application/octet-stream`. Default for bytes: the same.
 	ContentType string `json:"content_type,omitempty"`
 
 	// The format of the catalog's body: `json`, `text`, `html`, `problem` (RFC 9457)
@@ -96,6 +108,7 @@ type Respond struct {
 	Close bool `json:"close,omitempty"`
 
 	*reply
+	choices []*Respond // one for each of several statuses
 }
 
 // CaddyModule returns the Caddy module information.
@@ -111,6 +124,14 @@ func (f *Respond) Provision(caddy.Context) error {
 	if err := f.Validate(); err != nil {
 		return err
 	}
+	if f.StatusCodes != nil {
+		return f.provisionChoices()
+	}
+	return f.provision()
+}
+
+// provision prepares a reply with one status.
+func (f *Respond) provision() error {
 	code, known := status.Find(f.Family, f.StatusCode)
 	key := catalogKey{code, f.Format}
 	fromCatalog := f.Reason == nil && !f.ownBody() && f.ContentType == "" && f.RetryAfter == "" && f.Headers == nil
@@ -154,10 +175,15 @@ func (f *Respond) Provision(caddy.Context) error {
 	return nil
 }
 
-func (f *Respond) ownBody() bool { return f.Body != nil || f.BodyFile != "" }
+func (f *Respond) ownBody() bool {
+	return f.Body != nil || f.BodyFile != "" || f.BodyBase64 != "" || f.BodySize > 0
+}
 
 // Validate checks the configured fields, separately and together.
 func (f *Respond) Validate() error {
+	if f.StatusCodes != nil {
+		return f.validateChoices()
+	}
 	if f.StatusCode == 0 {
 		return errors.New("respond needs a status, such as respond 503 or respond smtp:551")
 	}
@@ -200,29 +226,39 @@ func (f *Respond) EndsWith(faults.Place) faults.Ending { return faults.Ending{St
 
 // Reply returns the size of the body if the configuration determines it.
 func (f *Respond) Reply(faults.Reply) (faults.Reply, error) {
-	if !(status.Code{Code: f.StatusCode}).BodyAllowed() || f.Body != nil && *f.Body == "" {
+	if f.StatusCode != 0 && !(status.Code{Code: f.StatusCode}).BodyAllowed() || f.Body != nil && *f.Body == "" {
 		return faults.Reply{Size: faults.NoBody, From: f}, nil
 	}
-	if f.Body != nil {
+	switch {
+	case f.Body != nil:
 		if body := text.New(*f.Body, nil); body.Static() {
 			return faults.Reply{Size: int64(len(body.Raw)), From: f}, nil
 		}
+	case f.BodySize > 0:
+		return faults.Reply{Size: f.BodySize, From: f}, nil
 	}
 	return faults.AnyReply(), nil
 }
 
-// Untrusted allows a status and Retry-After. The rest of the reply comes from the
-// catalog, cannot be cached, and is not sniffed for its type.
+// Untrusted allows a status or several, Retry-After, and the size of a body. The rest of
+// the reply comes from the catalog, cannot be cached, and is not sniffed for its type.
 func (f *Respond) Untrusted(*faults.Limits) error {
-	if !reflect.DeepEqual(*f, Respond{StatusCode: f.StatusCode, Family: f.Family, RetryAfter: f.RetryAfter, RetryAfterDate: f.RetryAfterDate}) {
-		return errors.New("in a trigger, respond takes only a status and retry_after, such as respond 503; retry_after 5s")
+	if !reflect.DeepEqual(*f, Respond{
+		StatusCode: f.StatusCode, StatusCodes: f.StatusCodes, Family: f.Family,
+		RetryAfter: f.RetryAfter, RetryAfterDate: f.RetryAfterDate, BodySize: f.BodySize,
+	}) {
+		return errors.New("in a trigger, respond takes only statuses, retry_after and body_size, such as respond 503; retry_after 5s")
+	}
+	if err := untrustedSize(&f.BodySize); err != nil {
+		return err
 	}
 	f.Headers = &HeaderOps{Set: http.Header{"X-Content-Type-Options": {"nosniff"}}}
 	return nil
 }
 
 // Inject writes the reply.
-func (f *Respond) Inject(_ *faults.Hit, w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+func (f *Respond) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	f = f.choose(hit)
 	shield, holds, err := lookOut(w, f.StatusCode)
 	if err != nil {
 		return err
@@ -234,87 +270,23 @@ func (f *Respond) Inject(_ *faults.Hit, w http.ResponseWriter, r *http.Request, 
 		h.Set("Connection", "close")
 	}
 	wire.CloseIfExpected(w, r)
-	if len(body) >= autoLength || len(body) > 0 && holds {
-		h.Set("Content-Length", strconv.Itoa(len(body)))
+	if size := f.size(body); size >= autoLength || size > 0 && holds {
+		h.Set("Content-Length", strconv.FormatInt(size, 10))
 	}
 	return f.send(w, r, f.statusLine(r, repl), body)
 }
 
 // RoundTrip returns the reply instead of the upstream's. It sets the reason phrase,
 // which a proxy does not pass on.
-func (f *Respond) RoundTrip(_ *faults.Hit, r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+func (f *Respond) RoundTrip(hit *faults.Hit, r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+	f = f.choose(hit)
 	header := make(http.Header)
 	repl, body := f.compose(header, r)
-	return newResponse(r, f.StatusCode, f.reason.Fill(repl), header, body), nil
-}
-
-// UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:
-//
-//	respond <status>|<family>:<code> [<body>] {
-//	    reason       <text>
-//	    body         <text>
-//	    body_file    <path>
-//	    content_type <type>
-//	    format       json|text|html|problem|auto
-//	    retry_after  <duration> [date]|off
-//	    header       [+|-]<field> [<value>]
-//	    close
-//	}
-//
-// The body can come before the status, as in Caddy's respond directive.
-func (f *Respond) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // consume kind
-	words := d.RemainingArgs()
-	if len(words) > 2 {
-		return args.Unexpected(d, "respond", words[2])
+	resp := newResponse(r, f.StatusCode, f.reason.Fill(repl), header, body)
+	if f.BodySize > 0 {
+		f.fill(resp)
 	}
-	code, body, err := statusAndText(words)
-	if err != nil {
-		return d.WrapErr(err)
-	}
-	f.Family, f.StatusCode, f.Body = code.family, code.code, body
-	return args.Options(d, "header", func(name string) error { return f.unmarshalOption(d, name) })
-}
-
-func (f *Respond) unmarshalOption(d *caddyfile.Dispenser, name string) error {
-	switch name {
-	case "reason":
-		f.Reason = new(string)
-		return args.Text(d, "respond reason", f.Reason)
-	case "body":
-		if f.Body != nil {
-			return d.Err("body already specified")
-		}
-		f.Body = new(string)
-		return args.Text(d, "respond body", f.Body)
-	case "body_file":
-		return args.One(d, "respond body_file", &f.BodyFile)
-	case "content_type":
-		return args.One(d, "respond content_type", &f.ContentType)
-	case "format":
-		return args.One(d, "respond format", &f.Format)
-	case optionRetryAfter:
-		return f.unmarshalRetryAfter(d)
-	case "header":
-		if f.Headers == nil {
-			f.Headers = new(HeaderOps)
-		}
-		return f.Headers.unmarshalOption(d, "respond header")
-	case "close":
-		f.Close = true
-		return args.None(d, "respond close")
-	default:
-		return args.UnknownOption(d, "respond")
-	}
-}
-
-// Line returns the status, the body and retry_after. If more is set, ok is false.
-func (f *Respond) Line() (line string, ok bool) {
-	line, ok = statusArg{f.Family, f.StatusCode}.line(f.Body)
-	if f.RetryAfter != "" {
-		line += "; " + f.retryAfterLine()
-	}
-	return line, ok && f.Reason == nil && f.BodyFile == "" && f.ContentType == "" && f.Format == "" && f.Headers == nil && !f.Close
+	return resp, nil
 }
 
 // Interface guards

@@ -2,10 +2,12 @@ package kinds
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -350,4 +352,138 @@ func TestRespondLiteralBrace(t *testing.T) {
 		t.Errorf("got %q, error %v", attempt.Status, err)
 	}
 	_ = attempt.Body.Close()
+}
+
+// Each reply has one of the statuses, with the reason phrase and the body of that status.
+// Equal draws have equal statuses.
+func TestRespondOneOf(t *testing.T) {
+	for line, want := range map[string][]int{
+		"respond 500,502,503":                {500, 502, 503},
+		"respond 5xx":                        {500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511},
+		"respond 5xx,503,599 gone":           {500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511, 599},
+		"respond 429,551 {\nbody_size 5B\n}": {429, 551},
+	} {
+		f := parse(t, new(Respond), line)
+		seen := make(map[int]int)
+		for i := range 2000 {
+			hit := func() *faults.Hit { return &faults.Hit{N: 1, U: float64(i) / 2000} }
+			w := httptest.NewRecorder()
+			if err := f.Inject(hit(), w, request(http.MethodGet), notCalled(t)); err != nil {
+				t.Fatal(err)
+			}
+			seen[w.Code]++
+			single := httptest.NewRecorder()
+			if err := f.with(w.Code).provisioned(t).Inject(hit(), single, request(http.MethodGet), notCalled(t)); err != nil {
+				t.Fatal(err)
+			}
+			if w.Body.String() != single.Body.String() || !maps.EqualFunc(w.Header(), single.Header(), slices.Equal) {
+				t.Fatalf("%s: %d has another reply than alone: %v %s", line, w.Code, w.Header(), w.Body)
+			}
+			attempt, err := f.RoundTrip(hit(), request(http.MethodGet), nil)
+			if err != nil || attempt.StatusCode != w.Code {
+				t.Fatalf("%s: got %d in a transport for the draw of %d, error %v", line, attempt.StatusCode, w.Code, err)
+			}
+		}
+		if got := slices.Sorted(maps.Keys(seen)); !slices.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", line, got, want)
+		}
+		for code, n := range seen {
+			if fair := 2000 / len(want); n < fair/2 || n > fair*2 {
+				t.Errorf("%s: got %d %d times, want about %d", line, code, n, fair)
+			}
+		}
+		if again, ok := f.Line(); ok && "respond "+again != line {
+			t.Errorf("got %s, want %s", again, line)
+		}
+		if f.EndsWith(faults.InHandler).Status != 0 {
+			t.Error("a status is known before the draw")
+		}
+	}
+}
+
+func (f *Respond) provisioned(t *testing.T) *Respond {
+	t.Helper()
+	return provision(t, f)
+}
+
+// A body of a size is a stream with a length. HEAD gets the length only.
+func TestRespondBodySize(t *testing.T) {
+	const size = 300_000
+	f := parse(t, new(Respond), "respond 200 {\nbody_size 300KB\n}")
+	for method, want := range map[string]int{http.MethodGet: size, http.MethodHead: 0} {
+		resp, err := runFault(t, f, request(method), notCalled(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		if h := resp.Header; len(body) != want || h.Get("Content-Length") != "300000" || h.Get("Content-Type") != "application/octet-stream" {
+			t.Errorf("%s: got %d bytes, header %v", method, len(body), h)
+		}
+		attempt, err := f.RoundTrip(firstHit(), request(method), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same, _ := io.ReadAll(attempt.Body)
+		if string(same) != string(body) || attempt.ContentLength != size || attempt.Header.Get("Content-Length") != "300000" {
+			t.Errorf("%s in a transport: got %d bytes, length %d", method, len(same), attempt.ContentLength)
+		}
+		if len(packed(string(body))) < want/2 {
+			t.Errorf("gzip packs %d bytes into %d", len(body), len(packed(string(body))))
+		}
+	}
+	if reply, err := f.Reply(faults.AnyReply()); err != nil || reply.Size != size {
+		t.Errorf("got a reply of %d bytes, error %v", reply.Size, err)
+	}
+	allocs := testing.AllocsPerRun(5, func() { _, _ = io.Copy(io.Discard, f.filler()) })
+	if allocs > 10 {
+		t.Errorf("%v allocations: the body is held", allocs)
+	}
+}
+
+// A body in base64 is sent byte for byte.
+func TestRespondBase64(t *testing.T) {
+	for line, want := range map[string]string{"": "application/octet-stream", "content_type image/png": "image/png"} {
+		resp, err := runFault(t, parse(t, new(Respond), "respond 200 {\nbody_base64 AAH/e3h9\n"+line+"\n}"), request(http.MethodGet), notCalled(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, _ := io.ReadAll(resp.Body); string(body) != "\x00\x01\xff{x}" || resp.Header.Get("Content-Type") != want {
+			t.Errorf("got %q, header %v", body, resp.Header)
+		}
+	}
+}
+
+// In JSON, several statuses can be wrong in ways that a Caddyfile cannot have.
+func TestRespondStatusesRefused(t *testing.T) {
+	for _, tt := range []struct {
+		f    Respond
+		want string
+	}{
+		{Respond{StatusCode: 500, StatusCodes: []int{502}}, "both status_code and status_codes"},
+		{Respond{StatusCodes: []int{}}, "status_codes is empty"},
+		{Respond{StatusCodes: []int{450}, Family: "smtp"}, "takes no family"},
+		{Respond{StatusCodes: []int{50}}, "bad status '50'"},
+		{Respond{StatusCodes: []int{1000}}, "bad status '1000'"},
+		{Respond{StatusCode: 200, BodySize: -1}, "bad body_size '-1': must not be negative"},
+	} {
+		if err := tt.f.Validate(); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%+v: got %v, want %q", tt.f, err, tt.want)
+		}
+	}
+}
+
+// A trigger may ask for several statuses and a limited size.
+func TestRespondUntrustedSize(t *testing.T) {
+	for line, want := range map[string]string{
+		"respond 500,502":                    "",
+		"respond 200 {\nbody_size 1MiB\n}":   "",
+		"respond 200 {\nbody_size 2MiB\n}":   "too large for a trigger",
+		"respond 200 {\nbody_base64 AAEC\n}": "only statuses, retry_after and body_size",
+		"respond 500,502 gone":               "only statuses, retry_after and body_size",
+	} {
+		err := unmarshal(t, new(Respond), line).Untrusted(&faults.Limits{})
+		if (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", line, err, want)
+		}
+	}
 }

@@ -170,6 +170,14 @@ func (f *Respond) sendsDefaultRetryAfter() bool {
 // Hints warns about a Retry-After that can surprise: the catalog's, and a value that
 // clients cannot read.
 func (f *Respond) Hints() []string {
+	for _, one := range f.choices {
+		if hints := one.Hints(); hints != nil {
+			return hints
+		}
+	}
+	if f.choices != nil {
+		return nil
+	}
 	if f.Headers.sets(retryAfterField) {
 		return f.Headers.unreadableRetryAfter()
 	}

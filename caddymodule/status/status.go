@@ -36,10 +36,10 @@ type Code struct {
 	Source string `json:"source"`
 }
 
-var looksLike = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9]*:)?[0-9]+$`).MatchString
+var looksLike = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9]*:)?[0-9]+$|^[0-9]+,[0-9x,]*$|^[0-9]xx(,[0-9x,]*)?$`).MatchString
 
-// LooksLike reports whether a word is meant as a status, such as `551` or `smtp:450`.
-// The status need not be valid.
+// LooksLike reports whether a word is meant as a status, such as `551` or `smtp:450`, or
+// as several, such as `500,502` or `5xx`. The status need not be valid.
 func LooksLike(word string) bool { return looksLike(word) }
 
 // Parse parses a status code: a bare code ("551") or a family and a code ("smtp:450").
