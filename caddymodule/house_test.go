@@ -29,7 +29,7 @@ var arrows = []arrow{
 	{folder: "cmd/build"},
 	{folder: "cmd/caddy", mayImport: []string{"caddymodule"}},
 	{folder: "caddymodule", mayImport: []string{
-		"caddymodule/api", "caddymodule/command", "caddymodule/console", "caddymodule/control", "caddymodule/inject", "caddymodule/kinds", "caddymodule/wire",
+		"caddymodule/api", "caddymodule/command", "caddymodule/console", "caddymodule/control", "caddymodule/inject", "caddymodule/kinds", "caddymodule/match", "caddymodule/wire",
 	}},
 	{folder: "caddymodule/command", mayImport: []string{
 		"caddymodule/api", "caddymodule/trigger", "caddymodule/internal/grammar",
@@ -66,6 +66,7 @@ var arrows = []arrow{
 		"caddymodule/faults", "caddymodule/wire", "caddymodule/status",
 		"caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/jsonpatch", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
+	{folder: "caddymodule/match", mayImport: []string{"caddymodule/internal/jsonpatch", "caddymodule/internal/private", "caddymodule/internal/text"}},
 	{folder: "caddymodule/clients", stdlibOnly: true},
 	{folder: "caddymodule/routes"},
 	{folder: "caddymodule/faults", mayImport: []string{"caddymodule/internal/args", "caddymodule/internal/words"}},

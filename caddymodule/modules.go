@@ -7,5 +7,6 @@ import (
 	_ "github.com/caddyfault/caddyfault/caddymodule/control" // the app and the global option
 	_ "github.com/caddyfault/caddyfault/caddymodule/inject"  // the handler, its directive and the transport
 	_ "github.com/caddyfault/caddyfault/caddymodule/kinds"   // every kind of fault
+	_ "github.com/caddyfault/caddyfault/caddymodule/match"   // the matcher of JSON bodies
 	_ "github.com/caddyfault/caddyfault/caddymodule/wire"    // the listener wrapper
 )

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
+	_ "github.com/caddyfault/caddyfault/caddymodule/match"
 	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
@@ -160,4 +161,16 @@ func TestExplainHeldTrigger(t *testing.T) {
 		synctest.Wait()
 		n.Ctl.BeginExit()
 	})
+}
+
+// Explain matches by the body that it is given, and says so if it has none.
+func TestExplainJSONBody(t *testing.T) {
+	n := testnode.Start(t, `{"point": "in", "rules": [{"name": "call", "match": [{"json_body": {"/method": ["tools/call"]}}], "faults": [{"fault": "close"}]}]}`, "")
+	for body, want := range map[string]string{`{"method": "tools/call"}`: `"fires": true`, `{"method": "tools/list"}`: "the matcher 'json_body' does not match", "": "the matcher 'json_body' does not match"} {
+		ask, err := json.Marshal(api.ExplainRequest{Method: "POST", URL: "/", Body: &body, Header: map[string]api.HeaderValues{"Content-Type": {"application/json"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.Want(200, "POST", "/explain", string(ask), want)
+	}
 }

@@ -39,7 +39,9 @@ function request() {
     const name = line.slice(0, colon).trim();
     (header[name] ??= []).push(line.slice(colon + 1).trim());
   }
-  return { method: byId("explain-method").value.trim() || "GET", url: byId("explain-url").value.trim(), header };
+  const asked = { method: byId("explain-method").value.trim() || "GET", url: byId("explain-url").value.trim(), header };
+  if (byId("explain-body").value !== "") asked.body = byId("explain-body").value;
+  return asked;
 }
 
 // shown returns the answer in one line, followed by the result at each point.

@@ -31,6 +31,7 @@ var caddyMatchers = map[string]caddyMatcher{
 	"header":        {why: "expands its values once, and no names"},
 	"header_regexp": {why: "expands nothing; a capture is a part of the request"},
 	"host":          {why: "expands its names once"},
+	"json_body":     {why: "expands nothing; reads a bounded part of the body, once"},
 	"method":        {why: "expands nothing"},
 	"not":           {why: "contains other matchers, which are checked"},
 	"path":          {why: "expands its paths once"},
@@ -119,6 +120,8 @@ func (c *matcherCheck) matcher(field, name string, raw json.RawMessage) error {
 		return c.pattern(field+".pattern", m.Pattern)
 	case "header_regexp", "vars_regexp":
 		return c.patterns(field, raw)
+	case "json_body":
+		return c.values(field, raw)
 	case "url_pattern":
 		var m caddyhttp.MatchURLPattern
 		if err := read(field, raw, &m); err != nil {
@@ -159,6 +162,23 @@ func (c *matcherCheck) patterns(field string, raw json.RawMessage) error {
 		}
 		if err := c.pattern(within+".pattern", m[name].Pattern); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// values checks the values of a matcher of bodies, each of which is sought in a text.
+func (c *matcherCheck) values(field string, raw json.RawMessage) error {
+	var m map[string][]string
+	if err := read(field, raw, &m); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		within := strictjson.Member(field, name)
+		for _, text := range append([]string{name}, m[name]...) {
+			if err := c.count(within, text); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

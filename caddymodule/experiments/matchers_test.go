@@ -15,6 +15,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	_ "github.com/caddyserver/caddy/v2/modules/standard" // all of Caddy's matchers
+
+	_ "github.com/caddyfault/caddyfault/caddymodule/match"
 )
 
 // foreignMatcher is a matcher of another module.
@@ -28,7 +30,7 @@ func (foreignMatcher) CaddyModule() caddy.ModuleInfo {
 
 func (foreignMatcher) MatchWithError(*http.Request) (bool, error) { return true, nil }
 
-// The table has every matcher of Caddy. A new one must be looked at first.
+// The table has every matcher of Caddy and of this module. A new one must be looked at first.
 func TestTableIsCaddys(t *testing.T) {
 	registered := make(map[string]bool)
 	for _, info := range caddy.GetModules("http.matchers") {
@@ -112,6 +114,9 @@ func TestMatchersRefused(t *testing.T) {
 		{"vars_regexp too long", `[{"not": [{"vars_regexp": {"{http.request.uri}": {"pattern": "` + text(1025) + `"}}}]}]`, "match[0].not[0].vars_regexp.{http.request.uri}.pattern: "},
 		{"url_pattern too long", `[{"url_pattern": {"pattern": "/` + text(1024) + `"}}]`, "match[0].url_pattern.pattern: "},
 		{"its base too long", `[{"url_pattern": {"pattern": "/a", "base_url": "https://` + text(1024) + `"}}]`, "match[0].url_pattern.base_url: "},
+		{"json_body too long", `[{"json_body": {"/a": ["` + text(1025) + `"]}}]`, "match[0].json_body./a: the pattern has 1025 bytes"},
+		{"too much of json_body", `[{"json_body": {"/a": ["` + strings.Repeat(`x", "`, 32) + `"]}}]`, "more than 32 expressions and patterns"},
+		{"json_body of something else", `[{"json_body": ["/a"]}]`, "match[0].json_body: json: cannot unmarshal array"},
 		{"repetitions", `[{"path_regexp": {"pattern": "` + strings.Repeat(`.{0,1000}`, 2) + `"}}]`, "match[0].path_regexp.pattern: the repetitions of the pattern make"},
 		{"repetitions of repetitions", `[{"path_regexp": {"pattern": "((a{10}){10}){10}((a{10}){10}){10}` + strings.Repeat(`a{1000}`, 9) + `"}}]`, "the repetitions of the pattern make"},
 		{"bomb", `[{"path_regexp": {"pattern": "(a{1000}){1000}"}}]`, "match[0].path_regexp.pattern: error parsing regexp: invalid repeat count"},

@@ -169,7 +169,9 @@ func (t *Transport) decide(r *http.Request, client bool) rules.Decision {
 		return rules.Decision{}
 	}
 	if !client {
-		r = healthCheckToMatch(r)
+		check := r
+		r = healthCheckToMatch(check)
+		defer func() { check.Body = r.Body }() // a matcher may have read it
 	}
 	switch {
 	case t.exempts(r):

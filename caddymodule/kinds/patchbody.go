@@ -53,7 +53,7 @@ func (f *Patch) unfit(code int, header http.Header) string {
 		return passPartial
 	case f.edits() && length == 0:
 		return passNoBody
-	case f.JSON != nil && !isJSON(strings.Join(header["Content-Type"], ", ")):
+	case f.JSON != nil && !text.IsJSON(header["Content-Type"]):
 		return passNotJSON
 	case f.edits() && findFormat("", header) != nil:
 		return passStream
@@ -69,14 +69,6 @@ func (f *Patch) unfit(code int, header http.Header) string {
 
 // needsWhole reports whether the whole body is held before it is sent.
 func (f *Patch) needsWhole(encoding string) bool { return f.edits() || f.Body == nil && encoding != "" }
-
-// isJSON reports whether a Content-Type is JSON (RFC 8259, and RFC 6839, section 3.1
-// for the suffix). A field with two types is not JSON.
-func isJSON(contentType string) bool {
-	mediaType, _, _ := strings.Cut(strings.ToLower(contentType), ";")
-	mediaType = strings.TrimSpace(mediaType)
-	return mediaType == "application/json" || strings.HasSuffix(mediaType, "+json") && !strings.Contains(mediaType, ",")
-}
 
 // encodingOf returns how a body is compressed, or "" if it is not.
 func encodingOf(header http.Header) string {

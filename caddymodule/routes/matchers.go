@@ -19,10 +19,11 @@ const (
 	readsHeader
 	readsVars
 	readsClient
+	readsBody
 	readsParts // how many there are
 )
 
-// matchers are the matchers of Caddy, with what each reads besides placeholders. They
+// matchers are the matchers of Caddy and of this module, with what each reads besides placeholders. They
 // read the request and the disk, and change only placeholders of the request. Other
 // matchers may have other effects, so Follow does not run them.
 var matchers = map[string][]reads{
@@ -32,6 +33,7 @@ var matchers = map[string][]reads{
 	"header":        {readsHeader},
 	"header_regexp": {readsHeader},
 	"host":          {readsHost},
+	"json_body":     {readsBody, readsHeader},
 	"method":        {readsURI},
 	"not":           nil, // evaluated one by one
 	"path":          {readsURI},
@@ -124,8 +126,11 @@ func (w *run) matcher(m any, r *http.Request) (answer said, why string, err erro
 		if key := w.taint[part]; key != "" {
 			return saysMaybe, maybeText(name, key), nil
 		}
-		if part == readsClient {
+		switch part {
+		case readsClient:
 			w.lookAtClient()
+		case readsBody:
+			w.lookAtBody()
 		}
 	}
 	if httpVersion(m) {

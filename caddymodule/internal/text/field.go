@@ -31,3 +31,13 @@ func ValidFieldName(name string) error {
 func Mentions(values []string, name string) bool {
 	return slices.ContainsFunc(values, func(value string) bool { return strings.Contains(value, name) })
 }
+
+// IsJSON reports whether the values of a Content-Type field are JSON (RFC 8259, and RFC
+// 6839, section 3.1 for the suffix). A field with two types is not JSON, and neither are
+// the streams of gRPC.
+func IsJSON(contentType []string) bool {
+	mediaType, _, _ := strings.Cut(strings.ToLower(strings.Join(contentType, ", ")), ";")
+	mediaType = strings.TrimSpace(mediaType)
+	return mediaType == "application/json" ||
+		strings.HasSuffix(mediaType, "+json") && !strings.Contains(mediaType, ",") && !strings.HasPrefix(mediaType, "application/grpc")
+}

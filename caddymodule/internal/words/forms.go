@@ -153,6 +153,7 @@ var forms = map[string]Form{
 	// Caddy's matchers
 	"match path":          {"match path <path>...", "match path /api/*", ""},
 	"match path_regexp":   {"match path_regexp [<name>] <pattern>", "match path_regexp ^/api/v[0-9]+/", ""},
+	"match json_body":     {"match json_body <JSON pointer> [<value>...]", "match json_body /method tools/call", ""},
 	"match host":          {"match host <host>...", "match host api.example.com", ""},
 	"match method":        {"match method <method>...", "match method POST", ""},
 	"match header":        {"match header <field> [<value>]", "match header X-User 7", ""},

@@ -110,6 +110,7 @@ var synonyms = map[Place][]entry{
 		say("probability percentage chance", "percent 10"),
 	},
 	Match: {
+		say("body json jsonpath json_path json_pointer", "match json_body /method tools/call"),
 		say("url uri route location paths prefix", "match path /api/*"),
 		say("regex regexp path_regex pathregexp", "match path_regexp ^/api/v[0-9]+/"),
 		say("suffix extension", "match path *.php"),
