@@ -13,7 +13,7 @@ import (
 )
 
 // isStatusList matches a list such as 500,502,503, or a class such as 5xx.
-var isStatusList = regexp.MustCompile(`^[0-9]+,[0-9x,]*$|^[0-9]xx(,[0-9x,]*)?$`).MatchString
+var isStatusList = regexp.MustCompile(`^[0-9]+,[0-9x,]*$|^[2-9]xx(,[0-9x,]*)?$`).MatchString
 
 // unmarshalStatus parses the arguments of respond.
 func (f *Respond) unmarshalStatus(words []string) error {

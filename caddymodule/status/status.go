@@ -36,7 +36,7 @@ type Code struct {
 	Source string `json:"source"`
 }
 
-var looksLike = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9]*:)?[0-9]+$|^[0-9]+,[0-9x,]*$|^[0-9]xx(,[0-9x,]*)?$`).MatchString
+var looksLike = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9]*:)?[0-9]+$|^[0-9]+,[0-9x,]*$|^[2-9]xx(,[0-9x,]*)?$`).MatchString
 
 // LooksLike reports whether a word is meant as a status, such as `551` or `smtp:450`, or
 // as several, such as `500,502` or `5xx`. The status need not be valid.
