@@ -89,7 +89,7 @@ func findFormat(name string, header http.Header) *streamFormat {
 	}
 	base, _, _ := strings.Cut(contentType, "+") // of application/grpc+proto
 	i := slices.IndexFunc(streamFormats, func(f streamFormat) bool {
-		return f.name == name || base != "" && slices.Contains(f.types, base)
+		return f.name == name || contentType != "" && (slices.Contains(f.types, contentType) || slices.Contains(f.types, base))
 	})
 	switch {
 	case i >= 0:

@@ -221,6 +221,7 @@ func TestFindFormat(t *testing.T) {
 		{"", "TEXT/Event-Stream; charset=utf-8", "sse"},
 		{"", "application/jsonl", "ndjson"},
 		{"", "application/geo+json-seq", "json-seq"},
+		{"", "application/stream+json", "ndjson"},
 		{"", "application/grpc", "grpc"},
 		{"", "application/grpc-web+proto", "grpc"},
 		{"", "application/connect+json", "grpc"},

@@ -126,10 +126,10 @@ func (w *run) matcher(m any, r *http.Request) (answer said, why string, err erro
 		if key := w.taint[part]; key != "" {
 			return saysMaybe, maybeText(name, key), nil
 		}
-		switch part {
-		case readsClient:
+		if part == readsClient {
 			w.lookAtClient()
-		case readsBody:
+		}
+		if part == readsBody {
 			w.lookAtBody()
 		}
 	}
