@@ -53,6 +53,8 @@ var curlTests = []struct {
 	{"interim 102 3 50ms", curlFine, curlReply{status: 200, size: 20000, seconds: 0.1}},
 	{"interim 103\nclose", curlEmptyReply, curlReply{}},
 	{"truncate 10B {\nrequest\n}", curlFine, curlReply{status: 200, size: 20000}}, // a request without a body
+	{"ratelimit 1000000 1h", curlFine, curlReply{status: 200, size: 20000}},
+	{"stream {\nformat lines\n1 wait 100ms\n}", curlFine, curlReply{status: 200, size: 20000, seconds: 0.1}},
 	{"choose {\n1 close\n}", curlEmptyReply, curlReply{}},
 	{"sequence loop {\nreset\n}", curlReceiveFailed, curlReply{}},
 }

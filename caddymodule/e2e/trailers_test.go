@@ -25,7 +25,7 @@ func TestTrailers(t *testing.T) {
 		{"trailers set X-New 1", "/chunked", "part 0;part 1;part 2;", map[string][]string{"X-New": {"1"}}},
 		{"trailers set X-New 1", "/204", "", nil},
 		{"trailers set X-New 1\npatch {\nheader X-Patched 1\n}", "/text", "some text", map[string][]string{"X-New": {"1"}}},
-		{"patch {\njson 1\npad 1B\n}\ntrailers set X-New 1", "/chunked", "part 0;part 1;part 2;", map[string][]string{"X-New": {"1"}}},
+		{"patch {\nset /a 1\npad 1B\n}\ntrailers set X-New 1", "/chunked", "part 0;part 1;part 2;", map[string][]string{"X-New": {"1"}}},
 	}
 	for _, phase := range phases {
 		for _, tt := range tests {
