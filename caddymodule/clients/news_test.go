@@ -70,6 +70,7 @@ func TestNews(t *testing.T) {
 		}
 		want := func(lines ...string) {
 			t.Helper()
+			synctest.Wait()
 			if !slices.Equal(told, lines) {
 				t.Errorf("got %q, want %q", told, lines)
 			}
@@ -85,6 +86,7 @@ func TestNews(t *testing.T) {
 		time.Sleep(judgeEvery)
 		want("api shop error many_attempts")
 		time.Sleep(20 * time.Minute)
+		synctest.Wait()
 		told = nil
 		check(t, "judged again", r.news.armed.Load(), false)
 		r.Forget()
