@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +20,7 @@ type recordingConn struct {
 	bytes.Buffer
 	fails      error
 	halfClosed bool
-	closed     time.Time
+	closed     atomic.Pointer[time.Time] // set by the goroutine of a timer
 }
 
 func (c *recordingConn) Read([]byte) (int, error) { return 0, io.EOF }
@@ -33,7 +34,7 @@ func (c *recordingConn) Write(p []byte) (int, error) {
 
 func (c *recordingConn) CloseWrite() error { c.halfClosed = true; return nil }
 
-func (c *recordingConn) Close() error { c.closed = time.Now(); return nil }
+func (c *recordingConn) Close() error { now := time.Now(); c.closed.Store(&now); return nil }
 
 // sent is what a server sends: a SETTINGS frame, two replies, one of which has a field
 // block in two frames, and the resets of three streams.
@@ -119,14 +120,14 @@ func TestEndBy(t *testing.T) {
 			case at > settings && at < settings+block:
 				t.Errorf("at %d: GOAWAY in a field block", armed)
 			}
-			if !inside.halfClosed || !inside.closed.IsZero() {
+			if !inside.halfClosed || inside.closed.Load() != nil {
 				t.Errorf("at %d: not half closed", armed)
 			}
 			began := time.Now()
 			time.Sleep(lingerTime)
 			synctest.Wait()
-			if after := inside.closed.Sub(began); after != lingerTime {
-				t.Errorf("at %d: closed after %v", armed, after)
+			if closed := inside.closed.Load(); closed == nil || closed.Sub(began) != lingerTime {
+				t.Errorf("at %d: closed at %v, want %v after %v", armed, closed, lingerTime, began)
 			}
 		})
 	}
