@@ -61,13 +61,22 @@ func joinCalls(calls []Call) []Call {
 	return joined
 }
 
-// continues reports whether another part of a call belongs to this one.
+// continues reports whether another part of a call belongs to this one. A call that has
+// recovered continues with what another node saw before.
 func (c *Call) continues(part *Call) bool {
-	if c.node == part.node || c.Outcome == Recovered || len(c.Attempts) == 0 || len(part.Attempts) == 0 {
+	if c.node == part.node || len(c.Attempts) == 0 || len(part.Attempts) == 0 {
 		return false
 	}
+	if c.Outcome == Recovered {
+		return part.start().Before(c.last())
+	}
+	return part.start().Sub(c.last()) <= maxWindow
+}
+
+// last returns when the last attempt ended or, if it has not ended, when it began.
+func (c *Call) last() time.Time {
 	end := c.Attempts[len(c.Attempts)-1]
-	return part.start().Sub(later(end.Start, end.End)) <= maxWindow
+	return later(end.Start, end.End)
 }
 
 func later(a, b time.Time) time.Time {
@@ -100,7 +109,9 @@ func (c *Call) join(part *Call) Call {
 			busy = time.Time{}
 		}
 	}
-	if part.Outcome != Lost || c.Outcome == Lost {
+	switch {
+	case c.Outcome == Recovered || part.Outcome == Lost:
+	case part.Outcome == Recovered || c.Outcome == Lost || part.last().After(c.last()):
 		joined.Outcome = part.Outcome
 	}
 	joined.MayRepeat = c.MayRepeat && part.MayRepeat

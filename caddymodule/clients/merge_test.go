@@ -33,6 +33,61 @@ func TestMerge(t *testing.T) {
 	check(t, "periods", len(report.Periods), 4)
 }
 
+// TestMergeBetween holds that an attempt at one node, between two at the other, belongs to
+// their call. The node of the last attempt knows how the call ended, whichever began.
+func TestMergeBetween(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		last func(w *world, q *Request)
+		want Outcome
+	}{
+		{"recovered", func(w *world, q *Request) { w.pass(q, 200) }, Recovered},
+		{"failed", func(w *world, q *Request) { w.busy(q, 503, -1) }, Open},
+	} {
+		one, two := newWorld(Settings{}), newWorld(Settings{})
+		q := request("POST", "/orders", "Idempotency-Key", "o-1")
+		one.busy(q, 503, -1)
+		passTime(time.Second, one, two)
+		two.busy(q, 503, -1)
+		passTime(time.Second, one, two)
+		test.last(one, q)
+		merged := Merge(one.Evidence(), two.Evidence())
+		if len(merged.Calls) != 1 {
+			t.Errorf("%s: got %d calls, want 1", test.name, len(merged.Calls))
+			continue
+		}
+		check(t, test.name+": attempts", merged.Calls[0].Count, 3)
+		check(t, test.name+": outcome", merged.Calls[0].Outcome, test.want)
+
+		passTime(20*time.Minute, one, two) // the other node's part is given up
+		merged = Merge(two.Evidence(), one.Evidence())
+		if test.want == Recovered {
+			check(t, "recovered: outcome later", merged.Calls[0].Outcome, Recovered)
+		} else {
+			check(t, "failed: outcome later", merged.Calls[0].Outcome, Unseen)
+		}
+	}
+}
+
+// TestMergeReuse holds that a key which is used again after a success is another call.
+func TestMergeReuse(t *testing.T) {
+	one, two := newWorld(Settings{}), newWorld(Settings{})
+	q := request("POST", "/orders", "Idempotency-Key", "o-1")
+	one.busy(q, 503, -1)
+	passTime(time.Second, one, two)
+	one.pass(q, 200)
+	passTime(time.Second, one, two)
+	two.busy(q, 503, -1)
+	check(t, "calls", len(Merge(one.Evidence(), two.Evidence()).Calls), 2)
+}
+
+// passTime moves the clocks of several nodes.
+func passTime(d time.Duration, nodes ...*world) {
+	for _, w := range nodes {
+		w.wait(d)
+	}
+}
+
 // TestMergeUnseen holds that a call on one of two nodes is not said to be given up, since
 // the other node may have answered it.
 func TestMergeUnseen(t *testing.T) {
