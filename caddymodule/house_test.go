@@ -28,6 +28,10 @@ type arrow struct {
 var arrows = []arrow{
 	{folder: "cmd/build"},
 	{folder: "cmd/caddy", mayImport: []string{"caddymodule"}},
+	{folder: "caddymodule/faulttest", mayImport: []string{
+		"caddymodule", "caddymodule/api", "caddymodule/control", "caddymodule/internal/grammar",
+		"caddymodule/clients", "caddymodule/experiments", "caddymodule/wire",
+	}},
 	{folder: "caddymodule", mayImport: []string{
 		"caddymodule/api", "caddymodule/command", "caddymodule/console", "caddymodule/control", "caddymodule/inject", "caddymodule/kinds", "caddymodule/match", "caddymodule/wire",
 	}},
