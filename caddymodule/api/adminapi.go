@@ -168,6 +168,10 @@ type Error struct {
 
 	// Counts are the hits by point, if verify finds the rule at several points.
 	Counts map[string]int `json:"counts,omitempty"`
+
+	// Passed counts the matching requests that were not hit, by reason, if an assertion
+	// of verify does not hold.
+	Passed map[string]uint64 `json:"passed,omitempty"`
 }
 
 func (e *Error) Error() string { return e.Message }

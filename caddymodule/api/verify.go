@@ -179,6 +179,8 @@ func (v *verification) check(count int, all bool) error {
 	no := Refuse(http.StatusExpectationFailed, "rule '%s'%s has hit %d times, want %s", v.rule, withID(v.id), count, v.wanted())
 	if v.refused {
 		no = v.refusalsError(count)
+	} else {
+		v.breakDown(no, count)
 	}
 	no.Count = &count
 	return no
