@@ -86,8 +86,15 @@ func contenders(t *testing.T) []contender {
 	return all
 }
 
-// serveContenders starts one Caddy with a server for each contender.
+// serveContenders starts one Caddy with a server for each contender. It does not record
+// what clients do.
 func serveContenders(t *testing.T, all ...contender) *process {
+	t.Helper()
+	return serveWith(t, "clients off", all...)
+}
+
+// serveWith is serveContenders with an option of the app.
+func serveWith(t *testing.T, option string, all ...contender) *process {
 	t.Helper()
 	var options, sites strings.Builder
 	for _, c := range all {
@@ -100,7 +107,7 @@ func serveContenders(t *testing.T, all ...contender) *process {
 	}
 	t.Setenv(serveKey, "1")
 	t.Setenv("GOMAXPROCS", "1") // threads that look for work would count as work
-	p := run(t, testBinary(t), "{\nadmin off\npersist_config off\nauto_https off\nfault {\ndisclose off\nclients off\n}\n"+options.String()+"}\n"+sites.String())
+	p := run(t, testBinary(t), "{\nadmin off\npersist_config off\nauto_https off\nfault {\ndisclose off\n"+option+"\n}\n"+options.String()+"}\n"+sites.String())
 	p.find(t, `"msg":"(serving initial configuration)"`)
 	return p
 }
