@@ -74,10 +74,14 @@ var routes = []route{
 	{"POST", "/halt", (*service).halt, nil},
 	{"POST", "/resume", (*service).resume, nil},
 	{"GET", "/experiments", (*service).listExperiments, []string{endedParam}},
+	{"PUT", "/experiments", (*service).putExperiments, nil},
 	{"GET", "/experiments/{name}", (*service).getExperiment, nil},
 	{"PUT", "/experiments/{name}", (*service).putExperiment, nil},
 	{"PATCH", "/experiments/{name}", (*service).patchExperiment, nil},
 	{"DELETE", "/experiments/{name}", (*service).deleteExperiment, nil},
+	{"GET", "/sets", (*service).listSets, nil},
+	{"POST", "/sets/{name}", (*service).startSet, nil},
+	{"DELETE", "/sets/{name}", (*service).endSet, nil},
 	{"POST", "/rules/{point}/{rule}/off", (*service).switchRuleOff, nil},
 	{"POST", "/rules/{point}/{rule}/on", (*service).switchRuleOn, nil},
 	{"POST", "/reset", (*service).reset, []string{"point", "rule"}},
@@ -165,6 +169,9 @@ type Error struct {
 
 	// Refusals are the last of the refusals that verify counted.
 	Refusals []experiments.Entry `json:"refusals,omitempty"`
+
+	// Errors are the reasons by name, if experiments of a batch cannot start.
+	Errors map[string]string `json:"errors,omitempty"`
 
 	// Counts are the hits by point, if verify finds the rule at several points.
 	Counts map[string]int `json:"counts,omitempty"`

@@ -16,7 +16,7 @@ func TestExperimentsAreBounded(t *testing.T) {
 		name := fmt.Sprint("e", i)
 		e, err := experiments.Parse(name, []byte(experiment))
 		if err == nil {
-			_, _, err = n.Ctl.Put(e, []byte(experiment), nil)
+			_, _, err = n.Ctl.Start(experiments.Batch{Drafts: []experiments.Draft{{Experiment: e, JSON: []byte(experiment)}}})
 		}
 		if err != nil {
 			t.Fatal(err)

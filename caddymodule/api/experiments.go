@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -51,6 +50,9 @@ type ExperimentView struct {
 	// Line is the rule in the one-line grammar, for display.
 	Line string `json:"line"`
 
+	// Set is the name of the configured set that has started it, if any.
+	Set string `json:"set,omitempty"`
+
 	// Experiment is the experiment as it was sent.
 	Experiment json.RawMessage `json:"experiment"`
 }
@@ -77,6 +79,7 @@ func (a *service) newExperimentView(l *experiments.Live) ExperimentView {
 		Stats:      l.Stats(),
 		Passed:     inject.ExperimentPassedCounts(l),
 		Line:       grammar.Format(l.JSON),
+		Set:        l.Set,
 		Experiment: l.JSON,
 	}
 	view.Came, view.Matched = l.Seen()
@@ -199,7 +202,7 @@ func (a *service) putExperiment(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.begin(w, r, body, condition(r))
+	return a.begin(w, r, body, "", condition(r))
 }
 
 // patchExperiment applies a merge patch (RFC 7396) to an experiment and restarts its
@@ -231,7 +234,7 @@ func (a *service) patchExperiment(w http.ResponseWriter, r *http.Request) error 
 	if experiments.Extends(body) {
 		return a.extend(w, r, changed, unchanged)
 	}
-	return a.begin(w, r, changed, unchanged)
+	return a.begin(w, r, changed, live.Set, unchanged)
 }
 
 func (a *service) extend(w http.ResponseWriter, r *http.Request, body []byte, when experiments.Condition) error {
@@ -246,7 +249,8 @@ func (a *service) extend(w http.ResponseWriter, r *http.Request, body []byte, wh
 	return a.answerExperiment(w, http.StatusOK, live)
 }
 
-func (a *service) begin(w http.ResponseWriter, r *http.Request, body []byte, when experiments.Condition) error {
+// begin starts an experiment. A changed one still belongs to the set that started it.
+func (a *service) begin(w http.ResponseWriter, r *http.Request, body []byte, set string, when experiments.Condition) error {
 	e, err := experiments.Parse(r.PathValue("name"), body)
 	if err != nil {
 		return Refuse(http.StatusBadRequest, "%v", err)
@@ -254,43 +258,29 @@ func (a *service) begin(w http.ResponseWriter, r *http.Request, body []byte, whe
 	if err := a.checkPlaces(e); err != nil {
 		return err
 	}
-	live, created, err := a.ctl.Put(e, body, when)
+	started, created, err := a.ctl.Start(experiments.Batch{Drafts: []experiments.Draft{{Experiment: e, JSON: body}}, Set: set, When: when})
 	if err != nil {
 		return refuseChange(err)
 	}
 	status := http.StatusOK
-	if created {
+	if created > 0 {
 		status = http.StatusCreated
-		w.Header().Set("Location", Prefix+"/experiments/"+live.Name)
+		w.Header().Set("Location", Prefix+"/experiments/"+e.Name)
 	}
-	return a.answerExperiment(w, status, live)
+	return a.answerExperiment(w, status, started[0])
 }
 
 // checkPlaces requires that the points of an experiment exist, and that none of them
-// has a rule with the name of the experiment. Counters and the journal could not tell
-// the two apart.
+// has a rule with the name of the experiment.
 func (a *service) checkPlaces(e *experiments.Experiment) error {
-	known := a.ctl.Places()
-	for _, name := range e.Points {
-		there := func(place experiments.Place) bool { return place.Point == name }
-		if name != experiments.Everywhere && !slices.ContainsFunc(known, there) {
-			return Refuse(http.StatusNotFound, "no injection point '%s'; the injection points are: %s", name, cmp.Or(strings.Join(pointNames(known), ", "), "none"))
-		}
+	app := a.ctl.Current()
+	if name := app.UnknownPoint(e); name != "" {
+		return Refuse(http.StatusNotFound, "no injection point '%s'; the injection points are: %s", name, app.PointsText())
 	}
-	for _, name := range a.appliesTo(e) {
-		if len(a.ctl.FindRules(name, e.Name)) > 0 {
-			return Refuse(http.StatusConflict, "the injection point '%s' has a rule '%s'; choose another name", name, e.Name)
-		}
+	if name := app.PointWithRule(e.Name, e); name != "" {
+		return Refuse(http.StatusConflict, "the injection point '%s' has a rule '%s'; choose another name", name, e.Name)
 	}
 	return nil
-}
-
-func pointNames(all []experiments.Place) []string {
-	names := make([]string, len(all))
-	for i, place := range all {
-		names[i] = place.Point
-	}
-	return names
 }
 
 // refuseChange returns the API error for a change that the store refuses.

@@ -96,7 +96,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		if strings.Count(path, "{") != len(inPath) {
 			t.Errorf("%s %s: path parameters %q", rt.method, path, inPath)
 		}
-		if hasBody := op.Body != nil; hasBody != slices.Contains([]string{"putExperiment", "patchExperiment", "explain", "readLine"}, op.ID) {
+		if hasBody := op.Body != nil; hasBody != slices.Contains([]string{"putExperiment", "putExperiments", "startSet", "patchExperiment", "explain", "readLine"}, op.ID) {
 			t.Errorf("%s %s: body described: %v", rt.method, path, hasBody)
 		}
 		if op.Responses["400"] == nil || len(op.Responses) < 2 {
@@ -153,6 +153,11 @@ var described = map[string]reflect.Type{
 	"Past":             reflect.TypeFor[pastView](),
 	"Point":            reflect.TypeFor[pointView](),
 	"Reset":            reflect.TypeFor[ResetView](),
+	"Set":              reflect.TypeFor[SetView](),
+	"SetEnded":         reflect.TypeFor[SetEnded](),
+	"SetExperiment":    reflect.TypeFor[setExperiment](),
+	"SetStart":         reflect.TypeFor[SetStart](),
+	"Sets":             reflect.TypeFor[SetList](),
 	"Share":            reflect.TypeFor[experiments.GroupState](),
 	"ResponseMatcher":  reflect.TypeFor[caddyhttp.ResponseMatcher](),
 	"RuleState":        reflect.TypeFor[ruleView](),

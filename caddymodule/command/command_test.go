@@ -673,7 +673,7 @@ func TestCommandRunEnd(t *testing.T) {
 		{"replaced", func(ctl *control.Control) {
 			other, err := experiments.Parse("x", []byte(`{"points": ["api"], "faults": [{"fault": "close"}]}`))
 			if err == nil {
-				_, _, err = ctl.Store.Put(other, []byte(`{}`), nil)
+				_, _, err = ctl.Store.Start(experiments.Batch{Drafts: []experiments.Draft{{Experiment: other, JSON: []byte(`{}`)}}})
 			}
 			if err != nil {
 				t.Error(err)

@@ -70,6 +70,9 @@ type App struct {
 	// settings.
 	Clients *Clients `json:"clients,omitempty"`
 
+	// Experiments that are started together, by the name of their set. Default: none.
+	Sets map[string]*Set `json:"sets,omitempty"`
+
 	// Halt all faults after too many upstream errors. Default: never.
 	HaltWhen *HaltWhen `json:"halt_when,omitempty"`
 
@@ -117,7 +120,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.Disclose == "" {
 		a.Disclose = defaultDisclose
 	}
-	if err := a.Validate(); err != nil {
+	if err := errors.Join(a.Validate(), a.checkSets()); err != nil {
 		return err
 	}
 	if err := metrics.Register(ctx.GetMetricsRegistry()); err != nil {
@@ -136,6 +139,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if err := a.Clients.provision(ctx); err != nil {
+		return err
+	}
+	if err := a.loadSets(ctx); err != nil {
 		return err
 	}
 	a.ctl.Restore(ctx)
@@ -172,6 +178,7 @@ func (a *App) Validate() error {
 // Start makes this the current configuration. Caddy may still discard it.
 func (a *App) Start() error {
 	a.warnOfPlaces()
+	a.warnOfSets()
 	a.points.Settle() // while the previous configuration still holds the shared state
 	a.ctl.enter(a)
 	a.ctl.settle()
@@ -235,6 +242,7 @@ func (a *App) Stop() error {
 func (a *App) Cleanup() error {
 	if a.validated() {
 		a.warnOfPlaces()
+		a.warnOfSets()
 	}
 	return a.Stop()
 }

@@ -26,6 +26,7 @@ import (
 //	    share      <group> [<interval>]
 //	    exempt     <matcher> <args>...
 //	    clients    off|{ ... }
+//	    set        <name> { ... }
 //
 //	    experiment_matchers <name>...
 //	}
@@ -40,7 +41,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	app, seen := new(App), make(map[string]bool)
 	for d.NextBlock(0) {
 		word := d.Val()
-		if seen[word] && word != "exempt" {
+		if seen[word] && word != "exempt" && word != "set" {
 			return nil, d.Errf("%s already specified", word)
 		}
 		seen[word] = true
@@ -50,6 +51,9 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 		if err := app.Validate(); err != nil {
 			return nil, d.WrapErr(err)
 		}
+	}
+	if err := app.checkSets(); err != nil {
+		return nil, err
 	}
 	return httpcaddyfile.App{Name: "fault", Value: caddyconfig.JSON(app, nil)}, nil
 }
@@ -84,6 +88,8 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
 		return addMatcherSet(d, "global exempt", &a.ExemptRaw)
 	case "clients":
 		return a.unmarshalClients(d)
+	case "set":
+		return a.unmarshalSet(d)
 	case "experiment_matchers":
 		if a.ExperimentMatchers = d.RemainingArgs(); len(a.ExperimentMatchers) == 0 {
 			return args.Missing(d, "global experiment_matchers")

@@ -153,12 +153,12 @@ func (c *Control) CatchUp(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Put starts an experiment.
-func (c *Control) Put(e *experiments.Experiment, data []byte, when experiments.Condition) (*experiments.Live, bool, error) {
+// Start starts the experiments of a batch, or none of them.
+func (c *Control) Start(b experiments.Batch) (started []*experiments.Live, created int, err error) {
 	if group := c.Shared(); group != nil {
-		return group.Put(e, data, when)
+		return group.Start(b)
 	}
-	return c.Store.Put(e, data, when)
+	return c.Store.Start(b)
 }
 
 // Extend changes the time and the note of an experiment.
@@ -175,6 +175,14 @@ func (c *Control) Remove(name string, when experiments.Condition) error {
 		return group.Delete(name, when)
 	}
 	return c.Store.Delete(name, when)
+}
+
+// RemoveSet ends the experiments that a set has started, and returns their names.
+func (c *Control) RemoveSet(set string) (names []string, err error) {
+	if group := c.Shared(); group != nil {
+		return group.DeleteSet(set)
+	}
+	return c.Store.DeleteSet(set)
 }
 
 // Halt stops all faults. An error means that faults are halted on this node, but that

@@ -161,7 +161,7 @@ func TestPatchOfGroup(t *testing.T) {
 			data := fmt.Sprintf(`{"points": ["*"], "faults": [{"fault": "respond", "status_code": %d}]}`, status)
 			e, err := experiments.Parse("tea", []byte(data))
 			if err == nil {
-				_, _, err = other.Put(e, []byte(data), nil)
+				_, _, err = other.Start(experiments.Batch{Drafts: []experiments.Draft{{Experiment: e, JSON: []byte(data)}}})
 			}
 			if err != nil {
 				t.Fatal(err)

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -108,45 +106,72 @@ func (g *Group) last() *document {
 
 // apply makes the state of this node equal to the document. It reports whether that is
 // complete. If its time slice has ended, the next pull continues.
-func (m *Member) apply(doc *document) bool {
+func (m *Member) apply(doc *document) (complete bool) {
+	defer func() {
+		if complete || m.left {
+			m.discard()
+		}
+	}()
 	m.turn(doc)
-	for _, live := range m.store.List() {
-		if _, still := doc.Experiments[live.Name]; !still {
-			_ = m.store.Delete(live.Name, nil) // may have expired already
-		}
-	}
+	m.store.endWhere(func(l *Live) bool {
+		_, still := doc.Experiments[l.Name]
+		return !still
+	}, WhyDeleted)
 	began := time.Now()
-	for _, name := range slices.Sorted(maps.Keys(doc.Experiments)) {
-		live, seen := m.store.Get(name), m.known[name]
-		switch {
-		case m.sw.Halted():
+	for _, team := range doc.teams() {
+		if m.sw.Halted() {
 			return true // by its configuration, by a halt from before it joined the group, or by a concurrent halt
-		case m.ignored[name] == seen || seen.over(m.store.now()):
-			continue
-		case live != nil && (seen.is(live) || m.goOn(live, seen)):
-			continue
-		case time.Since(began) > sliceTime:
-			return false
 		}
-		if err := m.adopt(name, seen); err != nil && !m.ignore(name, seen, err) {
+		lacking := m.lacking(team)
+		at, err := m.prepare(lacking, began)
+		if err == nil {
+			err = m.adopt(lacking)
+		}
+		switch {
+		case errors.Is(err, errSlice):
+			return false
+		case err != nil && !m.ignore(lacking, at, err):
 			return true
 		}
 	}
 	return true
 }
 
-// ignore logs, once, why an experiment is left out. It reports whether the next
-// experiment can be tried.
-func (m *Member) ignore(name string, seen *sight, err error) bool {
+// lacking returns the members of a team that this node must start. It extends those that
+// another node has extended.
+func (m *Member) lacking(team []string) (names []string) {
+	for _, name := range team {
+		if m.ignored[name] == m.known[name] {
+			return nil
+		}
+	}
+	for _, name := range team {
+		live, seen := m.store.Get(name), m.known[name]
+		if !seen.over(m.store.now()) && (live == nil || !seen.is(live) && !m.goOn(live, seen)) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// ignore logs, once, why experiments are left out: because of the experiment at. It
+// reports whether the next ones can be tried.
+func (m *Member) ignore(team []string, at string, err error) bool {
 	if errors.Is(err, ErrHalted) {
 		return false
 	}
 	full := errors.Is(err, ErrFull)
 	if !full || !m.full {
-		m.logger.Error("ignoring a shared experiment", zap.String("experiment", name), zap.Error(err))
+		fields := []zap.Field{zap.String("experiment", at), zap.Error(err)}
+		if len(team) > 1 {
+			fields = append(fields, zap.String("together", Names(team)))
+		}
+		m.logger.Error("ignoring a shared experiment", fields...)
 	}
 	if m.full = full; !full {
-		m.ignored[name] = seen
+		for _, name := range team {
+			m.ignored[name] = m.known[name]
+		}
 	}
 	return !full
 }
@@ -156,28 +181,6 @@ func (m *Member) turn(doc *document) {
 	if doc.Switch.Halted || m.halted {
 		m.sw.Set(doc.Switch)
 	}
-}
-
-// adopt starts an experiment of another node.
-func (m *Member) adopt(name string, seen *sight) error {
-	if seen.err != nil {
-		return seen.err
-	}
-	e, err := Parse(name, seen.Experiment)
-	if err != nil {
-		return err
-	}
-	live, err := m.store.prepare(e, seen.Experiment)
-	if err != nil {
-		return err
-	}
-	if err := m.store.admit(name, nil); err != nil {
-		live.unload()
-		return err
-	}
-	live.take(seen)
-	m.store.commit(live)
-	return nil
 }
 
 // goOn extends an experiment that another node has extended. It reports false if the
@@ -202,4 +205,5 @@ func (l *Live) take(seen *sight) {
 		l.Started, l.stamped = seen.Started.Add(-seen.skew), seen.Started
 	}
 	l.Revision, l.Ends = seen.Revision, seen.ends
+	l.Set, l.together = seen.Set, seen.Together
 }

@@ -173,6 +173,12 @@ type record struct {
 	Started    time.Time       `json:"started"`
 	Ends       *time.Time      `json:"ends,omitempty"`
 
+	// Set is the configured set that has started the experiment.
+	Set string `json:"set,omitempty"`
+
+	// Together is the revision of the change that started it with others, see teams.
+	Together uint64 `json:"together,omitempty"`
+
 	raw json.RawMessage // as read; nil if the record was not read
 	err error           // why the record cannot be understood
 }
@@ -201,7 +207,7 @@ func (rec record) MarshalJSON() ([]byte, error) {
 }
 
 func newRecord(l *Live) record {
-	rec := record{Experiment: l.JSON, Revision: l.Revision, Started: l.stamp()}
+	rec := record{Experiment: l.JSON, Revision: l.Revision, Started: l.stamp(), Set: l.Set, Together: l.together}
 	if !l.Ends.IsZero() {
 		rec.Ends = &l.Ends
 	}

@@ -81,7 +81,7 @@ func (l *Live) extended(e *Experiment, data []byte, now time.Time) *Live {
 	same := *l.Experiment
 	same.TTL, same.Note = e.TTL, e.Note
 	return &Live{
-		Experiment: &same, JSON: compact(data), Started: l.Started, stamped: l.stamped, Ends: same.ends(now),
+		Experiment: &same, JSON: compact(data), Set: l.Set, Started: l.Started, stamped: l.stamped, together: l.together, Ends: same.ends(now),
 		traffic: l.traffic, ended: l.ended, end: l.end, unload: l.unload,
 	}
 }

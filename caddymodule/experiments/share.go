@@ -73,12 +73,14 @@ type Member struct {
 	joined  bool // the document has been applied for this configuration
 	more    bool // the time slice ended first
 	full    bool // no room for the last experiment
+	left    bool // it follows no longer
 	ignored map[string]*sight
+	ready   map[string]readied // loaded, but not started yet
 }
 
 // Member returns the group as a member with this storage.
 func (g *Group) Member(storage Storage, logger *zap.Logger) *Member {
-	return &Member{Group: g, storage: Bound(storage), logger: logger, ignored: make(map[string]*sight)}
+	return &Member{Group: g, storage: Bound(storage), logger: logger, ignored: make(map[string]*sight), ready: make(map[string]readied)}
 }
 
 // Join records, when the process joins the group, whether it is halted because the
@@ -114,6 +116,7 @@ func (m *Member) Restore(ctx context.Context) error {
 
 // Follow synchronizes until ctx is done, and calls synced after each attempt.
 func (m *Member) Follow(ctx context.Context, interval time.Duration, synced func()) {
+	defer m.leave()
 	for {
 		more := m.Sync(ctx)
 		synced()
@@ -213,36 +216,6 @@ func (m *Member) Resume(state State) error {
 		m.joined = false // loads what it could not load while halted
 	}
 	return err
-}
-
-// Put starts an experiment on all nodes.
-func (m *Member) Put(e *Experiment, data []byte, when Condition) (live *Live, created bool, err error) {
-	if live, err = m.store.prepare(e, data); err != nil {
-		return nil, false, err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	err = m.exchange(func(doc *document) error {
-		if m.more {
-			return ErrBehind
-		}
-		if err := m.store.admit(e.Name, when); err != nil {
-			return err
-		}
-		if _, there := doc.Experiments[e.Name]; !there && len(doc.Experiments) >= MaxExperiments {
-			return errFull(len(doc.Experiments))
-		}
-		live.begins(m.store.now()) // the other nodes apply it with the time of the change
-		live.Revision = doc.Version + 1
-		doc.Experiments[e.Name] = newRecord(live)
-		return nil
-	}, nil)
-	if err != nil {
-		live.unload()
-		return nil, false, err
-	}
-	created = m.store.commit(live)
-	return live, created, nil
 }
 
 // Delete ends an experiment on all nodes. Without a condition it can end an experiment

@@ -121,7 +121,7 @@ func (n *node) put(name, settings string, when Condition) error {
 	if err != nil {
 		return err
 	}
-	_, _, err = n.Member.Put(e, data, when)
+	_, _, err = n.Member.Start(Batch{Drafts: []Draft{{e, data}}, When: when})
 	return err
 }
 

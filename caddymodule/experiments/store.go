@@ -24,10 +24,6 @@ var (
 // MaxExperiments is the maximum number of live experiments.
 const MaxExperiments = 1000
 
-func errFull(n int) error {
-	return fmt.Errorf("%w: there are %d of at most %d; end one first, for example with 'caddy fault rm <name>'", ErrFull, n, MaxExperiments)
-}
-
 // Loader provisions the rule of an experiment. It returns a function that undoes this.
 type Loader func(e *Experiment) (unload func(), err error)
 
@@ -38,13 +34,18 @@ type Live struct {
 	// JSON is the experiment as received.
 	JSON json.RawMessage
 
-	// Revision changes with the experiment.
+	// Revision changes with the experiment. Experiments that start in one change have
+	// the same one.
 	Revision uint64
+
+	// Set is the name of the configured set that has started it, or empty.
+	Set string
 
 	Started time.Time
 	Ends    time.Time // zero: never
 
-	stamped time.Time // Started by the clock of the node that started it; zero: this node
+	stamped  time.Time // Started by the clock of the node that started it; zero: this node
+	together uint64    // the revision of the change that started it with others; 0: alone
 
 	// Labels holds the metrics of its hits by point, for the package that counts them.
 	Labels sync.Map
@@ -111,27 +112,9 @@ func (s *Store) Watch(f func(live *Live, why string)) {
 // condition.
 type Condition func(now *Live) bool
 
-// Put starts an experiment, or replaces the one with its name. The replaced experiment
-// ends, together with its counters.
-func (s *Store) Put(e *Experiment, data []byte, when Condition) (live *Live, created bool, err error) {
-	if live, err = s.prepare(e, data); err != nil {
-		return nil, false, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.admitLocked(e.Name, when); err != nil {
-		live.unload()
-		return nil, false, err
-	}
-	s.revision++
-	live.Revision = s.revision
-	return live, s.begin(live), nil
-}
-
 // prepare loads an experiment so that it can start.
 func (s *Store) prepare(e *Experiment, data []byte) (*Live, error) {
 	live := &Live{Experiment: e, JSON: compact(data)}
-	live.begins(s.now())
 	var err error
 	live.unload, err = s.load(e)
 	return live, err
@@ -148,23 +131,30 @@ func (l *Live) stamp() time.Time {
 	return l.stamped
 }
 
-// admit reports why an experiment with this name must not start, or nil.
-func (s *Store) admit(name string, when Condition) error {
+// admit reports why experiments with these names must not start, or nil.
+func (s *Store) admit(names []string, when Condition) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.admitLocked(name, when)
+	return s.admitLocked(names, when)
 }
 
-func (s *Store) admitLocked(name string, when Condition) error {
-	switch {
-	case s.sw.Halted():
+func (s *Store) admitLocked(names []string, when Condition) error {
+	if s.sw.Halted() {
 		return ErrHalted
-	case when != nil && !when(s.live[name]):
-		return modified(name, s.live[name])
-	case s.live[name] == nil && len(s.live) >= MaxExperiments:
-		return errFull(len(s.live))
 	}
-	return nil
+	added, failed := 0, make(BatchError)
+	for _, name := range names {
+		if when != nil && !when(s.live[name]) {
+			failed[name] = modified(name, s.live[name])
+		}
+		if s.live[name] == nil {
+			added++
+		}
+	}
+	if err := failed.of(len(names)); err != nil {
+		return err
+	}
+	return checkRoom(len(s.live), added)
 }
 
 // modified returns ErrModified with the reason.
@@ -192,31 +182,38 @@ func (s *Store) hasLocked(name string, when Condition) error {
 	return nil
 }
 
-// commit starts an admitted experiment, and reports whether its name is new.
-func (s *Store) commit(l *Live) (created bool) {
+// commit starts admitted experiments, and returns how many of their names are new.
+func (s *Store) commit(all []*Live) (created int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.begin(l)
+	return s.begin(all)
 }
 
-// begin makes an experiment live. It replaces the experiment with its name without a
-// gap.
-func (s *Store) begin(l *Live) (created bool) {
-	before := s.live[l.Name]
-	l.Owner = l
-	l.traffic = newTraffic(&s.visits)
-	l.ended, l.end = context.WithCancel(s.sw.Ended())
-	s.wind(l)
-	s.live[l.Name] = l
+// begin makes experiments live. Requests see all of them at once. Each replaces the
+// experiment with its name without a gap.
+func (s *Store) begin(all []*Live) (created int) {
+	var replaced []*Live
+	for _, l := range all {
+		if before := s.live[l.Name]; before != nil {
+			replaced = append(replaced, before)
+		}
+		l.Owner = l
+		l.traffic = newTraffic(&s.visits)
+		l.ended, l.end = context.WithCancel(s.sw.Ended())
+		s.wind(l)
+		s.live[l.Name] = l
+	}
 	s.publish()
-	s.tell(l, "")
-	if before != nil {
+	for _, l := range all {
+		s.tell(l, "")
+	}
+	for _, before := range replaced {
 		s.finish(before, WhyReplaced)
 	}
 	if s.sw.Halted() {
-		s.finish(l, WhyHalted) // it was admitted
+		s.finishAll(all, WhyHalted) // they were admitted
 	}
-	return before == nil
+	return len(all) - len(replaced)
 }
 
 // wind sets the timer of an experiment that has an end.
@@ -249,16 +246,36 @@ func (s *Store) Delete(name string, when Condition) error {
 // endAll ends all experiments because the switch has been halted, and returns their
 // names.
 func (s *Store) endAll() (names []string) {
+	return s.endWhere(func(*Live) bool { return true }, WhyHalted)
+}
+
+// endWhere ends the experiments for which ends returns true, and returns their names.
+// Requests see the end of all of them at once.
+func (s *Store) endWhere(ends func(*Live) bool, why string) (names []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := s.sorted()
-	clear(s.live)
-	s.publish()
+	all := slices.DeleteFunc(s.sorted(), func(l *Live) bool { return !ends(l) })
 	for _, l := range all {
 		names = append(names, l.Name)
-		s.finish(l, WhyHalted)
 	}
+	s.finishAll(all, why)
 	return names
+}
+
+// finishAll is finish for several experiments.
+func (s *Store) finishAll(all []*Live, why string) {
+	if len(all) == 0 {
+		return
+	}
+	for _, l := range all {
+		if s.live[l.Name] == l {
+			delete(s.live, l.Name)
+		}
+	}
+	s.publish()
+	for _, l := range all {
+		s.finish(l, why)
+	}
 }
 
 // finish removes an experiment and releases the requests that it holds. Requests in

@@ -47,7 +47,16 @@ func (b *bench) put(name, settings string, when Condition) (*Live, bool, error) 
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return b.Put(e, data, when)
+	return b.start(e, data, when)
+}
+
+// start starts one experiment.
+func (b *bench) start(e *Experiment, data []byte, when Condition) (*Live, bool, error) {
+	started, created, err := b.Start(Batch{Drafts: []Draft{{e, data}}, When: when})
+	if err != nil {
+		return nil, false, err
+	}
+	return started[0], created == 1, nil
 }
 
 func (b *bench) mustPut(name, settings string) *Live {
@@ -213,7 +222,7 @@ func TestStoreLoadFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := b.Put(e, data, nil); err == nil || !strings.Contains(err.Error(), "unknown name 'explode'") {
+	if _, _, err := b.start(e, data, nil); err == nil || !strings.Contains(err.Error(), "unknown name 'explode'") {
 		t.Errorf("got error %v", err)
 	}
 	if b.Get("a") != before || ended(before) {

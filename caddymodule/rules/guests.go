@@ -26,13 +26,21 @@ func LoadGuest(ctx caddy.Context, rule *Rule) error {
 	if err := CheckMatchers(rule.MatcherSetsRaw...); err != nil {
 		return fmt.Errorf("match: %w", err)
 	}
-	if rule.Follows != nil || rule.Observe {
-		return errors.New("follows and observe are about other rules of a point, so they are only possible in the configuration")
+	if err := CheckGuest(rule); err != nil {
+		return err
 	}
 	if err := rule.provision(ctx, 0); err != nil {
 		return err
 	}
 	return rule.remember(newCounters(time.Now(), rule.maxKeys()))
+}
+
+// CheckGuest refuses settings that a guest cannot have.
+func CheckGuest(rule *Rule) error {
+	if rule.Follows != nil || rule.Observe {
+		return errors.New("follows and observe are about other rules of a point, so they are only possible in the rules of a site")
+	}
+	return nil
 }
 
 // Dismiss signals the end of a guest to all who wait for it. Call it once.
