@@ -141,7 +141,7 @@ func connect(cmd *cobra.Command, address string) (*adminClient, error) {
 // refuseEmpty returns an error for a flag with an empty value, as from a variable that
 // is not set. Without this check, reset with an empty name would reset everything.
 func refuseEmpty(cmd *cobra.Command) error {
-	for _, name := range []string{"after", "limit", "name", "rule", "point", "match", "ttl", "since", "wait", "method", "header", "client", "require", "fail-on", "allow", "min-calls", "output"} {
+	for _, name := range []string{"after", "limit", "name", "rule", "point", "match", "ttl", "since", "wait", "method", "header", "client", "require", "fail-on", "allow", "min-calls", "output", "set"} {
 		flag := cmd.Flag(name)
 		if flag == nil || !flag.Changed {
 			continue

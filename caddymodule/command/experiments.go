@@ -95,19 +95,25 @@ func printEnded(out io.Writer, v *api.EndedList) error {
 
 func removeCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "rm <name>...|--all",
+		Use:   "rm <name>...|--all|--set <set>",
 		Short: "End experiments",
 		Example: `  caddy fault rm slow
-  caddy fault rm --all`,
+  caddy fault rm --all
+  caddy fault rm --set outage`,
 		RunE: inSession(cmdRemove),
 	}
 	cmd.Flags().Bool("all", false, "End all experiments")
+	setFlag(cmd, "End the experiments that this set has started")
 	return cmd
 }
 
 func cmdRemove(s *session) error {
-	all := flagText(s.Command, "all") == "true"
+	all, set := flagText(s.Command, "all") == "true", flagText(s.Command, "set")
 	switch {
+	case all && set != "":
+		return errors.New("--all and --set exclude each other: give one of them")
+	case set != "":
+		return s.removeSet(set)
 	case all && len(s.args) > 0:
 		return fmt.Errorf("'%s' and --all exclude each other: give either names or --all", s.args[0])
 	case all:

@@ -175,7 +175,7 @@ func TestCommandHelp(t *testing.T) {
 		}
 	}
 	got = caddyFault(t, "rm", "--help").stdout
-	for _, want := range []string{"End experiments.\n\nExamples:\n", "\nUsage:\n  caddy fault rm <name>...|--all\n\nFlags:\n", "\nFlags of all commands:\n"} {
+	for _, want := range []string{"End experiments.\n\nExamples:\n", "\nUsage:\n  caddy fault rm <name>...|--all|--set <set>\n\nFlags:\n", "\nFlags of all commands:\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got\n%s\nwant %q", got, want)
 		}

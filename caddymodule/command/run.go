@@ -30,7 +30,7 @@ const commandTTL = 24 * time.Hour
 
 func runCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "run [--name <name>] [--ttl <duration>] [--point <name>]... [--match <matcher>]... [--note <text>] <rule> [-- <command> [<args>...]]",
+		Use:   "run [--name <name>] [--ttl <duration>] [--point <name>]... [--match <matcher>]... [--note <text>] <rule> [-- <command> [<args>...]] | --set <set>",
 		Short: "Start an experiment, for a time or while a command runs",
 		Long: `
 An experiment is a rule that you add while Caddy runs. Write the rule as its lines
@@ -44,6 +44,8 @@ repeat --match, one match is enough. --point takes the name of an injection poin
 or '*' for every point that is not a transport. With --match alone, --point is
 '*'. To reach a transport, give its name.
 
+--set starts the experiments of a set of the configuration, together.
+
 If a command follows --, the experiment lasts as long as the command, however the
 command ends. If 'caddy fault run' is killed, the experiment ends after its --ttl.
 
@@ -56,7 +58,8 @@ is 128 plus the number of the signal. If the command does not exist it is 127,
 and if the command cannot be run it is 126.`,
 		Example: `  caddy fault run --name slow --match 'path /api/*' 'percent 10; delay 2s'
   caddy fault run --name gone --ttl 5m --point checkout 551
-  caddy fault run --name down --point '*' 'respond 503' -- go test ./...`,
+  caddy fault run --name down --point '*' 'respond 503' -- go test ./...
+  caddy fault run --set outage --ttl 5m`,
 		RunE: inSession(cmdRun),
 	}
 	cmd.Flags().String("name", "", "Name of the experiment, for headers, logs and metrics (default a made-up name)")
@@ -64,10 +67,14 @@ and if the command cannot be run it is 126.`,
 	cmd.Flags().StringArray("point", nil, "Injection point to apply to; '*' means every point that is not a transport")
 	cmd.Flags().StringArray("match", nil, "Requests to apply to, as after match in a Caddyfile")
 	cmd.Flags().String("note", "", "Reason for the experiment, shown in lists")
+	setFlag(cmd, "Start the experiments of this set of the configuration")
 	return cmd
 }
 
 func cmdRun(s *session) error {
+	if set := flagText(s.Command, "set"); set != "" {
+		return s.runSet(set)
+	}
 	command, err := s.cutCommand()
 	if err != nil {
 		return err

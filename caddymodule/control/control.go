@@ -190,19 +190,23 @@ func (c *Control) switched(turn *experiments.Turn) {
 // experimentChanged reports an experiment that starts, changes or ends.
 func (c *Control) experimentChanged(live *experiments.Live, why string) {
 	defer c.Counts.Send()
+	fields := []zap.Field{zap.String("experiment", live.Name)}
+	if live.Set != "" {
+		fields = append(fields, zap.String("set", live.Set))
+	}
 	switch why {
 	case "":
-		c.announce("experiment started", "fault_experiment_started", zap.String("experiment", live.Name), zap.String("note", live.Note))
+		c.announce("experiment started", "fault_experiment_started", append(fields, zap.String("note", live.Note))...)
 		return
 	case experiments.WhyExtended:
-		c.announce("experiment extended", "fault_experiment_extended", zap.String("experiment", live.Name), zap.String("note", live.Note))
+		c.announce("experiment extended", "fault_experiment_extended", append(fields, zap.String("note", live.Note))...)
 		return
 	}
 	c.Clients.End(live.Name)
 	if why != experiments.WhyReplaced {
 		c.Series.Forget(live.Name, func(point string) bool { return len(c.FindRules(point, live.Name)) > 0 })
 	}
-	c.announce("experiment ended", "fault_experiment_ended", zap.String("experiment", live.Name), zap.String("why", why))
+	c.announce("experiment ended", "fault_experiment_ended", append(fields, zap.String("why", why))...)
 }
 
 // announce logs a change and emits an event of the events app. The event runs in a
