@@ -177,9 +177,9 @@ func TestSets(t *testing.T) {
 	if e := n.Ctl.FindSet("outage").Experiments["slow"]; e.TTL != nil || e.Note != "configured" {
 		t.Errorf("the configuration has become %+v", e)
 	}
-	n.Put("other", closing(""))
+	n.Put("mine", closing(""))
 	n.Want(200, "DELETE", "/sets/outage", "", "\"ended\": [\n    \"late\",\n    \"slow\"\n  ]")
-	wantNames(t, n, "other")
+	wantNames(t, n, "mine")
 	n.Want(404, "DELETE", "/sets/outage", "", "no experiment of set 'outage' is on")
 }
 
@@ -197,7 +197,7 @@ func TestSetsRefused(t *testing.T) {
 	n.Want(400, "POST", "/sets/outage", `{"note": "{env.HOME}"}`, "placeholder '{env.HOME}' is not allowed")
 	n.Want(413, "POST", "/sets/outage", `{"note": "`+strings.Repeat("x", api.MaxBody)+`"}`, "more than 1048576 bytes")
 	n.Want(400, "POST", "/sets/outage?ttl=5m", "", "unknown parameter 'ttl'")
-	n.Want(405, "PUT", "/sets/outage", "", "use DELETE or POST")
+	n.Want(405, "PUT", "/sets/outage", "", "use POST or DELETE")
 	wantNames(t, n)
 	n.Want(200, "POST", "/halt", "", "")
 	n.Want(409, "POST", "/sets/outage", "", "faults are halted")
