@@ -32,11 +32,13 @@ The examples use the points and rules of ` + "[Caddyfile.example](../../../Caddy
 const apiRoot = "localhost:2019/fault"
 
 // examplePath fills in the parameters of a path for its example.
-var examplePath = strings.NewReplacer("{name}", "slow", "{point}", "api", "{rule}", "busy", "{code}", "551")
+var examplePath = strings.NewReplacer("/sets/{name}", "/sets/outage", "{name}", "slow", "{point}", "api", "{rule}", "busy", "{code}", "551")
 
 // exampleOf is what an example needs besides its path: a query, or a body.
 var exampleOf = map[string]string{
 	"PUT /experiments/{name}":   `{"match": [{"path": ["/api/*"]}], "ttl": "5m", "percent": 10, "faults": [{"fault": "delay", "duration": "2s"}]}`,
+	"PUT /experiments":          `{"slow": {"points": ["api"], "faults": [{"fault": "delay", "duration": "2s"}]}, "gone": {"match": [{"path": ["/old/*"]}], "faults": [{"fault": "respond", "status_code": 410}]}}`,
+	"POST /sets/{name}":         `{"ttl": "5m", "note": "game day"}`,
 	"PATCH /experiments/{name}": `{"percent": 50}`,
 	"POST /explain":             `{"url": "http://127.0.0.1:8080/api/users", "header": {"X-User": "7"}}`,
 	"POST /line":                `{"line": "match path /api/*; percent 10; delay 2s"}`,
