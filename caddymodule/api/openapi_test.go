@@ -161,6 +161,7 @@ var described = map[string]reflect.Type{
 	"Share":            reflect.TypeFor[experiments.GroupState](),
 	"ResponseMatcher":  reflect.TypeFor[caddyhttp.ResponseMatcher](),
 	"RuleState":        reflect.TypeFor[ruleView](),
+	"Server":           reflect.TypeFor[serverView](),
 	"State":            reflect.TypeFor[StateView](),
 	"Switch":           reflect.TypeFor[TurnView](),
 	"SwitchedRule":     reflect.TypeFor[switchedRule](),

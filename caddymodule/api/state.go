@@ -19,6 +19,9 @@ import (
 type StateView struct {
 	experiments.State
 
+	// Server is the Caddy that answers.
+	Server serverView `json:"server"`
+
 	// DryRun means that the configuration only decides and counts faults, and injects
 	// none.
 	DryRun bool `json:"dry_run,omitempty"`
@@ -108,6 +111,7 @@ func (a *service) getState(w http.ResponseWriter, r *http.Request) error {
 func (a *service) newStateView(pg *page) (view StateView, err error) {
 	view = StateView{
 		State:       a.ctl.Switch.State(),
+		Server:      newServerView(a.ctl),
 		Active:      a.ctl.Active.Load(),
 		Points:      []pointView{},
 		Experiments: a.listViews(),

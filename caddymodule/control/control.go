@@ -23,6 +23,8 @@ type Control struct {
 	exit      context.Context // done when the process begins to exit
 	beginExit context.CancelFunc
 
+	Started time.Time // of the process
+
 	Switch   *experiments.Switch
 	Store    *experiments.Store
 	Journal  *experiments.Journal
@@ -52,6 +54,7 @@ const defaultJournal = 1000
 // New returns a separate control. To end it, call BeginExit.
 func New() *Control {
 	c := &Control{
+		Started:  time.Now(),
 		Journal:  experiments.NewJournal(defaultJournal),
 		Refusals: experiments.NewJournal(defaultJournal),
 		Clients:  clients.New(clients.Settings{}, time.Now),
