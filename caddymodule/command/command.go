@@ -233,6 +233,10 @@ func (s *session) warn(format string, args ...any) {
 	s.PrintErrln("Warning: " + fmt.Sprintf(format, args...))
 }
 
+// hint prints why there is no output, and what to do next. It is not part of the
+// output.
+func (s *session) hint(text string) { s.PrintErrln(text) }
+
 // errSilent makes Caddy's main exit with 1. The command has printed the reason.
 var errSilent = errors.New("exiting with status 1")
 

@@ -27,10 +27,10 @@ ended in the last hour, and says why they ended.`,
 		Args: cobra.NoArgs,
 		RunE: inSession(func(s *session) error {
 			if flagText(s.Command, "ended") == "true" {
-				return show(s, http.MethodGet, "/experiments?ended", nil, printEnded)
+				return show(s, http.MethodGet, "/experiments?ended", nil, s.printEnded)
 			}
 			return show(s, http.MethodGet, "/experiments", nil, func(out io.Writer, v *api.ExperimentList) error {
-				return printList(out, v.Experiments)
+				return printList(s, out, v.Experiments)
 			})
 		}),
 	})
@@ -38,27 +38,35 @@ ended in the last hour, and says why they ended.`,
 	return cmd
 }
 
-func printList(out io.Writer, views []api.ExperimentView) error {
+func printList(s *session, out io.Writer, views []api.ExperimentView) error {
 	if len(views) == 0 {
-		_, err := fmt.Fprintln(out, noExperiments+"; start one: caddy fault run --match 'path /api/*' 'percent 10; delay 2s'")
-		return err
+		s.hint(noExperiments + " Start one: caddy fault run --match 'path /api/*' 'percent 10; delay 2s'")
+		return nil
 	}
-	return printExperiments(out, views)
+	return printExperiments(newScreen(out), views)
 }
 
-const noExperiments = "no experiment is on"
+const noExperiments = "No experiment is on."
 
-func printExperiments(out io.Writer, views []api.ExperimentView) error {
-	t := newTable(out, "EXPERIMENT", "FAULTS", "POINTS", "HITS", "TIME LEFT", "NOTE")
+func printExperiments(scr *screen, views []api.ExperimentView) error {
+	g := &grid{columns: []column{
+		{title: "EXPERIMENT"},
+		{title: "AT"},
+		{title: "RULE", flexible: true},
+		{title: "HITS", right: true},
+		{title: "HELD", right: true, optional: true},
+		{title: "LEFT"},
+		{title: "NOTE"},
+	}}
 	for _, v := range views {
-		t.row(v.Name, kindsOf(v.Experiment), strings.Join(v.AppliesTo, ","), v.Hits, timeLeft(&v), note(&v))
+		g.add(v.Name, dash(strings.Join(v.AppliesTo, ",")), brief(v.Line), v.Hits, heldCell(v.Active), timeLeft(&v), dash(note(&v)))
 	}
-	if err := t.Flush(); err != nil {
+	if err := g.print(scr); err != nil {
 		return err
 	}
 	for _, v := range views {
 		if v.Came > 0 && v.Matched == 0 {
-			fmt.Fprintf(out, "experiment '%s': 0 of %d requests at its points matched\n", v.Name, v.Came)
+			fmt.Fprintln(scr, scr.paint(amber, fmt.Sprintf("experiment '%s': 0 of %d requests at its points matched", v.Name, v.Came)))
 		}
 	}
 	return nil
@@ -81,16 +89,23 @@ func note(v *api.ExperimentView) string {
 	return e.Note
 }
 
-func printEnded(out io.Writer, v *api.EndedList) error {
+func (s *session) printEnded(out io.Writer, v *api.EndedList) error {
 	if len(v.Ended) == 0 {
-		_, err := fmt.Fprintln(out, "no experiment has ended in the last hour; list those that are on: caddy fault list")
-		return err
+		s.hint("No experiment has ended in the last hour. List those that are on: caddy fault list")
+		return nil
 	}
-	t := newTable(out, "EXPERIMENT", "FAULTS", "STARTED", "ENDED", "WHY", "HITS")
+	g := &grid{columns: []column{
+		{title: "EXPERIMENT"},
+		{title: "RULE", flexible: true},
+		{title: "STARTED"},
+		{title: "ENDED"},
+		{title: "WHY"},
+		{title: "HITS", right: true},
+	}}
 	for _, past := range v.Ended {
-		t.row(past.Name, kindsOf(past.JSON), timeText(past.Started), timeText(past.Ended), past.Why, past.Hits)
+		g.add(past.Name, brief(past.Line), timeText(past.Started), timeText(past.Ended), past.Why, past.Hits)
 	}
-	return t.Flush()
+	return g.print(newScreen(out))
 }
 
 func removeCommand() *cobra.Command {
@@ -146,8 +161,8 @@ func (s *session) removeAll() error {
 		return err
 	}
 	if len(list.Experiments) == 0 {
-		_, err := fmt.Fprintln(s.OutOrStdout(), noExperiments)
-		return err
+		s.hint(noExperiments)
+		return nil
 	}
 	code := 0
 	for _, e := range list.Experiments {

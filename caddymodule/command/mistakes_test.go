@@ -53,7 +53,7 @@ func TestCommandRemoveAll(t *testing.T) {
 	rm := func(args ...string) printed {
 		return caddyFault(t, append([]string{"rm", "--address", address}, args...)...)
 	}
-	if got := rm("--all"); got.stdout != "no experiment is on\n" || got.err != nil {
+	if got := rm("--all"); got.stderr != "No experiment is on.\n" || got.err != nil {
 		t.Errorf("without any: got %+v", got)
 	}
 	const experiment = `{"points": ["api"], "faults": [{"fault": "close"}]}`
@@ -148,21 +148,26 @@ func TestCommandOrigins(t *testing.T) {
 	}
 }
 
-// An empty list is a sentence that says what to do next.
+// An empty list is a sentence on standard error that says what to do next.
 func TestCommandEmpty(t *testing.T) {
 	_, address := adminEndpoint(t, twoRules)
 	for args, want := range map[string]string{
-		"list":                    "no experiment is on; start one: caddy fault run --match 'path /api/*' 'percent 10; delay 2s'\n",
-		"status --after api/gone": "faults are on; active requests: 0\n\nno rules after api/gone\n",
-		"list --ended":            "no experiment has ended in the last hour; list those that are on: caddy fault list\n",
+		"list":         "No experiment is on. Start one: caddy fault run --match 'path /api/*' 'percent 10; delay 2s'\n",
+		"list --ended": "No experiment has ended in the last hour. List those that are on: caddy fault list\n",
+		"rm --all":     "No experiment is on.\n",
 	} {
-		if got := caddyFault(t, append(strings.Fields(args), "--address", address)...); got.stdout != want || got.err != nil {
+		if got := caddyFault(t, append(strings.Fields(args), "--address", address)...); got.stdout != "" || got.stderr != want || got.err != nil {
 			t.Errorf("%s: got %+v, want %q", args, got, want)
 		}
 	}
-	var out strings.Builder
-	if err := printState(&out, &api.StateView{}, ""); err != nil || !strings.HasSuffix(out.String(), "\nno injection points; add one to a site in the Caddyfile: fault /api/* 503\n") {
-		t.Errorf("status: got %s, %v", &out, err)
+	if got := caddyFault(t, "status", "--after", "api/gone", "--address", address); belowHead(t, got.stdout) != "\nno rules after api/gone\n" || got.stderr != "" {
+		t.Errorf("status --after: got %+v", got)
+	}
+	empty := listen(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = api.Answer(w, http.StatusOK, api.StateView{})
+	}))
+	if got := caddyFault(t, "status", "--address", empty); got.stdout != "● armed   0 held   halt: caddy fault halt\n" || got.stderr != "No injection points. Add one to a site in the Caddyfile: fault /api/* 503\n" || got.err != nil {
+		t.Errorf("status: got %+v", got)
 	}
 }
 
