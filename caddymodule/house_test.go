@@ -43,7 +43,7 @@ var arrows = []arrow{
 	{folder: "caddymodule/api", mayImport: []string{
 		"caddymodule/inject", "caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar",
 		"caddymodule/clients", "caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
-		"caddymodule/internal/jsonpatch", "caddymodule/internal/strictjson", "caddymodule/internal/text",
+		"caddymodule/internal/jsonpatch", "caddymodule/internal/strictjson", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/inject", mayImport: []string{
 		"caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",

@@ -158,13 +158,9 @@ type EndedList struct {
 func (a *service) getExperiment(w http.ResponseWriter, r *http.Request) error {
 	live := a.ctl.Store.Get(r.PathValue("name"))
 	if live == nil {
-		return noExperiment(r)
+		return a.noExperiment(r)
 	}
 	return a.answerExperiment(w, http.StatusOK, live)
-}
-
-func noExperiment(r *http.Request) error {
-	return Refuse(http.StatusNotFound, "no experiment '%s'", r.PathValue("name"))
 }
 
 func (a *service) answerExperiment(w http.ResponseWriter, status int, live *experiments.Live) error {
@@ -219,7 +215,7 @@ func (a *service) patchExperiment(w http.ResponseWriter, r *http.Request) error 
 	case live == nil && stale != nil:
 		return refuseChange(stale)
 	case live == nil:
-		return noExperiment(r)
+		return a.noExperiment(r)
 	case !json.Valid(body):
 		return Refuse(http.StatusBadRequest, "the patch is not valid JSON")
 	}
@@ -244,7 +240,7 @@ func (a *service) extend(w http.ResponseWriter, r *http.Request, body []byte, wh
 	}
 	live, err := a.ctl.Extend(e, body, when)
 	if err != nil {
-		return refuseChangeOf(r, err)
+		return a.refuseChangeOf(r, err)
 	}
 	return a.answerExperiment(w, http.StatusOK, live)
 }
@@ -275,6 +271,9 @@ func (a *service) begin(w http.ResponseWriter, r *http.Request, body []byte, set
 func (a *service) checkPlaces(e *experiments.Experiment) error {
 	app := a.ctl.Current()
 	if name := app.UnknownPoint(e); name != "" {
+		if near := a.nearPoint(name); near != "" {
+			return Refuse(http.StatusNotFound, "no injection point '%s'%s", name, strings.Replace(near, "point ", "", 1))
+		}
 		return Refuse(http.StatusNotFound, "no injection point '%s'; the injection points are: %s", name, app.PointsText())
 	}
 	if name := app.PointWithRule(e.Name, e); name != "" {
@@ -298,16 +297,16 @@ func refuseChange(err error) error {
 }
 
 // refuseChangeOf is refuseChange for an experiment that may not exist.
-func refuseChangeOf(r *http.Request, err error) error {
+func (a *service) refuseChangeOf(r *http.Request, err error) error {
 	if errors.Is(err, experiments.ErrUnknown) {
-		return noExperiment(r)
+		return a.noExperiment(r)
 	}
 	return refuseChange(err)
 }
 
 func (a *service) deleteExperiment(w http.ResponseWriter, r *http.Request) error {
 	if err := a.ctl.Remove(r.PathValue("name"), condition(r)); err != nil {
-		return refuseChangeOf(r, err)
+		return a.refuseChangeOf(r, err)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

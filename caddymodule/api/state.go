@@ -160,7 +160,7 @@ func (a *service) switchRule(w http.ResponseWriter, r *http.Request, off bool) e
 	point, name := r.PathValue("point"), r.PathValue("rule")
 	found := a.ctl.FindRules(point, name)
 	if len(found) == 0 {
-		return Refuse(http.StatusNotFound, "no rule '%s' at injection point '%s'", name, point)
+		return a.noRule(point, name)
 	}
 	for _, rule := range found {
 		rule.SwitchOff(off)
@@ -183,12 +183,8 @@ func (a *service) reset(w http.ResponseWriter, r *http.Request) error {
 	}
 	found, live, triggers := a.ctl.FindRules(point, name), a.findExperiments(point, name), a.ctl.FindTriggers(point, name)
 	n := len(found) + len(live) + len(triggers)
-	switch {
-	case n > 0 || point == "" && name == "":
-	case name == "":
-		return Refuse(http.StatusNotFound, "no rule%s", atPoint(point))
-	default:
-		return Refuse(http.StatusNotFound, "no rule '%s'%s", name, atPoint(point))
+	if n == 0 && (point != "" || name != "") {
+		return a.noRule(point, name)
 	}
 	if name == "" {
 		for _, p := range a.ctl.FindPoints(point) {

@@ -215,7 +215,7 @@ func (v *verification) count() (count int, all bool, err error) {
 	}
 	switch {
 	case !known:
-		return 0, false, Refuse(http.StatusNotFound, "no rule '%s'%s", v.rule, atPoint(v.point))
+		return 0, false, v.noRule(v.point, v.rule)
 	case err != nil || v.since.IsZero():
 		return count, true, err
 	}

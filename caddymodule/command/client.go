@@ -15,8 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddyfault/caddyfault/caddymodule/api"
 )
 
@@ -32,36 +30,6 @@ type adminClient struct {
 
 // defaultPatience is how long Caddy may take to reply.
 const defaultPatience = 30 * time.Second
-
-// newAdminClient returns a client for an admin address in Caddy's form, such as
-// localhost:2019 or unix//run/caddy.sock.
-func newAdminClient(address string) (*adminClient, error) {
-	plain, isURL := strings.CutPrefix(address, "http://") // people copy the address from a browser
-	if isURL {
-		plain = strings.TrimSuffix(plain, "/")
-	}
-	at, err := caddy.ParseNetworkAddress(plain)
-	if err != nil || at.PortRangeSize() > 1 || strings.Contains(plain, "://") || isURL && strings.Contains(plain, "/") {
-		return nil, fmt.Errorf("bad admin address '%s': want one such as localhost:2019 or unix//run/caddy.sock", address)
-	}
-	if at.StartPort == 0 && !at.IsUnixNetwork() {
-		return nil, fmt.Errorf("the admin address '%s' has no port: write --address %s:2019", address, plain)
-	}
-	target := at.JoinHostPort(0)
-	c := &adminClient{address: address, origin: "http://" + target, unix: at.IsUnixNetwork(), patience: defaultPatience}
-	if c.unix {
-		target, _, _ = strings.Cut(at.Host, "|") // the permissions are for the listener
-		c.origin = "http://127.0.0.1"            // Go requires a Host field
-	}
-	c.http.Transport = &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, at.Network, target)
-		},
-	}
-	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return c, nil
-}
 
 // unreachableError reports that no fault API replies at an address, and why.
 type unreachableError struct {

@@ -22,8 +22,10 @@ func init() {
 		Short: "Control the faults of a running Caddy",
 		Long: `
 The commands use the admin API of a running Caddy, except 'try', which starts a
-separate Caddy. If the API is not at localhost:2019, give its --address, or the
-configuration file of that Caddy as --config.
+separate Caddy. If the API is not at localhost:2019, give its --address, set
+CADDY_FAULT_ADDRESS, or give the configuration file of that Caddy as --config. An
+address is a host and a port, a URL with http:// or https://, or a socket such as
+unix//run/caddy.sock.
 
 The exit code is 0 if the command worked, and 1 if it failed. 'verify' and
 'clients' exit with 2 if the assertion does not hold. 'explain' exits with 2 if no
@@ -38,6 +40,9 @@ func setUpCommand(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringP("config", "c", "", "Read the admin address from this configuration file, if --address is not given")
 	cmd.PersistentFlags().StringP("adapter", "a", "", "Config adapter for the file of --config")
 	cmd.PersistentFlags().String("address", "", "Address of the admin API (default localhost:2019)")
+	_ = cmd.RegisterFlagCompletionFunc("adapter", cobra.NoFileCompletions) // both flags exist
+	_ = cmd.RegisterFlagCompletionFunc("address", cobra.NoFileCompletions)
+	cmd.ValidArgsFunction = cobra.NoFileCompletions // the subcommands are offered anyway
 	cmd.Example = `  caddy fault try localhost:3000 'percent 10; respond 503'
   caddy fault status
   caddy fault run --match 'path /api/*' --ttl 5m 'percent 10; delay 2s'
@@ -58,6 +63,7 @@ func addGroup(cmd *cobra.Command, title string, subs ...*cobra.Command) {
 		sub.GroupID = title
 		sub.DisableFlagsInUseLine = true // the usage line lists the flags
 		sub.SuggestFor = otherWords[sub.Name()]
+		addCompletion(sub)
 		cmd.AddCommand(sub)
 	}
 }
@@ -79,7 +85,12 @@ Usage:
 Flags:
 {{.}}{{end}}{{with .InheritedFlags.FlagUsages}}
 Flags of all commands:
-{{.}}{{end}}`
+{{.}}{{end}}
+Manual: ` + manualURL + `
+`
+
+// manualURL has the manual of the commands.
+const manualURL = "https://github.com/caddyfault/caddyfault/tree/main/caddymodule/docs"
 
 // otherWords lists words that people type instead of the names of the subcommands.
 var otherWords = map[string][]string{
@@ -127,15 +138,6 @@ func inSession(f func(*session) error) func(*cobra.Command, []string) error {
 		}
 		return f(&session{cmd, client, args})
 	}
-}
-
-// connect returns the client of the admin API at an address, which may be empty.
-func connect(cmd *cobra.Command, address string) (*adminClient, error) {
-	address, err := caddycmd.DetermineAdminAPIAddress(address, nil, flagText(cmd, "config"), flagText(cmd, "adapter"))
-	if err != nil {
-		return nil, err
-	}
-	return newAdminClient(address)
 }
 
 // refuseEmpty returns an error for a flag with an empty value, as from a variable that

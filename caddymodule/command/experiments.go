@@ -115,7 +115,8 @@ func removeCommand() *cobra.Command {
 		Example: `  caddy fault rm slow
   caddy fault rm --all
   caddy fault rm --set outage`,
-		RunE: inSession(cmdRemove),
+		RunE:              inSession(cmdRemove),
+		ValidArgsFunction: completes(experimentNames),
 	}
 	cmd.Flags().Bool("all", false, "End all experiments")
 	setFlag(cmd, "End the experiments that this set has started")

@@ -172,6 +172,8 @@ The wait continues over reloads.`,
   caddy fault verify --refused --exactly 0`,
 		Args: ruleArgument,
 		RunE: inSession(cmdVerify),
+
+		ValidArgsFunction: completes(ruleNames),
 	})
 	cmd.Flags().String("rule", "", "Name of the rule or experiment; 'trigger' for the faults that requests ask for")
 	cmd.Flags().String("point", "", "Count only at this injection point; for an experiment with several points this needs --since")

@@ -65,6 +65,8 @@ func switchCommand(to, short, long string) *cobra.Command {
 		Long:    long,
 		Example: "  caddy fault " + to + " fault1 rule1",
 		Args:    cobra.RangeArgs(1, 2),
+
+		ValidArgsFunction: completes(switchable),
 		RunE: inSession(func(s *session) error {
 			point, rule, both := strings.Cut(strings.Join(s.args, "/"), "/")
 			switch {
