@@ -36,7 +36,7 @@ func connect(cmd *cobra.Command, address string) (*adminClient, error) {
 func newAdminClient(address string) (*adminClient, error) {
 	scheme, plain := cutScheme(address)
 	at, err := caddy.ParseNetworkAddress(plain)
-	if err != nil || at.PortRangeSize() > 1 || strings.Contains(plain, "://") || scheme != "" && strings.Contains(plain, "/") && !at.IsUnixNetwork() {
+	if err != nil || plain == "unix/" || at.PortRangeSize() > 1 || strings.Contains(plain, "://") || scheme != "" && strings.Contains(plain, "/") && !at.IsUnixNetwork() {
 		return nil, fmt.Errorf("bad admin address '%s': want one such as localhost:2019, https://caddy.example.com or unix//run/caddy.sock", address)
 	}
 	if at.StartPort == 0 && scheme == "https" {

@@ -101,9 +101,9 @@ func TestCommandStatus(t *testing.T) {
 	}
 	wantLines(t, belowHead(t, got.stdout), fmt.Sprintf(`
 
-POINT/RULE  RULE                          HITS  PASSED
-api/slow    /api/*  0%%  delay 1s  respond     0  percent %d
-api/gone    /api/*  respond 410              1  -
+POINT/RULE  RULE                               HITS  PASSED
+api/slow    /api/*  0%%  delay 1s  respond 503     0  percent %d
+api/gone    /api/*  respond 410                   1  -
 `, view.Points[0].Rules[0].Passed["percent"])) // the metric is of the process
 	if got := caddyFault(t, "status", "--source", "--address", address); !strings.Contains(got.stdout, "PASSED     SOURCE\n") || !strings.Contains(got.stdout, "-          Caddyfile:3\n") {
 		t.Errorf("--source: got %s", got.stdout)
@@ -193,11 +193,17 @@ api    gone  hits     -        -
 		if flag == "--json" {
 			continue
 		}
-		wantLines(t, got.stdout, `
+		all := caddyFault(t, "explain", "/other", "--all", "--address", address)
+		wantLines(t, all.stdout, `
 no site serves /other: there is no server
 
 POINT  RULE  VERDICT  BY  WHY
 api    -     passes   -   the matcher of the point does not match
+`)
+		wantLines(t, got.stdout, `
+no site serves /other: there is no server
+
+1 other point does not match. To list it, add --all.
 `)
 	}
 }
@@ -414,10 +420,10 @@ func TestCommandFullDisk(t *testing.T) {
 	hit(t, h)
 	for _, args := range [][]string{
 		{"run", "--name", "late", "--point", "api", "delay 1ms"},
+		{"list"},
 		{"rm", "late"},
 		{"status"},
 		{"status", "--json"},
-		{"list"},
 		{"list", "--ended"},
 		{"off", "api", "gone"},
 		{"on", "api", "gone"},
@@ -779,6 +785,10 @@ func TestCommandWatch(t *testing.T) {
 	var asked []string
 	ctx, stop := context.WithCancel(t.Context())
 	address := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/fault/journal" {
+			_ = api.Answer(w, http.StatusNotFound, api.Refuse(0, "no rule 'r'"))
+			return
+		}
 		asked = append(asked, r.URL.RawQuery+" after "+r.Header.Get("Last-Event-ID"))
 		if len(feeds) == 0 {
 			stop()
@@ -790,18 +800,21 @@ func TestCommandWatch(t *testing.T) {
 		}
 		feeds = feeds[1:]
 	}))
-	var stdout bytes.Buffer
-	cmd := faultCommand("watch", "--rule", "r", "--address", address)
+	var stdout, stderr bytes.Buffer
+	cmd := faultCommand("watch", "r", "--address", address)
 	cmd.SetOut(&stdout)
-	cmd.SetErr(io.Discard)
+	cmd.SetErr(&stderr)
 	if err := cmd.ExecuteContext(ctx); err == nil {
 		t.Error("got no error when the server is gone")
 	}
 	if got, want := strings.Join(asked, "; "), "rule=r&limit=10 after ; rule=r after 1; rule=r after 2"; got != want {
 		t.Errorf("asked for %q, want %q", got, want)
 	}
+	if !strings.HasPrefix(stderr.String(), "Warning: no rule 'r'; waiting for it\n") {
+		t.Errorf("got %q, want a warning", stderr.String())
+	}
 	lines := strings.Split(stdout.String(), "\n")
-	if len(lines) != 3 || !strings.HasSuffix(lines[0], " h/a") || !strings.HasSuffix(lines[1], "/b\uFFFD[2J") {
+	if len(lines) != 3 || !strings.HasSuffix(lines[0], " h/a, 0 ms") || !strings.HasSuffix(lines[1], "/b\uFFFD[2J") {
 		t.Errorf("got %q, want a line for each entry", lines)
 	}
 }

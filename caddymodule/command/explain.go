@@ -15,13 +15,14 @@ import (
 
 func explainCommand() *cobra.Command {
 	cmd := jsonFlag(&cobra.Command{
-		Use:   "explain <url> [-X <method>] [-H '<name>: <value>']... [-d <body>] [--json]",
+		Use:   "explain <url> [-X <method>] [-H '<name>: <value>']... [-d <body>] [--all] [--json]",
 		Short: "Show which faults would hit a request, and why others would not",
 		Long: `
 Caddy follows the request through the routes of the running configuration. The
-first line says what happens to the request. The table lists the rules in the
-order in which Caddy tries them. VERDICT says whether a rule would hit the
-request, and WHY says why not. A trigger in the request comes before the rules.
+first line says what happens to the request. The table lists the rules of the
+points that match, in the order in which Caddy tries them. VERDICT says whether a
+rule would hit the request, and WHY says why not. A trigger in the request comes
+before the rules. With --all the table also has the points that do not match.
 
 No request is sent and nothing is counted. If something depends on the real
 request, the output says so.
@@ -34,6 +35,7 @@ The exit code is 0 if a fault may hit the request, and 2 if none can.`,
 	cmd.Flags().StringP("method", "X", "", "Method (default GET, or POST with a body)")
 	cmd.Flags().StringArrayP("header", "H", nil, "Header field, as 'Name: value'")
 	cmd.Flags().StringP("data", "d", "", "The body")
+	cmd.Flags().Bool("all", false, "List also the points that do not match")
 	return cmd
 }
 
@@ -62,7 +64,7 @@ func cmdExplain(s *session) error {
 	if s.wantsJSON() {
 		_, err = s.OutOrStdout().Write(data)
 	} else {
-		err = printExplanation(s.OutOrStdout(), &view)
+		err = printExplanation(newScreen(s.OutOrStdout()), &view, flagText(s.Command, "all") == "true")
 	}
 	if err == nil && !view.MayHit {
 		return s.exit(2)
@@ -70,31 +72,56 @@ func cmdExplain(s *session) error {
 	return err
 }
 
-func printExplanation(out io.Writer, v *api.ExplainView) error {
-	fmt.Fprintln(out, v.Answer)
+func printExplanation(scr *screen, v *api.ExplainView, all bool) error {
+	c := green
+	if v.MayHit {
+		c = amber
+	}
+	fmt.Fprintln(scr, scr.paint(c, v.Answer))
 	for _, note := range v.Notes {
-		fmt.Fprintln(out, "Note: "+note+".")
+		fmt.Fprintln(scr, "Note: "+note+".")
 	}
-	if len(v.Points) == 0 {
-		return nil
-	}
-	fmt.Fprintln(out)
-	t := newTable(out, "POINT", "RULE", "VERDICT", "BY", "WHY")
+	g := &grid{columns: []column{{title: "POINT"}, {title: "RULE"}, {title: "VERDICT"}, {title: "BY"}, {title: "WHY"}}}
+	hidden := 0
 	for _, p := range v.Points {
 		title := rules.Title(p.Site, p.Point)
 		switch {
 		case p.Error != "":
-			t.row(title, "", "passes", "match", p.Error)
+			g.add(title, "-", "passes", "match", p.Error)
+		case !p.Match && !all:
+			hidden++
 		case !p.Match:
-			t.row(title, "", "passes", "", p.Reason)
+			g.add(title, "-", "passes", "-", dash(p.Reason))
 		case len(p.Rules) == 0:
-			t.row(title, "", "passes", "", "the point has no rules")
+			g.add(title, "-", "passes", "-", "the point has no rules")
 		}
 		for _, rule := range p.Rules {
-			t.row(title, ruleText(&rule), verdictText(&rule), rule.Gate, rule.Why)
+			verdict := cell{text: verdictText(&rule)}
+			if rule.Fires {
+				verdict.color = amber
+			}
+			g.add(title, ruleText(&rule), verdict, dash(rule.Gate), dash(rule.Why))
 		}
 	}
-	return t.Flush()
+	if len(g.rows) > 0 {
+		fmt.Fprintln(scr)
+		if err := g.print(scr); err != nil {
+			return err
+		}
+	}
+	return printHidden(scr, hidden)
+}
+
+// printHidden says how to list the points that do not match.
+func printHidden(out io.Writer, n int) (err error) {
+	switch n {
+	case 0:
+	case 1:
+		_, err = fmt.Fprintln(out, "\n1 other point does not match. To list it, add --all.")
+	default:
+		_, err = fmt.Fprintf(out, "\n%d other points do not match. To list them, add --all.\n", n)
+	}
+	return err
 }
 
 func ruleText(v *rules.Verdict) string {

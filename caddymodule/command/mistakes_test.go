@@ -1,11 +1,20 @@
 package command
 
 import (
+	"crypto/x509"
+	"net"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"time"
+
 	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -35,7 +44,7 @@ func TestCommandVerifyArgument(t *testing.T) {
 		{"gone --exactly 1", "hits of rule 'gone': 1\n", ""},
 		{"api/gone --at-least 1", "hits of rule 'api/gone': 1\n", ""},
 		{"gone --rule slow --exactly 1", "", "the rule is given twice, as 'gone' and as 'slow': leave out --rule"},
-		{"gone slow --exactly 1", "", "unexpected argument 'slow': verify one rule at a time"},
+		{"gone slow --exactly 1", "", "unexpected argument 'slow': name one rule at a time"},
 		{"gone --refused --exactly 1", "", "[rule refused]"},
 	} {
 		got := caddyFault(t, append(strings.Fields("verify --address "+address), strings.Fields(tt.args)...)...)
@@ -97,7 +106,7 @@ func TestCommandAddress(t *testing.T) {
 		}
 	}
 	for written, want := range map[string]string{
-		"https://" + address:       "bad admin address 'https://",
+		"ftp://" + address:         "bad admin address 'ftp://",
 		"http://" + address + "/x": "bad admin address 'http://",
 		"localhost":                "the admin address 'localhost' has no port: write --address localhost:2019",
 		"http://localhost/":        "the admin address 'http://localhost/' has no port: write --address localhost:2019",
@@ -183,6 +192,86 @@ func TestCommandHelp(t *testing.T) {
 	for _, want := range []string{"End experiments.\n\nExamples:\n", "\nUsage:\n  caddy fault rm <name>...|--all|--set <set>\n\nFlags:\n", "\nFlags of all commands:\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got\n%s\nwant %q", got, want)
+		}
+	}
+}
+
+// The environment has the address, unless a flag has it.
+func TestCommandAddressVariable(t *testing.T) {
+	_, address := adminEndpoint(t, twoRules)
+	t.Setenv(addressVariable, address)
+	if got := caddyFault(t, "status"); got.err != nil {
+		t.Errorf("got %+v", got)
+	}
+	if got := caddyFault(t, "status", "--address", "nope:x"); got.err == nil {
+		t.Error("the variable goes before --address")
+	}
+	config := filepath.Join(t.TempDir(), "caddy.json")
+	if err := os.WriteFile(config, []byte(`{"admin": {"listen": "nope:x"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := caddyFault(t, "status", "--config", config); got.err == nil || !strings.Contains(got.err.Error(), "nope:x") {
+		t.Errorf("the variable goes before --config: got %+v", got)
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	for written, want := range map[string]string{
+		"localhost:2019":                 "http://localhost:2019",
+		"http://localhost:2019/":         "http://localhost:2019",
+		"https://caddy.example.com":      "https://caddy.example.com",
+		"https://caddy.example.com:2021": "https://caddy.example.com:2021",
+		"https://[::1]:2021/":            "https://[::1]:2021",
+		"unix:///run/caddy.sock":         "http://127.0.0.1",
+		"unix//run/caddy.sock|0600":      "http://127.0.0.1",
+		"https://caddy.example.com/x":    "",
+		"unix://":                        "",
+	} {
+		client, err := newAdminClient(written)
+		if (err == nil) != (want != "") || err == nil && client.origin != want {
+			t.Errorf("%s: got %v, %v, want %s", written, client, err, want)
+		}
+	}
+}
+
+// An admin endpoint with TLS is asked over TLS, and its certificate is verified.
+func TestCommandOverTLS(t *testing.T) {
+	n := testnode.Start(t, twoRules, "")
+	srv := httptest.NewTLSServer(n.API)
+	t.Cleanup(srv.Close)
+	client, err := newAdminClient("https://" + srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() error {
+		_, err := client.do(t.Context(), http.MethodGet, "/", nil, nil)
+		return err
+	}
+	if err := ask(); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("got %v, want an unknown certificate", err)
+	}
+	trusted := x509.NewCertPool()
+	trusted.AddCert(srv.Certificate())
+	client.http.Transport.(*http.Transport).TLSClientConfig.RootCAs = trusted
+	if err := ask(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A socket can be written as a URL.
+func TestCommandOverSocket(t *testing.T) {
+	n := testnode.Start(t, twoRules, "")
+	path := filepath.Join(t.TempDir(), "a.sock")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: n.API, ReadHeaderTimeout: time.Minute}
+	go func() { _ = srv.Serve(ln) }()
+	t.Cleanup(func() { _ = srv.Close() })
+	for _, written := range []string{"unix/" + path, "unix://" + path} {
+		if got := caddyFault(t, "status", "--address", written); got.err != nil {
+			t.Errorf("%s: got %+v", written, got)
 		}
 	}
 }

@@ -60,6 +60,12 @@ func offer(name, description string) cobra.Completion {
 	return cobra.CompletionWithDesc(name, grammar.Printable(description))
 }
 
+// nameOf returns an offered name without its description.
+func nameOf(offered cobra.Completion) string {
+	name, _, _ := strings.Cut(offered, "\t")
+	return name
+}
+
 // pointNames offers the injection points.
 func pointNames(v *api.StateView, _ []string) (names []cobra.Completion) {
 	for _, p := range v.Points {
@@ -127,13 +133,18 @@ func switchable(v *api.StateView, args []string) (names []cobra.Completion) {
 	return names
 }
 
-// completeLine offers the kinds of fault for the last statement of a line. After -- it
-// leaves the words to the shell, because they are a command.
-func completeLine(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	if cmd.ArgsLenAtDash() >= 0 {
+// completeRun offers the kinds of fault for a rule. After the rule only a command can
+// follow, which the shell completes itself.
+func completeRun(_ *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
-	if len(args) > 0 {
+	return kindsAfter(word), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
+// completeTry offers the kinds of fault for the rule after the upstream.
+func completeTry(_ *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) != 1 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return kindsAfter(word), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace

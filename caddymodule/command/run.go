@@ -61,7 +61,7 @@ and if the command cannot be run it is 126.`,
   caddy fault run --name down --point '*' 'respond 503' -- go test ./...
   caddy fault run --set outage --ttl 5m`,
 		RunE:              inSession(cmdRun),
-		ValidArgsFunction: completeLine,
+		ValidArgsFunction: completeRun,
 	}
 	cmd.Flags().String("name", "", "Name of the experiment, for headers, logs and metrics (default a made-up name)")
 	cmd.Flags().String("ttl", "", "How long the experiment lasts; 0 means no end (default 10m, with a command 24h)")

@@ -85,15 +85,18 @@ func switchCommand(to, short, long string) *cobra.Command {
 
 func resetCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "reset [--point <name>] [--rule <name>]",
+		Use:   "reset [<rule>] [--point <name>]",
 		Short: "Reset counters",
 		Long: `
 Reset the counters of rules and experiments: hits, skip, times, every, over and
 the steps of a sequence. Reset the hits and refusals of triggers. Without --rule,
-the draws of a point with a seed also start again.`,
+the draws of a point with a seed also start again.
+
+--rule <rule> is the same as <rule>.`,
 		Example: `  caddy fault reset
-  caddy fault reset --rule slow`,
-		Args: cobra.NoArgs,
+  caddy fault reset slow`,
+		Args:              ruleArgument,
+		ValidArgsFunction: completes(ruleNames),
 		RunE: inSession(func(s *session) error {
 			return tell(s, "/reset"+s.query("point", "rule"), func(v *api.ResetView) string {
 				return fmt.Sprintf("rules reset: %d", v.Reset)

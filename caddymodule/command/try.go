@@ -49,13 +49,8 @@ other upstream, and any upstream with https://, gets its own host and port.`,
 		Example: `  caddy fault try localhost:3000
   caddy fault try localhost:3000 'percent 10; respond 503'
   caddy fault try https://api.example.com 'match path /v1/*; delay 2s'`,
-		RunE: cmdTry,
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			if len(args) == 0 {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			return completeLine(cmd, args[1:], word)
-		},
+		RunE:              cmdTry,
+		ValidArgsFunction: completeTry,
 	}
 	cmd.Flags().String("listen", "127.0.0.1:0", "Address for requests; with port 0 a free port is chosen")
 	cmd.Flags().Bool("insecure", false, "Do not verify the certificate of an https:// upstream")

@@ -1,13 +1,10 @@
 package command
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,134 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddyfault/caddyfault/caddymodule/api"
-	"github.com/caddyfault/caddyfault/caddymodule/experiments"
-	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
-
-func watchCommand() *cobra.Command {
-	cmd := jsonFlag(&cobra.Command{
-		Use:   "watch [--rule <name>] [--point <name>] [--id <text>] [--refused] [--json]",
-		Short: "Print injected faults as they happen, or refused triggers",
-		Long: `
-The command prints the last ten injected faults, then a line for each new one. It
-keeps running over reloads and short restarts of Caddy. If Caddy does
-not come back, the command ends with the exit code 1.`,
-		Example: `  caddy fault watch
-  caddy fault watch --rule slow
-  caddy fault watch --refused`,
-		Args: cobra.NoArgs,
-		RunE: inSession(cmdWatch),
-	})
-	cmd.Flags().String("rule", "", "Print only hits of this rule or experiment")
-	cmd.Flags().String("point", "", "Print only hits at this injection point")
-	cmd.Flags().String("id", "", "Print only requests whose trigger has this id")
-	cmd.Flags().Bool("refused", false, "Print refused triggers, and why they were refused")
-	return cmd
-}
-
-func cmdWatch(s *session) error {
-	f := follower{session: s, path: "/journal" + s.query("rule", "point", "id", "refused"), json: s.wantsJSON()}
-	return f.follow()
-}
-
-// follower reads the journal's feeds, one after another.
-type follower struct {
-	*session
-	path string // of the journal, with its parameters
-	json bool
-	last string // the number of the last printed entry
-}
-
-// follow prints the entries of the journal until its context ends or Caddy stays away.
-// When a feed ends, follow opens another one that continues after the last entry.
-func (f *follower) follow() error {
-	feed, err := f.open()
-	for err == nil {
-		if err = f.print(feed); err != nil {
-			return err
-		}
-		select { // a server takes a moment to end
-		case <-f.Context().Done():
-		case <-time.After(comeBackEvery):
-		}
-		err = persist(f.Context(), func() (err error) {
-			feed, err = f.open()
-			return err
-		})
-	}
-	return err
-}
-
-// beforeWatch is how many existing entries are printed first.
-const beforeWatch = 10
-
-func (f *follower) open() (io.ReadCloser, error) {
-	header := http.Header{"Accept": {"text/event-stream"}}
-	path := f.path
-	if f.last == "" {
-		path += map[bool]string{true: "&", false: "?"}[strings.Contains(path, "?")] + "limit=" + strconv.Itoa(beforeWatch)
-	} else {
-		header.Set("Last-Event-ID", f.last)
-	}
-	resp, err := f.send(f.Context(), http.MethodGet, path, nil, header)
-	if err != nil {
-		return nil, err
-	}
-	return resp.Body, nil
-}
-
-// print prints the entries of a feed until the feed ends. Each entry comes a second
-// time when its request ends. The second one is not printed.
-func (f *follower) print(feed io.ReadCloser) error {
-	defer feed.Close()
-	lines := bufio.NewReader(feed)
-	for seen := uint64(0); ; {
-		line, err := lines.ReadBytes('\n')
-		if err != nil {
-			return nil //nolint:nilerr // the next feed has the rest
-		}
-		data, ok := bytes.CutPrefix(line, []byte("data: "))
-		if !ok {
-			continue
-		}
-		var e experiments.Entry
-		if err := readAnswer(data, &e); err != nil {
-			return err
-		}
-		if e.Seq <= seen {
-			continue
-		}
-		if !f.json {
-			data = []byte(entryText(&e) + "\n")
-		}
-		if _, err := f.OutOrStdout().Write(data); err != nil {
-			return err
-		}
-		seen, f.last = e.Seq, strconv.FormatUint(e.Seq, 10)
-	}
-}
-
-// entryText returns an entry as one line.
-func entryText(e *experiments.Entry) string {
-	what := e.Kind
-	if e.Refused != "" {
-		what = "refused"
-	}
-	text := fmt.Sprintf("%s %s/%s %s: %s %s%s", e.Time.Local().Format("15:04:05.000"), e.Point, e.Rule, what, e.Method, e.Host, e.Path)
-	if e.TriggerID != "" {
-		text += " id " + e.TriggerID
-	}
-	if e.Client != "" {
-		text += " from " + e.Client
-	}
-	if e.UpstreamStatus != 0 {
-		text += fmt.Sprintf(", upstream %d", e.UpstreamStatus)
-	}
-	if e.Refused != "" {
-		text += ": " + e.Refused
-	}
-	return grammar.Printable(text)
-}
 
 func verifyCommand() *cobra.Command {
 	cmd := jsonFlag(&cobra.Command{
@@ -198,7 +68,7 @@ func ruleArgument(cmd *cobra.Command, args []string) error {
 	case len(args) == 0:
 		return nil
 	case len(args) > 1:
-		return fmt.Errorf("unexpected argument '%s': verify one rule at a time", args[1])
+		return fmt.Errorf("unexpected argument '%s': name one rule at a time", args[1])
 	case cmd.Flag("rule").Changed:
 		return fmt.Errorf("the rule is given twice, as '%s' and as '%s': leave out --rule", args[0], flagText(cmd, "rule"))
 	default:
