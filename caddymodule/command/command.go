@@ -39,7 +39,7 @@ fault can hit the request. 'run' exits with the code of the command that it runs
 func setUpCommand(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringP("config", "c", "", "Read the admin address from this configuration file, if --address is not given")
 	cmd.PersistentFlags().StringP("adapter", "a", "", "Config adapter for the file of --config")
-	cmd.PersistentFlags().String("address", "", "Address of the admin API (default localhost:2019)")
+	cmd.PersistentFlags().String("address", "", "Address of the admin API, such as node1:2019 or https://caddy.example.com (default localhost:2019)")
 	_ = cmd.RegisterFlagCompletionFunc("adapter", cobra.NoFileCompletions) // both flags exist
 	_ = cmd.RegisterFlagCompletionFunc("address", cobra.NoFileCompletions)
 	cmd.ValidArgsFunction = cobra.NoFileCompletions // the subcommands are offered anyway

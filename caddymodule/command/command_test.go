@@ -810,7 +810,7 @@ func TestCommandWatch(t *testing.T) {
 	if got, want := strings.Join(asked, "; "), "rule=r&limit=10 after ; rule=r after 1; rule=r after 2"; got != want {
 		t.Errorf("asked for %q, want %q", got, want)
 	}
-	if !strings.HasPrefix(stderr.String(), "Warning: no rule 'r'; waiting for it\n") {
+	if !strings.HasPrefix(stderr.String(), "Warning: no rule 'r' (waiting for it)\n") {
 		t.Errorf("got %q, want a warning", stderr.String())
 	}
 	lines := strings.Split(stdout.String(), "\n")

@@ -27,8 +27,8 @@ func statusCommand() *cobra.Command {
 		Short: "Show whether faults are on, and all rules with their counters",
 		Long: `
 The table lists the rules of each injection point, in the order of the
-configuration. RULE is a short form of the rule. It begins with the matcher of the
-point, and a terminal cuts it to its width. HITS counts the requests that got the
+configuration. A terminal shows a site once. RULE is a short form of the rule. It
+begins with the matcher of the point, and a terminal cuts it to its width. HITS counts the requests that got the
 faults of a rule. HELD counts those of them that have not ended. PASSED counts the
 requests that matched and did not get the faults, by reason. A second table lists
 the experiments that are on.
@@ -164,7 +164,7 @@ func (p *statusPrinter) points(v *api.StateView) *grid {
 	for _, point := range v.Points {
 		add := func(name, rule string, c color, hits, held any, passed string) {
 			shown, source := point.Site, ""
-			if shown == site {
+			if shown == site && p.width > 0 { // every line of a file can be searched for
 				shown = ""
 			}
 			if site = point.Site; p.source {

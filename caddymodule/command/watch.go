@@ -69,7 +69,7 @@ func (s *session) warnOfUnknown() {
 	if s.Flag("rule").Changed {
 		_, err := s.ask(http.MethodGet, "/verify"+s.query("rule", "point")+"&at_least=0", nil)
 		if isUnknown(err) {
-			s.warn("%v; waiting for it", err)
+			s.warn("%v (waiting for it)", err)
 		}
 		return
 	}
@@ -77,7 +77,7 @@ func (s *session) warnOfUnknown() {
 		data, err := s.ask(http.MethodGet, "/?limit=10000", nil)
 		var v api.StateView
 		if err == nil && readAnswer(data, &v) == nil && !slices.ContainsFunc(pointNames(&v, nil), func(name string) bool { return nameOf(name) == point }) {
-			s.warn("no injection point '%s'; waiting for it", point)
+			s.warn("no injection point '%s' (waiting for it)", point)
 		}
 	}
 }

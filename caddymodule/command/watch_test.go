@@ -76,8 +76,8 @@ func TestEndText(t *testing.T) {
 func TestCommandWatchUnknown(t *testing.T) {
 	_, address := adminEndpoint(t, namedRules)
 	for args, want := range map[string]string{
-		"slwo":             "Warning: no rule 'slwo'; did you mean 'slow'?; waiting for it\n",
-		"--point ap":       "Warning: no injection point 'ap'; waiting for it\n",
+		"slwo":             "Warning: no rule 'slwo'; did you mean 'slow'? (waiting for it)\n",
+		"--point ap":       "Warning: no injection point 'ap' (waiting for it)\n",
 		"--point api":      "",
 		"slow --point api": "",
 		"slow --rule slow": "Error: the rule is given twice",

@@ -35,6 +35,7 @@ var normalized = []struct {
 	{regexp.MustCompile(`\b(5m0s |4m\d+s)`), "4m59s"},
 	{regexp.MustCompile(`(time left:) \w+`), "$1 5m0s"},
 	{regexp.MustCompile(`(?m)^\d\.\d{6} s$`), "0.251904 s"},
+	{regexp.MustCompile(`(?m)   caddy [\d.]+  node \S+  up \w+$`), ""},
 }
 
 // TestPicture runs the commands of the README's recording. Their output must equal what

@@ -179,7 +179,7 @@ func TestTry(t *testing.T) {
 	}
 
 	term := &terminal{admin: bare.admin}
-	term.want(t, 0, strings.TrimPrefix(bare.site, "http://")+" › site", "", "status")
+	term.want(t, 0, strings.TrimPrefix(bare.site, "http://")+"  site", "", "status")
 	term.want(t, 0, "experiment 'down' is on at site; time left: 10m0s\n", "", "run", "--name", "down", "--point", "site", "503")
 	wantPage(t, bare.site+"/z", 503, "")
 	wantPage(t, rule.site+"/z", 200, "")
@@ -202,7 +202,7 @@ func TestTryBesideCaddy(t *testing.T) {
 	if got := term.status(t, "/gone"); got != gone {
 		t.Errorf("the other Caddy: got %s, want %s", got, gone)
 	}
-	term.want(t, 0, "faults are on;", "", "status")
+	term.want(t, 0, "● armed ", "", "status")
 	p.end(t, syscall.SIGTERM, "")
 	if got := term.status(t, "/gone"); got != gone {
 		t.Errorf("the other Caddy, after the end: got %s, want %s", got, gone)
