@@ -89,8 +89,8 @@ const (
 	down = "HTTP/1.1 503 Service Unavailable"
 )
 
-// noExperiments is the output of `caddy fault list` without experiments.
-const noExperiments = "no experiment is on; start one: caddy fault run --match 'path /api/*' 'percent 10; delay 2s'\n"
+// noExperiments is what `caddy fault list` prints on standard error without experiments.
+const noExperiments = "No experiment is on. Start one: caddy fault run --match 'path /api/*' 'percent 10; delay 2s'\n"
 
 // TestCommandRunExit runs commands with an experiment.
 func TestCommandRunExit(t *testing.T) {
@@ -100,11 +100,11 @@ func TestCommandRunExit(t *testing.T) {
 		code   int
 	}{{"exit 0", 0}, {"exit 1", 1}, {"exit 7", 7}, {"kill -KILL $$", 137}} {
 		term.want(t, tt.code, "", "", "run", "--name", "down", "--point", "*", "503", "--", "sh", "-c", tt.script)
-		term.want(t, 0, noExperiments, "", "list")
+		term.want(t, 0, "", noExperiments, "list")
 	}
 	term.want(t, 127, "", "Error: exec: \"no-such-command\": executable file not found in $PATH\n",
 		"run", "--name", "down", "--point", "*", "503", "--", "no-such-command")
-	term.want(t, 0, "\ndown        respond  fault1,fault2  0 ", "",
+	term.want(t, 0, "\ndown        fault1,fault2  /x  respond 503     0 ", "",
 		"run", "--name", "down", "--match", "/x", "503", "--", readyBinary(t), "fault", "list", "--address", term.admin)
 }
 
@@ -240,7 +240,7 @@ func TestCommandVerifyReload(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	term.want(t, 0, noExperiments, "", "list") // gives verify the time to send its request
+	term.want(t, 0, "", noExperiments, "list") // gives verify the time to send its request
 	term.reload(t)
 	if got := term.status(t, "/gone"); got != gone {
 		t.Errorf("got %s, want %s", got, gone)
@@ -258,10 +258,10 @@ func TestCommandExitCodes(t *testing.T) {
 	}
 	term.want(t, 0, "hits of rule 'rule1': 1\n", "", "verify", "--rule", "rule1", "--exactly", "1")
 	term.want(t, 2, "", "Error: rule 'rule1' has hit 1 times, want at least 2\n", "verify", "--rule", "rule1", "--at-least", "2")
-	term.want(t, 1, "", "Error: no rule 'rule2'\n", "verify", "--rule", "rule2", "--at-least", "2")
+	term.want(t, 1, "", "Error: no rule 'rule2'; did you mean 'rule1'?\n", "verify", "--rule", "rule2", "--at-least", "2")
 	term.want(t, 1, "", "Error: unknown command 'verfy'; did you mean caddy fault verify?\n", "verfy")
-	term.want(t, 0, host+" › fault1  rule1  respond", "", "status")
-	term.want(t, 0, " Caddyfile:9\n"+host+" › fault2  ", "", "status")
+	term.want(t, 0, host+"  fault1/rule1  /gone  respond 410", "", "status")
+	term.want(t, 0, " Caddyfile:9\n"+host+"  fault2  ", "", "status", "--source")
 	term.want(t, 0, "\n"+host+" › fault1  rule1  hits", "", "explain", "/gone")
 	term.want(t, 0, `"point": "fault1"`, "", "explain", "--json", "/gone")
 }
