@@ -325,6 +325,7 @@ var varying = []struct {
 	{regexp.MustCompile(`\b(\d+h)?(\d+m\d+(\.\d+)?s|\d+\.\d+m?s)\b`), "<duration>"},
 	{regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{16,}\b`), "<id>"},
 	{regexp.MustCompile(`\bpid=\d+`), "pid=<n>"},
+	{regexp.MustCompile(`\bin \d+ ms\b`), "in <n> ms"}, // of a hit
 	{regexp.MustCompile(`(?m)^Content-Length: \d+`), "Content-Length: <n>"},
 	{regexp.MustCompile(`(?m)[ \t]+$`), ""},
 	{regexp.MustCompile(`  +`), "  "}, // a column is as wide as its widest value
