@@ -49,8 +49,9 @@ func (a *service) ruleNames(point string) []string {
 // experimentNames returns the names of the running experiments at a point. An empty
 // point means all points.
 func (a *service) experimentNames(point string) []string {
-	var names []string
-	for _, live := range a.findExperiments(point, "") {
+	all := a.findExperiments(point, "")
+	names := make([]string, 0, len(all))
+	for _, live := range all {
 		names = append(names, live.Name)
 	}
 	return names
@@ -58,8 +59,9 @@ func (a *service) experimentNames(point string) []string {
 
 // nearPoint suggests a point instead of one that does not exist.
 func (a *service) nearPoint(point string) string {
-	var names []string
-	for _, p := range a.ctl.FindPoints("") {
+	all := a.ctl.FindPoints("")
+	names := make([]string, 0, len(all))
+	for _, p := range all {
 		names = append(names, p.Name)
 	}
 	return suggestion("point ", point, names)

@@ -1,24 +1,22 @@
 package command
 
 import (
+	"cmp"
 	"crypto/x509"
+	"fmt"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"time"
-
-	"cmp"
-	"fmt"
-	"net/http"
 	"strings"
 	"testing"
-
-	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyfault/caddyfault/caddymodule/api"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
 // An unknown command is answered with the command that may be meant.

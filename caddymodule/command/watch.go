@@ -307,7 +307,7 @@ func entryText(e *experiments.Entry) string {
 
 // endText says how a request ended, and how long after the hit.
 func endText(e *experiments.Entry) string {
-	took := (time.Duration(e.Duration * float64(time.Second))).Round(time.Millisecond).Milliseconds()
+	took := time.Duration(e.Duration * float64(time.Second)).Round(time.Millisecond).Milliseconds()
 	status, replied := strings.CutPrefix(e.Outcome, "reply ")
 	switch {
 	case replied:
