@@ -90,6 +90,7 @@ var routes = []route{
 	{"GET", "/verify", (*service).verify, []string{"point", "rule", "id", "refused", "exactly", "at_least", "at_most", "since", "wait"}},
 	{"GET", "/clients", (*service).getClients, []string{"client", "point", "rule", "since", "calls", "fail_on", "allow", "require", "min_calls", "wait"}},
 	{"DELETE", "/clients", (*service).forgetClients, nil},
+	{"GET", "/activity", (*service).getActivity, []string{"since", "limit"}},
 	{"POST", "/explain", (*service).explain, nil},
 	{"GET", "/kinds", (*service).listKinds, nil},
 	{"POST", "/line", (*service).readLine, nil},

@@ -40,6 +40,9 @@ func (a *service) beginAll(w http.ResponseWriter, r *http.Request, bodies map[st
 	if err != nil {
 		return err
 	}
+	for _, draft := range batch.Drafts {
+		draft.By = actor(r)
+	}
 	batch.Set, batch.When = set, condition(r)
 	started, created, err := a.ctl.Start(batch)
 	if failed, ok := errors.AsType[experiments.BatchError](err); ok {

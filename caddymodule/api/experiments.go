@@ -24,6 +24,10 @@ type ExperimentView struct {
 	Revision string    `json:"revision"`
 	Started  time.Time `json:"started"`
 
+	// By is who made the last change, also one of its time: a user, `api`, or `group`
+	// for a node of an earlier version.
+	By string `json:"by,omitempty"`
+
 	// Ends is when the experiment expires, TimeLeft the number of seconds until then.
 	// Both are missing if the experiment has no end.
 	Ends     *time.Time `json:"ends,omitempty"`
@@ -75,6 +79,7 @@ func (a *service) newExperimentView(l *experiments.Live) ExperimentView {
 		Name:       l.Name,
 		Revision:   revision(l),
 		Started:    l.Started.UTC(),
+		By:         l.By,
 		AppliesTo:  a.appliesTo(l),
 		Stats:      l.Stats(),
 		Passed:     inject.ExperimentPassedCounts(l),
@@ -238,6 +243,7 @@ func (a *service) extend(w http.ResponseWriter, r *http.Request, body []byte, wh
 	if err != nil {
 		return Refuse(http.StatusBadRequest, "%v", err)
 	}
+	e.By = actor(r)
 	live, err := a.ctl.Extend(e, body, when)
 	if err != nil {
 		return a.refuseChangeOf(r, err)
@@ -254,6 +260,7 @@ func (a *service) begin(w http.ResponseWriter, r *http.Request, body []byte, set
 	if err := a.checkPlaces(e); err != nil {
 		return err
 	}
+	e.By = actor(r)
 	started, created, err := a.ctl.Start(experiments.Batch{Drafts: []experiments.Draft{{Experiment: e, JSON: body}}, Set: set, When: when})
 	if err != nil {
 		return refuseChange(err)
@@ -305,7 +312,7 @@ func (a *service) refuseChangeOf(r *http.Request, err error) error {
 }
 
 func (a *service) deleteExperiment(w http.ResponseWriter, r *http.Request) error {
-	if err := a.ctl.Remove(r.PathValue("name"), condition(r)); err != nil {
+	if err := a.ctl.Remove(r.PathValue("name"), actor(r), condition(r)); err != nil {
 		return a.refuseChangeOf(r, err)
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyfault/caddyfault/caddymodule/clients"
+	"github.com/caddyfault/caddyfault/caddymodule/control"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
@@ -96,7 +97,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		if strings.Count(path, "{") != len(inPath) {
 			t.Errorf("%s %s: path parameters %q", rt.method, path, inPath)
 		}
-		if hasBody := op.Body != nil; hasBody != slices.Contains([]string{"putExperiment", "putExperiments", "startSet", "patchExperiment", "explain", "readLine"}, op.ID) {
+		if hasBody := op.Body != nil; hasBody != slices.Contains([]string{"halt", "putExperiment", "putExperiments", "startSet", "patchExperiment", "explain", "readLine"}, op.ID) {
 			t.Errorf("%s %s: body described: %v", rt.method, path, hasBody)
 		}
 		if op.Responses["400"] == nil || len(op.Responses) < 2 {
@@ -126,6 +127,9 @@ var described = map[string]reflect.Type{
 	"Spread":           reflect.TypeFor[clients.Spread](),
 	"Undecided":        reflect.TypeFor[clients.Undecided](),
 	"Waits":            reflect.TypeFor[clients.Waits](),
+	"Activity":         reflect.TypeFor[ActivityList](),
+	"ActivityEntry":    reflect.TypeFor[control.Activity](),
+	"HaltRequest":      reflect.TypeFor[struct{ Note string }](),
 	"Code":             reflect.TypeFor[CodeView](),
 	"Codes":            reflect.TypeFor[CodeList](),
 	"ConfiguredRule":   reflect.TypeFor[rules.Rule](),

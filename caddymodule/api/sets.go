@@ -137,7 +137,7 @@ func (a *service) startSet(w http.ResponseWriter, r *http.Request) error {
 // longer has the set.
 func (a *service) endSet(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("name")
-	ended, err := a.ctl.RemoveSet(name)
+	ended, err := a.ctl.RemoveSet(name, actor(r))
 	switch {
 	case errors.Is(err, experiments.ErrUnknown) && a.ctl.FindSet(name) == nil:
 		return Refuse(http.StatusNotFound, "%v", a.ctl.UnknownSet(name))

@@ -158,12 +158,8 @@ func (a *service) switchRuleOn(w http.ResponseWriter, r *http.Request) error {
 // changes it.
 func (a *service) switchRule(w http.ResponseWriter, r *http.Request, off bool) error {
 	point, name := r.PathValue("point"), r.PathValue("rule")
-	found := a.ctl.FindRules(point, name)
-	if len(found) == 0 {
+	if a.ctl.SwitchRule(point, name, actor(r), off) == 0 {
 		return a.noRule(point, name)
-	}
-	for _, rule := range found {
-		rule.SwitchOff(off)
 	}
 	return Answer(w, http.StatusOK, switchedRule{point, name, off})
 }

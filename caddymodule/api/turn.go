@@ -33,14 +33,18 @@ type TurnView struct {
 	Triggers int `json:"triggers,omitempty"`
 
 	// Warning means that this node has turned its switch, but that other nodes or the
-	// next process do not know about it yet.
+	// next process do not know about it yet, or that the note was left out.
 	Warning string `json:"warning,omitempty"`
 }
 
 // halt stops all faults. Once it has answered, this node injects no faults.
-func (a *service) halt(w http.ResponseWriter, _ *http.Request) error {
+func (a *service) halt(w http.ResponseWriter, r *http.Request) error {
+	why := cause(r)
+	note, problem := readNote(w, r)
+	why.Note = note
 	before := a.ctl.Switch.State()
-	view := a.newTurnView(a.ctl.Halt(control.WhyAPI, a.storageNow()))
+	view := a.newTurnView(a.ctl.Halt(why, a.storageNow()))
+	view.Warning = strings.Trim(view.Warning+"; "+problem, "; ")
 	if view.Already = before.Halted; !view.Already {
 		turn := a.ctl.Switch.Last()
 		view.Ended, view.Released = turn.Ended, turn.Released
@@ -50,12 +54,12 @@ func (a *service) halt(w http.ResponseWriter, _ *http.Request) error {
 }
 
 // resume arms the rules and triggers again.
-func (a *service) resume(w http.ResponseWriter, _ *http.Request) error {
+func (a *service) resume(w http.ResponseWriter, r *http.Request) error {
 	if app := a.ctl.Current(); app != nil && app.Halted {
 		return Refuse(http.StatusConflict, "%v", control.ErrConfigured)
 	}
 	before := a.ctl.Switch.State()
-	err := a.ctl.Resume(control.WhyAPI, a.storageNow())
+	err := a.ctl.Resume(cause(r), a.storageNow())
 	if err != nil && a.ctl.Switch.Halted() {
 		return refuseChange(err)
 	}
@@ -121,8 +125,8 @@ func sinceText(s experiments.State) (text string) {
 	if s.Since != nil {
 		text = " since " + s.Since.Local().Format(time.RFC3339)
 	}
-	if s.Why != "" {
-		text += " (" + s.Why + ")"
+	if by := s.Actor(); by != "" {
+		text += " (" + by + ")"
 	}
 	return text + "."
 }

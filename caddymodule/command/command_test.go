@@ -489,7 +489,7 @@ func TestCommandRunNowhere(t *testing.T) {
 		if got.stdout != tt.stdout || got.stderr != tt.stderr {
 			t.Errorf("%q: got %+v, want %q and %q", tt.args, got, tt.stdout, tt.stderr)
 		}
-		_ = ctl.Remove("all", nil) // its command may have removed it
+		_ = ctl.Remove("all", "", nil) // its command may have removed it
 	}
 }
 
@@ -688,7 +688,7 @@ func TestCommandRunEnd(t *testing.T) {
 		left      int
 	}{
 		{"alone", func(*control.Control) {}, "", 0},
-		{"deleted", func(ctl *control.Control) { _ = ctl.Store.Delete("x", nil) }, "Warning: experiment 'x' ended before the command did\n", 0},
+		{"deleted", func(ctl *control.Control) { _ = ctl.Store.Delete("x", "", nil) }, "Warning: experiment 'x' ended before the command did\n", 0},
 		{"replaced", func(ctl *control.Control) {
 			other, err := experiments.Parse("x", []byte(`{"points": ["api"], "faults": [{"fault": "close"}]}`))
 			if err == nil {

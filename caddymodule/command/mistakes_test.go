@@ -88,7 +88,7 @@ func TestCommandRunMadeUp(t *testing.T) {
 	if len(live) != 1 || !strings.HasPrefix(live[0].Name, "delay-") || !strings.HasPrefix(got.stdout, "experiment '"+live[0].Name+"' is on at api") {
 		t.Fatalf("got %+v and %v", got, live)
 	}
-	_ = n.Ctl.Remove(live[0].Name, nil)
+	_ = n.Ctl.Remove(live[0].Name, "", nil)
 	got = caddyFault(t, "run", "--address", address, "--point", "api", "503", "--", "true")
 	if !strings.HasPrefix(got.stderr, "experiment 'respond-") || !strings.HasSuffix(got.stderr, "' is on while the command runs\n") || strings.Count(got.stderr, "\n") != 1 {
 		t.Errorf("with a command: got %+v", got)

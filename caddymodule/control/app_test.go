@@ -334,7 +334,7 @@ func TestConfiguredHalt(t *testing.T) {
 		if become(plain) || become(plain, halted) || !become(halted) || !become(halted, plain) || become(plain) || !become(halted) || become() {
 			t.Error("the switch does not follow the configuration")
 		}
-		ctl.Switch.Set(control.NewState(true, "api"))
+		ctl.Switch.Set(control.NewState(true, control.Cause{Why: "api"}))
 		if !become(plain) || !become(halted) || !become(plain) {
 			t.Error("a halt by the API has ended with a configuration")
 		}

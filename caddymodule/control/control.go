@@ -35,12 +35,17 @@ type Control struct {
 	Counts   experiments.Broadcast // notifies those who wait for a counter to change
 	Active   atomic.Int64          // number of active requests
 
+	acts     activities
 	restored sync.Once                  // the switch has been read from the storage
 	saving   switchSaver                // writes the switch to the storage
 	kept     atomic.Pointer[keptSwitch] // the switch as last stored
 
-	mu     sync.Mutex
-	apps   []*App // apps that have been started, the latest last
+	mu   sync.Mutex
+	apps []*App // apps that have been started, the latest last
+
+	settled       *App // the app that was applied last; nil if it has stopped
+	settledBefore bool // whether any app was
+
 	groups map[string]*experiments.Group
 }
 
@@ -62,6 +67,7 @@ func New() *Control {
 		Series:   metrics.NewSeries(),
 		Counts:   experiments.Broadcast{Every: CountsEvery},
 		reported: make(map[findingOf]time.Time),
+		acts:     activities{now: time.Now},
 	}
 	c.kept.Store(new(keptSwitch))
 	c.exit, c.beginExit = context.WithCancel(context.Background())
@@ -134,7 +140,9 @@ func (c *Control) settle() {
 	case others:
 	case app == nil:
 		c.settleSwitch(false)
+		c.forgetSettled()
 	default:
+		c.reloaded(app)
 		c.Journal.Resize(app.journalSize())
 		c.Refusals.Resize(min(app.journalSize(), defaultJournal))
 		c.Counts.Send()
@@ -147,7 +155,7 @@ func (c *Control) settle() {
 // settleSwitch halts faults if the configuration says so, or ends the halt of the
 // previous one.
 func (c *Control) settleSwitch(halted bool) {
-	state := newState(halted, whyConfigured)
+	state := newState(halted, Cause{Why: whyConfigured})
 	now := c.Switch.State()
 	if halted {
 		c.Switch.Pin(&state)
@@ -178,6 +186,7 @@ func (c *Control) running() (app *App, others bool) {
 
 // switched reports a halt or a resume.
 func (c *Control) switched(turn *experiments.Turn) {
+	c.turned(turn)
 	why := zap.String("why", turn.Why)
 	if !turn.Halted {
 		metrics.HaltedGauge.Set(0)
@@ -191,8 +200,9 @@ func (c *Control) switched(turn *experiments.Turn) {
 }
 
 // experimentChanged reports an experiment that starts, changes or ends.
-func (c *Control) experimentChanged(live *experiments.Live, why string) {
+func (c *Control) experimentChanged(live *experiments.Live, why, by string) {
 	defer c.Counts.Send()
+	c.acted(live, why, by)
 	fields := []zap.Field{zap.String("experiment", live.Name)}
 	if live.Set != "" {
 		fields = append(fields, zap.String("set", live.Set))

@@ -63,7 +63,7 @@ func (hw *HaltWhen) Count() {
 func (hw *HaltWhen) halt() {
 	hw.app.logger.Warn("halting all faults: too many upstream errors",
 		zap.Int("errors", hw.Errors), zap.Duration("window", time.Duration(hw.Window)))
-	if err := hw.app.ctl.Halt(whyErrors, hw.app.ctx.Storage()); err != nil {
+	if err := hw.app.ctl.Halt(Cause{Why: whyErrors, Note: hw.text()}, hw.app.ctx.Storage()); err != nil {
 		hw.app.logger.Error("could not store the halt", zap.Error(err))
 	}
 }
@@ -91,8 +91,20 @@ func (hw *HaltWhen) add(turn context.Context, now time.Time) bool {
 	return true
 }
 
+// text says what the setting halts for.
+func (hw *HaltWhen) text() string {
+	return fmt.Sprintf("more than %d upstream errors within %s", hw.Errors, time.Duration(hw.Window))
+}
+
+// Cause is why the switch is turned.
+type Cause struct {
+	Why  string // the part of Caddy
+	By   string // the user, if known
+	Note string // for people
+}
+
 // newState returns a state of the switch that begins now.
-func newState(halted bool, why string) experiments.State {
+func newState(halted bool, cause Cause) experiments.State {
 	now := time.Now().UTC()
-	return experiments.State{Halted: halted, Since: &now, Why: why}
+	return experiments.State{Halted: halted, Since: &now, Why: cause.Why, By: cause.By, Note: cause.Note}
 }

@@ -169,27 +169,27 @@ func (c *Control) Extend(e *experiments.Experiment, data []byte, when experiment
 	return c.Store.Extend(e, data, when)
 }
 
-// Remove ends an experiment.
-func (c *Control) Remove(name string, when experiments.Condition) error {
+// Remove ends an experiment. by is who wants that.
+func (c *Control) Remove(name, by string, when experiments.Condition) error {
 	if group := c.Shared(); group != nil {
-		return group.Delete(name, when)
+		return group.Delete(name, by, when)
 	}
-	return c.Store.Delete(name, when)
+	return c.Store.Delete(name, by, when)
 }
 
 // RemoveSet ends the experiments that a set has started, and returns their names.
-func (c *Control) RemoveSet(set string) (names []string, err error) {
+func (c *Control) RemoveSet(set, by string) (names []string, err error) {
 	if group := c.Shared(); group != nil {
-		return group.DeleteSet(set)
+		return group.DeleteSet(set, by)
 	}
-	return c.Store.DeleteSet(set)
+	return c.Store.DeleteSet(set, by)
 }
 
 // Halt stops all faults. An error means that faults are halted on this node, but that
 // other nodes or the next process may not know it. If the storage fails, the node
 // stores the halt when it next follows its group.
-func (c *Control) Halt(why string, storage certmagic.Storage) error {
-	state := newState(true, why)
+func (c *Control) Halt(cause Cause, storage certmagic.Storage) error {
+	state := newState(true, cause)
 	if group := c.Shared(); group != nil {
 		if err := group.Halt(state); err != nil {
 			return err
@@ -203,8 +203,8 @@ func (c *Control) Halt(why string, storage certmagic.Storage) error {
 // Resume ends a halt. An error means either that faults are still halted, or that other
 // nodes or the next process may not know of the resume, as for Halt. The next process
 // reads the switch of this node and that of the group, so Resume stores both.
-func (c *Control) Resume(why string, storage certmagic.Storage) error {
-	state := newState(false, why)
+func (c *Control) Resume(cause Cause, storage certmagic.Storage) error {
+	state := newState(false, cause)
 	if group := c.Shared(); group != nil {
 		if err := group.Resume(state); err != nil {
 			return err

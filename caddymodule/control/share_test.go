@@ -23,7 +23,7 @@ import (
 // next process.
 func TestSwitchFromBeforeTheGroup(t *testing.T) {
 	n := testnode.Start(t, testnode.Shop, `{"share": {"group": "g"}}`)
-	n.Ctl.Switch.Set(control.NewState(true, "api"))
+	n.Ctl.Switch.Set(control.NewState(true, control.Cause{Why: "api"}))
 	if err := n.Ctl.Save(t.Context(), n.App.Context().Storage()); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestSwitchOfGroupIsKept(t *testing.T) {
 		turn := func(f func(experiments.State) error, halted bool) {
 			t.Helper()
 			other.Sync(t.Context())
-			if err := f(control.NewState(halted, "api")); err != nil {
+			if err := f(control.NewState(halted, control.Cause{Why: "api"})); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -97,7 +97,7 @@ func TestHaltIsLogged(t *testing.T) {
 			"api": func() { n.Want(200, "POST", "/halt", "", "") },
 			"another node": func() {
 				other.Sync(t.Context())
-				if err := other.Halt(control.NewState(true, "another node")); err != nil {
+				if err := other.Halt(control.NewState(true, control.Cause{Why: "another node"})); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -187,14 +187,14 @@ func TestSwitchWhenJoiningAgain(t *testing.T) {
 		storage := n.App.Context().Storage()
 		sw := experiments.NewSwitch(t.Context())
 		other := experiments.NewGroup("g", sw, experiments.NewStore(sw, nil, n.Ctl.Places)).Member(storage, zap.NewNop())
-		if err := other.Halt(control.NewState(true, "api")); err != nil {
+		if err := other.Halt(control.NewState(true, control.Cause{Why: "api"})); err != nil {
 			t.Fatal(err)
 		}
 		n.Ctl.Group("g").Member(storage, zap.NewNop()).Sync(t.Context())
 		if !n.Ctl.Switch.Halted() {
 			t.Fatal("not halted with the group")
 		}
-		if err := other.Resume(control.NewState(false, "api")); err != nil {
+		if err := other.Resume(control.NewState(false, control.Cause{Why: "api"})); err != nil {
 			t.Fatal(err)
 		}
 		n.Want(200, "POST", "/resume", "", "")

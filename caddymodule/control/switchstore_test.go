@@ -54,10 +54,10 @@ func TestSwitchStorageHangs(t *testing.T) {
 		})
 		c := control.New()
 		defer c.BeginExit()
-		timely("halt", experiments.StorageTime+time.Second, func() error { return c.Halt("api", storage) })
+		timely("halt", experiments.StorageTime+time.Second, func() error { return c.Halt(control.Cause{Why: "api"}, storage) })
 		before := runtime.NumGoroutine()
 		for range 10 {
-			timely("halt again", 0, func() error { return c.Halt("api", storage) })
+			timely("halt again", 0, func() error { return c.Halt(control.Cause{Why: "api"}, storage) })
 		}
 		if more := runtime.NumGoroutine() - before; more > 2 {
 			t.Errorf("%d more goroutines", more)

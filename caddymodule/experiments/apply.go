@@ -116,7 +116,7 @@ func (m *Member) apply(doc *document) (complete bool) {
 	m.store.endWhere(func(l *Live) bool {
 		_, still := doc.Experiments[l.Name]
 		return !still
-	}, WhyDeleted)
+	}, WhyDeleted, byGroup)
 	began := time.Now()
 	for _, team := range doc.teams() {
 		if m.sw.Halted() {
@@ -189,7 +189,7 @@ func (m *Member) goOn(live *Live, seen *sight) bool {
 	if !seen.isExtended(live) {
 		return false
 	}
-	e, err := Parse(live.Name, seen.Experiment)
+	e, err := seen.parse(live.Name)
 	if err != nil {
 		return false
 	}

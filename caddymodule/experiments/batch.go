@@ -126,8 +126,8 @@ func unload(all []*Live) {
 
 // DeleteSet ends the experiments that a set has started, together. It returns their
 // names.
-func (s *Store) DeleteSet(set string) (names []string, err error) {
-	names = s.endWhere(func(l *Live) bool { return l.Set == set }, WhyDeleted)
+func (s *Store) DeleteSet(set, by string) (names []string, err error) {
+	names = s.endWhere(func(l *Live) bool { return l.Set == set }, WhyDeleted, by)
 	if len(names) == 0 {
 		return nil, ErrUnknown
 	}
@@ -190,7 +190,7 @@ func checkRoom(there, added int) error {
 
 // DeleteSet ends the experiments of a set on all nodes, in one change of the document.
 // It also ends those that this node could not load.
-func (m *Member) DeleteSet(set string) (names []string, err error) {
+func (m *Member) DeleteSet(set, by string) (names []string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	err = m.exchange(func(doc *document) error {
@@ -208,6 +208,6 @@ func (m *Member) DeleteSet(set string) (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	m.store.endWhere(func(l *Live) bool { return slices.Contains(names, l.Name) }, WhyDeleted)
+	m.store.endWhere(func(l *Live) bool { return slices.Contains(names, l.Name) }, WhyDeleted, by)
 	return names, nil
 }

@@ -47,12 +47,12 @@ func TestStoreStartsTogether(t *testing.T) {
 	if next := b.mustPut("d", ""); next.Revision <= started[0].Revision {
 		t.Errorf("the next revision is %d, want more than %d", next.Revision, started[0].Revision)
 	}
-	names, err := b.DeleteSet("outage")
+	names, err := b.DeleteSet("outage", "")
 	must(t, err)
 	if want := []string{"a", "b", "c"}; !slices.Equal(names, want) {
 		t.Errorf("ended %q, want %q", names, want)
 	}
-	if _, err := b.DeleteSet("outage"); !errors.Is(err, ErrUnknown) {
+	if _, err := b.DeleteSet("outage", ""); !errors.Is(err, ErrUnknown) {
 		t.Errorf("ended again: got %v, want %v", err, ErrUnknown)
 	}
 	if all := b.List(); len(all) != 1 || all[0].Name != "d" {
@@ -132,7 +132,7 @@ func TestStoreShowsWholeBatches(t *testing.T) {
 				if _, _, err := b.Start(newBatch(t, set, set+"1", set+"2", set+"3")); err != nil {
 					t.Error(err)
 				}
-				if _, err := b.DeleteSet(set); err != nil {
+				if _, err := b.DeleteSet(set, ""); err != nil {
 					t.Error(err)
 				}
 			}
@@ -177,7 +177,7 @@ func TestStoreStartsAgain(t *testing.T) {
 		if b.Get("a") != nil || b.Get("b") == nil {
 			t.Error("want only a to have expired")
 		}
-		if names, err := b.DeleteSet("x"); err != nil || len(names) != 1 {
+		if names, err := b.DeleteSet("x", ""); err != nil || len(names) != 1 {
 			t.Errorf("ended %q, %v, want what is left", names, err)
 		}
 	})
@@ -211,11 +211,11 @@ func TestShareStartsTogether(t *testing.T) {
 		if b.Get("a") != before {
 			t.Error("an unchanged experiment was begun again")
 		}
-		names, err := b.Member.DeleteSet("outage") // started by the other node
+		names, err := b.Member.DeleteSet("outage", "") // started by the other node
 		must(t, err)
 		a.want(names, "a", "b", "c")
 		a.want(a.step())
-		if _, err := a.Member.DeleteSet("outage"); !errors.Is(err, ErrUnknown) {
+		if _, err := a.Member.DeleteSet("outage", ""); !errors.Is(err, ErrUnknown) {
 			t.Errorf("ended again: got %v, want %v", err, ErrUnknown)
 		}
 	})
@@ -252,7 +252,7 @@ func TestShareStartsNone(t *testing.T) {
 		if err := a.start("outage", "one", "two"); !errors.Is(err, ErrStorage) {
 			t.Errorf("%s: got %v, want %v", call, err, ErrStorage)
 		}
-		if _, err := a.Member.DeleteSet("outage"); !errors.Is(err, ErrStorage) && !errors.Is(err, ErrUnknown) {
+		if _, err := a.Member.DeleteSet("outage", ""); !errors.Is(err, ErrStorage) && !errors.Is(err, ErrUnknown) {
 			t.Errorf("%s: end: got %v", call, err)
 		}
 		a.want(a.has(), "one")
@@ -328,7 +328,7 @@ func TestShareSlowNodeGivesUp(t *testing.T) {
 	for name, happens := range map[string]func(a, b *node){
 		"halt":      func(a, _ *node) { must(a.t, a.Member.Halt(halted("api"))) },
 		"own halt":  func(_, b *node) { b.bench.sw.Set(halted("api")) },
-		"end":       func(a, _ *node) { _, err := a.Member.DeleteSet("outage"); must(a.t, err) },
+		"end":       func(a, _ *node) { _, err := a.Member.DeleteSet("outage", ""); must(a.t, err) },
 		"leaving":   func(_, b *node) { b.leave() },
 		"one fewer": func(a, _ *node) { must(a.t, a.Member.Delete("e0", nil)) },
 	} {
@@ -393,7 +393,7 @@ func TestShareIgnoresWholeBatches(t *testing.T) {
 		t.Errorf("logged %v", fields)
 	}
 	b.unloaded = 0
-	names, err := b.Member.DeleteSet("outage")
+	names, err := b.Member.DeleteSet("outage", "")
 	must(t, err)
 	b.want(names, "a", "b", "c")
 	a.want(a.step(), "z")
@@ -429,7 +429,7 @@ func TestShareShowsWholeBatches(t *testing.T) {
 					t.Error(err)
 				}
 				n.Sync(context.WithoutCancel(t.Context()))
-				_, _ = n.Member.DeleteSet(fmt.Sprint("s", (i+1)%len(nodes)))
+				_, _ = n.Member.DeleteSet(fmt.Sprint("s", (i+1)%len(nodes)), "")
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -172,6 +173,7 @@ type record struct {
 	Revision   uint64          `json:"revision"`
 	Started    time.Time       `json:"started"`
 	Ends       *time.Time      `json:"ends,omitempty"`
+	By         string          `json:"by,omitempty"` // who made the last change
 
 	// Set is the configured set that has started the experiment.
 	Set string `json:"set,omitempty"`
@@ -207,7 +209,7 @@ func (rec record) MarshalJSON() ([]byte, error) {
 }
 
 func newRecord(l *Live) record {
-	rec := record{Experiment: l.JSON, Revision: l.Revision, Started: l.stamp(), Set: l.Set, Together: l.together}
+	rec := record{Experiment: l.JSON, Revision: l.Revision, Started: l.stamp(), By: l.By, Set: l.Set, Together: l.together}
 	if !l.Ends.IsZero() {
 		rec.Ends = &l.Ends
 	}
@@ -223,6 +225,7 @@ func (rec record) extended(l *Live) record {
 		return next
 	}
 	delete(fields, "ends")
+	delete(fields, "by")
 	data, err := marshal(next)
 	if err == nil {
 		err = json.Unmarshal(data, &fields)
@@ -240,6 +243,18 @@ func (rec record) extended(l *Live) record {
 // experiment from before the group is only unique within its process.
 func (rec *record) is(l *Live) bool {
 	return l.Revision == rec.Revision && l.stamp().Equal(rec.Started)
+}
+
+// byGroup stands for a change of another node whose author is not known.
+const byGroup = "group"
+
+// parse reads the experiment of another node.
+func (rec *record) parse(name string) (*Experiment, error) {
+	e, err := Parse(name, rec.Experiment)
+	if err == nil {
+		e.By = cmp.Or(rec.By, byGroup)
+	}
+	return e, err
 }
 
 // same reports whether the other record is from the same change.

@@ -136,7 +136,7 @@ func TestShareKeepsCorruptObject(t *testing.T) {
 	}
 	storage.fail(nil)
 	a.Sync(t.Context()) // tests whether it can store
-	if err := a.Member.Delete("none", nil); !errors.Is(err, ErrUnknown) {
+	if err := a.Member.Delete("none", "", nil); !errors.Is(err, ErrUnknown) {
 		t.Errorf("delete: got %v, want %v", err, ErrUnknown)
 	}
 	if got, _ := storage.Load(t.Context(), object); string(got) != "no JSON" {
@@ -212,9 +212,9 @@ func TestShareKeepsUnknown(t *testing.T) {
 		if raw := string(a.document().Experiments["one"].raw); !strings.Contains(raw, `"later"`) || strings.Contains(raw, `"ends"`) || !strings.Contains(raw, `"<>"`) {
 			t.Errorf("the experiment that was extended is %s", raw)
 		}
-		must(t, a.Member.Delete("one", nil))
+		must(t, a.Member.Delete("one", "", nil))
 		check("delete")
-		must(t, a.Member.Delete("text", nil)) // as a user wants
+		must(t, a.Member.Delete("text", "", nil)) // as a user wants
 		if doc := a.document(); len(doc.Experiments) != 5 {
 			t.Errorf("left are %v", doc.Experiments)
 		}

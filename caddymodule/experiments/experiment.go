@@ -33,6 +33,10 @@ type Experiment struct {
 
 	// The purpose of the experiment, for people who see it in a list.
 	Note string `json:"note,omitempty"`
+
+	// By is who made the last change of the experiment, also one of its time. It is not
+	// part of the JSON that is sent.
+	By string `json:"-"`
 }
 
 // ends returns when the experiment ends if it starts at from. Zero means never.

@@ -79,9 +79,9 @@ func (s *Store) commitExtended(l *Live) error {
 // e.
 func (l *Live) extended(e *Experiment, data []byte, now time.Time) *Live {
 	same := *l.Experiment
-	same.TTL, same.Note = e.TTL, e.Note
+	same.TTL, same.Note, same.By = e.TTL, e.Note, e.By
 	return &Live{
-		Experiment: &same, JSON: compact(data), Set: l.Set, Started: l.Started, stamped: l.stamped, together: l.together, Ends: same.ends(now),
+		Experiment: &same, JSON: compact(data), Set: l.Set, Replaces: l.Replaces, Started: l.Started, stamped: l.stamped, together: l.together, Ends: same.ends(now),
 		traffic: l.traffic, ended: l.ended, end: l.end, unload: l.unload,
 	}
 }
@@ -95,7 +95,7 @@ func (s *Store) goOn(l *Live) {
 	s.live[l.Name] = l
 	s.wind(l)
 	s.publish()
-	s.tell(l, WhyExtended)
+	s.tell(l, WhyExtended, l.By)
 }
 
 // isExtended reports whether the record differs from the experiment only in ttl and

@@ -115,7 +115,7 @@ func TestShareExtend(t *testing.T) {
 		if _, err := a.Member.Extend(e, data, func(*Live) bool { return false }); !errors.Is(err, ErrModified) {
 			t.Errorf("got %v, want %v", err, ErrModified)
 		}
-		must(t, a.Member.Delete("x", nil))
+		must(t, a.Member.Delete("x", "", nil))
 		if _, err := a.Member.Extend(e, data, nil); !errors.Is(err, ErrUnknown) {
 			t.Errorf("got %v, want %v", err, ErrUnknown)
 		}

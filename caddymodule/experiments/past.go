@@ -17,6 +17,9 @@ type Past struct {
 	Why  string `json:"why"`
 	Hits uint64 `json:"hits"`
 
+	// By is who ended it. Empty: it ended by itself, or nobody is known.
+	By string `json:"by,omitempty"`
+
 	// Points are the injection points to which it applied when it ended.
 	Points []string `json:"-"`
 }
@@ -36,9 +39,9 @@ const (
 )
 
 // remember records an experiment that has ended.
-func (s *Store) remember(l *Live, why string) {
+func (s *Store) remember(l *Live, why, by string) {
 	s.past = slices.Insert(s.past, 0, Past{
-		Name: l.Name, JSON: l.JSON, Started: l.Started, Ended: s.now(), Why: why,
+		Name: l.Name, JSON: l.JSON, Started: l.Started, Ended: s.now(), Why: why, By: by,
 		Hits: l.Stats().Hits, Points: AppliesTo(l, s.places()),
 	})
 	s.forget()

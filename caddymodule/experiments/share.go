@@ -220,7 +220,7 @@ func (m *Member) Resume(state State) error {
 
 // Delete ends an experiment on all nodes. Without a condition it can end an experiment
 // that this node could not load.
-func (m *Member) Delete(name string, when Condition) error {
+func (m *Member) Delete(name, by string, when Condition) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	err := m.exchange(func(doc *document) error {
@@ -235,7 +235,7 @@ func (m *Member) Delete(name string, when Condition) error {
 		return nil
 	}, nil)
 	if err == nil {
-		_ = m.store.Delete(name, nil) // it may be missing here, or may have expired
+		_ = m.store.Delete(name, by, nil) // it may be missing here, or may have expired
 	}
 	return err
 }

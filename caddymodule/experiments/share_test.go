@@ -198,7 +198,7 @@ func TestShareFollows(t *testing.T) {
 		if !b.Get("one").Ends.Equal(a.Get("one").Ends) {
 			t.Error("the replaced experiment has another end on the other node")
 		}
-		must(t, b.Member.Delete("two", nil))
+		must(t, b.Member.Delete("two", "", nil))
 		a.want(a.step(), "one")
 		a.inStep("", false)
 		if state := a.State(); state.Group != a.Name() || state.Synced == nil {
@@ -215,10 +215,10 @@ func TestShareConditions(t *testing.T) {
 	if err := b.put("one", "", never); !errors.Is(err, ErrModified) {
 		t.Errorf("put: got %v, want %v", err, ErrModified)
 	}
-	if err := b.Member.Delete("one", never); !errors.Is(err, ErrModified) {
+	if err := b.Member.Delete("one", "", never); !errors.Is(err, ErrModified) {
 		t.Errorf("delete: got %v, want %v", err, ErrModified)
 	}
-	if err := b.Member.Delete("none", nil); !errors.Is(err, ErrUnknown) {
+	if err := b.Member.Delete("none", "", nil); !errors.Is(err, ErrUnknown) {
 		t.Errorf("delete: got %v, want %v", err, ErrUnknown)
 	}
 	if b.unloaded != 1 {
@@ -272,7 +272,7 @@ func TestShareStorageDown(t *testing.T) {
 			storage.fail(errDown, call)
 			for name, err := range map[string]error{
 				"put":    a.put("two", "", nil),
-				"delete": a.Member.Delete("one", nil),
+				"delete": a.Member.Delete("one", "", nil),
 				"resume": a.Resume(resumed()),
 			} {
 				if !errors.Is(err, ErrStorage) || !errors.Is(err, errDown) {
@@ -323,7 +323,7 @@ func TestShareReadOnly(t *testing.T) {
 				a.Sync(t.Context())
 				a.inStep(errDown.Error(), false)
 			}
-			_ = a.Member.Delete("none", nil) // refused, if it gets that far
+			_ = a.Member.Delete("none", "", nil) // refused, if it gets that far
 			a.inStep(errDown.Error(), false)
 		}
 		a.want(a.has(), "one", "three", "two")
@@ -424,7 +424,7 @@ func TestShareGoneBeforeJoining(t *testing.T) {
 	storage := new(memory)
 	a := newNode(t, storage)
 	must(t, a.put("old", `"ttl": 0, `, nil))
-	must(t, a.bench.Delete("old", nil)) // by a configuration without the group
+	must(t, a.bench.Delete("old", "", nil)) // by a configuration without the group
 	storage.objects.Delete(object)
 	a.Join(false)
 	a.reload()
@@ -518,7 +518,7 @@ func TestShareConcurrent(t *testing.T) {
 				name := names[(i+round)%len(names)]
 				switch round % 5 {
 				case 3:
-					_ = n.Member.Delete(name, nil)
+					_ = n.Member.Delete(name, "", nil)
 				case 4:
 					n.Sync(t.Context())
 				default:
@@ -553,7 +553,7 @@ func TestShareJoin(t *testing.T) {
 	b.Sync(t.Context())
 	b.want(b.has(), "new", "old")
 
-	must(t, b.bench.Delete("old", nil)) // by a configuration without the group
+	must(t, b.bench.Delete("old", "", nil)) // by a configuration without the group
 	b.reload()
 	b.Sync(t.Context())
 	b.want(b.has(), "new", "old")

@@ -44,6 +44,9 @@ type Live struct {
 	Started time.Time
 	Ends    time.Time // zero: never
 
+	// Replaces reports that the experiment has replaced one with the same name.
+	Replaces bool
+
 	stamped  time.Time // Started by the clock of the node that started it; zero: this node
 	together uint64    // the revision of the change that started it with others; 0: alone
 
@@ -78,7 +81,7 @@ type Store struct {
 	live     map[string]*Live
 	past     []Past // latest first
 	revision uint64
-	watches  []func(live *Live, why string)
+	watches  []func(live *Live, why, by string)
 
 	snapshot atomic.Pointer[Snapshot]
 	visits   visits
@@ -94,15 +97,15 @@ func NewStore(sw *Switch, load Loader, places func() []Place) *Store {
 	s.revision = uint64(s.now().UnixMilli())
 	sw.Watch(func(turn *Turn) {
 		if turn.Halted {
-			turn.Ended = s.endAll()
+			turn.Ended = s.endAll(turn.Actor())
 		}
 	})
 	return s
 }
 
 // Watch registers f. It runs, one call at a time, for each experiment that starts (with
-// an empty reason), is extended or ends.
-func (s *Store) Watch(f func(live *Live, why string)) {
+// an empty reason), is extended or ends. by is who has caused that.
+func (s *Store) Watch(f func(live *Live, why, by string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.watches = append(s.watches, f)
@@ -194,10 +197,11 @@ func (s *Store) commit(all []*Live) (created int) {
 func (s *Store) begin(all []*Live) (created int) {
 	var replaced []*Live
 	for _, l := range all {
-		if before := s.live[l.Name]; before != nil {
+		before := s.live[l.Name]
+		if before != nil {
 			replaced = append(replaced, before)
 		}
-		l.Owner = l
+		l.Owner, l.Replaces = l, before != nil
 		l.traffic = newTraffic(&s.visits)
 		l.ended, l.end = context.WithCancel(s.sw.Ended())
 		s.wind(l)
@@ -205,13 +209,13 @@ func (s *Store) begin(all []*Live) (created int) {
 	}
 	s.publish()
 	for _, l := range all {
-		s.tell(l, "")
+		s.tell(l, "", l.By)
 	}
 	for _, before := range replaced {
-		s.finish(before, WhyReplaced)
+		s.finish(before, WhyReplaced, s.live[before.Name].By)
 	}
-	if s.sw.Halted() {
-		s.finishAll(all, WhyHalted) // they were admitted
+	if now := s.sw.State(); now.Halted {
+		s.finishAll(all, WhyHalted, now.Actor()) // they were admitted
 	}
 	return len(all) - len(replaced)
 }
@@ -228,42 +232,42 @@ func (s *Store) expire(l *Live) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.live[l.Name] == l {
-		s.finish(l, WhyExpired)
+		s.finish(l, WhyExpired, "")
 	}
 }
 
-// Delete ends an experiment.
-func (s *Store) Delete(name string, when Condition) error {
+// Delete ends an experiment. by is who wants that.
+func (s *Store) Delete(name, by string, when Condition) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.hasLocked(name, when); err != nil {
 		return err
 	}
-	s.finish(s.live[name], WhyDeleted)
+	s.finish(s.live[name], WhyDeleted, by)
 	return nil
 }
 
 // endAll ends all experiments because the switch has been halted, and returns their
 // names.
-func (s *Store) endAll() (names []string) {
-	return s.endWhere(func(*Live) bool { return true }, WhyHalted)
+func (s *Store) endAll(by string) (names []string) {
+	return s.endWhere(func(*Live) bool { return true }, WhyHalted, by)
 }
 
 // endWhere ends the experiments for which ends returns true, and returns their names.
 // Requests see the end of all of them at once.
-func (s *Store) endWhere(ends func(*Live) bool, why string) (names []string) {
+func (s *Store) endWhere(ends func(*Live) bool, why, by string) (names []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := slices.DeleteFunc(s.sorted(), func(l *Live) bool { return !ends(l) })
 	for _, l := range all {
 		names = append(names, l.Name)
 	}
-	s.finishAll(all, why)
+	s.finishAll(all, why, by)
 	return names
 }
 
 // finishAll is finish for several experiments.
-func (s *Store) finishAll(all []*Live, why string) {
+func (s *Store) finishAll(all []*Live, why, by string) {
 	if len(all) == 0 {
 		return
 	}
@@ -274,13 +278,13 @@ func (s *Store) finishAll(all []*Live, why string) {
 	}
 	s.publish()
 	for _, l := range all {
-		s.finish(l, why)
+		s.finish(l, why, by)
 	}
 }
 
 // finish removes an experiment and releases the requests that it holds. Requests in
 // flight continue with their state.
-func (s *Store) finish(l *Live, why string) {
+func (s *Store) finish(l *Live, why, by string) {
 	if l.timer != nil {
 		l.timer.Stop()
 	}
@@ -290,14 +294,14 @@ func (s *Store) finish(l *Live, why string) {
 	}
 	l.end()
 	l.Dismiss()
-	s.remember(l, why)
-	s.tell(l, why)
+	s.remember(l, why, by)
+	s.tell(l, why, by)
 	l.unload()
 }
 
-func (s *Store) tell(l *Live, why string) {
+func (s *Store) tell(l *Live, why, by string) {
 	for _, watch := range s.watches {
-		watch(l, why)
+		watch(l, why, by)
 	}
 }
 

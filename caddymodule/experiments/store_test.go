@@ -33,8 +33,8 @@ func newBench(t testing.TB) *bench {
 		ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 		return func() { b.unloaded++; cancel() }, rules.LoadGuest(ctx, &e.Rule)
 	}, func() []Place { return []Place{{Point: "in"}, {Point: "out", Transport: true}} })
-	b.Watch(func(live *Live, why string) { b.told = append(b.told, strings.TrimSpace(live.Name+" "+why)) })
-	t.Cleanup(func() { b.endAll() })
+	b.Watch(func(live *Live, why, _ string) { b.told = append(b.told, strings.TrimSpace(live.Name+" "+why)) })
+	t.Cleanup(func() { b.endAll("") })
 	return b
 }
 
@@ -189,7 +189,7 @@ func TestStoreConditions(t *testing.T) {
 	b := newBench(t)
 	no := func(*Live) bool { return false }
 	absent := func(now *Live) bool { return now == nil }
-	if err := b.Delete("a", nil); !errors.Is(err, ErrUnknown) {
+	if err := b.Delete("a", "", nil); !errors.Is(err, ErrUnknown) {
 		t.Errorf("delete of nothing: got error %v", err)
 	}
 	if _, created, err := b.put("a", "", absent); !created || err != nil {
@@ -201,13 +201,13 @@ func TestStoreConditions(t *testing.T) {
 			t.Errorf("got error %v, want ErrModified", err)
 		}
 	}
-	if err := b.Delete("a", no); !errors.Is(err, ErrModified) {
+	if err := b.Delete("a", "", no); !errors.Is(err, ErrModified) {
 		t.Errorf("delete: got error %v, want ErrModified", err)
 	}
 	if b.Get("a") != before || ended(before) {
 		t.Error("a refused change has changed something")
 	}
-	if err := b.Delete("a", func(now *Live) bool { return now == before }); err != nil {
+	if err := b.Delete("a", "", func(now *Live) bool { return now == before }); err != nil {
 		t.Error(err)
 	}
 	b.wantTold("a", "a deleted")
@@ -247,13 +247,13 @@ func TestPastIsBoundedInSize(t *testing.T) {
 	b := newBench(t)
 	for _, size := range []int{10, maxPastJSON / 2, maxPastJSON / 2, 10, 2 * maxPastJSON} {
 		b.mustPut("a", fmt.Sprintf(`"note": "%s",`, strings.Repeat("x", size)))
-		must(t, b.Delete("a", nil))
+		must(t, b.Delete("a", "", nil))
 		if size > maxPastJSON && len(b.Past()) != 1 {
 			t.Errorf("%d remembered beside a large one", len(b.Past()))
 		}
 	}
 	b.mustPut("b", "")
-	must(t, b.Delete("b", nil))
+	must(t, b.Delete("b", "", nil))
 	if past := b.Past(); len(past) != 1 || past[0].Name != "b" {
 		t.Errorf("%d remembered, want the last one", len(past))
 	}
@@ -265,14 +265,14 @@ func TestPastIsBounded(t *testing.T) {
 		for i := range maxPast + 1 {
 			name := fmt.Sprintf("e%d", i)
 			b.mustPut(name, "")
-			must(t, b.Delete(name, nil))
+			must(t, b.Delete(name, "", nil))
 		}
 		if got := len(b.Past()); got != maxPast {
 			t.Errorf("%d remembered, want %d", got, maxPast)
 		}
 		time.Sleep(pastFor)
 		b.mustPut("last", "")
-		b.endAll()
+		b.endAll("")
 		if got := len(b.Past()); got != maxPast {
 			t.Errorf("%d remembered, want %d", got, maxPast)
 		}
@@ -299,7 +299,7 @@ func TestStoreConcurrently(t *testing.T) {
 					b.sw.Set(State{Halted: true})
 					b.sw.Set(State{})
 				}
-				_ = b.Delete(name, nil)
+				_ = b.Delete(name, "", nil)
 				b.Past()
 			}
 		})

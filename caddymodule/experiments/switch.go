@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -46,15 +47,23 @@ type State struct {
 
 	// Why is the cause of the halt, such as `api` or `halt_when`.
 	Why string `json:"why,omitempty"`
+
+	// By is who has turned the switch, if that is known.
+	By string `json:"by,omitempty"`
+
+	// Note is the purpose of the halt, for people.
+	Note string `json:"note,omitempty"`
 }
 
-// ParseState parses a state. It omits a time or a cause that it cannot read, because a
+// ParseState parses a state. It omits a time or a text that it cannot read, because a
 // halt counts without them.
 func ParseState(data []byte) (State, error) {
 	var fields struct {
 		Halted json.RawMessage `json:"halted"`
 		Since  json.RawMessage `json:"since"`
 		Why    json.RawMessage `json:"why"`
+		By     json.RawMessage `json:"by"`
+		Note   json.RawMessage `json:"note"`
 	}
 	var state State
 	if err := json.Unmarshal(data, &fields); err != nil {
@@ -66,11 +75,20 @@ func ParseState(data []byte) (State, error) {
 	if json.Unmarshal(fields.Since, &state.Since) != nil {
 		state.Since = nil
 	}
-	if json.Unmarshal(fields.Why, &state.Why) != nil {
-		state.Why = ""
-	}
+	state.Why, state.By, state.Note = textOf(fields.Why), textOf(fields.By), textOf(fields.Note)
 	return state, nil
 }
+
+// textOf returns a JSON string, or "" for anything else.
+func textOf(data json.RawMessage) (text string) {
+	if json.Unmarshal(data, &text) != nil {
+		return ""
+	}
+	return text
+}
+
+// Actor returns who has turned the switch: a user, or else a part of Caddy.
+func (s State) Actor() string { return cmp.Or(s.By, s.Why) }
 
 // isHalt reports whether both states are the same halt.
 func (s State) isHalt(other State) bool {
