@@ -24,7 +24,7 @@ const (
 	ActOn       = "switched_on"
 )
 
-// Activity is a change of the faults: by a person, by a program, or by itself.
+// Activity is a change of the faults by a person, by a program, or by time.
 type Activity struct {
 	At   time.Time `json:"at"`
 	What string    `json:"what"`
@@ -43,7 +43,7 @@ type Activity struct {
 	Ended string `json:"ended,omitempty"`
 
 	// By is who made the change: a user, or a part such as `api` or `halt_when`. Empty:
-	// it happened by itself.
+	// a reload or an expiry.
 	By string `json:"by,omitempty"`
 
 	// Note is the note of the experiment or of the halt.

@@ -145,7 +145,7 @@ func TestActivityOfHaltWhen(t *testing.T) {
 	})
 }
 
-// A node tells what it sees of the changes of its group, and who made them.
+// A node lists what it sees of the changes of its group, and who made them.
 func TestActivityOfGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testnode.Start(t, testnode.Shop, `{"share": {"group": "g"}}`)
@@ -185,7 +185,7 @@ func TestActivityOfGroup(t *testing.T) {
 	})
 }
 
-// A process that starts halted tells since when, and by whom.
+// A process that starts halted lists since when, and by whom.
 func TestActivityOfRestore(t *testing.T) {
 	n := testnode.Start(t, testnode.Shop, "")
 	n.Want(200, "POST", "/halt", `{"note": "friday"}`, "")

@@ -17,7 +17,7 @@ type Past struct {
 	Why  string `json:"why"`
 	Hits uint64 `json:"hits"`
 
-	// By is who ended it. Empty: it ended by itself, or nobody is known.
+	// By is who ended it. Empty: it has expired, or nobody is known.
 	By string `json:"by,omitempty"`
 
 	// Points are the injection points to which it applied when it ended.
