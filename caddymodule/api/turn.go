@@ -37,13 +37,22 @@ type TurnView struct {
 	Warning string `json:"warning,omitempty"`
 }
 
-// halt stops all faults. Once it has answered, this node injects no faults.
+// halt stops all faults. Once it has answered, this node injects no faults. If faults
+// are halted already, it adds the note.
 func (a *service) halt(w http.ResponseWriter, r *http.Request) error {
 	why := cause(r)
 	note, problem := readNote(w, r)
 	why.Note = note
 	before := a.ctl.Switch.State()
-	view := a.newTurnView(a.ctl.Halt(why, a.storageNow()))
+	annotated := false
+	var err error
+	if note != "" {
+		annotated, err = a.ctl.Annotate(why.Actor(), note, a.storageNow())
+	}
+	if !annotated {
+		err = a.ctl.Halt(why, a.storageNow())
+	}
+	view := a.newTurnView(err)
 	view.Warning = strings.Trim(view.Warning+"; "+problem, "; ")
 	if view.Already = before.Halted; !view.Already {
 		turn := a.ctl.Switch.Last()

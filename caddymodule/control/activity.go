@@ -6,6 +6,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/caddyserver/certmagic"
+
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
@@ -18,6 +20,7 @@ const (
 	ActStopped  = "stopped"
 	ActExpired  = "expired"
 	ActHalted   = "halted"
+	ActNoted    = "noted" // a halt has got a note later
 	ActResumed  = "resumed"
 	ActReloaded = "reloaded"
 	ActOff      = "switched_off"
@@ -126,6 +129,18 @@ func (c *Control) turned(turn *experiments.Turn) {
 		what = ActHalted
 	}
 	c.acts.add(Activity{What: what, Ended: experiments.Names(turn.Ended), By: turn.Actor(), Note: turn.Note}, turn.Since)
+}
+
+// Annotate sets the note of a halt by the API, and reports whether there is such a halt.
+// It remains a halt by whom it was, since when it was.
+func (c *Control) Annotate(by, note string, storage certmagic.Storage) (done bool, err error) {
+	now := c.Switch.State()
+	if !now.Halted || now.Why != WhyAPI {
+		return false, nil
+	}
+	now.Note = note
+	c.acts.add(Activity{What: ActNoted, By: by, Note: note}, nil)
+	return true, c.halt(now, storage)
 }
 
 // acted records a change of an experiment. The entry of a halt lists the experiments

@@ -56,6 +56,12 @@ func TestActivity(t *testing.T) {
 		n.Want(200, "POST", "/rules/shop/gone/on", "", "")
 		n.Want(200, "POST", "/halt", `{"note": "real errors"}`, `"note": "real errors"`)
 		n.Want(200, "POST", "/halt", "", "Already halted") // turns nothing
+		since := n.Ctl.Switch.State().Since
+		time.Sleep(time.Second)
+		n.Want(200, "POST", "/halt", `{"note": "the upstream is down"}`, `"note": "the upstream is down"`)
+		if now := n.Ctl.Switch.State().Since; !now.Equal(*since) {
+			t.Errorf("a note has changed the time of the halt from %s to %s", since, now)
+		}
 		n.Want(200, "POST", "/resume", "", "")
 		line := "match path /slow; respond 500"
 		wantTold(t, n.Ctl,
@@ -70,6 +76,7 @@ func TestActivity(t *testing.T) {
 			"switched_off | shop/gone | api",
 			"switched_on | shop/gone | api",
 			"halted | a, b | api | real errors",
+			"noted | api | the upstream is down",
 			"resumed | api",
 		)
 		all := n.Ctl.Activity()
@@ -142,6 +149,7 @@ func TestActivityOfHaltWhen(t *testing.T) {
 		synctest.Wait()
 		wantTold(t, n.Ctl, "halted | halt_when | more than 1 upstream errors within 10s")
 		n.Want(200, "GET", "/", "", `"why": "halt_when"`)
+		n.Want(200, "POST", "/halt", `{"note": "by hand"}`, `"why": "api"`) // another halt, which stays
 	})
 }
 

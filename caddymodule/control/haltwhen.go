@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -102,6 +103,9 @@ type Cause struct {
 	By   string // the user, if known
 	Note string // for people
 }
+
+// Actor returns who turns the switch: a user, or else the part of Caddy.
+func (c Cause) Actor() string { return cmp.Or(c.By, c.Why) }
 
 // newState returns a state of the switch that begins now.
 func newState(halted bool, cause Cause) experiments.State {
