@@ -126,6 +126,12 @@ export function mistake(field, message) {
   return message ? field : null;
 }
 
+// banner shows a message in an element, or hides the element if there is none.
+export function banner(id, message) {
+  text(byId(id), message);
+  byId(id).hidden = message === "";
+}
+
 let toastTimer;
 
 // toast shows a short message for a while.

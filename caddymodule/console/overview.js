@@ -1,26 +1,51 @@
 // The overview: points with their rules, running experiments and ended experiments.
 
 import { call, experiment, rule as ruleTurn } from "./api.js";
-import { byId, clock, el, keyed, sparkline, span, text, title, toast } from "./dom.js";
+import { byId, clock, el, keyed, sparkline, span, text, toast } from "./dom.js";
+import { percentage } from "./percent.js";
 import { ratesOf, read } from "./rates.js";
 
 const bars = 30;
 const most = 20; // ended experiments shown, because points follow below them
 const sum = (counts) => Object.values(counts ?? {}).reduce((all, n) => all + n, 0);
 
+let params = new URLSearchParams(); // of the address of the view
+let counted = new Set(); // the rates of all counters; points of the same name share theirs
+let again = () => {}; // shows the last state again
+
+// begin sets up the filter.
+export function begin() {
+  byId("find").addEventListener("input", () => {
+    params = new URLSearchParams(byId("find").value.trim() ? { q: byId("find").value.trim() } : {});
+    history.replaceState(null, "", params.size > 0 ? "#overview?" + params : "#overview");
+    again();
+  });
+}
+
+// route takes the parameters of the view: q filters the rows, wall hides the controls,
+// and experiment or rule shows one row.
+export function route(shown, wanted) {
+  document.documentElement.classList.toggle("wall", shown && wanted.has("wall"));
+  if (!shown) return;
+  params = wanted;
+  byId("find").value = params.get("q") ?? "";
+  again();
+}
+
+// lately returns the hits of the last milliseconds.
+export const lately = (ms) => [...counted].reduce((n, rates) => n + rates.lately(ms), 0);
+
 // show shows a state. It calls change after a user has changed something.
 export function show(state, change) {
   read();
-  const counted = new Set(); // points of the same name share their counters
+  counted = new Set();
   const rate = (name, hits, passed) => {
     const rates = ratesOf(name, hits, passed);
     counted.add(rates);
     return rates;
   };
-  keyed(byId("experiments"), state.experiments.map((e) => ({ ...e, rates: rate("experiment " + e.name, e.hits, 0) })),
-    (e) => e.name, (e) => experimentRow(e, change));
-  byId("no-experiments").hidden = state.experiments.length > 0;
-  keyed(byId("points"), state.points.map((p) => ({
+  const experiments = state.experiments.map((e) => ({ ...e, rates: rate("experiment " + e.name, e.hits, 0) }));
+  const points = state.points.map((p) => ({
     ...p,
     rules: p.rules.map((r) => ({ ...r, point: p.point, halted: state.halted, rates: rate(`rule ${p.point} ${r.name}`, r.hits, sum(r.passed)) })),
     triggers: (p.triggers ?? []).map((t) => ({
@@ -28,8 +53,15 @@ export function show(state, change) {
       rates: rate(`trigger ${p.point} ${t.source} ${t.name}`, t.hits, 0),
       refusals: ratesOf(`refused ${p.point} ${t.source} ${t.name}`, t.refused, 0),
     })),
-  })), numbered((p) => p.point), (p) => pointBlock(p, change));
+  }));
+  again = () => list(experiments, points, change);
+  again();
+  byId("no-experiments").hidden = state.experiments.length > 0;
   byId("no-points").hidden = state.points.length > 0;
+  showSums(state);
+}
+
+function showSums(state) {
   const all = [...counted];
   const { seconds } = ratesOf("time", 0, 0);
   const during = seconds < 55 ? `last ${Math.max(1, seconds)} s` : "last minute";
@@ -39,6 +71,46 @@ export function show(state, change) {
   text(byId("sum-passed"), all.reduce((n, rates) => n + rates.passed, 0));
   text(byId("sum-active"), state.active);
   text(byId("sum-experiments"), state.experiments.length);
+}
+
+// list shows the rows that the filter finds. A point is found with all of its rules, or
+// with some of them.
+function list(experiments, points, change) {
+  const wanted = (params.get("q") ?? "").toLowerCase();
+  const has = (...texts) => texts.join(" ").toLowerCase().includes(wanted);
+  const running = experiments.filter((e) => has(e.name, e.line, e.by, e.experiment.note));
+  const found = points.flatMap((p) => {
+    if (wanted === "" || has(p.point, p.site, p.line)) return [p];
+    const rules = p.rules.filter((r) => has(r.name, r.line));
+    return rules.length > 0 ? [{ ...p, rules }] : [];
+  });
+  keyed(byId("experiments"), running, (e) => e.name, (e) => experimentRow(e, change));
+  keyed(byId("points"), bySite(found), numbered((p) => p.heading ?? "point " + p.point), (p) => p.heading === undefined ? pointBlock(p, change) : siteHeading(p));
+  byId("none-match").hidden = wanted === "" || running.length + found.length > 0;
+  reveal();
+}
+
+// bySite puts a heading before the first point of each site. The points are in the order
+// of the configuration.
+function bySite(points) {
+  let site = "";
+  return points.flatMap((p) => {
+    const first = (p.site ?? "") !== site;
+    site = p.site ?? "";
+    return first ? [{ heading: site || "Points without a site" }, p] : [p];
+  });
+}
+
+const siteHeading = ({ heading }) => el("h3", { class: "site" }, heading);
+
+// reveal shows the row that the address names, once.
+function reveal() {
+  const [kind, name] = [...params].find(([key]) => key === "experiment" || key === "rule") ?? [];
+  const row = name && document.querySelector(`#overview [data-${kind}="${CSS.escape(name)}"]`);
+  if (!row) return;
+  params = new URLSearchParams();
+  row.classList.add("named");
+  row.scrollIntoView({ block: "center" });
 }
 
 // numbered makes unique keys from names that may repeat, in the order of the items.
@@ -57,6 +129,7 @@ export function showEnded(ended, running, change) {
   const last = new Map(); // by name, the last of several
   for (const past of ended) if (!names.has(past.name) && !last.has(past.name)) last.set(past.name, past);
   byId("past").hidden = last.size === 0;
+  text(byId("past-of"), `Ended in the last hour: ${last.size}`);
   text(byId("past-more"), last.size > most ? `the last ${most} of ${last.size}` : "");
   keyed(byId("ended"), [...last.values()].slice(0, most), (e) => e.name + e.ended, (e) => endedRow(e, change));
 }
@@ -67,7 +140,7 @@ function figures(name, withPassed) {
   const hits = el("b");
   const passed = el("b");
   const node = el("div", { class: "figures" }, spark,
-    el("span", {}, hits, " injected"), withPassed ? el("span", {}, passed, " passed") : null);
+    el("a", { href: "#feed?" + new URLSearchParams({ rule: name }), title: "Show the hits in the feed" }, hits, " injected"), withPassed ? el("span", {}, passed, " passed") : null);
   node.update = (rates) => {
     spark.update(rates.bars(bars));
     text(hits, rates.hits);
@@ -113,9 +186,9 @@ function pointBlock(point, change) {
   const source = el("span", { class: "quiet" });
   const triggers = el("p", { class: "quiet" });
   const node = el("section", { "aria-label": "Injection point " + point.point },
-    el("h3", {}, name, " ", about, " ", source), list, empty, triggers);
+    el("h4", {}, name, " ", about, " ", source), list, empty, triggers);
   node.update = (p) => {
-    text(name, title(p));
+    text(name, p.point);
     text(about, p.line || "every request");
     text(source, p.source ?? "");
     keyed(list, p.rules, (r) => r.name, (r) => ruleRow(r, change));
@@ -167,29 +240,47 @@ function experimentRow(first, change) {
   const about = el("span", { class: "quiet" });
   const left = el("span", { class: "tag" });
   const numbers = figures(first.name, false);
-  const extend = button("Extend 10 min", first.name, "Extended", () => call("PATCH", experiment(now.name),
-    { ttl: Math.round((now.time_left ?? 0) + extension) + "s" }, { "If-Match": `"${now.revision}"` }), change);
+  const patch = (fields) => call("PATCH", experiment(now.name), fields, { "If-Match": `"${now.revision}"` });
+  const extend = button("Extend 10 min", first.name, "Extended", () => patch({ ttl: Math.round((now.time_left ?? 0) + extension) + "s" }), change);
+  const turn = percentage(first.name, (percent) => turnTo(now, percent, patch, change));
   const node = el("li", { "data-experiment": first.name },
     el("div", { class: "what" }, el("strong", {}, first.name), " ", left, line, about), numbers,
-    el("div", { class: "actions" }, extend,
+    el("div", { class: "actions" }, turn, extend,
       button("Stop", first.name, "Stopped", () => call("DELETE", experiment(first.name)), change)));
   node.update = (e) => {
     now = e;
     line.update(e.line);
+    turn.update(e.experiment.percent ?? 100);
     text(left, e.ends ? span(e.time_left) + " left" : "no end");
     extend.hidden = !e.ends;
-    const everywhere = (e.experiment.points ?? ["*"]).includes("*");
-    const where = e.applies_to.length === 0 ? "at no point of the running configuration" : everywhere ? "at all points" : "at " + e.applies_to.join(", ");
-    const idle = e.came > 0 && e.matched === 0 ? `; 0 of ${e.came} requests at its points matched` : "";
-    text(about, (e.experiment.note ? `${where}: ${e.experiment.note}` : where) + idle);
+    text(about, whereabouts(e));
     numbers.update(e.rates);
   };
   return node;
 }
 
+// turnTo changes the percentage of an experiment and keeps the time that it has left.
+async function turnTo(now, percent, patch, change) {
+  try {
+    await patch({ percent, ttl: now.ends ? Math.max(1, Math.round(now.time_left)) + "s" : "0" });
+    toast(`${now.name}: ${percent} %`);
+  } catch (error) {
+    toast(error.message);
+  }
+  await change();
+}
+
+// whereabouts says where an experiment applies, why, and by whom.
+function whereabouts(e) {
+  const everywhere = (e.experiment.points ?? ["*"]).includes("*");
+  const where = e.applies_to.length === 0 ? "at no point of the running configuration" : everywhere ? "at all points" : "at " + e.applies_to.join(", ");
+  const idle = e.came > 0 && e.matched === 0 ? `; 0 of ${e.came} requests at its points matched` : "";
+  return where + (e.by ? `, by ${e.by}` : "") + (e.experiment.note ? `: ${e.experiment.note}` : "") + idle;
+}
+
 function endedRow(past, change) {
   return el("li", {},
-    el("div", { class: "what" }, el("strong", {}, past.name), " ", el("span", { class: "tag" }, past.why), lineText(past.line),
+    el("div", { class: "what" }, el("strong", {}, past.name), " ", el("span", { class: "tag" }, past.why + (past.by ? ` by ${past.by}` : "")), lineText(past.line),
       el("span", { class: "quiet" }, `${clock(past.started)} to ${clock(past.ended)}, ${past.hits} injected`)),
     el("div", { class: "actions" },
       button("Repeat", past.name, "Started", () => call("PUT", experiment(past.name), past.experiment, { "If-None-Match": "*" }), change)));

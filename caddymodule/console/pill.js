@@ -1,0 +1,65 @@
+// The state of all faults in a few words: in the header and in the title of the page.
+
+import { call } from "./api.js";
+import { byId, clock, text } from "./dom.js";
+
+const longest = 10; // seconds
+
+let asks = true; // whether this Caddy knows what points see
+let last = ""; // the last known state in words
+
+// seen returns how much is injected: hits per second, and the part of all requests at
+// the points, or null if that is not known. Nothing before the last turn of the switch
+// counts. If this Caddy cannot say, the counters of the page do.
+export async function seen({ halted, since }, counted) {
+  if (halted) return null;
+  const turned = since ? Math.floor((Date.now() - Date.parse(since)) / 1000) : longest;
+  const over = turned >= 0 && turned < longest ? Math.max(1, turned) : longest;
+  if (asks) {
+    try {
+      const { points } = await call("GET", `seen?over=${over}s`);
+      const sum = (name) => points.reduce((all, point) => all + point[name], 0);
+      const all = sum("count");
+      return { rate: sum("injected_rate"), part: all > 0 ? sum("injected") / all : null };
+    } catch (error) {
+      if (error.status !== 404) return null; // the state will tell what is wrong
+      asks = false;
+    }
+  }
+  return { rate: counted(over * 1000) / over, part: null };
+}
+
+// show shows the state, with what is injected.
+export function show(state, injected) {
+  const { halted, since, note, dry_run: dryRun } = state;
+  const active = !halted && !dryRun && injected?.rate > 0;
+  const root = document.documentElement.classList;
+  root.toggle("halted", halted);
+  root.toggle("injecting", active);
+  root.remove("lost");
+  const when = since ? ` at ${clock(since)}` : "";
+  const who = state.by || state.why ? ` by ${state.by || state.why}` : "";
+  const is = halted ? "Halted" : dryRun ? "Dry run" : active ? "Injecting" : "Armed";
+  const more = halted ? `${when}${who}: no fault is injected` : dryRun ? ": no fault is injected" : "";
+  text(byId("status-text"), is + more);
+  const figures = active ? [`${perSecond(injected.rate)}/s`, injected.part === null ? "" : `${percent(injected.part)} of traffic`] : [];
+  const detail = halted && note ? [`“${note}”`] : figures.filter(Boolean);
+  text(byId("status-more"), detail.join(" · "));
+  document.title = `${active ? `${is} ${figures[0]}` : is} – Faults`;
+  last = active ? `injecting ${detail.join(", ")}` : is.toLowerCase();
+}
+
+// lose shows that there is no answer, with what was known at that time.
+export function lose(at) {
+  document.documentElement.classList.remove("injecting");
+  document.documentElement.classList.add("lost");
+  text(byId("status-text"), "No answer");
+  text(byId("status-more"), at ? `${last} at ${clock(at)}` : "");
+  document.title = "No answer – Faults";
+}
+
+// perSecond formats a rate.
+const perSecond = (rate) => (rate >= 10 ? String(Math.round(rate)) : rate.toFixed(1));
+
+// percent formats a part of 1.
+const percent = (part) => `${part > 0 && part < 0.001 ? "< 0.1" : (part * 100).toFixed(part < 0.1 ? 1 : 0)} %`;
