@@ -33,7 +33,7 @@ export function route(isShown, params) {
 export async function refresh({ server }) {
   if (!shown) return;
   ({ activity: all } = await call("GET", "activity"));
-  text(byId("act-since"), server ? `The last 200 changes since this Caddy started at ${clock(server.started)}.` : "");
+  text(byId("act-since"), server ? `Up to 200 changes since this Caddy started at ${clock(server.started)}.` : "");
   list();
   byId("no-acts").hidden = all.length > 0;
 }

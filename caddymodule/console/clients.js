@@ -157,5 +157,5 @@ function callsOf(calls, open) {
 
 const legend = () => el("p", { class: "legend quiet" },
   el("span", { class: "key failed" }), " failed attempt ", el("span", { class: "key good" }), " attempt that passed ",
-  el("span", { class: "key told" }), " Retry-After ", el("span", { class: "key early" }), " came too early");
+  el("span", { class: "key told" }), " Retry-After ", el("span", { class: "key ignored" }), " the part that the client ignored");
 

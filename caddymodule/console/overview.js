@@ -1,11 +1,11 @@
 // The overview: points with their rules, running experiments and ended experiments.
 
-import { call, experiment, rule as ruleTurn } from "./api.js";
-import { byId, clock, el, keyed, sparkline, span, text, toast } from "./dom.js";
-import { percentage } from "./percent.js";
+import { call, rule as ruleTurn } from "./api.js";
+import { byId, el, keyed, text, toast } from "./dom.js";
+import { endedRow, experimentRow } from "./experiments.js";
 import { ratesOf, read } from "./rates.js";
+import { figures, lineText } from "./rows.js";
 
-const bars = 30;
 const most = 20; // ended experiments shown, because points follow below them
 const sum = (counts) => Object.values(counts ?? {}).reduce((all, n) => all + n, 0);
 
@@ -134,50 +134,6 @@ export function showEnded(ended, running, change) {
   keyed(byId("ended"), [...last.values()].slice(0, most), (e) => e.name + e.ended, (e) => endedRow(e, change));
 }
 
-// figures creates the numbers of a row. Its update takes the rates.
-function figures(name, withPassed) {
-  const spark = sparkline(bars, `hits of ${name} in the last minute`);
-  const hits = el("b");
-  const passed = el("b");
-  const node = el("div", { class: "figures" }, spark,
-    el("a", { href: "#feed?" + new URLSearchParams({ rule: name }), title: "Show the hits in the feed" }, hits, " injected"), withPassed ? el("span", {}, passed, " passed") : null);
-  node.update = (rates) => {
-    spark.update(rates.bars(bars));
-    text(hits, rates.hits);
-    text(passed, rates.passed);
-  };
-  return node;
-}
-
-// lineText creates a line of the grammar. A long line is cut, and its tooltip has all.
-function lineText(line) {
-  const node = el("code", { class: "line" });
-  node.update = (value) => {
-    text(node, value);
-    node.title = value;
-  };
-  if (line !== undefined) node.update(line);
-  return node;
-}
-
-// button creates a button that changes something. Its toast says what it did, or why it
-// failed.
-function button(label, name, did, act, change) {
-  return el("button", {
-    type: "button",
-    "aria-label": `${label} ${name}`,
-    onclick: async () => {
-      try {
-        await act();
-        toast(`${did} ${name}`);
-      } catch (error) {
-        toast(error.message);
-      }
-      change();
-    },
-  }, label);
-}
-
 function pointBlock(point, change) {
   const list = el("ul", { class: "rows" });
   const empty = el("p", { class: "quiet" }, "No rules. Experiments can use this point.");
@@ -230,58 +186,4 @@ function ruleRow(first, change) {
     turn.setAttribute("aria-label", `${turn.textContent} ${r.point} ${r.name}`);
   };
   return node;
-}
-
-const extension = 600; // seconds
-
-function experimentRow(first, change) {
-  let now = first;
-  const line = lineText();
-  const about = el("span", { class: "quiet" });
-  const left = el("span", { class: "tag" });
-  const numbers = figures(first.name, false);
-  const patch = (fields) => call("PATCH", experiment(now.name), fields, { "If-Match": `"${now.revision}"` });
-  const extend = button("Extend 10 min", first.name, "Extended", () => patch({ ttl: Math.round((now.time_left ?? 0) + extension) + "s" }), change);
-  const turn = percentage(first.name, (percent) => turnTo(now, percent, patch, change));
-  const node = el("li", { "data-experiment": first.name },
-    el("div", { class: "what" }, el("strong", {}, first.name), " ", left, line, about), numbers,
-    el("div", { class: "actions" }, turn, extend,
-      button("Stop", first.name, "Stopped", () => call("DELETE", experiment(first.name)), change)));
-  node.update = (e) => {
-    now = e;
-    line.update(e.line);
-    turn.update(e.experiment.percent ?? 100);
-    text(left, e.ends ? span(e.time_left) + " left" : "no end");
-    extend.hidden = !e.ends;
-    text(about, whereabouts(e));
-    numbers.update(e.rates);
-  };
-  return node;
-}
-
-// turnTo changes the percentage of an experiment and keeps the time that it has left.
-async function turnTo(now, percent, patch, change) {
-  try {
-    await patch({ percent, ttl: now.ends ? Math.max(1, Math.round(now.time_left)) + "s" : "0" });
-    toast(`${now.name}: ${percent} %`);
-  } catch (error) {
-    toast(error.message);
-  }
-  await change();
-}
-
-// whereabouts says where an experiment applies, why, and by whom.
-function whereabouts(e) {
-  const everywhere = (e.experiment.points ?? ["*"]).includes("*");
-  const where = e.applies_to.length === 0 ? "at no point of the running configuration" : everywhere ? "at all points" : "at " + e.applies_to.join(", ");
-  const idle = e.came > 0 && e.matched === 0 ? `; 0 of ${e.came} requests at its points matched` : "";
-  return where + (e.by ? `, by ${e.by}` : "") + (e.experiment.note ? `: ${e.experiment.note}` : "") + idle;
-}
-
-function endedRow(past, change) {
-  return el("li", {},
-    el("div", { class: "what" }, el("strong", {}, past.name), " ", el("span", { class: "tag" }, past.why + (past.by ? ` by ${past.by}` : "")), lineText(past.line),
-      el("span", { class: "quiet" }, `${clock(past.started)} to ${clock(past.ended)}, ${past.hits} injected`)),
-    el("div", { class: "actions" },
-      button("Repeat", past.name, "Started", () => call("PUT", experiment(past.name), past.experiment, { "If-None-Match": "*" }), change)));
 }

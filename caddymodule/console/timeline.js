@@ -4,7 +4,7 @@
 import { el } from "./dom.js";
 
 const ns = "http://www.w3.org/2000/svg";
-const rowHeight = 58;
+const rowHeight = 68;
 const edge = 14; // space left and right of the time
 const foot = 24; // the height of the axis
 
@@ -83,13 +83,16 @@ function axis(longest, x, width, bottom) {
 }
 
 function row(call, steps, top, x, width) {
-  const line = top + 36;
-  const shapes = [svg("text", { class: "name", x: edge, y: top + 15 }, cut(`${call.method} ${call.host ?? ""}${call.path}`, width))];
+  const line = top + 42;
+  const shapes = [svg("text", { class: "name", x: edge, y: top + 17 }, cut(`${call.method} ${call.host ?? ""}${call.path}`, width))];
   let right = -1; // where the last label ends
+  let lane = 0; // of two, for bars that overlap
   steps.forEach((step, i) => {
     const before = steps[i - 1];
     if (before) shapes.push(svg("line", { class: step.missing > 0 ? "wait missing" : "wait", x1: x(before.to), x2: x(step.from), y1: line, y2: line }));
-    if (step.told !== null) shapes.push(told(step, steps[i + 1], line, x));
+    if (step.told === null) return;
+    lane = before && before.told !== null && before.to + before.told > step.to ? 1 - lane : 0;
+    shapes.push(...told(step, steps[i + 1], line + 7 + 9 * lane, x));
   });
   for (const step of steps) {
     const kind = failed(step.a) ? "failed" : "good";
@@ -105,10 +108,13 @@ function row(call, steps, top, x, width) {
   return svg("g", { "data-call": call.call }, svg("title", {}, facts(call, steps)), ...shapes);
 }
 
-// told draws the time that a reply told the client to wait.
-function told(step, next, line, x) {
-  const from = x(step.to);
-  return svg("rect", { class: next?.early ? "told early" : "told", x: from, y: line + 6, width: Math.max(2, x(step.to + step.told) - from), height: 6, rx: 2 });
+// told draws the time that a reply told the client to wait. The part for which the client
+// did not wait looks different.
+function told(step, next, y, x) {
+  const bar = (kind, from, to) => svg("rect", { class: kind, x: x(from), y, width: Math.max(2, x(to) - x(from)), height: 6 });
+  const end = step.to + step.told;
+  if (!next?.early) return [bar("told", step.to, end)];
+  return [bar("told", step.to, next.from), bar("ignored", next.from, end)];
 }
 
 // cut shortens a text to the width.

@@ -84,13 +84,13 @@ const tests = {
   async "pictures"() {
     if (!SHOTS) return;
     await mkdir(SHOTS, { recursive: true });
-    await change("PUT", "experiments/checkout-latency", { points: ["shop"], match: [{ path: ["/checkout/*"] }], percent: 20, faults: [{ fault: "delay", duration: "200ms", max: "900ms" }], ttl: "20m", note: "game day: does the shop time out?" });
+    await change("PUT", "experiments/checkout-latency", { points: ["shop"], match: [{ path: ["/checkout/*"] }], percent: 20, faults: [{ fault: "delay", min: "200ms", max: "900ms" }], ttl: "20m", note: "game day: does the shop time out?" });
     await change("PUT", "experiments/old", { points: ["shop"], match: [{ path: ["/none"] }], faults: [{ fault: "close" }] });
     await change("DELETE", "experiments/old");
     await change("PATCH", "experiments/checkout-latency", { percent: 40 });
     await change("POST", "halt", { note: "the payment provider is really down" });
     await change("POST", "resume");
-    await change("PUT", "experiments/checkout-latency", { points: ["shop"], match: [{ path: ["/checkout/*"] }], percent: 40, faults: [{ fault: "delay", duration: "200ms", max: "900ms" }], ttl: "20m", note: "game day: does the shop time out?" });
+    await change("PUT", "experiments/checkout-latency", { points: ["shop"], match: [{ path: ["/checkout/*"] }], percent: 40, faults: [{ fault: "delay", min: "200ms", max: "900ms" }], ttl: "20m", note: "game day: does the shop time out?" });
     const page = await open();
     const clients = [];
     for (let i = 0; i < 14; i++) {
@@ -104,7 +104,7 @@ const tests = {
       for (const width of [1280, 360]) {
         await page.emulateMedia({ colorScheme });
         await page.setViewportSize({ width, height: width === 360 ? 740 : 800 });
-        for (const at of ["overview", "clients", "clients?client=checkout%2F2.1", "activity"]) {
+        for (const at of ["overview", "clients", "clients?client=checkout%2F2.1+127.0.0.1", "activity"]) {
           await page.evaluate((hash) => { location.hash = hash; }, at);
           await page.waitForTimeout(1300);
           await page.screenshot({ path: path.join(SHOTS, `${at.split("?")[0]}${at.includes("?") ? "-one" : ""}-${colorScheme}-${width}.png`), fullPage: true });

@@ -1,0 +1,49 @@
+// What the rows of the overview have in common: numbers, lines and buttons.
+
+import { el, sparkline, text, toast } from "./dom.js";
+
+const bars = 30;
+
+// figures creates the numbers of a row. Its update takes the rates.
+export function figures(name, withPassed) {
+  const spark = sparkline(bars, `hits of ${name} in the last minute`);
+  const hits = el("b");
+  const passed = el("b");
+  const node = el("div", { class: "figures" }, spark,
+    el("a", { href: "#feed?" + new URLSearchParams({ rule: name }), title: "Show the hits in the feed" }, hits, " injected"), withPassed ? el("span", {}, passed, " passed") : null);
+  node.update = (rates) => {
+    spark.update(rates.bars(bars));
+    text(hits, rates.hits);
+    text(passed, rates.passed);
+  };
+  return node;
+}
+
+// lineText creates a line of the grammar. A long line is cut, and its tooltip has all.
+export function lineText(line) {
+  const node = el("code", { class: "line" });
+  node.update = (value) => {
+    text(node, value);
+    node.title = value;
+  };
+  if (line !== undefined) node.update(line);
+  return node;
+}
+
+// button creates a button that changes something. Its toast says what it did, or why it
+// failed.
+export function button(label, name, did, act, change) {
+  return el("button", {
+    type: "button",
+    "aria-label": `${label} ${name}`,
+    onclick: async () => {
+      try {
+        await act();
+        toast(`${did} ${name}`);
+      } catch (error) {
+        toast(error.message);
+      }
+      change();
+    },
+  }, label);
+}
