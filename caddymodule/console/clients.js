@@ -20,7 +20,10 @@ export function begin() {
     history.replaceState(null, "", wanted ? "#clients?" + new URLSearchParams({ q: wanted }) : "#clients");
     list();
   });
-  addEventListener("resize", () => { drawing = ""; });
+  addEventListener("resize", () => { // the drawing has the width of the page
+    drawing = "";
+    if (shown && report && name) detail();
+  });
 }
 
 // route shows or hides the view. The parameter client shows one client, and q is the
@@ -152,7 +155,7 @@ function callsOf(calls, open) {
   const width = Math.max(280, byId("clients").clientWidth - 30);
   const table = el("details", { class: "table" }, el("summary", { id: "client-table" }, "Show the calls as a table"), el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Calls" }, callTable(last)));
   table.open = open;
-  return [el("h3", {}, "Calls" + more), legend(), el("div", { class: "calls" }, timeline(last, width)), table];
+  return [el("h3", {}, "Calls" + more), legend(), el("div", { class: "calls", id: "client-calls", tabindex: 0, role: "region", "aria-label": "Time line" }, timeline(last, width)), table];
 }
 
 const legend = () => el("p", { class: "legend quiet" },

@@ -895,8 +895,9 @@ const tests = {
       await page.keyboard.press("Enter");
       await page.locator("#toast", { hasText: "Stopped " + name }).waitFor({ state: "attached" });
       await page.locator(`[data-experiment="${name}"]`).waitFor({ state: "detached" });
-      assert.equal(await focused(), i < 2 ? "Extend 10 min " + order[i + 1] : "Experiments");
+      assert.equal(await focused(), i < 2 ? "Decrease percentage of " + order[i + 1] : "Experiments");
     }
+    await page.locator("#past summary").click();
     await page.getByRole("button", { name: "Repeat one" }).focus();
     await page.keyboard.press("Enter");
     await button("one").waitFor();

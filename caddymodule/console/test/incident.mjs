@@ -80,7 +80,399 @@ async function retry(target, waits, headers) {
   }
 }
 
+// tree compares the accessibility tree of the page with the kept one. What differs from
+// run to run is replaced.
+async function tree(page, name) {
+  const text = (await page.locator("body").ariaSnapshot())
+    .replaceAll(/127\.0\.0\.1:\d+/g, "HOST").replaceAll(/\d\d:\d\d:\d\d/g, "TIME")
+    .replaceAll(/\d+ min( \d+ s)? left|\d+ s left/g, "LEFT").replaceAll(/last (\d+ s|minute)/g, "PERIOD")
+    .replaceAll(/- text: .* · Caddy \S+ · since .*/g, "- text: SERVER").replaceAll(/\d+(\.\d+)?\/s/g, "RATE");
+  const file = new URL(name + ".yml", trees);
+  if (UPDATE) {
+    await mkdir(trees, { recursive: true });
+    return writeFile(file, text + "\n");
+  }
+  assert.equal(text + "\n", await readFile(file, "utf8"), `the tree of ${name}; to keep the new one, run with UPDATE=1`);
+}
+
+// clean leaves no experiment and an armed switch.
+async function clean() {
+  const { experiments } = JSON.parse((await ask(port, "/fault/experiments")).body);
+  for (const { name } of experiments) await change("DELETE", "experiments/" + name);
+  await change("POST", "resume");
+}
+
+// instead lets a page see other answers than those of Caddy.
+async function instead(page, path, alter) {
+  await page.route(path, async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, json: alter(await answer.json()) });
+  });
+}
+
+const time = (s) => new Date(Date.UTC(2020, 1, 3, 12, 0, 0) + s * 1000).toISOString();
+
+// attempts returns the attempts of a call: from, to, status, Retry-After.
+const attempts = (...all) => all.map(([n, from, to, status, told]) => ({ n, start: time(from), end: to === null ? undefined : time(to), status, outcome: status === 200 ? "passed" : status ? "reply" : "no_reply", rule: status === 200 ? undefined : "busy", retry_after: told }));
+
+// report is a report with two clients, and the calls of the first.
+const report = () => ({
+  since: time(0), enough: true, calls: 3, periods: [],
+  clients: [
+    { client: "calm", calls: 1, attempts: 2, attempts_per_call: 2, outcomes: { recovered: 1 }, findings: [], undecided: [] },
+    { client: "hasty", calls: 2, attempts: 9, attempts_per_call: 4.5, outcomes: { recovered: 1, gave_up: 1 },
+      findings: [
+        { finding: "retry_after_ignored", level: "error", count: 2, of: 2, text: "waited 1.00 s (median), was told to wait 4.00 s", evidence: [{ call: "a", point: "api", path: "/pay", times: [], outcomes: ["reply 503", "reply 503"] }] },
+        { finding: "unsafe_retry", level: "warning", count: 1, text: "repeats a request", evidence: [] }],
+      undecided: [{ finding: "no_jitter", why: "needs 20 first waits, has 2" }, { finding: "no_growth", why: "needs 20 first waits, has 2" }] },
+  ],
+  recorded: { calls: [
+    { client: "hasty", call: "a", method: "POST", host: "shop", path: "/pay", point: "api", outcome: "recovered", count: 3, attempts: attempts([1, 0, 0.1, 503, 4], [2, 1.1, 1.2, 503, 4], [3, 6, 6.1, 200]) },
+    { client: "hasty", call: "b", method: "GET", host: "shop", path: "/list", point: "api", outcome: "gave_up", count: 6, attempts: attempts([1, 0, 0.1, 0], [2, 0.5, 0.6, 503], [6, 3, null, 0]) },
+  ] },
+});
+
 const tests = {
+  async "the state says what is injected, and who has halted it and why"() {
+    const page = await open();
+    const state = page.locator("#status-text");
+    await page.locator("#status-text", { hasText: /^Armed$/ }).waitFor();
+    assert.equal(await page.title(), "Armed – Faults");
+    await until("a hit", async () => (await shop("/api/gone").catch(() => "hit")) === "hit");
+    await page.locator("#status-text", { hasText: /^Injecting$/ }).waitFor();
+    assert.match(await page.locator("#status-more").textContent(), /^\d+(\.\d)?\/s/);
+    assert.match(await page.title(), /^Injecting [\d.]+\/s – Faults$/);
+    assert.equal(await page.locator("#halt-note").isVisible(), false);
+    await page.getByRole("button", { name: "Halt all faults" }).click();
+    await page.locator("#status-text", { hasText: /^Halted at \S+ by api: no fault is injected$/ }).waitFor();
+    assert.equal(await page.title(), "Halted – Faults");
+    const before = await state.textContent();
+    await page.getByLabel("Why are faults halted?").fill("orders are really down");
+    await page.keyboard.press("Enter");
+    await page.locator("#status-more", { hasText: "“orders are really down”" }).waitFor();
+    await page.locator("#halt-note").waitFor({ state: "hidden" });
+    assert.equal(await state.textContent(), before, "the note has changed the halt");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "resume");
+    await page.getByRole("button", { name: "Resume faults …" }).click();
+    await page.getByRole("button", { name: "Resume faults", exact: true }).click();
+    await page.locator("#status-text", { hasText: /^Armed$/ }).waitFor(); // no hit since then
+    await instead(page, "**/fault/", (json) => ({ ...json, halted: true, since: time(0), why: "api", by: "ada" }));
+    await page.getByText(/Halted at 3 Feb \S+ by ada/).waitFor();
+    await close(page);
+  },
+
+  async "what points see is shown if Caddy knows it"() {
+    const page = await open();
+    let seen = { over: 10, points: [{ point: "api", count: 400, injected: 9, injected_rate: 0.9 }, { point: "shop", count: 100, injected: 7, injected_rate: 0.7 }] };
+    const asked = [];
+    await page.route("**/fault/seen?*", (route) => { asked.push(new URL(route.request().url()).search); return route.fulfill({ json: seen }); });
+    await page.reload();
+    await page.locator("#status-more", { hasText: "1.6/s · 3.2 % of traffic" }).waitFor();
+    assert.match(asked[0], /^\?over=\d+s$/);
+    seen = { over: 10, points: [{ point: "api", count: 0, injected: 0, injected_rate: 0 }] };
+    await page.locator("#status-text", { hasText: /^Armed$/ }).waitFor();
+    assert.equal(await page.locator("#status-more").textContent(), "");
+    seen = { over: 10, points: [{ point: "api", count: 90000, injected: 1, injected_rate: 12.4 }] };
+    await page.locator("#status-more", { hasText: "12/s · < 0.1 % of traffic" }).waitFor();
+    await close(page);
+  },
+
+  async "the percentage of a running experiment is turned"() {
+    await change("PUT", "experiments/turned", { points: ["shop"], match: [{ path: ["/turn"] }], percent: 10, faults: [{ fault: "respond", status_code: 599 }], ttl: "5m", note: "game day" });
+    const page = await open();
+    const control = row(page, "turned").getByRole("group", { name: "Percentage of turned" });
+    const field = control.getByRole("spinbutton");
+    const is = async (percent) => {
+      const { experiment, time_left: left } = JSON.parse((await ask(port, "/fault/experiments/turned")).body);
+      return experiment.percent === percent && left > 200 && left <= 300;
+    };
+    await row(page, "turned").getByText("at shop, by api: game day").waitFor();
+    assert.equal(await field.inputValue(), "10");
+    const plus = control.getByRole("button", { name: "Increase percentage of turned" });
+    await plus.focus();
+    for (let i = 0; i < 3; i++) await page.keyboard.press("Enter"); // three presses are one change
+    await until("25 %", () => is(25));
+    await control.getByRole("button", { name: "Decrease percentage of turned" }).click();
+    await until("20 %", () => is(20));
+    await field.fill("33.5");
+    await field.press("Enter");
+    await until("33.5 %", () => is(33.5));
+    await field.fill("700");
+    await field.press("Enter");
+    await until("the field is marked", async () => await field.getAttribute("aria-invalid") === "true");
+    await field.press("Escape");
+    assert.equal(await field.inputValue(), "33.5");
+    await field.fill("100");
+    await field.press("Tab");
+    await until("100 %", () => is(100));
+    assert.equal((await shop("/turn")).status, 599);
+    const changes = JSON.parse((await ask(port, "/fault/activity")).body).activity.filter((act) => act.what === "changed" && act.experiment === "turned");
+    assert.equal(changes.length, 4);
+    await page.route("**/fault/experiments/turned", (route) => route.fulfill({ status: 412, json: { error: "changed by somebody else" } }));
+    await plus.focus();
+    await control.getByRole("button", { name: "Decrease percentage of turned" }).click();
+    await page.locator("#toast", { hasText: "changed by somebody else." }).waitFor({ state: "attached" });
+    await clean();
+    await close(page);
+  },
+
+  async "points are grouped by site, and an address shows a part of them"() {
+    const page = await open();
+    const headings = () => page.locator("#points h3, #points h4 > span:first-child").allTextContents();
+    await page.locator("#points h4").nth(2).waitFor();
+    assert.deepEqual(await headings(), ["shop.localhost", "api", "shop", "blog.localhost", "blog"]);
+    await page.keyboard.press("/");
+    await page.keyboard.type("551");
+    assert.deepEqual(await headings(), ["blog.localhost", "blog"]);
+    assert.equal(new URL(page.url()).hash, "#overview?q=551");
+    await page.locator("#find").fill("nothing");
+    await page.locator("#none-match").waitFor();
+    await page.goto(origin + "/#overview?q=api");
+    await page.reload();
+    await page.locator("#points h4").first().waitFor();
+    assert.deepEqual(await headings(), ["shop.localhost", "api"]);
+    await page.goto(origin + "/#overview?rule=rule1");
+    await page.locator('.named[data-rule="rule1"]').waitFor();
+    await page.goto(origin + "/#overview?wall");
+    await page.locator("nav").waitFor({ state: "hidden" });
+    assert.equal(await page.locator("button:visible, input:visible").count(), 0);
+    await page.keyboard.press("Escape");
+    await page.locator("nav").waitFor();
+    await page.getByRole("link", { name: /injected/ }).first().click();
+    assert.match(new URL(page.url()).hash, /^#feed\?rule=busy$/);
+    await close(page);
+  },
+
+  async "the clients and their calls are shown"() {
+    const page = await open();
+    await page.route("**/fault/clients*", (route) => {
+      const wanted = new URL(route.request().url()).searchParams.get("client");
+      const all = report();
+      return route.fulfill({ json: { ...all, clients: all.clients.filter((c) => !wanted || c.client === wanted) } });
+    });
+    await view(page, "clients");
+    const rows = page.locator("#client-rows > li");
+    await rows.nth(1).waitFor();
+    assert.match(await rows.first().textContent(), /^hasty 1 error 1 warning 2 undecided retry_after_ignored: .*2 calls, 9 attempts, 4.5 attempts per call: 1 recovered, 1 gave up$/);
+    assert.match(await rows.nth(1).textContent(), /^calm ok/);
+    await tree(page, "clients");
+    await page.locator("#client-search").fill("unsafe");
+    await rows.nth(1).waitFor({ state: "detached" });
+    assert.equal(new URL(page.url()).hash, "#clients?q=unsafe");
+    await page.getByRole("link", { name: "hasty" }).click();
+    const drawing = page.locator(".timeline");
+    await drawing.waitFor();
+    assert.equal(new URL(page.url()).hash, "#clients?client=hasty");
+    assert.equal(await drawing.locator(".mark.failed").count(), 5);
+    assert.equal(await drawing.locator(".mark.good").count(), 1);
+    assert.equal(await drawing.locator(".told").count(), 2);
+    assert.equal(await drawing.locator(".ignored").count(), 1); // the second wait was long enough
+    assert.equal(await drawing.locator(".wait.missing").count(), 1);
+    assert.deepEqual(await drawing.locator("g[data-call=a] .label").allTextContents(), ["503", "503", "200"]);
+    assert.deepEqual(await drawing.locator("g[data-call=b] .label").allTextContents(), ["no reply", "503", "open"]);
+    assert.match(await drawing.locator("g[data-call=a] title").textContent(), /^POST \/pay at api: 1: 503 after 100 ms, told to wait 4 s; waited 1 s, 2: 503/);
+    await page.getByText("Show the calls as a table").click();
+    await page.getByRole("cell", { name: "1 s, too early" }).waitFor();
+    await page.getByRole("cell", { name: "3 attempts not kept" }).waitFor();
+    await page.getByText("2 undecided: too little evidence").click();
+    await page.getByText("no_jitter, no_growth: needs 20 first waits, has 2").waitFor();
+    await tree(page, "client");
+    await page.reload();
+    await drawing.waitFor();
+    await page.goto(origin + "/#clients?client=nobody");
+    await page.getByText("No client is called 'nobody'.").waitFor();
+    await page.getByRole("link", { name: "Show all clients" }).click();
+    await rows.nth(1).waitFor();
+    await close(page);
+  },
+
+  async "real clients are drawn"() {
+    const page = await open();
+    await view(page, "clients");
+    await until("a client that ignores Retry-After", async () => {
+      await retry("/api/orders", [20, 20, 20], { "User-Agent": "eager/1", "Idempotency-Key": String(Math.random()) });
+      return await page.locator("#client-rows > li", { hasText: "retry_after_ignored" }).count() === 1;
+    });
+    await page.getByRole("link", { name: "eager/1" }).click();
+    await page.locator(".timeline .ignored").first().waitFor();
+    await close(page);
+  },
+
+  async "no client, and clients that are not recorded, say what to do"() {
+    const page = await open();
+    let answer = { json: { clients: [], periods: [], calls: 0 } };
+    await page.route("**/fault/clients*", (route) => route.fulfill(answer));
+    await view(page, "clients");
+    await page.getByText("No client has met a fault yet.").waitFor();
+    await tree(page, "clients-none");
+    answer = { status: 404, json: { error: "clients are not recorded; remove the line 'clients off' from the global option fault" } };
+    await page.getByText("remove the line 'clients off' from the global option fault. Then reload the configuration.").waitFor();
+    await page.locator("#status-text", { hasText: /Armed|Injecting/ }).waitFor(); // the rest of the page works
+    await close(page);
+  },
+
+  async "the activity says who has done what"() {
+    await change("POST", "halt", { note: "lunch" });
+    await change("POST", "resume");
+    const page = await open({}, "/#activity");
+    const first = page.locator("#acts > li").first();
+    await first.getByText("api resumed faults").waitFor();
+    await page.locator("#acts > li").nth(1).getByText("“lunch”").waitFor();
+    await page.keyboard.press("/");
+    await page.keyboard.type("lunch");
+    await page.locator("#acts > li").nth(1).waitFor({ state: "detached" });
+    assert.equal(new URL(page.url()).hash, "#activity?q=lunch");
+    await page.locator("#act-search").fill("nothing of that name");
+    await page.getByText("No change matches the search.").waitFor();
+    const at = time(0);
+    await page.route("**/fault/activity", (route) => route.fulfill({ json: { activity: [
+      { at, what: "started", experiment: "a", by: "ada", line: "close", note: "why" },
+      { at, what: "changed", experiment: "a", by: "eve", line: "percent 5; close" }, { at, what: "extended", experiment: "a", by: "eve" },
+      { at, what: "stopped", experiment: "a", by: "eve" }, { at, what: "expired", experiment: "b" }, { at, what: "reloaded" },
+      { at, what: "switched_off", rule: "api/busy", by: "ada" }, { at, what: "switched_on", rule: "api/busy", by: "ada" },
+      { at, what: "halted", by: "halt_when", ended: "a, b", note: "more than 50 upstream errors within 1m0s" }, { at, what: "noted", by: "ada", note: "real" }, { at, what: "resumed", by: "ada" },
+    ] } }));
+    await page.goto(origin + "/#activity");
+    await page.getByText("halt_when halted all faults. Ended: a, b.").waitFor();
+    assert.equal(await page.locator("#acts > li").count(), 11);
+    await tree(page, "activity");
+    await page.unroute("**/fault/activity");
+    await page.route("**/fault/activity", (route) => route.fulfill({ json: { activity: [] } }));
+    await page.getByText("Nobody has changed anything yet.").waitFor();
+    await close(page);
+  },
+
+  async "keys do what the list of keys says, unless they are switched off"() {
+    const page = await open();
+    const shown = () => page.locator("main > section:not([hidden])").getAttribute("id");
+    for (const [i, name] of ["overview", "start", "feed", "clients", "activity", "explain", "catalog"].entries()) {
+      await page.keyboard.press(String(i + 1));
+      assert.equal(await shown(), name);
+    }
+    await page.keyboard.press("/");
+    await page.keyboard.type("h?1"); // text
+    assert.equal(await page.locator("#code-search").inputValue(), "h?1");
+    await page.locator("#main").focus();
+    await page.keyboard.press("Control+h");
+    await page.keyboard.press("x");
+    await page.keyboard.press("?");
+    await page.locator("#keys").waitFor();
+    await page.keyboard.press("h"); // a dialog is open
+    await tree(page, "keys");
+    await page.keyboard.press("Escape");
+    assert.ok(await page.locator("#halt").isVisible());
+    await page.keyboard.press("h");
+    await page.locator("#status-text", { hasText: "Halted at" }).waitFor();
+    await change("POST", "resume");
+    await page.locator("#halt").waitFor();
+    await page.locator("#main").focus();
+    await page.keyboard.press("?");
+    await page.locator("#keys-on").uncheck();
+    await page.getByRole("button", { name: "Close" }).click();
+    await page.reload();
+    await page.locator("#status-text", { hasText: /Armed|Injecting/ }).waitFor();
+    for (const key of ["h", "1", "?", "/"]) await page.keyboard.press(key);
+    assert.equal(await shown(), "catalog");
+    assert.equal(await page.locator("#keys").isVisible(), false);
+    assert.ok(await page.locator("#halt").isVisible());
+    await close(page);
+  },
+
+  async "a lost server, a restart and no points say what is known and what to do"() {
+    const page = await open();
+    await page.locator("#points h4").first().waitFor();
+    await page.route("**/fault/", (route) => route.abort());
+    await page.locator("#status-text", { hasText: "No answer" }).waitFor();
+    assert.match(await page.locator("#status-more").textContent(), /^(armed|injecting .*) at \S+$/);
+    await page.getByText("run caddy fault halt on the machine of Caddy").waitFor();
+    await tree(page, "lost");
+    await page.unroute("**/fault/");
+    await page.locator("#status-text", { hasText: /Armed|Injecting/ }).waitFor();
+    assert.equal(await page.locator(".lost-help").isVisible(), false);
+    await caddy.stop();
+    await page.locator("#status-text", { hasText: "No answer" }).waitFor();
+    await caddy.write((dir) => caddyfile(dir).replaceAll(/fault( \S+)? {[^]*?\n    }\n/g, ""));
+    caddy.run();
+    await page.getByText(/^Caddy restarted at \S+\. Its experiments have ended/).waitFor();
+    await page.getByText("The running configuration has no injection point.").waitFor();
+    await tree(page, "no-points");
+    await caddy.stop();
+    await caddy.write((dir) => caddyfile(dir));
+    caddy.run();
+    await page.locator("#points h4").first().waitFor();
+    await view(page, "activity");
+    await page.locator("#restarted").waitFor({ state: "hidden" });
+    await close(page, /ERR_(FAILED|CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|INCOMPLETE)/);
+  },
+
+  async "names never become markup"() {
+    const page = await open();
+    const all = report();
+    Object.assign(all.clients[1], { client: evil });
+    Object.assign(all.clients[1].findings[0], { finding: evil, text: evil });
+    Object.assign(all.clients[1].undecided[0], { finding: evil, why: evil });
+    for (const one of all.recorded.calls) Object.assign(one, { client: evil, path: "/" + evil, host: evil, method: evil, point: evil });
+    await page.route("**/fault/clients*", (route) => route.fulfill({ json: all }));
+    await page.route("**/fault/activity", (route) => route.fulfill({ json: { activity: [{ at: time(0), what: evil, experiment: evil, by: evil, note: evil, line: evil }] } }));
+    await instead(page, "**/fault/", (json) => ({ ...json, why: evil, by: evil, note: evil, halted: true, server: { node: evil, version: evil, started: time(0) }, points: [{ ...json.points[0], site: evil, point: evil }] }));
+    await page.locator("#server", { hasText: evil }).waitFor();
+    await view(page, "activity");
+    await page.locator("#acts strong", { hasText: evil }).first().waitFor();
+    await view(page, "clients");
+    await page.getByRole("link", { name: evil }).click();
+    await page.locator(".timeline .name").first().waitFor();
+    await page.getByText("Show the calls as a table").click();
+    assert.equal(await page.locator("img").count(), 0);
+    assert.equal(await page.evaluate(() => window.stung), undefined);
+    await close(page);
+  },
+
+  async "no violation of axe-core, in both themes and widths"() {
+    await change("PUT", "experiments/shown", { points: ["shop"], match: [{ path: ["/shown"] }], percent: 10, faults: [{ fault: "close" }], note: "w".repeat(100) });
+    await change("PUT", "experiments/past", { points: ["shop"], match: [{ path: ["/past"] }], faults: [{ fault: "close" }] });
+    await change("DELETE", "experiments/past");
+    for (const colorScheme of ["light", "dark"]) {
+      const page = await open({ colorScheme });
+      await page.route("**/fault/clients*", (route) => route.fulfill({ json: report() }));
+      await page.route("**/fault/seen?*", (route) => route.fulfill({ json: { points: [{ count: 10, injected: 1, injected_rate: 1 }] } }));
+      await page.reload();
+      await page.locator("#status-text", { hasText: "Injecting" }).waitFor();
+      await page.locator("#past summary").click();
+      const check = async (what) => {
+        for (const width of [1280, 360]) {
+          await page.setViewportSize({ width, height: 800 });
+          assert.deepEqual(await violations(page), [], `${what}, ${colorScheme}, ${width}`);
+          const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+          assert.ok(wide <= width, `${what} is ${wide} pixels wide on ${width}`);
+        }
+      };
+      await check("overview");
+      if (colorScheme === "light") await tree(page, "overview");
+      for (const name of ["clients", "activity"]) {
+        await view(page, name);
+        await page.locator(`#${name} li`).first().waitFor();
+        await check(name);
+      }
+      await page.goto(origin + "/#clients?client=hasty");
+      await page.locator(".timeline").waitFor();
+      await page.getByText("Show the calls as a table").click();
+      await check("one client");
+      await page.locator("#keys-show").click();
+      await check("the keys");
+      await page.keyboard.press("Escape");
+      await page.goto(origin + "/#overview?wall");
+      await check("the wall");
+      await page.goto(origin + "/#overview");
+      await page.locator("#halt").click();
+      await page.locator("#halt-note").waitFor();
+      await check("halted");
+      if (colorScheme === "light") await tree(page, "halted");
+      await change("POST", "resume");
+      await close(page);
+    }
+    await clean();
+  },
+
   async "pictures"() {
     if (!SHOTS) return;
     await mkdir(SHOTS, { recursive: true });
