@@ -126,7 +126,7 @@ export function mistake(field, message) {
   return message ? field : null;
 }
 
-// banner shows a message in an element, or hides the element if there is none.
+// banner shows a message in an element, or hides the element if the message is empty.
 export function banner(id, message) {
   text(byId(id), message);
   byId(id).hidden = message === "";

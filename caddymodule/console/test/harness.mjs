@@ -96,7 +96,7 @@ export async function close(page, expected = /status of 4\d\d/) {
 
 // violations returns what axe-core finds.
 export async function violations(page) {
-  const found = await page.evaluate(`(() => { const module = undefined; ${axe}; return axe.run() })()`);
+  const found = await page.evaluate(`(() => { const module = undefined; ${axe}; return axe.run({ resultTypes: ['violations'], preload: false }) })()`);
   return found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(" ")}`);
 }
 
