@@ -159,7 +159,7 @@ func TestServer(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &state); err != nil {
 		t.Fatal(err)
 	}
-	if s := state.Server; s.Version == "" || !s.Started.Equal(ctl.Started()) {
-		t.Errorf("got %+v, want a version and the start at %s", s, ctl.Started())
+	if s := state.Server; s.Version == "" || !s.Started.Equal(ctl.Started) {
+		t.Errorf("got %+v, want a version and the start at %s", s, ctl.Started)
 	}
 }

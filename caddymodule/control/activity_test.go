@@ -168,7 +168,7 @@ func TestActivityOfGroup(t *testing.T) {
 			}
 			e.By = "ada"
 			if other.Ctl.Store.Get("x") == nil {
-				_, _, err = member.Put(e, []byte(body), nil)
+				_, _, err = member.Start(experiments.Batch{Drafts: []experiments.Draft{{Experiment: e, JSON: []byte(body)}}})
 			} else {
 				_, err = member.Extend(e, []byte(body), nil)
 			}

@@ -36,7 +36,6 @@ type Control struct {
 	Active   atomic.Int64          // number of active requests
 
 	acts     activities
-	started  time.Time
 	restored sync.Once                  // the switch has been read from the storage
 	saving   switchSaver                // writes the switch to the storage
 	kept     atomic.Pointer[keptSwitch] // the switch as last stored
@@ -69,7 +68,6 @@ func New() *Control {
 		Counts:   experiments.Broadcast{Every: CountsEvery},
 		reported: make(map[findingOf]time.Time),
 		acts:     activities{now: time.Now},
-		started:  time.Now(),
 	}
 	c.kept.Store(new(keptSwitch))
 	c.exit, c.beginExit = context.WithCancel(context.Background())
@@ -102,9 +100,6 @@ func Of(ctx context.Context) *Control {
 func (c *Control) With(ctx context.Context) context.Context {
 	return context.WithValue(ctx, controlKey{}, c)
 }
-
-// Started returns when the process started.
-func (c *Control) Started() time.Time { return c.started }
 
 // Exit returns the context that is done when the process begins to exit.
 func (c *Control) Exit() context.Context { return c.exit }

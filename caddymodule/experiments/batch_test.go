@@ -330,7 +330,7 @@ func TestShareSlowNodeGivesUp(t *testing.T) {
 		"own halt":  func(_, b *node) { b.bench.sw.Set(halted("api")) },
 		"end":       func(a, _ *node) { _, err := a.Member.DeleteSet("outage", ""); must(a.t, err) },
 		"leaving":   func(_, b *node) { b.leave() },
-		"one fewer": func(a, _ *node) { must(a.t, a.Member.Delete("e0", nil)) },
+		"one fewer": func(a, _ *node) { must(a.t, a.Member.Delete("e0", "", nil)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
