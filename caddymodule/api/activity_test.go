@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -146,20 +145,5 @@ func TestHaltWithoutItsBody(t *testing.T) {
 	defer resp.Body.Close()
 	if resp.StatusCode != 200 || !ctl.Switch.Halted() {
 		t.Errorf("got %d, halted: %v", resp.StatusCode, ctl.Switch.Halted())
-	}
-}
-
-// The state says which Caddy answers.
-func TestServer(t *testing.T) {
-	ctl := control.New()
-	defer ctl.BeginExit()
-	w := httptest.NewRecorder()
-	New(ctl, nil).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/fault/", nil))
-	var state struct{ Server serverView }
-	if err := json.Unmarshal(w.Body.Bytes(), &state); err != nil {
-		t.Fatal(err)
-	}
-	if s := state.Server; s.Version == "" || !s.Started.Equal(ctl.Started) {
-		t.Errorf("got %+v, want a version and the start at %s", s, ctl.Started)
 	}
 }

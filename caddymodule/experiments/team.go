@@ -64,7 +64,7 @@ func (m *Member) load(name string, seen *sight) (*Live, error) {
 	if seen.err != nil {
 		return nil, seen.err
 	}
-	e, err := Parse(name, seen.Experiment)
+	e, err := seen.parse(name)
 	if err != nil {
 		return nil, err
 	}
