@@ -91,6 +91,7 @@ var routes = []route{
 	{"GET", "/clients", (*service).getClients, []string{"client", "point", "rule", "since", "calls", "fail_on", "allow", "require", "min_calls", "wait"}},
 	{"DELETE", "/clients", (*service).forgetClients, nil},
 	{"GET", "/activity", (*service).getActivity, []string{"since", "limit"}},
+	{"GET", "/seen", (*service).getSeen, []string{"point", "over", "window", "by"}},
 	{"POST", "/explain", (*service).explain, nil},
 	{"GET", "/kinds", (*service).listKinds, nil},
 	{"POST", "/line", (*service).readLine, nil},

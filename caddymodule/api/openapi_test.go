@@ -14,6 +14,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/control"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
+	"github.com/caddyfault/caddyfault/caddymodule/seen"
 )
 
 type document struct {
@@ -157,6 +158,12 @@ var described = map[string]reflect.Type{
 	"Past":             reflect.TypeFor[pastView](),
 	"Point":            reflect.TypeFor[pointView](),
 	"Reset":            reflect.TypeFor[ResetView](),
+	"Seen":             reflect.TypeFor[SeenView](),
+	"SeenBrief":        reflect.TypeFor[seen.Brief](),
+	"SeenFigures":      reflect.TypeFor[seen.Figures](),
+	"SeenPoint":        reflect.TypeFor[seen.Summary](),
+	"SeenRule":         reflect.TypeFor[seen.RuleSeries](),
+	"SeenSeries":       reflect.TypeFor[seen.Series](),
 	"Set":              reflect.TypeFor[SetView](),
 	"SetEnded":         reflect.TypeFor[SetEnded](),
 	"SetExperiment":    reflect.TypeFor[setExperiment](),

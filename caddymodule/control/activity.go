@@ -116,6 +116,8 @@ func (c *Control) SwitchRule(point, name, by string, off bool) int {
 		what := ActOn
 		if off {
 			what = ActOff
+		} else {
+			c.Seen.Wake()
 		}
 		c.acts.add(Activity{What: what, Rule: point + "/" + name, By: by}, nil)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/clients"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
+	"github.com/caddyfault/caddyfault/caddymodule/seen"
 )
 
 // Control is the state of the process that outlives configurations: the switch, the
@@ -30,6 +31,7 @@ type Control struct {
 	Journal  *experiments.Journal
 	Refusals *experiments.Journal // refused triggers; separate, so that many of them push out no hits
 	Clients  *clients.Recorder    // records what clients do after a fault
+	Seen     *seen.Recorder       // counts what the points see
 	Series   *metrics.Series
 	reported map[findingOf]time.Time
 	Counts   experiments.Broadcast // notifies those who wait for a counter to change
@@ -74,6 +76,7 @@ func New() *Control {
 	c.Switch = experiments.NewSwitch(c.exit)
 	c.Switch.Active = c.Active.Load
 	c.Store = experiments.NewStore(c.Switch, c.loadExperiment, c.Places)
+	c.Seen = seen.New(time.Now, c.isActive)
 	c.Clients.Observe(metrics.OfClients)
 	c.Clients.Notify(c.found)
 	c.Switch.Watch(c.switched)
@@ -148,6 +151,7 @@ func (c *Control) settle() {
 		c.Counts.Send()
 		c.Clients.Configure(app.Clients.settings())
 		c.settleSwitch(app.Halted)
+		c.settleSeen()
 		app.Share.start()
 	}
 }
@@ -190,6 +194,7 @@ func (c *Control) switched(turn *experiments.Turn) {
 	why := zap.String("why", turn.Why)
 	if !turn.Halted {
 		metrics.HaltedGauge.Set(0)
+		c.Seen.Wake()
 		c.announce("faults resumed", "fault_resumed", why)
 		return
 	}
@@ -209,6 +214,7 @@ func (c *Control) experimentChanged(live *experiments.Live, why, by string) {
 	}
 	switch why {
 	case "":
+		c.Seen.Wake()
 		c.announce("experiment started", "fault_experiment_started", append(fields, zap.String("note", live.Note))...)
 		return
 	case experiments.WhyExtended:

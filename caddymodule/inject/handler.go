@@ -110,15 +110,23 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return h.serve(w, r, next, d)
 }
 
-// serve carries out a decision.
+// serve carries out a decision. It counts the request if somebody may look at the point.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d rules.Decision) (err error) {
-	if d.Rule != nil {
-		err = h.inject(w, r, next, d, nil)
+	if h.counts(r, &d) {
+		err = h.serveSeen(w, r, next, &d)
 	} else {
-		err = h.look(w, r, next, d.Later)
+		err = h.carryOut(w, r, next, &d)
 	}
 	h.seeReply(r, err)
 	return err
+}
+
+// carryOut carries out a decision.
+func (h *Handler) carryOut(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *rules.Decision) error {
+	if d.Rule != nil {
+		return h.inject(w, r, next, *d, nil)
+	}
+	return h.look(w, r, next, d.Later)
 }
 
 // pass hands a request on that no rule fires on, unless one does on the reply.
@@ -169,7 +177,7 @@ func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	ended, cancel := h.ended(d.Rule)
 	defer cancel()
 	inj := h.newInjection(r, &d, ended.Done())
-	inj.header, inj.body = w.Header(), body
+	inj.header, inj.body, inj.sight = w.Header(), body, h.sightOf(w)
 	w, next, pages := h.readableFor(inj.tracked(w), r, next)
 	returned := false
 	defer func() {

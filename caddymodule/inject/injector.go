@@ -15,6 +15,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
+	"github.com/caddyfault/caddyfault/caddymodule/seen"
 	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
 
@@ -29,7 +30,9 @@ type injector struct {
 	disclose string // name of the header field; "": no field
 	active   prometheus.Gauge
 	watch    *clients.Point // nil: nobody records what clients do
-	logged   bool           // the server has an access log; otherwise its fields are not built, which is expensive
+	seen     *seen.Point
+	sights   sights
+	logged   bool // the server has an access log; otherwise its fields are not built, which is expensive
 }
 
 // provisionPoint loads the rules of an injection point and gives them their labels.
@@ -48,6 +51,7 @@ func (in *injector) provisionPoint(ctx caddy.Context, point *rules.Point) error 
 	if in.app.RecordsClients() {
 		in.watch = in.ctl.Clients.Point(point.Name)
 	}
+	in.seen = in.ctl.Seen.Point(point.Name)
 	in.place, in.active = experiments.PlaceOf(point), metrics.ActiveRequests.WithLabelValues(point.Name)
 	for i, rule := range point.Rules {
 		l := newLabel(point.Name, rule, metrics.NewRule(point.Name, rule.Name, rule.KindNames()))

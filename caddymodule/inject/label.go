@@ -107,6 +107,7 @@ type injection struct {
 	upstream int // status of the reply on which the rule fired
 	record   *experiments.Record
 
+	sight *sight // of the request; nil: the point does not count it
 	track *track // of the request; nil: nobody records what clients do
 	owns  bool   // the request has its track for the hit alone
 	own   track  // used if so
@@ -154,6 +155,10 @@ func (inj *injection) Injected() {
 	in, l, r := inj.in, inj.label, inj.original.request
 	inj.hits.CountHit()
 	l.counts.Injected.Inc()
+	in.seen.Hit(l.rule)
+	if inj.sight != nil {
+		inj.sight.hit = true
+	}
 	if inj.header != nil {
 		inj.discloseIn(inj.header)
 	}

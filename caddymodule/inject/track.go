@@ -2,7 +2,6 @@ package inject
 
 import (
 	"errors"
-	"io"
 	"math"
 	"net/http"
 	"strconv"
@@ -25,36 +24,10 @@ import (
 // track is a request whose end the recorder of clients wants to know. It sees the status
 // of the reply; the injection point adds the rest.
 type track struct {
-	caddyhttp.ResponseWriterWrapper // towards the client
+	head
 
-	visit  clients.Visit
-	status int        // of the head; 0: there has been none
-	hit    *injection // nil: no fault has had an effect
-}
-
-// NoteHead records a head that is written elsewhere.
-func (t *track) NoteHead(code int) {
-	if !wire.Interim(code) && t.status == 0 { // another goroutine may send an interim head
-		t.status = code
-	}
-}
-
-// WriteHeader records the status.
-func (t *track) WriteHeader(code int) {
-	t.NoteHead(code)
-	t.ResponseWriter.WriteHeader(code)
-}
-
-// Write records that there is a head.
-func (t *track) Write(p []byte) (int, error) {
-	t.NoteHead(http.StatusOK)
-	return t.ResponseWriter.Write(p)
-}
-
-// ReadFrom records that there is a head.
-func (t *track) ReadFrom(src io.Reader) (int64, error) {
-	t.NoteHead(http.StatusOK)
-	return t.ResponseWriterWrapper.ReadFrom(src)
+	visit clients.Visit
+	hit   *injection // nil: no fault has had an effect
 }
 
 // result returns how the request has ended. If returned is false, the handler has
@@ -342,9 +315,3 @@ func attemptResult(r *http.Request, resp *http.Response, err error) clients.Resu
 	}
 	return result
 }
-
-// Interface guards
-var (
-	_ io.ReaderFrom  = (*track)(nil)
-	_ wire.HeadNoter = (*track)(nil)
-)

@@ -133,8 +133,16 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if client {
 		r = t.fields.Without(r)
 	}
+	if client && t.counts(r, &d) {
+		return t.tripSeen(r, d)
+	}
+	return t.trip(r, d, client, nil)
+}
+
+// trip carries out a decision and reports how the attempt has ended.
+func (t *Transport) trip(r *http.Request, d rules.Decision, client bool, s *sight) (*http.Response, error) {
 	track := t.trackAttempt(r, client && d.Rule == nil)
-	resp, err := t.roundTrip(r, d, track)
+	resp, err := t.roundTrip(r, d, watchers{track, s})
 	if track != nil {
 		track.visit.End(attemptResult(r, resp, err))
 	}
@@ -144,13 +152,19 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
+// watchers are those who want to know of an attempt. Each may be nil.
+type watchers struct {
+	track *track
+	sight *sight
+}
+
 // roundTrip carries out a decision.
-func (t *Transport) roundTrip(r *http.Request, d rules.Decision, track *track) (*http.Response, error) {
+func (t *Transport) roundTrip(r *http.Request, d rules.Decision, known watchers) (*http.Response, error) {
 	switch {
 	case d.Rule != nil:
-		return t.inject(r, d, track, t.inner.RoundTrip, func() { closeBody(r) })
+		return t.inject(r, d, known, t.inner.RoundTrip, func() { closeBody(r) })
 	case d.Later != nil:
-		return t.decideOnReply(r, d.Later, track)
+		return t.decideOnReply(r, d.Later, known)
 	default:
 		return t.inner.RoundTrip(r)
 	}
@@ -206,7 +220,7 @@ func ToMatch(r *http.Request, repl *caddy.Replacer, w http.ResponseWriter) *http
 
 // decideOnReply makes the attempt and lets a rule of phase response fire on the header
 // of the reply.
-func (t *Transport) decideOnReply(r *http.Request, later *rules.Later, track *track) (*http.Response, error) {
+func (t *Transport) decideOnReply(r *http.Request, later *rules.Later, known watchers) (*http.Response, error) {
 	resp, err := t.inner.RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -219,12 +233,12 @@ func (t *Transport) decideOnReply(r *http.Request, later *rules.Later, track *tr
 	r = r.WithContext(r.Context())
 	r.Body = nil // the body belongs to the upstream, so the faults get none
 	reply := func(*http.Request) (*http.Response, error) { return resp, nil }
-	return t.inject(r, d, track, reply, func() { _ = resp.Body.Close() })
+	return t.inject(r, d, known, reply, func() { _ = resp.Body.Close() })
 }
 
 // inject runs the faults of the rule that fires. If they do not call next, drop
 // releases what next would have used.
-func (t *Transport) inject(r *http.Request, d rules.Decision, known *track, next roundTripFunc, drop func()) (*http.Response, error) {
+func (t *Transport) inject(r *http.Request, d rules.Decision, known watchers, next roundTripFunc, drop func()) (*http.Response, error) {
 	defer d.Release()
 	if !t.allow(r, &d) {
 		return next(r)
@@ -236,7 +250,8 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, known *track, next
 	inj.Listener = &attemptListener{inj, time.Now()}
 	var result clients.Result
 	defer func() { t.finish(inj, &d, inj.endOf(time.Now(), &result, 0)) }()
-	if inj.track = known; known == nil && t.watch != nil && fromClient(r) {
+	inj.sight = known.sight
+	if inj.track = known.track; known.track == nil && t.watch != nil && fromClient(r) {
 		inj.track, inj.owns = &inj.own, true
 	}
 	replaced := false

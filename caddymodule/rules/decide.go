@@ -27,9 +27,30 @@ type Decision struct {
 	// the decision does not depend on the reply.
 	Later *Later
 
+	// Reach is whether the request is for the point, if the decision depended on it.
+	Reach Reach
+
 	key      string // key of the request, for TakeBack
 	took     grant
 	released bool
+}
+
+// Reach is whether a request is for a point.
+type Reach uint8
+
+// The values of Reach.
+const (
+	ReachUnknown Reach = iota
+	Here
+	Elsewhere // the matchers of the point do not match
+)
+
+// Reaches reports whether the request of a decision is for the point.
+func (p *Point) Reaches(r *http.Request, d *Decision) bool {
+	if d.Reach == ReachUnknown {
+		return p.Matches(r)
+	}
+	return d.Reach == Here
 }
 
 // Release ends the request's use of the rule's [Rule.MaxActive].
@@ -81,8 +102,11 @@ func (p *Point) DecideHealthCheck(r *http.Request) Decision {
 
 func (p *Point) decide(r *http.Request, guests *Guests, check bool) Decision {
 	preflight := p.LetsPass(r)
-	if preflight && !p.forThem && (guests == nil || !guests.forThem) || !p.Matches(r) {
+	if preflight && !p.forThem && (guests == nil || !guests.forThem) {
 		return Decision{}
+	}
+	if !p.Matches(r) {
+		return Decision{Reach: Elsewhere}
 	}
 	guests.see(preflight)
 	var space room
@@ -90,7 +114,7 @@ func (p *Point) decide(r *http.Request, guests *Guests, check bool) Decision {
 	n := len(found)
 	found = guests.find(r, found)
 	if len(found) == 0 {
-		return Decision{}
+		return Decision{Reach: Here}
 	}
 	p.group.Settle()
 	own, came := found[:n], found[n:]
@@ -251,6 +275,7 @@ func (w *walk) refuse(rule *Rule, g *gate) (done bool) {
 
 // decision returns the result of the walk.
 func (w *walk) decision() Decision {
+	w.found.Reach = Here
 	if len(w.postponed) > 0 {
 		w.found.Later = &Later{rest: *w}
 	}
