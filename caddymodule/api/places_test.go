@@ -46,9 +46,9 @@ func TestExperimentPlaces(t *testing.T) {
 	}
 }
 
-// seen returns how many requests have matched the experiment, of how many that reached
+// cameTo returns how many requests have matched the experiment, of how many that reached
 // it.
-func seen(t *testing.T, n *testnode.Node, name string) string {
+func cameTo(t *testing.T, n *testnode.Node, name string) string {
 	t.Helper()
 	var view api.StateView
 	if err := json.Unmarshal(n.Do("GET", "/", "").Body.Bytes(), &view); err != nil {
@@ -70,7 +70,7 @@ func TestExperimentSeen(t *testing.T) {
 	const rest = `"percent": 0, "faults": [{"fault": "respond", "status_code": 500}]}`
 	want := func(name, want string) {
 		t.Helper()
-		if got := seen(t, n, name); got != want {
+		if got := cameTo(t, n, name); got != want {
 			t.Errorf("%s: got %s, want %s", name, got, want)
 		}
 	}
@@ -113,7 +113,7 @@ func TestExperimentSeenAfterAnother(t *testing.T) {
 		n.Hit(target)
 	}
 	for name, want := range map[string]string{"first": "2 of 3", "second": "1 of 1"} {
-		if got := seen(t, n, name); got != want {
+		if got := cameTo(t, n, name); got != want {
 			t.Errorf("%s: got %s, want %s", name, got, want)
 		}
 	}
