@@ -2,6 +2,7 @@ package inject
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -72,25 +73,18 @@ func BenchmarkServed(b *testing.B) {
 		return nil
 	})
 	const respond, off = `{"rules": [{"faults": [{"fault": "respond", "status_code": 551}]}]}`, `{"clients": {"off": true}}`
-	for _, bench := range []struct {
-		name, config, app string
-		seen              bool // somebody looks at the point
-	}{
-		{"without", "", "", false},
-		{"missed", mail, "", false},
-		{"missed_seen", mail, "", true},
-		{"respond", respond, "", false},
-		{"respond_unrecorded", respond, off, false},
-		{"delay", `{"rules": [{"faults": [{"fault": "delay", "duration": "1ns"}]}]}`, "", false},
-		{"respond_on_response", onResponse(respond551), "", false},
+	for _, bench := range []struct{ name, config, app string }{
+		{"without", "", ""},
+		{"missed", mail, ""},
+		{"respond", respond, ""},
+		{"respond_unrecorded", respond, off},
+		{"delay", `{"rules": [{"faults": [{"fault": "delay", "duration": "1ns"}]}]}`, ""},
+		{"respond_on_response", onResponse(respond551), ""},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
 			h := caddyhttp.MiddlewareHandler(nothing{})
 			if bench.config != "" {
-				point := load(b, bench.config, bench.app)
-				if h = point; bench.seen {
-					point.seen.Summarize(time.Second)
-				}
+				h = load(b, bench.config, bench.app)
 			}
 			w := &testkit.Discard{Fields: make(http.Header)}
 			came := httptest.NewRequestWithContext(asServed(b), http.MethodGet, "/other", nil)
@@ -105,6 +99,36 @@ func BenchmarkServed(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkSeen measures what it costs a request that passes to be counted, for a
+// writer that records the status, as with an access log, and for one that does not.
+func BenchmarkSeen(b *testing.B) {
+	next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+		w.WriteHeader(http.StatusOK)
+		return nil
+	})
+	for _, seen := range []bool{false, true} {
+		for _, logged := range []bool{false, true} {
+			b.Run(fmt.Sprintf("counted=%v/logged=%v", seen, logged), func(b *testing.B) {
+				h := load(b, `{"rules": [{"match": [{"path": ["/a"]}], "faults": [{"fault": "close"}]}]}`, "")
+				if seen {
+					h.seen.Summarize(time.Second)
+				}
+				var w http.ResponseWriter = &testkit.Discard{Fields: make(http.Header)}
+				if logged {
+					w = caddyhttp.NewResponseRecorder(w, nil, nil)
+				}
+				r := testkit.Request(http.MethodGet, "/other", w)
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := h.ServeHTTP(w, r, next); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }
 

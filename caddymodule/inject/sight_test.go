@@ -117,7 +117,7 @@ func TestSeenIdle(t *testing.T) {
 	want{2, 1, 0, 0}.check(t, h.seen) // the hit had begun to count before its end
 }
 
-// Two points hit the same request: it is no real error at either. An outer point that
+// Two points hit the same request: it is not a real error at either. An outer point that
 // does not hit it sees a failure, which is not real.
 func TestSeenNested(t *testing.T) {
 	const rule = `{"point": "%s", "rules": [{"match": [{"path": ["%s"]}], "faults": [{"fault": "%s"}]}]}`
@@ -166,7 +166,7 @@ func TestSeenAttempts(t *testing.T) {
 	}
 }
 
-// A health check is no request of a client.
+// A health check is not a request of a client.
 func TestSeenHealthCheck(t *testing.T) {
 	tr := loadTransport(t, `{}`)
 	tr.ctl.Seen.Wake()

@@ -38,7 +38,7 @@ func (p *Point) Counts() bool { return p.on.Load() }
 // A Span measures the duration of a request. Above a rate, only some are measured.
 type Span struct {
 	at     time.Duration
-	weight uint32 // requests for which the measurement stands; 0: not measured
+	weight uint32 // requests that it represents; 0: not measured
 }
 
 // Of the requests that pass in a second, the first ones are measured, and then each of a

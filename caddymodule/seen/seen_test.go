@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// bubble runs a test with a recorder, at a time that is no multiple of ten seconds.
+// bubble runs a test with a recorder, at a time that is not a multiple of ten seconds.
 func bubble(t *testing.T, f func(t *testing.T, rec *Recorder, active *atomic.Bool)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
