@@ -3,6 +3,7 @@
 import * as activity from "./activity.js";
 import { call } from "./api.js";
 import * as catalog from "./catalog.js";
+import * as chart from "./chart.js";
 import * as clients from "./clients.js";
 import { banner, byId, clock, sentence, text } from "./dom.js";
 import * as explain from "./explain.js";
@@ -128,4 +129,5 @@ activity.begin();
 turn.begin(refresh);
 keys.begin(turn.halt, () => document.querySelector("main > section:not([hidden])").id);
 view();
+chart.begin();
 refresh();

@@ -77,24 +77,12 @@ export function options(select, values) {
 
 const svgNS = "http://www.w3.org/2000/svg";
 
-// sparkline creates a chart of numbers as bars. Its update takes the numbers.
-export function sparkline(count, label) {
-  const svg = document.createElementNS(svgNS, "svg");
-  setAttributes(svg, { class: "spark", viewBox: `0 0 ${count * 3} 24`, preserveAspectRatio: "none", role: "img", "aria-label": label });
-  const bars = Array.from({ length: count }, (_, i) => {
-    const bar = document.createElementNS(svgNS, "rect");
-    setAttributes(bar, { x: i * 3, y: 23, width: 2, height: 1 });
-    svg.append(bar);
-    return bar;
-  });
-  svg.update = (values) => {
-    const top = Math.max(1, ...values);
-    bars.forEach((bar, i) => {
-      const height = Math.max(1, Math.round((values[i] / top) * 24));
-      setAttributes(bar, { y: 24 - height, height, class: values[i] > 0 ? "some" : "none" });
-    });
-  };
-  return svg;
+// svg creates an element of a picture, as el does.
+export function svg(name, attributes = {}, ...children) {
+  const node = document.createElementNS(svgNS, name);
+  setAttributes(node, attributes);
+  node.append(...children.filter((child) => child !== null));
+  return node;
 }
 
 // busy marks a button whose action is running. The button is not disabled, because it

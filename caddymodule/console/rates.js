@@ -37,16 +37,6 @@ class Rates {
 
   // seconds returns the time that the rates cover, which is shorter at the beginning.
   get seconds() { return Math.round((this.at - this.#readings[0].at) / 1000); }
-
-  // bars returns the hits of the last minute in count equal parts.
-  bars(count) {
-    const sums = new Array(count).fill(0);
-    for (let i = 1; i < this.#readings.length; i++) {
-      const part = Math.floor(((this.at - this.#readings[i].at) * count) / length);
-      sums[Math.max(0, count - 1 - part)] += this.#readings[i].hits - this.#readings[i - 1].hits;
-    }
-    return sums;
-  }
 }
 
 // read begins a reading of all counters. Counters missing from the last reading are

@@ -1,18 +1,14 @@
 // What the rows of the overview have in common: numbers, lines and buttons.
 
-import { el, sparkline, text, toast } from "./dom.js";
-
-const bars = 30;
+import { el, text, toast } from "./dom.js";
 
 // figures creates the numbers of a row. Its update takes the rates.
 export function figures(name, withPassed) {
-  const spark = sparkline(bars, `hits of ${name} in the last minute`);
   const hits = el("b");
   const passed = el("b");
-  const node = el("div", { class: "figures" }, spark,
+  const node = el("div", { class: "figures" },
     el("a", { href: "#feed?" + new URLSearchParams({ rule: name }), title: "Show the hits in the feed" }, hits, " injected"), withPassed ? el("span", {}, passed, " passed") : null);
   node.update = (rates) => {
-    spark.update(rates.bars(bars));
     text(hits, rates.hits);
     text(passed, rates.passed);
   };

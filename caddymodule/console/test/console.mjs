@@ -279,6 +279,89 @@ const tests = {
     await close(page);
   },
 
+  async "the chart shows rules, real errors and events"() {
+    const page = await open();
+    const rates = page.locator("#chart-now");
+    await until("the requests are in the chart", async () => {
+      await ask(site, "/mail/z");
+      return /^Last 10 s: [\d.]+ requests\/s, [\d.]*[1-9][\d.]* injected\/s \(\d+ %\), [\d.]+ real errors\/s\./.test(await rates.textContent());
+    });
+    await page.locator("#chart-legend li", { hasText: "mail/moved" }).waitFor();
+    assert.match(await page.locator("#chart-picture").getAttribute("aria-label"), /^Chart of the last 15 min\. Last 10 s: .* injected\/s/);
+    await page.locator("#chart-point").selectOption("site"); // where no rule hits
+    await page.locator("#chart-legend li", { hasText: "mail/moved" }).waitFor({ state: "detached" });
+    await page.locator("#chart-point").selectOption("");
+    await page.locator("#chart-window").selectOption("60m");
+    await page.locator('#chart-picture[aria-label^="Chart of the last 60 min"]').waitFor();
+
+    // what the server has seen before the page was opened
+    const start = Math.floor(Date.now() / 10_000) * 10_000 - 290_000;
+    const at = (step) => new Date(start + step * 10_000).toISOString();
+    const steps = (values) => Array.from({ length: 30 }, (_, i) => values[i] ?? 0);
+    const series = {
+      at: at(29.5), from: at(0), step: 10, total: steps({ 3: 400, 4: 100 }), hits: steps({ 3: 160 }), real: steps({ 4: 20 }),
+      rules: [[evil, 90], ["b", 20], ["c", 10], ["d", 10], ["e", 10], ["f", 10], ["g", 10]].map(([rule, n]) => ({ point: "mail", rule, count: n, hits: steps({ 3: n }) })),
+    };
+    await page.route("**/fault/seen?*", (route) => route.fulfill({ json: series }));
+    await page.route("**/fault/activity", (route) => route.fulfill({ json: { activity: [
+      { at: at(-9), what: "started", experiment: "before", by: "eve" }, { at: at(3.2), what: "started", experiment: "boom", by: "ada" },
+      { at: at(3.3), what: "changed", experiment: "boom" }, { at: at(4.1), what: "halted", by: "bob", note: "it is us" }, { at: at(5), what: "reloaded" },
+    ] } }));
+    await page.locator("#chart-legend li", { hasText: "other rules" }).waitFor();
+    const legend = await page.locator("#chart-legend li").allTextContents();
+    assert.deepEqual(legend.map((name) => name.trim()), ["mail/" + evil, "mail/b", "mail/c", "mail/d", "mail/e", "other rules", "all requests", "real errors", "▶ started", "✕ halted", "⟳ reloaded"]);
+    assert.deepEqual(await page.locator("#chart-picture .mark title").evaluateAll((all) => all.map((title) => title.textContent.replace(/^\S+ /, ""))),
+      ["started boom by ada", "halted by bob (it is us)", "reloaded"]);
+    await page.getByText("Show as a table").click();
+    const row = (step) => page.locator("#chart-rows tr").nth(29 - step).locator("td").allTextContents();
+    await until("the table is filled", async () => await page.locator("#chart-rows tr").count() === 30);
+    assert.deepEqual((await row(3)).slice(0, 3), ["40", "16", "0"]);
+    assert.match((await row(3))[3], /^[\d:]+ started boom by ada$/);
+    assert.deepEqual((await row(4)).slice(0, 3), ["10", "0", "2.0"]);
+    assert.deepEqual(await row(20), ["0", "0", "0", ""]);
+
+    // all areas together are as high as the hits, on the scale of the requests
+    const box = async (selector) => page.locator("#chart-picture " + selector).evaluateAll((all) => all.map((node) => node.getBBox()));
+    const [[total], areas, [real]] = [await box(".total"), await box(".area"), await box(".real")];
+    const stacked = Math.max(...areas.map((a) => a.y + a.height)) - Math.min(...areas.filter((a) => a.height > 0).map((a) => a.y));
+    assert.ok(Math.abs(stacked / total.height - 16 / 40) < 0.01, `the hits are ${stacked} of ${total.height}`);
+    assert.ok(Math.abs(real.height / total.height - 2 / 40) < 0.01, `the real errors are ${real.height} of ${total.height}`);
+    const picture = await page.locator("#chart-picture").boundingBox();
+    await page.locator("#chart-picture").hover({ position: { x: 44 + ((picture.width - 48) * 3.5) / 30, y: 90 } });
+    await rates.getByText("40 requests/s, 16 injected/s (40 %), 0 real errors/s.").waitFor();
+    await page.locator("#chart-point").hover();
+    await rates.getByText("Last 10 s").waitFor();
+    await close(page);
+  },
+
+  async "the chart survives a restart, a lost server and a point that is gone"() {
+    const page = await open();
+    const rates = page.locator("#chart-now");
+    await rates.getByText("Last 10 s").waitFor();
+    await page.route("**/fault/seen*", (route) => route.abort());
+    await rates.getByText(/^The chart ends at .*: Caddy does not answer\.$/).waitFor();
+    assert.equal(await page.locator("#chart-picture .total").count(), 1, "the chart is gone");
+    await page.unroute("**/fault/seen*");
+    await rates.getByText("Last 10 s").waitFor();
+    assert.ok(!await page.locator("#chart").evaluate((chart) => chart.classList.contains("stale")));
+    const since = new Date().toISOString(); // as after a restart
+    await page.route("**/fault/seen?*", async (route) => {
+      const answer = await route.fetch();
+      const series = await answer.json();
+      await route.fulfill({ response: answer, json: { ...series, since, total: series.total.map(() => 0), hits: series.hits.map(() => 0), real: series.real.map(() => 0), rules: undefined } });
+    });
+    await rates.getByText(/No data before \d\d:\d\d:\d\d\.$/).waitFor();
+    assert.equal(await page.locator("#chart-picture .unknown").count(), 1);
+    await page.unroute("**/fault/seen?*");
+    await page.locator("#chart-point").selectOption("mail");
+    await page.route("**/fault/seen?*point=mail*", (route) => route.fulfill({ status: 404, json: { error: "no injection point 'mail'; the injection points are: site" } }));
+    await until("all points are shown", async () => await page.locator("#chart-point").inputValue() === "");
+    await rates.getByText("Last 10 s").waitFor();
+    await page.route("**/fault/seen*", (route) => route.fulfill({ status: 200, json: { points: [], at: since, from: since, step: 10, total: [0], hits: [0], real: [0] } }));
+    await rates.getByText("Last 10 s: 0 requests/s, 0 injected/s, 0 real errors/s.").waitFor(); // a configuration without points
+    await close(page, /net::ERR_FAILED/);
+  },
+
   async "the form waits until it can be used, and says so"() {
     const page = await open();
     let answer;
@@ -804,6 +887,7 @@ const tests = {
       };
       for (const view of views) {
         await go(page, view);
+        if (view === "overview") await page.getByText("Show as a table").click();
         if (view === "start") await page.locator("#start-line").fill("percent 10; explode 3");
         if (view === "feed") await page.locator("#entries summary").first().click();
         await check(view);
