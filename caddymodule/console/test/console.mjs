@@ -321,7 +321,7 @@ const tests = {
     assert.deepEqual(await row(20), ["0", "0", "0", ""]);
 
     // all areas together are as high as the hits, on the scale of the requests
-    const box = async (selector) => page.locator("#chart-picture " + selector).evaluateAll((all) => all.map((node) => node.getBBox()));
+    const box = async (selector) => page.locator("#chart-picture " + selector).evaluateAll((all) => all.map((node) => node.getBBox()).map(({ y, height }) => ({ y, height })));
     const [[total], areas, [real]] = [await box(".total"), await box(".area"), await box(".real")];
     const stacked = Math.max(...areas.map((a) => a.y + a.height)) - Math.min(...areas.filter((a) => a.height > 0).map((a) => a.y));
     assert.ok(Math.abs(stacked / total.height - 16 / 40) < 0.01, `the hits are ${stacked} of ${total.height}`);
