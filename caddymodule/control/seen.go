@@ -24,9 +24,10 @@ func (c *Control) isActive(point string) bool {
 // settleSeen lets the points of the configuration count what they see, and forgets old
 // ones.
 func (c *Control) settleSeen() {
-	var names []string
-	for _, p := range c.FindPoints("") {
-		names = append(names, p.Name)
+	points := c.FindPoints("")
+	names := make([]string, len(points))
+	for i, p := range points {
+		names[i] = p.Name
 	}
 	c.Seen.Keep(names)
 	c.Seen.Wake()

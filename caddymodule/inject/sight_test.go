@@ -32,7 +32,7 @@ func replies(status int, err error, panics bool) caddyhttp.HandlerFunc {
 // access log.
 func serveAndRecover(h caddyhttp.MiddlewareHandler, r *http.Request, w http.ResponseWriter, next caddyhttp.Handler) {
 	defer func() {
-		if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic value
+		if p := recover(); p != nil && p != http.ErrAbortHandler {
 			panic(p)
 		}
 	}()

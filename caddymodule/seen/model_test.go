@@ -112,7 +112,7 @@ func TestModel(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			bubble(t, func(t *testing.T, rec *Recorder, _ *atomic.Bool) {
-				random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test
+				random := rand.New(rand.NewPCG(seed, 0))
 				p, m := rec.Point("api"), new(model)
 				p.look()
 				for range 1500 {

@@ -74,7 +74,7 @@ func (rec *Recorder) Keep(names []string) {
 func (rec *Recorder) all() []*Point {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
-	var found []*Point
+	found := make([]*Point, 0, len(rec.points))
 	for _, name := range slices.Sorted(maps.Keys(rec.points)) {
 		found = append(found, rec.points[name])
 	}

@@ -239,9 +239,8 @@ func TestManyRules(t *testing.T) {
 		if s.Rules[0].Rule != "rule-0900" || s.Rules[0].Count < 500 {
 			t.Errorf("first: %s with %d", s.Rules[0].Rule, s.Rules[0].Count)
 		}
-		sum := uint64(0)
 		for i := range s.Hits {
-			sum = s.Other[i]
+			sum := s.Other[i]
 			for _, r := range s.Rules {
 				sum += r.Hits[i]
 			}
