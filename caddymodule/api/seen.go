@@ -79,9 +79,9 @@ func (a *service) checkSeen(params url.Values) error {
 
 // seenPoints returns the names of the points of the configuration.
 func (a *service) seenPoints() (names []string) {
-	for _, name := range pointNames(a.ctl.Places()) {
-		if !slices.Contains(names, name) { // a transport may have the name of a handler
-			names = append(names, name)
+	for _, place := range a.ctl.Places() {
+		if !slices.Contains(names, place.Point) { // a transport may have the name of a handler
+			names = append(names, place.Point)
 		}
 	}
 	return names
