@@ -23,8 +23,8 @@ func TestSeenActive(t *testing.T) {
 	}{
 		{"no rule", `{"point": "shop"}`, func(*testnode.Node) {}, false},
 		{"a rule", `{"point": "shop", ` + rule + `}`, func(*testnode.Node) {}, true},
-		{"a rule that is off", `{"point": "shop", ` + rule + `}`, func(n *testnode.Node) { n.Ctl.SwitchRule("shop", "gone", true) }, false},
-		{"a rule that is on again", `{"point": "shop", "halted": true, ` + rule + `}`, func(n *testnode.Node) { n.Ctl.SwitchRule("shop", "gone", false) }, true},
+		{"a rule that is off", `{"point": "shop", ` + rule + `}`, func(n *testnode.Node) { n.Ctl.SwitchRule("shop", "gone", "", true) }, false},
+		{"a rule that is on again", `{"point": "shop", "halted": true, ` + rule + `}`, func(n *testnode.Node) { n.Ctl.SwitchRule("shop", "gone", "", false) }, true},
 		{"an experiment", `{"point": "shop"}`, func(n *testnode.Node) { n.Put("boom", boom) }, true},
 		{"an experiment elsewhere", `{"point": "shop"}`, func(n *testnode.Node) {
 			n.Beside(`{"point": "mail"}`)
@@ -62,7 +62,7 @@ func TestSwitchRule(t *testing.T) {
 		point, rule string
 		want        int
 	}{{"shop", "gone", 1}, {"shop", "other", 0}, {"mail", "gone", 0}} {
-		if got := n.Ctl.SwitchRule(tt.point, tt.rule, true); got != tt.want {
+		if got := n.Ctl.SwitchRule(tt.point, tt.rule, "", true); got != tt.want {
 			t.Errorf("%s/%s: switched %d rules, want %d", tt.point, tt.rule, got, tt.want)
 		}
 	}
