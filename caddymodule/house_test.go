@@ -68,7 +68,7 @@ var arrows = []arrow{
 	}},
 	{folder: "caddymodule/kinds", mayImport: []string{
 		"caddymodule/faults", "caddymodule/wire", "caddymodule/status",
-		"caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/jsonpatch", "caddymodule/internal/text", "caddymodule/internal/words",
+		"caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/jsonmutate", "caddymodule/internal/jsonpatch", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/match", mayImport: []string{"caddymodule/internal/jsonpatch", "caddymodule/internal/private", "caddymodule/internal/text"}},
 	{folder: "caddymodule/clients", stdlibOnly: true},
@@ -79,6 +79,7 @@ var arrows = []arrow{
 	{folder: "caddymodule/status", stdlibOnly: true},
 	{folder: "caddymodule/internal/strictjson", mayImport: []string{"caddymodule/internal/args", "caddymodule/internal/words"}},
 	{folder: "caddymodule/internal/args", mayImport: []string{"caddymodule/internal/words"}},
+	{folder: "caddymodule/internal/jsonmutate", mayImport: []string{"caddymodule/internal/jsonpatch"}, stdlibOnly: true},
 	{folder: "caddymodule/internal/jsonpatch", stdlibOnly: true},
 	{folder: "caddymodule/internal/private", mayImport: []string{"caddymodule/internal/text"}},
 	{folder: "caddymodule/internal/text"},

@@ -156,7 +156,7 @@ func TestUsageIsTold(t *testing.T) {
 // Each line suggested for a word can be copied.
 func TestSynonymsCanBeCopied(t *testing.T) {
 	told := 0
-	for _, place := range []words.Place{words.Rule, words.Point, words.Transport, words.Global, words.Trigger, words.Match, words.MatchResponse, "respond", "grpc", "delay", "patch", "interim", "trailers", "truncate", "throttle", "fault_console"} {
+	for _, place := range []words.Place{words.Rule, words.Point, words.Transport, words.Global, words.Trigger, words.Match, words.MatchResponse, "respond", "grpc", "delay", "patch", "mutate", "interim", "trailers", "truncate", "throttle", "fault_console"} {
 		for _, word := range words.Words(place) {
 			_, err := testkit.Adapt(t, inPlace(place, word+" 1"))
 			if place == words.Match || place == words.MatchResponse {

@@ -142,6 +142,8 @@ var zeros = []zero{
 	zeroFault("Patch.status_code", refused, "patch {\nheader X 1\nstatus 0\n}", `{"fault": "patch", "headers": {"set": {"X": ["1"]}}, "status_code": 0}`),
 	zeroFault("Patch.pad", refused, "patch {\nheader X 1\npad 0B\n}", `{"fault": "patch", "headers": {"set": {"X": ["1"]}}, "pad": 0}`),
 	zeroFault("Patch.max_size", refused, "patch {\njson `{}`\nmax_size 0B\n}", `{"fault": "patch", "json": {}, "max_size": 0}`),
+	zeroFault("Mutate.count", refused, "mutate {\ncount 0\n}", `{"fault": "mutate", "count": 0}`),
+	zeroFault("Mutate.max_size", refused, "mutate {\nmax_size 0B\n}", `{"fault": "mutate", "max_size": 0}`),
 	zeroFault("Stream.max_event", refused, "stream {\neach drop\nmax_event 0B\n}", `{"fault": "stream", "steps": [{"events": "each", "action": "drop"}], "max_event": 0}`),
 	zeroFault("StreamStep.count", refused, "stream 1 repeat 0", `{"fault": "stream", "steps": [{"events": "1", "action": "repeat", "count": 0}]}`),
 	zeroFault("StreamStep.size", refused, "stream 1 split 0B", `{"fault": "stream", "steps": [{"events": "1", "action": "split", "size": 0}]}`),

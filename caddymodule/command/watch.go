@@ -3,6 +3,7 @@ package command
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -280,6 +281,15 @@ func (t *tail) line(e *experiments.Entry, held bool) error {
 	return err
 }
 
+// changeText returns what has changed in the body of the reply.
+func changeText(e *experiments.Entry) string {
+	var text strings.Builder
+	for _, c := range e.Change {
+		fmt.Fprintf(&text, ", %s %s (%s to %s)", c.Op, cmp.Or(c.At, "the document"), c.Was, c.Is)
+	}
+	return text.String()
+}
+
 // entryText returns an entry as one line.
 func entryText(e *experiments.Entry) string {
 	what := e.Kind
@@ -296,6 +306,7 @@ func entryText(e *experiments.Entry) string {
 	if e.UpstreamStatus != 0 {
 		text += fmt.Sprintf(", upstream %d", e.UpstreamStatus)
 	}
+	text += changeText(e)
 	switch {
 	case e.Refused != "":
 		text += ": " + e.Refused

@@ -168,6 +168,9 @@ function list() {
 // The labels of an entry's fields. Other fields are shown with their JSON names.
 const labels = { seq: "number", upstream_status: "upstream status", duration: "duration (s)", bytes: "body size (bytes)", trace_id: "trace ID", id: "ID" };
 
+// shown returns the text of a field: the changes of a reply, or a value.
+const shown = (value) => (Array.isArray(value) ? value.map((c) => `${c.op} ${c.at}: ${c.was} to ${c.is}`).join(", ") : String(value));
+
 function row(first) {
   const took = el("span", { class: "took quiet" });
   const all = el("dl");
@@ -180,7 +183,7 @@ function row(first) {
   node.update = (e) => {
     text(took, e.done ? `${(e.duration ?? 0).toFixed(3)} s` : "held");
     const fields = Object.entries(e).filter(([name]) => name !== "done");
-    all.replaceChildren(...fields.map(([name, value]) => el("div", {}, el("dt", {}, labels[name] ?? name), el("dd", {}, String(value)))));
+    all.replaceChildren(...fields.map(([name, value]) => el("div", {}, el("dt", {}, labels[name] ?? name), el("dd", {}, shown(value)))));
     node.update = e.done ? undefined : node.update;
   };
   return node;

@@ -20,6 +20,7 @@ const settings = {
   truncate: [{ label: "After", value: "50%" }, { label: "End", hint: "close, reset or clean" }],
   throttle: [{ label: "Rate", value: "10KiB/s" }],
   dribble: [{ label: "Pieces", value: "10" }, { label: "Time", value: "5s" }],
+  mutate: [{ label: "Operations", hint: "drift", free: true }],
   trailers: [{ label: "Change", value: "drop", free: true }],
   interim: [{ label: "Status", value: "103" }, { label: "Number", hint: "1" }, { label: "Time between", hint: "none" }],
   stream: [{ label: "Step", value: "5 stop close", free: true }],

@@ -47,6 +47,7 @@ var curlTests = []struct {
 	{"dribble 4 100ms", curlFine, curlReply{status: 200, size: 20000, seconds: 0.1}},
 	{"corrupt 10%", curlFine, curlReply{status: 200, size: 20000}},
 	{"patch {\npad 30000B\n}", curlFine, curlReply{status: 200, size: 30000}},
+	{"mutate drop", curlFine, curlReply{status: 200, size: 20000}}, // of a body that is not JSON
 	{"trailers drop", curlFine, curlReply{status: 200, size: 20000}},
 	{"trailers set X-New 1", curlFine, curlReply{status: 200, size: 20000}},
 	{"interim 103 100", curlFine, curlReply{status: 200, size: 20000}},

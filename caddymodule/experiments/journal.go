@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddyfault/caddyfault/caddymodule/clients"
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
 // Entry is an injected fault or a refused trigger.
@@ -44,6 +45,10 @@ type Entry struct {
 	// fired.
 	UpstreamStatus int `json:"upstream_status,omitempty"`
 
+	// Change is what the faults have changed in the body of the reply. A change of a later
+	// fault of the rule is known when the request has ended.
+	Change []faults.Change `json:"change,omitempty"`
+
 	// Call is the call of the client that the request belongs to. Attempt is the number of
 	// the attempt in the call, from 1. Both are absent unless clients are recorded.
 	Call    clients.CallID `json:"call,omitzero"`
@@ -74,6 +79,7 @@ type End struct {
 	Bytes  int
 	Ending clients.Ending
 	Left   time.Duration // how long the client waited until it left; 0: not known
+	Change []faults.Change
 }
 
 // ID identifies a hit.
@@ -147,6 +153,7 @@ func (rec *Record) at(event uint64) Entry {
 	if ended := rec.ended.Load(); ended > 0 && ended <= event {
 		e.Done, e.Duration, e.Bytes = true, rec.end.Took.Seconds(), rec.end.Bytes
 		e.Outcome, e.LeftAfter = rec.end.Ending.String(), rec.end.Left.Seconds()
+		e.Change = rec.end.Change
 	}
 	return e
 }
@@ -246,8 +253,8 @@ func (j *Journal) Add(e *Entry) *Record {
 	return rec
 }
 
-// slab is the number of records per allocation. They fill 9.25 KiB.
-const slab = 31
+// slab is the number of records per allocation. They fill 10 KiB.
+const slab = 29
 
 // blank returns a new record.
 func (j *Journal) blank() *Record {

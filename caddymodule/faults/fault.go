@@ -159,6 +159,10 @@ type Listener interface {
 	// Passed is called for each fault without an effect, with the reason.
 	Passed(reason string)
 
+	// Changed is called with what a fault changes in a reply, before the head of the
+	// reply is sent. It may come before Injected or after it.
+	Changed(changes []Change)
+
 	// Waits is called before each wait, by the goroutine that waits. Over HTTP/1, the
 	// listener lets a small body of the request be read, because net/http does not notice
 	// before that a client has left.
@@ -203,6 +207,22 @@ func (h *Hit) Pass(reason string) {
 	h.explained = true
 	if h.Listener != nil {
 		h.Listener.Passed(reason)
+	}
+}
+
+// A Change says what a fault has changed in the body of a reply, without the values.
+type Change struct {
+	Op  string `json:"op"`  // what the fault did, such as drop
+	At  string `json:"at"`  // where, as a JSON Pointer
+	Was string `json:"was"` // the type of the value before
+	Is  string `json:"is"`  // the type of the value after
+}
+
+// Change reports what a fault is about to change in a reply. The head of the reply must
+// not have been sent.
+func (h *Hit) Change(changes []Change) {
+	if h.Listener != nil {
+		h.Listener.Changed(changes)
 	}
 }
 

@@ -103,6 +103,7 @@ type injection struct {
 	first    hitLog     // used by the first hit: the fields of all hits in the access log
 	log      *hitLog
 
+	changes  []faults.Change
 	memory   rules.Memory
 	upstream int // status of the reply on which the rule fired
 	record   *experiments.Record
@@ -174,7 +175,7 @@ func (inj *injection) Injected() {
 	inj.addToTrace(span)
 	entry := experiments.Entry{
 		Time: time.Now(), ID: inj.id, Point: inj.point, Rule: inj.rule, Kind: inj.kind, TriggerID: inj.triggerID,
-		Client: clientOf(r), Trace: traceID(span), UpstreamStatus: inj.upstream,
+		Client: clientOf(r), Trace: traceID(span), UpstreamStatus: inj.upstream, Change: inj.changes,
 	}
 	entry.Take(r)
 	inj.recordHit(&entry, repl)

@@ -53,7 +53,7 @@ func (inj *injection) endOf(now time.Time, result *clients.Result, size int) exp
 	if !inj.Confirmed() {
 		return experiments.End{}
 	}
-	end := experiments.End{Took: inj.record.Age(now), Bytes: size}
+	end := experiments.End{Took: inj.record.Age(now), Bytes: size, Change: inj.changes}
 	if inj.track != nil && inj.track.visit.Watched() {
 		end.Ending = result.Ending()
 		if result.Outcome == clients.Left && !result.Late {

@@ -98,7 +98,10 @@ type heard struct {
 	header  http.Header
 	told    string // "hit" and the reasons, in order
 	delayed time.Duration
+	changes []faults.Change
 }
+
+func (h *heard) Changed(changes []faults.Change) { h.changes = append(h.changes, changes...) }
 
 func (h *heard) Injected() {
 	h.Passed("hit")

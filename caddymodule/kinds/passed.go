@@ -12,6 +12,7 @@ const (
 	passNotJSON  = "not_json"
 	passNotText  = "not_text"  // not UTF-8
 	passNoMember = "no_member" // the JSON does not have what the patch names
+	passNoPlace  = "no_place"  // nothing in the JSON can change, or no more
 	passStream   = "stream"    // a stream of events, which may have no end
 	passPartial  = "partial"   // a part of a whole (206)
 	passEncoded  = "encoded"   // compressed, and the fault cannot read it

@@ -85,7 +85,7 @@ type Patch struct {
 	// 1048576.
 	MaxSize int64 `json:"max_size,omitempty" zero:"default"`
 
-	change jsonChange
+	change editor // of JSON
 	body   text.Text
 	fields fields
 	line   *wire.StatusLine
@@ -115,7 +115,9 @@ func (f *Patch) Provision(ctx caddy.Context) error {
 	for i := range f.Replace {
 		f.Replace[i].prepare()
 	}
-	f.change, _ = parseJSONChange(f.JSON) // checked by Validate
+	if f.JSON != nil {
+		f.change, _ = parseJSONChange(f.JSON) // checked by Validate
+	}
 	if f.StatusCode != 0 {
 		code, _ := status.Find("", f.StatusCode)
 		f.line = wire.NewStatusLine(f.StatusCode, code.Name)
@@ -204,7 +206,9 @@ func (f *Patch) newCode(code int) int {
 }
 
 // edits reports whether the change depends on the upstream's body.
-func (f *Patch) edits() bool { return f.JSON != nil || f.Replace != nil }
+func (f *Patch) edits() bool { return f.editsJSON() || f.Replace != nil }
+
+func (f *Patch) editsJSON() bool { return f.JSON != nil || f.change != nil }
 
 func (f *Patch) changesBody() bool { return f.edits() || f.Body != nil || f.Pad > 0 }
 

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/jsonpatch"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
@@ -53,7 +54,7 @@ func (f *Patch) unfit(code int, header http.Header) string {
 		return passPartial
 	case f.edits() && length == 0:
 		return passNoBody
-	case f.JSON != nil && !text.IsJSON(header["Content-Type"]):
+	case f.editsJSON() && !text.IsJSON(header["Content-Type"]):
 		return passNotJSON
 	case f.edits() && findFormat("", header) != nil:
 		return passStream
@@ -80,7 +81,7 @@ func encodingOf(header http.Header) string {
 }
 
 // newBody returns the changed body, or the reason why the body cannot be changed.
-func (f *Patch) newBody(old []byte, encoding string) (body []byte, reason string) {
+func (f *Patch) newBody(hit *faults.Hit, old []byte, encoding string) (body []byte, reason string) {
 	if encoding == "gzip" {
 		plain, err := gunzip(old, f.maxSize())
 		switch {
@@ -92,8 +93,8 @@ func (f *Patch) newBody(old []byte, encoding string) (body []byte, reason string
 		old = plain
 	}
 	switch {
-	case f.JSON != nil:
-		body, reason = f.change.apply(old)
+	case f.change != nil:
+		body, reason = f.change.apply(hit, old)
 	case f.Replace != nil:
 		body, reason = f.replaced(old)
 	default:
@@ -128,6 +129,12 @@ func (f *Patch) ownBody(header http.Header, r *http.Request) []byte {
 	return []byte(f.body.With(text.BodyEscaper(contentType, *f.Body)).Fill(text.Replacer(r)))
 }
 
+// An editor changes a JSON text for a hit.
+type editor interface {
+	// apply returns the changed text, or the reason why it passes unchanged.
+	apply(hit *faults.Hit, document []byte) (changed []byte, reason string)
+}
+
 // A jsonChange changes a JSON text, by a merge patch or by a JSON Patch.
 type jsonChange struct {
 	merge []byte
@@ -155,7 +162,7 @@ func parseJSONChange(raw json.RawMessage) (change jsonChange, err error) {
 }
 
 // apply returns the changed document, or the reason why it passes unchanged.
-func (c jsonChange) apply(document []byte) (changed []byte, reason string) {
+func (c jsonChange) apply(_ *faults.Hit, document []byte) (changed []byte, reason string) {
 	if !json.Valid(document) {
 		return nil, passNotJSON
 	}

@@ -131,7 +131,7 @@ func (pw *patchWriter) pass(reason string, code int) {
 // skip reports that the reply passes unchanged, and why.
 func (pw *patchWriter) skip(reason string) {
 	pw.hit.Pass(reason)
-	pw.fault.logger.Debug("the reply passes unpatched", zap.String("reason", reason), zap.String("uri", pw.r.RequestURI))
+	pw.fault.logger.Debug("the reply passes unchanged", zap.String("reason", reason), zap.String("uri", pw.r.RequestURI))
 }
 
 // finish ends a reply that has come whole.
@@ -181,7 +181,7 @@ func (pw *patchWriter) sendHeld() {
 		_ = pw.unhold()
 		return
 	}
-	body, reason := pw.fault.newBody(pw.held.body, encodingOf(pw.ResponseWriter.Header()))
+	body, reason := pw.fault.newBody(pw.hit, pw.held.body, encodingOf(pw.ResponseWriter.Header()))
 	if reason != "" {
 		pw.skip(reason)
 		_ = pw.unhold() // an error means that the client has left

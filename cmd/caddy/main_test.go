@@ -27,6 +27,7 @@ func TestModules(t *testing.T) {
 		"http.faults.hang",
 		"http.faults.interim",
 		"http.faults.malformed",
+		"http.faults.mutate",
 		"http.faults.patch",
 		"http.faults.ratelimit",
 		"http.faults.refuse",

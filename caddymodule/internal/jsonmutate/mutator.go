@@ -78,9 +78,9 @@ type NothingError struct {
 
 func (e *NothingError) Error() string {
 	if e.Excluded {
-		return "not_at excludes every place at which " + e.Ops + " could change something"
+		return "not_at excludes every place at which " + e.Ops + " could change something; remove one of its pointers"
 	}
-	return e.Ops + " cannot change anything at the places of at"
+	return e.Ops + " cannot change anything at the places of at; remove at, or add an operation"
 }
 
 // A candidate is an operation that can change a value.

@@ -73,7 +73,7 @@ func (d *Document) token(i int) string {
 }
 
 // maxPointer limits the length of pointers that are told, in bytes.
-const maxPointer = 1 << 10
+const maxPointer = 256
 
 var escapeToken = strings.NewReplacer("~", "~0", "/", "~1")
 

@@ -119,6 +119,14 @@ var forms = map[string]Form{
 	"patch pad":          {"pad <size>", "pad 1MiB", ""},
 	"patch max_size":     {"max_size <size>", "max_size 1MiB", ""},
 
+	"mutate":          {"mutate [<operation>...] [at <pointer>...] [not_at <pointer>...] [each] [{ ... }]", "mutate drop null", `{"fault": "mutate", "ops": ["drop"]}`},
+	"mutate ops":      {"ops <operation>...", "ops drop null retype", ""},
+	"mutate at":       {"at <JSON pointer>...", "at /items/*/price", ""},
+	"mutate not_at":   {"not_at <JSON pointer>...", "not_at /meta", ""},
+	"mutate count":    {"count <number>", "count 2", ""},
+	"mutate each":     {"each", "each", ""},
+	"mutate max_size": {"max_size <size>", "max_size 1MiB", ""},
+
 	"choose": {
 		"choose { ... }", "choose {\n\t70 respond 503\n\t30 delay 2s\n}",
 		`{"fault": "choose", "branches": [{"weight": 1, "faults": [{"fault": "close"}]}]}`,
