@@ -92,6 +92,7 @@ func pieces() []piece {
 		{"stream {\nformat lines\n1 wait 1ms\n}", false, streams, nil},
 		garbles,
 		{"patch {\njson `[{\"op\": \"replace\", \"path\": \"\", \"value\": \"patched\"}]`\n}", false, patchJSON, nil},
+		{"mutate nest", false, mutate, nil},
 		{"interim 103 2", false, wait, nil},
 		{"ratelimit 1000000 1h", false, same, nil},
 		{"trailers drop", false, trailers, nil},
@@ -232,6 +233,27 @@ func patchJSON(s seen) []seen {
 	}
 	s = s.hit()
 	s.body = `"patched"`
+	s.length = len(s.body)
+	return []seen{s}
+}
+
+// mutate wraps a complete body that is JSON in an object, or takes the wrap off.
+func mutate(s seen) []seen {
+	if s.loose {
+		return []seen{s, s.hit()}
+	}
+	if !s.shapeable() || !s.json || s.cut || s.garbled || !json.Valid([]byte(s.body)) {
+		return same(s)
+	}
+	s = s.hit()
+	bare := strings.TrimSpace(s.body)
+	inside, wrapped := strings.CutPrefix(bare, `{"data": `)
+	if wrapped {
+		inside = strings.TrimSuffix(inside, "}")
+	} else {
+		inside = `{"data": ` + bare + "}"
+	}
+	s.body = strings.Replace(s.body, bare, inside, 1)
 	s.length = len(s.body)
 	return []seen{s}
 }

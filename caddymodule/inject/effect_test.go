@@ -46,6 +46,7 @@ func TestHitHasEffect(t *testing.T) {
 		free     = `{"fault": "throttle", "bytes_per_second": 1000000, "after": 100}`
 		stall    = `{"fault": "hang", "after": "1KiB", "duration": "1ms"}`
 		patch    = `{"fault": "patch", "json": {"a": 2}}`
+		mutate   = `{"fault": "mutate", "ops": ["drop"]}`
 		field    = `{"fault": "patch", "headers": {"set": {"X-A": ["a"]}}}`
 		pad      = `{"fault": "patch", "pad": 4}`
 		delay    = `{"fault": "delay", "duration": "1ms"}`
@@ -91,6 +92,10 @@ func TestHitHasEffect(t *testing.T) {
 		{"hang after, short", "GET", stall, object, false, "short"},
 		{"hang after, HEAD", "HEAD", stall, object, false, "no_body"},
 		{"patch", "GET", patch, object, true, ""},
+		{"mutate", "GET", mutate, object, true, ""},
+		{"mutate, nothing to drop", "GET", mutate, reply(200, "[1]", typ, "application/json"), false, "no_place"},
+		{"mutate, no JSON", "GET", mutate, reply(200, "text", typ, "text/plain"), false, "not_json"},
+		{"mutate, packed", "GET", mutate, reply(200, "?", typ, "application/json", "Content-Encoding", "br"), false, "encoded"},
 		{"patch, no JSON", "GET", patch, reply(200, "text", typ, "text/plain"), false, "not_json"},
 		{"patch, packed", "GET", patch, reply(200, "?", typ, "application/json", "Content-Encoding", "br"), false, "encoded"},
 		{"patch, a part", "GET", patch, reply(206, `{"a"`, typ, "application/json"), false, "partial"},
