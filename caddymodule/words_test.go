@@ -53,7 +53,7 @@ func inPlace(place words.Place, line string) string {
 	case "fault_console":
 		return ":8080 {\nfault_console {\n" + line + "\n}\n}"
 	}
-	if strings.HasPrefix(line, "max_size") {
+	if strings.HasPrefix(line, "max_size") && place == "patch" {
 		line += "\nstatus 404"
 	}
 	form, _ := words.FormOf(string(place)) // the block of a kind

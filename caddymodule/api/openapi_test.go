@@ -13,6 +13,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/clients"
 	"github.com/caddyfault/caddyfault/caddymodule/control"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 	"github.com/caddyfault/caddyfault/caddymodule/seen"
 )
@@ -136,6 +137,7 @@ var described = map[string]reflect.Type{
 	"ConfiguredRule":   reflect.TypeFor[rules.Rule](),
 	"Cycle":            reflect.TypeFor[rules.Cycle](),
 	"Ended":            reflect.TypeFor[EndedList](),
+	"Change":           reflect.TypeFor[faults.Change](),
 	"Entry":            reflect.TypeFor[experiments.Entry](),
 	"Error":            reflect.TypeFor[Error](),
 	"Experiment":       reflect.TypeFor[experiments.Experiment](),

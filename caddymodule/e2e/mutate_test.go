@@ -70,7 +70,7 @@ func changesIn(t *testing.T, text string) (changes []string) {
 }
 
 // TestMutateRepeats makes the same change for the same user again, also after a reload.
-// It tells nothing if disclose is off.
+// The reply says nothing of it if disclose is off.
 func TestMutateRepeats(t *testing.T) {
 	up := serve(t, shop)
 	s := start(t, config{global: "fault {\ndisclose off\n}\n", site: "fault {\nsticky {header.X-User}\nmutate drift date unicode\n}\n" + up.proxy()})

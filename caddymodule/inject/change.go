@@ -10,7 +10,7 @@ import (
 // changeField is the header field that tells the client what a fault has changed.
 const changeField = "X-Fault-Change"
 
-// maxChangeField limits what the field tells, in bytes.
+// maxChangeField limits the length of the field, in bytes.
 const maxChangeField = 4 << 10
 
 // Changed records what a fault changes, for the journal and for the client. For the

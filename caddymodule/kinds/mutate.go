@@ -47,9 +47,9 @@ func init() {
 // `order` | reverses the members of an object, which must not matter | `conforming`
 //
 // After `drift` and `edge`, the body is valid JSON. The draw of the request chooses the
-// change. With `seed` or `sticky`, the same reply gets the same change again. The journal
-// tells each change, and so does the header field `X-Fault-Change`, unless `disclose` is
-// off.
+// change. With `seed` or `sticky`, the same reply gets the same change again. Each
+// change is in the journal and, unless `disclose` is off, in the header field
+// `X-Fault-Change`.
 //
 // All other bytes of the JSON remain as they are. The rest is as with `patch`: the body is
 // held in memory, a body in gzip is sent unpacked, and `ETag`, `Last-Modified` and digests
@@ -139,7 +139,7 @@ func (f *Mutate) newMutator() (*jsonmutate.Mutator, error) {
 	return m, nil
 }
 
-// unknownOperation returns the error for a word that is no operation.
+// unknownOperation returns the error for an unknown word.
 func unknownOperation(name string, known []string) error {
 	advice := words.Suggest(words.Near(name, known))
 	if strings.HasPrefix(name, "/") {

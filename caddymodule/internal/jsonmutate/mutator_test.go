@@ -440,3 +440,134 @@ func BenchmarkRandom(b *testing.B) {
 		m.Random(parsed(b, sample), rnd)
 	}
 }
+
+// TestRenamed compares the spellings of names.
+func TestRenamed(t *testing.T) {
+	for name, want := range map[string]string{
+		"userName":  "user_name",
+		"user_name": "userName",
+		"UserName":  "userName",
+		"user-name": "userName",
+		"userID":    "userId",
+		"ID":        "id",
+		"id":        "Id",
+		"éTat":      "é_tat",
+		"état":      "État",
+		"7":         "7_",
+		"_":         "__",
+		"":          "_",
+		"a b":       "A b",
+		"x__y":      "xY",
+	} {
+		if got := renamed(name); got != want {
+			t.Errorf("%q: got %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestParse compares the values of a text with their pointers and types.
+func TestParse(t *testing.T) {
+	d := parsed(t, " { \"a\" : [ 1 , \"\\\"]\" ] , \"b\\u002f\" : { } , \"\" : null , \"t\" :true } \n")
+	want := []string{
+		" object 0-9", "/a array 1-4", "/a/0 number 2-3", "/a/1 string 3-4", "/b~1 object 4-5", "/ null 5-6", "/t boolean 6-7",
+	}
+	var got []string
+	for i, n := range d.nodes {
+		after := n.after
+		if i == 0 {
+			after = 9 // all of them
+		}
+		got = append(got, fmt.Sprintf("%s %s %d-%d", d.pointer(i), d.typ(i), i, after))
+	}
+	if !slices.Equal(got, want) || d.nodes[0].after != len(d.nodes) {
+		t.Errorf("got\n%q, want\n%q", got, want)
+	}
+	if raw := d.raw(1); raw != `[ 1 , "\"]" ]` {
+		t.Errorf("got %s", raw)
+	}
+	if got := fmt.Sprint(d.children(0), d.children(1), d.children(4)); got != "[1 4 5 6] [2 3] []" {
+		t.Errorf("got the children %s", got)
+	}
+	if !d.hasName(0, "b/") || d.hasName(0, "c") || d.hasName(1, "a") || !d.hasName(0, "") {
+		t.Error("the names of members are wrong")
+	}
+}
+
+// TestCovers compares patterns with each other.
+func TestCovers(t *testing.T) {
+	for _, tt := range []struct {
+		p, q string
+		want bool
+	}{
+		{"root", "root", true},
+		{"root", "/a/b", true},
+		{"root", "/**", true},
+		{"/**", "root", false},
+		{"/**", "/a", true},
+		{"/**", "/**", true},
+		{"/a", "/a", true},
+		{"/a", "/a/b", true},
+		{"/a", "/a/**", true},
+		{"/a/b", "/a", false},
+		{"/a/b", "/a/**", false},
+		{"/a/**", "/a", false},
+		{"/a/**", "/a/b/**", true},
+		{"/*", "/a", true},
+		{"/a", "/*", false},
+		{"/*/b", "/a/b", true},
+		{"/*/b", "/*/*", false},
+		{"/a~1b", "/a/b", false},
+	} {
+		p, q := patterns(t, tt.p)[0], patterns(t, tt.q)[0]
+		if got := p.Covers(q); got != tt.want {
+			t.Errorf("%s covers %s: got %t", tt.p, tt.q, got)
+		}
+	}
+}
+
+// TestNthNumbersVariants numbers the variants of an operation one after another.
+func TestNthNumbersVariants(t *testing.T) {
+	m := mutator(t, "date retype", "", "", 1)
+	const text = `{"at": "2024-01-31T12:30:00Z"}`
+	want := []string{
+		"retype object array", "retype string array",
+		"date string string", "date string string", "date string number", "date string number", "date string string", "date string string",
+	}
+	var got []string
+	for n := range uint64(20) {
+		if _, changes := m.Nth(parsed(t, text), n); changes != nil {
+			got = append(got, changes[0].Op+" "+changes[0].Was+" "+changes[0].Is)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// No place of a change contains another one, and the changes are in the order of the
+// text.
+func TestPlacesAreApart(t *testing.T) {
+	for seed := range uint64(300) {
+		m := mutator(t, "drift edge conforming", "/**", "", 20)
+		d := parsed(t, sample)
+		_, changes := m.Random(d, rand.New(rand.NewPCG(seed, 1)))
+		last := -1
+		for k, c := range changes {
+			for j, other := range changes {
+				if j != k && strings.HasPrefix(c.At, other.At+"/") {
+					t.Errorf("seed %d: %v within %v", seed, c, other)
+				}
+			}
+			at := slices.IndexFunc(d.nodes, func(n node) bool { return d.pointer(indexOf(d, n)) == c.At })
+			if at < last {
+				t.Errorf("seed %d: %v is out of order", seed, changes)
+			}
+			last = at
+		}
+	}
+}
+
+// indexOf returns the index of a node.
+func indexOf(d *Document, n node) int {
+	return slices.IndexFunc(d.nodes, func(other node) bool { return other.start == n.start && other.depth == n.depth })
+}

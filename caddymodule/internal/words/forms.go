@@ -119,7 +119,7 @@ var forms = map[string]Form{
 	"patch pad":          {"pad <size>", "pad 1MiB", ""},
 	"patch max_size":     {"max_size <size>", "max_size 1MiB", ""},
 
-	"mutate":          {"mutate [<operation>...] [at <pointer>...] [not_at <pointer>...] [each] [{ ... }]", "mutate drop null", `{"fault": "mutate", "ops": ["drop"]}`},
+	"mutate":          {"mutate [<operation>...] [at <pointer>...] [not_at <pointer>...] [each] [{ ... }]", "mutate", `{"fault": "mutate"}`},
 	"mutate ops":      {"ops <operation>...", "ops drop null retype", ""},
 	"mutate at":       {"at <JSON pointer>...", "at /items/*/price", ""},
 	"mutate not_at":   {"not_at <JSON pointer>...", "not_at /meta", ""},
