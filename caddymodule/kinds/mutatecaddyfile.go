@@ -2,6 +2,7 @@ package kinds
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -109,13 +110,13 @@ func (f *Mutate) parseCount(arg string) error {
 func (f *Mutate) Line() (line string, ok bool) {
 	all := f.Ops
 	if len(f.At) > 0 {
-		all = append(append(all[:len(all):len(all)], "at"), f.At...)
+		all = append(append(slices.Clip(all), "at"), f.At...)
 	}
 	if len(f.NotAt) > 0 {
-		all = append(append(all[:len(all):len(all)], "not_at"), f.NotAt...)
+		all = append(append(slices.Clip(all), "not_at"), f.NotAt...)
 	}
 	if f.Each {
-		all = append(all[:len(all):len(all)], "each")
+		all = append(slices.Clip(all), "each")
 	}
 	for _, word := range all {
 		if _, fits := args.Quote(word); !fits {

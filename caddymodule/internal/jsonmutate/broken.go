@@ -31,13 +31,13 @@ func encode(s *subject, variant int) edit {
 	e := edit{to: len(s.text), was: "UTF-8"}
 	switch variant {
 	case toUTF16:
-		out := []byte{0xff, 0xfe}
+		out := append(make([]byte, 0, 2*len(s.text)+2), 0xff, 0xfe)
 		for _, unit := range utf16.Encode([]rune(s.text)) {
 			out = append(out, byte(unit), byte(unit>>8))
 		}
 		e.text, e.is = string(out), "UTF-16"
 	case toLatin1:
-		var out []byte
+		out := make([]byte, 0, len(s.text))
 		for _, c := range s.text {
 			if c > 0xff {
 				c = '?'

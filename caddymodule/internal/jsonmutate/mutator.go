@@ -103,7 +103,7 @@ func (m *Mutator) candidates(d *Document) (list []candidate) {
 				continue
 			}
 			if v := o.variants(s); v != 0 {
-				list = append(list, candidate{int32(i), uint8(k), v}) //nolint:gosec // at most MaxValues and len(ops)
+				list = append(list, candidate{int32(i), uint8(k), v})
 			}
 		}
 	}
@@ -148,9 +148,9 @@ func (m *Mutator) Nth(d *Document, n uint64) (text []byte, changes []Change) {
 	}
 	n--
 	for _, c := range m.candidates(d) {
-		size := uint64(c.variants.len()) //nolint:gosec // not negative
+		size := uint64(c.variants.len())
 		if n < size {
-			return m.apply(d, []chosen{m.pick(d, c, int(n))}) //nolint:gosec // less than size
+			return m.apply(d, []chosen{m.pick(d, c, int(n))})
 		}
 		n -= size
 	}

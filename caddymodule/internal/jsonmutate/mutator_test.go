@@ -531,7 +531,12 @@ func TestNthNumbersVariants(t *testing.T) {
 	const text = `{"at": "2024-01-31T12:30:00Z"}`
 	want := []string{
 		"retype object array", "retype string array",
-		"date string string", "date string string", "date string number", "date string number", "date string string", "date string string",
+		"date string string", // with a space
+		"date string string", // without a zone
+		"date string number", // seconds
+		"date string number", // milliseconds
+		"date string string", // no day
+		"date string string", // no leap day
 	}
 	var got []string
 	for n := range uint64(20) {
