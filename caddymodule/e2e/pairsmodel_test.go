@@ -239,8 +239,10 @@ func patchJSON(s seen) []seen {
 
 // mutate wraps a complete body that is JSON in an object, or takes the wrap off.
 func mutate(s seen) []seen {
-	if s.loose {
-		return []seen{s, s.hit()}
+	if s.loose { // the body may have come completely
+		whole := s.hit()
+		whole.body += `{"data": }` // only its length matters
+		return []seen{s, whole}
 	}
 	if !s.shapeable() || !s.json || s.cut || s.garbled || !json.Valid([]byte(s.body)) {
 		return same(s)
