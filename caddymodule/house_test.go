@@ -157,7 +157,7 @@ func TestArrowsRunDown(t *testing.T) {
 const (
 	maxFile, medianFile = 350, 140
 	maxFunc, p90Func    = 60, 25
-	minTested           = 1.2 // lines of tests for each line of code
+	minTested           = 1.15 // lines of tests for each line of code; the console is tested in JavaScript
 )
 
 // TestSizes keeps files and functions at a readable size.

@@ -819,29 +819,21 @@ func TestCommandWatch(t *testing.T) {
 	}
 }
 
-// A change that is known only at the end of a request makes a second line.
+// A line says what a fault has changed in the body of a reply.
 func TestCommandWatchChange(t *testing.T) {
-	const change = `"change":[{"op":"retype","at":"/id","was":"number","is":"string"},{"op":"nest","at":"","was":"array","is":"object"}]`
-	feed := []string{
-		`{"seq":1,"path":"/early","done":false,` + change + `}`, `{"seq":2,"path":"/late","done":false}`, `{"seq":3,"path":"/none","done":false}`,
-		`{"seq":1,"path":"/early","done":true,` + change + `}`, `{"seq":2,"path":"/late","done":true,` + change + `}`, `{"seq":3,"path":"/none","done":true}`,
-	}
-	var stdout bytes.Buffer
-	cmd := &cobra.Command{}
-	cmd.SetOut(&stdout)
-	f := follower{session: &session{Command: cmd}}
-	if err := f.print(io.NopCloser(strings.NewReader("data: " + strings.Join(feed, "\n\ndata: ") + "\n"))); err != nil {
-		t.Fatal(err)
-	}
-	const told = ", retype /id (number to string), nest the document (array to object)"
-	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
-	for i, want := range []string{"/early" + told, "/late", "/none", "/late" + told} {
-		if len(lines) != 4 || !strings.HasSuffix(lines[i], want) {
-			t.Fatalf("got %q, want %q in line %d", lines, want, i+1)
+	for _, tt := range []struct{ change, want string }{
+		{`[{"op":"retype","at":"/id","was":"number","is":"string"}]`, "/a, retype /id (number to string), 5 ms"},
+		{`[{"op":"drop","at":"/id","was":"number","is":"absent"},{"op":"nest","at":"","was":"array","is":"object"}]`,
+			"/a, drop /id (number to absent), nest the document (array to object), 5 ms"},
+		{`[]`, "/a, 5 ms"},
+	} {
+		var e experiments.Entry
+		if err := json.Unmarshal([]byte(`{"path":"/a","done":true,"duration":0.005,"change":`+tt.change+`}`), &e); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if len(f.told) != 0 || f.last != "3" {
-		t.Errorf("%d entries are kept, and the last is %s", len(f.told), f.last)
+		if got := entryText(&e); !strings.HasSuffix(got, tt.want) {
+			t.Errorf("%s: got %q, want %q", tt.change, got, tt.want)
+		}
 	}
 }
 
