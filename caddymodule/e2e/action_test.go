@@ -161,7 +161,7 @@ func (j *job) file(name string) string {
 
 func readFile(t *testing.T, path string) []byte {
 	t.Helper()
-	content, err := os.ReadFile(path) //nolint:gosec // a file of a test or of the repository
+	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -138,10 +138,7 @@ func (r recipe) twice(t *testing.T, f *follower) {
 func (r recipe) fails(t *testing.T, f *follower, what, name, old, by string) {
 	t.Helper()
 	path := filepath.Join(f.dir, name)
-	content, err := os.ReadFile(path) //nolint:gosec // a file of this test
-	if err != nil {
-		t.Fatal(err)
-	}
+	content := readFile(t, path)
 	changed := strings.ReplaceAll(string(content), old, by)
 	if changed == string(content) {
 		t.Fatalf("%s does not contain %q", name, old)
