@@ -108,7 +108,7 @@ export default {
   workers: 2,
   timeout: 60_000,
   use: { launchOptions: { executablePath: process.env.CHROMIUM, args: ["--no-sandbox"] } },
-  expect: { timeout: 20_000 },
+  expect: { timeout: Number(process.env.EXPECT_TIMEOUT ?? 20_000) },
 };
 `))
 	if modules := os.Getenv("MODULES"); modules != "" {
@@ -144,7 +144,9 @@ func (r recipe) fails(t *testing.T, f *follower, what, name, old, by string) {
 		t.Fatalf("%s does not contain %q", name, old)
 	}
 	writeFile(t, path, []byte(changed))
-	out, err := f.shell(r.check).CombinedOutput()
+	cmd := f.shell(r.check)
+	cmd.Env = append(cmd.Env, "EXPECT_TIMEOUT=3000") // Playwright waits for what does not come
+	out, err := cmd.CombinedOutput()
 	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() <= 0 {
 		t.Errorf("%s: %v, want a failure:\n%s", what, err, out)
 	}
