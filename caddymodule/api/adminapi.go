@@ -85,7 +85,7 @@ var routes = []route{
 	{"POST", "/rules/{point}/{rule}/off", (*service).switchRuleOff, nil},
 	{"POST", "/rules/{point}/{rule}/on", (*service).switchRuleOn, nil},
 	{"POST", "/reset", (*service).reset, []string{"point", "rule"}},
-	{"GET", "/journal", (*service).getJournal, []string{"point", "rule", "id", "refused", "since", "limit", "rate"}},
+	{"GET", "/journal", (*service).getJournal, []string{"point", "rule", "id", "refused", "status", "path", "since", "limit", "rate"}},
 	{"DELETE", "/journal", (*service).emptyJournal, nil},
 	{"GET", "/verify", (*service).verify, []string{"point", "rule", "id", "refused", "exactly", "at_least", "at_most", "since", "wait"}},
 	{"GET", "/clients", (*service).getClients, []string{"client", "point", "rule", "since", "calls", "fail_on", "allow", "require", "min_calls", "wait"}},

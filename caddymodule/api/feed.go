@@ -38,14 +38,14 @@ func (a *service) follow(w http.ResponseWriter, r *http.Request, journal *experi
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := &feedWriter{ResponseWriter: w, rc: http.NewResponseController(w), ended: ended, exit: a.ctl.Exit()}
 	defer out.within(feedPatience) // for what the server itself sends at the end
-	if sendKnown(out, known, limit) != nil {
+	if a.sendKnown(out, known, limit) != nil {
 		return nil // the client has left or does not read, or the server shuts down
 	}
 	ticker := time.NewTicker(keepAlive)
 	defer ticker.Stop()
 	for {
 		woken := feed.Woken() // taken before it looks for events, so that it misses none
-		if sendNew(out, feed, limit) != nil || out.flush() != nil {
+		if a.sendNew(out, feed, limit) != nil || out.flush() != nil {
 			return nil
 		}
 		var err error
@@ -71,13 +71,13 @@ func (a *service) follow(w http.ResponseWriter, r *http.Request, journal *experi
 }
 
 // sendKnown sends the entries that exist when a feed begins. There may be very many.
-func sendKnown(w io.Writer, known iter.Seq[experiments.Entry], limit *feedLimit) error {
+func (a *service) sendKnown(w io.Writer, known iter.Seq[experiments.Entry], limit *feedLimit) error {
 	if _, err := io.WriteString(w, ": journal\n\n"); err != nil {
 		return err
 	}
 	var e experiments.Entry
 	for e = range known {
-		if _, err := w.Write(eventText(&e)); err != nil {
+		if _, err := w.Write(a.eventText(&e)); err != nil {
 			return err
 		}
 		limit.began(&e)
@@ -87,7 +87,7 @@ func sendKnown(w io.Writer, known iter.Seq[experiments.Entry], limit *feedLimit)
 
 // sendNew sends the new events. It returns an error if the reader is too slow. The
 // client then reconnects with its last ID.
-func sendNew(w io.Writer, feed *experiments.Feed, limit *feedLimit) error {
+func (a *service) sendNew(w io.Writer, feed *experiments.Feed, limit *feedLimit) error {
 	for {
 		e, err := feed.Next()
 		if e == nil || err != nil {
@@ -96,7 +96,7 @@ func sendNew(w io.Writer, feed *experiments.Feed, limit *feedLimit) error {
 		if !limit.take(e) {
 			continue
 		}
-		if _, err := w.Write(e.Text(eventText)); err != nil {
+		if _, err := w.Write(e.Text(a.eventText)); err != nil {
 			return err
 		}
 	}
@@ -154,6 +154,7 @@ func (w *feedWriter) within(d time.Duration) {
 // feedLimit bounds the hits that a feed sends in a second.
 type feedLimit struct {
 	rate    int                 // 0: no bound
+	ends    bool                // the feed only has ends
 	sent    int                 // in this second
 	open    map[uint64]struct{} // hits that were sent and have not ended
 	skipped int
@@ -161,7 +162,7 @@ type feedLimit struct {
 	stop    func()
 }
 
-func newFeedLimit(text string) (*feedLimit, error) {
+func newFeedLimit(text string, ends bool) (*feedLimit, error) {
 	if text == "" {
 		return &feedLimit{stop: func() {}}, nil
 	}
@@ -170,7 +171,7 @@ func newFeedLimit(text string) (*feedLimit, error) {
 		return nil, Refuse(http.StatusBadRequest, "rate: '%s' is not a number above 0", text)
 	}
 	ticker := time.NewTicker(time.Second)
-	return &feedLimit{rate: rate, open: make(map[uint64]struct{}), tick: ticker.C, stop: ticker.Stop}, nil
+	return &feedLimit{rate: rate, ends: ends, open: make(map[uint64]struct{}), tick: ticker.C, stop: ticker.Stop}, nil
 }
 
 // began records an entry that the feed begins with.
@@ -185,7 +186,7 @@ func (l *feedLimit) take(e *experiments.Event) bool {
 	if l.rate == 0 {
 		return true
 	}
-	if e.Done() {
+	if e.Done() && !l.ends {
 		_, open := l.open[e.Seq()]
 		delete(l.open, e.Seq())
 		return open
@@ -209,8 +210,8 @@ func (l *feedLimit) next() (skipped int) {
 }
 
 // eventText returns an entry as a server-sent event.
-func eventText(e *experiments.Entry) []byte {
-	data, _ := json.Marshal(e) // an Entry can always be written as JSON
+func (a *service) eventText(e *experiments.Entry) []byte {
+	data, _ := json.Marshal(a.entryView(e)) // an entry can always be written as JSON
 	name := "hit"
 	switch {
 	case e.Refused != "":

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -205,7 +204,7 @@ func feedRequest(ctx context.Context, query string) *http.Request {
 
 // journalList is the answer that lists the journal.
 type journalList struct {
-	Entries []experiments.Entry `json:"entries"`
+	Entries []EntryView `json:"entries"`
 }
 
 // The journal is written piece by piece, in the form of all other answers.
@@ -219,10 +218,15 @@ func TestJournalText(t *testing.T) {
 			}
 		}
 		var got, want bytes.Buffer
-		if err := writeEntries(&got, j.Entries(experiments.Query{})); err != nil {
+		a := &service{ctl: control.New()}
+		if err := a.writeEntries(&got, j.Entries(experiments.Query{})); err != nil {
 			t.Fatal(err)
 		}
-		if err := Encode(&want, journalList{append([]experiments.Entry{}, slices.Collect(j.Entries(experiments.Query{}))...)}); err != nil {
+		views := []EntryView{}
+		for e := range j.Entries(experiments.Query{}) {
+			views = append(views, EntryView{Entry: e})
+		}
+		if err := Encode(&want, journalList{views}); err != nil {
 			t.Fatal(err)
 		}
 		if got.String() != want.String() {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyfault/caddyfault/caddymodule/clients"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/wire"
@@ -35,7 +36,7 @@ func (a *service) getJournal(w http.ResponseWriter, r *http.Request) error {
 	if refused {
 		journal = a.ctl.Refusals
 	}
-	limit, err := newFeedLimit(r.URL.Query().Get("rate"))
+	limit, err := newFeedLimit(r.URL.Query().Get("rate"), !q.Ended.All())
 	if err != nil {
 		return err
 	}
@@ -48,7 +49,7 @@ func (a *service) getJournal(w http.ResponseWriter, r *http.Request) error {
 		return a.follow(w, r, journal, q, limit)
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = writeEntries(w, journal.Entries(q)) // the client may have left
+	_ = a.writeEntries(w, journal.Entries(q)) // the client may have left
 	return nil
 }
 
@@ -59,10 +60,23 @@ const journalPiece = 32 << 10
 // must not keep all processors from serving requests.
 var journalTurn sync.Mutex
 
+// EntryView is an entry of the journal.
+type EntryView struct {
+	experiments.Entry
+
+	// Site is the site of the point in the running configuration, if it is known.
+	Site string `json:"site,omitempty"`
+}
+
+// entryView returns the view of an entry.
+func (a *service) entryView(e *experiments.Entry) EntryView {
+	return EntryView{*e, a.ctl.Current().SiteOf(e.Point)}
+}
+
 // writeEntries writes an object with a list of entries, the oldest first, in the form
 // of Encode. There may be very many entries, so it keeps only a piece of the text in
 // memory.
-func writeEntries(w io.Writer, entries iter.Seq[experiments.Entry]) error {
+func (a *service) writeEntries(w io.Writer, entries iter.Seq[experiments.Entry]) error {
 	const indent = "  "
 	var e experiments.Entry
 	var text bytes.Buffer
@@ -75,7 +89,7 @@ func writeEntries(w io.Writer, entries iter.Seq[experiments.Entry]) error {
 	defer journalTurn.Unlock()
 	for e = range entries {
 		text.WriteString(before)
-		if err := enc.Encode(&e); err != nil {
+		if err := enc.Encode(a.entryView(&e)); err != nil {
 			return err
 		}
 		text.Truncate(text.Len() - 1) // removes the end of the line
@@ -100,7 +114,7 @@ func writePiece(w io.Writer, text *bytes.Buffer) error {
 	return err
 }
 
-// journalQuery reads the parameters rule, point, id, since and limit.
+// journalQuery reads the parameters rule, point, id, status, path, since and limit.
 func journalQuery(params url.Values) (q experiments.Query, err error) {
 	if q.Point, q.Rule, err = ruleParams(params); err != nil {
 		return q, err
@@ -108,6 +122,13 @@ func journalQuery(params url.Values) (q experiments.Query, err error) {
 	if q.ID, err = idParam(params); err != nil {
 		return q, err
 	}
+	if text := params.Get("status"); text != "" {
+		var ok bool
+		if q.Ended, ok = clients.ParseEndings(text); !ok {
+			return q, Refuse(http.StatusBadRequest, "status: '%s' is neither a status nor an outcome; want 503, 5xx, cut, no_reply or left", text)
+		}
+	}
+	q.Path = params.Get("path")
 	if text := params.Get("limit"); text != "" {
 		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 {
 			return q, Refuse(http.StatusBadRequest, "limit: '%s' is not a number above 0", text)

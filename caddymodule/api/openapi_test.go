@@ -138,7 +138,7 @@ var described = map[string]reflect.Type{
 	"Cycle":            reflect.TypeFor[rules.Cycle](),
 	"Ended":            reflect.TypeFor[EndedList](),
 	"Change":           reflect.TypeFor[faults.Change](),
-	"Entry":            reflect.TypeFor[experiments.Entry](),
+	"Entry":            reflect.TypeFor[EntryView](),
 	"Error":            reflect.TypeFor[Error](),
 	"Experiment":       reflect.TypeFor[experiments.Experiment](),
 	"ExperimentPlace":  reflect.TypeFor[experimentPlace](),

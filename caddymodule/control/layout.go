@@ -26,6 +26,7 @@ type Where struct {
 type layout struct {
 	points []*rules.Point
 	where  map[*rules.Point]Where
+	sites  map[string]string // by the name of a point
 }
 
 // Points returns the injection points in the order of the configuration: servers by
@@ -35,6 +36,15 @@ func (a *App) Points() []*rules.Point { return slices.Clone(a.layout().points) }
 
 // Where returns the place of a point of the configuration.
 func (a *App) Where(point *rules.Point) Where { return a.layout().where[point] }
+
+// SiteOf returns the site of the points with a name. It is empty if it is unknown, and
+// for a nil app.
+func (a *App) SiteOf(name string) string {
+	if a == nil {
+		return ""
+	}
+	return a.layout().sites[name]
+}
 
 // layout reads the routes on first use, because they are complete only after all apps
 // have been provisioned.
@@ -57,7 +67,7 @@ func (a *App) layout() *layout {
 
 // newLayout adds the points in the order of the walk, then the others.
 func newLayout(all []*rules.Point, walk iter.Seq2[any, routes.Place]) *layout {
-	l := &layout{where: make(map[*rules.Point]Where)}
+	l := &layout{where: make(map[*rules.Point]Where), sites: make(map[string]string)}
 	first := make(map[string]*rules.Point)
 	sites, sources := make(map[*rules.Point][]string), make(map[*rules.Point][]string)
 	add := func(p *rules.Point, site string) {
@@ -81,6 +91,15 @@ func newLayout(all []*rules.Point, walk iter.Seq2[any, routes.Place]) *layout {
 	for _, p := range all {
 		one := first[p.Identity()]
 		l.where[p] = Where{Site: several(sites[one]), Source: several(sources[one])}
+	}
+	named := make(map[string][]string)
+	for _, p := range l.points {
+		for _, site := range sites[p] {
+			named[p.Name] = addText(named[p.Name], site)
+		}
+	}
+	for name, texts := range named {
+		l.sites[name] = several(texts)
 	}
 	return l
 }

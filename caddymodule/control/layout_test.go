@@ -146,6 +146,15 @@ func TestSitesOfOnePoint(t *testing.T) {
 	}
 	app := testkit.App(t, testkit.ProvisionCaddyfile(t, control.New(), text.String()))
 	wantPoints(t, placed(app), "s0.example.com, s1.example.com, s2.example.com and 6 more › shared Caddyfile:5")
+	if got, want := app.SiteOf("shared"), "s0.example.com, s1.example.com, s2.example.com and 6 more"; got != want {
+		t.Errorf("got the site %q, want %q", got, want)
+	}
+	if got := app.SiteOf("other"); got != "" {
+		t.Errorf("got the site %q of no point", got)
+	}
+	if got := (*control.App)(nil).SiteOf("shared"); got != "" {
+		t.Errorf("got the site %q without a configuration", got)
+	}
 }
 
 // holder is a handler of another module that contains a handler without exposing it.

@@ -27,7 +27,7 @@ func (c *Counter) Count() (n int, all bool) {
 		switch rec := v.get(seq); {
 		case rec == nil:
 			missed = true
-		case c.query.wants(&rec.entry):
+		case c.query.wants(rec, v.event):
 			c.n++
 		}
 	}

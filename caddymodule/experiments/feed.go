@@ -130,7 +130,7 @@ func (f *Feed) Next() (*Event, error) {
 		switch e := f.log.ring[f.read%feedSize].Load(); {
 		case e.number != f.read:
 			return nil, ErrSlow
-		case f.query.wants(&e.rec.entry):
+		case f.query.wants(e.rec, e.number):
 			return e, nil
 		}
 	}

@@ -295,21 +295,6 @@ func (j *Journal) viewLocked() view {
 	return view{ring: j.ring, oldest: j.oldest(), last: j.seq, event: j.events, lost: j.lost}
 }
 
-// Query selects entries.
-type Query struct {
-	Rule     string    // "" for all
-	Point    string    // "" for all
-	ID       string    // id of a trigger's line; "" for all
-	AfterSeq uint64    // only entries with a later number
-	Since    time.Time // only entries at or after this time
-	Limit    int       // the last n; 0 for all
-}
-
-func (q *Query) wants(e *Entry) bool {
-	return (q.Rule == "" || e.Rule == q.Rule) && (q.Point == "" || e.Point == q.Point) && (q.ID == "" || e.TriggerID == q.ID) &&
-		e.Seq > q.AfterSeq && !e.Time.Before(q.Since)
-}
-
 // Entries returns the entries that q selects, oldest first, in their current state.
 func (j *Journal) Entries(q Query) iter.Seq[Entry] {
 	v := j.view()
@@ -321,7 +306,7 @@ func (j *Journal) Entries(q Query) iter.Seq[Entry] {
 func (v *view) entries(q Query) iter.Seq[Entry] {
 	var found []*Record
 	for seq := v.last; seq >= max(v.oldest, q.AfterSeq+1); seq-- {
-		if rec := v.get(seq); rec != nil && q.wants(&rec.entry) {
+		if rec := v.get(seq); rec != nil && q.wants(rec, v.event) {
 			found = append(found, rec)
 			if len(found) == q.Limit {
 				break
