@@ -60,11 +60,11 @@ function login({ status, ok, type }) {
   return ok || status === 401 || status === 403 || type === "opaqueredirect" ? " You may be logged out. Reload the page." : "";
 }
 
-// journal returns the path of the last entries, of all rules or of one rule.
-export const journal = (limit, rule) => "journal?" + new URLSearchParams(rule ? { limit, rule } : { limit });
+// journal returns the path of the last entries that the filters select.
+export const journal = (limit, filters) => "journal?" + new URLSearchParams([["limit", limit], ...filters]);
 
 // follow opens the live feed of the journal.
-export const follow = (rule) => new EventSource(new URL(journal(200, rule), base));
+export const follow = (limit, filters) => new EventSource(new URL(journal(limit, filters), base));
 
 export const experiment = (name) => "experiments/" + encodeURIComponent(name);
 export const rule = (point, name, turn) => `rules/${encodeURIComponent(point)}/${encodeURIComponent(name)}/${turn}`;

@@ -1,17 +1,21 @@
 // The live feed of the journal.
 
 import { call, follow, journal } from "./api.js";
-import { byId, clock, el, keyed, options, text } from "./dom.js";
+import { byId, text } from "./dom.js";
+import * as filter from "./feedfilter.js";
+import * as rows from "./feedrows.js";
 
-const kept = 300; // rows
+const kept = 1000; // entries
+const known = 200; // entries to begin with
 const retry = 2000; // milliseconds
 const patience = 1000; // milliseconds until missing ends are requested
 
 let source = null; // open or connecting
 let shown = false; // whether the view is shown
-let answered = false; // whether the feed of the chosen rule has connected
+let answered = false; // whether the feed with these filters has connected
 let again; // timer of the next attempt
 let entries = new Map(); // by ID
+let listed = new Set(); // the IDs of the entries that were there when rows last moved
 let skipped = 0;
 let paused = false;
 let waiting = false; // whether show is scheduled for the next frame
@@ -19,13 +23,7 @@ let settling; // timer of settle
 
 // begin sets up the view.
 export function begin() {
-  byId("feed-rule").addEventListener("change", () => {
-    entries = new Map();
-    skipped = 0;
-    answered = false;
-    list();
-    open();
-  });
+  filter.begin(restart);
   document.addEventListener("visibilitychange", () => watch(shown));
   byId("feed-pause").addEventListener("click", () => {
     paused = !paused;
@@ -36,23 +34,40 @@ export function begin() {
   for (const end of ["pointerleave", "focusout", "toggle"]) byId("entries").addEventListener(end, later, true);
 }
 
-// watch follows the journal while the view is shown. Call it whenever that changes. A
-// browser opens at most six connections to a server. Feeds in six hidden pages would
-// leave no connection for a halt.
+// restart shows the entries that the filters select.
+function restart() {
+  entries = new Map();
+  skipped = 0;
+  answered = false;
+  list();
+  open();
+}
+
+// watch follows the journal while the view is shown. Call it whenever that or the
+// address changes. A browser opens at most six connections to a server. Feeds in six
+// hidden pages would leave no connection for a halt.
 export function watch(isShown) {
   shown = isShown;
+  const changed = shown && filter.read();
   if (!shown || document.hidden) close();
+  else if (changed) restart();
   else if (!source) open();
 }
 
-// showRules lists the rules to choose from.
+// showRules lists what can be chosen: the rules and points of the state, and those of
+// the entries.
 export function showRules(state) {
-  const points = new Map(); // by the name of a rule
-  for (const p of state.points) for (const r of p.rules) points.set(r.name, (points.get(r.name) ?? new Set()).add(p.point));
-  const ruleName = (p, r) => points.get(r.name).size > 1 ? `${p.point}/${r.name}` : r.name;
-  const names = [...state.points.flatMap((p) => p.rules.map((r) => ruleName(p, r))), ...state.experiments.map((e) => e.name)];
-  if (state.points.some((p) => p.triggers)) names.push("trigger");
-  options(byId("feed-rule"), [["", "all rules"], ...[...new Set(names)].sort().map((name) => [name, name])]);
+  if (!shown) return;
+  const points = new Map(); // the points that have a rule, by its name
+  const add = (point, name) => points.set(name, (points.get(name) ?? new Set()).add(point));
+  for (const p of state.points) for (const r of p.rules) add(p.point, r.name);
+  const experiments = new Set(state.experiments.map((e) => e.name));
+  for (const e of entries.values()) if (e.rule !== "trigger" && !experiments.has(e.rule)) add(e.point, e.rule);
+  const named = [...points].flatMap(([name, at]) => at.size > 1 ? [...at].map((point) => `${point}/${name}`) : [name]);
+  const triggers = state.points.some((p) => p.triggers) ? ["trigger"] : [];
+  const sites = new Map([...[...entries.values()].map((e) => [e.point, e.site]), ...state.points.map((p) => [p.point, p.site])]);
+  filter.offer([["Rules", named.sort()], ["Experiments", [...experiments].sort()], ["Triggers", triggers]],
+    [...sites].sort().map(([point, site]) => [point, site ? `${site} › ${point}` : point]));
 }
 
 function close() {
@@ -64,7 +79,7 @@ function close() {
 // open follows the journal, beginning with the last entries.
 function open() {
   close();
-  source = follow(byId("feed-rule").value);
+  source = follow(known, filter.query());
   const hear = (event) => take(JSON.parse(event.data));
   source.addEventListener("hit", hear);
   source.addEventListener("done", hear);
@@ -109,15 +124,15 @@ async function settle() {
   const all = entries;
   const holding = [...all.values()].filter((entry) => !entry.done);
   if (holding.length === 0) return;
-  let known;
+  let found;
   try {
-    known = new Map((await call("GET", journal(kept, byId("feed-rule").value))).entries.map((entry) => [entry.id, entry]));
+    found = new Map((await call("GET", journal(kept, filter.query()))).entries.map((entry) => [entry.id, entry]));
   } catch {
     return; // the feed shows whether it is connected
   }
-  if (all !== entries) return; // another rule was chosen
+  if (all !== entries) return; // other filters were chosen
   for (const { id } of holding) {
-    if (known.has(id)) take(known.get(id));
+    if (found.has(id)) take(found.get(id));
     else if (!all.get(id)?.done) all.delete(id);
   }
   later();
@@ -139,7 +154,7 @@ function show() {
   if (skipped > 0) notes.push(`${skipped} more arrived too fast to show`);
   if (paused) notes.push("paused");
   if (paused || isUsed()) notes.push(...hold());
-  else list();
+  else notes.push(...list());
   text(byId("feed-state"), notes.join(" · "));
 }
 
@@ -147,44 +162,28 @@ function show() {
 // row must not move.
 const isUsed = () => byId("entries").matches(":hover, :focus-within") || byId("entries").querySelector("[open]") !== null;
 
-// hold leaves the rows in place and returns how many new entries there are.
+const all = () => rows.rowsOf([...entries.values()], filter.grouped());
+
+// hold leaves the rows in place and returns how many entries are new. Rows show how their
+// requests end, and count further unless the feed is paused.
 function hold() {
-  const shown = new Set();
+  const current = new Map(paused ? [] : all().map((r) => [r.key, r]));
   for (const node of byId("entries").children) {
-    shown.add(node.key);
-    if (entries.has(node.key)) node.update?.(entries.get(node.key));
+    const latest = node.shown.all.map((e) => entries.get(e.id) ?? e);
+    const r = current.get(node.key) ?? { key: node.key, all: latest, last: latest.at(-1) };
+    for (const e of r.all) listed.add(e.id);
+    node.update(r);
   }
-  const fresh = [...entries.keys()].filter((id) => !shown.has(id)).length;
+  const fresh = [...entries.keys()].filter((id) => !listed.has(id)).length;
   if (fresh === 0) return [];
   return [paused ? `${fresh} new` : `${fresh} new, shown when no row is open or pointed at`];
 }
 
 function list() {
-  const rows = [...entries.values()].sort((a, b) => Date.parse(b.time) - Date.parse(a.time) || b.seq - a.seq);
-  keyed(byId("entries"), rows, (e) => e.id, row);
-  byId("no-entries").hidden = rows.length > 0 || !answered;
-}
-
-// The labels of an entry's fields. Other fields are shown with their JSON names.
-const labels = { seq: "number", upstream_status: "upstream status", duration: "duration (s)", bytes: "body size (bytes)", trace_id: "trace ID", id: "ID" };
-
-// shown returns the text of a field: the changes of a reply, or a value.
-const shown = (value) => (Array.isArray(value) ? value.map((c) => `${c.op} ${c.at}: ${c.was} to ${c.is}`).join(", ") : String(value));
-
-function row(first) {
-  const took = el("span", { class: "took quiet" });
-  const all = el("dl");
-  const node = el("li", { "data-rule": first.rule }, el("details", {},
-    el("summary", {},
-      el("time", { class: "quiet", datetime: first.time }, clock(first.time)), " ",
-      el("strong", {}, first.rule), " ", el("span", { class: "tag" }, first.kind), " ",
-      el("span", { class: "code target" }, `${first.method} ${first.path}`), " ", took),
-    all));
-  node.update = (e) => {
-    text(took, e.done ? `${(e.duration ?? 0).toFixed(3)} s` : "held");
-    const fields = Object.entries(e).filter(([name]) => name !== "done");
-    all.replaceChildren(...fields.map(([name, value]) => el("div", {}, el("dt", {}, labels[name] ?? name), el("dd", {}, shown(value)))));
-    node.update = e.done ? undefined : node.update;
-  };
-  return node;
+  const found = all();
+  listed = new Set(entries.keys());
+  rows.show(found);
+  byId("no-entries").hidden = found.length > 0 || !answered || filter.isSet();
+  byId("none-found").hidden = found.length > 0 || !answered || !filter.isSet();
+  return rows.left(found);
 }

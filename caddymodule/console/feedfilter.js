@@ -1,4 +1,4 @@
-// The filters of the feed. They stand in the address, as in #feed?rule=busy&status=5xx,
+// The filters of the feed. The address has them, as in #feed?rule=busy&status=5xx,
 // so that a link shows the same entries.
 
 import { byId, el, mistake } from "./dom.js";

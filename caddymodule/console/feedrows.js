@@ -90,6 +90,9 @@ const labels = {
   trigger_id: "trigger's id", left_after: "left after (s)", outcome: "ended with",
 };
 
+// shown returns the text of a field: the changes of a reply, or a value.
+const shown = (value) => (Array.isArray(value) ? value.map((c) => `${c.op} ${c.at}: ${c.was} to ${c.is}`).join(", ") : String(value));
+
 // showFacts shows all fields of the last entry of a row, and where to go from there.
 function showFacts(node, { last, all }) {
   const wanted = `${last.id} ${last.done} ${all.length}`;
@@ -100,7 +103,7 @@ function showFacts(node, { last, all }) {
   const url = `${last.path.startsWith("/") ? "http://" + last.host : ""}${last.path}`;
   node.replaceChildren(
     ...(all.length > 1 ? [el("p", { class: "quiet" }, `The last of ${all.length} equal hits since ${clock(all[0].time)}:`)] : []),
-    el("dl", {}, ...fields.map(([name, value]) => el("div", {}, el("dt", {}, labels[name] ?? name), el("dd", {}, String(value))))),
+    el("dl", {}, ...fields.map(([name, value]) => el("div", {}, el("dt", {}, labels[name] ?? name), el("dd", {}, shown(value))))),
     el("p", { class: "links" }, el("a", { href: link({ rule: `${last.point}/${last.rule}` }) }, "Only this rule"),
       el("a", { href: link({ path: last.path }) }, "Only this path"),
       el("a", { href: "#explain?" + new URLSearchParams({ method: last.method, url }) }, "Explain this request")));

@@ -16,7 +16,7 @@ func TestQueryOfEnds(t *testing.T) {
 	endings := func(text string) clients.Endings {
 		selected, ok := clients.ParseEndings(text)
 		if !ok {
-			t.Fatalf("%s is no ending", text)
+			t.Fatalf("%s is not an ending", text)
 		}
 		return selected
 	}
