@@ -160,7 +160,7 @@ function pointBlock(point, change) {
 function ruleRow(first, change) {
   const line = lineText();
   const state = el("span", { class: "tag" });
-  const numbers = figures(true);
+  const numbers = figures(first.name, true);
   let off = first.off;
   const turn = el("button", {
     type: "button",

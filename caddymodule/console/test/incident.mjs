@@ -167,7 +167,7 @@ const tests = {
     const page = await open();
     let seen = { over: 10, points: [{ point: "api", count: 400, injected: 9, injected_rate: 0.9 }, { point: "shop", count: 100, injected: 7, injected_rate: 0.7 }] };
     const asked = [];
-    await page.route("**/fault/seen?*", (route) => { asked.push(new URL(route.request().url()).search); return route.fulfill({ json: seen }); });
+    await page.route("**/fault/seen?over=*", (route) => { asked.push(new URL(route.request().url()).search); return route.fulfill({ json: seen }); });
     await page.reload();
     await page.locator("#status-more", { hasText: "1.6/s · 3.2 % of traffic" }).waitFor();
     assert.match(asked[0], /^\?over=\d+s$/);
@@ -436,7 +436,7 @@ const tests = {
     for (const colorScheme of ["light", "dark"]) {
       const page = await open({ colorScheme });
       await page.route("**/fault/clients*", (route) => route.fulfill({ json: report() }));
-      await page.route("**/fault/seen?*", (route) => route.fulfill({ json: { points: [{ count: 10, injected: 1, injected_rate: 1 }] } }));
+      await page.route("**/fault/seen?over=*", (route) => route.fulfill({ json: { points: [{ count: 10, injected: 1, injected_rate: 1 }] } }));
       await page.reload();
       await page.locator("#status-text", { hasText: "Injecting" }).waitFor();
       await page.locator("#past summary").click();
