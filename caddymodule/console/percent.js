@@ -11,6 +11,7 @@ export function percentage(name, turn) {
   let now = 100;
   let timer; // of a change that is not sent yet
   let sending = false;
+  let again = false; // whether to send again after the current change
   const field = el("input", {
     type: "number", min: 0, max: 100, step: "any", inputmode: "decimal", "aria-label": `Percentage of ${name}`,
     onchange: () => later(field.valueAsNumber),
@@ -36,6 +37,7 @@ export function percentage(name, turn) {
     const value = field.valueAsNumber;
     const valid = value >= 0 && value <= 100;
     field.setAttribute("aria-invalid", String(!valid));
+    again = sending;
     if (!valid || value === now || sending) return;
     sending = true;
     try {
@@ -43,7 +45,8 @@ export function percentage(name, turn) {
       now = value;
     } finally {
       sending = false;
-      show(now);
+      if (again) send();
+      else if (timer === undefined && field.valueAsNumber === value) show(now); // nobody has typed since
     }
   };
   const step = (label, sign, next) => el("button", { type: "button", "aria-label": `${label} percentage of ${name}`, onclick: () => {

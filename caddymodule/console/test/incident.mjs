@@ -88,7 +88,9 @@ async function tree(page, name) {
     .replaceAll(/\d+ min( \d+ s)? left|\d+ s left/g, "LEFT").replaceAll(/last (\d+ s|minute)/g, "PERIOD")
     .replaceAll(/- text: .* · Caddy \S+ · since .*/g, "- text: SERVER")
     .replace(/- status: (Armed|Injecting)(\n +- text: \S+\/s.*)?/, "- status: STATE").replace(/(status: No answer\n +- text: ).*/, "$1KNOWN")
-    .replaceAll(/(definition: )"\d+"/g, "$1NUMBER").replaceAll(/\d+ (injected|passed)/g, "N $1");
+    .replaceAll(/(definition: )"\d+"/g, "$1NUMBER").replaceAll(/\d+ (injected|passed)/g, "N $1")
+    .replace(/ +- 'img "Chart[\s\S]*?(?= +- group: Show as a table)/, (chart) => chart.match(/^ +/)[0] + "- text: CHART\n")
+    .replace(/\n- status: .*$/, ""); // what the last action did, for some seconds
   const file = new URL(name + ".yml", trees);
   if (UPDATE) {
     await mkdir(trees, { recursive: true });
