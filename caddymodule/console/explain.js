@@ -11,6 +11,19 @@ export function begin() {
     event.preventDefault();
     explain();
   });
+  addEventListener("hashchange", fill);
+  fill();
+}
+
+// fill explains the request in the address, as in #explain?method=GET&url=/api/orders.
+function fill() {
+  const [view, given] = location.hash.split("?", 2);
+  if (view !== "#explain" || given === undefined) return;
+  const asked = new URLSearchParams(given);
+  byId("explain-method").value = asked.get("method") ?? "GET";
+  byId("explain-url").value = asked.get("url") ?? "";
+  byId("explain-headers").value = byId("explain-body").value = "";
+  explain();
 }
 
 // explain sends the request of the form to explain and shows the answer. An answer that

@@ -59,14 +59,16 @@ function client(all) {
   return different > 1 ? `${different} clients` : first.client ?? "";
 }
 
-const place = (e) => `${e.site ? e.site + " › " : ""}${e.point}/${e.rule}`;
+// site returns the site of an entry, unless its host already says it.
+const site = (e) => e.site && e.site !== e.host?.replace(/:\d+$/, "") ? e.site + " › " : "";
 
 function row({ last }) {
   const cell = (name) => el("span", { class: name });
-  const [time, got, host, path, at, from, time2, count] = ["quiet when", "tag got", "quiet", "path", "at", "quiet from", "quiet took", "count"].map(cell);
+  const [time, got, host, path, where, rule, from, late, count] =
+    ["quiet when", "tag got", "quiet", "path", "quiet", "rule", "quiet from", "quiet took", "count"].map(cell);
   const facts = el("div", { class: "facts" });
   const node = el("li", { "data-rule": last.rule }, el("details", { ontoggle: () => node.update(node.shown) },
-    el("summary", {}, time, " ", got, " ", el("span", { class: "code request" }, host, path), " ", at, " ", from, " ", time2, " ", count), facts));
+    el("summary", {}, time, " ", got, " ", el("span", { class: "code request" }, host, path), " ", el("span", { class: "at" }, where, rule), " ", from, " ", late, " ", count), facts));
   node.update = (r) => {
     node.shown = r;
     const e = r.last;
@@ -75,9 +77,10 @@ function row({ last }) {
     got.classList.toggle("yes", !/^([123]\d\d|–|held)$/.test(status(e)));
     text(host, `${e.method} ${e.host ?? ""}`);
     text(path, e.path);
-    text(at, place(e));
+    text(where, site(e));
+    text(rule, `${e.point}/${e.rule}`);
     text(from, client(r.all));
-    text(time2, took(r.all));
+    text(late, took(r.all));
     text(count, r.all.length > 1 ? `×${r.all.length}` : "");
     if (node.firstChild.open) showFacts(facts, r);
   };

@@ -772,6 +772,36 @@ const tests = {
     await close(page);
   },
 
+  async "the address of the feed has its filters"() {
+    for (const path of ["/mail/a", "/mail/a", "/mail/b"]) await ask(site, path);
+    await ask(site, "/mail/a", { "X-Fault": "respond 404" });
+    const page = await open({}, "/#feed?status=551&path=/mail/a");
+    const rows = page.locator("#entries > li");
+    const both = rows.filter({ hasText: "/mail/a" });
+    await both.getByText(/^×\d+$/).waitFor();
+    assert.equal(await rows.count(), 1, "other entries, or equal ones in several rows");
+    assert.match(await both.locator("summary").textContent(), /551 GET 127\.0\.0\.1:\d+\/mail\/a .*mail\/moved 127\.0\.0\.1/);
+    assert.deepEqual([await page.locator("#feed-status").inputValue(), await page.locator("#feed-path").inputValue()], ["551", "/mail/a"]);
+    await page.getByLabel("Group equal hits").uncheck();
+    await until("each entry has a row", async () => await rows.count() > 1);
+    assert.equal(new URL(page.url()).hash, "#feed?status=551&path=%2Fmail%2Fa&group=no");
+    await page.locator("#feed-status").fill("5x");
+    await page.locator("#feed-status").press("Enter");
+    await page.getByText("Enter 503, 5xx, cut, no_reply or left.").waitFor();
+    await page.locator("#feed-status").fill("4xx");
+    await page.locator("#feed-status").press("Enter");
+    await rows.filter({ hasText: "404" }).first().waitFor();
+    assert.equal(await rows.filter({ hasText: "551" }).count(), 0);
+    await rows.first().locator("summary").click();
+    await rows.first().getByRole("link", { name: "Explain this request" }).click();
+    await page.locator("#explained .answer", { hasText: "551 by mail/moved" }).waitFor();
+    await go(page, "feed"); // without filters in the link, those of the last visit stay
+    assert.match(new URL(page.url()).hash, /status=4xx/);
+    await page.getByRole("button", { name: "Clear filters" }).click();
+    await rows.filter({ hasText: "551" }).first().waitFor();
+    await close(page);
+  },
+
   async "explain shows which rule would hit"() {
     const page = await open({}, "/#explain");
     await page.locator("#explain-url").fill(`http://127.0.0.1:${site}/mail/inbox`);
