@@ -823,8 +823,10 @@ func TestCommandWatch(t *testing.T) {
 func TestCommandWatchChange(t *testing.T) {
 	for _, tt := range []struct{ change, want string }{
 		{`[{"op":"retype","at":"/id","was":"number","is":"string"}]`, "/a, retype /id (number to string), 5 ms"},
-		{`[{"op":"drop","at":"/id","was":"number","is":"absent"},{"op":"nest","at":"","was":"array","is":"object"}]`,
-			"/a, drop /id (number to absent), nest the document (array to object), 5 ms"},
+		{
+			`[{"op":"drop","at":"/id","was":"number","is":"absent"},{"op":"nest","at":"","was":"array","is":"object"}]`,
+			"/a, drop /id (number to absent), nest the document (array to object), 5 ms",
+		},
 		{`[]`, "/a, 5 ms"},
 	} {
 		var e experiments.Entry

@@ -48,7 +48,7 @@ func (e BatchError) Error() string {
 
 // Unwrap returns the reasons in the order of the names.
 func (e BatchError) Unwrap() []error {
-	var all []error
+	all := make([]error, 0, len(e))
 	for _, name := range slices.Sorted(maps.Keys(e)) {
 		all = append(all, e[name])
 	}

@@ -2,6 +2,7 @@ package inject
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
@@ -16,7 +17,7 @@ const maxChangeField = 4 << 10
 // Changed records what a fault changes, for the journal and for the client. For the
 // client it does so only if hits are disclosed.
 func (inj *injection) Changed(changes []faults.Change) {
-	inj.changes = append(inj.changes[:len(inj.changes):len(inj.changes)], changes...) // the journal may have the former
+	inj.changes = append(slices.Clip(inj.changes), changes...) // the journal may have the former
 	if inj.header != nil && inj.in.disclose != "" {
 		inj.header.Add(changeField, changeText(changes))
 	}

@@ -530,18 +530,18 @@ func TestNthNumbersVariants(t *testing.T) {
 	m := mutator(t, "date retype", "", "", 1)
 	const text = `{"at": "2024-01-31T12:30:00Z"}`
 	want := []string{
-		"retype object array", "retype string array",
-		"date string string", // with a space
-		"date string string", // without a zone
-		"date string number", // seconds
-		"date string number", // milliseconds
-		"date string string", // no day
-		"date string string", // no leap day
+		"retype object to array", "retype string to array",
+		"date string to string", // with a space
+		"date string to string", // without a zone
+		"date string to number", // seconds
+		"date string to number", // milliseconds
+		"date string to string", // no day
+		"date string to string", // no leap day
 	}
 	var got []string
 	for n := range uint64(20) {
 		if _, changes := m.Nth(parsed(t, text), n); changes != nil {
-			got = append(got, changes[0].Op+" "+changes[0].Was+" "+changes[0].Is)
+			got = append(got, changes[0].Op+" "+changes[0].Was+" to "+changes[0].Is)
 		}
 	}
 	if !slices.Equal(got, want) {
