@@ -72,6 +72,11 @@ func printClientsJUnit(out io.Writer, v *api.ClientsView, a *clients.Assertion) 
 	if len(periods) > 0 {
 		all.add("periods", periods...)
 	}
+	return all.write(out)
+}
+
+// write writes the suites as XML.
+func (all *junitSuites) write(out io.Writer) error {
 	if _, err := io.WriteString(out, xml.Header); err != nil {
 		return err
 	}

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,11 +14,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddyfault/caddyfault/caddymodule/api"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
 
 func verifyCommand() *cobra.Command {
 	cmd := jsonFlag(&cobra.Command{
-		Use:   "verify <rule>|--refused [--point <name>] [--id <text>] --exactly|--at-least|--at-most <n> [--since <time>] [--wait <duration>] [--json]",
+		Use:   "verify <rule>|--refused [--point <name>] [--id <text>] --exactly|--at-least|--at-most <n> [--since <time>] [--wait <duration>] [--json|--junit]",
 		Short: "Assert how often a rule has hit, or a trigger was refused",
 		Long: `
 The command counts the hits of a rule or an experiment since it was loaded or last
@@ -35,7 +38,11 @@ journal, which begins when Caddy starts and keeps a limited number of entries. I
 the journal does not go back far enough to decide, that is an error.
 
 With --wait the command waits until the assertion holds, at most for this time.
-The wait continues over reloads.`,
+The wait continues over reloads.
+
+If the assertion does not hold, the error says how many matching requests passed and
+why, and where an experiment at several points has hit. With --junit the command
+prints the assertion as a test in JUnit XML.`,
 		Example: `  caddy fault verify slow --at-least 3 --wait 10s
   caddy fault verify trigger --point checkout --exactly 1
   caddy fault verify trigger --id test-42 --exactly 2
@@ -54,6 +61,8 @@ The wait continues over reloads.`,
 	cmd.Flags().String("since", "", "Count from this time on, an instant (RFC 3339) or a duration ago")
 	cmd.Flags().String("wait", "", "How long to wait for the assertion to hold")
 	cmd.Flags().Bool("refused", false, "Count refused triggers instead of hits")
+	cmd.Flags().Bool("junit", false, "Print the assertion as JUnit XML")
+	cmd.MarkFlagsMutuallyExclusive("json", "junit")
 	cmd.MarkFlagsOneRequired("rule", "refused")
 	cmd.MarkFlagsMutuallyExclusive("rule", "refused")
 	cmd.MarkFlagsOneRequired("exactly", "at-least", "at-most")
@@ -102,20 +111,52 @@ func cmdVerify(s *session) error {
 			return err
 		}
 		return s.exit(2)
-	default:
-		return s.fail(2, errors.New(refusalText(no)))
+	case s.wantsJUnit():
+		if err := s.junitOf(no).write(s.OutOrStdout()); err != nil {
+			return err
+		}
 	}
+	return s.fail(2, errors.New(no.Message+details(no)))
 }
 
-// refusalText returns the error of a failed assertion, with a line for each refused
-// trigger.
-func refusalText(no *api.Error) string {
+// details returns a line for each point and each refused trigger of a failed assertion.
+func details(no *api.Error) string {
 	var text strings.Builder
-	text.WriteString(no.Message)
+	for _, point := range slices.Sorted(maps.Keys(no.Counts)) {
+		fmt.Fprintf(&text, "\n  at %s: %d", grammar.Printable(point), no.Counts[point])
+	}
 	for i := range no.Refusals {
 		text.WriteString("\n  " + entryText(&no.Refusals[i]))
 	}
 	return text.String()
+}
+
+// wantsJUnit reports whether the flag --junit is set.
+func (s *session) wantsJUnit() bool { return flagText(s.Command, "junit") == "true" }
+
+// junitOf returns the assertion as a test, which fails unless no is nil.
+func (s *session) junitOf(no *api.Error) *junitSuites {
+	test := junitCase{Class: "caddy fault verify", Name: s.counted() + ":"}
+	for _, bound := range []string{"exactly", "at-least", "at-most"} {
+		if s.Flag(bound).Changed {
+			test.Name += " " + strings.ReplaceAll(bound, "-", " ") + " " + flagText(s.Command, bound)
+		}
+	}
+	if no != nil {
+		test.Failure = &junitResult{Message: grammar.Printable(no.Message), Type: "assertion", Text: details(no)}
+	}
+	all := &junitSuites{Name: test.Class}
+	all.add("assertion", test)
+	return all
+}
+
+// counted says what the assertion is about.
+func (s *session) counted() string {
+	what := fmt.Sprintf("hits of rule '%s'", flagText(s.Command, "rule"))
+	if flagText(s.Command, "refused") == "true" {
+		what = "refused triggers"
+	}
+	return grammar.Printable(what)
 }
 
 // passTime adjusts --wait and --since after a request that took some time, so that both
@@ -134,11 +175,10 @@ func (s *session) passTime(took time.Duration) {
 func (s *session) verify() error {
 	path := "/verify" + s.query("rule", "refused", "point", "id", "exactly", "at-least", "at-most", "since", "wait")
 	return show(s, http.MethodGet, path, nil, func(out io.Writer, v *api.VerifyView) error {
-		what := fmt.Sprintf("hits of rule '%s'", flagText(s.Command, "rule"))
-		if flagText(s.Command, "refused") == "true" {
-			what = "refused triggers"
+		if s.wantsJUnit() {
+			return s.junitOf(nil).write(out)
 		}
-		_, err := fmt.Fprintf(out, "%s: %d\n", what, v.Count)
+		_, err := fmt.Fprintf(out, "%s: %d\n", s.counted(), v.Count)
 		return err
 	})
 }
