@@ -3,6 +3,7 @@ package clients
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,8 +54,18 @@ func TestObserver(t *testing.T) {
 func TestNews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := New(Settings{}, time.Now)
+		var mu sync.Mutex // judging runs in the goroutine of a timer
 		var told []string
+		take := func() (lines []string) {
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			lines, told = told, nil
+			return lines
+		}
 		r.Notify(func(news []News) {
+			mu.Lock()
+			defer mu.Unlock()
 			for _, n := range news {
 				told = append(told, fmt.Sprint(n.Point, " ", n.Client, n.Rule, " ", n.Level, " ", n.Finding))
 			}
@@ -70,11 +81,9 @@ func TestNews(t *testing.T) {
 		}
 		want := func(lines ...string) {
 			t.Helper()
-			synctest.Wait()
-			if !slices.Equal(told, lines) {
-				t.Errorf("got %q, want %q", told, lines)
+			if got := take(); !slices.Equal(got, lines) {
+				t.Errorf("got %q, want %q", got, lines)
 			}
-			told = nil
 		}
 		call("a", 6)
 		want()
@@ -86,8 +95,7 @@ func TestNews(t *testing.T) {
 		time.Sleep(judgeEvery)
 		want("api shop error many_attempts")
 		time.Sleep(20 * time.Minute)
-		synctest.Wait()
-		told = nil
+		take()
 		check(t, "judged again", r.news.armed.Load(), false)
 		r.Forget()
 		call("c", 6)
