@@ -7,30 +7,13 @@
 // one picture of each view. With TEST=<part of a name> it runs only such tests.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import http from "node:http";
-import { createRequire } from "node:module";
-import net from "node:net";
-import { tmpdir } from "node:os";
 import path from "node:path";
 
-const { CADDY, CHROMIUM, MODULES, PICTURE, SHOTS, TEST = "" } = process.env;
-const require = createRequire(path.join(MODULES, "from.cjs"));
-const { chromium } = require("playwright-core");
-const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
+import { ask, axe, browse, close, freePorts, open as openAt, run, start, until } from "./harness.mjs";
 
+const { PICTURE, SHOTS } = process.env;
 const views = ["overview", "start", "feed", "clients", "activity", "explain", "catalog"];
 const evil = "<img src=x onerror=window.stung=true>";
-
-// freePort returns a port that is currently free.
-async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await new Promise((ready) => server.once("listening", ready));
-  const { port } = server.address();
-  await new Promise((closed) => server.close(closed));
-  return port;
-}
 
 // caddyfile returns a configuration that has a site with faults, its upstream, and
 // consoles at all possible places.
@@ -78,62 +61,17 @@ function caddyfile(dir, site, upstream, console) {
   }`;
 }
 
-async function until(what, check) {
-  for (const end = Date.now() + 30_000; Date.now() < end;) {
-    const found = await check().catch(() => false);
-    if (found) return found;
-    await new Promise((later) => setTimeout(later, 50));
-  }
-  throw new Error("still not after 30 s: " + what);
-}
-
-// ask sends a request with any header fields. fetch allows only some.
-function ask(port, target, headers = {}) {
-  return new Promise((answered, failed) => {
-    http.get({ host: "127.0.0.1", port, path: target, headers, agent: false }, (reply) => {
-      let body = "";
-      reply.on("data", (part) => { body += part; });
-      reply.on("end", () => answered({ status: reply.statusCode, headers: reply.headers, body }));
-      reply.on("error", failed);
-    }).on("error", failed);
-  });
-}
-
-const dir = await mkdtemp(path.join(tmpdir(), "console-"));
-const [site, upstream, port] = [await freePort(), await freePort(), await freePort()];
+const [site, upstream, port] = await freePorts(3);
 const origin = `http://127.0.0.1:${port}`;
-await writeFile(path.join(dir, "Caddyfile"), caddyfile(dir, site, upstream, port));
-const caddy = spawn(CADDY, ["run", "--config", path.join(dir, "Caddyfile"), "--adapter", "caddyfile"],
-  { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, XDG_CONFIG_HOME: dir, XDG_DATA_HOME: dir } });
-let log = "";
-caddy.stderr.on("data", (part) => { log += part; });
-const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
-let failed = true;
+const caddy = await start((dir) => caddyfile(dir, site, upstream, port));
+const browser = await browse();
 
-// open returns a page on the console that records everything it must never do.
-async function open(options = {}, at = "/") {
-  const context = await browser.newContext({ viewport: { width: 1240, height: 860 }, locale: "en-GB", ...options });
-  const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
-  page.complaints = [];
-  await page.addInitScript(() => { // answers take longer on a busy machine
+// open opens a page that waits longer for answers, because the machine may be busy.
+const open = (options = {}, at = "/") => openAt(browser, origin, { viewport: { width: 1240, height: 860 }, ...options }, at,
+  (page) => page.addInitScript(() => {
     const timeout = AbortSignal.timeout;
     AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms * 10);
-  });
-  page.on("pageerror", (error) => page.complaints.push(error.message));
-  page.on("console", (message) => { if (message.type() === "error") page.complaints.push(message.text()); });
-  page.on("request", (request) => { if (new URL(request.url()).origin !== origin) page.complaints.push("requests " + request.url()); });
-  await page.goto(origin + at);
-  await page.locator("#status-text", { hasText: /Armed|Halted|Injecting/ }).waitFor();
-  return page;
-}
-
-// close closes a page that has recorded only what is expected.
-async function close(page, expected = /status of 4\d\d/) {
-  await page.unrouteAll({ behavior: "ignoreErrors" }); // does not wait for pending requests
-  assert.deepEqual(page.complaints.filter((text) => !/status of 4\d\d/.test(text) && !expected.test(text)), [], "what the page has recorded");
-  await page.context().close();
-}
+  }));
 
 const go = (page, view) => page.locator(`nav a[href="#${view}"]`).click();
 
@@ -1087,26 +1025,10 @@ const tests = {
   },
 };
 
-try {
-  await until("caddy answers", () => ask(port, "/"));
-  // Pictures need a Caddy without the experiments of other tests.
-  const pictures = Boolean(PICTURE || SHOTS);
-  for (const [name, test] of Object.entries(tests)) {
-    if ((name === "pictures") !== pictures || !name.includes(TEST)) continue;
-    const began = Date.now();
-    try {
-      await test();
-    } catch (error) {
-      error.message = `${name}: ${error.message}`;
-      throw error;
-    }
-    console.log(`ok: ${name} (${Date.now() - began} ms)`);
-  }
-  failed = false;
-} finally {
+// Pictures need a Caddy without the experiments of other tests.
+const pictures = Boolean(PICTURE || SHOTS);
+await run(Object.fromEntries(Object.entries(tests).filter(([name]) => (name === "pictures") === pictures)), () => until("caddy answers", () => ask(port, "/")), async (failed) => {
   await browser.close();
-  caddy.kill();
-  await new Promise((ended) => (caddy.exitCode === null ? caddy.once("exit", ended) : ended()));
-  await rm(dir, { recursive: true });
-  if (failed) console.error(log);
-}
+  await caddy.remove();
+  if (failed) console.error(caddy.log);
+});

@@ -13,7 +13,7 @@ import path from "node:path";
 const { CADDY, CHROMIUM, MODULES, TEST = "" } = process.env;
 const require = createRequire(path.join(MODULES, "from.cjs"));
 const { chromium } = require("playwright-core");
-const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
+export const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
 
 // freePorts returns ports that are currently free.
 export async function freePorts(count) {
@@ -39,7 +39,7 @@ export function ask(port, target, headers = {}, method = "GET", body = "") {
     const request = http.request({ host: "127.0.0.1", port, path: target, headers, method, agent: false }, (reply) => {
       let body = "";
       reply.on("data", (part) => { body += part; });
-      reply.on("end", () => answered({ status: reply.statusCode, body }));
+      reply.on("end", () => answered({ status: reply.statusCode, headers: reply.headers, body }));
       reply.on("error", failed);
     }).on("error", failed);
     request.end(body);
@@ -73,12 +73,14 @@ export async function start(caddyfile) {
 
 export const browse = () => chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
 
-// open returns a page on the console that records everything it must never do.
-export async function open(browser, origin, options = {}, at = "/") {
+// open returns a page on the console that records everything it must never do. It calls
+// before with the page before it loads the console.
+export async function open(browser, origin, options = {}, at = "/", before = () => {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, locale: "en-GB", ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(30_000);
   page.complaints = [];
+  await before(page);
   page.on("pageerror", (error) => page.complaints.push(error.message));
   page.on("console", (message) => { if (message.type() === "error") page.complaints.push(message.text()); });
   page.on("request", (request) => { if (new URL(request.url()).origin !== origin) page.complaints.push("requests " + request.url()); });
@@ -100,10 +102,12 @@ export async function violations(page) {
   return found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(" ")}`);
 }
 
-// run runs the tests whose names contain the variable TEST, and then calls end.
-export async function run(tests, end) {
+// run calls begin, runs the tests whose names contain the variable TEST, and calls end,
+// whatever has failed.
+export async function run(tests, begin, end) {
   let failed = true;
   try {
+    await begin();
     for (const [name, test] of Object.entries(tests)) {
       if (!name.includes(TEST)) continue;
       const began = Date.now();

@@ -62,7 +62,6 @@ const caddyfile = (dir, more = "") => `{
   }`;
 
 const caddy = await start((dir) => caddyfile(dir));
-await until("caddy answers", () => ask(port, "/"));
 const browser = await browse();
 const open = (options, at) => openAt(browser, origin, options, at);
 
@@ -523,7 +522,7 @@ const tests = {
   },
 };
 
-await run(tests, async (failed) => {
+await run(tests, () => until("caddy answers", () => ask(port, "/")), async (failed) => {
   await browser.close();
   await caddy.remove();
   if (failed) console.error(caddy.log.split("\n").filter((line) => /"level":"(warn|error)"/.test(line)).join("\n"));
