@@ -44,7 +44,7 @@ async function refresh() {
     showServer(state);
     problem(state.share?.error ? sentence(`Not synchronized with the group '${state.share.group}': ${state.share.error}`) : "");
     answered = Date.now();
-    const injected = await pill.seen(state, overview.lately);
+    const injected = await pill.seen(state);
     if (reading === readings) pill.show(state, injected);
   } catch (error) {
     if (reading !== readings) return;

@@ -32,9 +32,6 @@ export function route(shown, wanted) {
   again();
 }
 
-// lately returns the hits of the last milliseconds.
-export const lately = (ms) => [...counted].reduce((n, rates) => n + rates.lately(ms), 0);
-
 // show shows a state. It calls change after a user has changed something.
 export function show(state, change) {
   read();

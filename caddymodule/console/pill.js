@@ -5,28 +5,23 @@ import { byId, clock, text } from "./dom.js";
 
 const longest = 10; // seconds
 
-let asks = true; // whether this Caddy knows what points see
 let last = ""; // the last known state in words
 
 // seen returns how much is injected: hits per second, and the part of all requests at
 // the points, or null if that is not known. Nothing before the last turn of the switch
-// counts. If this Caddy cannot say, the counters of the page do.
-export async function seen({ halted, since }, counted) {
+// counts.
+export async function seen({ halted, since }) {
   if (halted) return null;
   const turned = since ? Math.floor((Date.now() - Date.parse(since)) / 1000) : longest;
   const over = turned >= 0 && turned < longest ? Math.max(1, turned) : longest;
-  if (asks) {
-    try {
-      const { points } = await call("GET", `seen?over=${over}s`);
-      const sum = (name) => points.reduce((all, point) => all + point[name], 0);
-      const all = sum("count");
-      return { rate: sum("injected_rate"), part: all > 0 ? sum("injected") / all : null };
-    } catch (error) {
-      if (error.status !== 404) return null; // the state will tell what is wrong
-      asks = false;
-    }
+  try {
+    const { points } = await call("GET", `seen?over=${over}s`);
+    const sum = (name) => points.reduce((all, point) => all + point[name], 0);
+    const all = sum("count");
+    return { rate: sum("injected_rate"), part: all > 0 ? sum("injected") / all : null };
+  } catch {
+    return null; // the state will tell what is wrong
   }
-  return { rate: counted(over * 1000) / over, part: null };
 }
 
 // show shows the state, with what is injected.

@@ -23,12 +23,6 @@ class Rates {
     while (this.#readings[0].at < now - length) this.#readings.shift();
   }
 
-  // lately returns the hits of the last milliseconds.
-  lately(ms) {
-    const from = this.#readings.findLast((reading) => reading.at <= now - ms) ?? this.#readings[0];
-    return this.#readings.at(-1).hits - from.hits;
-  }
-
   // at returns when the last reading was taken.
   get at() { return this.#readings.at(-1).at; }
 
