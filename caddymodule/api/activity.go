@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -28,12 +27,12 @@ func (a *service) getActivity(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	limit, err := limitParam(params)
+	if err != nil {
+		return err
+	}
 	all := slices.DeleteFunc(a.ctl.Activity(), func(one control.Activity) bool { return one.At.Before(from) })
-	if text := params.Get("limit"); text != "" {
-		limit, err := strconv.Atoi(text)
-		if err != nil || limit < 1 {
-			return Refuse(http.StatusBadRequest, "limit: '%s' is not a number above 0", text)
-		}
+	if limit > 0 {
 		all = all[max(0, len(all)-limit):]
 	}
 	return Answer(w, http.StatusOK, ActivityList{append([]control.Activity{}, all...)})

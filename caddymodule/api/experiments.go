@@ -278,8 +278,8 @@ func (a *service) begin(w http.ResponseWriter, r *http.Request, body []byte, set
 func (a *service) checkPlaces(e *experiments.Experiment) error {
 	app := a.ctl.Current()
 	if name := app.UnknownPoint(e); name != "" {
-		if near := a.nearPoint(name); near != "" {
-			return Refuse(http.StatusNotFound, "no injection point '%s'%s", name, strings.Replace(near, "point ", "", 1))
+		if near := a.nearPoint("", name); near != "" {
+			return Refuse(http.StatusNotFound, "no injection point '%s'%s", name, near)
 		}
 		return Refuse(http.StatusNotFound, "no injection point '%s'; the injection points are: %s", name, app.PointsText())
 	}

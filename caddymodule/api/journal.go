@@ -129,13 +129,24 @@ func journalQuery(params url.Values) (q experiments.Query, err error) {
 		}
 	}
 	q.Path = params.Get("path")
-	if text := params.Get("limit"); text != "" {
-		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 {
-			return q, Refuse(http.StatusBadRequest, "limit: '%s' is not a number above 0", text)
-		}
+	if q.Limit, err = limitParam(params); err != nil {
+		return q, err
 	}
 	q.Since, err = since(params)
 	return q, err
+}
+
+// limitParam reads the parameter `limit`: the maximum number of the last entries, or 0
+// without a limit.
+func limitParam(params url.Values) (limit int, err error) {
+	text := params.Get("limit")
+	if text == "" {
+		return 0, nil
+	}
+	if limit, err = strconv.Atoi(text); err != nil || limit < 1 {
+		return 0, Refuse(http.StatusBadRequest, "limit: '%s' is not a number above 0", text)
+	}
+	return limit, nil
 }
 
 // since reads the parameter `since`: a time (RFC 3339), or a duration before now.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -69,10 +70,7 @@ func sum(counts map[string]int) (n int) {
 func nearMisses(passed map[string]uint64) string {
 	total := uint64(0)
 	reasons := slices.SortedFunc(maps.Keys(passed), func(a, b string) int {
-		if passed[a] != passed[b] {
-			return map[bool]int{true: -1, false: 1}[passed[a] > passed[b]]
-		}
-		return strings.Compare(a, b)
+		return cmp.Or(cmp.Compare(passed[b], passed[a]), cmp.Compare(a, b))
 	})
 	each := make([]string, len(reasons))
 	for i, reason := range reasons {

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -56,7 +54,7 @@ func (a *service) getSeen(w http.ResponseWriter, r *http.Request) error {
 		return Answer(w, http.StatusOK, a.ctl.Seen.Point(point).Summarize(over))
 	}
 	view := SeenView{Over: over.Seconds(), Points: []seen.Brief{}}
-	for _, name := range a.seenPoints() {
+	for _, name := range a.ctl.Current().PointNames() {
 		view.Points = append(view.Points, a.ctl.Seen.Point(name).Brief(over))
 	}
 	return Answer(w, http.StatusOK, view)
@@ -64,27 +62,16 @@ func (a *service) getSeen(w http.ResponseWriter, r *http.Request) error {
 
 // checkSeen checks the parameters that are not durations.
 func (a *service) checkSeen(params url.Values) error {
-	names := a.seenPoints()
 	point, by := params.Get("point"), params.Get("by")
 	switch {
-	case point != "" && !slices.Contains(names, point):
-		return Refuse(http.StatusNotFound, "no injection point '%s'; the injection points are: %s", point, cmp.Or(strings.Join(names, ", "), "none"))
+	case point != "" && len(a.ctl.FindPoints(point)) == 0:
+		return Refuse(http.StatusNotFound, "no injection point '%s'; the injection points are: %s", point, a.ctl.Current().PointsText())
 	case by != "" && by != "rule":
 		return Refuse(http.StatusBadRequest, "by: '%s' is not known; the only value is rule", by)
 	case params.Get("window") != "" && params.Get("over") != "":
 		return Refuse(http.StatusBadRequest, "over: not possible with window; leave one of them out")
 	}
 	return nil
-}
-
-// seenPoints returns the names of the points of the configuration.
-func (a *service) seenPoints() (names []string) {
-	for _, place := range a.ctl.Places() {
-		if !slices.Contains(names, place.Point) { // a transport may have the name of a handler
-			names = append(names, place.Point)
-		}
-	}
-	return names
 }
 
 // seenDuration reads a duration of the query.

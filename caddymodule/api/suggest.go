@@ -20,7 +20,7 @@ func (a *service) noExperiment(r *http.Request) error {
 // the nearest names. An empty name stands for all rules of the point.
 func (a *service) noRule(point, name string) error {
 	if point != "" && len(a.ctl.FindPoints(point)) == 0 {
-		return Refuse(http.StatusNotFound, "no rule%s%s%s", quoted(name), atPoint(point), a.nearPoint(point))
+		return Refuse(http.StatusNotFound, "no rule%s%s%s", quoted(name), atPoint(point), a.nearPoint("point ", point))
 	}
 	return Refuse(http.StatusNotFound, "no rule%s%s%s", quoted(name), atPoint(point), suggestion("", name, a.ruleNames(point)))
 }
@@ -57,14 +57,10 @@ func (a *service) experimentNames(point string) []string {
 	return names
 }
 
-// nearPoint suggests a point instead of one that does not exist.
-func (a *service) nearPoint(point string) string {
-	all := a.ctl.FindPoints("")
-	names := make([]string, 0, len(all))
-	for _, p := range all {
-		names = append(names, p.Name)
-	}
-	return suggestion("point ", point, names)
+// nearPoint suggests a point instead of one that does not exist. The text what comes
+// before each name.
+func (a *service) nearPoint(what, point string) string {
+	return suggestion(what, point, a.ctl.Current().PointNames())
 }
 
 // suggestion asks for the known names that are nearest to a name. It returns an empty

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -213,16 +214,16 @@ func (a *App) PointWithRule(name string, e *experiments.Experiment) string {
 	return ""
 }
 
-// PointsText lists the names of the points, for errors.
-func (a *App) PointsText() string {
-	var names []string
+// PointNames returns the names of the points, in the order of the configuration. A nil app
+// has none.
+func (a *App) PointNames() (names []string) {
 	for _, point := range a.find("") {
 		if !slices.Contains(names, point.Name) {
 			names = append(names, point.Name)
 		}
 	}
-	if len(names) == 0 {
-		return "none"
-	}
-	return strings.Join(names, ", ")
+	return names
 }
+
+// PointsText lists the names of the points, for errors.
+func (a *App) PointsText() string { return cmp.Or(strings.Join(a.PointNames(), ", "), "none") }

@@ -10,7 +10,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
-// TestChangeIsTold compares what the reply and the journal tell of the changes in a body.
+// TestChangeIsTold compares the changes of a body in the header of the reply with those in
+// the journal.
 // If an earlier fault of the rule has made the hit, the journal knows them at its end.
 func TestChangeIsTold(t *testing.T) {
 	const (
