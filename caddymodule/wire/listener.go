@@ -44,7 +44,9 @@ func init() {
 //
 // With the wrapper, the faults `reset` and `close` reach an HTTP/2 connection: its error
 // codes, its GOAWAY frames and the connection itself.
-type ListenerWrapper struct{}
+type ListenerWrapper struct {
+	srv *caddyhttp.Server // that has the wrapper
+}
 
 // CaddyModule returns the Caddy module information.
 func (ListenerWrapper) CaddyModule() caddy.ModuleInfo {
@@ -56,16 +58,24 @@ func (ListenerWrapper) CaddyModule() caddy.ModuleInfo {
 
 // Provision records that the server has the wrapper. It warns if the wrapper comes
 // before TLS, where all replies are encrypted.
-func (ListenerWrapper) Provision(ctx caddy.Context) error {
+func (lw *ListenerWrapper) Provision(ctx caddy.Context) error {
 	srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok {
 		return nil
 	}
+	lw.srv = srv
 	wrapped.Store(srv, nil)
-	ctx.OnCancel(func() { wrapped.Delete(srv) })
 	if len(srv.TLSConnPolicies) > 0 && wrapperIndex(srv, "fault") < wrapperIndex(srv, "tls") {
 		hint.Warn(ctx, "listener wrapper fault has no effect in front of tls, where all bytes are encrypted: write the line fault after the line tls")
 	}
+	return nil
+}
+
+// Cleanup forgets the server, whose configuration has ended. A function given to
+// [caddy.Context.OnCancel] here would never run, because Provision has a copy of the
+// context.
+func (lw *ListenerWrapper) Cleanup() error {
+	wrapped.Delete(lw.srv)
 	return nil
 }
 
@@ -287,6 +297,7 @@ func looksLikeHTTP(first [5]byte) bool {
 var (
 	_ caddy.ListenerWrapper = (*ListenerWrapper)(nil)
 	_ caddy.Provisioner     = (*ListenerWrapper)(nil)
+	_ caddy.CleanerUpper    = (*ListenerWrapper)(nil)
 	_ caddyfile.Unmarshaler = (*ListenerWrapper)(nil)
 	_ LineWriter            = (*faultAddr)(nil)
 	_ io.ReaderFrom         = (*faultCopyConn)(nil)

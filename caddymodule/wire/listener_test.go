@@ -647,6 +647,28 @@ func TestListenerWrapperCaddyfile(t *testing.T) {
 	}
 }
 
+// TestListenerWrapperForgets checks that a server has the wrapper while its configuration
+// runs, and that nothing keeps the server afterwards.
+func TestListenerWrapperForgets(t *testing.T) {
+	base, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+	defer cancel()
+	server := new(caddyhttp.Server)
+	ctx := base.WithValue(caddyhttp.ServerCtxKey, server)
+	if !Missing(ctx) {
+		t.Error("the server has the wrapper before it is loaded")
+	}
+	if _, err := ctx.LoadModuleByID("caddy.listeners.fault", nil); err != nil {
+		t.Fatal(err)
+	}
+	if Missing(ctx) {
+		t.Error("the server lacks the wrapper that is loaded")
+	}
+	cancel()
+	if !Missing(ctx) {
+		t.Error("the server is kept after the end of its configuration")
+	}
+}
+
 // scriptedConn records each Write separately.
 type scriptedConn struct {
 	net.Conn
