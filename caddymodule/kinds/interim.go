@@ -1,6 +1,7 @@
 package kinds
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -125,27 +126,34 @@ func (f *Interim) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request
 				return err
 			}
 		}
-		if err := r.Context().Err(); err != nil {
-			return caddyhttp.Error(faults.StatusClientClosed, err)
-		}
 		if hit.HasEnded() {
 			return faults.AfterChain(next).ServeHTTP(w, r)
 		}
-		writeInterim(w, f.StatusCode, header)
+		if err := r.Context().Err(); err != nil {
+			return caddyhttp.Error(faults.StatusClientClosed, err)
+		}
+		if err := writeInterim(r.Context(), w, f.StatusCode, header); err != nil {
+			return caddyhttp.Error(faults.StatusClientClosed, err)
+		}
 	}
 	return next.ServeHTTP(w, r)
 }
 
-// writeInterim sends a head with this header only. The header of the reply is restored
-// afterwards.
-func writeInterim(w http.ResponseWriter, code int, header http.Header) {
+// writeInterim sends a head with this header only, and restores the header of the reply
+// afterwards. If the client has left, it returns an error and leaves the header alone:
+// WriteHeader of HTTP/2 then returns while another goroutine still reads it.
+func writeInterim(ctx context.Context, w http.ResponseWriter, code int, header http.Header) error {
 	shared := w.Header()
 	reply := maps.Clone(shared)
 	clear(shared)
 	maps.Copy(shared, header)
 	w.WriteHeader(code)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	clear(shared)
 	maps.Copy(shared, reply)
+	return nil
 }
 
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:

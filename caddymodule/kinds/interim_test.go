@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -86,6 +87,30 @@ func TestInterimEnds(t *testing.T) {
 		}
 	}
 }
+
+// TestInterimLeavesWhile checks that nothing changes a header that HTTP/2 may still be
+// sending, because the client leaves during WriteHeader.
+func TestInterimLeavesWhile(t *testing.T) {
+	r := request(http.MethodGet)
+	ctx, leave := context.WithCancel(r.Context())
+	w := &leavingWriter{httptest.NewRecorder(), leave}
+	w.Header().Set("Server", "Caddy")
+	err := parse(t, new(Interim), "interim 103 2 {\nheader Link </a>\n}").Inject(firstHit(), w, r.WithContext(ctx), nil)
+	if failed, ok := errors.AsType[caddyhttp.HandlerError](err); !ok || failed.StatusCode != faults.StatusClientClosed {
+		t.Errorf("got error %v", err)
+	}
+	if want := (http.Header{"Link": {"</a>"}}); !reflect.DeepEqual(w.Header(), want) {
+		t.Errorf("the header is %v afterwards, want %v", w.Header(), want)
+	}
+}
+
+// leavingWriter is the writer of a client that leaves when it is sent a head.
+type leavingWriter struct {
+	*httptest.ResponseRecorder
+	leave func()
+}
+
+func (w *leavingWriter) WriteHeader(int) { w.leave() }
 
 func TestInterimUntrusted(t *testing.T) {
 	for _, tt := range []struct {
