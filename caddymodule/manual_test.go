@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/manual"
@@ -205,6 +206,19 @@ func TestManualIndex(t *testing.T) {
 	for path := range pages {
 		if n, found := clicks[path]; path != manualRoot && (!found || n > 2) {
 			t.Errorf("%s is not within two clicks of %s", path, manualIndex)
+		}
+	}
+}
+
+// TestManualKinds checks that the front page leads to each kind of fault.
+func TestManualKinds(t *testing.T) {
+	var linked []string
+	for _, link := range manual.Read(t, manualRoot).Links() {
+		linked = append(linked, link.Target)
+	}
+	for _, info := range caddy.GetModules("http.faults") {
+		if page := "caddymodule/docs/reference/kinds/" + info.ID.Name() + ".md"; !slices.Contains(linked, page) {
+			t.Errorf("%s has no link to %s", manualRoot, page)
 		}
 	}
 }
