@@ -42,17 +42,17 @@ var arrows = []arrow{
 	{folder: "caddymodule/console", mayImport: []string{"caddymodule/api", "caddymodule/control", "caddymodule/routes", "caddymodule/internal/args"}},
 	{folder: "caddymodule/api", mayImport: []string{
 		"caddymodule/inject", "caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar",
-		"caddymodule/seen", "caddymodule/clients", "caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
+		"caddymodule/seen", "caddymodule/recent", "caddymodule/clients", "caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
 		"caddymodule/internal/jsonpatch", "caddymodule/internal/strictjson", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/inject", mayImport: []string{
 		"caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",
-		"caddymodule/seen", "caddymodule/clients", "caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
+		"caddymodule/seen", "caddymodule/recent", "caddymodule/clients", "caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
 		"caddymodule/internal/hint", "caddymodule/internal/private", "caddymodule/internal/strictjson", "caddymodule/internal/args", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/control", mayImport: []string{
 		"caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",
-		"caddymodule/seen", "caddymodule/clients", "caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults",
+		"caddymodule/seen", "caddymodule/recent", "caddymodule/clients", "caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults",
 		"caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/strictjson", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/trigger", mayImport: []string{
@@ -72,7 +72,7 @@ var arrows = []arrow{
 	}},
 	{folder: "caddymodule/match", mayImport: []string{"caddymodule/internal/jsonpatch", "caddymodule/internal/private", "caddymodule/internal/text"}},
 	{folder: "caddymodule/clients", stdlibOnly: true},
-	{folder: "caddymodule/seen", stdlibOnly: true},
+	{folder: "caddymodule/seen", "caddymodule/recent", stdlibOnly: true},
 	{folder: "caddymodule/routes"},
 	{folder: "caddymodule/faults", mayImport: []string{"caddymodule/internal/args", "caddymodule/internal/words"}},
 	{folder: "caddymodule/wire", mayImport: []string{"caddymodule/internal/hint"}},

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/clients"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
+	"github.com/caddyfault/caddyfault/caddymodule/recent"
 	"github.com/caddyfault/caddyfault/caddymodule/seen"
 )
 
@@ -32,6 +33,7 @@ type Control struct {
 	Refusals *experiments.Journal // refused triggers; separate, so that many of them push out no hits
 	Clients  *clients.Recorder    // records what clients do after a fault
 	Seen     *seen.Recorder       // counts what the points see
+	Recent   *recent.Recorder     // keeps the last requests of the points for previews
 	Series   *metrics.Series
 	reported map[findingOf]time.Time
 	Counts   experiments.Broadcast // notifies those who wait for a counter to change
@@ -77,6 +79,7 @@ func New() *Control {
 	c.Switch.Active = c.Active.Load
 	c.Store = experiments.NewStore(c.Switch, c.loadExperiment, c.Places)
 	c.Seen = seen.New(time.Now, c.isActive)
+	c.Recent = recent.New(time.Now)
 	c.Clients.Observe(metrics.OfClients)
 	c.Clients.Notify(c.found)
 	c.Switch.Watch(c.switched)

@@ -44,6 +44,18 @@ func (c *Control) loadExperiment(e *experiments.Experiment) (unload func(), err 
 	return cancel, rules.LoadGuest(ctx, &e.Rule)
 }
 
+// Try loads the rule of an experiment, calls use, and unloads the rule. It returns the
+// error with which the experiment would not start.
+func (c *Control) Try(e *experiments.Experiment, use func()) error {
+	unload, err := c.loadExperiment(e)
+	if err != nil {
+		return err
+	}
+	defer unload()
+	use()
+	return nil
+}
+
 // CheckMatchers refuses matchers that an experiment may not use in the running
 // configuration.
 func (c *Control) CheckMatchers(sets caddyhttp.RawMatcherSets) error {

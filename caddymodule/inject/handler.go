@@ -110,8 +110,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return h.serve(w, r, next, d)
 }
 
-// serve carries out a decision. It counts the request if somebody may look at the point.
+// serve carries out a decision. It counts the request if somebody may look at the point,
+// and keeps it if somebody previews an experiment.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d rules.Decision) (err error) {
+	if h.ctl.Recent.On() {
+		h.keep(r, &d)
+	}
 	if h.counts(r, &d) {
 		err = h.serveSeen(w, r, next, &d)
 	} else {

@@ -133,6 +133,9 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if client {
 		r = t.fields.Without(r)
 	}
+	if client && t.ctl.Recent.On() {
+		t.keep(r, &d)
+	}
 	if client && t.counts(r, &d) {
 		return t.tripSeen(r, d)
 	}
