@@ -41,7 +41,7 @@ var exampleOf = map[string]string{
 	"POST /sets/{name}":         `{"ttl": "5m", "note": "game day"}`,
 	"PATCH /experiments/{name}": `{"percent": 50}`,
 	"POST /explain":             `{"url": "http://127.0.0.1:8080/api/users", "header": {"X-User": "7"}}`,
-	"POST /line":                `{"line": "match path /api/*; percent 10; delay 2s"}`,
+	"POST /draft":               `{"rule": "match path /api/*; percent 10; delay 2s"}`,
 	"POST /reset":               "?point=api&rule=busy",
 	"GET /clients":              "?fail_on=warning&min_calls=20&wait=30s",
 	"GET /journal":              "?rule=busy&since=10m&limit=20",

@@ -94,7 +94,7 @@ var routes = []route{
 	{"GET", "/seen", (*service).getSeen, []string{"point", "over", "window", "by"}},
 	{"POST", "/explain", (*service).explain, nil},
 	{"GET", "/kinds", (*service).listKinds, nil},
-	{"POST", "/line", (*service).readLine, nil},
+	{"POST", "/draft", (*service).readDraft, nil},
 	{"GET", "/codes", (*service).listCodes, nil},
 	{"GET", "/codes/{code}", (*service).getCode, nil},
 	{"GET", "/openapi.json", (*service).getOpenAPI, nil},

@@ -68,7 +68,7 @@ func TestExperimentsReadTheRequest(t *testing.T) {
 				n.Want(400, "PATCH", "/experiments/there", `{`+match+`}`, "match[0].")
 			}
 			line, _ := json.Marshal("match expression `" + expression + "`; 551")
-			n.Want(400, "POST", "/line", `{"line": `+string(line)+`}`, "match[0].expression: ")
+			n.Want(400, "POST", "/draft", `{"rule": `+string(line)+`}`, "match[0].expression: ")
 		}
 		now := time.Now().UTC().Format(time.RFC3339)
 		quoted, _ := json.Marshal(secretExpressions[0])

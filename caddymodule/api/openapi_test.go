@@ -99,7 +99,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		if strings.Count(path, "{") != len(inPath) {
 			t.Errorf("%s %s: path parameters %q", rt.method, path, inPath)
 		}
-		if hasBody := op.Body != nil; hasBody != slices.Contains([]string{"halt", "putExperiment", "putExperiments", "startSet", "patchExperiment", "explain", "readLine"}, op.ID) {
+		if hasBody := op.Body != nil; hasBody != slices.Contains([]string{"halt", "putExperiment", "putExperiments", "startSet", "patchExperiment", "explain", "readDraft"}, op.ID) {
 			t.Errorf("%s %s: body described: %v", rt.method, path, hasBody)
 		}
 		if op.Responses["400"] == nil || len(op.Responses) < 2 {
@@ -136,6 +136,10 @@ var described = map[string]reflect.Type{
 	"Codes":            reflect.TypeFor[CodeList](),
 	"ConfiguredRule":   reflect.TypeFor[rules.Rule](),
 	"Cycle":            reflect.TypeFor[rules.Cycle](),
+	"Draft":            reflect.TypeFor[DraftView](),
+	"DraftPreview":     reflect.TypeFor[DraftPreview](),
+	"DraftRefusal":     reflect.TypeFor[DraftRefusal](),
+	"DraftRequest":     reflect.TypeFor[DraftRequest](),
 	"Ended":            reflect.TypeFor[EndedList](),
 	"Change":           reflect.TypeFor[faults.Change](),
 	"Entry":            reflect.TypeFor[EntryView](),
@@ -151,9 +155,6 @@ var described = map[string]reflect.Type{
 	"Fault":            reflect.TypeFor[struct{ Fault string }](), // and the settings of the kind
 	"Journal":          reflect.TypeFor[journalList](),
 	"Kinds":            reflect.TypeFor[kindList](),
-	"Line":             reflect.TypeFor[lineView](),
-	"LineRefusal":      reflect.TypeFor[lineRefusal](),
-	"LineRequest":      reflect.TypeFor[lineRequest](),
 	"Live":             reflect.TypeFor[ExperimentView](),
 	"Follows":          reflect.TypeFor[rules.Follows](),
 	"Over":             reflect.TypeFor[rules.Over](),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
@@ -121,7 +120,7 @@ func TestConsoleChangesNeedProof(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for _, insecure := range []bool{false, true} {
-			r := consoleRequest("POST", "/fault/line", `{"line": "close"}`)
+			r := consoleRequest("POST", "/fault/explain", `{"url": "/"}`)
 			r.Header = tt.header
 			got := serveConsole(t, &Console{Insecure: insecure, api: api.New(control.New(), nil)}, r)
 			if got.StatusCode != tt.want {
@@ -187,39 +186,6 @@ func TestConsoleFeedRate(t *testing.T) {
 		got := apiRequest(httptest.NewRequest("GET", "/console/fault/journal?"+query, nil), "journal").URL.Query()
 		if got.Get("rate") != want || len(got["rate"]) != 1 {
 			t.Errorf("%s: got the rate %q, want %s", query, got["rate"], want)
-		}
-	}
-}
-
-// The API reports which word of a line is wrong.
-func TestReadLine(t *testing.T) {
-	tests := []struct {
-		body, want string
-		status     int
-	}{
-		{`{"line": "percent 10; 503"}`, `{"experiment": {"percent": 10, "faults": [{"fault": "respond", "status_code": 503}]}}`, 200},
-		{`{"line": "percent 10; explode 3"}`, `{"start": 12, "end": 19}`, 400},
-		{`{"line": "percent 110; close"}`, `{"start": 8, "end": 11}`, 400},
-		{`{"line": ""}`, `{"start": 0, "end": 0}`, 400},
-		{`{"line": "close;  grpc"}`, `{"start": 8, "end": 12}`, 400},
-		{`{"lines": ""}`, `{}`, 400},
-	}
-	for _, tt := range tests {
-		w := httptest.NewRecorder()
-		api.New(control.New(), nil).ServeHTTP(w, httptest.NewRequest("POST", "/fault/line", strings.NewReader(tt.body)))
-		var got, want map[string]any
-		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
-			t.Fatal(err)
-		}
-		if (got["error"] != nil) != (w.Code == 400) {
-			t.Errorf("%s: got %s with status %d", tt.body, w.Body, w.Code)
-		}
-		delete(got, "error")
-		_ = json.Unmarshal([]byte(tt.want), &want)
-		gotJSON, _ := json.Marshal(got)
-		wantJSON, _ := json.Marshal(want)
-		if w.Code != tt.status || string(gotJSON) != string(wantJSON) {
-			t.Errorf("%s: got %d %s, want %d %s", tt.body, w.Code, gotJSON, tt.status, wantJSON)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (c *Control) loadExperiment(e *experiments.Experiment) (unload func(), err 
 	}
 	parent := app.ctx
 	parent.Context = context.WithoutCancel(parent.Context)
-	if e.Place, err = c.placeOfExperiment(e); err != nil {
+	if e.Place, err = c.PlaceOf(e); err != nil {
 		return nil, err
 	}
 	ctx, cancel := caddy.NewContext(parent)
@@ -66,9 +66,9 @@ func (c *Control) CheckMatchers(sets caddyhttp.RawMatcherSets) error {
 	return experiments.CheckMatchers(sets, named)
 }
 
-// placeOfExperiment returns the place where the faults of an experiment run. Some kinds
+// PlaceOf returns the place where the faults of an experiment run. Some kinds
 // are allowed only in a transport, others only outside of it.
-func (c *Control) placeOfExperiment(e *experiments.Experiment) (faults.Place, error) {
+func (c *Control) PlaceOf(e *experiments.Experiment) (faults.Place, error) {
 	handlers, transports := 0, 0
 	for _, place := range c.Places() {
 		switch {

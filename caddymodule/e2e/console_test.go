@@ -81,7 +81,7 @@ func TestConsoleLinesAgree(t *testing.T) {
 			for _, fields := range [][]string{tt.fields, backwards} {
 				r := c.request(t, tt.method, "/fault/", nil)
 				if tt.method == http.MethodPost { // a change without an effect
-					r = c.request(t, tt.method, "/fault/line", strings.NewReader(`{"line": "close"}`))
+					r = c.request(t, tt.method, "/fault/explain", strings.NewReader(`{"url": "/"}`))
 				}
 				r.Host = "localhost"
 				for _, field := range fields {

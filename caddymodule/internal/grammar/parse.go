@@ -19,6 +19,11 @@ import (
 // shorthands can be used. An error in the line is a [LineError].
 func ParseLine(line string, matchers ...string) (*rules.Rule, error) {
 	rule := new(rules.Rule)
+	return rule, parseLineOf(rule, line, matchers...)
+}
+
+// parseLineOf is ParseLine for a rule that may have a place.
+func parseLineOf(rule *rules.Rule, line string, matchers ...string) error {
 	p := NewRuleParser(rule)
 	for _, matcher := range matchers {
 		tokens, err := caddyfile.Tokenize([]byte("match "+matcher), statementFile) // it may have lines and blocks
@@ -26,24 +31,24 @@ func ParseLine(line string, matchers ...string) (*rules.Rule, error) {
 			err = parseShort(p, Statement{Tokens: tokens})
 		}
 		if err != nil {
-			return nil, fmt.Errorf("matcher '%s': %w", matcher, err)
+			return fmt.Errorf("matcher '%s': %w", matcher, err)
 		}
 	}
 	statements, err := Split(line)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, s := range statements {
 		if err := parseShort(p, s.WrittenOut()); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if len(statements) == 0 {
-		return nil, Statement{End: len(line)}.wrap(errors.New("the line is empty; write a fault, such as 'percent 10; delay 2s'"))
+		return Statement{End: len(line)}.wrap(errors.New("the line is empty; write a fault, such as 'percent 10; delay 2s'"))
 	}
 	d := caddyfile.NewDispenser(statements[0].Tokens)
 	d.Next()
-	return rule, statements[0].wrap(p.finish(d))
+	return statements[0].wrap(p.finish(d))
 }
 
 var shorthands = httpcaddyfile.NewShorthandReplacer()

@@ -9,18 +9,19 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
 // ParseText parses a rule as people write it: in the one-line grammar, or as the lines of
 // a rule in a Caddyfile, with their blocks. Only a text of several lines can have blocks.
-// An error in the text is a [LineError].
-func ParseText(text string) (*rules.Rule, error) {
+// The place is where its faults run. An error in the text is a [LineError].
+func ParseText(text string, place faults.Place) (*rules.Rule, error) {
+	rule := &rules.Rule{Place: place}
 	if line, one := oneLine(text); one {
-		return ParseLine(line)
+		return rule, parseLineOf(rule, line)
 	}
-	rule := new(rules.Rule)
 	tokens, err := tokensOf(text)
 	if err != nil {
 		return nil, err
@@ -136,12 +137,8 @@ func written(token caddyfile.Token) string {
 	return quoted(token.Text)
 }
 
-// Same reports whether ParseText reads two texts as the same rule.
-func Same(a, b string) bool {
-	one, err := ParseText(a)
-	if err != nil {
-		return false
-	}
-	other, err := ParseText(b)
-	return err == nil && SameJSON(caddyconfig.JSON(one, nil), caddyconfig.JSON(other, nil))
+// ReadsAs reports whether ParseText reads a text as this rule.
+func ReadsAs(text string, rule *rules.Rule, place faults.Place) bool {
+	read, err := ParseText(text, place)
+	return err == nil && SameJSON(caddyconfig.JSON(read, nil), caddyconfig.JSON(rule, nil))
 }

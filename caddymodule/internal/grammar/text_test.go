@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
 
@@ -27,14 +28,15 @@ func TestParseText(t *testing.T) {
 		{"respond 200 `{`", "respond 200 `{`", "respond 200 `{`\n"},
 		{"respond 410 <<X\n\ta\n\tX\npercent 5", "percent 5; respond 410 a", ""},
 	} {
-		if !grammar.Same(tt.text, tt.same) {
+		rule, err := grammar.ParseText(tt.same, faults.InHandler)
+		if err != nil || !grammar.ReadsAs(tt.text, rule, faults.InHandler) {
 			t.Errorf("%q is not the same as %q", tt.text, tt.same)
 		}
 		lines, err := grammar.Lines(tt.text)
 		if err != nil || tt.lines != "" && lines != tt.lines || tt.lines == "" && lines != tt.text {
 			t.Errorf("%q: the lines are %q, %v, want %q", tt.text, lines, err, tt.lines)
 		}
-		if !grammar.Same(lines+"\n# in a block", tt.text) {
+		if !grammar.ReadsAs(lines+"\n# in a block", rule, faults.InHandler) {
 			t.Errorf("%q: the lines %q are not the same", tt.text, lines)
 		}
 	}
@@ -42,7 +44,7 @@ func TestParseText(t *testing.T) {
 
 // Only lines can have blocks.
 func TestParseTextBlocks(t *testing.T) {
-	rule, err := grammar.ParseText("percent 50\nchoose {\n\t70 respond 503\n\t30 {\n\t\tdelay 1s\n\t\tclose\n\t}\n}")
+	rule, err := grammar.ParseText("percent 50\nchoose {\n\t70 respond 503\n\t30 {\n\t\tdelay 1s\n\t\tclose\n\t}\n}", faults.InHandler)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,8 +52,23 @@ func TestParseTextBlocks(t *testing.T) {
 	if got := string(caddyconfig.JSON(rule, nil)); !strings.Contains(strings.ReplaceAll(got, " ", ""), want) {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if grammar.Same("close", "choose {") || grammar.Same("choose {", "close") || grammar.Same("close", "reset") {
-		t.Error("different rules are the same")
+	for _, other := range []string{"close", "choose {", ""} {
+		if grammar.ReadsAs(other, rule, faults.InHandler) {
+			t.Errorf("%q is read as the same rule", other)
+		}
+	}
+}
+
+// Some kinds are only possible at some places.
+func TestParseTextPlace(t *testing.T) {
+	for _, text := range []string{"refuse", "percent 10\nrefuse"} {
+		rule, err := grammar.ParseText(text, faults.InTransport)
+		if err != nil || !grammar.ReadsAs(text, rule, faults.InTransport) {
+			t.Errorf("%q in a transport: %v", text, err)
+		}
+		if _, err := grammar.ParseText(text, faults.InHandler); err == nil {
+			t.Errorf("%q is possible in a handler", text)
+		}
 	}
 }
 
@@ -74,7 +91,7 @@ func TestParseTextError(t *testing.T) {
 		{"respond 503 {\n\tretry 5s\n}", "\tretry 5s", "retry"},
 		{"respond 410 <<X\na", "respond 410 <<X\na", "heredoc"},
 	} {
-		_, err := grammar.ParseText(tt.text)
+		_, err := grammar.ParseText(tt.text, faults.InHandler)
 		at, ok := errors.AsType[*grammar.LineError](err)
 		if !ok {
 			t.Errorf("%q: got %v, want a LineError", tt.text, err)
