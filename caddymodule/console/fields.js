@@ -1,78 +1,106 @@
-// The fields that write the line of a new experiment.
+// The fields that write the rule of a new experiment, as the lines of a Caddyfile.
 
 import { byId, el, mistake } from "./dom.js";
+import { kinds, limits, unknown } from "./kindfields.js";
 
-// The labels of the settings of a kind, each with an initial value or a hint. Only its
-// position gives a word of the line a meaning. If an empty field is followed by a filled
-// one, the line therefore gets the field's blank, or otherwise its value or hint. A kind
-// that is not listed has one field for all settings.
-const settings = {
-  respond: [{ label: "Status", value: "503" }, { label: "Body", hint: "from the catalog" }],
-  error: [{ label: "Status", hint: "502" }, { label: "Message" }],
-  grpc: [{ label: "Status", value: "UNAVAILABLE" }, { label: "Message" }],
-  delay: [{ label: "Delay, or minimum", value: "200ms", blank: "0s" }, { label: "Maximum", hint: "the same delay" }],
-  ratelimit: [{ label: "Requests", value: "100" }, { label: "Window", value: "1m" }, { label: "Limit fields", hint: "ietf, x, x_unix or off" }],
-  hang: [{ label: "Duration", hint: "until the client leaves" }],
-  close: [{ label: "End", hint: "goaway or connection", blank: "goaway" }, { label: "Code", hint: "of goaway" }],
-  reset: [{ label: "Code", hint: "a name, or connection" }],
-  garbage: [{ label: "Size", hint: "64B" }],
-  malformed: [{ label: "Status", hint: "200" }],
-  truncate: [{ label: "After", value: "50%" }, { label: "End", hint: "close, reset or clean" }],
-  throttle: [{ label: "Rate", value: "10KiB/s" }],
-  dribble: [{ label: "Pieces", value: "10" }, { label: "Time", value: "5s" }],
-  mutate: [{ label: "Operations", hint: "drift", free: true }],
-  trailers: [{ label: "Change", value: "drop", free: true }],
-  interim: [{ label: "Status", value: "103" }, { label: "Number", hint: "1" }, { label: "Time between", hint: "none" }],
-  stream: [{ label: "Step", value: "5 stop close", free: true }],
-  corrupt: [{ label: "Percentage of bytes", value: "1%" }],
-};
-const unknown = [{ label: "Settings", free: true }];
+const typed = new Map(); // the values of kinds that were chosen before
 
-const typed = new Map(); // the settings of kinds that were chosen before
-
-const matching = ["start-path", "start-header", "start-value", "start-percent"];
+const matching = ["start-path", "start-header", "start-value", "start-percent", "start-slide"];
 const valueOf = (id) => byId(id).value.trim();
-const inputs = () => [...byId("start-settings").querySelectorAll("input")];
+const fieldsIn = (id) => [...byId(id).querySelectorAll("input, select, textarea")];
+const kind = () => byId("start-kind").value;
 
 // begin calls write when a field has changed.
 export function begin(write) {
+  byId("start-percent").addEventListener("input", () => { byId("start-slide").value = valueOf("start-percent"); });
+  byId("start-slide").addEventListener("input", () => {
+    byId("start-percent").value = byId("start-slide").value;
+    mistake(byId("start-percent"), "");
+  });
   for (const id of matching) byId(id).addEventListener("input", write);
-  byId("start-settings").addEventListener("input", () => {
-    typed.set(byId("start-kind").value, inputs().map((field) => field.value));
+  for (const limit of limits) byId("start-limits").append(labeled(limit));
+  byId("start-limits").addEventListener("input", write);
+  byId("start-settings").addEventListener("input", (event) => {
+    if (event.target.setting.variants) showSettings(event.target.value);
+    else typed.set(key(), values());
     write();
   });
   byId("start-kind").addEventListener("change", () => { showSettings(); write(); });
   showSettings();
 }
 
-function showSettings() {
-  const kind = byId("start-kind").value;
-  const fields = settings[kind] ?? unknown;
-  byId("start-settings").replaceChildren(...fields.map((setting, i) => {
-    const field = el("input", { placeholder: setting.hint ?? setting.blank ?? "", spellcheck: "false" });
-    field.value = typed.get(kind)?.[i] ?? setting.value ?? "";
-    field.setting = setting;
-    return el("label", {}, setting.label + " ", field);
-  }));
+// fill sets the percentage, the kind and the values of its first fields.
+export function fill({ percent, fault, variant = "", set }) {
+  byId("start-percent").value = byId("start-slide").value = percent;
+  byId("start-kind").value = fault;
+  showSettings(variant);
+  for (const field of settings()) {
+    const { option, label, value = "" } = field.setting;
+    if (field.type !== "checkbox") field.value = set[option ?? label] ?? value;
+  }
+  typed.set(key(), values());
+}
+
+// settings returns the fields of the kind, without the one that chooses the variant.
+const settings = () => fieldsIn("start-settings").filter((field) => !field.setting.variants);
+const variant = () => fieldsIn("start-settings").find((field) => field.setting.variants)?.value ?? "";
+const key = () => kind() + " " + variant();
+const values = () => settings().map((field) => (field.type === "checkbox" ? field.checked : field.value));
+
+function showSettings(chosen = "") {
+  const known = kinds[kind()] ?? unknown;
+  const fields = known.variants ? known.variants[chosen].slice(1) : known;
+  const nodes = fields.map(labeled);
+  if (known.variants) {
+    nodes.unshift(labeled({ ...known, choices: Object.entries(known.variants).map(([word, [name]]) => [word, name]) }));
+    nodes[0].querySelector("select").value = chosen;
+  }
+  const had = document.activeElement?.setting?.variants;
+  byId("start-settings").replaceChildren(...nodes);
+  if (had) nodes[0].querySelector("select").focus();
+  const before = typed.get(key());
+  if (before) settings().forEach((field, i) => { field[field.type === "checkbox" ? "checked" : "value"] = before[i]; });
+}
+
+// labeled returns a field for a setting, in its label.
+function labeled(setting) {
+  const field = inputFor(setting);
+  field.setting = setting;
+  if (setting.flag) return el("label", { class: "check" }, field, " " + setting.label);
+  return el("label", { class: setting.lines ? "wide" : null }, setting.label + " ", field);
+}
+
+function inputFor({ choices, flag, lines, hint, blank, value = "" }) {
+  if (choices) return el("select", {}, ...choices.map(([word, label]) => el("option", { value: word }, label)));
+  if (flag) return el("input", { type: "checkbox" });
+  const field = el(lines ? "textarea" : "input", { placeholder: hint ?? blank ?? "", spellcheck: "false", rows: lines ? 3 : null, class: lines ? "code" : null });
+  field.value = value;
+  return field;
 }
 
 // disable disables the fields and removes their errors, or enables the fields again.
 export function disable(disabled) {
-  for (const field of [...matching.map(byId), byId("start-kind"), ...inputs()]) {
+  for (const field of [...matching.map(byId), byId("start-kind"), ...fieldsIn("start-settings"), ...fieldsIn("start-limits")]) {
     field.disabled = disabled;
     if (disabled) mistake(field, "");
   }
 }
 
-// line returns the line that the fields describe.
-export function line() {
+// rule returns the lines that the fields describe.
+export function rule() {
   const percent = valueOf("start-percent");
-  const share = percent && percent !== "100" ? `percent ${percent}; ` : "";
-  return matchers() + share + [byId("start-kind").value, ...words()].join(" ");
+  const counted = fieldsIn("start-limits").map((field) => {
+    const { word, flag } = field.setting;
+    if (flag) return field.checked ? word : "";
+    return field.value.trim() && `${word} ${field.value.trim()}`;
+  });
+  return [matchers(), percent && "percent " + percent, ...counted, [kind(), variant(), ...words()].filter(Boolean).join(" ") + block()].filter(Boolean).join("\n");
 }
 
+const isWord = ({ setting }) => !setting.option && !setting.lines && !setting.bare;
+
 function words() {
-  const fields = inputs();
+  const fields = settings().filter(isWord);
   const last = fields.findLastIndex((field) => field.value.trim());
   return fields.slice(0, last + 1).map((field) => {
     const { blank, value, hint, free } = field.setting;
@@ -81,7 +109,20 @@ function words() {
   });
 }
 
-// quote returns a text as one word of the line.
+// block returns the block of the fault, or nothing without options.
+function block() {
+  const options = settings().filter((field) => !isWord(field)).flatMap((field) => {
+    const { option, free, flag, lines, bare } = field.setting;
+    const text = field.value.trim();
+    if (flag) return field.checked ? [option] : [];
+    if (!text) return [];
+    if (lines) return text.split("\n");
+    return bare ? [text] : [`${option} ${free ? text : quote(text)}`];
+  });
+  return options.length > 0 ? ` {\n${options.map((line) => "\t" + line + "\n").join("")}}` : "";
+}
+
+// quote returns a text as one word of a line.
 function quote(word) {
   if (/^[^\s;"`\\#{}]+$/.test(word)) return word;
   return word.includes("`") ? `"${word.replaceAll('"', '\\"')}"` : "`" + word + "`";
@@ -92,23 +133,28 @@ const paths = () => byId("start-path").value.split(/\s+/).filter(Boolean);
 // headerName drops a colon that was copied along with the name.
 const headerName = () => valueOf("start-header").replace(/\s*:$/, "");
 
-// matchers returns the statement for the fields path and header. The statement `match`
-// takes one matcher, so two matchers become an expression.
+// matchers returns the line for the fields path and header. A line `match` takes one
+// matcher, so two matchers become an expression.
 function matchers() {
   const header = headerName();
   const value = valueOf("start-value") || "*";
   const text = (word) => "'" + word.replace(/[\\']/g, "\\$&") + "'";
-  if (paths().length > 0 && header) return `match ${quote(`path(${paths().map(text).join(", ")}) && header({${text(header)}: ${text(value)}})`)}; `;
-  if (paths().length > 0) return `match path ${paths().map(quote).join(" ")}; `;
-  return header ? `match header ${quote(header)} ${quote(value)}; ` : "";
+  if (paths().length > 0 && header) return `match ${quote(`path(${paths().map(text).join(", ")}) && header({${text(header)}: ${text(value)}})`)}`;
+  if (paths().length > 0) return `match path ${paths().map(quote).join(" ")}`;
+  return header ? `match header ${quote(header)} ${quote(value)}` : "";
 }
 
 // check shows the errors beside the fields, and returns the first field with an error.
 export function check() {
   const wrong = [mistake(byId("start-path"), wrongPath()), mistake(byId("start-header"), wrongHeader()),
-    mistake(byId("start-value"), unquotable(valueOf("start-value"))),
-    ...inputs().map((field) => mistake(field, field.setting.free ? "" : unquotable(field.value.trim())))];
+    mistake(byId("start-value"), unquotable(valueOf("start-value"))), mistake(byId("start-percent"), wrongPercent()),
+    ...settings().map((field) => mistake(field, field.setting.free || field.setting.lines ? "" : unquotable(field.value.trim())))];
   return wrong.find(Boolean);
+}
+
+function wrongPercent() {
+  const percent = valueOf("start-percent");
+  return /^\d+(\.\d+)?$/.test(percent) && Number(percent) <= 100 ? "" : "Enter a number from 0 to 100.";
 }
 
 function wrongPath() {
@@ -132,5 +178,5 @@ function wrongHeader() {
 // not.
 function unquotable(text) {
   const lost = text.includes("`") && /(?<!\\)(\\\\)*\\("|$)/.test(text);
-  return lost ? "The line cannot express this text: with a backtick, it cannot have a backslash at the end or before a quote." : "";
+  return lost ? "The rule cannot express this text: with a backtick, it cannot have a backslash at the end or before a quote." : "";
 }

@@ -1,96 +1,105 @@
-// The form that starts an experiment. Its fields write one line of the grammar, which
-// the parser of the server checks.
+// The form that starts an experiment. Its fields write the lines of a rule, which the
+// parser of the server checks.
 
 import { call, experiment } from "./api.js";
-import { busy, byId, el, isBusy, mistake, options, ready, title, toast } from "./dom.js";
+import { banner, busy, byId, isBusy, mistake, options, ready, title, toast } from "./dom.js";
+import * as draft from "./draft.js";
 import * as fields from "./fields.js";
 
-// Kinds whose settings need a block, and kinds that only work in a transport.
-const unusable = ["choose", "sequence", "patch", "refuse"];
+const again = 5000; // milliseconds between two previews of the same draft
+
+// starters are the experiments that most people want first.
+const starters = {
+  slow: { percent: "10", fault: "delay", set: { "Delay, or minimum": "200ms", Maximum: "900ms" } },
+  flaky: { percent: "10", fault: "respond", set: { Status: "503" } },
+  down: { percent: "100", fault: "respond", set: { Status: "503" } },
+  limited: { percent: "10", fault: "respond", set: { Status: "429", retry_after: "30s" } },
+};
 
 let changed = () => {};
-let asked = 0;
+let waiting; // the timer of the next question to the server
 
 // begin sets up the form for these kinds of fault. Before that, the form takes no input,
 // because begin would overwrite it. change is called after an experiment has started.
 export function begin(kinds, change) {
   changed = change;
-  const usable = kinds.filter((kind) => !unusable.includes(kind));
-  options(byId("start-kind"), usable.map((kind) => [kind, kind]));
+  options(byId("start-kind"), kinds.map((kind) => [kind, kind]));
   byId("start-kind").value = "respond";
   fields.begin(write);
+  draft.begin(() => {
+    const wrong = check();
+    if (wrong) refuse(wrong, "Not copied: ");
+    return !wrong;
+  });
   byId("start-line").addEventListener("input", edited);
   byId("start-again").addEventListener("click", () => {
     write();
     byId("start-line").focus();
   });
-  byId("start-form").addEventListener("input", (event) => mistake(event.target, ""));
+  for (const [name, starter] of Object.entries(starters)) {
+    byId("start-" + name).addEventListener("click", () => {
+      fields.fill(starter);
+      write();
+    });
+  }
+  byId("start-form").addEventListener("input", (event) => {
+    mistake(event.target, "");
+    banner("start-wrong", "");
+    askSoon();
+  });
   byId("start-form").addEventListener("submit", submit);
-  byId("start-name").value = freshName();
+  setInterval(() => { if (!byId("start").hidden && !document.hidden) ask(); }, again);
+  addEventListener("hashchange", () => { if (location.hash.startsWith("#start")) ask(); });
   write();
   byId("start-form").inert = false;
 }
 
 // showPoints lists the injection points to choose from. Only an explicit choice applies
-// an experiment to all requests of all points.
+// an experiment to all points.
 export function showPoints(points) {
-  options(byId("start-point"), [["", "all points"], ["*", "all points, all requests"], ...[...new Set(points.map((p) => p.point))].map((name) => [name, name])]);
+  const names = new Map(points.map((p) => [p.point, title(p)]));
+  options(byId("start-point"), [["", "choose …"], ["*", "all points"], ...names]);
 }
 
-const freshName = () => "console-" + Math.random().toString(36).slice(2, 6);
-
-// write writes the line that the fields describe.
+// write writes the rule that the fields describe.
 function write() {
-  byId("start-line").value = fields.line();
+  byId("start-line").value = fields.rule();
   edited();
 }
 
-// edited disables the fields if the line was edited by hand, so that changing a field
+// edited disables the fields if the rule was edited by hand, so that changing a field
 // does not overwrite it.
 function edited() {
   const hand = byHand();
   fields.disable(hand);
   byId("start-by-hand").hidden = !hand;
   byId("start-hint").hidden = hand;
-  validate();
+  askSoon();
 }
 
-const byHand = () => byId("start-line").value !== fields.line();
-
-// validate sends the line to the server and returns the rule that it describes, or null
-// if the line is not valid. An answer that arrives after the answer to a later line is not
-// shown.
-async function validate() {
-  const line = byId("start-line").value;
-  const turn = ++asked;
-  let rule = null, refusal = null;
-  try {
-    rule = (await call("POST", "line", { line })).experiment;
-  } catch (error) {
-    refusal = error;
-  }
-  if (turn === asked) showAnswer(line, refusal);
-  return rule;
+// askSoon asks the server when nothing has changed for a moment.
+function askSoon() {
+  clearTimeout(waiting);
+  waiting = setTimeout(ask, 150);
 }
 
-function showAnswer(line, refusal) {
-  byId("start-line").setAttribute("aria-invalid", String(refusal !== null));
-  byId("start-answer").replaceChildren(...(refusal ? marked(line, refusal) : ["The line is valid."]));
-  byId("start-answer").classList.toggle("wrong", refusal !== null);
+const byHand = () => byId("start-line").value !== fields.rule();
+const valueOf = (id) => byId(id).value.trim();
+
+// ask asks the server for the preview. Until a point is chosen, it is that of all points.
+async function ask() {
+  clearTimeout(waiting);
+  const wanted = frame();
+  await draft.ask({ ...wanted, points: wanted.points ?? ["*"] }).catch(() => {}); // the refusal is shown
 }
 
-// marked returns the line with its wrong part marked, and the error. The server counts
-// bytes, this page UTF-16 units.
-function marked(line, { message, body }) {
-  if (body?.start === undefined) return [message];
-  const bytes = new TextEncoder().encode(line);
-  const part = (from, to) => new TextDecoder().decode(bytes.slice(from, to));
-  return [el("span", { class: "echo code" }, part(0, body.start), el("mark", {}, part(body.start, body.end) || " "), part(body.end)), message];
-}
-
-function refuse(message) {
-  byId("start-answer").replaceChildren(message);
-  byId("start-answer").classList.add("wrong");
+// frame returns the draft in the form.
+function frame() {
+  const [name, note, ttl, point] = ["start-name", "start-note", "start-ttl", "start-point"].map(valueOf);
+  return {
+    rule: byId("start-line").value, points: point ? [point] : undefined,
+    name: name || undefined, note: note || undefined, ttl: ttl ? (ttl === "0" ? 0 : ttl) : undefined,
+  };
 }
 
 // submit starts the experiment once, however often the form is submitted.
@@ -98,70 +107,65 @@ async function submit(event) {
   event.preventDefault();
   const go = byId("start-go");
   if (isBusy(go)) return;
+  banner("start-wrong", "");
   const wrong = check();
-  if (wrong) return wrong.focus();
+  if (wrong) return refuse(wrong);
   const label = go.textContent;
   busy(go, "Starting …");
   await start(frame());
   ready(go, label);
 }
 
+// refuse shows beside the button why nothing has happened, and moves the focus to the
+// field with the error.
+function refuse(field, what = "Not started: ", message = field.parentElement.querySelector(".wrong").textContent) {
+  banner("start-wrong", what + message);
+  field.focus();
+}
+
 // check shows the errors beside the fields, and returns the first field with an error.
 function check() {
-  const name = byId("start-name");
   const ttl = byId("start-ttl");
+  const name = byId("start-name");
+  const here = mistake(byId("start-point"), byId("start-point").value ? "" : "Choose an injection point, or all points.");
   const others = [
-    mistake(name, /^([A-Za-z0-9][\w.-]{0,63})?$/.test(name.value.trim()) ? "" : "A name has up to 64 letters, digits, dots, dashes and underscores. It begins with a letter or a digit."),
     mistake(ttl, duration.test(ttl.value.trim()) ? "" : "This is not a duration; write one such as 10m, 1h30m or 2d, or 0 for no end."),
+    mistake(name, /^([A-Za-z0-9][\w.-]{0,63})?$/.test(name.value.trim()) ? "" : "A name has up to 64 letters, digits, dots, dashes and underscores. It begins with a letter or a digit."),
   ];
-  return (byHand() ? null : fields.check()) ?? others.find(Boolean);
+  return here ?? (byHand() ? null : fields.check()) ?? others.find(Boolean);
 }
 
 const duration = /^(0|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h|d))+)?$/;
 
-// refused shows why the server did not start the experiment, beside the field that
-// caused it.
-function refused(error, name) {
-  const field = error.status === 412 || error.message.startsWith("bad name") ? byId("start-name") : error.message.startsWith("ttl") ? byId("start-ttl") : null;
-  if (!field) return refuse(error.message);
-  mistake(field, error.status === 412 ? `An experiment '${name}' is already running; choose another name.` : error.message);
-  field.focus();
-}
+const fieldOf = { rule: "start-line", points: "start-point", name: "start-name", ttl: "start-ttl" };
 
-// frame returns the settings that are not in the line.
-function frame() {
-  const value = (id) => byId(id).value.trim();
-  return { point: value("start-point"), ttl: value("start-ttl"), note: value("start-note"), name: value("start-name") || freshName() };
-}
+// madeUp returns a name for an experiment without one: its first fault and a random text.
+const madeUp = ({ faults }) => `${faults[0].fault}-${Math.random().toString(36).slice(2, 6)}`;
 
 // start starts the experiment as the form was when it was submitted. Later changes of
 // the form apply to the next experiment.
-async function start({ point, ttl, note, name }) {
-  const wanted = await validate();
-  if (!wanted) {
-    toast("Not started: check the line."); // the reason is shown beside it
-    byId("start-line").focus();
-    return;
-  }
-  if (!point && !wanted.match) {
-    refuse("Not started: choose a path, a header field or an injection point.");
-    byId(byHand() ? "start-line" : "start-path").focus();
-    return;
-  }
-  if (point) wanted.points = [point];
-  if (ttl) wanted.ttl = ttl === "0" ? 0 : ttl;
-  if (note) wanted.note = note;
-  let begun;
+async function start(wanted) {
+  let begun, name = wanted.name;
   try {
-    begun = await call("PUT", experiment(name), wanted, { "If-None-Match": "*" });
+    const { experiment: body } = await draft.ask(wanted);
+    name ??= madeUp(body);
+    begun = await call("PUT", experiment(name), body, { "If-None-Match": "*" });
   } catch (error) {
-    refused(error, name);
-    return;
+    return refused(error, name);
   }
   toast(`Started ${name}` + excluded(begun.places ?? []));
-  if (byId("start-name").value.trim() === name) byId("start-name").value = freshName();
+  if (valueOf("start-name") === name) byId("start-name").value = "";
   changed();
   location.hash = "#overview";
+}
+
+// refused shows why the server did not start the experiment.
+function refused(error, name) {
+  const taken = error.status === 412;
+  const field = byId(taken ? "start-name" : fieldOf[error.body?.field] ?? "start-go");
+  const message = taken ? `An experiment '${name}' is already running; choose another name.` : error.message;
+  if (!["start-line", "start-go"].includes(field.id)) mistake(field, message);
+  refuse(field, "Not started: ", message);
 }
 
 // excluded returns a text about the points where the experiment cannot match any request.

@@ -80,10 +80,12 @@ const tests = {
   async "an experiment makes requests fail, halt makes them pass"() {
     const page = await open();
     await go(page, "start");
+    await page.locator("#start-point").selectOption("*");
     await page.locator("#start-path").fill("/orders/*");
+    await page.locator("#start-percent").fill("100");
     await page.locator("#start-settings input").first().fill("599");
-    await page.getByText("The line is valid.").waitFor();
-    assert.equal(await page.locator("#start-line").inputValue(), "match path /orders/*; respond 599");
+    await page.getByText("The rule is valid.").waitFor();
+    assert.equal(await page.locator("#start-line").inputValue(), "match path /orders/*\npercent 100\nrespond 599");
     await page.locator("#start-name").fill("orders");
     await page.locator("#start-note").fill("does the client retry?");
     await page.getByRole("button", { name: "Start experiment" }).click();
@@ -316,7 +318,7 @@ const tests = {
     await answer();
     await page.locator("#status-text", { hasText: "Armed" }).waitFor();
     assert.equal(await form.evaluate((form) => form.inert), false);
-    assert.equal(await page.locator("#start-line").inputValue(), "respond 503");
+    assert.equal(await page.locator("#start-line").inputValue(), "percent 10\nrespond 503");
     assert.equal(await page.locator("#no-experiments").getAttribute("hidden"), null);
     await close(page);
     const plain = await (await browser.newContext({ javaScriptEnabled: false })).newPage();
@@ -384,154 +386,6 @@ const tests = {
       await alert.waitFor({ state: "hidden" });
     }
     await close(page, /status of 500/);
-  },
-
-  async "an error of the line is shown at the word"() {
-    const page = await open({}, "/#start");
-    const line = page.locator("#start-line");
-    await line.fill("percent 10; explode 3");
-    await page.locator("mark", { hasText: /^explode$/ }).waitFor();
-    assert.equal(await line.getAttribute("aria-invalid"), "true");
-    await line.fill("respond 503 `höher`; delay 1s");
-    await page.locator("mark", { hasText: /^delay$/ }).waitFor();
-    await line.fill("percent 10; delay 1s; respond 503");
-    await page.getByText("The line is valid.").waitFor();
-    await close(page);
-  },
-
-  async "the form writes the whole line"() {
-    const page = await open({}, "/#start");
-    const line = page.locator("#start-line");
-    const right = page.getByText("The line is valid.");
-    await right.waitFor();
-    for (const kind of await page.locator("#start-kind option").allTextContents()) {
-      const [answer] = await Promise.all([
-        page.waitForResponse((answer) => answer.url().endsWith("/fault/line")),
-        page.locator("#start-kind").selectOption(kind),
-      ]);
-      assert.equal(answer.status(), 200, await line.inputValue());
-    }
-    await page.locator("#start-kind").selectOption("close");
-    await page.getByRole("button", { name: "Start experiment" }).click();
-    await page.getByText("Not started: choose a path").waitFor();
-    await page.locator("#start-path").fill("/a /b/*");
-    assert.equal(await line.inputValue(), "match path /a /b/*; close");
-    await page.locator("#start-header").fill("X-Test");
-    await page.locator("#start-value").fill("it's");
-    assert.equal(await line.inputValue(), "match `path('/a', '/b/*') && header({'X-Test': 'it\\'s'})`; close");
-    await page.locator("#start-name").fill("both");
-    await page.getByRole("button", { name: "Start experiment" }).click();
-    await page.locator('[data-experiment="both"]', { hasText: "at all points" }).waitFor();
-    assert.equal((await ask(site, "/a")).status, 200);
-    await assert.rejects(ask(site, "/b/c", { "X-Test": "it's" }));
-    // the end of an experiment does not change a choice
-    await go(page, "feed");
-    await page.locator("#feed-rule").selectOption("both");
-    await go(page, "overview");
-    await page.getByRole("button", { name: "Stop both" }).click();
-    await page.locator('[data-experiment="both"]').waitFor({ state: "detached" });
-    assert.equal(await page.locator("#feed-rule").inputValue(), "both");
-    await close(page);
-  },
-
-  async "an error is shown beside its field"() {
-    const page = await open({}, "/#start");
-    await page.getByText("The line is valid.").waitFor();
-    const go = page.locator("#start-go");
-    const line = page.locator("#start-line");
-    const wrong = async (id, value, message, then) => {
-      const field = page.locator("#" + id);
-      await field.fill(value);
-      await go.click();
-      await page.locator("label", { has: field }).locator(".wrong", { hasText: message }).waitFor();
-      assert.equal(await field.getAttribute("aria-invalid"), "true");
-      assert.equal(await page.evaluate(() => document.activeElement.id), id);
-      await field.fill(then);
-      await page.locator("label", { has: field }).locator(".wrong").waitFor({ state: "detached" });
-    };
-    await wrong("start-path", "api", "begins with a slash", "");
-    await wrong("start-path", "/a?b=1", "is the query", "/a");
-    await wrong("start-header", "X-Test: 1", "is not a header field name", "");
-    await page.locator("#start-header").fill("X-Test");
-    await wrong("start-value", "a`\\", "The line cannot express this text", "1");
-    await page.locator("#start-header").fill("");
-    await go.click();
-    await page.getByText("Enter the name of the header field.").waitFor();
-    await page.locator("#start-header").fill("X-Test:");
-    assert.equal(await line.inputValue(), "match `path('/a') && header({'X-Test': '1'})`; respond 503");
-    await wrong("start-name", "a b", "A name has up to 64", "refund");
-    await wrong("start-ttl", "10 min", "This is not a duration", "1h30m");
-    await wrong("start-name", "trigger", "it is reserved for triggers", "refund");
-    await close(page);
-  },
-
-  async "an empty field before a filled one stands for its default"() {
-    const page = await open({}, "/#start");
-    await page.getByText("The line is valid.").waitFor();
-    for (const [kind, second, want] of [["delay", "2s", "delay 0s 2s"], ["error", "oh", "error 502 oh"], ["respond", "a `b`", 'respond 503 "a `b`"'],
-      ["grpc", "oh", "grpc UNAVAILABLE oh"], ["truncate", "reset", "truncate 50% reset"], ["dribble", "1s", "dribble 10 1s"]]) {
-      await page.locator("#start-kind").selectOption(kind);
-      await page.locator("#start-settings input").nth(0).fill("");
-      const [answer] = await Promise.all([
-        page.waitForResponse((answer) => answer.url().endsWith("/fault/line") && answer.request().postData().includes(want.replaceAll('"', '\\"'))),
-        page.locator("#start-settings input").nth(1).fill(second),
-      ]);
-      assert.equal(await page.locator("#start-line").inputValue(), want);
-      assert.equal(answer.status(), 200, want);
-    }
-    await close(page);
-  },
-
-  async "a line that was written by hand is not lost"() {
-    const page = await open({}, "/#start");
-    const line = page.locator("#start-line");
-    await page.getByText("The line is valid.").waitFor();
-    await page.locator("#start-settings input").first().fill("551");
-    await page.locator("#start-kind").selectOption("delay");
-    await page.locator("#start-kind").selectOption("respond");
-    assert.equal(await line.inputValue(), "respond 551", "what was typed for a kind is lost");
-    const again = page.getByRole("button", { name: "Rebuild line from fields" });
-    assert.equal(await again.isVisible(), false);
-    await line.fill("match path /x; respond 551 by-hand");
-    await again.waitFor();
-    for (const id of ["start-path", "start-header", "start-value", "start-percent", "start-kind"]) {
-      assert.ok(await page.locator("#" + id).isDisabled(), id);
-    }
-    await page.locator("#start-point").selectOption("mail");
-    assert.equal(await line.inputValue(), "match path /x; respond 551 by-hand");
-    await again.click();
-    assert.equal(await line.inputValue(), "respond 551");
-    assert.ok(await page.locator("#start-path").isEnabled());
-    assert.equal(await page.evaluate(() => document.activeElement.id), "start-line");
-    await close(page);
-  },
-
-  async "an experiment is started once, as it was when the button was pressed"() {
-    const page = await open({}, "/#start");
-    await page.getByText("The line is valid.").waitFor();
-    await page.locator("#start-path").fill("/once");
-    await page.locator("#start-name").fill("once");
-    const held = [];
-    let puts = 0;
-    await page.route("**/fault/line", (route) => held.push(route));
-    await page.route("**/fault/experiments/*", (route) => { puts++; return route.continue(); });
-    const go = page.locator("#start-go");
-    await go.click();
-    await until("the line is sent", async () => held.length === 1);
-    assert.equal(await go.textContent(), "Starting …");
-    await page.locator("#start-form").evaluate((form) => form.requestSubmit());
-    await page.locator("#start-path").fill("/later");
-    await page.locator("#start-name").fill("later");
-    await until("the line is sent again", async () => held.length === 2);
-    assert.match(held[1].request().postData(), /later/, "the second submit has sent the line");
-    await held[1].continue();
-    await held[0].continue();
-    await page.locator('[data-experiment="once"]', { hasText: "match path /once" }).waitFor();
-    assert.equal(puts, 1);
-    assert.equal(await page.locator("#start-name").inputValue(), "later");
-    await page.getByRole("button", { name: "Stop once" }).click();
-    await page.locator('[data-experiment="once"]').waitFor({ state: "detached" });
-    await close(page);
   },
 
   async "a page without an answer says so"() {

@@ -1,0 +1,75 @@
+// What the server says of the experiment in the form: whether it is valid, what it would
+// have hit, and how to write it elsewhere.
+
+import { call } from "./api.js";
+import { byId, clock, copy, el, text, toast } from "./dom.js";
+
+let asked = 0;
+let latest = null; // the last answer, null if the draft was refused
+
+// begin sets up the buttons that copy. The function complete reports whether the form is
+// complete, and says what is missing.
+export function begin(complete) {
+  const forms = { "start-as-command": (draft) => draft.run, "start-as-caddyfile": (draft) => draft.caddyfile, "start-as-json": (draft) => JSON.stringify(draft.experiment, null, 2) };
+  for (const [id, form] of Object.entries(forms)) {
+    byId(id).addEventListener("click", () => {
+      if (!complete()) return;
+      const found = latest && form(latest);
+      if (found) copy(found);
+      else toast(latest ? why[id] : "The rule is not valid, so it cannot be copied.");
+    });
+  }
+}
+
+const why = {
+  "start-as-command": "The command line cannot write this rule. Copy it as JSON.",
+  "start-as-caddyfile": "A Caddyfile would read this rule as another one. Copy it as JSON.",
+};
+
+// ask sends a draft to the server. It returns the answer, or throws the refusal. An
+// answer that arrives after the answer to a later draft is not shown.
+export async function ask(draft) {
+  const turn = ++asked;
+  try {
+    const answer = await call("POST", "draft", draft);
+    if (turn === asked) show(draft, answer, null);
+    return answer;
+  } catch (error) {
+    if (turn === asked) show(draft, null, error);
+    throw error;
+  }
+}
+
+function show({ rule, points }, answer, refusal) {
+  latest = answer;
+  const ofRule = refusal !== null && (refusal.body?.field ?? "rule") === "rule";
+  byId("start-line").setAttribute("aria-invalid", String(ofRule));
+  byId("start-answer").replaceChildren(...(ofRule ? marked(rule, refusal) : refusal ? [] : ["The rule is valid."]));
+  byId("start-answer").classList.toggle("wrong", ofRule);
+  byId("start-preview").hidden = refusal !== null;
+  if (answer) showPreview(answer.preview, points);
+}
+
+// marked returns the wrong line with its wrong part marked, and the error. The server
+// counts bytes, this page UTF-16 units.
+function marked(rule, { message, body }) {
+  if (!body?.end) return [message];
+  const bytes = new TextEncoder().encode(rule);
+  const part = (from, to) => new TextDecoder().decode(bytes.slice(from, to));
+  const before = part(0, body.start).split("\n").at(-1);
+  const after = part(body.end).split("\n")[0];
+  return [el("span", { class: "echo code" }, before, el("mark", {}, part(body.start, body.end) || " "), after), message];
+}
+
+function showPreview({ requests, since, matched, expected, ignored = [] }, points) {
+  const where = points[0] === "*" ? "all points" : points[0];
+  const share = requests ? Math.round((expected / requests) * 1000) / 10 : 0;
+  byId("start-meter").max = requests || 1;
+  byId("start-meter").value = expected;
+  byId("start-meter").hidden = requests === 0;
+  text(byId("start-would"), requests === 0
+    ? `No request has come to ${where} since ${clock(since)}. The preview counts from now on.`
+    : `Would have hit ${expected === matched ? "" : "about "}${expected} of the last ${requests} requests at ${where} (${share} %).`);
+  text(byId("start-would-why"), requests === 0 ? ""
+    : `${matched} of them match. The first came at ${clock(since)}.` + (ignored.length > 0 ? ` Not considered: ${ignored.join(", ")}.` : ""));
+}
