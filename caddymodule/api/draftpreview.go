@@ -124,7 +124,7 @@ func unjudgedNot(m *caddyhttp.MatchNot) string {
 }
 
 // beyond are texts of expressions that read more than what is kept of a request.
-var beyond = []string{"json_body", "vars", "http.auth", "http.request.body", "http.request.cookie", "{cookie.", "authorization", "'cookie'", `"cookie"`, ".cookie}"}
+var beyond = []string{"json_body", "vars", "http.auth", "http.request.body", "http.request.cookie", "{cookie.", "authorization", "baggage", "'cookie'", `"cookie"`, ".cookie}"}
 
 func unjudgedExpression(expr string) string {
 	expr = strings.ToLower(expr)

@@ -26,8 +26,9 @@ type Visit struct {
 	Request *http.Request
 }
 
-// credentials are the header fields whose values are not kept.
-var credentials = []string{"Authorization", "Cookie", "Proxy-Authorization"}
+// credentials are the header fields whose values are not kept: those that Caddy's access
+// log hides, and Baggage, which may hold the key of a trigger.
+var credentials = []string{"Authorization", "Baggage", "Cookie", "Proxy-Authorization"}
 
 // IsCredential reports whether the values of a header field are not kept. The name is
 // in its canonical form.
@@ -51,7 +52,8 @@ func Copy(r *http.Request) *http.Request {
 	url := *r.URL
 	kept := &http.Request{
 		Method: r.Method, URL: &url, Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, Header: header,
-		Body: http.NoBody, ContentLength: r.ContentLength, Host: r.Host, RemoteAddr: r.RemoteAddr, RequestURI: r.RequestURI,
+		Body: http.NoBody, ContentLength: r.ContentLength, Host: r.Host, RemoteAddr: r.RemoteAddr,
+		RequestURI: url.RequestURI(), // that of r may still have the parameter of a trigger
 	}
 	if r.TLS != nil {
 		kept.TLS = &tls.ConnectionState{
@@ -64,7 +66,7 @@ func Copy(r *http.Request) *http.Request {
 
 // sizeOf returns the size of the texts of a request.
 func sizeOf(r *http.Request) int {
-	n := len(r.Method) + len(r.Host) + len(r.RequestURI) + len(r.URL.Path) + len(r.URL.RawQuery)
+	n := len(r.Method) + len(r.Host) + len(r.URL.Path) + len(r.URL.RawQuery)
 	for name, values := range r.Header {
 		for _, value := range values {
 			n += len(name) + len(value)

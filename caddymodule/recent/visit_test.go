@@ -14,17 +14,18 @@ import (
 func TestCopy(t *testing.T) {
 	r := httptest.NewRequestWithContext(t.Context(), "POST", "https://shop.example.com/cart?a=1", strings.NewReader("secret body"))
 	r.Header = http.Header{
-		"Authorization": {"Bearer secret"}, "Proxy-Authorization": {"Basic secret"}, "Cookie": {"sid=secret", "b=secret"}, "X-Test": {"1", "2"},
+		"Authorization": {"Bearer secret"}, "Proxy-Authorization": {"Basic secret"}, "Cookie": {"sid=secret", "b=secret"}, "Baggage": {"fault=551;key=secret"}, "X-Test": {"1", "2"},
 	}
 	r.TLS = &tls.ConnectionState{ServerName: "shop.example.com", Version: tls.VersionTLS13, PeerCertificates: []*x509.Certificate{{}}}
+	r.RequestURI = "/cart?a=1&fault=secret"
 	kept := Copy(r)
 	r.URL.Path = "/other"
 	r.Header.Set("X-Test", "other")
 
-	if kept.Method != "POST" || kept.Host != "shop.example.com" || kept.URL.Path != "/cart" || kept.URL.RawQuery != "a=1" || kept.RemoteAddr != r.RemoteAddr {
+	if kept.Method != "POST" || kept.Host != "shop.example.com" || kept.URL.Path != "/cart" || kept.URL.RawQuery != "a=1" || kept.RequestURI != "/cart?a=1" || kept.RemoteAddr != r.RemoteAddr {
 		t.Errorf("got %+v", kept)
 	}
-	want := http.Header{"Authorization": {""}, "Proxy-Authorization": {""}, "Cookie": {""}, "X-Test": {"1", "2"}}
+	want := http.Header{"Authorization": {""}, "Proxy-Authorization": {""}, "Cookie": {""}, "Baggage": {""}, "X-Test": {"1", "2"}}
 	if !reflect.DeepEqual(kept.Header, want) {
 		t.Errorf("header: got %v, want %v", kept.Header, want)
 	}
@@ -56,7 +57,7 @@ func TestCopySize(t *testing.T) {
 }
 
 func TestIsCredential(t *testing.T) {
-	for field, want := range map[string]bool{"Cookie": true, "Authorization": true, "Proxy-Authorization": true, "X-Test": false, "": false} {
+	for field, want := range map[string]bool{"Cookie": true, "Baggage": true, "Authorization": true, "Proxy-Authorization": true, "X-Test": false, "": false} {
 		if got := IsCredential(field); got != want {
 			t.Errorf("%q: got %v, want %v", field, got, want)
 		}
