@@ -73,7 +73,7 @@ function labeled(setting) {
 function inputFor({ choices, flag, lines, hint, blank, value = "" }) {
   if (choices) return el("select", {}, ...choices.map(([word, label]) => el("option", { value: word }, label)));
   if (flag) return el("input", { type: "checkbox" });
-  const field = el(lines ? "textarea" : "input", { placeholder: hint ?? blank ?? "", spellcheck: "false", rows: lines ? 3 : null, class: lines ? "code" : null });
+  const field = el(lines ? "textarea" : "input", { placeholder: hint || blank || null, spellcheck: "false", rows: lines ? 3 : null, class: lines ? "code" : null });
   field.value = value;
   return field;
 }

@@ -9,7 +9,7 @@ const choice = (label, ...choices) => ({ label, choices });
 const option = (word, label, hint = "", more = {}) => ({ option: word, label, hint, ...more });
 const flag = (word, label) => ({ option: word, label, flag: true });
 const lines = (label, value = "", hint = "") => ({ label, value, hint, lines: true });
-const headers = option("header", "Header field", "X-Reason game-day", { free: true });
+const headers = option("header", "Header of the reply", "X-Reason game-day", { free: true });
 const bodies = { ...choice("Body", ["", "of the reply"], ["request", "of the request"], ["both", "both"]), bare: true };
 const bounds = [option("at_least", "At least", "0s"), option("at_most", "At most", "no bound"), flag("hold", "Hold the reply, not the request")];
 

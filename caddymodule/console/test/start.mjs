@@ -168,15 +168,15 @@ const tests = {
     const page = await open();
     await page.locator("#start-point").selectOption("site");
     const values = {
-      "Retry-After": "30s", "Media type": "text/plain", "Reason phrase": "Too Busy", "Header field": "X-Reason game-day", Pushback: "1s", RetryInfo: "1s",
+      "Retry-After": "30s", "Media type": "text/plain", "Reason phrase": "Too Busy", "Header of the reply": "X-Reason game-day", Pushback: "1s", RetryInfo: "1s",
       "At least": "10ms", "At most": "5s", "Faults above the quota": "respond 429\n", "Full speed for": "1KiB", Burst: "1MiB", "Only at": "/a /b", "Not at": "/c", "Changes of a reply": "2", "More steps": "2 drop\n3 repeat",
     };
     const boxes = { respond: ["Close the connection after the reply"], delay: ["Hold the reply, not the request"], throttle: ["All requests share the rate"], mutate: [] };
     for (const [kind, labels, want] of [
-      ["respond", ["Retry-After", "Media type", "Reason phrase", "Header field"], "respond 503 {\n\tretry_after 30s\n\tcontent_type text/plain\n\treason `Too Busy`\n\theader X-Reason game-day\n\tclose\n}"],
+      ["respond", ["Retry-After", "Media type", "Reason phrase", "Header of the reply"], "respond 503 {\n\tretry_after 30s\n\tcontent_type text/plain\n\treason `Too Busy`\n\theader X-Reason game-day\n\tclose\n}"],
       ["grpc", ["Pushback", "RetryInfo"], "grpc UNAVAILABLE {\n\tpushback 1s\n\tretry_info 1s\n}"],
       ["delay", ["At least", "At most"], "delay 200ms {\n\tat_least 10ms\n\tat_most 5s\n\thold\n}"],
-      ["ratelimit", ["Header field", "Faults above the quota"], "ratelimit 100 1m {\n\theader X-Reason game-day\n\trespond 429\n}"],
+      ["ratelimit", ["Header of the reply", "Faults above the quota"], "ratelimit 100 1m {\n\theader X-Reason game-day\n\trespond 429\n}"],
       ["throttle", ["Full speed for", "Burst"], "throttle 10KiB/s {\n\tafter 1KiB\n\tburst 1MiB\n\tshared\n}"],
       ["mutate", ["Only at", "Not at", "Changes of a reply"], "mutate {\n\tat /a /b\n\tnot_at /c\n\tcount 2\n}"],
       ["stream", ["More steps"], "stream 5 stop close {\n\t2 drop\n\t3 repeat\n}"],
@@ -289,7 +289,7 @@ const tests = {
     await wrong("start-name", "moved", "has a rule 'moved'", "refund");
     const put = () => page.request.fetch(origin + "/fault/experiments/refund", { method: "PUT", headers: { Origin: origin }, data: { points: ["mail"], percent: 0, faults: [{ fault: "close" }] } });
     assert.ok((await put()).ok());
-    await wrong("start-name", "refund", "is already running; choose another name", "other");
+    await wrong("start-name", "refund", "is already running; choose another name", "spare");
     await page.locator('nav a[href="#overview"]').click();
     await stop(page, "refund");
     await page.locator('nav a[href="#start"]').click();
