@@ -69,7 +69,7 @@ function showPreview({ requests, since, matched, expected, ignored = [] }, point
   byId("start-meter").hidden = requests === 0;
   text(byId("start-would"), requests === 0
     ? `No request has come to ${where} since ${clock(since)}. The preview counts from now on.`
-    : `Would have hit ${expected === matched ? "" : "about "}${expected} of the last ${requests} requests at ${where} (${share} %).`);
+    : `Would have hit ${expected === matched ? "" : "about "}${expected} of the last ${requests === 1 ? "request" : requests + " requests"} at ${where} (${share} %).`);
   text(byId("start-would-why"), requests === 0 ? ""
-    : `${matched} of them match. The first came at ${clock(since)}.` + (ignored.length > 0 ? ` Not considered: ${ignored.join(", ")}.` : ""));
+    : `${matched} ${matched === 1 ? "matches" : "match"}. The first came at ${clock(since)}.` + (ignored.length > 0 ? ` Not considered: ${ignored.join(", ")}.` : ""));
 }
