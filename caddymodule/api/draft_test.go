@@ -53,7 +53,7 @@ func TestDraftRefused(t *testing.T) {
 		{`{"rule": 1}`, 400, "", "", "rule"},
 	} {
 		var asked api.DraftRequest
-		_ = json.Unmarshal([]byte(tt.draft), &asked) // some are no drafts
+		_ = json.Unmarshal([]byte(tt.draft), &asked) // some cannot be read
 		var no api.DraftRefusal
 		w := n.Want(tt.status, "POST", "/draft", tt.draft, "")
 		if err := json.Unmarshal(w.Body.Bytes(), &no); err != nil {

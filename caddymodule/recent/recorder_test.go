@@ -103,7 +103,7 @@ func TestLook(t *testing.T) {
 func TestLookSince(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
-		visits, every int // of every so many visits, one is at the point
+		visits, every int // the distance between two visits at the point
 		want          int
 		ago           time.Duration
 	}{

@@ -6,7 +6,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// A Preview tells which requests a guest would match, without deciding them.
+// A Preview reports which requests a guest would match, without deciding them.
 type Preview struct {
 	// Ignored are the settings and the matchers that also decide whether a request is hit,
 	// and that the preview leaves out.
