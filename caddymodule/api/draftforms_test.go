@@ -20,10 +20,14 @@ func TestDraftCaddyfile(t *testing.T) {
 	for _, tt := range []struct{ draft, want string }{
 		{`{"rule": "percent 10; respond 503", "points": ["*"]}`, "fault {\n\tpercent 10\n\trespond 503\n}"},
 		{`{"rule": "match path /a /b*; 551"}`, "fault {\n\tmatch path /a /b*\n\trespond 551\n}"},
-		{`{"rule": "respond 503; retry_after 5s", "points": ["shop"], "name": "busy"}`,
-			"fault {\n\tpoint shop\n\trule busy {\n\t\trespond 503 {\n\t\t\tretry_after 5s\n\t\t}\n\t}\n}"},
-		{`{"rule": "percent 5\nchoose {\n  70 respond 503\n  30 pass\n}\n", "points": ["shop"]}`,
-			"fault {\n\tpoint shop\n\tpercent 5\n\tchoose {\n\t\t70 respond 503\n\t\t30 pass\n\t}\n}"},
+		{
+			`{"rule": "respond 503; retry_after 5s", "points": ["shop"], "name": "busy"}`,
+			"fault {\n\tpoint shop\n\trule busy {\n\t\trespond 503 {\n\t\t\tretry_after 5s\n\t\t}\n\t}\n}",
+		},
+		{
+			`{"rule": "percent 5\nchoose {\n  70 respond 503\n  30 pass\n}\n", "points": ["shop"]}`,
+			"fault {\n\tpoint shop\n\tpercent 5\n\tchoose {\n\t\t70 respond 503\n\t\t30 pass\n\t}\n}",
+		},
 		{"{\"rule\": \"match `path('/a') && header({'X': 'it\\\\'s'})`; delay 1s; respond 410 `a; b # c`\"}", ""},
 		{`{"rule": "respond 200 {path}", "points": ["*"]}`, ""},
 		{"{\"rule\": \"respond 200 \\\"a ` b\\\"\", \"points\": [\"*\"]}", ""},
@@ -92,8 +96,10 @@ func TestDraftForms(t *testing.T) {
 		caddyfile  bool
 	}{
 		{`{"rule": "percent 10; respond 503", "points": ["*"]}`, `caddy fault run --point '*' 'percent 10; respond 503'`, true},
-		{`{"rule": "respond 503; percent 10\n", "points": ["shop"], "name": "x", "ttl": "90s", "note": "it's us"}`,
-			`caddy fault run --name x --ttl 1m30s --point shop --note 'it'\''s us' 'percent 10; respond 503'`, true},
+		{
+			`{"rule": "respond 503; percent 10\n", "points": ["shop"], "name": "x", "ttl": "90s", "note": "it's us"}`,
+			`caddy fault run --name x --ttl 1m30s --point shop --note 'it'\''s us' 'percent 10; respond 503'`, true,
+		},
 		{`{"rule": "respond 503 {\n retry_after 5s\n}", "points": ["*"], "ttl": 0}`, `caddy fault run --ttl 0s --point '*' 'respond 503; retry_after 5s'`, true},
 		{`{"rule": "match path /a\nclose"}`, `caddy fault run 'match path /a; close'`, true},
 		{`{"rule": "choose {\n 1 close\n}", "points": ["*"]}`, "", true},

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -25,9 +26,7 @@ func serve(t *testing.T, method, target string, header http.Header, handlers ...
 	t.Helper()
 	w := httptest.NewRecorder()
 	r := testkit.Request(method, target, w)
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	for _, h := range handlers {
 		if err := h.ServeHTTP(w, r, caddyhttp.HandlerFunc(testkit.Upstream)); err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -41,9 +42,7 @@ func TestKeep(t *testing.T) {
 			}
 			w := httptest.NewRecorder()
 			r := testkit.Request(tt.method, tt.target, w)
-			for name, values := range tt.header {
-				r.Header[name] = values
-			}
+			maps.Copy(r.Header, tt.header)
 			_ = h.ServeHTTP(w, r, caddyhttp.HandlerFunc(testkit.Upstream))
 			var got string
 			for _, visits := range h.ctl.Recent.Look(anywhere).Requests {

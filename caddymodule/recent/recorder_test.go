@@ -72,8 +72,12 @@ func TestOnWhileSomebodyLooks(t *testing.T) {
 // A look shows each request once, with its visits at the points that are asked for.
 func TestLook(t *testing.T) {
 	visits := []Visit{
-		{ID: 1, Point: "a"}, {ID: 1, Point: "b"}, {ID: 2, Point: "a"}, {ID: 3, Point: "b"},
-		{ID: 2, Point: "b"}, {ID: 4, Point: "up", Transport: true},
+		{ID: 1, Point: "a"},
+		{ID: 1, Point: "b"},
+		{ID: 2, Point: "a"},
+		{ID: 3, Point: "b"},
+		{ID: 2, Point: "b"},
+		{ID: 4, Point: "up", Transport: true},
 	}
 	for _, tt := range []struct {
 		name string

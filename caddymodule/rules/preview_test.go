@@ -28,10 +28,12 @@ func TestPreview(t *testing.T) {
 		{"a matcher that cannot judge", `"match": [{"path": ["/a"], "header": {"X": ["1"]}}],`, []string{"GET /a"}, []string{"header"}},
 		{"only such matchers", `"match": [{"header": {"X": ["1"]}}, {"header": {"X": ["2"]}}],`, []string{"GET /a", "GET /b"}, []string{"header"}},
 		{"a matcher that fails", `"match": [{"expression": "1 / size({http.request.uri.query}) == 1"}],`, nil, nil},
-		{"settings", `"percent": 20, "skip": 1, "every": 2, "over": {"requests": 3, "window": "1m"}, "times": 4, "lasts": "1m", "per": "{http.request.host}",
+		{
+			"settings", `"percent": 20, "skip": 1, "every": 2, "over": {"requests": 3, "window": "1m"}, "times": 4, "lasts": "1m", "per": "{http.request.host}",
 			"start": "1m", "end": "1h", "cycle": {"on": "1s", "period": "2s"}, "ramp": "1m", "max_active": 5, "match_response": {"status_code": [200]}, "dry_run": true,`,
 			[]string{"GET /a", "GET /b"},
-			[]string{"skip", "every", "over", "times", "lasts", "start", "end", "cycle", "ramp", "max_active", "match_response", "dry_run"}},
+			[]string{"skip", "every", "over", "times", "lasts", "start", "end", "cycle", "ramp", "max_active", "match_response", "dry_run"},
+		},
 		{"settings without an effect", `"skip": 0, "every": 1, "max_keys": 5, "per": "{http.request.host}",`, []string{"GET /a", "GET /b"}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
