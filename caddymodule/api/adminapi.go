@@ -70,7 +70,8 @@ type route struct {
 }
 
 var routes = []route{
-	{"GET", "/{$}", (*service).getState, []string{"after", "limit"}},
+	{"GET", "/{$}", (*service).getState, []string{"after", "limit", "q"}},
+	{"GET", "/points", (*service).listPoints, nil},
 	{"POST", "/halt", (*service).halt, nil},
 	{"POST", "/resume", (*service).resume, nil},
 	{"GET", "/experiments", (*service).listExperiments, []string{endedParam}},

@@ -118,6 +118,8 @@ var described = map[string]reflect.Type{
 	"Clients":          reflect.TypeFor[ClientsView](),
 	"ClientsSettings":  reflect.TypeFor[ClientsSettings](),
 	"Connections":      reflect.TypeFor[clients.Connections](),
+	"ListedPoint":      reflect.TypeFor[listedPoint](),
+	"Points":           reflect.TypeFor[PointList](),
 	"Evidence":         reflect.TypeFor[clients.Evidence](),
 	"Finding":          reflect.TypeFor[clients.Finding](),
 	"PeriodReport":     reflect.TypeFor[clients.PeriodReport](),

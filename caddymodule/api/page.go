@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/caddyfault/caddyfault/caddymodule/control"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -17,13 +18,14 @@ const (
 	maxLimit     = 10_000
 )
 
-// page is a part of the rules, in the order of the configuration. It begins after a
-// rule, not at a number, so that a reload which adds or removes earlier rules neither
-// repeats nor skips a rule.
+// page is a part of the rules that a search selects, in the order of the configuration.
+// It begins after a rule, not at a number, so that a reload which adds or removes earlier
+// rules neither repeats nor skips a rule.
 type page struct {
-	limit int
-	given bool // reports whether the request sets the limit
-	after place
+	limit  int
+	given  bool // reports whether the request sets the limit
+	after  place
+	wanted string // the text that is searched for, in lower case; empty: all
 }
 
 // place is the position of a rule, or of a point without rules.
@@ -32,9 +34,9 @@ type place struct {
 	turn        int // among the points with this name, from 1
 }
 
-// newPage reads the parameters limit and after.
+// newPage reads the parameters limit, after and q.
 func newPage(params url.Values) (pg page, err error) {
-	pg.limit = defaultLimit
+	pg.limit, pg.wanted = defaultLimit, strings.ToLower(params.Get("q"))
 	if text := params.Get("limit"); text != "" {
 		pg.given = true
 		if pg.limit, err = strconv.Atoi(text); err != nil || pg.limit < 1 || pg.limit > maxLimit {
@@ -82,57 +84,100 @@ func (pg *page) query(after place) string {
 	if pg.given {
 		query += "&limit=" + strconv.Itoa(pg.limit)
 	}
+	if pg.wanted != "" {
+		query += "&q=" + url.QueryEscape(pg.wanted)
+	}
 	return query
 }
 
-// views returns the points of the page, each with its rules on the page, and the query
-// of the next page. The query is empty on the last page.
-func (pg *page) views(app *control.App) (views []pointView, next string, err error) {
-	var last place
-	turns := make(map[string]int)
-	found, left := pg.after == place{}, pg.limit
-	for _, p := range app.Points() {
-		turns[p.Name]++
-		listed := p.Rules
-		if !found {
-			if p.Name != pg.after.point || turns[p.Name] != pg.after.turn {
-				continue
-			}
-			if listed, found = pg.rest(p); !found {
-				break
-			}
-			if len(listed) == 0 {
-				continue
-			}
-		}
-		if left == 0 {
-			return views, pg.query(last), nil
-		}
-		cut := len(listed) > left
-		if cut {
-			listed = listed[:left]
-		}
-		views = append(views, newPointView(app, p, listed))
-		last = place{p.Name, "", turns[p.Name]}
-		if len(listed) > 0 {
-			last.rule = listed[len(listed)-1].Name
-		}
-		if cut {
-			return views, pg.query(last), nil
-		}
-		left -= max(1, len(listed))
-	}
-	if !found {
-		return nil, "", Refuse(http.StatusNotFound, "after: the running configuration has no '%s'; start again without after", pg.after)
-	}
-	return views, "", nil
+// A listing is the content of a page.
+type listing struct {
+	points []pointView // each with its rules on the page
+	next   string      // the query of the next page; empty on the last one
+	total  int         // rules of all pages
 }
 
-// rest returns the rules of the point after the page's place.
-func (pg *page) rest(p *rules.Point) (rest []*rules.Rule, found bool) {
+// list returns the content of the page.
+func (pg *page) list(app *control.App) (found listing, err error) {
+	var last place
+	turns := make(map[string]int)
+	begun, left := pg.after == place{}, pg.limit
+	for _, p := range app.Points() {
+		turns[p.Name]++
+		rows := pg.search(app, p)
+		found.total += rowsOf(rows)
+		if !begun && p.Name == pg.after.point && turns[p.Name] == pg.after.turn {
+			if rows, begun = pg.rest(p, rows); !begun {
+				break
+			}
+			if len(rows) == 0 {
+				continue
+			}
+		}
+		switch {
+		case !begun || rows == nil || found.next != "":
+			continue
+		case left == 0:
+			found.next = pg.query(last)
+			continue
+		}
+		cut := len(rows) > left
+		rows = rows[:min(len(rows), left)]
+		found.points = append(found.points, newPointView(app, p, rows))
+		last = place{p.Name, "", turns[p.Name]}
+		if len(rows) > 0 {
+			last.rule = rows[len(rows)-1].Name
+		}
+		if cut {
+			found.next = pg.query(last)
+		}
+		left -= rowsOf(rows)
+	}
+	if !begun {
+		return listing{}, Refuse(http.StatusNotFound, "after: the running configuration has no '%s'; start again without after", pg.after)
+	}
+	return found, nil
+}
+
+// rowsOf returns how many rows rules take. A point without rules takes one, unless the
+// search has not found it.
+func rowsOf(rows []*rules.Rule) int {
+	if rows == nil {
+		return 0
+	}
+	return max(1, len(rows))
+}
+
+// search returns the rules of a point that the search finds, or nil if it finds neither
+// the point nor any of its rules. A point is found with all of its rules.
+func (pg *page) search(app *control.App, p *rules.Point) []*rules.Rule {
+	has := func(text string) bool { return strings.Contains(strings.ToLower(text), pg.wanted) }
+	if pg.wanted == "" || has(p.Name) || has(app.Where(p).Site) || has(matchLine(p)) {
+		return append([]*rules.Rule{}, p.Rules...)
+	}
+	var rows []*rules.Rule
+	for _, rule := range p.Rules {
+		if has(rule.Name) || has(grammar.Format(rule.Source)) {
+			rows = append(rows, rule)
+		}
+	}
+	return rows
+}
+
+// rest returns those rows of the point that come after the page's place, and reports
+// whether the point has that place.
+func (pg *page) rest(p *rules.Point, rows []*rules.Rule) (rest []*rules.Rule, found bool) {
 	if pg.after.rule == "" {
 		return nil, true
 	}
-	i := slices.IndexFunc(p.Rules, func(rule *rules.Rule) bool { return rule.Name == pg.after.rule })
-	return p.Rules[i+1:], i >= 0
+	at := slices.IndexFunc(p.Rules, func(rule *rules.Rule) bool { return rule.Name == pg.after.rule })
+	if len(rows) == len(p.Rules) {
+		return rows[at+1:], at >= 0
+	}
+	for _, rule := range p.Rules[at+1:] {
+		if slices.Contains(rows, rule) {
+			rest = append(rest, rule)
+		}
+	}
+	return rest, at >= 0
 }

@@ -112,7 +112,7 @@ func TestPageAfter(t *testing.T) {
 		{400, "?after=a/x/2/3", "is not a position"},
 		{400, "?after=a/!", "is not a position"},
 		{400, "?after=", "after: empty"},
-		{400, "?offset=3", "unknown parameter 'offset'; the parameters are: after, limit"},
+		{400, "?offset=3", "unknown parameter 'offset'; the parameters are: after, limit, q"},
 		{404, "?after=a/w", "after: the running configuration has no 'a/w'; start again without after"},
 		{404, "?after=c", "configuration has no 'c'"},
 		{404, "?after=a/x/2", "configuration has no 'a/x/2'"},
@@ -135,4 +135,58 @@ func TestPageByDefault(t *testing.T) {
 	if got, next := pageAt(t, n, next); got != "a:r1000" || next != "" {
 		t.Errorf("got '%s' and next '%s'", got, next)
 	}
+}
+
+// A search finds rules by their names and lines, and points with all of their rules.
+// The pages of a search together have what the search finds.
+func TestPageSearch(t *testing.T) {
+	n := testnode.Start(t, manyRules("shop", "/1", "slow", "gone", "busy"), "")
+	n.Beside(`{"point": "empty", "match": [{"path": ["/Blog"]}]}`)
+	n.Beside(manyRules("gone", "/3", "x", "y"))
+	n.Beside(`{"point": "z", "rules": [{"name": "r", "faults": [{"fault": "respond", "status_code": 551}]}]}`)
+	for _, tt := range []struct {
+		query, want, next string
+		total             int
+	}{
+		{"?q=slow", "shop:slow", "", 1},
+		{"?q=SLOW", "shop:slow", "", 1},
+		{"?q=gone", "shop:gone gone:x,y", "", 3},
+		{"?q=gone&limit=1", "shop:gone", "?after=shop/gone&limit=1&q=gone", 3},
+		{"?after=shop/gone&limit=1&q=gone", "gone:x", "?after=gone/x&limit=1&q=gone", 3},
+		{"?after=gone/x&limit=1&q=gone", "gone:y", "", 3},
+		{"?after=shop/slow&q=gone", "shop:gone gone:x,y", "", 3},
+		{"?after=shop/busy&q=slow", "", "", 1},
+		{"?q=s", "shop:slow,gone,busy gone:x,y z:r", "", 6},
+		{"?q=blog", "empty:", "", 1},
+		{"?q=551", "z:r", "", 1},
+		{"?q=%26a%3Db", "", "", 0},
+		{"", "shop:slow,gone,busy empty: gone:x,y z:r", "", 7},
+		{"?limit=4", "shop:slow,gone,busy empty:", "?after=empty&limit=4", 7},
+	} {
+		got, next := pageAt(t, n, tt.query)
+		var view api.StateView
+		if err := json.Unmarshal(n.Do("GET", "/"+tt.query, "").Body.Bytes(), &view); err != nil {
+			t.Fatal(err)
+		}
+		if got != tt.want || next != tt.next || view.Total != tt.total {
+			t.Errorf("%s: got '%s' of %d and next '%s', want '%s' of %d and '%s'", tt.query, got, view.Total, next, tt.want, tt.total, tt.next)
+		}
+	}
+	if _, next := pageAt(t, n, "?q=%26+%3B&limit=1"); next != "" {
+		t.Errorf("a search that finds nothing has a next page: %s", next)
+	}
+}
+
+// The list of points is short, and has every name.
+func TestPoints(t *testing.T) {
+	n := testnode.Start(t, manyRules("shop", "/1", "slow", "gone"), "")
+	n.Beside(`{"point": "empty", "triggers": [{"source": "header"}]}`)
+	var list api.PointList
+	if err := json.Unmarshal(n.Want(http.StatusOK, "GET", "/points", "", "").Body.Bytes(), &list); err != nil {
+		t.Fatal(err)
+	}
+	if len(list.Points) != 2 || list.Points[0].Point != "shop" || !slices.Equal(list.Points[0].Rules, []string{"slow", "gone"}) || list.Points[0].Triggers || !list.Points[1].Triggers || list.Points[1].Rules == nil {
+		t.Errorf("got %+v", list.Points)
+	}
+	n.Want(http.StatusBadRequest, "GET", "/points?q=shop", "", "unknown parameter 'q'")
 }

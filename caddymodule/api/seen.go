@@ -12,12 +12,17 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/seen"
 )
 
-// SeenView is what each point has seen in its last seconds.
+// SeenView is what the points have seen in their last seconds.
 type SeenView struct {
 	// Over is the number of seconds up to now.
 	Over float64 `json:"over"`
 
-	Points []seen.Brief `json:"points"`
+	// All is what all points together have seen. A request that reaches two of them counts
+	// twice.
+	All seen.Brief `json:"all"`
+
+	// Points are the figures of each point, unless `by=all` leaves them out.
+	Points []seen.Brief `json:"points,omitempty"`
 }
 
 // Durations that GET /seen accepts.
@@ -28,8 +33,14 @@ const (
 	seenMost    = time.Hour
 )
 
+// Values of the parameter by.
+const (
+	byRule = "rule" // a series for each rule
+	byAll  = "all"  // figures of all points together only
+)
+
 // getSeen shows what points have seen: with a window as a series, with a point its
-// figures, and otherwise a few figures of each point.
+// figures, and otherwise a few figures of all points and of each.
 func (a *service) getSeen(w http.ResponseWriter, r *http.Request) error {
 	params := r.URL.Query()
 	point, window, by := params.Get("point"), params.Get("window"), params.Get("by")
@@ -43,8 +54,8 @@ func (a *service) getSeen(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		return answerCompact(w, a.ctl.Seen.Series(point, length, by != ""))
-	case by != "":
-		return Refuse(http.StatusBadRequest, "by: only for a series; add a window, such as window=15m")
+	case by == byRule:
+		return Refuse(http.StatusBadRequest, "by: rule is only for a series; add a window, such as window=15m")
 	}
 	over, err := seenDuration("over", cmp.Or(params.Get("over"), overDefault.String()), overLeast, "30s")
 	if err != nil {
@@ -53,11 +64,20 @@ func (a *service) getSeen(w http.ResponseWriter, r *http.Request) error {
 	if point != "" {
 		return Answer(w, http.StatusOK, a.ctl.Seen.Point(point).Summarize(over))
 	}
-	view := SeenView{Over: over.Seconds(), Points: []seen.Brief{}}
+	return Answer(w, http.StatusOK, a.newSeenView(over, by != byAll))
+}
+
+// newSeenView returns the figures of all points together, and of each if wanted.
+func (a *service) newSeenView(over time.Duration, each bool) SeenView {
+	view := SeenView{Over: over.Seconds()}
 	for _, name := range a.ctl.Current().PointNames() {
-		view.Points = append(view.Points, a.ctl.Seen.Point(name).Brief(over))
+		brief := a.ctl.Seen.Point(name).Brief(over)
+		view.All.Add(brief)
+		if each {
+			view.Points = append(view.Points, brief)
+		}
 	}
-	return Answer(w, http.StatusOK, view)
+	return view
 }
 
 // checkSeen checks the parameters that are not durations.
@@ -66,8 +86,10 @@ func (a *service) checkSeen(params url.Values) error {
 	switch {
 	case point != "" && len(a.ctl.FindPoints(point)) == 0:
 		return Refuse(http.StatusNotFound, "no injection point '%s'; the injection points are: %s", point, a.ctl.Current().PointsText())
-	case by != "" && by != "rule":
-		return Refuse(http.StatusBadRequest, "by: '%s' is not known; the only value is rule", by)
+	case by != "" && by != byRule && by != byAll:
+		return Refuse(http.StatusBadRequest, "by: '%s' is not known; the values are rule and all", by)
+	case by == byAll && (point != "" || params.Get("window") != ""):
+		return Refuse(http.StatusBadRequest, "by: all is not possible with point or window; leave one of them out")
 	case params.Get("window") != "" && params.Get("over") != "":
 		return Refuse(http.StatusBadRequest, "over: not possible with window; leave one of them out")
 	}

@@ -32,6 +32,12 @@ func TestSeen(t *testing.T) {
 			n.Hit("/other")
 		}
 		view := get[api.SeenView](t, n, "")
+		if view.All.Count != 6 || view.All.Injected != 3 || view.All.Point != "" {
+			t.Errorf("all points: %+v", view.All)
+		}
+		if all := get[api.SeenView](t, n, "?by=all&over=20s"); all.Points != nil || all.All.Count != 6 || all.Over != 20 {
+			t.Errorf("all points only: %+v", all)
+		}
 		if len(view.Points) != 1 || view.Over != 10 || view.Points[0].Count != 6 || view.Points[0].Injected != 3 {
 			t.Errorf("without parameters: %+v", view)
 		}
@@ -104,8 +110,10 @@ func TestSeenRefused(t *testing.T) {
 		{400, "?over=2h", "over: '2h' is not a duration"},
 		{400, "?over=soon", "over: 'soon' is not a duration"},
 		{400, "?window=30s", "window: '30s' is not a duration from 1m0s to 1h0m0s, such as 15m"},
-		{400, "?window=5m&by=client", "by: 'client' is not known; the only value is rule"},
-		{400, "?by=rule", "by: only for a series; add a window, such as window=15m"},
+		{400, "?window=5m&by=client", "by: 'client' is not known; the values are rule and all"},
+		{400, "?window=5m&by=all", "by: all is not possible with point or window; leave one of them out"},
+		{400, "?point=shop&by=all", "by: all is not possible with point"},
+		{400, "?by=rule", "by: rule is only for a series; add a window, such as window=15m"},
 		{400, "?window=5m&over=5s", "over: not possible with window; leave one of them out"},
 		{400, "?span=5m", "unknown parameter 'span'; the parameters are: point, over, window, by"},
 	} {

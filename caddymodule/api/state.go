@@ -39,6 +39,10 @@ type StateView struct {
 	// no more rules.
 	Next string `json:"next,omitempty"`
 
+	// Total is the number of rules that `q` finds, on all pages. A point without rules
+	// counts as one.
+	Total int `json:"total"`
+
 	Points      []pointView      `json:"points"`
 	Experiments []ExperimentView `json:"experiments"`
 }
@@ -125,8 +129,8 @@ func (a *service) newStateView(pg *page) (view StateView, err error) {
 		return view, nil
 	}
 	view.DryRun, view.Exempt = app.DryRun, app.Exempt()
-	points, next, err := pg.views(app)
-	view.Points, view.Next = append(view.Points, points...), next
+	found, err := pg.list(app)
+	view.Points, view.Next, view.Total = append(view.Points, found.points...), found.next, found.total
 	return view, err
 }
 

@@ -2,6 +2,7 @@
 
 import { call } from "./api.js";
 import { byId, clock, el, keyed, text } from "./dom.js";
+import { lineText } from "./rows.js";
 
 const words = {
   started: "started", changed: "changed", extended: "extended", stopped: "stopped", expired: "expired",
@@ -60,6 +61,6 @@ function row(act) {
   return el("li", { class: "act " + act.what },
     el("time", { class: "quiet", datetime: act.at, title: act.at }, clock(act.at)),
     el("div", { class: "what" }, el("span", {}, ...sentence(act), ended && "." + ended),
-      act.line ? el("code", { class: "line" }, act.line) : null,
+      act.line ? lineText(act.line) : null,
       act.note ? el("span", { class: "quiet" }, `“${act.note}”`) : null));
 }

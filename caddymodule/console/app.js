@@ -18,9 +18,8 @@ const period = 1000; // milliseconds between two readings
 
 let timer;
 let readings = 0;
-let loaded = false; // the kinds and codes, which do not change while Caddy runs
-let page = ""; // the query of the rules shown, empty for the first ones
-let following = ""; // the query of the next rules, empty if there are no more
+let loaded = false; // the kinds, which do not change while Caddy runs
+let shown = ""; // the name of the view
 let answered = null; // when the last state came
 let started = ""; // when the process of the last state started
 
@@ -32,15 +31,11 @@ async function refresh() {
   const reading = ++readings;
   try {
     if (!loaded) await load();
-    const state = await call("GET", page);
-    const [{ ended }] = await Promise.all([call("GET", "experiments?ended"), clients.refresh(), activity.refresh(state)]);
+    const state = await call("GET", overview.query(shown === "overview"));
+    const views = await Promise.all([read(), clients.refresh(), activity.refresh(state), catalog.refresh()]);
     if (reading !== readings) return;
     turn.show(state);
-    overview.show(state, refresh);
-    overview.showEnded(ended, state.experiments, refresh);
-    start.showPoints(state.points);
-    feed.showRules(state);
-    showPages(state);
+    show(state, views[0]);
     showServer(state);
     problem(state.share?.error ? sentence(`Not synchronized with the group '${state.share.group}': ${state.share.error}`) : "");
     answered = Date.now();
@@ -48,11 +43,30 @@ async function refresh() {
     if (reading === readings) pill.show(state, injected);
   } catch (error) {
     if (reading !== readings) return;
-    if (error.status === 404) page = ""; // a reload has removed the rule before this page
     pill.lose(answered);
     problem(error.message + " The values on this page may be outdated.");
   }
   if (!document.hidden) timer = setTimeout(refresh, period);
+}
+
+// read reads what the view needs besides the state.
+async function read() {
+  if (shown === "start" || shown === "feed") return call("GET", "points");
+  if (shown !== "overview") return {};
+  const [{ ended }, { all }] = await Promise.all([call("GET", "experiments?ended"), call("GET", "seen?over=60s&by=all")]);
+  return { ended, minute: all };
+}
+
+// show shows a state in the view, with what read has returned.
+function show(state, { points, ended, minute }) {
+  if (points) {
+    start.showPoints(points);
+    feed.showRules(points, state.experiments);
+  }
+  if (!ended) return;
+  overview.show(state, minute, refresh);
+  overview.showEnded(ended, state.experiments, refresh);
+  chart.offer(state.points);
 }
 
 // showServer shows which Caddy answers, and that it is another process than before.
@@ -64,24 +78,10 @@ function showServer({ server }) {
 }
 
 async function load() {
-  const [{ kinds }, { codes }] = await Promise.all([call("GET", "kinds"), call("GET", "codes")]);
+  const { kinds } = await call("GET", "kinds");
   if (loaded) return; // another refresh was faster
   loaded = true;
   start.begin(kinds, refresh);
-  catalog.begin(codes);
-}
-
-// showPages offers the other rules if there are too many for one page.
-function showPages({ next = "" }) {
-  following = next;
-  byId("more-rules").hidden = next === "" && page === "";
-  byId("first-rules").hidden = page === "";
-  byId("next-rules").hidden = next === "";
-}
-
-function turnTo(query) {
-  page = query;
-  refresh();
 }
 
 const problem = (message) => banner("problem", message);
@@ -93,20 +93,18 @@ function view() {
   const views = [...document.querySelectorAll("main > section")];
   const [name, query = ""] = location.hash.slice(1).split("?", 2);
   const wanted = name || views[0].id;
-  const shown = views.find((section) => section.id === wanted) ?? views.find((section) => !section.hidden);
-  for (const section of views) section.hidden = section !== shown;
+  const found = views.find((section) => section.id === wanted) ?? views.find((section) => !section.hidden);
+  shown = found.id;
+  for (const section of views) section.hidden = section !== found;
   for (const link of document.querySelectorAll("nav a")) {
-    if (link.hash === "#" + shown.id) link.setAttribute("aria-current", "page");
+    if (link.hash === "#" + shown) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   const params = new URLSearchParams(query);
-  for (const [id, module] of Object.entries({ overview, clients, activity })) module.route(shown.id === id, params);
-  feed.watch(shown.id === "feed");
-  return shown.id;
+  for (const [id, module] of Object.entries({ overview, clients, activity, catalog })) module.route(shown === id, params);
+  feed.watch(shown === "feed");
 }
 
-byId("first-rules").addEventListener("click", () => turnTo(""));
-byId("next-rules").addEventListener("click", () => turnTo(following));
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address keeps the view, so that a reload shows it again
   byId("main").focus();
@@ -123,11 +121,11 @@ document.addEventListener("visibilitychange", () => { if (!document.hidden) refr
 text(byId("where"), location.host);
 explain.begin();
 feed.begin();
-overview.begin();
+overview.begin(refresh);
 clients.begin();
 activity.begin();
 turn.begin(refresh);
-keys.begin(turn.halt, () => document.querySelector("main > section:not([hidden])").id);
+keys.begin(turn.halt, () => shown);
 view();
 chart.begin();
 refresh();

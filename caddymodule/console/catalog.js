@@ -1,21 +1,37 @@
 // The catalog of status codes, with search and copy buttons.
 
+import { call } from "./api.js";
 import { byId, copy, el, keyed, text } from "./dom.js";
 
 const most = 100; // rows, unless the user asks for all
+const first = [429, 500, 502, 503, 504, 551]; // the most used ones, of HTTP and SMTP
 
-let codes = [];
+let shown = false;
+let codes = null;
 
-// begin takes the codes and sets up the search.
-export function begin(all) {
-  codes = all;
+// route shows or hides the view.
+export function route(isShown) { shown = isShown; }
+
+// refresh reads the codes when the view is shown for the first time. They do not change
+// while Caddy runs.
+export async function refresh() {
+  if (!shown || codes) return;
+  const all = (await call("GET", "codes")).codes;
+  if (codes) return; // another refresh was faster
+  for (const code of all) code.words = [code.text, code.code, code.name, code.family, code.source].join(" ").toLowerCase();
+  codes = all.filter((code) => code.code >= 200).sort((a, b) => rank(a) - rank(b)); // an interim status cannot be sent
   byId("code-search").addEventListener("input", () => show(most));
   byId("code-all").addEventListener("click", () => {
     show(Infinity);
     byId("codes").children[most].querySelector("button")?.focus(); // the first new row
   });
-  for (const code of codes) code.words = [code.text, code.code, code.name, code.family, code.source].join(" ").toLowerCase();
   show(most);
+}
+
+// rank returns the place of a code: the most used ones are first.
+function rank({ code, text: written }) {
+  const at = /^(\d+|smtp:551)$/.test(written) ? first.indexOf(code) : -1;
+  return at < 0 ? first.length : at;
 }
 
 function show(limit) {
@@ -33,8 +49,8 @@ function row(code) {
     el("div", { class: "what" }, el("strong", {}, code.text), " ", code.name,
       code.body ? el("code", {}, code.body) : null,
       el("span", { class: "quiet" }, code.source)),
-    code.code >= 200 ? el("div", { class: "actions" },
+    el("div", { class: "actions" },
       action("directive", `fault ${code.text}`),
       action("curl -H", `curl -i -H 'X-Fault: ${code.text}' https://example.com/`),
-      action("JSON", JSON.stringify(fault))) : el("span", { class: "quiet" }, "interim: cannot be sent"));
+      action("JSON", JSON.stringify(fault))));
 }

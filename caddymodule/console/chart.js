@@ -40,8 +40,8 @@ async function refresh() {
 async function read(point, window) {
   const query = new URLSearchParams({ window, by: "rule" });
   if (point) query.set("point", point);
-  const [series, { points }, activity] = await Promise.all([
-    call("GET", "seen?" + query), call("GET", "seen"),
+  const [series, last10, activity] = await Promise.all([
+    call("GET", "seen?" + query), call("GET", "seen?over=10s&" + (point ? new URLSearchParams({ point }) : "by=all")),
     call("GET", "activity").then((answer) => answer.activity ?? [], (error) => { if (error.status) return []; throw error; }),
   ]);
   const from = Date.parse(series.from), step = series.step * 1000, last = series.total.length - 1;
@@ -51,12 +51,18 @@ async function read(point, window) {
   const rest = [...(series.rules?.slice(layers).map((r) => r.hits) ?? []), ...(series.other ? [series.other] : [])];
   if (rest.length > 0) areas.push({ name: "other rules", rates: rate(series.total.map((_, i) => rest.reduce((all, hits) => all + hits[i], 0))) });
   return {
-    from, step, last, areas, points, point,
+    from, step, last, areas, now: nowOf(last10),
     at: Date.parse(series.at), since: series.since ? Date.parse(series.since) : from,
     total: rate(series.total), hits: rate(series.hits), real: rate(series.real),
     events: activity.filter((e) => marks[e.what] && Date.parse(e.at) >= from).slice(-40),
   };
 }
+
+// nowOf returns the figures of the last 10 seconds, of one point or of all.
+const nowOf = ({ all, hit, real_errors: real }) => [all.rate, hit ? hit.rate : all.injected_rate, (hit ? real : all.real_errors) / 10];
+
+// offer lists the points to choose from: those that the page shows.
+export const offer = (points) => options(byId("chart-point"), [["", "all points"], ...[...new Set(points.map((p) => p.point))].map((name) => [name, name])]);
 
 const number = (n) => (n >= 10 || n === 0 ? String(Math.round(n)) : n.toFixed(1));
 const percent = (part, all) => (all > 0 ? ` (${number((100 * part) / all)} %)` : "");
@@ -66,7 +72,6 @@ const timeOf = (i) => shown.from + i * shown.step;
 
 // draw draws the last series. All charts of a page have one scale: requests per second.
 function draw() {
-  options(byId("chart-point"), [["", "all points"], ...shown.points.map(({ point }) => [point, point])]);
   say();
   const width = Math.max(280, byId("chart-picture").clientWidth);
   const most = scale(Math.max(1, ...shown.total, ...shown.real));
@@ -96,9 +101,7 @@ function draw() {
 // say writes the figures of now, or of the step under the pointer. They are the text of
 // the picture as well.
 function say() {
-  const points = shown.points.filter(({ point }) => !shown.point || point === shown.point);
-  const sum = (field) => points.reduce((all, p) => all + p[field], 0);
-  const now = "Last 10 s: " + figures(sum("rate"), sum("injected_rate"), sum("real_errors") / 10);
+  const now = "Last 10 s: " + figures(...shown.now);
   const unknown = shown.since > shown.from ? ` No data before ${clock(shown.since)}.` : "";
   const i = pointed;
   text(byId("chart-now"), i === null ? now + "." + unknown : `${clock(timeOf(i))}: ${figures(shown.total[i], shown.hits[i], shown.real[i])}.`);

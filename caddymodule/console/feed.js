@@ -54,18 +54,18 @@ export function watch(isShown) {
   else if (!source) open();
 }
 
-// showRules lists what can be chosen: the rules and points of the state, and those of
-// the entries.
-export function showRules(state) {
+// showRules lists what can be chosen: the rules of all points, the running experiments,
+// and the rules of the entries.
+export function showRules(listed, running) {
   if (!shown) return;
   const points = new Map(); // the points that have a rule, by its name
   const add = (point, name) => points.set(name, (points.get(name) ?? new Set()).add(point));
-  for (const p of state.points) for (const r of p.rules) add(p.point, r.name);
-  const experiments = new Set(state.experiments.map((e) => e.name));
+  for (const p of listed) for (const name of p.rules) add(p.point, name);
+  const experiments = new Set(running.map((e) => e.name));
   for (const e of entries.values()) if (e.rule !== "trigger" && !experiments.has(e.rule)) add(e.point, e.rule);
   const named = [...points].flatMap(([name, at]) => at.size > 1 ? [...at].map((point) => `${point}/${name}`) : [name]);
-  const triggers = state.points.some((p) => p.triggers) ? ["trigger"] : [];
-  const sites = new Map([...[...entries.values()].map((e) => [e.point, e.site]), ...state.points.map((p) => [p.point, p.site])]);
+  const triggers = listed.some((p) => p.triggers) ? ["trigger"] : [];
+  const sites = new Map([...[...entries.values()].map((e) => [e.point, e.site]), ...listed.map((p) => [p.point, p.site])]);
   filter.offer([["Rules", named.sort()], ["Experiments", [...experiments].sort()], ["Triggers", triggers]],
     [...sites].sort().map(([point, site]) => [point, site ? `${site} › ${point}` : point]));
 }

@@ -7,19 +7,38 @@ import { ratesOf, read } from "./rates.js";
 import { figures, lineText } from "./rows.js";
 
 const most = 20; // ended experiments shown, because points follow below them
+const step = 50; // rules that are shown at first, and with each press of the button
 const sum = (counts) => Object.values(counts ?? {}).reduce((all, n) => all + n, 0);
 
 let params = new URLSearchParams(); // of the address of the view
-let counted = new Set(); // the rates of all counters; points of the same name share theirs
-let again = () => {}; // shows the last state again
+let limit = step; // rules to show
+let named = null; // the row that the address names, until it is shown
 
-// begin sets up the filter.
-export function begin() {
+// begin sets up the filter and the button for more rules. change reads the state.
+export function begin(change) {
   byId("find").addEventListener("input", () => {
-    params = new URLSearchParams(byId("find").value.trim() ? { q: byId("find").value.trim() } : {});
-    history.replaceState(null, "", params.size > 0 ? "#overview?" + params : "#overview");
-    again();
+    const wanted = byId("find").value.trim();
+    search(wanted);
+    history.replaceState(null, "", wanted ? "#overview?" + params : "#overview");
+    change();
   });
+  byId("next-rules").addEventListener("click", () => {
+    limit += step;
+    change();
+  });
+}
+
+// search begins with the first rules that contain a text.
+function search(wanted) {
+  params = new URLSearchParams(wanted ? { q: wanted } : {});
+  limit = step;
+}
+
+// query returns the query for the part of the state that the view shows. Other views need
+// no rules.
+export function query(shown) {
+  const wanted = shown ? params.get("q") : null;
+  return "?" + new URLSearchParams({ limit: shown ? limit : 1, ...(wanted ? { q: wanted } : {}) });
 }
 
 // route takes the parameters of the view: q filters the rows, wall hides the controls,
@@ -28,63 +47,55 @@ export function route(shown, wanted) {
   document.documentElement.classList.toggle("wall", shown && wanted.has("wall"));
   if (!shown) return;
   params = wanted;
+  const [kind, name] = [...params].find(([key]) => key === "experiment" || key === "rule") ?? [];
+  named = name ? { kind, name } : null;
   byId("find").value = params.get("q") ?? "";
-  again();
 }
 
-// show shows a state. It calls change after a user has changed something.
-export function show(state, change) {
+// show shows a state, and what all points have seen in the last minute. It calls change
+// after a user has changed something.
+export function show(state, minute, change) {
   read();
-  counted = new Set();
-  const rate = (name, hits, passed) => {
-    const rates = ratesOf(name, hits, passed);
-    counted.add(rates);
-    return rates;
-  };
-  const experiments = state.experiments.map((e) => ({ ...e, rates: rate("experiment " + e.name, e.hits, 0) }));
+  const { seconds } = ratesOf("time", 0, 0);
+  const experiments = state.experiments.map((e) => ({ ...e, rates: ratesOf("experiment " + e.name, e.hits, 0) }));
   const points = state.points.map((p) => ({
     ...p,
-    rules: p.rules.map((r) => ({ ...r, point: p.point, halted: state.halted, rates: rate(`rule ${p.point} ${r.name}`, r.hits, sum(r.passed)) })),
+    rules: p.rules.map((r) => ({ ...r, point: p.point, halted: state.halted, rates: ratesOf(`rule ${p.point} ${r.name}`, r.hits, sum(r.passed)) })),
     triggers: (p.triggers ?? []).map((t) => ({
       ...t,
-      rates: rate(`trigger ${p.point} ${t.source} ${t.name}`, t.hits, 0),
+      rates: ratesOf(`trigger ${p.point} ${t.source} ${t.name}`, t.hits, 0),
       refusals: ratesOf(`refused ${p.point} ${t.source} ${t.name}`, t.refused, 0),
     })),
   }));
-  again = () => list(experiments, points, change);
-  again();
+  list(experiments, points, change);
+  const wanted = params.get("q") ?? "";
   byId("no-experiments").hidden = state.experiments.length > 0;
-  byId("no-points").hidden = state.points.length > 0;
-  showSums(state);
-}
-
-function showSums(state) {
-  const all = [...counted];
-  const { seconds } = ratesOf("time", 0, 0);
-  const during = seconds < 55 ? `last ${Math.max(1, seconds)} s` : "last minute";
-  text(byId("sum-hits-of"), "Injected, " + during);
-  text(byId("sum-passed-of"), "Passed by rules, " + during);
-  text(byId("sum-hits"), all.reduce((n, rates) => n + rates.hits, 0));
-  text(byId("sum-passed"), all.reduce((n, rates) => n + rates.passed, 0));
+  byId("no-points").hidden = state.points.length > 0 || wanted !== "";
+  text(byId("period"), `Rows count the last ${seconds < 55 ? Math.max(1, seconds) + " s" : "minute"}.`);
+  text(byId("sum-hits"), minute.injected);
+  text(byId("sum-real"), minute.real_errors);
   text(byId("sum-active"), state.active);
   text(byId("sum-experiments"), state.experiments.length);
+  reveal(state, change);
+  more(state);
 }
 
-// list shows the rows that the filter finds. A point is found with all of its rules, or
-// with some of them.
+// more offers the rules that are not shown.
+function more({ points, total = 0, next }) {
+  const rows = points.reduce((all, p) => all + Math.max(1, p.rules.length), 0);
+  byId("more-rules").hidden = !next;
+  text(byId("more-of"), `${rows} of ${total} rules are shown.`);
+  text(byId("next-rules"), `Show ${Math.min(step, Math.max(1, total - rows))} more`);
+}
+
+// list shows the points, which the server has searched, and the experiments that the
+// search finds.
 function list(experiments, points, change) {
   const wanted = (params.get("q") ?? "").toLowerCase();
-  const has = (...texts) => texts.join(" ").toLowerCase().includes(wanted);
-  const running = experiments.filter((e) => has(e.name, e.line, e.by, e.experiment.note));
-  const found = points.flatMap((p) => {
-    if (wanted === "" || has(p.point, p.site, p.line)) return [p];
-    const rules = p.rules.filter((r) => has(r.name, r.line));
-    return rules.length > 0 ? [{ ...p, rules }] : [];
-  });
+  const running = experiments.filter((e) => [e.name, e.line, e.by, e.experiment.note].join(" ").toLowerCase().includes(wanted));
   keyed(byId("experiments"), running, (e) => e.name, (e) => experimentRow(e, change));
-  keyed(byId("points"), bySite(found), numbered((p) => p.heading ?? "point " + p.point), (p) => p.heading === undefined ? pointBlock(p, change) : siteHeading(p));
-  byId("none-match").hidden = wanted === "" || running.length + found.length > 0;
-  reveal();
+  keyed(byId("points"), bySite(points), numbered((p) => p.heading ?? "point " + p.point), (p) => p.heading === undefined ? pointBlock(p, change) : siteHeading(p));
+  byId("none-match").hidden = wanted === "" || running.length + points.length > 0;
 }
 
 // bySite puts a heading before the first point of each site. The points are in the order
@@ -100,14 +111,21 @@ function bySite(points) {
 
 const siteHeading = ({ heading }) => el("h3", { class: "site" }, heading);
 
-// reveal shows the row that the address names, once.
-function reveal() {
-  const [kind, name] = [...params].find(([key]) => key === "experiment" || key === "rule") ?? [];
-  const row = name && document.querySelector(`#overview [data-${kind}="${CSS.escape(name)}"]`);
-  if (!row) return;
-  params = new URLSearchParams();
-  row.classList.add("named");
-  row.scrollIntoView({ block: "center" });
+// reveal shows the row that the address names, once. If the row is not among the first
+// ones, it is searched for.
+function reveal({ next }, change) {
+  if (!named) return;
+  const { kind, name, searched } = named;
+  const row = document.querySelector(`#overview [data-${kind}="${CSS.escape(name)}"]`);
+  if (!row && next && !searched) {
+    named.searched = true;
+    search(name);
+    byId("find").value = name;
+    return change();
+  }
+  named = null;
+  row?.classList.add("named");
+  row?.scrollIntoView({ block: "center" });
 }
 
 // numbered makes unique keys from names that may repeat, in the order of the items.

@@ -15,10 +15,8 @@ export async function seen({ halted, since }) {
   const turned = since ? Math.floor((Date.now() - Date.parse(since)) / 1000) : longest;
   const over = turned >= 0 && turned < longest ? Math.max(1, turned) : longest;
   try {
-    const { points } = await call("GET", `seen?over=${over}s`);
-    const sum = (name) => points.reduce((all, point) => all + point[name], 0);
-    const all = sum("count");
-    return { rate: sum("injected_rate"), part: all > 0 ? sum("injected") / all : null };
+    const { all } = await call("GET", `seen?over=${over}s&by=all`);
+    return { rate: all.injected_rate, part: all.count > 0 ? all.injected / all.count : null };
   } catch {
     return null; // the state will tell what is wrong
   }

@@ -1,6 +1,7 @@
 // What the rows of the overview have in common: numbers, lines and buttons.
 
 import { el, text, toast } from "./dom.js";
+import { readable } from "./lines.js";
 
 // figures creates the numbers of a row. Its update takes the rates.
 export function figures(name, withPassed) {
@@ -15,11 +16,12 @@ export function figures(name, withPassed) {
   return node;
 }
 
-// lineText creates a line of the grammar. A long line is cut, and its tooltip has all.
+// lineText creates a line of the grammar for people. A long line is cut. Its tooltip has
+// all of it, as the grammar writes it.
 export function lineText(line) {
   const node = el("code", { class: "line" });
   node.update = (value) => {
-    text(node, value);
+    text(node, readable(value));
     node.title = value;
   };
   if (line !== undefined) node.update(line);

@@ -110,7 +110,7 @@ func (p *Point) each(from int64, f func(second int64, b *bucket)) {
 
 // Brief is what a point has seen in its last seconds, for a list of points.
 type Brief struct {
-	Point        string  `json:"point"`
+	Point        string  `json:"point,omitempty"` // empty: all points
 	Count        uint64  `json:"count"`         // all requests
 	Injected     uint64  `json:"injected"`      // those with an injected fault
 	RealErrors   uint64  `json:"real_errors"`   // those with a status of 500 or above and no fault
@@ -126,4 +126,13 @@ func (p *Point) Brief(over time.Duration) Brief {
 		Point: p.name, Count: s.All.Count, Injected: s.Hit.Count, RealErrors: s.RealErrors,
 		Rate: s.All.Rate, InjectedRate: s.Hit.Rate,
 	}
+}
+
+// Add adds what another point has seen over the same time.
+func (b *Brief) Add(other Brief) {
+	b.Count += other.Count
+	b.Injected += other.Injected
+	b.RealErrors += other.RealErrors
+	b.Rate += other.Rate
+	b.InjectedRate += other.InjectedRate
 }

@@ -9,7 +9,7 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 
-import { ask, axe, browse, close, freePorts, open as openAt, run, start, until } from "./harness.mjs";
+import { ask, axe, browse, close, freePorts, open as openAt, run, start, stateOf, until } from "./harness.mjs";
 
 const { PICTURE, SHOTS } = process.env;
 const views = ["overview", "start", "feed", "clients", "activity", "explain", "catalog"];
@@ -144,62 +144,66 @@ const tests = {
     await close(page);
   },
 
-  async "many rules are shown page by page"() {
+  async "many rules are shown step by step"() {
     const page = await open();
-    const part = (point, next) => ({
-      halted: false, active: 0, experiments: [], next,
-      points: [{ point, rules: [{ name: "one", line: "close", hits: 1, passed: {} }] }],
-    });
-    let removed = false;
-    await page.route(/\/fault\/(\?.*)?$/, (route) => {
-      const query = new URL(route.request().url()).search;
-      if (query === "") return route.fulfill({ json: part("first", "?after=first/one") });
-      if (removed) return route.fulfill({ status: 404, json: { error: "after: there is no 'first/one'" } });
-      return route.fulfill({ json: part("last", undefined) });
+    const all = Array.from({ length: 120 }, (_, i) => ({ name: "rule" + i, line: i === 110 ? "delay 1s" : "close", hits: i, passed: {} }));
+    const asked = [];
+    await page.route(stateOf, (route) => {
+      const query = new URL(route.request().url()).searchParams;
+      asked.push(route.request().url());
+      const found = all.filter((r) => `${r.name} ${r.line}`.includes(query.get("q") ?? ""));
+      const rules = found.slice(0, Number(query.get("limit")));
+      return route.fulfill({ json: { halted: false, active: 0, experiments: [], total: found.length, next: rules.length < found.length ? "?after=many/" + rules.at(-1).name : undefined, points: [{ point: "many", rules }] } });
     });
     await page.reload();
-    const section = (name) => page.locator(`[aria-label="Injection point ${name}"]`);
-    await section("first").waitFor();
-    assert.equal(await page.locator("#first-rules").isVisible(), false);
-    await page.locator("#next-rules").click();
-    await section("last").waitFor();
-    assert.equal(await section("first").count(), 0);
-    assert.equal(await page.locator("#next-rules").isVisible(), false);
-    await page.locator("#first-rules").click();
-    await section("first").waitFor();
-    await page.locator("#next-rules").click();
-    await section("last").waitFor();
-    removed = true; // by a reload; the page starts again at the first rules
-    await section("first").waitFor();
+    const rows = page.locator("#points [data-rule]");
+    await page.getByText("50 of 120 rules are shown.").waitFor();
+    assert.equal(await rows.count(), 50);
+    await page.getByRole("button", { name: "Show 50 more" }).click();
+    await page.getByText("100 of 120 rules are shown.").waitFor();
+    await page.getByRole("button", { name: "Show 20 more" }).click();
+    await page.locator("#more-rules").waitFor({ state: "hidden" });
+    assert.equal(await rows.count(), 120);
+    await page.locator("#find").fill("delay 1s"); // the server searches in all rules
+    await page.locator('#points [data-rule="rule110"]').waitFor();
+    await until("the others are gone", async () => await rows.count() === 1);
+    assert.match(asked.at(-1), /\?limit=50&q=delay\+1s$/);
+    await page.goto(origin + "/#overview?rule=rule99"); // which is not among the first
+    await page.locator('.named[data-rule="rule99"]').waitFor();
+    assert.equal(await page.locator("#find").inputValue(), "rule99");
+    await go(page, "clients");
+    await until("the rules are not read", async () => asked.at(-1).endsWith("?limit=1"));
+    await close(page);
   },
 
   async "the overview counts"() {
     const page = await open();
-    assert.match(await page.locator("#sum-hits-of").textContent(), /^Injected, last \d+ s$/);
+    await page.locator("#period", { hasText: /^Rows count the last \d+ s\.$/ }).waitFor();
     await until("a rule has been counted", async () => {
       await ask(site, "/mail/y");
       return await page.locator('#points [data-rule="moved"] .figures b').first().textContent() !== "0";
     });
+    await until("a hit has been counted", async () => Number(await page.locator("#sum-hits").textContent()) > 0);
     // a new counter has counted since its beginning, and so has a counter after a reset
     const state = { points: [], experiments: [], halted: false, active: 0 };
     const point = (name) => ({ point: name, rules: [{ name: "shared", line: "close", hits: 100, passed: { percent: 50 } }] });
-    const injected = (n) => until(n + " injected", async () => await page.locator("#sum-hits").textContent() === String(n));
+    const injected = (row, n) => until(n + " injected", async () => (await page.locator(`#overview ${row} .figures a b`).allTextContents()).every((text) => text === String(n)));
     await page.addInitScript(() => { // time does not pass
       const now = Date.now();
       Date.now = () => now;
     });
-    await page.route("**/fault/", (route) => route.fulfill({ json: state }));
+    await page.route(stateOf, (route) => route.fulfill({ json: state }));
     await page.reload();
     await page.locator("#no-points").waitFor();
     state.points = [point("old"), point("old")];
-    await injected(100); // once, although two have the name
-    assert.equal(await page.locator("#points > section").count(), 2);
-    assert.equal(await page.locator("#sum-passed").textContent(), "50");
-    assert.match(await page.locator("#sum-passed-of").textContent(), /^Passed by rules, /);
+    await page.locator("#points > section").nth(1).waitFor();
+    await injected('[data-rule="shared"]', 100); // twice the same, because two have the name
+    assert.match(await page.locator('[data-rule="shared"] .figures').first().textContent(), /50 passed$/);
     state.experiments = [{ name: "new", hits: 3, line: "close", applies_to: [], experiment: {} }];
-    await injected(103);
+    await page.locator('[data-experiment="new"]').waitFor();
+    await injected('[data-experiment="new"]', 3);
     state.experiments[0].hits = 2;
-    await injected(102);
+    await injected('[data-experiment="new"]', 2);
     Object.assign(state.experiments[0], { came: 214, matched: 0 });
     await page.getByText("; 0 of 214 requests at its points matched").waitFor();
     Object.assign(state.points[1], { site: "shop.example.com", source: "Caddyfile:12" });
@@ -209,14 +213,31 @@ const tests = {
     await page.getByText("trigger header X-Fault (7 injected)").waitFor();
     state.points[0].triggers[0].refused = 2;
     await page.getByText("trigger header X-Fault (7 injected, 2 refused)").waitFor();
-    await injected(109);
-    state.points.push(point("other")); // its rule has the same name
+    await page.route("**/fault/points", (route) => route.fulfill({ json: { points: [{ point: "old", rules: ["shared"] }, { point: "other", rules: ["shared"] }] } }));
     await go(page, "feed");
     await page.locator('#feed-rule option[value="other/shared"]').waitFor({ state: "attached" });
     assert.equal(await page.locator('#feed-rule option[value="shared"]').count(), 0);
-    await page.unroute("**/fault/");
+    await page.unrouteAll({ behavior: "ignoreErrors" });
+    await page.goto(origin + "/");
     await page.reload();
-    assert.match(await page.locator('#points [data-rule="slow"] code').textContent(), /^percent 10; delay 20ms 200ms$/);
+    await page.locator('#points [data-rule="slow"] code', { hasText: /^percent 10; delay 20ms 200ms$/ }).waitFor();
+    await close(page);
+  },
+
+  async "settings that only JSON can express are readable"() {
+    const page = await open();
+    const lines = [
+      ['respond {"headers":{"set":{"Retry-After":["5"]}},"status_code":503}', "respond 503 · Retry-After: 5"],
+      ['match path /a;b; percent 10; respond {"body":"a;{","status_code":429,"headers":{"delete":["Server"]}}; close', 'match path /a; b; percent 10; respond 429 · body a;{ · no Server; close'],
+      ['match { method GET; path `/;"` }; close', 'match { method GET; path `/;"` }; close'],
+      ['choose {"branches":[{"weight":70,"faults":[{"fault":"respond"}]},{"faults":[{"fault":"close"}]}]}', "choose · branches (respond, close)"],
+      ['other {"max_size":[1,2],"on":true,"why":null,"list":[{}]}', "other · max size 1, 2 · on true · why  · list (1)"],
+      ["odd {not json}", "odd {not json}"],
+    ];
+    await page.route(stateOf, (route) => route.fulfill({ json: { halted: false, active: 0, total: 6, experiments: [], points: [{ point: "p", rules: lines.map(([line], i) => ({ name: "r" + i, line, hits: 0, passed: {} })) }] } }));
+    await page.locator('[data-rule="r5"]').waitFor();
+    assert.deepEqual(await page.locator("#points .line").allTextContents(), lines.map(([, text]) => text));
+    assert.equal(await page.locator('[data-rule="r0"] .line').getAttribute("title"), lines[0][0]);
     await close(page);
   },
 
@@ -243,7 +264,7 @@ const tests = {
       at: at(29.5), from: at(0), step: 10, total: steps({ 3: 400, 4: 100 }), hits: steps({ 3: 160 }), real: steps({ 4: 20 }),
       rules: [[evil, 90], ["b", 20], ["c", 10], ["d", 10], ["e", 10], ["f", 10], ["g", 10]].map(([rule, n]) => ({ point: "mail", rule, count: n, hits: steps({ 3: n }) })),
     };
-    await page.route("**/fault/seen?*", (route) => route.fulfill({ json: series }));
+    await page.route("**/fault/seen?window=*", (route) => route.fulfill({ json: series }));
     await page.route("**/fault/activity", (route) => route.fulfill({ json: { activity: [
       { at: at(-9), what: "started", experiment: "before", by: "eve" }, { at: at(3.2), what: "started", experiment: "boom", by: "ada" },
       { at: at(3.3), what: "changed", experiment: "boom" }, { at: at(4.1), what: "halted", by: "bob", note: "it is us" }, { at: at(5), what: "reloaded" },
@@ -286,19 +307,19 @@ const tests = {
     await rates.getByText("Last 10 s").waitFor();
     assert.ok(!await page.locator("#chart").evaluate((chart) => chart.classList.contains("stale")));
     const since = new Date().toISOString(); // as after a restart
-    await page.route("**/fault/seen?*", async (route) => {
+    await page.route("**/fault/seen?window=*", async (route) => {
       const answer = await route.fetch();
       const series = await answer.json();
       await route.fulfill({ response: answer, json: { ...series, since, total: series.total.map(() => 0), hits: series.hits.map(() => 0), real: series.real.map(() => 0), rules: undefined } });
     });
     await rates.getByText(/No data before \d\d:\d\d:\d\d\.$/).waitFor();
     assert.equal(await page.locator("#chart-picture .unknown").count(), 1);
-    await page.unroute("**/fault/seen?*");
+    await page.unroute("**/fault/seen?window=*");
     await page.locator("#chart-point").selectOption("mail");
     await page.route("**/fault/seen?*point=mail*", (route) => route.fulfill({ status: 404, json: { error: "no injection point 'mail'; the injection points are: site" } }));
     await until("all points are shown", async () => await page.locator("#chart-point").inputValue() === "");
     await rates.getByText("Last 10 s").waitFor();
-    await page.route("**/fault/seen*", (route) => route.fulfill({ status: 200, json: { points: [], at: since, from: since, step: 10, total: [0], hits: [0], real: [0] } }));
+    await page.route("**/fault/seen*", (route) => route.fulfill({ status: 200, json: { all: { count: 0, rate: 0, injected_rate: 0, real_errors: 0 }, at: since, from: since, step: 10, total: [0], hits: [0], real: [0] } }));
     await rates.getByText("Last 10 s: 0 requests/s, 0 injected/s, 0 real errors/s.").waitFor(); // a configuration without points
     await close(page, /net::ERR_FAILED/);
   },
@@ -330,7 +351,7 @@ const tests = {
   async "an answer that a later one has overtaken is not shown"() {
     const page = await open();
     let late;
-    await page.route("**/fault/", async (route) => {
+    await page.route(stateOf, async (route) => {
       const answer = await route.fetch();
       if (late) return route.fulfill({ response: answer });
       late = () => route.fulfill({ response: answer });
@@ -363,7 +384,7 @@ const tests = {
         if (path === "resume") await page.locator("#confirm-yes").click();
       };
       let asked = 0, refuse;
-      await page.route("**/fault/" + path, (route) => {
+      await page.route(stateOf + path, (route) => {
         asked++;
         refuse = () => route.fulfill({ status: 500, json: { error: "no disk." } });
       });
@@ -378,9 +399,9 @@ const tests = {
       await refuse();
       await alert.getByText(not, { exact: true }).waitFor();
       await button.getByText(label, { exact: true }).waitFor();
-      await page.waitForResponse((answer) => answer.url().endsWith("/fault/")); // which changes nothing
+      await page.waitForResponse((answer) => stateOf.test(answer.url())); // which changes nothing
       assert.equal(await alert.textContent(), not);
-      await page.unroute("**/fault/" + path);
+      await page.unroute(stateOf + path);
       await press();
       await page.locator("#status-text", { hasText: turned }).waitFor();
       await alert.waitFor({ state: "hidden" });
@@ -391,10 +412,10 @@ const tests = {
   async "a page without an answer says so"() {
     const page = await open();
     const status = page.locator("#status-text");
-    await page.route("**/fault/", (route) => route.abort());
+    await page.route(stateOf, (route) => route.abort());
     await status.getByText("No answer").waitFor();
     await page.getByText("Caddy does not answer. The values on this page may be outdated.").waitFor();
-    await page.unroute("**/fault/");
+    await page.unroute(stateOf);
     await status.getByText("Armed").waitFor();
     await page.addInitScript(() => {
       const timeout = AbortSignal.timeout;
@@ -402,7 +423,7 @@ const tests = {
     });
     await page.reload();
     await status.getByText("Armed").waitFor();
-    await page.route("**/fault/", () => {}); // forever
+    await page.route(stateOf, () => {}); // forever
     await status.getByText("No answer").waitFor();
     await close(page, /net::ERR_FAILED/);
   },
@@ -413,7 +434,7 @@ const tests = {
     const login = "You may be logged out. Reload the page.";
     const old = "The values on this page may be outdated.";
     let reply;
-    await page.route("**/fault/", (route) => route.fulfill(reply));
+    await page.route(stateOf, (route) => route.fulfill(reply));
     for (const [answer, want] of [ // no two successive answers give the same text
       [{ contentType: "text/html", body: "<title>Log in</title>" }, `${strange} (status 200). ${login} ${old}`],
       [{ status: 204 }, `${strange} (status 204). ${login} ${old}`],
@@ -436,7 +457,7 @@ const tests = {
   async "rare states are shown"() {
     const page = await open();
     let change = {};
-    await page.route("**/fault/", async (route) => {
+    await page.route(stateOf, async (route) => {
       const answer = await route.fetch();
       await route.fulfill({ response: answer, json: { ...await answer.json(), ...change } });
     });
@@ -673,7 +694,7 @@ const tests = {
   async "text of requests never becomes markup"() {
     const page = await open();
     // whatever the API answers, even names that it would refuse
-    await page.route("**/fault/", async (route) => {
+    await page.route(stateOf, async (route) => {
       const answer = await route.fetch();
       const state = await answer.json();
       const rule = state.points[0].rules[0];
@@ -721,7 +742,7 @@ const tests = {
       await check("halted");
       await page.getByRole("button", { name: "Resume faults", exact: true }).click();
       await page.getByText("Armed", { exact: true }).waitFor();
-      await page.route("**/fault/", (route) => route.abort());
+      await page.route(stateOf, (route) => route.abort());
       await page.getByText("No answer", { exact: true }).waitFor();
       await check("without an answer");
       await close(page, /net::ERR_FAILED/);
@@ -731,7 +752,7 @@ const tests = {
   async "it fits a screen of 360 pixels"() {
     const page = await open({ viewport: { width: 360, height: 740 } });
     const long = "w".repeat(64);
-    await page.route("**/fault/", async (route) => {
+    await page.route(stateOf, async (route) => {
       const answer = await route.fetch();
       const state = await answer.json();
       [state.points[0].point, state.points[0].rules[0].name] = [long, long];
@@ -757,7 +778,7 @@ const tests = {
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 320));
     const edge = (name) => page.getByRole("link", { name, exact: true }).evaluate((link) => getComputedStyle(link).borderBottomColor);
     assert.notEqual(await edge("Overview"), await edge("Feed"));
-    await page.route("**/fault/", async (route) => {
+    await page.route(stateOf, async (route) => {
       const answer = await route.fetch();
       const state = await answer.json();
       state.points[0].rules[0].line = "respond 503 " + "long ".repeat(200);

@@ -15,6 +15,9 @@ const require = createRequire(path.join(MODULES, "from.cjs"));
 const { chromium } = require("playwright-core");
 export const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
 
+// stateOf matches the addresses of the state, whatever part of the rules it has.
+export const stateOf = /\/fault\/(\?.*)?$/;
+
 // freePorts returns ports that are currently free.
 export async function freePorts(count) {
   const servers = Array.from({ length: count }, () => net.createServer().listen(0, "127.0.0.1"));

@@ -10,7 +10,7 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 
-import { ask, browse, close, freePorts, open as openAt, run, start, until, violations } from "./harness.mjs";
+import { ask, browse, close, freePorts, open as openAt, run, start, stateOf, until, violations } from "./harness.mjs";
 
 const { SHOTS, UPDATE } = process.env;
 const trees = new URL("./trees/", import.meta.url);
@@ -159,23 +159,23 @@ const tests = {
     await page.getByRole("button", { name: "Resume faults …" }).click();
     await page.getByRole("button", { name: "Resume faults", exact: true }).click();
     await page.locator("#status-text", { hasText: /^Armed$/ }).waitFor(); // no hit since then
-    await instead(page, "**/fault/", (json) => ({ ...json, halted: true, since: time(0), why: "api", by: "ada" }));
+    await instead(page, stateOf, (json) => ({ ...json, halted: true, since: time(0), why: "api", by: "ada" }));
     await page.getByText(/Halted at 3 Feb \S+ by ada/).waitFor();
     await close(page);
   },
 
   async "what points see is shown if Caddy knows it"() {
     const page = await open();
-    let seen = { over: 10, points: [{ point: "api", count: 400, injected: 9, injected_rate: 0.9 }, { point: "shop", count: 100, injected: 7, injected_rate: 0.7 }] };
+    let seen = { over: 10, all: { count: 500, injected: 16, injected_rate: 1.6 } };
     const asked = [];
     await page.route("**/fault/seen?over=*", (route) => { asked.push(new URL(route.request().url()).search); return route.fulfill({ json: seen }); });
     await page.reload();
     await page.locator("#status-more", { hasText: "1.6/s · 3.2 % of traffic" }).waitFor();
-    assert.match(asked[0], /^\?over=\d+s$/);
-    seen = { over: 10, points: [{ point: "api", count: 0, injected: 0, injected_rate: 0 }] };
+    assert.match(asked[0], /^\?over=\d+s&by=all$/);
+    seen = { over: 10, all: { count: 0, injected: 0, injected_rate: 0 } };
     await page.locator("#status-text", { hasText: /^Armed$/ }).waitFor();
     assert.equal(await page.locator("#status-more").textContent(), "");
-    seen = { over: 10, points: [{ point: "api", count: 90000, injected: 1, injected_rate: 12.4 }] };
+    seen = { over: 10, all: { count: 90000, injected: 1, injected_rate: 12.4 } };
     await page.locator("#status-more", { hasText: "12/s · < 0.1 % of traffic" }).waitFor();
     await close(page);
   },
@@ -384,12 +384,12 @@ const tests = {
   async "a lost server, a restart and no points say what is known and what to do"() {
     const page = await open();
     await page.locator("#points h4").first().waitFor();
-    await page.route("**/fault/", (route) => route.abort());
+    await page.route(stateOf, (route) => route.abort());
     await page.locator("#status-text", { hasText: "No answer" }).waitFor();
     assert.match(await page.locator("#status-more").textContent(), /^(armed|injecting .*) at \S+$/);
     await page.getByText("run caddy fault halt on the machine of Caddy").waitFor();
     await tree(page, "lost");
-    await page.unroute("**/fault/");
+    await page.unroute(stateOf);
     await page.locator("#status-text", { hasText: /Armed|Injecting/ }).waitFor();
     assert.equal(await page.locator(".lost-help").isVisible(), false);
     await caddy.stop();
@@ -417,7 +417,7 @@ const tests = {
     for (const one of all.recorded.calls) Object.assign(one, { client: evil, path: "/" + evil, host: evil, method: evil, point: evil });
     await page.route("**/fault/clients*", (route) => route.fulfill({ json: all }));
     await page.route("**/fault/activity", (route) => route.fulfill({ json: { activity: [{ at: time(0), what: evil, experiment: evil, by: evil, note: evil, line: evil }] } }));
-    await instead(page, "**/fault/", (json) => ({ ...json, why: evil, by: evil, note: evil, halted: true, server: { node: evil, version: evil, started: time(0) }, points: [{ ...json.points[0], site: evil, point: evil }] }));
+    await instead(page, stateOf, (json) => ({ ...json, why: evil, by: evil, note: evil, halted: true, server: { node: evil, version: evil, started: time(0) }, points: [{ ...json.points[0], site: evil, point: evil }] }));
     await page.locator("#server", { hasText: evil }).waitFor();
     await view(page, "activity");
     await page.locator("#acts strong", { hasText: evil }).first().waitFor();
@@ -437,7 +437,7 @@ const tests = {
     for (const colorScheme of ["light", "dark"]) {
       const page = await open({ colorScheme });
       await page.route("**/fault/clients*", (route) => route.fulfill({ json: report() }));
-      await page.route("**/fault/seen?over=*", (route) => route.fulfill({ json: { points: [{ count: 10, injected: 1, injected_rate: 1 }] } }));
+      await page.route("**/fault/seen?over=*", (route) => route.fulfill({ json: { all: { count: 10, rate: 1, injected: 1, injected_rate: 1, real_errors: 0 } } }));
       await page.reload();
       await page.locator("#status-text", { hasText: "Injecting" }).waitFor();
       await page.locator("#past summary").click();
