@@ -4,7 +4,7 @@ import { call } from "./api.js";
 import { byId, copy, el, keyed, text } from "./dom.js";
 
 const most = 100; // rows, unless the user asks for all
-const first = [429, 500, 502, 503, 504, 551]; // the most used ones, of HTTP and SMTP
+const first = ["http:429", "http:500", "http:502", "http:503", "http:504", "smtp:551"]; // the most used ones
 
 let shown = false;
 let codes = null;
@@ -29,8 +29,8 @@ export async function refresh() {
 }
 
 // rank returns the place of a code: the most used ones are first.
-function rank({ code, text: written }) {
-  const at = /^(\d+|smtp:551)$/.test(written) ? first.indexOf(code) : -1;
+function rank({ text: written }) {
+  const at = first.indexOf(written);
   return at < 0 ? first.length : at;
 }
 

@@ -57,26 +57,54 @@ function request() {
   return asked;
 }
 
-// shown returns the answer in one line, followed by the result at each point.
+// shown returns the answer in one line. What each point does follows, folded.
 function shown({ answer, notes = [], halted, points }) {
+  const concerned = points.filter((p) => p.match || p.error);
+  const others = points.filter((p) => !p.match && !p.error);
   return [
-    el("p", { class: "answer" }, answer),
+    el("p", { class: "verdict" }, answer),
     ...notes.map((note) => el("p", { class: "quiet" }, note + ".")),
     ...(halted ? [el("p", { class: "answer wrong" }, "Halted: no fault is injected. Without the halt:")] : []),
-    ...points.map((p) => el("section", { "aria-label": "Injection point " + p.point },
-      el("h3", {}, title(p)), ...atPoint(p))),
+    ...concerned.map((p) => folded(`${title(p)}: ${inShort(p)}`, "Injection point " + p.point, () => atPoint(p))),
+    ...(others.length > 0 ? [folded(countOf(others.length, concerned.length), "Points that are not concerned", () => [unconcerned(others)])] : []),
   ];
+}
+
+// folded returns a line that unfolds. What it hides is made when it opens, because there
+// may be a thousand points.
+function folded(line, label, make) {
+  const node = el("details", { class: "folded", role: "group", "aria-label": label, ontoggle: () => { if (node.open && node.children.length === 1) node.append(...make()); } },
+    el("summary", {}, line));
+  return node;
+}
+
+function countOf(n, concerned) {
+  const other = concerned > 0 ? " other" : "";
+  return n === 1 ? `1${other} point is not concerned` : `${n}${other} points are not concerned`;
+}
+
+const unconcerned = (points) => el("ul", { class: "plain" }, ...points.map((p) => el("li", {}, el("strong", {}, title(p)), ` ${p.reason}`)));
+
+// inShort returns what the rules of a point do, in a few words.
+function inShort({ error, rules }) {
+  if (error) return "its matcher fails";
+  if (rules.length === 0) return "no rule or experiment";
+  const fires = rules.filter((v) => v.fires).length;
+  if (fires === 0) return rules.some((v) => v.gate === "exempt") ? "the request is exempt" : rules.some((v) => v.gate === "preflight") ? "a preflight passes" : "no fault can hit";
+  const certain = rules.some((v) => v.fires && !v.gate);
+  return `${fires} of ${rules.length} ${rules.length === 1 ? "rule" : "rules"} ${certain ? "hits" : "may hit"}`;
 }
 
 // atPoint returns the result at a point. If a matcher of the point fails, the point does
 // not apply.
-function atPoint({ match, rules, reason, error }) {
+function atPoint({ rules, reason, error }) {
   if (error) return [el("p", { class: "answer wrong" }, error)];
-  return [match ? verdicts(rules) : el("p", { class: "quiet" }, `The request passes: ${reason}.`)];
+  const where = reason ? [el("p", { class: "quiet" }, `The point applies ${reason.startsWith("only") ? reason : `if the request reaches it: ${reason}`}.`)] : [];
+  return [...where, verdicts(rules)];
 }
 
 function verdicts(rules) {
-  if (rules.length === 0) return el("p", { class: "quiet" }, "No rule or experiment at this point.");
+  if (rules.length === 0) return el("p", { class: "quiet" }, "Experiments can use this point.");
   return el("ul", { class: "rows" }, ...rules.map((v) => el("li", { "data-rule": v.rule },
     el("div", { class: "what" }, el("strong", {}, v.rule), " ",
       el("span", { class: v.fires ? "tag yes" : "tag" }, verdict(v)), v.experiment ? " experiment" : v.trigger ? ` ${v.trigger}` : "",

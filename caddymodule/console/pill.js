@@ -6,6 +6,7 @@ import { byId, clock, text } from "./dom.js";
 const longest = 10; // seconds
 
 let last = ""; // the last known state in words
+let name = ""; // which Caddy has answered last, for people with several pages
 
 // seen returns how much is injected: hits per second, and the part of all requests at
 // the points, or null if that is not known. Nothing before the last turn of the switch
@@ -38,7 +39,8 @@ export function show(state, injected) {
   const figures = active ? [`${perSecond(injected.rate)}/s`, injected.part === null ? "" : `${percent(injected.part)} of traffic`] : [];
   const detail = halted && note ? [`“${note}”`] : figures.filter(Boolean);
   text(byId("status-more"), detail.join(" · "));
-  document.title = `${active ? `${is} ${figures[0]}` : is} – Faults`;
+  name = state.server?.node ? ` on ${state.server.node}` : "";
+  document.title = `${active ? `${is} ${figures[0]}` : is} – Faults${name}`;
   last = active ? `injecting ${detail.join(", ")}` : is.toLowerCase();
 }
 
@@ -48,7 +50,7 @@ export function lose(at) {
   document.documentElement.classList.add("lost");
   text(byId("status-text"), "No answer");
   text(byId("status-more"), at ? `${last} at ${clock(at)}` : "");
-  document.title = "No answer – Faults";
+  document.title = `No answer – Faults${name}`;
 }
 
 // perSecond formats a rate.

@@ -73,6 +73,7 @@ const open = (options = {}, at = "/") => openAt(browser, origin, { viewport: { w
     AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms * 10);
   }));
 
+const moved = (page) => page.locator('#explained [data-rule="moved"]', { hasText: "hits" });
 const go = (page, view) => page.locator(`nav a[href="#${view}"]`).click();
 
 // Each test leaves the switch armed and no experiment running.
@@ -340,7 +341,8 @@ const tests = {
     await page.locator("#status-text", { hasText: "Armed" }).waitFor();
     assert.equal(await form.evaluate((form) => form.inert), false);
     assert.equal(await page.locator("#start-line").inputValue(), "percent 10\nrespond 503");
-    assert.equal(await page.locator("#no-experiments").getAttribute("hidden"), null);
+    await go(page, "overview");
+    await page.locator("#no-experiments").waitFor();
     await close(page);
     const plain = await (await browser.newContext({ javaScriptEnabled: false })).newPage();
     await plain.goto(origin + "/");
@@ -623,9 +625,40 @@ const tests = {
     await page.getByText("'X-User 42' is not a header field").waitFor();
     await page.locator("#explain-headers").fill("X-User: 42");
     await page.getByRole("button", { name: "Explain request" }).click();
-    await page.locator('#explained [data-rule="moved"]', { hasText: "hits" }).waitFor();
-    await page.locator("#explained .answer", { hasText: "551 by mail/moved" }).waitFor();
-    await page.locator("#explained").getByText("The request passes: ").first().waitFor();
+    await page.locator("#explained .verdict", { hasText: "551 by mail/moved" }).waitFor();
+    assert.equal(await page.locator("#explained > :first-child").getAttribute("class"), "verdict");
+    assert.equal(await page.locator("#explained [data-rule]").count(), 0, "the rules are not folded");
+    await page.locator("#explained summary", { hasText: "mail: 1 of 1 rule hits" }).click();
+    await moved(page).waitFor();
+    await page.locator("#explained summary", { hasText: /other points? (is|are) not concerned/ }).click();
+    await page.locator("#explained li", { hasText: /checkout the matcher of the point does not match$/ }).waitFor();
+    await close(page);
+  },
+
+  async "explain folds what does not concern the request"() {
+    const page = await open({}, "/#explain");
+    const rule = (name, fires, gate = "", why = "") => ({ rule: name, fires, gate, why });
+    const point = (name, match, reason, ...rules) => ({ point: name, site: "shop", match, reason, rules });
+    await page.route("**/fault/explain", (route) => route.fulfill({ json: { answer: "30 %: 503 by api/brownout; else the upstream", may_hit: true, outcomes: [], halted: false, notes: ["the host is not known"], points: [
+      point("api", true, "", rule("brownout", true, "percent", "30 %"), rule("gone", false, "match")),
+      point("cors", true, "", rule("a", false, "preflight", "a CORS preflight passes")),
+      point("health", true, "", rule("a", false, "exempt", "the global option exempts the request")),
+      point("bare", true, "only if it is not cached"), { ...point("broken", false, ""), error: "no such header" },
+      ...Array.from({ length: 900 }, (_, i) => point("other" + i, false, evil)),
+    ] } }));
+    await page.locator("#explain-url").fill("/");
+    await page.locator("#explain-url").press("Enter");
+    await page.locator("#explained .verdict", { hasText: "30 %: 503 by api/brownout" }).waitFor();
+    assert.deepEqual(await page.locator("#explained summary").allTextContents(), [
+      "shop › api: 1 of 2 rules may hit", "shop › cors: a preflight passes", "shop › health: the request is exempt",
+      "shop › bare: no rule or experiment", "shop › broken: its matcher fails", "900 other points are not concerned"]);
+    assert.equal(await page.locator("#explained li").count(), 0);
+    for (const node of await page.locator("#explained summary").all()) await node.click();
+    await page.getByText("the global option exempts the request").waitFor();
+    await page.getByText("The point applies only if it is not cached.").waitFor();
+    await page.getByText("no such header").waitFor();
+    await until("all others are listed", async () => await page.locator("#explained .plain li").count() === 900);
+    assert.equal(await page.locator("img").count(), 0);
     await close(page);
   },
 
@@ -646,7 +679,7 @@ const tests = {
       page.getByRole("button", { name: "Explain request" }).click(),
     ]);
     assert.match(question.postData(), /"header":\{"constructor":\["a"\],"__proto__":\["b","c"\]\}/);
-    await page.locator('#explained [data-rule="moved"]', { hasText: "hits" }).waitFor();
+    await page.locator("#explained .verdict", { hasText: "551 by mail/moved" }).waitFor();
     await page.evaluate(() => {
       window.shown = [];
       const answer = document.querySelector("#explained");
@@ -655,7 +688,7 @@ const tests = {
     await Promise.all([page.waitForResponse("**/fault/explain"), late()]);
     await page.getByRole("button", { name: "Explain request" }).click();
     await until("the last answer", async () => await page.evaluate(() => window.shown.length > 1));
-    await page.locator('#explained [data-rule="moved"]', { hasText: "hits" }).waitFor();
+    await page.locator("#explained .verdict", { hasText: "551 by mail/moved" }).waitFor();
     assert.ok(!(await page.evaluate(() => window.shown.join())).includes("late"), "a late answer is shown");
     await close(page);
   },
@@ -663,6 +696,10 @@ const tests = {
   async "the catalog is searched and copied from"() {
     const page = await open({ permissions: ["clipboard-read", "clipboard-write"] }, "/#catalog");
     const search = page.locator("#code-search");
+    await page.locator("#codes > li").first().waitFor();
+    const written = await page.locator("#codes > li").evaluateAll((rows) => rows.map((row) => row.dataset.code));
+    assert.deepEqual(written.slice(0, 6), ["http:429", "http:500", "http:502", "http:503", "http:504", "smtp:551"]);
+    assert.ok(!written.some((code) => /:1\d\d$/.test(code)), "an interim status cannot be sent");
     for (const [words, code] of [["551", "smtp:551"], ["mailbox", "smtp:550"], ["cloudflare", "cloudflare:521"]]) {
       await search.fill(words);
       await page.locator(`[data-code="${code}"]`).waitFor();

@@ -140,15 +140,15 @@ const tests = {
     const page = await open();
     const state = page.locator("#status-text");
     await page.locator("#status-text", { hasText: /^Armed$/ }).waitFor();
-    assert.equal(await page.title(), "Armed – Faults");
+    assert.match(await page.title(), /^Armed – Faults on \S+$/);
     await until("a hit", async () => (await shop("/api/gone").catch(() => "hit")) === "hit");
     await page.locator("#status-text", { hasText: /^Injecting$/ }).waitFor();
     assert.match(await page.locator("#status-more").textContent(), /^\d+(\.\d)?\/s/);
-    assert.match(await page.title(), /^Injecting [\d.]+\/s – Faults$/);
+    assert.match(await page.title(), /^Injecting [\d.]+\/s – Faults on \S+$/);
     assert.equal(await page.locator("#halt-note").isVisible(), false);
     await page.getByRole("button", { name: "Halt all faults" }).click();
     await page.locator("#status-text", { hasText: /^Halted at \S+ by api: no fault is injected$/ }).waitFor();
-    assert.equal(await page.title(), "Halted – Faults");
+    assert.match(await page.title(), /^Halted – Faults on/);
     const before = await state.textContent();
     await page.getByLabel("Why are faults halted?").fill("orders are really down");
     await page.keyboard.press("Enter");
@@ -430,6 +430,41 @@ const tests = {
     await close(page);
   },
 
+  async "on paper nothing is blank, dark or a button"() {
+    const page = await open({ colorScheme: "dark" });
+    const rules = Array.from({ length: 49 }, (_, i) => ({ name: "rule" + i, line: "close", hits: 0, passed: {} }));
+    await instead(page, stateOf, (json) => ({ ...json, points: [{ point: "many", rules }] }));
+    await page.locator('[data-rule="rule48"]').waitFor({ state: "attached" });
+    await page.emulateMedia({ media: "print" });
+    const last = page.locator('[data-rule="rule48"]');
+    assert.equal(await last.evaluate((row) => getComputedStyle(row).contentVisibility), "visible");
+    assert.ok(await last.locator(".line").evaluate((line) => line.getBoundingClientRect().height > 0));
+    assert.equal(await page.locator("button:visible, input:visible, select:visible, nav:visible").count(), 0);
+    assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), "rgb(246, 247, 249)");
+    assert.equal(await page.locator(".top").evaluate((top) => getComputedStyle(top).position), "static");
+    await page.locator("#chart-picture .total").waitFor({ state: "attached" });
+    await close(page);
+  },
+
+  async "a halted server that is lost stays halted, and a search is only text"() {
+    const page = await open();
+    await page.locator("#halt").click();
+    await page.locator("#status-text", { hasText: "Halted at" }).waitFor();
+    await page.route("**/fault/**", (route) => route.abort());
+    await page.locator("#status-text", { hasText: "No answer" }).waitFor();
+    assert.match(await page.locator("#status-more").textContent(), /^halted at \S+$/);
+    assert.match(await page.title(), /^No answer – Faults on/);
+    await page.unroute("**/fault/**");
+    await page.locator("#status-text", { hasText: "Halted at" }).waitFor();
+    await change("POST", "resume");
+    await page.locator("#find").fill(`${evil}&limit=0#?`);
+    await page.locator("#none-match").waitFor();
+    await page.locator("#find").fill("");
+    await page.locator("#points h4").nth(2).waitFor();
+    assert.equal(await page.locator("img").count(), 0);
+    await close(page, /net::ERR_FAILED/);
+  },
+
   async "no violation of axe-core, in both themes and widths"() {
     await change("PUT", "experiments/shown", { points: ["shop"], match: [{ path: ["/shown"] }], percent: 10, faults: [{ fault: "close" }], note: "w".repeat(100) });
     await change("PUT", "experiments/past", { points: ["shop"], match: [{ path: ["/past"] }], faults: [{ fault: "close" }] });
@@ -451,6 +486,14 @@ const tests = {
       };
       await check("overview");
       if (colorScheme === "light") await tree(page, "overview");
+      await view(page, "explain");
+      await page.locator("#explain-url").fill(`http://shop.localhost:${site}/api/orders`);
+      await page.locator("#explain-url").press("Enter");
+      await page.locator("#explained .verdict").waitFor();
+      for (const node of await page.locator("#explained summary").all()) await node.click();
+      await page.locator('#explained [data-rule="busy"]').waitFor();
+      await check("explain");
+      if (colorScheme === "light") await tree(page, "explain");
       for (const name of ["clients", "activity"]) {
         await view(page, name);
         await page.locator(`#${name} li`).first().waitFor();
