@@ -27,6 +27,9 @@ CADDY_FAULT_ADDRESS, or give the configuration file of that Caddy as --config. A
 address is a host and a port, a URL with http:// or https://, or a socket such as
 unix//run/caddy.sock.
 
+With --json a command prints the JSON of the API, for jq or a script:
+caddy fault status --json | jq '.points[].rules[] | [.name, .hits]'
+
 The exit code is 0 if the command worked, and 1 if it failed. 'verify' and
 'clients' exit with 2 if the assertion does not hold. 'explain' exits with 2 if no
 fault can hit the request. 'run' exits with the code of the command that it runs.
@@ -233,6 +236,24 @@ func readAnswer(data []byte, view any) error {
 // warn prints a warning, which does not change the exit code.
 func (s *session) warn(format string, args ...any) {
 	s.PrintErrln("Warning: " + fmt.Sprintf(format, args...))
+}
+
+// again returns a command for the same Caddy, to copy: with the flags that name it.
+func (s *session) again(command string) string {
+	for _, name := range []string{"address", "config", "adapter"} {
+		if flag := s.Flag(name); flag != nil && flag.Changed {
+			command += " --" + name + " " + shellWord(flag.Value.String())
+		}
+	}
+	return "caddy fault " + command
+}
+
+// shellWord returns a text as one word of a shell.
+func shellWord(text string) string {
+	if text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/@%+-") == "" {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 // hint prints why there is no output, and what to do next. It is not part of the

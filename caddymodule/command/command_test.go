@@ -115,7 +115,7 @@ api/gone    /api/*  respond 410                   1  -
 func belowHead(t *testing.T, status string) string {
 	t.Helper()
 	head, rest, _ := strings.Cut(status, "\n")
-	if !strings.HasPrefix(head, "● armed   0 held   halt: caddy fault halt   ") || !strings.Contains(head, "  up ") {
+	if !strings.HasPrefix(head, "● armed   0 held   halt: caddy fault halt --address ") || !strings.Contains(head, "  up ") {
 		t.Errorf("got first line %q", head)
 	}
 	return rest
@@ -126,7 +126,7 @@ func TestCommandSwitch(t *testing.T) {
 	tests := []struct{ args, stdout, err string }{
 		{"off api gone", "rule 'gone' of point 'api' is off\n", ""},
 		{"on api/gone", "rule 'gone' of point 'api' is on\n", ""},
-		{"off api", "", "'api' names only a point or a rule: caddy fault off <point> <rule>"},
+		{"off api", "", "'api' names only a point or a rule: caddy fault off <point> <rule>@"},
 		{"off api nope", "", "no rule 'nope' at injection point 'api'"},
 		{"reset", "rules reset: 2\n", ""},
 		{"reset --rule gone --point api", "rules reset: 1\n", ""},
@@ -143,7 +143,7 @@ func TestCommandSwitch(t *testing.T) {
 		{"run --name x --point api --point= 503", "", "--point is empty"},
 		{"run --name x --point api --match= 503", "", "--match is empty"},
 		{"off api/", "", "the point or the rule is empty"},
-		{"halt", "Halted. Undo: caddy fault resume\n", ""},
+		{"halt", "Halted. Undo: caddy fault resume@\n", ""},
 		{"halt", "Already halted since ", ""},
 		{"status", "● halted since ", ""},
 		{"run --name x --point api 503", "", "faults are halted"},
@@ -163,10 +163,10 @@ func TestCommandSwitch(t *testing.T) {
 	}
 	for _, tt := range tests {
 		got := caddyFault(t, append(strings.Fields(tt.args), "--address", address)...)
-		if !strings.HasPrefix(got.stdout, tt.stdout) || (tt.stdout == "") != (got.stdout == "") {
+		if !strings.HasPrefix(got.stdout, at(address, tt.stdout)) || (tt.stdout == "") != (got.stdout == "") {
 			t.Errorf("%s: got %q, want %q", tt.args, got.stdout, tt.stdout)
 		}
-		if (got.err == nil) != (tt.err == "") || got.err != nil && !strings.Contains(got.err.Error(), tt.err) {
+		if (got.err == nil) != (tt.err == "") || got.err != nil && !strings.Contains(got.err.Error(), at(address, tt.err)) {
 			t.Errorf("%s: got error %v, want %q", tt.args, got.err, tt.err)
 		}
 	}
@@ -305,6 +305,9 @@ func TestCommandVerifyGoesOn(t *testing.T) {
 	}
 }
 
+// at returns a text in which @ stands for the flag with an address.
+func at(address, text string) string { return strings.ReplaceAll(text, "@", " --address "+address) }
+
 func errorOf(text string) error {
 	if text == "" {
 		return nil
@@ -399,12 +402,12 @@ func TestCommandHaltTells(t *testing.T) {
 	h, address := adminEndpoint(t, twoRules)
 	h.Put("late", `{"points": ["*"], "faults": [{"fault": "close"}]}`)
 	h.Put("boom", `{"points": ["*"], "faults": [{"fault": "close"}]}`)
-	const want = "Halted. Ended 2 experiments: boom, late. Undo: caddy fault resume (experiments stay ended)\n"
+	want := at(address, "Halted. Ended 2 experiments: boom, late. Undo: caddy fault resume@ (experiments stay ended)\n")
 	if got := caddyFault(t, "halt", "--address", address); got.stdout != want || got.err != nil {
 		t.Errorf("got %+v, want %q", got, want)
 	}
 	got := caddyFault(t, "halt", "--address", address)
-	if !strings.HasPrefix(got.stdout, "Already halted since 2") || !strings.HasSuffix(got.stdout, " (api). Undo: caddy fault resume\n") {
+	if !strings.HasPrefix(got.stdout, "Already halted since 2") || !strings.HasSuffix(got.stdout, at(address, " (api). Undo: caddy fault resume@\n")) {
 		t.Errorf("again: got %+v", got)
 	}
 }

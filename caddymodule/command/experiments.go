@@ -40,7 +40,7 @@ ended in the last hour, and says why they ended.`,
 
 func printList(s *session, out io.Writer, views []api.ExperimentView) error {
 	if len(views) == 0 {
-		s.hint(noExperiments + " Start one: caddy fault run --match 'path /api/*' 'percent 10; delay 2s'")
+		s.hint(noExperiments + " Start one: " + s.again("run --match 'path /api/*' 'percent 10; delay 2s'"))
 		return nil
 	}
 	return printExperiments(newScreen(out), views)
@@ -91,7 +91,7 @@ func note(v *api.ExperimentView) string {
 
 func (s *session) printEnded(out io.Writer, v *api.EndedList) error {
 	if len(v.Ended) == 0 {
-		s.hint("No experiment has ended in the last hour. List those that are on: caddy fault list")
+		s.hint("No experiment has ended in the last hour. List those that are on: " + s.again("list"))
 		return nil
 	}
 	g := &grid{columns: []column{
@@ -119,7 +119,7 @@ func removeCommand() *cobra.Command {
 		ValidArgsFunction: completes(experimentNames),
 	}
 	cmd.Flags().Bool("all", false, "End all experiments")
-	setFlag(cmd, "End the experiments that this set has started")
+	setFlag(cmd, "End the experiments that this set has started", runs)
 	return cmd
 }
 
@@ -135,13 +135,13 @@ func cmdRemove(s *session) error {
 	case all:
 		return s.removeAll()
 	case len(s.args) == 0:
-		return errors.New("a name is required: caddy fault rm <name>, or caddy fault rm --all")
+		return fmt.Errorf("a name is required: %s, or %s", s.again("rm <name>"), s.again("rm --all"))
 	}
 	code := 0
 	for _, name := range s.args {
 		err := s.remove(name)
 		if isUnknown(err) && name == "all" {
-			err = fmt.Errorf("%w; caddy fault rm --all ends all of them", err)
+			err = fmt.Errorf("%w; %s ends all of them", err, s.again("rm --all"))
 		}
 		if err != nil {
 			code = 1

@@ -67,11 +67,11 @@ func TestCommandRemoveAll(t *testing.T) {
 	n.Put("a", experiment)
 	n.Put("b", experiment)
 	for _, tt := range []struct{ args, want string }{
-		{"", "a name is required: caddy fault rm <name>, or caddy fault rm --all"},
+		{"", "a name is required: caddy fault rm <name>@, or caddy fault rm --all@"},
 		{"a --all", "'a' and --all exclude each other"},
-		{"all", "; caddy fault rm --all ends all of them"},
+		{"all", "; caddy fault rm --all@ ends all of them"},
 	} {
-		if got := rm(strings.Fields(tt.args)...); got.err == nil || !strings.Contains(got.stderr, tt.want) {
+		if got := rm(strings.Fields(tt.args)...); got.err == nil || !strings.Contains(got.stderr, at(address, tt.want)) {
 			t.Errorf("%s: got %+v, want %s", tt.args, got, tt.want)
 		}
 	}
@@ -159,11 +159,11 @@ func TestCommandOrigins(t *testing.T) {
 func TestCommandEmpty(t *testing.T) {
 	_, address := adminEndpoint(t, twoRules)
 	for args, want := range map[string]string{
-		"list":         "No experiment is on. Start one: caddy fault run --match 'path /api/*' 'percent 10; delay 2s'\n",
-		"list --ended": "No experiment has ended in the last hour. List those that are on: caddy fault list\n",
+		"list":         "No experiment is on. Start one: caddy fault run --match 'path /api/*' 'percent 10; delay 2s'@\n",
+		"list --ended": "No experiment has ended in the last hour. List those that are on: caddy fault list@\n",
 		"rm --all":     "No experiment is on.\n",
 	} {
-		if got := caddyFault(t, append(strings.Fields(args), "--address", address)...); got.stdout != "" || got.stderr != want || got.err != nil {
+		if got := caddyFault(t, append(strings.Fields(args), "--address", address)...); got.stdout != "" || got.stderr != at(address, want) || got.err != nil {
 			t.Errorf("%s: got %+v, want %q", args, got, want)
 		}
 	}
@@ -173,7 +173,7 @@ func TestCommandEmpty(t *testing.T) {
 	empty := listen(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_ = api.Answer(w, http.StatusOK, api.StateView{})
 	}))
-	if got := caddyFault(t, "status", "--address", empty); got.stdout != "● armed   0 held   halt: caddy fault halt\n" || got.stderr != "No injection points. Add one to a site in the Caddyfile: fault /api/* 503\n" || got.err != nil {
+	if got := caddyFault(t, "status", "--address", empty); got.stdout != at(empty, "● armed   0 held   halt: caddy fault halt@\n") || got.stderr != "No injection points. Add one to a site in the Caddyfile: fault /api/* 503\n" || got.err != nil {
 		t.Errorf("status: got %+v", got)
 	}
 }

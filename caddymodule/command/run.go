@@ -68,7 +68,7 @@ and if the command cannot be run it is 126.`,
 	cmd.Flags().StringArray("point", nil, "Injection point to apply to; '*' means every point that is not a transport")
 	cmd.Flags().StringArray("match", nil, "Requests to apply to, as after match in a Caddyfile")
 	cmd.Flags().String("note", "", "Reason for the experiment, shown in lists")
-	setFlag(cmd, "Start the experiments of this set of the configuration")
+	setFlag(cmd, "Start the experiments of this set of the configuration", canStart)
 	return cmd
 }
 
@@ -89,7 +89,7 @@ func cmdRun(s *session) error {
 	}
 	view, err := s.begin(s.Context(), e)
 	if unanswered(err) {
-		s.warn(mayBegin, e.Name)
+		s.warn(mayBegin, e.Name, s.again("list"))
 	}
 	if err != nil {
 		return err
@@ -213,7 +213,7 @@ func (s *session) begin(ctx context.Context, e *experiments.Experiment) (*api.Ex
 	defer cancel()
 	data, err := s.do(ctx, http.MethodPut, experimentPath(e.Name), e, http.Header{"If-None-Match": {"*"}})
 	if no, ok := errors.AsType[*api.Error](err); ok && no.Status == http.StatusPreconditionFailed {
-		return nil, fmt.Errorf("experiment '%s' already exists: end it with caddy fault rm %[1]s, or choose another name", e.Name)
+		return nil, fmt.Errorf("experiment '%s' already exists: end it with %s, or choose another name", e.Name, s.again("rm "+e.Name))
 	}
 	if err != nil {
 		return nil, err
@@ -249,7 +249,7 @@ func (s *session) end(view *api.ExperimentView) {
 }
 
 // mayBegin is the warning if Caddy has not answered whether an experiment has begun.
-const mayBegin = "Caddy has not answered, so experiment '%s' may still start: check with caddy fault list"
+const mayBegin = "Caddy has not answered, so experiment '%s' may still start: check with %s"
 
 // start begins the experiment of a command. If that fails, start removes what may have
 // begun. It also returns a signal that arrives in the meantime, when no command runs
@@ -307,7 +307,7 @@ func (s *session) takeBack(e *experiments.Experiment) {
 	}
 	switch {
 	case err != nil:
-		s.warn(mayBegin, e.Name)
+		s.warn(mayBegin, e.Name, s.again("list"))
 	case view != nil:
 		s.end(view)
 	}

@@ -14,8 +14,43 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/api"
 )
 
-// setFlag adds --set to a command, to work with a set of the configuration.
-func setFlag(cmd *cobra.Command, usage string) { cmd.Flags().String("set", "", usage) }
+// setFlag adds --set to a command, to work with a set of the configuration. A shell
+// offers the sets that offers reports.
+func setFlag(cmd *cobra.Command, usage string, offers func(*api.SetView) bool) {
+	cmd.Flags().String("set", "", usage)
+	_ = cmd.RegisterFlagCompletionFunc("set", completeSets(offers)) // the flag exists
+}
+
+// completeSets offers sets of experiments.
+func completeSets(offers func(*api.SetView) bool) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, _ string) (names []cobra.Completion, _ cobra.ShellCompDirective) {
+		var list api.SetList
+		_ = readForCompletion(cmd, "/sets", &list) // without an answer there are no names
+		for _, set := range list.Sets {
+			if offers(&set) {
+				names = append(names, offer(set.Name, setText(&set)))
+			}
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// setText says what a set has.
+func setText(set *api.SetView) string {
+	if n := len(set.Running); n > 0 {
+		return fmt.Sprintf("%d running", n)
+	}
+	if len(set.Experiments) == 1 {
+		return "1 experiment"
+	}
+	return fmt.Sprintf("%d experiments", len(set.Experiments))
+}
+
+// canStart reports whether the configuration has a set that does not run.
+func canStart(set *api.SetView) bool { return len(set.Experiments) > 0 && len(set.Running) == 0 }
+
+// runs reports whether experiments of a set run.
+func runs(set *api.SetView) bool { return len(set.Running) > 0 }
 
 // runSet starts a set, unless one of its experiments exists.
 func (s *session) runSet(set string) error {
@@ -25,7 +60,7 @@ func (s *session) runSet(set string) error {
 		}
 	}
 	if len(s.args) > 0 {
-		return fmt.Errorf("'%s' and --set exclude each other: start the set, and end it with caddy fault rm --set %s", s.args[0], set)
+		return fmt.Errorf("'%s' and --set exclude each other: start the set, and end it with %s", s.args[0], s.again("rm --set "+set))
 	}
 	var how api.SetStart
 	if text := flagText(s.Command, "ttl"); text != "" {
@@ -40,10 +75,10 @@ func (s *session) runSet(set string) error {
 	defer cancel()
 	data, err := s.do(ctx, http.MethodPost, setPath(set), how, http.Header{"If-None-Match": {"*"}})
 	if no, ok := errors.AsType[*api.Error](err); ok && no.Status == http.StatusPreconditionFailed {
-		return fmt.Errorf("an experiment of set '%s' already exists: end it with caddy fault rm <name>, or caddy fault rm --set %[1]s", set)
+		return fmt.Errorf("an experiment of set '%s' already exists: end it with %s, or %s", set, s.again("rm <name>"), s.again("rm --set "+set))
 	}
 	if unanswered(err) {
-		s.warn("Caddy has not answered, so set '%s' may still start: check with caddy fault list", set)
+		s.warn("Caddy has not answered, so set '%s' may still start: check with %s", set, s.again("list"))
 	}
 	if err != nil {
 		return err

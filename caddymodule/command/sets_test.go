@@ -20,7 +20,7 @@ func TestCommandSets(t *testing.T) {
 		{"run --set outage --ttl 5m --note drill", "experiment 'down' is on at no point where it can match; time left: 5m0s\n" +
 			"  cannot match at api: path /api/* and /other\n" +
 			"experiment 'late' is on at api; time left: 5m0s\n  api: match path /api/*\n", ""},
-		{"run --set outage", "", "an experiment of set 'outage' already exists: end it with caddy fault rm <name>, or caddy fault rm --set outage"},
+		{"run --set outage", "", "an experiment of set 'outage' already exists: end it with caddy fault rm <name>@, or caddy fault rm --set outage@"},
 		{"rm --set outage", "experiment 'down' has ended\nexperiment 'late' has ended\n", ""},
 		{"rm --set outage", "", "no experiment of set 'outage' is on"},
 		{"rm --set outag", "", "no set 'outag': did you mean 'outage'?"},
@@ -30,8 +30,8 @@ func TestCommandSets(t *testing.T) {
 		{"rm --set=", "", "--set is empty: give it a value, or leave it out"},
 		{"rm --set outage late", "", "'late' and --set exclude each other: give either names or --set"},
 		{"rm --set outage --all", "", "--all and --set exclude each other: give one of them"},
-		{"run --set outage 503", "", "'503' and --set exclude each other: start the set, and end it with caddy fault rm --set outage"},
-		{"run --set outage -- true", "", "'true' and --set exclude each other: start the set, and end it with caddy fault rm --set outage"},
+		{"run --set outage 503", "", "'503' and --set exclude each other: start the set, and end it with caddy fault rm --set outage@"},
+		{"run --set outage -- true", "", "'true' and --set exclude each other: start the set, and end it with caddy fault rm --set outage@"},
 		{"run --set outage --name x", "", "--set and --name exclude each other: the configuration has the experiments of the set"},
 		{"run --set outage --point api", "", "--set and --point exclude each other: the configuration has the experiments of the set"},
 		{"run --set outage --match /x", "", "--set and --match exclude each other: the configuration has the experiments of the set"},
@@ -41,8 +41,58 @@ func TestCommandSets(t *testing.T) {
 		if dash := strings.Index(tt.args, " -- "); dash >= 0 {
 			got = caddyFault(t, append([]string{"--address", address}, strings.Fields(tt.args)...)...)
 		}
-		if got.stdout != tt.stdout || fmt.Sprint(got.err) != fmt.Sprint(errorOf(tt.err)) {
+		if got.stdout != tt.stdout || fmt.Sprint(got.err) != fmt.Sprint(errorOf(at(address, tt.err))) {
 			t.Errorf("%s: got %q, %v, want %q, %s", tt.args, got.stdout, got.err, tt.stdout, tt.err)
+		}
+	}
+}
+
+// A shell offers the sets that can start, or those that run.
+func TestCompletionOfSets(t *testing.T) {
+	n := testnode.Start(t, twoRules, `{"sets": {
+		"outage": {"experiments": {"late": {"points": ["api"], "faults": [{"fault": "close"}]}}},
+		"slow": {"experiments": {"a": {"points": ["api"], "faults": [{"fault": "close"}]}, "b": {"points": ["api"], "faults": [{"fault": "close"}]}}}}}`)
+	address := listen(t, n.API)
+	for _, tt := range []struct{ begin, run, rm string }{
+		{"", "outage\t1 experiment slow\t2 experiments", ""},
+		{"slow", "outage\t1 experiment", "slow\t2 running"},
+		{"outage", "", "outage\t1 running slow\t2 running"},
+	} {
+		if tt.begin != "" {
+			n.Want(http.StatusCreated, "POST", "/sets/"+tt.begin, "", "")
+		}
+		for command, want := range map[string]string{"run": tt.run, "rm": tt.rm} {
+			got, directive := complete(t, command, "--address", address, "--set", "")
+			if strings.Join(got, " ") != want || directive != noFiles {
+				t.Errorf("%s, after '%s': got %q and %s, want %q", command, tt.begin, got, directive, want)
+			}
+		}
+	}
+	if got, directive := complete(t, "run", "--address", "nope:x", "--set", ""); len(got) != 0 || directive != noFiles {
+		t.Errorf("without Caddy: got %q and %s", got, directive)
+	}
+}
+
+// A hint repeats the flags that name the Caddy, as words of a shell.
+func TestAgain(t *testing.T) {
+	cmd, _, err := faultCommand().Find([]string{"fault", "halt"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{Command: cmd}
+	for _, tt := range []struct{ flag, value, want string }{
+		{"", "", "caddy fault halt"},
+		{"config", "my Caddyfile", "caddy fault halt --config 'my Caddyfile'"},
+		{"adapter", "o'hara", `caddy fault halt --config 'my Caddyfile' --adapter 'o'\''hara'`},
+		{"address", "unix//run/caddy.sock", `caddy fault halt --address unix//run/caddy.sock --config 'my Caddyfile' --adapter 'o'\''hara'`},
+	} {
+		if tt.flag != "" {
+			if err := cmd.InheritedFlags().Set(tt.flag, tt.value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := s.again("halt"); got != tt.want {
+			t.Errorf("got %s, want %s", got, tt.want)
 		}
 	}
 }

@@ -22,7 +22,7 @@ resume'.`,
 		Args: cobra.NoArgs,
 		RunE: inSession(func(s *session) error {
 			return tell(s, "/halt", func(v *api.TurnView) string {
-				text := s.turned(v) + " Undo: caddy fault resume"
+				text := s.turned(v) + " Undo: " + s.again("resume")
 				if len(v.Ended) > 0 {
 					text += " (experiments stay ended)"
 				}
@@ -71,9 +71,9 @@ func switchCommand(to, short, long string) *cobra.Command {
 			point, rule, both := strings.Cut(strings.Join(s.args, "/"), "/")
 			switch {
 			case !both:
-				return fmt.Errorf("'%s' names only a point or a rule: caddy fault %s <point> <rule>", point, to)
+				return fmt.Errorf("'%s' names only a point or a rule: %s", point, s.again(to+" <point> <rule>"))
 			case point == "" || rule == "":
-				return fmt.Errorf("the point or the rule is empty: caddy fault %s <point> <rule>", to)
+				return fmt.Errorf("the point or the rule is empty: %s", s.again(to+" <point> <rule>"))
 			}
 			path := "/rules/" + url.PathEscape(point) + "/" + url.PathEscape(rule) + "/" + to
 			return tell(s, path, func(*struct{}) string {

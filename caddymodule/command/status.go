@@ -37,7 +37,7 @@ A terminal shows colors, unless NO_COLOR is set or TERM is dumb.`,
 		Args: cobra.NoArgs,
 		RunE: inSession(func(s *session) error {
 			return show(s, http.MethodGet, "/"+s.query("after", "limit"), nil, func(out io.Writer, v *api.StateView) error {
-				p := statusPrinter{screen: newScreen(out), after: flagText(s.Command, "after"), source: flagText(s.Command, "source") == "true"}
+				p := statusPrinter{screen: newScreen(out), again: s.again, after: flagText(s.Command, "after"), source: flagText(s.Command, "source") == "true"}
 				if err := p.print(v); err != nil {
 					return err
 				}
@@ -59,8 +59,9 @@ const noPoints = "No injection points. Add one to a site in the Caddyfile: fault
 // statusPrinter prints the state of all faults.
 type statusPrinter struct {
 	*screen
-	after  string // the rule after which the list begins; empty: the first rule
-	source bool   // has a column with the lines of the configuration
+	again  func(command string) string // returns a command for the same Caddy
+	after  string                      // the rule after which the list begins; empty: the first rule
+	source bool                        // has a column with the lines of the configuration
 }
 
 func (p *statusPrinter) print(v *api.StateView) error {
@@ -84,7 +85,7 @@ func (p *statusPrinter) print(v *api.StateView) error {
 	case p.after != "":
 		fmt.Fprintln(p, "\nno rules after "+grammar.Printable(p.after))
 	}
-	fmt.Fprint(p, moreText(v.Next))
+	fmt.Fprint(p, p.moreText(v.Next))
 	if len(v.Experiments) == 0 {
 		return nil
 	}
@@ -95,10 +96,10 @@ func (p *statusPrinter) print(v *api.StateView) error {
 // head returns the first line: the state, how to change it, and which Caddy this is. A
 // narrow terminal has the last part in a second line.
 func (p *statusPrinter) head(v *api.StateView) string {
-	c, next := green, "halt: caddy fault halt"
+	c, next := green, "halt: "+p.again("halt")
 	switch {
 	case v.Halted:
-		c, next = red, "resume: caddy fault resume"
+		c, next = red, "resume: "+p.again("resume")
 	case v.Active > 0:
 		c = amber
 	}
@@ -220,16 +221,16 @@ func dash(text string) string {
 
 // moreText says how to list the rules of the next page. It returns an empty text if
 // next is empty.
-func moreText(next string) string {
+func (p *statusPrinter) moreText(next string) string {
 	params, err := url.ParseQuery(strings.TrimPrefix(next, "?"))
 	if err != nil || next == "" {
 		return ""
 	}
-	text := "There are more rules: caddy fault status --after " + params.Get("after")
+	command := "status --after " + params.Get("after")
 	if limit := params.Get("limit"); limit != "" {
-		text += " --limit " + limit
+		command += " --limit " + limit
 	}
-	return grammar.Printable(text) + "\n"
+	return grammar.Printable("There are more rules: "+p.again(command)) + "\n"
 }
 
 // switchText returns the state of the switch as text.

@@ -86,10 +86,10 @@ func record(t *testing.T) (scenes []scene) {
 	p := run(t, readyBinary(t), "{\nadmin "+admin+"\npersist_config off\nauto_https off\nstorage file_system "+dir+"\n}\n"+
 		"http://localhost:"+port+" {\nbind 127.0.0.1\nfault /mail/* 551\nfault {\npoint site\n}\nrespond \"hello from the upstream\"\n}\n")
 	p.find(t, `"msg":"(serving initial configuration)"`)
-	shell := `caddy() { c=$1; s=$2; shift 2; "$CADDY" "$c" "$s" --address "$ADMIN" "$@"; }` + "\n"
+	shell := `caddy() { "$CADDY" "$@"; }` + "\n"
 	for _, shown := range recorded {
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", shell+strings.ReplaceAll(shown, "8080", port))
-		cmd.Env = append(os.Environ(), "CADDY="+readyBinary(t), "ADMIN="+admin, "NO_COLOR=1")
+		cmd.Env = append(os.Environ(), "CADDY="+readyBinary(t), "CADDY_FAULT_ADDRESS="+admin, "NO_COLOR=1")
 		out, err := cmd.Output()
 		if err != nil {
 			t.Fatalf("%s: %v", shown, err)
