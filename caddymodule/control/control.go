@@ -78,7 +78,7 @@ func New() *Control {
 	c.Switch = experiments.NewSwitch(c.exit)
 	c.Switch.Active = c.Active.Load
 	c.Store = experiments.NewStore(c.Switch, c.loadExperiment, c.Places)
-	c.Seen = seen.New(time.Now, c.isActive)
+	c.Seen = seen.New(seen.Clock{Now: time.Now, Since: time.Since}, c.isActive)
 	c.Recent = recent.New(time.Now)
 	c.Clients.Observe(metrics.OfClients)
 	c.Clients.Notify(c.found)

@@ -42,9 +42,11 @@ type Span struct {
 }
 
 // Of the requests that pass in a second, the first ones are measured, and then each of a
-// few. To read the clock costs more than to count.
+// few. To read the clock twice costs more than to count. At 10 requests a second each is
+// measured, at 100 a fifth of them. That keeps percentiles about as exact as the halves of
+// a histogram (TestMeasuredPercentiles).
 const (
-	measured = 100
+	measured = 12 // so that the one is in the middle of those it stands for
 	oneOf    = 8
 )
 

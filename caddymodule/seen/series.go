@@ -54,7 +54,7 @@ func (rec *Recorder) Series(point string, window time.Duration, byRule bool) Ser
 	n := (length + step - 1) / step
 	first := now - now%step - (n-1)*step
 	s := Series{
-		At: rec.clock().UTC(), From: rec.timeOf(first), Step: step,
+		At: rec.clock.Now().UTC(), From: rec.timeOf(first), Step: step,
 		Total: make([]uint64, n), Hits: make([]uint64, n), Real: make([]uint64, n),
 	}
 	place := func(second int64) int64 { return min((second-first)/step, n-1) }
