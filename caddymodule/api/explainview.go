@@ -104,8 +104,8 @@ func newHit(point string, v *rules.Verdict) explainHit {
 // maxDoes is the length in bytes up to which the settings of faults are shown.
 const maxDoes = 60
 
-// whatItDoes returns the faults of a rule: with their settings if that is short,
-// otherwise the kinds only.
+// whatItDoes returns the faults of a rule: with their settings, or with the names of
+// settings, if that is short, otherwise the kinds only.
 func whatItDoes(rule *rules.Rule) string {
 	source := rule.Source
 	if live, ok := rule.Owner.(*experiments.Live); ok {
@@ -118,7 +118,10 @@ func whatItDoes(rule *rules.Rule) string {
 		return rule.KindNames()
 	}
 	line := grammar.Format(caddyconfig.JSON(only, nil))
-	if len(line) > maxDoes {
+	if len(line) > maxDoes || strings.ContainsAny(line, "{}") { // settings that only JSON can express
+		line = strings.ReplaceAll(grammar.Brief(line), "  ", "; ")
+	}
+	if len(line) > maxDoes || strings.ContainsAny(line, "{}") {
 		return rule.KindNames()
 	}
 	return line

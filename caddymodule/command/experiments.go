@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddyfault/caddyfault/caddymodule/api"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 )
 
 func listCommand() *cobra.Command {
@@ -59,7 +60,7 @@ func printExperiments(scr *screen, views []api.ExperimentView) error {
 		{title: "NOTE"},
 	}}
 	for _, v := range views {
-		g.add(v.Name, dash(strings.Join(v.AppliesTo, ",")), brief(v.Line), v.Hits, heldCell(v.Active), timeLeft(&v), dash(note(&v)))
+		g.add(v.Name, dash(strings.Join(v.AppliesTo, ",")), grammar.Brief(v.Line), v.Hits, heldCell(v.Active), timeLeft(&v), dash(note(&v)))
 	}
 	if err := g.print(scr); err != nil {
 		return err
@@ -103,7 +104,7 @@ func (s *session) printEnded(out io.Writer, v *api.EndedList) error {
 		{title: "HITS", right: true},
 	}}
 	for _, past := range v.Ended {
-		g.add(past.Name, brief(past.Line), timeText(past.Started), timeText(past.Ended), past.Why, past.Hits)
+		g.add(past.Name, grammar.Brief(past.Line), timeText(past.Started), timeText(past.Ended), past.Why, past.Hits)
 	}
 	return g.print(newScreen(out))
 }

@@ -69,7 +69,7 @@ func nameOf(offered cobra.Completion) string {
 // pointNames offers the injection points.
 func pointNames(v *api.StateView, _ []string) (names []cobra.Completion) {
 	for _, p := range v.Points {
-		names = append(names, offer(p.Point, join(p.Site, brief(p.Line))))
+		names = append(names, offer(p.Point, join(p.Site, grammar.Brief(p.Line))))
 	}
 	return names
 }
@@ -83,7 +83,7 @@ func places(v *api.StateView, args []string) []cobra.Completion {
 func experimentNames(v *api.StateView, args []string) (names []cobra.Completion) {
 	for _, e := range v.Experiments {
 		if !slices.Contains(args, e.Name) {
-			names = append(names, offer(e.Name, brief(e.Line)))
+			names = append(names, offer(e.Name, grammar.Brief(e.Line)))
 		}
 	}
 	return names
@@ -111,7 +111,7 @@ func ruleNames(v *api.StateView, args []string) []cobra.Completion {
 			if count[name] > 1 {
 				name = p.Point + "/" + name
 			}
-			names = append(names, offer(name, brief(rule.Line)))
+			names = append(names, offer(name, grammar.Brief(rule.Line)))
 		}
 	}
 	return names
@@ -124,9 +124,9 @@ func switchable(v *api.StateView, args []string) (names []cobra.Completion) {
 		for _, rule := range p.Rules {
 			switch {
 			case len(args) == 0:
-				names = append(names, offer(p.Point+"/"+rule.Name, brief(rule.Line)))
+				names = append(names, offer(p.Point+"/"+rule.Name, grammar.Brief(rule.Line)))
 			case len(args) == 1 && args[0] == p.Point:
-				names = append(names, offer(rule.Name, brief(rule.Line)))
+				names = append(names, offer(rule.Name, grammar.Brief(rule.Line)))
 			}
 		}
 	}

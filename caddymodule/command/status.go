@@ -173,7 +173,7 @@ func (p *statusPrinter) points(v *api.StateView) *grid {
 			}
 			g.add(shown, cell{name, plain}, cell{dash(rule), c}, hits, held, dash(passed), source)
 		}
-		at := brief(point.Line)
+		at := grammar.Brief(point.Line)
 		for _, asks := range point.Triggers {
 			add(point.Point+"/"+trigger.RuleName, join(at, "by "+asks.Place()), plain, asks.Hits, "", refusedText(asks.Refused))
 		}
@@ -185,7 +185,7 @@ func (p *statusPrinter) points(v *api.StateView) *grid {
 			add(point.Point, join(at, "point and triggers"), plain, "-", "", passedText(point.Passed))
 		}
 		for _, rule := range point.Rules {
-			line, c := join(at, brief(rule.Line)), plain
+			line, c := join(at, grammar.Brief(rule.Line)), plain
 			if rule.Off {
 				line, c = "off: "+line, amber
 			}

@@ -111,11 +111,11 @@ func (p *Point) each(from int64, f func(second int64, b *bucket)) {
 // Brief is what a point has seen in its last seconds, for a list of points.
 type Brief struct {
 	Point        string  `json:"point,omitempty"` // empty: all points
-	Count        uint64  `json:"count"`         // all requests
-	Injected     uint64  `json:"injected"`      // those with an injected fault
-	RealErrors   uint64  `json:"real_errors"`   // those with a status of 500 or above and no fault
-	Rate         float64 `json:"rate"`          // all requests per second
-	InjectedRate float64 `json:"injected_rate"` // hits per second
+	Count        uint64  `json:"count"`           // all requests
+	Injected     uint64  `json:"injected"`        // those with an injected fault
+	RealErrors   uint64  `json:"real_errors"`     // those with a status of 500 or above and no fault
+	Rate         float64 `json:"rate"`            // all requests per second
+	InjectedRate float64 `json:"injected_rate"`   // hits per second
 }
 
 // Brief returns what a point has seen over the last time. To look at a point makes it

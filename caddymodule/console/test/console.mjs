@@ -386,7 +386,7 @@ const tests = {
         if (path === "resume") await page.locator("#confirm-yes").click();
       };
       let asked = 0, refuse;
-      await page.route(stateOf + path, (route) => {
+      await page.route("**/fault/" + path, (route) => {
         asked++;
         refuse = () => route.fulfill({ status: 500, json: { error: "no disk." } });
       });
@@ -403,7 +403,7 @@ const tests = {
       await button.getByText(label, { exact: true }).waitFor();
       await page.waitForResponse((answer) => stateOf.test(answer.url())); // which changes nothing
       assert.equal(await alert.textContent(), not);
-      await page.unroute(stateOf + path);
+      await page.unroute("**/fault/" + path);
       await press();
       await page.locator("#status-text", { hasText: turned }).waitFor();
       await alert.waitFor({ state: "hidden" });
@@ -609,7 +609,7 @@ const tests = {
     assert.equal(await rows.filter({ hasText: "551" }).count(), 0);
     await rows.first().locator("summary").click();
     await rows.first().getByRole("link", { name: "Explain this request" }).click();
-    await page.locator("#explained .answer", { hasText: "551 by mail/moved" }).waitFor();
+    await page.locator("#explained .verdict", { hasText: "551 by mail/moved" }).waitFor();
     await go(page, "feed"); // without filters in the link, those of the last visit stay
     assert.match(new URL(page.url()).hash, /status=4xx/);
     await page.getByRole("button", { name: "Clear filters" }).click();

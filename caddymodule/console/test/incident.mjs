@@ -83,7 +83,7 @@ async function retry(target, waits, headers) {
 // run to run is replaced.
 async function tree(page, name) {
   const text = (await page.locator("body").ariaSnapshot())
-    .replaceAll(/127\.0\.0\.1:\d+/g, "HOST").replaceAll(/\d\d:\d\d:\d\d/g, "TIME")
+    .replaceAll(/(127\.0\.0\.1|shop\.localhost):\d+/g, "HOST").replaceAll(/\d\d:\d\d:\d\d/g, "TIME")
     .replaceAll(/\d+ min( \d+ s)? left|\d+ s left/g, "LEFT").replaceAll(/last (\d+ s|minute)/g, "PERIOD")
     .replaceAll(/- text: .* · Caddy \S+ · since .*/g, "- text: SERVER")
     .replace(/- status: (Armed|Injecting)(\n +- text: \S+\/s.*)?/, "- status: STATE").replace(/(status: No answer\n +- text: ).*/, "$1KNOWN")

@@ -1,4 +1,4 @@
-package command
+package grammar
 
 import (
 	"encoding/json"
@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// brief returns a line of the grammar in fewer characters, for a table: `match path
-// /a; percent 20; respond 503` is `/a  20%  respond 503`.
-func brief(line string) string {
+// Brief returns a line of the grammar in fewer characters, for a table: `match path
+// /a; percent 20; respond 503` is `/a  20%  respond 503`. It names settings that are JSON.
+func Brief(line string) string {
 	var matches, parts []string
 	for _, text := range statementsOf(line) {
 		if rest, isMatch := strings.CutPrefix(text, "match "); isMatch {
@@ -24,7 +24,7 @@ func brief(line string) string {
 	return strings.Join(parts, "  ")
 }
 
-// statementsOf splits a line that the API has formatted. Unlike grammar.Split, it
+// statementsOf splits a line that the API has formatted. Unlike [Split], it
 // accepts JSON and matchers in braces.
 func statementsOf(line string) (statements []string) {
 	start, depth, quote := 0, 0, rune(0)
