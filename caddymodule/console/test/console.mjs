@@ -895,7 +895,7 @@ const tests = {
   },
 
   async "pictures"() {
-    const page = await open({ colorScheme: "light", deviceScaleFactor: 1.5, viewport: { width: 1100, height: 700 } });
+    const page = await open({ colorScheme: "light", deviceScaleFactor: 1.25, viewport: { width: 1100, height: 900 } });
     await page.evaluate(async () => {
       const put = (name, body) => fetch("fault/experiments/" + name, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
       await put("basket-timeout", { match: [{ path: ["/checkout/basket*"] }], points: ["checkout"], percent: 25, faults: [{ fault: "delay", min: "100ms", max: "300ms" }], ttl: "25m", note: "does the shop retry?" });
@@ -904,6 +904,8 @@ const tests = {
       await Promise.all(Array.from({ length: 2 + (i * 7) % 9 }, (_, n) => ask(site, n % 3 ? "/checkout/basket" : "/mail/inbox").catch(() => {})));
       await new Promise((later) => setTimeout(later, 600));
     }
+    await page.locator("#chart-window").selectOption("5m");
+    await page.locator('#chart-picture[aria-label^="Chart of the last 5 min"]').waitFor();
     if (PICTURE) await page.screenshot({ path: PICTURE });
     if (SHOTS) {
       for (const colorScheme of ["light", "dark"]) {
