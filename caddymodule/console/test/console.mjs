@@ -795,7 +795,7 @@ const tests = {
       [state.points[0].point, state.points[0].rules[0].name] = [long, long];
       await route.fulfill({ response: answer, json: state });
     });
-    await page.getByText(long).first().waitFor();
+    await page.locator("#points").getByText(long).first().waitFor();
     await go(page, "overview");
     await go(page, "overview"); // stays in the same view
     assert.equal(await page.evaluate(() => scrollY), 0, "the head covers the view");
