@@ -61,7 +61,7 @@ var arrows = []arrow{
 	{folder: "caddymodule/internal/grammar", mayImport: []string{
 		"caddymodule/rules", "caddymodule/faults", "caddymodule/status", "caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/words",
 	}},
-	{folder: "caddymodule/internal/metrics", mayImport: []string{"caddymodule/clients", "caddymodule/experiments", "caddymodule/rules"}},
+	{folder: "caddymodule/internal/metrics", mayImport: []string{"caddymodule/seen", "caddymodule/clients", "caddymodule/experiments", "caddymodule/rules"}},
 	{folder: "caddymodule/experiments", mayImport: []string{"caddymodule/clients", "caddymodule/rules", "caddymodule/faults", "caddymodule/internal/strictjson"}},
 	{folder: "caddymodule/rules", mayImport: []string{
 		"caddymodule/faults", "caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/private", "caddymodule/internal/strictjson", "caddymodule/internal/text", "caddymodule/internal/words",

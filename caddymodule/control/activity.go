@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 )
 
 // What an activity can be.
@@ -26,6 +27,11 @@ const (
 	ActOff      = "switched_off"
 	ActOn       = "switched_on"
 )
+
+// allActs lists what an activity can be.
+var allActs = []string{
+	ActStarted, ActChanged, ActExtended, ActStopped, ActExpired, ActHalted, ActNoted, ActResumed, ActReloaded, ActOff, ActOn,
+}
 
 // Activity is a change of the faults by a person, by a program, or by time.
 type Activity struct {
@@ -81,6 +87,20 @@ func (a *activities) add(one Activity, since *time.Time) {
 	a.last = append(a.last, one)
 }
 
+// act records a change and counts it.
+func (c *Control) act(one Activity, since *time.Time) {
+	c.acts.add(one, since)
+	metrics.ChangesTotal.WithLabelValues(one.What).Inc()
+}
+
+// countActs makes the counters of all changes appear, because Prometheus does not see
+// that a counter appears with its first change.
+func countActs() {
+	for _, what := range allActs {
+		metrics.ChangesTotal.WithLabelValues(what)
+	}
+}
+
 // follows reports whether an entry is later than at. The list is in the order of time.
 func (a *activities) follows(at time.Time) bool {
 	return len(a.last) > 0 && a.last[len(a.last)-1].At.After(at)
@@ -119,7 +139,7 @@ func (c *Control) SwitchRule(point, name, by string, off bool) int {
 		} else {
 			c.Seen.Wake()
 		}
-		c.acts.add(Activity{What: what, Rule: point + "/" + name, By: by}, nil)
+		c.act(Activity{What: what, Rule: point + "/" + name, By: by}, nil)
 	}
 	return len(found)
 }
@@ -130,7 +150,7 @@ func (c *Control) turned(turn *experiments.Turn) {
 	if turn.Halted {
 		what = ActHalted
 	}
-	c.acts.add(Activity{What: what, Ended: experiments.Names(turn.Ended), By: turn.Actor(), Note: turn.Note}, turn.Since)
+	c.act(Activity{What: what, Ended: experiments.Names(turn.Ended), By: turn.Actor(), Note: turn.Note}, turn.Since)
 }
 
 // Annotate sets the note of a halt by the API, and reports whether there is such a halt.
@@ -141,7 +161,7 @@ func (c *Control) Annotate(by, note string, storage certmagic.Storage) (done boo
 		return false, nil
 	}
 	now.Note = note
-	c.acts.add(Activity{What: ActNoted, By: by, Note: note}, nil)
+	c.act(Activity{What: ActNoted, By: by, Note: note}, nil)
 	return true, c.halt(now, storage)
 }
 
@@ -164,7 +184,7 @@ func (c *Control) acted(live *experiments.Live, why, by string) {
 	default:
 		return
 	}
-	c.acts.add(one, nil)
+	c.act(one, nil)
 }
 
 // reloaded records that another configuration runs.
@@ -174,7 +194,7 @@ func (c *Control) reloaded(app *App) {
 	c.settled, c.settledBefore = app, true
 	c.mu.Unlock()
 	if again {
-		c.acts.add(Activity{What: ActReloaded}, nil)
+		c.act(Activity{What: ActReloaded}, nil)
 	}
 }
 

@@ -80,6 +80,8 @@ func New() *Control {
 	c.Store = experiments.NewStore(c.Switch, c.loadExperiment, c.Places)
 	c.Seen = seen.New(seen.Clock{Now: time.Now, Since: time.Since}, c.isActive)
 	c.Recent = recent.New(time.Now)
+	c.Seen.Observe(metrics.OfSeen)
+	countActs()
 	c.Clients.Observe(metrics.OfClients)
 	c.Clients.Notify(c.found)
 	c.Switch.Watch(c.switched)
@@ -194,15 +196,14 @@ func (c *Control) running() (app *App, others bool) {
 // switched reports a halt or a resume.
 func (c *Control) switched(turn *experiments.Turn) {
 	c.turned(turn)
+	metrics.SetBool(metrics.HaltedGauge, turn.Halted)
 	why := zap.String("why", turn.Why)
 	if !turn.Halted {
-		metrics.HaltedGauge.Set(0)
 		c.Seen.Wake()
 		c.announce("faults resumed", "fault_resumed", why)
 		return
 	}
 	c.Clients.End("")
-	metrics.HaltedGauge.Set(1)
 	c.announce("faults halted", "fault_halted", why,
 		zap.String("ended", experiments.Names(turn.Ended)), zap.Int64("released", turn.Released))
 }
@@ -211,6 +212,7 @@ func (c *Control) switched(turn *experiments.Turn) {
 func (c *Control) experimentChanged(live *experiments.Live, why, by string) {
 	defer c.Counts.Send()
 	c.acted(live, why, by)
+	metrics.ExperimentsGauge.Set(float64(c.Store.Snapshot().Len()))
 	fields := []zap.Field{zap.String("experiment", live.Name)}
 	if live.Set != "" {
 		fields = append(fields, zap.String("set", live.Set))

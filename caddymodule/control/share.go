@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -87,9 +88,11 @@ func (s *Share) start() {
 	})
 }
 
-// keep stores the switch after a change by the group. It logs the first of several
+// keep tells the metrics whether the node is synchronized, and stores the switch after a
+// change by the group. It logs the first of several
 // failures.
 func (s *Share) keep(ctx context.Context) {
+	metrics.SetBool(metrics.ShareErrorGauge, s.member.State().Error != "")
 	err := s.ctl.follow(ctx, s.storage)
 	if err != nil && s.kept && ctx.Err() == nil {
 		s.logger.Error("cannot store the switch; a restart without the group would lose it", zap.Error(err))
@@ -103,6 +106,7 @@ func (s *Share) stop() {
 	}
 	s.cancel()
 	s.done.Wait()
+	metrics.SetBool(metrics.ShareErrorGauge, false)
 }
 
 // group returns the group with a name. Groups belong to the process, because a halt

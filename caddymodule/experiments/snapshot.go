@@ -14,6 +14,14 @@ type Snapshot struct {
 	visits *visits
 }
 
+// Len returns the number of experiments.
+func (s *Snapshot) Len() int {
+	if s == nil {
+		return 0
+	}
+	return len(s.live)
+}
+
 // Place identifies an injection point. An experiment applies to a transport only if it
 // names the transport.
 type Place struct {

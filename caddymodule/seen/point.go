@@ -19,11 +19,12 @@ const keep = int64(time.Hour / time.Second)
 // Point counts the requests of one injection point. All handlers with the name share it,
 // and it outlives reloads.
 type Point struct {
-	rec   *Recorder
-	name  string
-	on    atomic.Bool
-	until atomic.Int64           // second to which the point counts without an active rule
-	now   atomic.Pointer[bucket] // of the current second; nil: the second has not been opened
+	rec      *Recorder
+	name     string
+	observer Observer
+	on       atomic.Bool
+	until    atomic.Int64           // second to which the point counts without an active rule
+	now      atomic.Pointer[bucket] // of the current second; nil: the second has not been opened
 
 	mu     sync.Mutex
 	began  int64 // second in which counting began
@@ -77,7 +78,9 @@ func (p *Point) Passed(s Span, result Result) {
 	b := p.current()
 	if result == RealError {
 		b.real.Add(1)
+		p.observer.Erred()
 	}
+	p.observer.Saw()
 	p.end(s, &b.passed, result)
 }
 
@@ -85,6 +88,7 @@ func (p *Point) Passed(s Span, result Result) {
 func (p *Point) Hit(rule string) {
 	b := p.current()
 	b.begun.Add(1)
+	p.observer.Saw()
 	p.until.Store(b.no + keep)
 	if !p.on.Load() {
 		p.wake()

@@ -14,6 +14,8 @@ type Recorder struct {
 	ahead  time.Duration // from the start of a ten to start
 	active func(point string) bool
 
+	observer func(point string) Observer // nil: none
+
 	mu     sync.Mutex
 	points map[string]*Point
 }
@@ -53,7 +55,7 @@ func (rec *Recorder) Point(name string) *Point {
 	defer rec.mu.Unlock()
 	p := rec.points[name]
 	if p == nil {
-		p = &Point{rec: rec, name: name}
+		p = &Point{rec: rec, name: name, observer: rec.observe(name)}
 		rec.points[name] = p
 	}
 	return p

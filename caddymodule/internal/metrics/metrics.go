@@ -54,6 +54,7 @@ var (
 func Register(registry prometheus.Registerer) error {
 	for _, c := range []prometheus.Collector{
 		InjectedTotal, PassedTotal, ActiveRequests, DelaySeconds, HaltedGauge,
+		RequestsTotal, RealErrorsTotal, ChangesTotal, ExperimentsGauge, ShareErrorGauge,
 		CallsTotal, AttemptsTotal, FindingsTotal, LeftAfterSeconds,
 	} {
 		err := registry.Register(c)
