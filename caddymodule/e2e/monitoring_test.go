@@ -91,7 +91,7 @@ func scrapeAll(t *testing.T) []byte {
 	t.Helper()
 	port, metricsPort := strconv.Itoa(freePort(t)), strconv.Itoa(freePort(t))
 	site := net.JoinHostPort("127.0.0.1", port)
-	p := run(t, readyBinary(t), fmt.Sprintf(`{
+	p := run(t, caddyBinary(t), fmt.Sprintf(`{
 	admin off
 	persist_config off
 	auto_https off
