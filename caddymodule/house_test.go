@@ -43,7 +43,7 @@ var arrows = []arrow{
 	{folder: "caddymodule/api", mayImport: []string{
 		"caddymodule/inject", "caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar",
 		"caddymodule/seen", "caddymodule/recent", "caddymodule/clients", "caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
-		"caddymodule/internal/jsonpatch", "caddymodule/internal/strictjson", "caddymodule/internal/text", "caddymodule/internal/words",
+		"caddymodule/internal/jsonpatch", "caddymodule/internal/schema", "caddymodule/internal/strictjson", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/inject", mayImport: []string{
 		"caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",
@@ -86,6 +86,7 @@ var arrows = []arrow{
 	{folder: "caddymodule/internal/text"},
 	{folder: "caddymodule/internal/words", stdlibOnly: true},
 	{folder: "caddymodule/internal/hint"},
+	{folder: "caddymodule/internal/schema"},
 
 	// used only by tests
 	{folder: "caddymodule/internal/leak"},

@@ -98,6 +98,7 @@ var routes = []route{
 	{"POST", "/draft", (*service).readDraft, nil},
 	{"GET", "/codes", (*service).listCodes, nil},
 	{"GET", "/codes/{code}", (*service).getCode, nil},
+	{"GET", "/schema/{name}", (*service).getSchema, nil},
 	{"GET", "/openapi.json", (*service).getOpenAPI, nil},
 }
 

@@ -53,7 +53,7 @@ func setUpCommand(cmd *cobra.Command) {
 	cmd.Args = refuseUnknown // without this, cobra takes an unknown subcommand for an argument
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	addGroup(cmd, "Look", statusCommand(), listCommand(), watchCommand(), clientsCommand(), explainCommand(), codesCommand())
+	addGroup(cmd, "Look", statusCommand(), listCommand(), watchCommand(), clientsCommand(), explainCommand(), codesCommand(), schemaCommand())
 	addGroup(cmd, "Experiment", tryCommand(), runCommand(), removeCommand(), verifyCommand())
 	addGroup(cmd, "Control", haltCommand(), resumeCommand(), switchOffCommand(), switchOnCommand(), resetCommand())
 	cmd.SetHelpTemplate(helpTemplate)

@@ -39,7 +39,7 @@ type Choose struct {
 type Branch struct {
 	// The weight of the branch, relative to the other weights: a number, 0 or more. The
 	// weights need not sum up to 100. A branch of weight 0 is never taken. Required.
-	Weight *float64 `json:"weight,omitempty"`
+	Weight *float64 `json:"weight,omitempty" schema:"min=0"`
 
 	// The faults of the branch, run in this order. Default: none, and the request
 	// passes unchanged.

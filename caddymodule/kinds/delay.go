@@ -43,7 +43,7 @@ func init() {
 type Delay struct {
 	// The distribution: `fixed`, `uniform`, `normal`, `lognormal`, `pareto`,
 	// `percentiles` or `ramp`. Optional, because the other fields determine it.
-	Distribution string `json:"distribution,omitempty"`
+	Distribution string `json:"distribution,omitempty" schema:"enum=fixed|uniform|normal|lognormal|pareto|percentiles|ramp"`
 
 	// The fixed wait, the same for each request.
 	Duration caddy.Duration `json:"duration,omitempty"`

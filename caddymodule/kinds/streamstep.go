@@ -33,7 +33,7 @@ type StreamStep struct {
 
 	// What happens: `wait`, `drop`, `repeat`, `swap`, `join`, `insert`, `replace`,
 	// `split`, `hang`, `cut` or `stop`. Required.
-	Action string `json:"action,omitempty"`
+	Action string `json:"action,omitempty" schema:"enum=wait|drop|repeat|swap|join|insert|replace|split|hang|cut|stop"`
 
 	// For `wait`: how long, as in the fault `delay`, without its options.
 	Delay *Delay `json:"delay,omitempty"`

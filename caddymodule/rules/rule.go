@@ -53,15 +53,15 @@ type Rule struct {
 	// Percentage of the matching requests to hit: 0 to 100. Default: 100. The rules of
 	// a point share one draw. Rules of 10 and 20 percent hit exactly 10 % and 20 % of
 	// the requests that match both, and never the same request.
-	Percent *float64 `json:"percent,omitempty"`
+	Percent *float64 `json:"percent,omitempty" schema:"min=0,max=100"`
 
 	// Number of matching requests to let pass before the first hit. Default: 0.
-	Skip *int `json:"skip,omitempty"`
+	Skip *int `json:"skip,omitempty" schema:"min=0"`
 
 	// Hit only every n-th request that is not skipped. With `skip` 2 and `every` 3, the
 	// rule hits the 5th, the 8th and the 11th request. Default: 1, which means every
 	// request.
-	Every *int `json:"every,omitempty"`
+	Every *int `json:"every,omitempty" schema:"min=1"`
 
 	// Hit only requests above a quota. Default: no quota.
 	Over *Over `json:"over,omitempty"`
@@ -69,7 +69,7 @@ type Rule struct {
 	// Maximum number of hits. A request on which no fault has an effect does not count.
 	// Dry runs count, and so do steps of a sequence that let a request pass. Default:
 	// no limit.
-	Times *int `json:"times,omitempty"`
+	Times *int `json:"times,omitempty" schema:"min=1"`
 
 	// How long a burst lasts. A hit begins a burst, in which the rule hits every request
 	// that it matches. `percent`, `ramp`, `skip`, `every` and `over` apply only to the
@@ -84,7 +84,7 @@ type Rule struct {
 
 	// Maximum number of values of `per` to remember: 1 to 1000000. The least recently
 	// used values are forgotten. Default: 10000.
-	MaxKeys *int `json:"max_keys,omitempty"`
+	MaxKeys *int `json:"max_keys,omitempty" schema:"min=1,max=1000000"`
 
 	// When the rule starts to hit. Write a time such as `2026-11-22T20:00:00Z` (RFC
 	// 3339), or a duration such as `10m` after the rule was first loaded. Default: at
@@ -109,13 +109,13 @@ type Rule struct {
 	// reply has ended. In a transport, it is active until the attempt has a reply or
 	// fails. Further requests pass unchanged, and no other rule of the point hits them.
 	// Default: no limit.
-	MaxActive *int `json:"max_active,omitempty"`
+	MaxActive *int `json:"max_active,omitempty" schema:"min=1"`
 
 	// When the rule fires. With `request` it fires before the request is sent to the
 	// upstream. With `response` the upstream handles the request, with all side
 	// effects. Its reply is held back, and then replaced, delayed or cut. Default:
 	// `request`.
-	Phase string `json:"phase,omitempty"`
+	Phase string `json:"phase,omitempty" schema:"enum=request|response"`
 
 	// Which replies of the upstream the rule applies to. It implies phase `response`.
 	// Default: all replies.

@@ -43,7 +43,7 @@ type Trigger struct {
 	// forwarded to the next hops. The member `fault` applies to every point, and
 	// `fault.<point>` to one point. `envoy`: the header fields of Envoy's fault filter
 	// replace the line; points see them, and upstreams do not. Required.
-	Source string `json:"source,omitempty"`
+	Source string `json:"source,omitempty" schema:"enum=header|cookie|query|baggage|envoy"`
 
 	// The name of the header field (default: `X-Fault`), of the cookie, the parameter or
 	// the baggage member (default: `fault`).
@@ -69,7 +69,7 @@ type Trigger struct {
 
 	// The percentage of triggers that are obeyed. A line can only lower it. Default:
 	// 100.
-	Percent *float64 `json:"percent,omitempty"`
+	Percent *float64 `json:"percent,omitempty" schema:"min=0,max=100"`
 
 	source source
 	hidden hidden // what no upstream may see
