@@ -53,6 +53,15 @@ type App struct {
 	// 1000. Default: 1000.
 	Journal *int `json:"journal,omitempty"`
 
+	// How long the journal remembers an entry: 1s or more. Default: no limit, until newer
+	// entries replace it.
+	JournalKeep caddy.Duration `json:"journal_keep,omitempty" zero:"default"`
+
+	// Write `off`, and the journal has no addresses of clients. What clients do is then
+	// recorded by a short text instead of an address. The text changes when Caddy starts
+	// again. Default: addresses are recorded.
+	ClientAddresses string `json:"client_addresses,omitempty"`
+
 	// Matchers from modules outside Caddy that experiments may use. Write their names
 	// without `http.matchers.`. Experiments may read only the request, and Caddy cannot
 	// check this for other modules. Default: none.
@@ -172,7 +181,7 @@ func (a *App) Validate() error {
 			return fmt.Errorf("experiment_matchers: duplicate name '%s'", name)
 		}
 	}
-	return errors.Join(checkExempt(a.ExemptRaw), a.Share.validate(), a.HaltWhen.validate(), a.Clients.validate())
+	return errors.Join(a.validatePrivate(), checkExempt(a.ExemptRaw), a.Share.validate(), a.HaltWhen.validate(), a.Clients.validate())
 }
 
 // Start makes this the current configuration. Caddy may still discard it.

@@ -21,7 +21,7 @@ import (
 //	    dry_run
 //	    disclose   <header>|off
 //	    max_active <number>
-//	    journal    <number>
+//	    journal    <number> [<keep>]
 //	    halt_when  <number> <window>
 //	    share      <group> [<interval>]
 //	    exempt     <matcher> <args>...
@@ -29,6 +29,7 @@ import (
 //	    set        <name> { ... }
 //
 //	    experiment_matchers <name>...
+//	    client_addresses    off
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	d.Next() // consume option
@@ -79,7 +80,9 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
 		}
 		return err
 	case "journal":
-		return grammar.CountParser("global "+word, &a.Journal)(d)
+		return a.unmarshalJournal(d)
+	case "client_addresses":
+		return grammar.TextParser("global "+word, &a.ClientAddresses)(d)
 	case "share":
 		return a.unmarshalShare(d)
 	case "halt_when":

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"crypto/sha256"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -40,6 +41,7 @@ type Control struct {
 	Active   atomic.Int64          // number of active requests
 
 	acts     activities
+	secret   [sha256.Size]byte          // hides addresses
 	restored sync.Once                  // the switch has been read from the storage
 	saving   switchSaver                // writes the switch to the storage
 	kept     atomic.Pointer[keptSwitch] // the switch as last stored
@@ -72,6 +74,7 @@ func New() *Control {
 		Counts:   experiments.Broadcast{Every: CountsEvery},
 		reported: make(map[findingOf]time.Time),
 		acts:     activities{now: time.Now},
+		secret:   newSecret(),
 	}
 	c.kept.Store(new(keptSwitch))
 	c.exit, c.beginExit = context.WithCancel(context.Background())
@@ -151,8 +154,7 @@ func (c *Control) settle() {
 		c.forgetSettled()
 	default:
 		c.reloaded(app)
-		c.Journal.Resize(app.journalSize())
-		c.Refusals.Resize(min(app.journalSize(), defaultJournal))
+		c.configureJournal(app)
 		c.Counts.Send()
 		c.Clients.Configure(app.Clients.settings())
 		c.settleSwitch(app.Halted)

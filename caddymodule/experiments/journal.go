@@ -169,6 +169,8 @@ type Journal struct {
 	events uint64    // number of the last event
 	feeds  int
 	log    *log // nil: no open feed
+
+	retention retention
 }
 
 // NewJournal returns a journal of n entries.
@@ -231,6 +233,7 @@ func (j *Journal) Add(e *Entry) *Record {
 	} else if before := j.ring.at(j.seq).Swap(rec); before != nil {
 		j.lose(before.entry.Time)
 	}
+	j.added()
 	j.tell(rec, false)
 	return rec
 }
@@ -238,8 +241,12 @@ func (j *Journal) Add(e *Entry) *Record {
 // slab is the number of records per allocation. They fill 10 KiB.
 const slab = 29
 
-// blank returns a new record.
+// blank returns a new record. If entries have a limit in time, each record has separate
+// memory, which ends with the record.
 func (j *Journal) blank() *Record {
+	if j.retention.keep > 0 {
+		return new(Record)
+	}
 	if len(j.spare) == 0 {
 		j.spare = make([]Record, slab)
 	}

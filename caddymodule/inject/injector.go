@@ -208,3 +208,12 @@ func clientOf(r *http.Request) string {
 	client, _ := vars[caddyhttp.ClientIPVarKey].(string)
 	return client
 }
+
+// recordedClient returns the client of a request for the journal, unless the
+// configuration wants no addresses in it.
+func (in *injector) recordedClient(r *http.Request) string {
+	if !in.app.RecordsAddresses() {
+		return ""
+	}
+	return clientOf(r)
+}

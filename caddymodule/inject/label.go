@@ -175,7 +175,7 @@ func (inj *injection) Injected() {
 	inj.addToTrace(span)
 	entry := experiments.Entry{
 		Time: time.Now(), ID: inj.id, Point: inj.point, Rule: inj.rule, Kind: inj.kind, TriggerID: inj.triggerID,
-		Client: clientOf(r), Trace: traceID(span), UpstreamStatus: inj.upstream, Change: inj.changes,
+		Client: in.recordedClient(r), Trace: traceID(span), UpstreamStatus: inj.upstream, Change: inj.changes,
 	}
 	entry.Take(r)
 	inj.recordHit(&entry, repl)

@@ -206,7 +206,7 @@ func (inj *injection) recordHit(entry *experiments.Entry, repl *caddy.Replacer) 
 		return
 	}
 	r := inj.original.request
-	q := inj.in.arrivalOf(r, entry.Client, repl)
+	q := inj.in.arrivalOf(r, clientOf(r), repl)
 	q.Repeatable = inj.in.app.Repeatable(r)
 	now := entry.Time.UnixNano()
 	if inj.owns && inj.upstream != 0 {
@@ -253,7 +253,7 @@ func (in *injector) arrival(r *http.Request) clients.Request {
 func (in *injector) arrivalOf(r *http.Request, client string, repl *caddy.Replacer) clients.Request {
 	q := clients.Request{
 		Method: r.Method, Host: r.Host, Path: r.URL.Path, Query: r.URL.RawQuery, Header: r.Header,
-		Address: client, Conn: r.RemoteAddr,
+		Address: in.app.AddressOf(client), Conn: r.RemoteAddr,
 	}
 	q.Call, q.Client = in.app.NamesOf(repl)
 	if q.Client == "" {
