@@ -33,15 +33,15 @@ var arrows = []arrow{
 		"caddymodule/clients", "caddymodule/experiments", "caddymodule/wire",
 	}},
 	{folder: "caddymodule", mayImport: []string{
-		"caddymodule/api", "caddymodule/command", "caddymodule/console", "caddymodule/control", "caddymodule/inject", "caddymodule/kinds", "caddymodule/match", "caddymodule/wire",
+		"caddymodule/internal/version", "caddymodule/api", "caddymodule/command", "caddymodule/console", "caddymodule/control", "caddymodule/inject", "caddymodule/kinds", "caddymodule/match", "caddymodule/wire",
 	}},
 	{folder: "caddymodule/command", mayImport: []string{
-		"caddymodule/api", "caddymodule/trigger", "caddymodule/internal/grammar",
+		"caddymodule/internal/version", "caddymodule/api", "caddymodule/trigger", "caddymodule/internal/grammar",
 		"caddymodule/clients", "caddymodule/experiments", "caddymodule/rules", "caddymodule/faults",
 	}},
 	{folder: "caddymodule/console", mayImport: []string{"caddymodule/api", "caddymodule/control", "caddymodule/routes", "caddymodule/internal/args"}},
 	{folder: "caddymodule/api", mayImport: []string{
-		"caddymodule/inject", "caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar",
+		"caddymodule/internal/version", "caddymodule/inject", "caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar",
 		"caddymodule/seen", "caddymodule/recent", "caddymodule/clients", "caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
 		"caddymodule/internal/jsonpatch", "caddymodule/internal/schema", "caddymodule/internal/strictjson", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
@@ -86,6 +86,7 @@ var arrows = []arrow{
 	{folder: "caddymodule/internal/text"},
 	{folder: "caddymodule/internal/words", stdlibOnly: true},
 	{folder: "caddymodule/internal/hint"},
+	{folder: "caddymodule/internal/version", stdlibOnly: true},
 	{folder: "caddymodule/internal/schema"},
 
 	// used only by tests

@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"github.com/caddyfault/caddyfault/caddymodule/internal/version"
+
 	_ "github.com/caddyfault/caddyfault/caddymodule/api"     // the admin API
 	_ "github.com/caddyfault/caddyfault/caddymodule/command" // the command caddy fault
 	_ "github.com/caddyfault/caddyfault/caddymodule/console" // the console and its directive
@@ -10,3 +12,7 @@ import (
 	_ "github.com/caddyfault/caddyfault/caddymodule/match"   // the matcher of JSON bodies
 	_ "github.com/caddyfault/caddyfault/caddymodule/wire"    // the listener wrapper
 )
+
+// Version is the version of the fault injector, as in docs/changelog.md. `caddy fault
+// status` and GET /fault/ show it.
+const Version = version.Version

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/caddyfault/caddyfault/caddymodule/api"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/version"
 )
 
 // adminClient calls the API of a running Caddy. Caddy's own AdminAPIRequest turns every
@@ -82,6 +83,7 @@ func (c *adminClient) send(ctx context.Context, method, path string, body any, h
 	if header != nil {
 		r.Header = header
 	}
+	r.Header.Set("User-Agent", "caddy-fault/"+version.Version)
 	if !c.unix {
 		r.Header.Set("Origin", c.origin) // for enforce_origin; on a socket no origin is allowed
 	}

@@ -127,6 +127,9 @@ func serverText(v *api.StateView) string {
 	if v.Server.Version != "" {
 		parts = append(parts, "caddy "+strings.TrimPrefix(v.Server.Version, "v"))
 	}
+	if v.Server.Faults != "" { // an older Caddy does not say it
+		parts = append(parts, "faults "+v.Server.Faults)
+	}
 	if v.Server.Node != "" {
 		parts = append(parts, "node "+v.Server.Node)
 	}

@@ -72,7 +72,7 @@ function show(state, { points, ended, minute }) {
 // showServer shows which Caddy answers, and that it is another process than before.
 function showServer({ server }) {
   if (!server) return;
-  text(byId("server"), [server.node, `Caddy ${server.version}`, `since ${clock(server.started)}`].filter(Boolean).join(" · "));
+  text(byId("server"), [server.node, `Caddy ${server.version}`, server.faults && `faults ${server.faults}`, `since ${clock(server.started)}`].filter(Boolean).join(" · "));
   if (started && started !== server.started) banner("restarted", `Caddy restarted at ${clock(server.started)}. Its experiments have ended. Counts, feed and activity began again.`);
   started = server.started;
 }
