@@ -98,18 +98,25 @@ func endBy(t *testing.T, cmd *exec.Cmd, done <-chan struct{}, sig os.Signal) {
 	}
 }
 
-// run starts Caddy, which is killed at the end of the test.
+// run starts Caddy with a Caddyfile. It is killed at the end of the test.
 func run(t *testing.T, binary, caddyfile string) *process {
 	t.Helper()
+	return runConfig(t, binary, "Caddyfile", caddyfile, "--adapter", "caddyfile")
+}
+
+// runConfig starts Caddy with a configuration in a file of this name. It is killed at the
+// end of the test.
+func runConfig(t *testing.T, binary, name, config string, args ...string) *process {
+	t.Helper()
 	dir := t.TempDir()
-	p := &process{config: filepath.Join(dir, "Caddyfile"), log: filepath.Join(dir, "log"), done: make(chan struct{})}
-	writeFile(t, p.config, []byte(caddyfile))
+	p := &process{config: filepath.Join(dir, name), log: filepath.Join(dir, "log"), done: make(chan struct{})}
+	writeFile(t, p.config, []byte(config))
 	out, err := os.Create(p.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	p.cmd = exec.CommandContext(t.Context(), binary, "run", "--config", p.config, "--adapter", "caddyfile")
+	p.cmd = exec.CommandContext(t.Context(), binary, append([]string{"run", "--config", p.config}, args...)...)
 	p.cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	if err := p.cmd.Start(); err != nil {
