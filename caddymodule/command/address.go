@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 
@@ -43,7 +44,7 @@ func newAdminClient(address string) (*adminClient, error) {
 		at.StartPort, at.EndPort = 443, 443
 	}
 	if at.StartPort == 0 && !at.IsUnixNetwork() {
-		return nil, fmt.Errorf("the admin address '%s' has no port: write --address %s:2019", address, plain)
+		return nil, fmt.Errorf("the admin address '%s' has no port: write --address %s", address, withPort(plain))
 	}
 	target := at.JoinHostPort(0)
 	c := &adminClient{address: address, origin: "http://" + target, unix: at.IsUnixNetwork(), patience: defaultPatience}
@@ -63,6 +64,23 @@ func newAdminClient(address string) (*adminClient, error) {
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c, nil
+}
+
+// withPort returns what to write instead of an address without a port. An address of IPv6
+// needs brackets, whether or not the user has written a port.
+func withPort(plain string) string {
+	const port = "2019"
+	isIPv6 := func(text string) bool {
+		ip, err := netip.ParseAddr(text)
+		return err == nil && ip.Is6()
+	}
+	if i := strings.LastIndex(plain, ":"); i >= 0 && len(plain)-i > 4 && isIPv6(plain[:i]) {
+		return "[" + plain[:i] + "]" + plain[i:]
+	}
+	if isIPv6(plain) {
+		plain = "[" + plain + "]"
+	}
+	return plain + ":" + port
 }
 
 // cutScheme returns the scheme of an address, if it has one, and the address in Caddy's

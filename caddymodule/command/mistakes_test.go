@@ -108,6 +108,10 @@ func TestCommandAddress(t *testing.T) {
 		"http://" + address + "/x": "bad admin address 'http://",
 		"localhost":                "the admin address 'localhost' has no port: write --address localhost:2019",
 		"http://localhost/":        "the admin address 'http://localhost/' has no port: write --address localhost:2019",
+		"[::1]":                    "the admin address '[::1]' has no port: write --address [::1]:2019",
+		"::1":                      "the admin address '::1' has no port: write --address [::1]:2019",
+		"::1:2020":                 "the admin address '::1:2020' has no port: write --address [::1]:2020",
+		"2001:db8::5":              "the admin address '2001:db8::5' has no port: write --address [2001:db8::5]:2019",
 		unheardAddress(t, address): "; start Caddy, or give its admin address, as in --address localhost:2019",
 	} {
 		if got := caddyFault(t, "status", "--address", written); got.err == nil || !strings.Contains(got.err.Error(), want) {

@@ -63,7 +63,7 @@ func remoteAdmin(t *testing.T, names ...string) (address string, clients map[str
 		changes = append(changes, strings.ToUpper(name), base64.StdEncoding.EncodeToString(certificates[name].Certificate[0]))
 	}
 	certificates["stranger"], certificates[""] = clientCertificate(t, "stranger"), tls.Certificate{}
-	p := runConfig(t, readyBinary(t), "caddy.json", strings.NewReplacer(changes...).Replace(config))
+	p := runConfig(t, caddyBinary(t), "caddy.json", strings.NewReplacer(changes...).Replace(config))
 	roots := rootsOf(t, filepath.Join(filepath.Dir(p.config), "caddy/pki/authorities/local/root.crt"))
 	clients = make(map[string]*http.Client)
 	for name, certificate := range certificates {
