@@ -60,6 +60,7 @@ func zeroRule(setting string, means bool, lines, json string) zero {
 var zeros = []zero{
 	{"App.max_active", refused, "max_active 0", "", `"max_active": 0`},
 	{"App.journal", means, "journal 0", "", `"journal": 0`},
+	{"App.journal_keep", refused, "journal 1000 0s", "", `"journal_keep": "0s"`},
 	{"Share.interval", refused, "share g 0s", "", `"share": {"group": "g", "interval": "0s"}`},
 	{"HaltWhen.errors", refused, "halt_when 0 1m", "", `"halt_when": {"errors": 0, "window": "1m"}`},
 	{"Clients.window", refused, "clients {\nwindow 0s\n}", "", `"clients": {"window": 0}`},

@@ -105,7 +105,7 @@ func TestKeepLost(t *testing.T) {
 	})
 }
 
-// TestKeepFeed checks that a feed tells what has happened, even if the entry is gone.
+// TestKeepFeed checks that a feed reports what has happened, even if the entry is gone.
 func TestKeepFeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := NewJournal(10)

@@ -11,7 +11,7 @@ type tally struct{ saw, erred int }
 func (o *tally) Saw()   { o.saw++ }
 func (o *tally) Erred() { o.erred++ }
 
-// TestObserver checks that an observer is told of each request once.
+// TestObserver checks that an observer learns of each request once.
 func TestObserver(t *testing.T) {
 	rec := New(time.Now, func(string) bool { return true })
 	tallies := make(map[string]*tally)

@@ -160,7 +160,7 @@ func (b *builder) fields(t reflect.Type, key string) Object {
 	return schema
 }
 
-// described adds a description. In this draft, nothing may stand next to a reference.
+// described adds a description. In this draft, a reference has nothing next to it.
 func described(schema any, text string) any {
 	of, ok := schema.(Object)
 	switch {
