@@ -52,9 +52,9 @@ func (a *App) unmarshalJournal(d *caddyfile.Dispenser) error {
 	if len(values) == 1 {
 		return nil
 	}
-	a.JournalKeep, err = grammar.ParseDuration(d, "time of journal", values[1])
+	a.JournalKeep, err = grammar.ParseDuration(d, "journal_keep", values[1])
 	if err == nil && time.Duration(a.JournalKeep) < minKeep {
-		return d.Errf("bad time of journal '%s': want %s or more; leave it out to keep entries without a limit in time", values[1], minKeep)
+		return d.Errf("bad journal_keep '%s': want %s or more; leave it out to keep entries without a limit in time", values[1], minKeep)
 	}
 	return err
 }
