@@ -13,7 +13,7 @@ func (o *tally) Erred() { o.erred++ }
 
 // TestObserver checks that an observer learns of each request once.
 func TestObserver(t *testing.T) {
-	rec := New(time.Now, func(string) bool { return true })
+	rec := New(Clock{time.Now, time.Since}, func(string) bool { return true })
 	tallies := make(map[string]*tally)
 	rec.Observe(func(point string) Observer {
 		tallies[point] = new(tally)
@@ -46,7 +46,7 @@ func TestObserver(t *testing.T) {
 
 // TestUnobserved checks that a recorder without an observer works.
 func TestUnobserved(t *testing.T) {
-	p := New(time.Now, func(string) bool { return true }).Point("shop")
+	p := New(Clock{time.Now, time.Since}, func(string) bool { return true }).Point("shop")
 	p.Passed(p.Begin(true), RealError)
 	if got := p.Summarize(time.Minute); got.RealErrors != 1 {
 		t.Errorf("got %d real errors, want 1", got.RealErrors)
