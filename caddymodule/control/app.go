@@ -95,6 +95,7 @@ type App struct {
 	exempt caddyhttp.MatcherSets
 	shown  caddyhttp.RawMatcherSets // ExemptRaw, which Caddy clears
 
+	probe    storageProbe
 	triggers sync.Map // []*trigger.Trigger by *rules.Point
 }
 
@@ -186,12 +187,19 @@ func (a *App) Validate() error {
 
 // Start makes this the current configuration. Caddy may still discard it.
 func (a *App) Start() error {
-	a.warnOfPlaces()
-	a.warnOfSets()
+	a.warn()
 	a.points.Settle() // while the previous configuration still holds the shared state
 	a.ctl.enter(a)
 	a.ctl.settle()
+	a.probe.start(a.ctx, a.ctx.Storage(), a.logger)
 	return nil
+}
+
+// warn logs what is probably a mistake. It needs the complete configuration.
+func (a *App) warn() {
+	a.warnOfPlaces()
+	a.warnOfSets()
+	a.warnOfAdmin()
 }
 
 // Context returns the context in which the app was provisioned.
@@ -239,6 +247,7 @@ func (a *App) DiscloseField() string {
 // Stop makes the next configuration current, or the previous one if Caddy has discarded
 // this one.
 func (a *App) Stop() error {
+	a.probe.stop()
 	a.Share.stop()
 	a.ctl.leave(a)
 	a.ctl.settle()
@@ -250,8 +259,7 @@ func (a *App) Stop() error {
 // Cleanup checks its routes.
 func (a *App) Cleanup() error {
 	if a.validated() {
-		a.warnOfPlaces()
-		a.warnOfSets()
+		a.warn()
 	}
 	return a.Stop()
 }

@@ -21,6 +21,28 @@ var SwitchKey = switchKey
 // LoadSwitch reads the switch from a storage.
 var LoadSwitch = loadSwitch
 
+// StorageTime is how long a call may wait for the storage.
+const StorageTime = experiments.StorageTime
+
+// Probe writes an object to a storage and deletes it.
+var Probe = probe
+
+// ProbeStorage warns of a storage that cannot be written, until stop.
+func ProbeStorage(ctx context.Context, storage certmagic.Storage, logger *zap.Logger) (stop func()) {
+	p := new(storageProbe)
+	p.start(ctx, storage, logger)
+	return p.stop
+}
+
+// AdminOf returns the settings of the admin endpoint.
+var AdminOf = adminOf
+
+// IsOpen reports whether other machines can reach an address.
+var IsOpen = isOpen
+
+// ChecksHosts reports whether Caddy compares the Host of requests to an address.
+var ChecksHosts = checksHosts
+
 // NewState returns a state of the switch that begins now.
 var NewState = newState
 

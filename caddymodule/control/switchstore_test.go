@@ -27,6 +27,8 @@ func (h *hungStorage) Store(context.Context, string, []byte) error {
 	return nil
 }
 
+func (h *hungStorage) Delete(context.Context, string) error { return nil }
+
 func (h *hungStorage) Load(context.Context, string) ([]byte, error) {
 	<-h.answers
 	return nil, errors.New("too late")

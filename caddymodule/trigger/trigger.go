@@ -111,7 +111,7 @@ func (t *Trigger) provisionKey() error {
 	}
 	key, err := caddy.NewReplacer().ReplaceOrErr(t.Key, true, true)
 	if err != nil {
-		return fmt.Errorf("trigger key: %w", err)
+		return fmt.Errorf("trigger key: %w; set it to the output of: openssl rand -hex 16", err)
 	}
 	t.key = []byte(key)
 	return checkKey(key)

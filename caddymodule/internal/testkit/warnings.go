@@ -56,7 +56,9 @@ func Warnings(t *testing.T, caddyfile string) []string {
 	t.Helper()
 	validate := func(cfg *caddy.Config) {
 		t.Helper()
-		cfg.Admin = &caddy.AdminConfig{Disabled: true}
+		if cfg.Admin == nil {
+			cfg.Admin = &caddy.AdminConfig{Disabled: true}
+		}
 		if err := caddy.Validate(cfg); err != nil {
 			t.Fatalf("validating: %v", err)
 		}
