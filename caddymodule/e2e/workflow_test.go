@@ -16,8 +16,8 @@ import (
 // ownAction matches an action of this repository in a workflow of the manual.
 var ownAction = regexp.MustCompile(`caddyfault/caddyfault/(\.github/\S+?)@[\w.]+`)
 
-// TestWorkflows checks the workflows of the manual, and the actions that they use, with
-// actionlint. It runs if -recipes has actionlint.
+// TestWorkflows checks the workflows of this repository and of the manual, and the actions
+// that they use, with actionlint. It runs if -recipes has actionlint.
 func TestWorkflows(t *testing.T) {
 	if !slices.Contains(strings.Split(*recipeTools, ","), "actionlint") {
 		t.Skip("-recipes does not have actionlint")
@@ -29,6 +29,10 @@ func TestWorkflows(t *testing.T) {
 		}
 	}
 	if err := os.CopyFS(filepath.Join(project, ".github", "actions"), os.DirFS(actions)); err != nil {
+		t.Fatal(err)
+	}
+	workflows := filepath.Join(filepath.Dir(actions), "workflows")
+	if err := os.CopyFS(filepath.Join(project, ".github", "workflows"), os.DirFS(workflows)); err != nil {
 		t.Fatal(err)
 	}
 	pages, err := filepath.Glob("../docs/*/*.md")
