@@ -99,7 +99,7 @@ var arrows = []arrow{
 		"caddymodule/api", "caddymodule/control", "caddymodule/experiments", "caddymodule/inject", "caddymodule/internal/testkit",
 	}},
 	{folder: "caddymodule/e2e"},
-	{folder: "caddymodule/e2e/deploy", mayImport: []string{"caddymodule/internal/manual"}},
+	{folder: "caddymodule/e2e/deploy"},
 }
 
 // onlyTests lists packages that only tests may import. Besides them, only plugBoard may

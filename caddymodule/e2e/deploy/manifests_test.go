@@ -195,7 +195,7 @@ func checkPod(t *testing.T, name string, spec podSpec, configs map[string]bool) 
 	for _, c := range spec.all() {
 		for _, mount := range c.VolumeMounts {
 			if !volumes[mount.Name] {
-				t.Errorf("%s: container %s mounts %s, which is no volume", name, c.Name, mount.Name)
+				t.Errorf("%s: container %s mounts %s, and there is no such volume", name, c.Name, mount.Name)
 			}
 		}
 		rights := c.SecurityContext
