@@ -50,7 +50,7 @@ func built(t *testing.T) string {
 func TestReproducible(t *testing.T) {
 	needTools(t)
 	copied := filepath.Join(t.TempDir(), "another", "folder")
-	for path := range strings.SplitSeq(strings.TrimSuffix(run(t, root(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"), "\x00"), "\x00") {
+	for path := range strings.SplitSeq(strings.TrimSuffix(run(t, root(), "git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"), "\x00"), "\x00") {
 		content, err := os.ReadFile(filepath.Join(root(), path))
 		if os.IsNotExist(err) {
 			continue // deleted, but not committed
