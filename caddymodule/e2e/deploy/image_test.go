@@ -87,7 +87,7 @@ func freePort(t *testing.T) string {
 
 func get(t *testing.T, url string) (int, string) {
 	t.Helper()
-	resp, err := http.Get(url) //nolint:noctx,gosec // of this machine
+	resp, err := http.Get(url) //nolint:noctx // of this machine
 	if err != nil {
 		t.Fatal(err)
 	}

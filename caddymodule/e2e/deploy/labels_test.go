@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,9 +103,7 @@ func labelsOf(t *testing.T, text string) map[string]string {
 	}
 	all := make(map[string]string)
 	for _, service := range compose.Services {
-		for label, value := range service.Labels {
-			all[label] = value
-		}
+		maps.Copy(all, service.Labels)
 	}
 	return all
 }
