@@ -1,76 +1,42 @@
 package deploy
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-const (
-	image    = "localhost/caddyfault-test"
-	maxImage = 100 << 20
-)
-
-// runImage are the arguments that run the image as in production: read-only, and without
-// capabilities. The limits are for machines where podman may not raise them.
-var runImage = []string{
-	"--runtime", "runc", "run", "--pull=never", "--network=host", "--read-only", "--cap-drop=all",
-	"--security-opt=no-new-privileges", "--no-healthcheck", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024",
-}
-
-// buildImage builds the image of a release, and returns its size.
-func buildImage(t *testing.T) int {
-	t.Helper()
-	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, "linux", "amd64", "caddy"), readFile(t, built(t)))
-	if err := os.Chmod(filepath.Join(dir, "linux", "amd64", "caddy"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.CopyFS(filepath.Join(dir, "caddymodule", "docs", "deploy", "rootfs"), os.DirFS(inDeploy("rootfs"))); err != nil {
-		t.Fatal(err)
-	}
-	run(t, dir, "podman", "build", "--isolation=chroot", "--format=docker", "--build-arg=TARGETPLATFORM=linux/amd64",
-		"-f", inDeploy("release.Containerfile"), "-t", image, ".")
-	t.Cleanup(func() { _, _ = try(context.Background(), "", "podman", "rmi", "--force", image) })
-	size, err := strconv.Atoi(strings.TrimSpace(run(t, "", "podman", "image", "inspect", "--format", "{{.Size}}", image)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return size
-}
+const maxImage = 100 << 20
 
 // A container runs the image until the end of the test.
-type container struct{ name string }
+type container struct {
+	log  func() string
+	exec func(args ...string) (string, error) // runs a program of the image in the container
+	uid  func() string                        // of the process, on the host
+	wait func() error                         // returns the error of the process
+}
 
-func start(t *testing.T, args ...string) *container {
-	t.Helper()
-	c := &container{name: fmt.Sprintf("caddyfault-%d-%s", os.Getpid(), strings.ReplaceAll(filepath.Base(t.Name()), "_", "-"))}
-	run(t, "", "podman", append(append(append([]string{}, runImage...), "--detach", "--name", c.name), args...)...)
-	t.Cleanup(func() { _, _ = try(context.Background(), "", "podman", "rm", "--force", "--time=0", c.name) })
-	return c
+// options say how to run the image.
+type options struct {
+	env          []string
+	caddyfile    string // replaces that of the image
+	readOnlyData bool   // without the volumes
 }
 
 // logs waits until the log contains a text, and returns the log.
 func (c *container) logs(t *testing.T, want string) string {
 	t.Helper()
-	var out string
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) { // podman has no event for a line
-		out = run(t, "", "sh", "-c", "podman logs "+c.name+" 2>&1")
-		if strings.Contains(out, want) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) { // a process has no event for a line
+		if out := c.log(); strings.Contains(out, want) {
 			return out
 		}
 	}
-	t.Fatalf("the log has no %q:\n%s", want, out)
+	t.Fatalf("the log has no %q:\n%s", want, c.log())
 	return ""
 }
 
@@ -99,73 +65,92 @@ func get(t *testing.T, url string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// TestImage runs the image: as another user than root, read-only, and with the health
-// check of the recipe.
+// TestImage runs the image: as another user than root, without writing to its own files,
+// and with the health check of the recipe.
 func TestImage(t *testing.T) {
 	needTools(t)
+	dir, recipe := rootfs(t), readRecipe(t)
+	testImage(t, recipe, func(t *testing.T, o options) *container { return startChroot(t, dir, recipe, o) })
+	if size := sizeOf(t, dir); size > maxImage {
+		t.Errorf("the image has %d bytes, want %d at most", size, maxImage)
+	}
+	for path := range written(t, dir) {
+		t.Errorf("%s was written, but the image is read-only", path)
+	}
+}
+
+// TestImagePodman is TestImage in a container with a read-only file system.
+func TestImagePodman(t *testing.T) {
+	if !*withPodman {
+		t.Skip("needs -podman")
+	}
 	if size := buildImage(t); size > maxImage {
 		t.Errorf("the image has %d bytes, want %d at most", size, maxImage)
 	}
-	t.Run("runs", testImageRuns)
-	t.Run("read-only data", testImageReadOnlyData)
-	t.Run("open admin", testImageOpenAdmin)
-	t.Run("no secret", testImageNoSecret)
+	testImage(t, readRecipe(t), startPodman)
 }
 
-func testImageRuns(t *testing.T) {
+type startFunc func(*testing.T, options) *container
+
+func testImage(t *testing.T, recipe *recipe, start startFunc) {
+	t.Run("runs", func(t *testing.T) { testImageRuns(t, recipe, start) })
+	t.Run("read-only data", func(t *testing.T) { testImageReadOnlyData(t, start) })
+	t.Run("open admin", func(t *testing.T) { testImageOpenAdmin(t, start) })
+	t.Run("no secret", func(t *testing.T) { testImageNoSecret(t, start) })
+}
+
+func testImageRuns(t *testing.T, recipe *recipe, start startFunc) {
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "from the app") }))
 	defer upstream.Close()
 	port, admin := freePort(t), "127.0.0.1:"+freePort(t)
-	c := start(t, "-e", "PORT="+port, "-e", "CADDY_ADMIN="+admin, "-e", "UPSTREAM="+upstream.Listener.Addr().String(), image)
+	c := start(t, options{env: []string{"PORT=" + port, "CADDY_ADMIN=" + admin, "UPSTREAM=" + upstream.Listener.Addr().String()}})
 	c.logs(t, "serving initial configuration")
 	if status, body := get(t, "http://127.0.0.1:"+port+"/"); status != 200 || body != "from the app" {
 		t.Errorf("got %d %q", status, body)
 	}
-	if uid := run(t, "", "podman", "top", c.name, "huser"); !strings.Contains(uid, "65532") {
+	if uid := c.uid(); !strings.Contains(uid, "65532") {
 		t.Errorf("the process runs as %s, want 65532", uid)
 	}
-	var check []string
-	if err := json.Unmarshal([]byte(run(t, "", "podman", "image", "inspect", "--format", "{{json .HealthCheck.Test}}", image)), &check); err != nil || len(check) < 2 || check[0] != "CMD" {
-		t.Fatalf("the health check is %q, %v", check, err)
+	for _, args := range [][]string{
+		recipe.health,
+		{"/usr/bin/caddy", "fault", "run", "--name", "down", "--point", "site", "respond 503"},
+	} {
+		if out, err := c.exec(args...); err != nil {
+			t.Fatalf("%q: %v %s", args, err, out)
+		}
 	}
-	run(t, "", "podman", append([]string{"--runtime", "runc", "exec", c.name}, check[1:]...)...)
-	run(t, "", "podman", "--runtime", "runc", "exec", c.name, "caddy", "fault", "run", "--name", "down", "--point", "site", "respond 503")
 	if status, _ := get(t, "http://127.0.0.1:"+port+"/"); status != 503 {
 		t.Errorf("got %d with the experiment, want 503", status)
 	}
-	run(t, "", "podman", "--runtime", "runc", "exec", c.name, "caddy", "fault", "halt")
+	if out, err := c.exec("/usr/bin/caddy", "fault", "halt"); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
 	if log := c.logs(t, "faults halted"); strings.Contains(log, "cannot write") || strings.Contains(log, "open to the network") {
 		t.Errorf("warnings: %s", log)
 	}
 }
 
 // The health check fails if Caddy does not answer.
-func testImageReadOnlyData(t *testing.T) {
-	c := start(t, "-e", "PORT="+freePort(t), "-e", "CADDY_ADMIN=127.0.0.1:"+freePort(t),
-		"--image-volume=ignore", image)
+func testImageReadOnlyData(t *testing.T, start startFunc) {
+	c := start(t, options{env: []string{"PORT=" + freePort(t), "CADDY_ADMIN=127.0.0.1:" + freePort(t)}, readOnlyData: true})
 	c.logs(t, "cannot write to the storage")
-	if out, err := try(t.Context(), "", "podman", "--runtime", "runc", "exec", c.name, "caddy", "fault", "status", "--address", "127.0.0.1:"+freePort(t)); err == nil {
+	if out, err := c.exec("/usr/bin/caddy", "fault", "status", "--address", "127.0.0.1:"+freePort(t)); err == nil {
 		t.Errorf("the status of another port succeeded: %s", out)
 	}
 }
 
-func testImageOpenAdmin(t *testing.T) {
-	c := start(t, "-e", "PORT="+freePort(t), "-e", "CADDY_ADMIN=:"+freePort(t), image)
+func testImageOpenAdmin(t *testing.T, start startFunc) {
+	c := start(t, options{env: []string{"PORT=" + freePort(t), "CADDY_ADMIN=:" + freePort(t)}})
 	c.logs(t, "is open to the network")
 }
 
 // A trigger without its secret keeps Caddy from starting.
-func testImageNoSecret(t *testing.T) {
+func testImageNoSecret(t *testing.T, start startFunc) {
 	for name, port := range map[string]string{"compose/Caddyfile": freePort(t), "kubernetes/sidecar/Caddyfile": freePort(t)} {
-		caddyfile := filepath.Join(t.TempDir(), "Caddyfile")
 		content := strings.NewReplacer("fault:2019", "127.0.0.1:"+port, ":8080", "127.0.0.1:"+freePort(t), ":8081", "127.0.0.1:"+freePort(t)).Replace(readFile(t, inDeploy(filepath.FromSlash(name))))
-		writeFile(t, caddyfile, content)
-		if err := os.Chmod(caddyfile, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		args := append(append([]string{}, runImage...), "--rm", "-v", caddyfile+":/etc/caddy/Caddyfile:ro", "-e", "CADDY_ADMIN=127.0.0.1:"+freePort(t), image)
-		out, err := try(t.Context(), "", "podman", args...)
-		if err == nil || !strings.Contains(out, "trigger key") || !strings.Contains(out, "is empty") {
+		c := start(t, options{env: []string{"CADDY_ADMIN=127.0.0.1:" + freePort(t)}, caddyfile: content})
+		err := c.wait()
+		if out := c.log(); err == nil || !strings.Contains(out, "trigger key") || !strings.Contains(out, "is empty") {
 			t.Errorf("%s: %v %s", name, err, out)
 		}
 	}

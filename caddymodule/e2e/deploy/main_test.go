@@ -13,9 +13,10 @@ import (
 )
 
 var (
-	tools  = flag.Bool("tools", false, "run the tests that need podman, kustomize and further modules")
-	binary = flag.String("binary", "", "use this release binary for the image, instead of building one")
-	update = flag.Bool("update", false, "write the list of licenses")
+	tools      = flag.Bool("tools", false, "run the tests that need root, kustomize and further modules")
+	withPodman = flag.Bool("podman", false, "run the image with podman")
+	binary     = flag.String("binary", "", "use this release binary for the image, instead of building one")
+	update     = flag.Bool("update", false, "write the list of licenses")
 )
 
 // needTools skips a test that needs programs, unless the flag says that they exist.
