@@ -71,7 +71,7 @@ func words(t *testing.T, text string) (args []string) {
 func rootfs(t *testing.T) string {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Fatal("needs root, because a process gets a root folder of its own")
+		t.Fatal("needs root, because it changes the root folder of a process")
 	}
 	dir := filepath.Join(t.TempDir(), "root")
 	if err := os.CopyFS(dir, os.DirFS(inDeploy("rootfs"))); err != nil {
