@@ -37,12 +37,12 @@ var arrows = []arrow{
 	}},
 	{folder: "caddymodule/command", mayImport: []string{
 		"caddymodule/internal/version", "caddymodule/api", "caddymodule/trigger", "caddymodule/internal/grammar",
-		"caddymodule/clients", "caddymodule/experiments", "caddymodule/rules", "caddymodule/faults",
+		"caddymodule/clients", "caddymodule/experiments", "caddymodule/presets", "caddymodule/rules", "caddymodule/faults",
 	}},
 	{folder: "caddymodule/console", mayImport: []string{"caddymodule/api", "caddymodule/control", "caddymodule/routes", "caddymodule/internal/args"}},
 	{folder: "caddymodule/api", mayImport: []string{
 		"caddymodule/internal/version", "caddymodule/inject", "caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar",
-		"caddymodule/seen", "caddymodule/recent", "caddymodule/clients", "caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
+		"caddymodule/seen", "caddymodule/recent", "caddymodule/clients", "caddymodule/experiments", "caddymodule/presets", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults", "caddymodule/wire", "caddymodule/status",
 		"caddymodule/internal/jsonpatch", "caddymodule/internal/schema", "caddymodule/internal/strictjson", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/inject", mayImport: []string{
@@ -52,14 +52,14 @@ var arrows = []arrow{
 	}},
 	{folder: "caddymodule/control", mayImport: []string{
 		"caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/metrics",
-		"caddymodule/seen", "caddymodule/recent", "caddymodule/clients", "caddymodule/experiments", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults",
+		"caddymodule/seen", "caddymodule/recent", "caddymodule/clients", "caddymodule/experiments", "caddymodule/presets", "caddymodule/rules", "caddymodule/routes", "caddymodule/faults",
 		"caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/strictjson", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/trigger", mayImport: []string{
-		"caddymodule/internal/grammar", "caddymodule/rules", "caddymodule/faults", "caddymodule/internal/private", "caddymodule/internal/args", "caddymodule/internal/text", "caddymodule/internal/words",
+		"caddymodule/internal/grammar", "caddymodule/presets", "caddymodule/rules", "caddymodule/faults", "caddymodule/internal/private", "caddymodule/internal/args", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/internal/grammar", mayImport: []string{
-		"caddymodule/rules", "caddymodule/faults", "caddymodule/status", "caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/words",
+		"caddymodule/presets", "caddymodule/rules", "caddymodule/faults", "caddymodule/status", "caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/internal/metrics", mayImport: []string{"caddymodule/seen", "caddymodule/clients", "caddymodule/experiments", "caddymodule/rules"}},
 	{folder: "caddymodule/experiments", mayImport: []string{"caddymodule/clients", "caddymodule/rules", "caddymodule/faults", "caddymodule/internal/strictjson"}},
@@ -70,6 +70,7 @@ var arrows = []arrow{
 		"caddymodule/faults", "caddymodule/wire", "caddymodule/status",
 		"caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/jsonmutate", "caddymodule/internal/jsonpatch", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
+	{folder: "caddymodule/presets", mayImport: []string{"caddymodule/internal/words"}, stdlibOnly: true},
 	{folder: "caddymodule/match", mayImport: []string{"caddymodule/internal/jsonpatch", "caddymodule/internal/private", "caddymodule/internal/text"}},
 	{folder: "caddymodule/clients", stdlibOnly: true},
 	{folder: "caddymodule/seen", stdlibOnly: true},

@@ -95,6 +95,8 @@ var routes = []route{
 	{"GET", "/seen", (*service).getSeen, []string{"point", "over", "window", "by"}},
 	{"POST", "/explain", (*service).explain, nil},
 	{"GET", "/kinds", (*service).listKinds, nil},
+	{"GET", "/presets", (*service).listPresets, nil},
+	{"GET", "/presets/{name}", (*service).getPreset, nil},
 	{"POST", "/draft", (*service).readDraft, nil},
 	{"GET", "/codes", (*service).listCodes, nil},
 	{"GET", "/codes/{code}", (*service).getCode, nil},

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/control"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/presets"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 	"github.com/caddyfault/caddyfault/caddymodule/seen"
 )
@@ -161,6 +162,9 @@ var described = map[string]reflect.Type{
 	"Follows":          reflect.TypeFor[rules.Follows](),
 	"Over":             reflect.TypeFor[rules.Over](),
 	"Past":             reflect.TypeFor[pastView](),
+	"Preset":           reflect.TypeFor[PresetView](),
+	"PresetParam":      reflect.TypeFor[presets.Param](),
+	"Presets":          reflect.TypeFor[PresetList](),
 	"Point":            reflect.TypeFor[pointView](),
 	"Reset":            reflect.TypeFor[ResetView](),
 	"Seen":             reflect.TypeFor[SeenView](),

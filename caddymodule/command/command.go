@@ -53,7 +53,7 @@ func setUpCommand(cmd *cobra.Command) {
 	cmd.Args = refuseUnknown // without this, cobra takes an unknown subcommand for an argument
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	addGroup(cmd, "Look", statusCommand(), listCommand(), watchCommand(), clientsCommand(), explainCommand(), codesCommand(), schemaCommand())
+	addGroup(cmd, "Look", statusCommand(), listCommand(), watchCommand(), clientsCommand(), explainCommand(), codesCommand(), presetsCommand(), schemaCommand())
 	addGroup(cmd, "Experiment", tryCommand(), runCommand(), removeCommand(), verifyCommand())
 	addGroup(cmd, "Control", haltCommand(), resumeCommand(), switchOffCommand(), switchOnCommand(), resetCommand())
 	cmd.SetHelpTemplate(helpTemplate)
@@ -107,6 +107,7 @@ var otherWords = map[string][]string{
 	"verify":  {"assert", "expect", "check"},
 	"clients": {"findings", "report", "judge", "retries"},
 	"explain": {"why", "test"},
+	"presets": {"preset", "services", "providers"},
 	"try":     {"proxy", "demo"},
 }
 

@@ -173,7 +173,7 @@ func (s *session) cutCommand() (command []string, err error) {
 // experiment returns the experiment of the rule and the flags.
 func (s *session) experiment() (*experiments.Experiment, error) {
 	matchers, _ := s.Flags().GetStringArray("match")
-	rule, err := grammar.ParseLine(s.args[0], matchers...)
+	rule, err := s.parseRule(s.args[0], matchers)
 	if err != nil {
 		return nil, err
 	}

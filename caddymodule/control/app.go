@@ -19,6 +19,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/metrics"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
+	"github.com/caddyfault/caddyfault/caddymodule/presets"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 	"github.com/caddyfault/caddyfault/caddymodule/trigger"
 )
@@ -82,6 +83,10 @@ type App struct {
 	// Experiments that are started together, by the name of their set. Default: none.
 	Sets map[string]*Set `json:"sets,omitempty"`
 
+	// Presets of the configuration, by their names. They must not have the name of a
+	// preset of the binary. Default: none.
+	Presets map[string]*Preset `json:"presets,omitempty"`
+
 	// Halt all faults after too many upstream errors. Default: never.
 	HaltWhen *HaltWhen `json:"halt_when,omitempty"`
 
@@ -94,6 +99,7 @@ type App struct {
 	fields trigger.Servers
 	exempt caddyhttp.MatcherSets
 	shown  caddyhttp.RawMatcherSets // ExemptRaw, which Caddy clears
+	own    presets.Set
 
 	probe    storageProbe
 	triggers sync.Map // []*trigger.Trigger by *rules.Point
@@ -145,6 +151,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		a.HaltWhen.provision(a)
 	}
 	a.shown = a.ExemptRaw
+	if a.own, err = ownPresets(a.Presets); err != nil {
+		return err
+	}
 	if err := loadMatchers(ctx, a, "ExemptRaw", "exempt", &a.exempt); err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ import (
 //	    exempt     <matcher> <args>...
 //	    clients    off|{ ... }
 //	    set        <name> { ... }
+//	    preset     <name> [<parameter>=<default>...] { ... }
 //
 //	    experiment_matchers <name>...
 //	    client_addresses    off
@@ -42,7 +43,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	app, seen := new(App), make(map[string]bool)
 	for d.NextBlock(0) {
 		word := d.Val()
-		if seen[word] && word != "exempt" && word != "set" {
+		if seen[word] && word != "exempt" && word != "set" && word != "preset" {
 			return nil, d.Errf("%s already specified", word)
 		}
 		seen[word] = true
@@ -93,6 +94,8 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, word string) error {
 		return a.unmarshalClients(d)
 	case "set":
 		return a.unmarshalSet(d)
+	case "preset":
+		return a.unmarshalPreset(d)
 	case "experiment_matchers":
 		if a.ExperimentMatchers = d.RemainingArgs(); len(a.ExperimentMatchers) == 0 {
 			return args.Missing(d, "global experiment_matchers")

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
+	"github.com/caddyfault/caddyfault/caddymodule/presets"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -45,7 +46,11 @@ func (a *App) unmarshalSet(d *caddyfile.Dispenser) error {
 		return d.Errf("set '%s' already specified", name)
 	}
 	set := &Set{Experiments: make(map[string]*experiments.Experiment), Source: rules.SourceOf(start.File(), start.Line())}
-	if err := args.Options(d, "experiment", func(word string) error { return set.unmarshalExperiment(d, word) }); err != nil {
+	own, err := ownPresets(a.Presets)
+	if err != nil {
+		return err
+	}
+	if err := args.Options(d, "experiment", func(word string) error { return set.unmarshalExperiment(d, word, own) }); err != nil {
 		return err
 	}
 	if len(set.Experiments) == 0 {
@@ -58,7 +63,7 @@ func (a *App) unmarshalSet(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func (s *Set) unmarshalExperiment(d *caddyfile.Dispenser, word string) error {
+func (s *Set) unmarshalExperiment(d *caddyfile.Dispenser, word string, own presets.Set) error {
 	if word != "experiment" {
 		return args.UnknownOption(d, "set")
 	}
@@ -74,7 +79,9 @@ func (s *Set) unmarshalExperiment(d *caddyfile.Dispenser, word string) error {
 		return d.Errf("experiment '%s' already specified", name)
 	}
 	e := new(experiments.Experiment)
-	err := grammar.NewRuleParser(&e.Rule).ParseBlock(d, map[string]func(*caddyfile.Dispenser) error{
+	p := grammar.NewRuleParser(&e.Rule)
+	p.Presets = own
+	err := p.ParseBlock(d, map[string]func(*caddyfile.Dispenser) error{
 		"point": func(d *caddyfile.Dispenser) error { return unmarshalPoints(d, &e.Points) },
 		"ttl":   func(d *caddyfile.Dispenser) error { return unmarshalTTL(d, &e.TTL) },
 		"note":  grammar.TextParser("experiment note", &e.Note),

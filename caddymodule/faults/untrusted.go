@@ -26,6 +26,9 @@ type Limits struct {
 	// OpenEnded is set by a fault whose time depends on the request or its reply.
 	// [Hit.Ended] must then be closed when Time has expired.
 	OpenEnded bool
+
+	// Texts is set for a fault whose texts are those of a preset, and not of a client.
+	Texts bool
 }
 
 // Take takes d from Time. It returns an error if Time is shorter.

@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddyfault/caddyfault/caddymodule/control"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
@@ -65,6 +66,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 		return namedMatcherToken(h)
 	}}}
 	p.Own = map[string]func() error{"trigger": func() error { return handler.parseTrigger(h.Dispenser) }}
+	p.Presets = control.PresetsOf(h.Option("fault"))
 	if err := p.parse(matcherText); err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ func (h *Handler) provisionTriggers(ctx caddy.Context) error {
 		if slices.ContainsFunc(h.Triggers[:i], t.SamePlace) {
 			return fmt.Errorf("trigger %s already specified", t.Source)
 		}
-		if err := t.Provision(ctx, &h.Point, h.tagTriggered); err != nil {
+		if err := t.Provision(ctx, &h.Point, h.tagTriggered, h.app.OwnPresets()); err != nil {
 			return err
 		}
 		if t.Key == "" && !h.Limited() {

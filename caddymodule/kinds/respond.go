@@ -241,9 +241,10 @@ func (f *Respond) Reply(faults.Reply) (faults.Reply, error) {
 }
 
 // Untrusted allows a status or several, Retry-After, and the size of a body. The rest of
-// the reply comes from the catalog, cannot be cached, and is not sniffed for its type.
-func (f *Respond) Untrusted(*faults.Limits) error {
-	if !reflect.DeepEqual(*f, Respond{
+// the reply comes from the catalog or from a preset, cannot be cached, and is not sniffed
+// for its type.
+func (f *Respond) Untrusted(l *faults.Limits) error {
+	if !l.Texts && !reflect.DeepEqual(*f, Respond{
 		StatusCode: f.StatusCode, StatusCodes: f.StatusCodes, Family: f.Family,
 		RetryAfter: f.RetryAfter, RetryAfterDate: f.RetryAfterDate, BodySize: f.BodySize,
 	}) {
@@ -252,7 +253,13 @@ func (f *Respond) Untrusted(*faults.Limits) error {
 	if err := untrustedSize(&f.BodySize); err != nil {
 		return err
 	}
-	f.Headers = &HeaderOps{Set: http.Header{"X-Content-Type-Options": {"nosniff"}}}
+	if f.Headers == nil {
+		f.Headers = new(HeaderOps)
+	}
+	if f.Headers.Set == nil {
+		f.Headers.Set = make(http.Header)
+	}
+	f.Headers.Set.Set("X-Content-Type-Options", "nosniff")
 	return nil
 }
 

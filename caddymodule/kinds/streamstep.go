@@ -327,7 +327,7 @@ const maxUntrustedCount = 100
 // advance.
 func (s *StreamStep) untrusted(l *faults.Limits) error {
 	switch {
-	case s.Text != "":
+	case s.Text != "" && !l.Texts:
 		return fmt.Errorf("stream %s is not allowed in a trigger, because it has a text", s.Action)
 	case s.Count > maxUntrustedCount:
 		return fmt.Errorf("stream count '%d' is too large for a trigger; at most %d are allowed", s.Count, maxUntrustedCount)

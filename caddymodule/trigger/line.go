@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
+	"github.com/caddyfault/caddyfault/caddymodule/presets"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -44,6 +45,7 @@ type lineParser struct {
 	allow     []string
 	maxDelay  time.Duration
 	percent   float64
+	own       presets.Set // those of the configuration, if the trigger allows them
 	cache     *lru.Cache[string, parsed]
 }
 
@@ -52,7 +54,7 @@ type parsed struct {
 	err error
 }
 
-func newLineParser(ctx caddy.Context, point *rules.Point, t *Trigger, tag Tagger) lineParser {
+func newLineParser(ctx caddy.Context, point *rules.Point, t *Trigger, tag Tagger, own presets.Set) lineParser {
 	// Faults warn about the server's timeouts. A line of a client must not cause such
 	// warnings.
 	ctx.Context = context.WithValue(ctx.Context, caddyhttp.ServerCtxKey, nil)
@@ -64,8 +66,11 @@ func newLineParser(ctx caddy.Context, point *rules.Point, t *Trigger, tag Tagger
 		maxDelay:  cmp.Or(time.Duration(t.MaxDelay), defaultMaxDelay),
 		percent:   percentOf(t.Percent),
 	}
-	if len(p.allow) == 0 {
-		p.allow = untrustedKinds()
+	switch {
+	case len(p.allow) == 0:
+		p.allow = allowed()
+	case slices.Contains(p.allow, grammar.PresetWord):
+		p.own = own
 	}
 	if placeOf(t.Source).draws {
 		p.percent = 100 // its draws have been made
@@ -105,13 +110,18 @@ func (p *lineParser) read(line string) (asked, error) {
 		return asked{Pass: true, id: id}, nil
 	}
 	rule := grammar.NewRuleParser(new(rules.Rule))
+	rule.Presets = p.own
+	rule.Distrust([]string{"percent", "phase"})
 	for _, s := range statements {
 		if err := p.readStatement(rule, s, line[s.Start:s.End]); err != nil {
 			return asked{id: id}, err
 		}
 	}
+	if err := rule.ApplyPresets(); err != nil {
+		return asked{id: id}, hideKeys(p.withoutPresets(line), err)
+	}
 	triggered, err := p.provision(rule, id)
-	return asked{Rule: triggered, id: id}, hideKeys(line, err)
+	return asked{Rule: triggered, id: id}, hideKeys(p.withoutPresets(line), err)
 }
 
 // takeID removes the statement `id <text>` from a line and returns the text.
@@ -154,7 +164,16 @@ func (p *lineParser) readStatement(rule *grammar.RuleParser, s grammar.Statement
 	case !slices.Contains(lineSettings, word) && !slices.Contains(p.allow, word):
 		return hideKeys(text, fmt.Errorf("'%s' is not allowed here: want id, %s, or one of %s", word, strings.Join(lineSettings, ", "), strings.Join(p.allow, ", ")))
 	}
-	return hideKeys(text, s.Parse(rule))
+	return hideKeys(p.withoutPresets(text), s.Parse(rule))
+}
+
+// withoutPresets returns a text without the names of presets, which are no keys.
+func (p *lineParser) withoutPresets(text string) string {
+	if !strings.Contains(text, grammar.PresetWord) {
+		return text
+	}
+	words := slices.DeleteFunc(strings.FieldsFunc(text, notInKey), func(word string) bool { return p.own.Find(word) != nil })
+	return strings.Join(words, " ")
 }
 
 // provision bounds and provisions the faults.
@@ -166,8 +185,13 @@ func (p *lineParser) provision(rule *grammar.RuleParser, id string) (*rules.Rule
 		return nil, errors.New("skip and times count the requests with an id: write one, such as id test-42; times 2; 503")
 	}
 	limits := faults.Limits{Time: p.maxDelay}
-	for _, fault := range rule.Chain.Faults {
-		if err := fault.(faults.Untrusted).Untrusted(&limits); err != nil {
+	for i, fault := range rule.Chain.Faults {
+		limits.Texts = rule.FromPreset(i)
+		untrusted, ok := fault.(faults.Untrusted)
+		if !ok { // only a preset can have it
+			return nil, fmt.Errorf("the preset has the fault %s, which is not allowed in a trigger", faults.Kind(fault))
+		}
+		if err := untrusted.Untrusted(&limits); err != nil {
 			return nil, err
 		}
 		if fault, ok := fault.(caddy.Provisioner); ok {

@@ -15,7 +15,9 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
+	"github.com/caddyfault/caddyfault/caddymodule/presets"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -25,8 +27,9 @@ import (
 // The line is untrusted. It has at most 1 KiB, an `id` and 8 statements. It may contain
 // the settings `percent`, `phase`, `skip` and `times`, and the kinds of fault that
 // support triggers. `respond` takes only a status, such as 551 or smtp:450, and
-// `retry_after` as the next statement; a bare status is short for it. Sizes are at most
-// 1 MiB. Placeholders are not expanded. `pass` exempts the
+// `retry_after` as the next statement; a bare status is short for it. A preset takes
+// numbers, durations and listed values. Sizes are at most 1 MiB. Placeholders are not
+// expanded. `pass` exempts the
 // request from all rules and experiments of this point.
 //
 // A line that is malformed, not allowed, over a bound or repeated is refused. A refused
@@ -56,8 +59,9 @@ type Trigger struct {
 	// the trigger.
 	Key string `json:"key,omitempty"`
 
-	// The kinds of fault that a request may ask for. Default: all kinds that support
-	// triggers.
+	// The kinds of fault that a request may ask for. `preset` stands for all presets,
+	// also those of the configuration. Default: all kinds that support triggers, and the
+	// presets of the binary.
 	Allow []string `json:"allow,omitempty"`
 
 	// The maximum time that all faults of a line can add together. Default: 30s.
@@ -87,8 +91,9 @@ const (
 // endAfter, unless it is 0.
 type Tagger func(rule *rules.Rule, endAfter time.Duration) rules.Owner
 
-// Provision prepares the trigger for an injection point.
-func (t *Trigger) Provision(ctx caddy.Context, point *rules.Point, tag Tagger) error {
+// Provision prepares the trigger for an injection point. own are the presets of the
+// configuration.
+func (t *Trigger) Provision(ctx caddy.Context, point *rules.Point, tag Tagger, own presets.Set) error {
 	if err := t.validate(); err != nil {
 		return err
 	}
@@ -100,7 +105,7 @@ func (t *Trigger) Provision(ctx caddy.Context, point *rules.Point, tag Tagger) e
 	if at.hidden != nil {
 		t.hidden = at.hidden(t.name())
 	}
-	t.parser = newLineParser(ctx, point, t, tag)
+	t.parser = newLineParser(ctx, point, t, tag, own)
 	return nil
 }
 
@@ -171,8 +176,8 @@ func (t *Trigger) validate() error {
 		return fmt.Errorf("bad trigger max_active '%d': must not be negative", t.MaxActive)
 	}
 	for _, kind := range t.Allow {
-		if !slices.Contains(untrustedKinds(), kind) {
-			return fmt.Errorf("bad trigger allow '%s': want some of %s", kind, strings.Join(untrustedKinds(), ", "))
+		if !slices.Contains(allowed(), kind) {
+			return fmt.Errorf("bad trigger allow '%s': want some of %s", kind, strings.Join(allowed(), ", "))
 		}
 	}
 	if t.Percent != nil {
@@ -194,6 +199,9 @@ func needed(field string) bool {
 // unexpanded reports whether a key looks like a variable of a shell or of Caddy without
 // its braces.
 var unexpanded = regexp.MustCompile(`^(\$[A-Z_][A-Z0-9_]*|\$\{[A-Za-z0-9_]+\}|(env|file)\.[A-Za-z0-9_./-]+)$`).MatchString
+
+// allowed returns what the setting allow may name.
+func allowed() []string { return append(untrustedKinds(), grammar.PresetWord) }
 
 // untrustedKinds returns the kinds of fault that a request may ask for.
 func untrustedKinds() []string {

@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddyfault/caddyfault/caddymodule/presets"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -18,6 +19,11 @@ import (
 // Caddyfile. The rule matches a request if one of the sets matches. Caddy's placeholder
 // shorthands can be used. An error in the line is a [LineError].
 func ParseLine(line string, matchers ...string) (*rules.Rule, error) {
+	return ParseLineWith(nil, line, matchers...)
+}
+
+// ParseLineWith is ParseLine with the presets of a configuration.
+func ParseLineWith(own presets.Set, line string, matchers ...string) (*rules.Rule, error) {
 	rule := new(rules.Rule)
 	return rule, parseLineOf(rule, line, matchers...)
 }
@@ -25,6 +31,7 @@ func ParseLine(line string, matchers ...string) (*rules.Rule, error) {
 // parseLineOf is ParseLine for a rule that may have a place.
 func parseLineOf(rule *rules.Rule, line string, matchers ...string) error {
 	p := NewRuleParser(rule)
+	p.Presets = own
 	for _, matcher := range matchers {
 		tokens, err := caddyfile.Tokenize([]byte("match "+matcher), statementFile) // it may have lines and blocks
 		if err == nil {

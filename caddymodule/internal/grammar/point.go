@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
+	"github.com/caddyfault/caddyfault/caddymodule/presets"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -40,6 +41,9 @@ type PointParser struct {
 
 	// Own has parsers for words that are only known in this place.
 	Own map[string]func() error
+
+	// Presets are the presets of the configuration.
+	Presets presets.Set
 
 	// Direct is the rule without a rule block, or nil without one.
 	Direct *RuleParser
@@ -199,7 +203,7 @@ func (p *PointParser) NewRule() *RuleParser {
 	rule := &rules.Rule{Place: p.Point.Place}
 	p.Point.Rules = append(p.Point.Rules, rule)
 	parser := NewRuleParser(rule)
-	parser.matcherToken = p.MatcherToken
+	parser.matcherToken, parser.Presets = p.MatcherToken, p.Presets
 	p.parsers = append(p.parsers, parser)
 	return parser
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
+	"github.com/caddyfault/caddyfault/caddymodule/presets"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -36,6 +37,7 @@ import (
 //	health_checks
 //	dry_run
 //	observe
+//	preset <name> [<parameter>=<value>...]
 //	<kind of fault> ...
 //
 // A matcher is `@name`, `/path*`, `*`, one of Caddy's matchers with its arguments, a CEL
@@ -50,11 +52,17 @@ type RuleParser struct {
 	// First is the first word of the rule, for errors.
 	First string
 
+	// Presets are the presets of the configuration. Those of the binary are always known.
+	Presets presets.Set
+
 	firstLine    func() string
 	last         fault    // the last parsed fault
 	more         []string // words that are known here in addition to those of a rule
 	matcherToken func() (caddy.ModuleMap, bool, error)
 	seen         map[string]caddyfile.Dispenser // the line of each setting
+	brought      []brought                      // settings of presets
+	untrusted    []string                       // see Distrust
+	fromPreset   map[int]bool                   // places in the chain
 }
 
 // NewRuleParser returns a parser that stores its result in rule.
@@ -68,18 +76,23 @@ func (p *RuleParser) parseLine(d *caddyfile.Dispenser, word string) error {
 		at := *d
 		p.First, p.firstLine = word, func() string { return args.Line(&at) }
 	}
-	parse := p.settingParser(word)
-	if parse == nil && !faults.IsKind(word) {
+	switch {
+	case p.settingParser(word) != nil:
+		if _, again := p.seen[word]; again && word != "match" {
+			return d.Errf("%s already specified", word)
+		}
+		return p.parseSetting(d, word)
+	case isFault(word):
+		return p.ParseFault(d.NewFromNextSegment())
+	default:
 		return p.unknown(d, word)
 	}
-	if parse == nil {
-		return p.ParseFault(d.NewFromNextSegment())
-	}
-	if _, again := p.seen[word]; again && word != "match" {
-		return d.Errf("%s already specified", word)
-	}
+}
+
+// parseSetting parses a setting, and checks it together with the lines before it.
+func (p *RuleParser) parseSetting(d *caddyfile.Dispenser, word string) error {
 	p.seen[word] = *d
-	if err := parse(d); err != nil {
+	if err := p.settingParser(word)(d); err != nil {
 		return err
 	}
 	err := p.CheckSettings()
@@ -148,6 +161,9 @@ func (p *RuleParser) SetShort(s Short) {
 
 // finish runs the checks that need the whole rule. d is at its first line.
 func (p *RuleParser) finish(d *caddyfile.Dispenser) error {
+	if err := p.ApplyPresets(); err != nil {
+		return err
+	}
 	if line, said := p.seen["observe"]; said && len(p.FaultsRaw) > 0 {
 		return args.Advise(&line, "remove observe, or the faults of the rule", "a rule that observes injects nothing, and this one has a fault")
 	}
@@ -225,10 +241,17 @@ func (p *RuleParser) parseMatchResponse(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// ParseFault parses a fault. The tokens of d must be those of the fault.
+// ParseFault parses a fault or a preset. The tokens of d must be those of the fault.
 func (p *RuleParser) ParseFault(d *caddyfile.Dispenser) error {
 	at := *d
 	at.Next()
+	if at.Val() == PresetWord {
+		return p.parsePreset(&at)
+	}
+	d, err := p.withPresets(d)
+	if err != nil {
+		return err
+	}
 	if err := p.Chain.Unmarshal(d); err != nil {
 		return err
 	}

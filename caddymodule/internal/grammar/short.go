@@ -43,7 +43,7 @@ func TakeShort(d *caddyfile.Dispenser, name, matcher string) Short {
 func (s Short) Fault() []caddyfile.Token {
 	first := s.Words[0]
 	switch {
-	case faults.IsKind(first.Text):
+	case isFault(first.Text):
 		return s.Words
 	case len(s.Words) == 1 && status.LooksLike(first.Text):
 		respond := first.Clone()
@@ -166,15 +166,15 @@ func (s Short) unknown(d *caddyfile.Dispenser) error {
 	}
 	lines := NewRuleParser(new(rules.Rule)).meant(at, first)
 	if lines == nil {
-		lines = args.Corrected(at, "", words.Near(first, slices.Concat(Settings, faults.Kinds(), pointWords)))
+		lines = args.Corrected(at, "", words.Near(first, slices.Concat(Settings, faults.Kinds(), pointWords, []string{PresetWord})))
 	}
 	if len(lines) == 0 {
 		return args.Advise(d, words.Usage("fault")+"; the kinds of fault are "+strings.Join(faults.Kinds(), ", "), "unexpected argument '%s'", first)
 	}
 	lines = s.loadable(lines)
 	kind, _, _ := strings.Cut(lines[0], " ")
-	if s.BlockOnly || !faults.IsKind(kind) || strings.Contains(lines[0], "\n") {
-		if !faults.IsKind(kind) && kind != "trigger" {
+	if s.BlockOnly || !isFault(kind) || strings.Contains(lines[0], "\n") {
+		if !isFault(kind) && kind != "trigger" {
 			lines = []string{lines[0], "respond 503"}
 		}
 		inside := strings.Split(strings.Join(lines[:min(len(lines), 2)], "\n"), "\n")

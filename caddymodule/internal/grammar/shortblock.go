@@ -126,7 +126,7 @@ func beginsLine(word caddyfile.Token, first string, full bool) string {
 }
 
 func isFirstWord(word string) bool {
-	return slices.Contains(Settings, word) || slices.Contains(pointWords, word) || faults.IsKind(word)
+	return slices.Contains(Settings, word) || slices.Contains(pointWords, word) || isFault(word)
 }
 
 // complete makes a valid rule of the lines. It adds missing parts and moves faults that
@@ -153,7 +153,7 @@ func complete(lines [][]caddyfile.Token) []blockLine {
 // completeLine adds a block to a line that needs one, and a source to a trigger.
 func completeLine(line []caddyfile.Token) blockLine {
 	first, rest := line[0].Text, textOf(line[1:])
-	made := blockLine{text: strings.TrimSpace(first + " " + rest), kind: faults.IsKind(first)}
+	made := blockLine{text: strings.TrimSpace(first + " " + rest), kind: isFault(first)}
 	form, _ := words.FormOf(first)
 	example := strings.Split(form.Example, "\n")
 	switch {

@@ -40,7 +40,7 @@ func (p *RuleParser) unknown(d *caddyfile.Dispenser, word string) error {
 	}
 	lines := p.meant(d, word)
 	if len(lines) == 0 {
-		lines = p.loadable(args.Corrected(d, "", words.Near(word, slices.Concat(Settings, faults.Kinds(), p.more))))
+		lines = p.loadable(args.Corrected(d, "", words.Near(word, slices.Concat(Settings, faults.Kinds(), p.more, []string{PresetWord}))))
 	}
 	advice := words.Suggest(lines)
 	if advice == "" {

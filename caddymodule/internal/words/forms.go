@@ -25,6 +25,8 @@ var forms = map[string]Form{
 	"observe":        {"observe", "observe", `"observe": true`},
 	"dry_run":        {"dry_run", "dry_run", `"dry_run": true`},
 
+	"preset": {"preset <name> [<parameter>=<value>...]", "preset openai-rate-limit", ""},
+
 	// the block of a point
 	"fault":     {"fault [<matcher>] [<fault>] [{ ... }]", "fault /api/* 503", ""},
 	"point":     {"point <name>", "point checkout", ""},
@@ -148,6 +150,7 @@ var forms = map[string]Form{
 	"global exempt":              {"exempt <matcher>", "exempt path /healthz", ""},
 	"global clients":             {"clients off|{ <options> }", "clients off", ""},
 	"global set":                 {"set <name> { <experiments> }", "set outage {\n\texperiment slow {\n\t\tpoint *\n\t\tdelay 2s\n\t}\n}", ""},
+	"global preset":              {"preset <name> [<parameter>=<default>...] { ... }", "preset acme-busy {\n\trespond 503\n}", ""},
 	"set experiment":             {"experiment <name> { ... }", "experiment slow {\n\tpoint *\n\tdelay 2s\n}", ""},
 	"experiment point":           {"point <name>...", "point checkout", ""},
 	"experiment ttl":             {"ttl <duration>", "ttl 5m", ""},
