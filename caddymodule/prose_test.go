@@ -106,7 +106,7 @@ func around(text string, found []int) string {
 // proseFiles are the files whose every line is prose or shown to users. The
 // documentation is read by documents.
 var proseFiles = []string{
-	"../Caddyfile.example", "../.ci/run", "api/openapi.json", "console/*.js", "console/*.html", "console/test/*.mjs", "e2e/sdks/streams/*.mjs",
+	"../Caddyfile.example", "../.ci/run", "api/openapi.json", "console/*.js", "console/*.html", "console/test/*.mjs", "e2e/sdks/streams/*.mjs", "e2e/sdks/presets/*.mjs", "presets/files/*.caddyfile",
 }
 
 func passages(t *testing.T) []passage {

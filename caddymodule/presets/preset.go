@@ -85,8 +85,11 @@ var embedded = sync.OnceValue(func() []*Preset {
 			panic(err) // a test reads all files
 		}
 	}
+	slices.SortFunc(all, byName) // the names of the files have another order
 	return all
 })
+
+func byName(a, b *Preset) int { return strings.Compare(a.Name, b.Name) }
 
 // Parse reads the file of a preset. Its head are comments: a sentence, then lines that
 // begin with `source:`, `modelled on:` and `param:`. The rest is the fragment.
@@ -166,7 +169,7 @@ func (p *Preset) checkParams() error {
 	used := make(map[string]bool)
 	for _, found := range placeholder.FindAllStringSubmatch(p.Text, -1) {
 		if used[found[1]] = true; !seen[found[1]] {
-			return fmt.Errorf("preset %s uses {preset.%s}, which is no parameter%s", p.Name, found[1], p.listParams())
+			return fmt.Errorf("preset %s uses {preset.%s}, which is not a parameter%s", p.Name, found[1], p.listParams())
 		}
 	}
 	for _, param := range p.Params {

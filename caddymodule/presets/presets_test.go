@@ -14,6 +14,9 @@ func TestFiles(t *testing.T) {
 		t.Fatal("no presets")
 	}
 	for _, p := range all {
+		if Set(nil).Find(p.Name) != p {
+			t.Errorf("%s is not found", p.Name)
+		}
 		text, err := files.ReadFile("files/" + p.Name + ".caddyfile")
 		if err != nil {
 			t.Fatal(err)
@@ -84,7 +87,7 @@ func TestParseRefuses(t *testing.T) {
 		"# A.\n# param: A=1 x\nreset {preset.A}":                 "bad name 'A' of a parameter",
 		"# A.\n# param: a x\nreset {preset.a}":                   "has no default: write one, such as a=5s",
 		"# A.\n# param: a=1 x\nreset":                            "parameter a is not used: write {preset.a}",
-		"# A.\nreset {preset.a}":                                 "uses {preset.a}, which is no parameter; it has no parameters",
+		"# A.\nreset {preset.a}":                                 "uses {preset.a}, which is not a parameter; it has no parameters",
 		"# A.\n# param: a=1 x\nreset {preset.a}{preset.b}":       "its parameters are a",
 		"# A.\n# param: a=1 x\n# param: a=1 x\nreset {preset.a}": "parameter a already specified",
 		"# A.\n# param: a={ x\nreset {preset.a}":                 "bad a '{'",
@@ -264,7 +267,7 @@ func TestNear(t *testing.T) {
 	}
 }
 
-// A value stays in its place, whatever it is.
+// A value stays in its text, whatever it is.
 func FuzzValue(f *testing.F) {
 	for _, seed := range []string{"x", `"`, "{", "}", "{a}", "a;b", "a\nb", `\`, "<&>", "{preset.a}", "\xff"} {
 		f.Add(seed)

@@ -16,7 +16,7 @@ type Set map[string]*Preset
 // All returns the presets of the binary and of the set, in the order of their names.
 func (s Set) All() []*Preset {
 	all := slices.Concat(embedded(), slices.Collect(maps.Values(s)))
-	slices.SortFunc(all, func(a, b *Preset) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, byName)
 	return all
 }
 

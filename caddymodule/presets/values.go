@@ -17,7 +17,7 @@ import (
 // Values are the values of all parameters of one use of a preset.
 type Values map[string]string
 
-// placeholder is where the value of a parameter stands in a fragment.
+// placeholder is where a fragment has the value of a parameter.
 var placeholder = regexp.MustCompile(`\{preset\.([^{}]*)\}`)
 
 // maxValue limits a value in bytes.
@@ -107,7 +107,7 @@ func (p *Preset) unknownParam(name, value string) *Error {
 }
 
 // checkValue checks a value by the choices of its parameter, or by the form of the
-// default. A value with a placeholder is checked where it stands.
+// default. The kind of fault checks a value with a placeholder.
 func (p *Preset) checkValue(param *Param, value string) error {
 	shown := words.Cut(value, words.MaxWord)
 	wrong := func(want string) error {
@@ -200,7 +200,7 @@ func (p *Preset) CheckUntrusted(values Values) error {
 }
 
 // Replace returns a word of a fragment with the values in it. A value is escaped for the
-// text in which it stands: JSON, or HTML and XML.
+// text that it is part of: JSON, or HTML and XML.
 func (v Values) Replace(word string) string {
 	escape := escapeOf(word)
 	return placeholder.ReplaceAllStringFunc(word, func(found string) string {
@@ -245,9 +245,21 @@ func (p *Preset) Show() string {
 		text.WriteString(strings.TrimRight("# param: "+param.declared()+" "+param.What, " ") + "\n")
 	}
 	for line := range strings.Lines(p.Text) {
-		text.WriteString(values.Replace(line))
+		if line = values.Replace(line); !IsNoDelay(strings.Fields(line)) {
+			text.WriteString(line)
+		}
 	}
 	return text.String()
+}
+
+// IsNoDelay reports whether a line is a delay of zero, which a parameter has for no delay.
+// It is left out.
+func IsNoDelay(words []string) bool {
+	if len(words) != 2 || words[0] != "delay" {
+		return false
+	}
+	wait, err := time.ParseDuration(words[1])
+	return err == nil && wait == 0
 }
 
 // declared returns the parameter as its file declares it.

@@ -167,7 +167,7 @@ func (p *lineParser) readStatement(rule *grammar.RuleParser, s grammar.Statement
 	return hideKeys(p.withoutPresets(text), s.Parse(rule))
 }
 
-// withoutPresets returns a text without the names of presets, which are no keys.
+// withoutPresets returns a text without the names of presets, which are not keys.
 func (p *lineParser) withoutPresets(text string) string {
 	if !strings.Contains(text, grammar.PresetWord) {
 		return text

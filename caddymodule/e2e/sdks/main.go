@@ -2,12 +2,15 @@
 // what they do:
 //
 //	go run . -caddy <binary> -write   write the table of the manual, and the recorded calls
-//	go run . -caddy <binary> -live    check what CI checks: some clients with two faults, and streams
+//	go run . -caddy <binary> -live    check what CI checks: some clients with two faults, streams and presets
 //
 // The clients in the folder streams read streams, and report what is recorded there:
 //
 //	go run . -caddy <binary> -streams          check them
 //	go run . -caddy <binary> -streams -write   record what they report
+//
+// The SDKs of services in the folder presets raise what is recorded there. The flag
+// -presets runs only them.
 //
 // It needs Go, and Node.js with npm. A client of another program or of a package for
 // Python is left out if that is missing.
@@ -34,6 +37,7 @@ type settings struct {
 	only    string // names of clients, with commas
 	live    bool
 	streams bool
+	presets bool
 	write   bool
 
 	bound  time.Duration // how long a client runs
@@ -49,7 +53,8 @@ func main() {
 	flag.StringVar(&s.only, "only", "", "the names of the clients to run, with commas; all without it")
 	flag.BoolVar(&s.live, "live", false, "check what CI checks")
 	flag.BoolVar(&s.streams, "streams", false, "run the clients that read streams, and no others")
-	flag.BoolVar(&s.write, "write", false, "write the table of the manual and the recorded calls, or the reports on streams")
+	flag.BoolVar(&s.presets, "presets", false, "run the SDKs of services with their presets, and no others")
+	flag.BoolVar(&s.write, "write", false, "write the table of the manual and the recorded calls, or the reports on streams or presets")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, &s)
@@ -72,11 +77,8 @@ func run(ctx context.Context, s *settings) (err error) {
 	if s.caddy, err = filepath.Abs(s.caddy); err != nil {
 		return err
 	}
-	if s.streams {
-		if err := npm(ctx, s.dir); err != nil {
-			return err
-		}
-		return streams(ctx, s, s.write)
+	if s.streams || s.presets {
+		return nodeOnly(ctx, s)
 	}
 	began := time.Now()
 	all, err := install(ctx, s)
@@ -90,7 +92,7 @@ func run(ctx context.Context, s *settings) (err error) {
 	}
 	defer server.stop()
 	if s.live {
-		err = errors.Join(check(ctx, s, server, all), streams(ctx, s, false))
+		err = errors.Join(check(ctx, s, server, all), node(ctx, s, "streams/node.mjs", false), node(ctx, s, "presets/node.mjs", false))
 	} else {
 		err = report(ctx, s, server, all)
 	}
@@ -98,10 +100,21 @@ func run(ctx context.Context, s *settings) (err error) {
 	return err
 }
 
-// streams runs the clients for Node.js that read streams. They check what they report, or
-// record it.
-func streams(ctx context.Context, s *settings, write bool) error {
-	cmd := exec.CommandContext(ctx, "node", "streams/node.mjs")
+// nodeOnly installs the packages of Node.js, and runs the programs of the flags.
+func nodeOnly(ctx context.Context, s *settings) error {
+	err := npm(ctx, s.dir)
+	if err == nil && s.streams {
+		err = node(ctx, s, "streams/node.mjs", s.write)
+	}
+	if err == nil && s.presets {
+		err = node(ctx, s, "presets/node.mjs", s.write)
+	}
+	return err
+}
+
+// node runs a program for Node.js. It checks what its clients report, or records it.
+func node(ctx context.Context, s *settings, program string, write bool) error {
+	cmd := exec.CommandContext(ctx, "node", program)
 	if write {
 		cmd.Args = append(cmd.Args, "-write")
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
@@ -146,137 +145,22 @@ func presetLines(preset *presets.Preset, values presets.Values) ([][]caddyfile.T
 	var lines [][]caddyfile.Token
 	for d := caddyfile.NewDispenser(segment); d.Next(); {
 		line := d.NextSegment()
+		texts := make([]string, len(line))
 		for i := range line {
 			line[i].Text = values.Replace(line[i].Text)
+			texts[i] = line[i].Text
 		}
 		switch {
 		case line[0].Text == "match":
 			return nil, fmt.Errorf("preset %s:%d: a preset has no match; write it in the rule", preset.Name, line[0].Line)
-		case !isNoDelay(line):
+		case !presets.IsNoDelay(texts):
 			lines = append(lines, line)
 		}
 	}
 	return lines, nil
 }
 
-// isNoDelay reports whether a line is a delay of zero, which a parameter has for no
-// delay.
-func isNoDelay(line []caddyfile.Token) bool {
-	if len(line) != 2 || line[0].Text != "delay" {
-		return false
-	}
-	wait, err := time.ParseDuration(line[1].Text)
-	return err == nil && wait == 0
-}
-
 func isPresetWord(token caddyfile.Token) bool { return token.Text == PresetWord && !token.Quoted() }
-
-// nesting are the kinds whose lines can be faults.
-var nesting = []string{"choose", "sequence"}
-
-// withPresets returns a fault with the presets in its block replaced by their lines. d
-// must have the tokens of the fault only.
-func (p *RuleParser) withPresets(d *caddyfile.Dispenser) (*caddyfile.Dispenser, error) {
-	at := *d
-	at.Next()
-	kind := at.Val()
-	if !slices.Contains(nesting, kind) {
-		return d, nil
-	}
-	tokens := at.NextSegment()
-	if !slices.ContainsFunc(tokens, isPresetWord) {
-		return d, nil
-	}
-	var replaced []caddyfile.Token
-	for i := 0; i < len(tokens); {
-		begins := i == 0 || !sameLine(tokens[i-1], tokens[i])
-		weighted := i > 0 && !begins && isDecimal(tokens[i-1].Text) && (i == 1 || !sameLine(tokens[i-2], tokens[i-1]))
-		if !isPresetWord(tokens[i]) || !begins && !weighted {
-			replaced = append(replaced, tokens[i])
-			i++
-			continue
-		}
-		end := i + 1
-		for end < len(tokens) && sameLine(tokens[end-1], tokens[end]) && tokens[end].Text != "}" {
-			end++
-		}
-		lines, err := p.nestedPreset(tokens[i:end], kind == "sequence" && isStep(tokens[:i]), weighted)
-		if err != nil {
-			return nil, err
-		}
-		replaced = appendLines(replaced, lines)
-		i = end
-	}
-	return caddyfile.NewDispenser(replaced), nil
-}
-
-// appendLines appends whole lines. Lines of the same preset as the last token, which have
-// the same numbers, come after it.
-func appendLines(tokens, lines []caddyfile.Token) []caddyfile.Token {
-	if len(tokens) > 0 && len(lines) > 0 && sameLine(tokens[len(tokens)-1], lines[0]) && lines[0].Text != "{" {
-		last := tokens[len(tokens)-1]
-		shift := last.Line + last.NumLineBreaks() + 1 - lines[0].Line
-		for i := range lines {
-			lines[i].Line += shift
-		}
-	}
-	return append(tokens, lines...)
-}
-
-// isStep reports whether the line after some tokens is a step of the sequence, and not a
-// line in the block of a step.
-func isStep(before []caddyfile.Token) bool {
-	depth := 0
-	for _, token := range before {
-		switch {
-		case token.Quoted():
-		case token.Text == "{":
-			depth++
-		case token.Text == "}":
-			depth--
-		}
-	}
-	return depth == 1
-}
-
-// nestedPreset returns the tokens in place of a preset within a fault: a step, the block
-// of a weight, or lines in such a block.
-func (p *RuleParser) nestedPreset(words []caddyfile.Token, step, weighted bool) ([]caddyfile.Token, error) {
-	d := caddyfile.NewDispenser(words)
-	d.Next()
-	at := *d
-	use, err := p.readPreset(d)
-	if err != nil {
-		return nil, err
-	}
-	word := func(text string) caddyfile.Token {
-		token := words[0].Clone()
-		token.Text = text
-		return token
-	}
-	var tokens []caddyfile.Token
-	if step {
-		tokens = append(tokens, word("step"))
-	}
-	if step || weighted {
-		tokens = append(tokens, word("{"))
-	}
-	for _, line := range use.lines {
-		if p.settingParser(line[0].Text) != nil {
-			return nil, args.Advise(&at, "write the preset as a line of the rule", "preset %s brings %s, which is a setting of a whole rule", use.preset.Name, line[0].Text)
-		}
-		tokens = append(tokens, line...)
-	}
-	if step || weighted {
-		tokens = append(tokens, word("}"))
-	}
-	return tokens, nil
-}
-
-// sameLine reports whether a token is in the line of the token before it.
-func sameLine(before, token caddyfile.Token) bool {
-	return before.File == token.File && before.Line+before.NumLineBreaks() >= token.Line
-}
 
 // PresetsIn returns the names of the presets in a line.
 func PresetsIn(line string) []string {
@@ -312,48 +196,6 @@ func CheckPreset(preset *presets.Preset) error {
 	first := caddyfile.NewDispenser(lines[0])
 	first.Next()
 	return p.finish(first)
-}
-
-// TextOfBlock returns the lines of a block as text, as the text of a preset. d is at the
-// word before the block, and the words in its line are not part of the text.
-func TextOfBlock(d *caddyfile.Dispenser) string {
-	tokens := d.NextSegment()
-	begin := slices.IndexFunc(tokens, func(t caddyfile.Token) bool { return t.Text == "{" && !t.Quoted() })
-	if begin < 0 {
-		return ""
-	}
-	var text strings.Builder
-	depth := 0
-	for i := begin + 1; i < len(tokens)-1; i++ {
-		token := tokens[i]
-		if token.Text == "}" && !token.Quoted() {
-			depth--
-		}
-		switch {
-		case i == begin+1:
-		case sameLine(tokens[i-1], token):
-			text.WriteByte(' ')
-		default:
-			text.WriteString("\n" + strings.Repeat("\t", depth))
-		}
-		text.WriteString(wordOf(token))
-		if token.Text == "{" && !token.Quoted() {
-			depth++
-		}
-	}
-	return text.String() + "\n"
-}
-
-// wordOf returns a token as it is written. A quoted text may have several lines.
-func wordOf(token caddyfile.Token) string {
-	switch {
-	case !token.Quoted():
-		return token.Text
-	case !strings.Contains(token.Text, "`"):
-		return "`" + token.Text + "`"
-	default:
-		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(token.Text) + `"`
-	}
 }
 
 // PresetInfo says what the text of a preset does.

@@ -162,7 +162,7 @@ func TestEmbeddedPresets(t *testing.T) {
 			t.Error(err)
 		}
 		if got, err := blockRule(t, p.Text); !strings.Contains(p.Text, "{preset.") && (err != nil || got == "") {
-			t.Errorf("%s: the text is no rule: %v", p.Name, err)
+			t.Errorf("%s: the text is not a rule: %v", p.Name, err)
 		}
 		for _, block := range []string{"choose {\n1 " + p.Line() + "\n1 pass\n}", "sequence {\n" + p.Line() + "\npass\n}"} {
 			if _, err := blockRule(t, block); (err == nil) == about.Settings {

@@ -1,0 +1,50 @@
+package grammar
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// TextOfBlock returns the lines of a block as text, as the text of a preset. d is at the
+// word before the block, and the words in its line are not part of the text.
+func TextOfBlock(d *caddyfile.Dispenser) string {
+	tokens := d.NextSegment()
+	begin := slices.IndexFunc(tokens, func(t caddyfile.Token) bool { return t.Text == "{" && !t.Quoted() })
+	if begin < 0 {
+		return ""
+	}
+	var text strings.Builder
+	depth := 0
+	for i := begin + 1; i < len(tokens)-1; i++ {
+		token := tokens[i]
+		if token.Text == "}" && !token.Quoted() {
+			depth--
+		}
+		switch {
+		case i == begin+1:
+		case sameLine(tokens[i-1], token):
+			text.WriteByte(' ')
+		default:
+			text.WriteString("\n" + strings.Repeat("\t", depth))
+		}
+		text.WriteString(wordOf(token))
+		if token.Text == "{" && !token.Quoted() {
+			depth++
+		}
+	}
+	return text.String() + "\n"
+}
+
+// wordOf returns a token as it is written. A quoted text may have several lines.
+func wordOf(token caddyfile.Token) string {
+	switch {
+	case !token.Quoted():
+		return token.Text
+	case !strings.Contains(token.Text, "`"):
+		return "`" + token.Text + "`"
+	default:
+		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(token.Text) + `"`
+	}
+}
