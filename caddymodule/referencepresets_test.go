@@ -85,8 +85,8 @@ func presetRow(p *presets.Preset) []string {
 // sdkReport is what an SDK raises for a preset.
 type sdkReport struct {
 	Preset, SDK, Class, Code string
-	Status, RetryAfter       float64
-	Attempts, Waited         int
+	Attempts                 int
+	Obeys                    bool // it waited as Retry-After says
 }
 
 // sdkTable is the table of what SDKs raise.
@@ -104,8 +104,8 @@ func sdkTable(t *testing.T) string {
 			class += ", " + manual.Code(r.Code)
 		}
 		attempts := fmt.Sprint(r.Attempts)
-		if r.Waited > 0 {
-			attempts += fmt.Sprintf(", after %d s", r.Waited)
+		if r.Obeys {
+			attempts += ", obeys `Retry-After`"
 		}
 		rows = append(rows, []string{manual.Code(r.Preset), strings.TrimSpace(name + " " + measured.Versions[name] + " " + call), class, attempts})
 	}
