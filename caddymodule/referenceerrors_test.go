@@ -50,6 +50,7 @@ var errorAreas = []errorArea{
 	{"match_response", "Setting `match_response`", "rule-settings.md"},
 	{"setting_*", "Setting `%s`", "rule-settings.md"},
 	{"kind_*", "Fault `%s`", "kinds/%s.md"},
+	{"preset", "Presets", "presets.md"},
 	{"trigger", "Triggers", "triggers.md"},
 	{"transport", "The transport", "transport.md"},
 	{"global", "The global option", "global-option.md"},

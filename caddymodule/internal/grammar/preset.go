@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -122,7 +123,7 @@ func (p *RuleParser) readPreset(d *caddyfile.Dispenser) (*presetUse, error) {
 
 // refusePreset returns an error of package presets with its place.
 func refusePreset(d *caddyfile.Dispenser, err error) error {
-	no, ok := err.(*presets.Error) //nolint:errorlint // it is not wrapped
+	no, ok := errors.AsType[*presets.Error](err)
 	if !ok {
 		return d.WrapErr(err)
 	}
