@@ -129,7 +129,7 @@ func (a *service) draft(asked *DraftRequest) (*DraftView, error) {
 	if err != nil {
 		return nil, refuseDraft("points", err)
 	}
-	rule, err := grammar.ParseText(asked.Rule, place)
+	rule, err := grammar.ParseText(asked.Rule, place, a.ctl.OwnPresets())
 	if err != nil {
 		return nil, refuseDraft("rule", err)
 	}

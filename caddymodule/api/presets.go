@@ -38,6 +38,9 @@ type PresetView struct {
 
 	// Text has the lines that it stands for, with the defaults.
 	Text string `json:"text"`
+
+	// Fragment has the same lines with placeholders such as {preset.wait} for the values.
+	Fragment string `json:"fragment"`
 }
 
 // PresetList is the list of presets.
@@ -50,7 +53,7 @@ func NewPresetView(p *presets.Preset) PresetView {
 	about := grammar.AboutPreset(p)
 	return PresetView{
 		Name: p.Name, What: p.What, Status: about.Status, Params: append([]presets.Param{}, p.Params...), Line: p.Line(),
-		Settings: about.Settings, Own: p.Own, Sources: append([]string{}, p.Sources...), Modelled: p.Modelled, Text: p.Show(),
+		Settings: about.Settings, Own: p.Own, Sources: append([]string{}, p.Sources...), Modelled: p.Modelled, Text: p.Show(), Fragment: p.Text,
 	}
 }
 

@@ -46,23 +46,19 @@ func TestPresets(t *testing.T) {
 	n.Want(400, "GET", "/presets?name=x", "", "unknown parameter 'name'")
 }
 
-// A line with a preset becomes an experiment, also with a preset of the configuration.
-func TestLineWithPreset(t *testing.T) {
+// A draft with a preset becomes an experiment, also with a preset of the configuration.
+func TestDraftWithPreset(t *testing.T) {
 	n := testnode.Start(t, testnode.Shop, `{"presets": {"acme-busy": {"text": "respond 503"}}}`)
-	w := n.Want(200, "POST", "/line", `{"line": "percent 100; preset acme-busy"}`, `"status_code": 503`)
-	var view struct{ Experiment map[string]any }
+	w := n.Want(200, "POST", "/draft", `{"rule": "percent 100; preset acme-busy", "points": ["*"]}`, `"status_code": 503`)
+	var view struct{ Experiment json.RawMessage }
 	if err := json.Unmarshal(w.Body.Bytes(), &view); err != nil {
 		t.Fatal(err)
 	}
-	view.Experiment["points"] = []string{"*"}
-	body, err := json.Marshal(view.Experiment)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n.Want(201, "PUT", "/experiments/busy", string(body), `"busy"`)
+	n.Want(201, "PUT", "/experiments/busy", string(view.Experiment), `"busy"`)
 	if got := n.Hit("/"); got != 503 {
 		t.Errorf("got %d, want 503", got)
 	}
-	n.Want(400, "POST", "/line", `{"line": "percent 10; preset acme-buzy"}`, "did you mean 'preset acme-busy'?")
-	n.Want(400, "POST", "/line", `{"line": "preset openai-rate-limit retry_after=soon"}`, "write preset openai-rate-limit retry_after=20")
+	n.Want(200, "POST", "/draft", `{"rule": "percent 10\nchoose {\n1 preset acme-busy\n1 preset openai-quota\n}", "points": ["*"]}`, "insufficient_quota")
+	n.Want(400, "POST", "/draft", `{"rule": "percent 10; preset acme-buzy", "points": ["*"]}`, "did you mean 'preset acme-busy'?")
+	n.Want(400, "POST", "/draft", `{"rule": "preset openai-rate-limit retry_after=soon", "points": ["*"]}`, "write preset openai-rate-limit retry_after=20")
 }

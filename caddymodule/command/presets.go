@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -104,28 +105,23 @@ func printPresets(out io.Writer, views []api.PresetView) error {
 	return t.Flush()
 }
 
-// parseRule parses a rule in one line. If it has a preset that only the configuration of
-// the running Caddy has, Caddy parses the line.
+// parseRule parses a rule in one line. It gets presets that only the configuration has
+// from the running Caddy.
 func (s *session) parseRule(line string, matchers []string) (*rules.Rule, error) {
-	isOwn := func(name string) bool { return presets.Set(nil).Find(name) == nil }
-	if !slices.ContainsFunc(grammar.PresetsIn(line), isOwn) {
-		return grammar.ParseLine(line, matchers...)
+	own := make(presets.Set)
+	for _, name := range grammar.PresetsIn(line) {
+		if own.Find(name) != nil {
+			continue
+		}
+		data, err := s.ask(http.MethodGet, "/presets/"+url.PathEscape(name), nil)
+		if err != nil {
+			return nil, err
+		}
+		var view api.PresetView
+		if err := readAnswer(data, &view); err != nil {
+			return nil, err
+		}
+		own[name] = &presets.Preset{Name: name, What: view.What, Params: view.Params, Text: view.Fragment, Own: true}
 	}
-	data, err := s.ask(http.MethodPost, "/line", map[string]string{"line": line})
-	if err != nil {
-		return nil, err
-	}
-	var view struct{ Experiment *rules.Rule }
-	if err := readAnswer(data, &view); err != nil {
-		return nil, err
-	}
-	if len(matchers) == 0 {
-		return view.Experiment, nil
-	}
-	matching, err := grammar.ParseLine("close", matchers...)
-	if err != nil {
-		return nil, err
-	}
-	view.Experiment.MatcherSetsRaw = slices.Concat(matching.MatcherSetsRaw, view.Experiment.MatcherSetsRaw)
-	return view.Experiment, nil
+	return grammar.ParseLineWith(own, line, matchers...)
 }

@@ -25,11 +25,11 @@ func ParseLine(line string, matchers ...string) (*rules.Rule, error) {
 // ParseLineWith is ParseLine with the presets of a configuration.
 func ParseLineWith(own presets.Set, line string, matchers ...string) (*rules.Rule, error) {
 	rule := new(rules.Rule)
-	return rule, parseLineOf(rule, line, matchers...)
+	return rule, parseLineOf(rule, own, line, matchers...)
 }
 
 // parseLineOf is ParseLine for a rule that may have a place.
-func parseLineOf(rule *rules.Rule, line string, matchers ...string) error {
+func parseLineOf(rule *rules.Rule, own presets.Set, line string, matchers ...string) error {
 	p := NewRuleParser(rule)
 	p.Presets = own
 	for _, matcher := range matchers {

@@ -13,15 +13,15 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
-// written is a block in two forms: with presets, and with their lines.
-type written struct{ short, long []string }
+// twoForms is a block in two forms: with presets, and with their lines.
+type twoForms struct{ short, long []string }
 
-func (w *written) add(short, long string) {
+func (w *twoForms) add(short, long string) {
 	w.short, w.long = append(w.short, short), append(w.long, long)
 }
 
 // put adds a block with a head.
-func (w *written) put(head string, block written) {
+func (w *twoForms) put(head string, block twoForms) {
 	w.short = append(append(append(w.short, head+" {"), block.short...), "}")
 	w.long = append(append(append(w.long, head+" {"), block.long...), "}")
 }
@@ -42,7 +42,7 @@ func (r drawn) busy() (short string, long []string) {
 }
 
 // chain draws lines that are a chain of faults.
-func (r drawn) chain() (w written) {
+func (r drawn) chain() (w twoForms) {
 	for range r.IntN(3) {
 		if r.IntN(2) == 0 {
 			w.add("delay 5ms", "delay 5ms")
@@ -62,7 +62,7 @@ func (r drawn) chain() (w written) {
 }
 
 // steps draws the block of a sequence.
-func (r drawn) steps() (w written) {
+func (r drawn) steps() (w twoForms) {
 	for range 1 + r.IntN(4) {
 		switch r.IntN(5) {
 		case 0:
@@ -83,7 +83,7 @@ func (r drawn) steps() (w written) {
 }
 
 // branches draws the block of a choose.
-func (r drawn) branches(depth int) (w written) {
+func (r drawn) branches(depth int) (w twoForms) {
 	for range 1 + r.IntN(4) {
 		weight := fmt.Sprint(1 + r.IntN(90))
 		switch r.IntN(6) {
@@ -141,7 +141,7 @@ func TestNestedPresetModel(t *testing.T) {
 	r := drawn{rand.New(rand.NewPCG(7, 11))}
 	good := 0
 	for range 2000 {
-		var w written
+		var w twoForms
 		switch r.IntN(3) {
 		case 0:
 			w.put("choose", r.branches(2))

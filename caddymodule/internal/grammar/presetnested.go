@@ -40,7 +40,7 @@ func (p *RuleParser) withPresets(d *caddyfile.Dispenser) (*caddyfile.Dispenser, 
 		for end < len(tokens) && sameLine(tokens[end-1], tokens[end]) && tokens[end].Text != "}" {
 			end++
 		}
-		lines, err := p.nestedPreset(tokens[i:end], kind == "sequence" && isStep(tokens[:i]), weighted)
+		lines, err := p.nestedPreset(tokens[i:end], ownerOf(tokens[:i]) == "sequence", weighted)
 		if err != nil {
 			return nil, err
 		}
@@ -63,20 +63,34 @@ func appendLines(tokens, lines []caddyfile.Token) []caddyfile.Token {
 	return append(tokens, lines...)
 }
 
-// isStep reports whether the line after some tokens is a step of the sequence, and not a
-// line in the block of a step.
-func isStep(before []caddyfile.Token) bool {
-	depth := 0
-	for _, token := range before {
+// ownerOf returns the kind whose block is open after some tokens, or step, or a weight.
+func ownerOf(before []caddyfile.Token) string {
+	var owners []string
+	for i, token := range before {
 		switch {
 		case token.Quoted():
 		case token.Text == "{":
-			depth++
-		case token.Text == "}":
-			depth--
+			owners = append(owners, headOf(before[:i]))
+		case token.Text == "}" && len(owners) > 0:
+			owners = owners[:len(owners)-1]
 		}
 	}
-	return depth == 1
+	if len(owners) == 0 {
+		return ""
+	}
+	return owners[len(owners)-1]
+}
+
+// headOf returns the first word of the last line. A weight before a kind does not count.
+func headOf(tokens []caddyfile.Token) string {
+	first := len(tokens) - 1
+	for first > 0 && sameLine(tokens[first-1], tokens[first]) {
+		first--
+	}
+	if first+1 < len(tokens) && isDecimal(tokens[first].Text) {
+		first++
+	}
+	return tokens[first].Text
 }
 
 // nestedPreset returns the tokens in place of a preset within a fault: a step, the block

@@ -11,16 +11,18 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
+	"github.com/caddyfault/caddyfault/caddymodule/presets"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
 // ParseText parses a rule as people write it: in the one-line grammar, or as the lines of
 // a rule in a Caddyfile, with their blocks. Only a text of several lines can have blocks.
-// The place is where its faults run. An error in the text is a [LineError].
-func ParseText(text string, place faults.Place) (*rules.Rule, error) {
+// The place is where its faults run. own are the presets of the configuration. An error
+// in the text is a [LineError].
+func ParseText(text string, place faults.Place, own presets.Set) (*rules.Rule, error) {
 	rule := &rules.Rule{Place: place}
 	if line, one := oneLine(text); one {
-		return rule, parseLineOf(rule, line)
+		return rule, parseLineOf(rule, own, line)
 	}
 	tokens, err := tokensOf(text)
 	if err != nil {
@@ -32,6 +34,7 @@ func ParseText(text string, place faults.Place) (*rules.Rule, error) {
 	}
 	d.Next() // consume the name of the block
 	start, p := *d, NewRuleParser(rule)
+	p.Presets = own
 	if err := p.parseBlock(d, nil); err != nil {
 		return nil, inText(text, err)
 	}
@@ -139,6 +142,6 @@ func written(token caddyfile.Token) string {
 
 // ReadsAs reports whether ParseText reads a text as this rule.
 func ReadsAs(text string, rule *rules.Rule, place faults.Place) bool {
-	read, err := ParseText(text, place)
+	read, err := ParseText(text, place, nil)
 	return err == nil && SameJSON(caddyconfig.JSON(read, nil), caddyconfig.JSON(rule, nil))
 }

@@ -28,7 +28,7 @@ func TestParseText(t *testing.T) {
 		{"respond 200 `{`", "respond 200 `{`", "respond 200 `{`\n"},
 		{"respond 410 <<X\n\ta\n\tX\npercent 5", "percent 5; respond 410 a", ""},
 	} {
-		rule, err := grammar.ParseText(tt.same, faults.InHandler)
+		rule, err := grammar.ParseText(tt.same, faults.InHandler, nil)
 		if err != nil || !grammar.ReadsAs(tt.text, rule, faults.InHandler) {
 			t.Errorf("%q is not the same as %q", tt.text, tt.same)
 		}
@@ -44,7 +44,7 @@ func TestParseText(t *testing.T) {
 
 // Only lines can have blocks.
 func TestParseTextBlocks(t *testing.T) {
-	rule, err := grammar.ParseText("percent 50\nchoose {\n\t70 respond 503\n\t30 {\n\t\tdelay 1s\n\t\tclose\n\t}\n}", faults.InHandler)
+	rule, err := grammar.ParseText("percent 50\nchoose {\n\t70 respond 503\n\t30 {\n\t\tdelay 1s\n\t\tclose\n\t}\n}", faults.InHandler, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,11 +62,11 @@ func TestParseTextBlocks(t *testing.T) {
 // Some kinds are only possible at some places.
 func TestParseTextPlace(t *testing.T) {
 	for _, text := range []string{"refuse", "percent 10\nrefuse"} {
-		rule, err := grammar.ParseText(text, faults.InTransport)
+		rule, err := grammar.ParseText(text, faults.InTransport, nil)
 		if err != nil || !grammar.ReadsAs(text, rule, faults.InTransport) {
 			t.Errorf("%q in a transport: %v", text, err)
 		}
-		if _, err := grammar.ParseText(text, faults.InHandler); err == nil {
+		if _, err := grammar.ParseText(text, faults.InHandler, nil); err == nil {
 			t.Errorf("%q is possible in a handler", text)
 		}
 	}
@@ -91,7 +91,7 @@ func TestParseTextError(t *testing.T) {
 		{"respond 503 {\n\tretry 5s\n}", "\tretry 5s", "retry"},
 		{"respond 410 <<X\na", "respond 410 <<X\na", "heredoc"},
 	} {
-		_, err := grammar.ParseText(tt.text, faults.InHandler)
+		_, err := grammar.ParseText(tt.text, faults.InHandler, nil)
 		at, ok := errors.AsType[*grammar.LineError](err)
 		if !ok {
 			t.Errorf("%q: got %v, want a LineError", tt.text, err)
