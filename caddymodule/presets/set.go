@@ -53,8 +53,9 @@ const maxNear = 3
 // Near returns the names that an unknown name may mean, at most three.
 func (s Set) Near(name string) []string {
 	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
-	var all, within []string
-	for _, p := range s.All() {
+	known := s.All()
+	all, within := make([]string, 0, len(known)), make([]string, 0, len(known))
+	for _, p := range known {
 		all = append(all, p.Name)
 		if len(name) > 2 && (strings.Contains(p.Name, name) || hasWords(p.Name, name)) {
 			within = append(within, p.Name)
@@ -66,7 +67,7 @@ func (s Set) Near(name string) []string {
 	}
 	if len(near) == 0 {
 		service, _, _ := strings.Cut(name, "-")
-		near = slices.DeleteFunc(all, func(known string) bool { return !strings.HasPrefix(known, service+"-") })
+		near = slices.DeleteFunc(all, func(other string) bool { return !strings.HasPrefix(other, service+"-") })
 	}
 	return near[:min(len(near), maxNear)]
 }
@@ -93,8 +94,9 @@ func (s Set) Matching(text string) []*Preset {
 // Unknown returns the error for a name that is in neither.
 func (s Set) Unknown(name string) *Error {
 	no := &Error{What: fmt.Sprintf("unknown preset '%s'", words.Cut(name, words.MaxWord))}
-	var lines []string
-	for _, near := range s.Near(name) {
+	found := s.Near(name)
+	lines := make([]string, 0, len(found))
+	for _, near := range found {
 		lines = append(lines, s.Find(near).Line())
 	}
 	if no.Advice = words.Suggest(lines); no.Advice == "" {

@@ -50,7 +50,7 @@ func blockRule(t *testing.T, block string) (string, error) {
 	return string(text), err
 }
 
-// A preset stands for its lines, wherever a fault may stand.
+// A preset stands for its lines, wherever a fault is possible.
 func TestPreset(t *testing.T) {
 	for preset, lines := range map[string]string{
 		"preset acme-busy":                                               "delay 2s\nrespond 503",
