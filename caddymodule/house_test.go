@@ -36,8 +36,11 @@ var arrows = []arrow{
 		"caddymodule/internal/version", "caddymodule/api", "caddymodule/command", "caddymodule/console", "caddymodule/control", "caddymodule/inject", "caddymodule/kinds", "caddymodule/match", "caddymodule/wire",
 	}},
 	{folder: "caddymodule/command", mayImport: []string{
-		"caddymodule/internal/version", "caddymodule/api", "caddymodule/trigger", "caddymodule/internal/grammar",
+		"caddymodule/plan", "caddymodule/internal/version", "caddymodule/api", "caddymodule/trigger", "caddymodule/internal/grammar",
 		"caddymodule/clients", "caddymodule/experiments", "caddymodule/presets", "caddymodule/rules", "caddymodule/faults",
+	}},
+	{folder: "caddymodule/plan", mayImport: []string{
+		"caddymodule/seen", "caddymodule/clients", "caddymodule/internal/args", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/console", mayImport: []string{"caddymodule/api", "caddymodule/control", "caddymodule/routes", "caddymodule/internal/args"}},
 	{folder: "caddymodule/api", mayImport: []string{
@@ -59,7 +62,7 @@ var arrows = []arrow{
 		"caddymodule/internal/grammar", "caddymodule/presets", "caddymodule/rules", "caddymodule/faults", "caddymodule/internal/private", "caddymodule/internal/args", "caddymodule/internal/text", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/internal/grammar", mayImport: []string{
-		"caddymodule/presets", "caddymodule/rules", "caddymodule/faults", "caddymodule/status", "caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/words",
+		"caddymodule/experiments", "caddymodule/presets", "caddymodule/rules", "caddymodule/faults", "caddymodule/status", "caddymodule/internal/args", "caddymodule/internal/hint", "caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/internal/metrics", mayImport: []string{"caddymodule/seen", "caddymodule/clients", "caddymodule/experiments", "caddymodule/rules"}},
 	{folder: "caddymodule/experiments", mayImport: []string{"caddymodule/clients", "caddymodule/rules", "caddymodule/faults", "caddymodule/internal/strictjson"}},

@@ -41,7 +41,7 @@ func (c *Control) loadExperiment(e *experiments.Experiment) (unload func(), err 
 			cancel()
 		}
 	}()
-	return cancel, rules.LoadGuest(ctx, &e.Rule)
+	return cancel, rules.LoadGuest(ctx, &e.Rule, e.Draws)
 }
 
 // Try loads the rule of an experiment, calls use, and unloads the rule. It returns the

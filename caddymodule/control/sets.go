@@ -168,7 +168,7 @@ func loadAt(parent caddy.Context, e *experiments.Experiment, place faults.Place)
 		}
 	}()
 	e.Place = place
-	return rules.LoadGuest(ctx, &e.Rule)
+	return rules.LoadGuest(ctx, &e.Rule, e.Draws)
 }
 
 // warnOfSets warns of sets that cannot start in this configuration. It needs all

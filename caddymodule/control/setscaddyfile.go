@@ -1,11 +1,6 @@
 package control
 
 import (
-	"slices"
-	"time"
-
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
@@ -20,10 +15,7 @@ import (
 //
 //	set <name> {
 //	    experiment <name> {
-//	        point <name>...
-//	        ttl   <duration>
-//	        note  <text>
-//	        # and the lines of a rule, see [grammar.RuleParser]
+//	        # see [grammar.ParseExperiment]
 //	    }
 //	}
 func (a *App) unmarshalSet(d *caddyfile.Dispenser) error {
@@ -72,65 +64,13 @@ func (s *Set) unmarshalExperiment(d *caddyfile.Dispenser, word string, own prese
 	if !d.AllArgs(&name) {
 		return args.Count(d, "set experiment")
 	}
-	if err := rules.ValidRuleName(name); err != nil {
-		return d.WrapErr(err)
-	}
 	if s.Experiments[name] != nil {
-		return d.Errf("experiment '%s' already specified", name)
+		return start.Errf("experiment '%s' already specified", name)
 	}
-	e := new(experiments.Experiment)
-	p := grammar.NewRuleParser(&e.Rule)
-	p.Presets = own
-	err := p.ParseBlock(d, map[string]func(*caddyfile.Dispenser) error{
-		"point": func(d *caddyfile.Dispenser) error { return unmarshalPoints(d, &e.Points) },
-		"ttl":   func(d *caddyfile.Dispenser) error { return unmarshalTTL(d, &e.TTL) },
-		"note":  grammar.TextParser("experiment note", &e.Note),
-	})
+	e, err := grammar.ParseExperiment(d, name, own)
 	if err != nil {
 		return err
 	}
-	if len(e.Points) == 0 && len(e.MatcherSetsRaw) == 0 {
-		return args.Advise(&start, "write point * for every point that is not a transport, or a matcher such as match path /api/*",
-			"experiment '%s' has neither point nor match", name)
-	}
 	s.Experiments[name] = e
-	err = rules.CheckGuest(&e.Rule)
-	if err == nil {
-		_, err = experiments.Parse(name, caddyconfig.JSON(e, nil))
-	}
-	if err != nil {
-		return start.WrapErr(err)
-	}
 	return nil
-}
-
-func unmarshalPoints(d *caddyfile.Dispenser, points *[]string) error {
-	for _, name := range d.RemainingArgs() {
-		if name != experiments.Everywhere {
-			if err := rules.ValidName(name); err != nil {
-				return d.WrapErr(err)
-			}
-		}
-		if slices.Contains(*points, name) {
-			return d.Errf("point '%s' already specified", name)
-		}
-		*points = append(*points, name)
-	}
-	if len(*points) == 0 {
-		return args.Missing(d, "experiment point")
-	}
-	return nil
-}
-
-func unmarshalTTL(d *caddyfile.Dispenser, ttl **caddy.Duration) error {
-	var arg string
-	if !d.AllArgs(&arg) {
-		return args.Count(d, "experiment ttl")
-	}
-	duration, err := grammar.ParseDuration(d, "ttl", arg)
-	if err == nil && duration < 0 {
-		err = d.Errf("bad ttl '%s': want a duration such as 5m, or 0 for no end", time.Duration(duration))
-	}
-	*ttl = &duration
-	return err
 }

@@ -22,6 +22,7 @@ const Everywhere = "*"
 // rule of the configuration accepts, except files and the environment.
 type Experiment struct {
 	rules.Rule
+	rules.Draws
 
 	// The injection points of the experiment. `*` means every point that is not a
 	// transport; transports must be named. Default: `*` if `match` is set. Required
@@ -91,6 +92,9 @@ func (e *Experiment) check() error {
 		return err
 	}
 	if err := e.CheckKeys(); err != nil {
+		return err
+	}
+	if err := e.Draws.Check(); err != nil {
 		return err
 	}
 	if e.TTL != nil && *e.TTL < 0 {

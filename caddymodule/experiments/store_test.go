@@ -31,7 +31,7 @@ func newBench(t testing.TB) *bench {
 	b := &bench{t: t, sw: NewSwitch(t.Context())}
 	b.Store = NewStore(b.sw, func(e *Experiment) (func(), error) {
 		ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
-		return func() { b.unloaded++; cancel() }, rules.LoadGuest(ctx, &e.Rule)
+		return func() { b.unloaded++; cancel() }, rules.LoadGuest(ctx, &e.Rule, e.Draws)
 	}, func() []Place { return []Place{{Point: "in"}, {Point: "out", Transport: true}} })
 	b.Watch(func(live *Live, why, _ string) { b.told = append(b.told, strings.TrimSpace(live.Name+" "+why)) })
 	t.Cleanup(func() { b.endAll("") })

@@ -6,30 +6,66 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"sync/atomic"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
-// draw returns the point's random number for a request, in [0,1).
-func (p *Point) draw(r *http.Request) float64 {
-	switch {
-	case p.Sticky != "":
-		if key := p.sticky.of(r); key != "" {
-			return stickyDraw(p.seedText(), key)
-		}
-		return rand.Float64() //nolint:gosec // chance, not secrecy
-	case p.Seed != nil:
-		return seededDraw(*p.Seed, p.draws.Add(1))
-	default:
-		return rand.Float64() //nolint:gosec // chance, not secrecy
-	}
+// Draws says how numbers are drawn. By default they are random.
+type Draws struct {
+	// A text with placeholders, such as `{http.request.header.X-User}`, that determines
+	// the draw. Requests with the same key get the same answer, on all nodes and after
+	// all restarts. Requests without a key draw at random. A text without a placeholder
+	// is an error. Default: draws that do not depend on a key.
+	Sticky string `json:"sticky,omitempty"`
+
+	// Makes draws repeatable. The n-th request that matches gets the n-th number of this
+	// seed. With `sticky` the seed is hashed with the key: the same seed gives the same
+	// answer to a key. Default: random draws; with `sticky` the name.
+	Seed *int64 `json:"seed,omitempty"`
 }
 
-// seedText returns the text that is hashed together with the key. Points with the same
-// seed give the same answer to a key.
-func (p *Point) seedText() string {
-	if p.Seed != nil {
-		return strconv.FormatInt(*p.Seed, 10)
+// Check returns an error if the key would be the same for all requests.
+func (d *Draws) Check() error { return ValidKey("sticky", d.Sticky) }
+
+// draws draws numbers in [0,1).
+type draws struct {
+	name   string // the seed of sticky draws without one
+	seed   *int64
+	sticky *keyText
+	count  *atomic.Uint64 // of the numbers taken from the seed
+}
+
+func newDraws(d Draws, name string, place faults.Place) *draws {
+	sticky := newKeyText(d.Sticky, place)
+	return &draws{name, d.Seed, &sticky, new(atomic.Uint64)}
+}
+
+// draw returns the point's random number for a request.
+func (p *Point) draw(r *http.Request) float64 {
+	return draws{p.Name, p.Seed, &p.sticky, p.draws}.draw(r)
+}
+
+// draw returns the number for a request.
+func (d draws) draw(r *http.Request) float64 {
+	switch {
+	case d.sticky.text != "":
+		if key := d.sticky.of(r); key != "" {
+			return stickyDraw(d.seedText(), key)
+		}
+	case d.seed != nil:
+		return seededDraw(*d.seed, d.count.Add(1))
 	}
-	return p.Name
+	return rand.Float64() //nolint:gosec // chance, not secrecy
+}
+
+// seedText returns the text that is hashed together with the key. Owners with the same
+// seed give the same answer to a key.
+func (d draws) seedText() string {
+	if d.seed != nil {
+		return strconv.FormatInt(*d.seed, 10)
+	}
+	return d.name
 }
 
 // stickyDraw returns a number in [0,1) that is the same for a key on all nodes and

@@ -3,7 +3,6 @@ package rules
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"sync/atomic"
@@ -22,16 +21,20 @@ import (
 //
 // People who add a guest do not see the log, so LoadGuest refuses matchers for which a
 // point only logs a warning.
-func LoadGuest(ctx caddy.Context, rule *Rule) error {
+func LoadGuest(ctx caddy.Context, rule *Rule, draws Draws) error {
 	if err := CheckMatchers(rule.MatcherSetsRaw...); err != nil {
 		return fmt.Errorf("match: %w", err)
 	}
 	if err := CheckGuest(rule); err != nil {
 		return err
 	}
+	if err := draws.Check(); err != nil {
+		return err
+	}
 	if err := rule.provision(ctx, 0); err != nil {
 		return err
 	}
+	rule.draws = newDraws(draws, rule.Name, rule.Place)
 	return rule.remember(newCounters(time.Now(), rule.maxKeys()))
 }
 
@@ -141,7 +144,7 @@ func (w *walk) askGuests(guests *Guests, q queue, late bool, r *http.Request) (d
 		if w.now.IsZero() && guests.clock != nil {
 			w.now = guests.clock()
 		}
-		if w.askAlone(g.Rule, r, rand.Float64()) { //nolint:gosec // chance, not secrecy
+		if w.askAlone(g.Rule, r, g.draws.draw(r)) {
 			return true
 		}
 	}

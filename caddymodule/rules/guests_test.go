@@ -22,7 +22,7 @@ func guestRule(t testing.TB, config string) *Rule {
 	if err := caddy.StrictUnmarshalJSON([]byte(config), rule); err != nil {
 		t.Fatal(err)
 	}
-	if err := LoadGuest(ctx, rule); err != nil {
+	if err := LoadGuest(ctx, rule, Draws{}); err != nil {
 		t.Fatalf("loading %s: %v", config, err)
 	}
 	return rule
@@ -241,5 +241,59 @@ func TestGuestsSeen(t *testing.T) {
 				t.Errorf("after a reset: got %d and %d", matched, unasked)
 			}
 		})
+	}
+}
+
+// A guest with a seed draws the same numbers each time. A sticky one gives the same answer
+// to a key, and a request without a key draws at random.
+func TestGuestDraws(t *testing.T) {
+	load := func(draws Draws) *Rule {
+		ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+		t.Cleanup(cancel)
+		rule := new(Rule)
+		if err := caddy.StrictUnmarshalJSON([]byte(`{"name": "a", "percent": 30, `+closing+`}`), rule); err != nil {
+			t.Fatal(err)
+		}
+		if err := LoadGuest(ctx, rule, draws); err != nil {
+			t.Fatal(err)
+		}
+		return rule
+	}
+	answers := func(draws Draws, user func(int) string) string {
+		p, guests := mustLoad(t, `{"rules": []}`), invite(load(draws))
+		var all strings.Builder
+		for i := range 200 {
+			r := request("/")
+			if name := user(i); name != "" {
+				r.Header.Set("X-User", name)
+			}
+			all.WriteString(winner(t, p, guests, r, 200) + ".")
+		}
+		return all.String()
+	}
+	nobody := func(int) string { return "" }
+	everybody := func(i int) string { return fmt.Sprintf("u%d", i) }
+	seed, other := int64(42), int64(43)
+	for _, tt := range []struct {
+		name        string
+		first, then Draws
+		user        func(int) string
+		same        bool
+	}{
+		{"seed", Draws{Seed: &seed}, Draws{Seed: &seed}, nobody, true},
+		{"other seed", Draws{Seed: &seed}, Draws{Seed: &other}, nobody, false},
+		{"random", Draws{}, Draws{}, nobody, false},
+		{"sticky", Draws{Sticky: "{http.request.header.X-User}"}, Draws{Sticky: "{http.request.header.X-User}"}, everybody, true},
+		{"sticky with a seed", Draws{Sticky: "{http.request.header.X-User}", Seed: &seed}, Draws{Sticky: "{http.request.header.X-User}", Seed: &other}, everybody, false},
+		{"sticky without a key", Draws{Sticky: "{http.request.header.X-User}", Seed: &seed}, Draws{Sticky: "{http.request.header.X-User}", Seed: &seed}, nobody, false},
+	} {
+		if got := answers(tt.first, tt.user) == answers(tt.then, tt.user); got != tt.same {
+			t.Errorf("%s: the same answers: %t, want %t", tt.name, got, tt.same)
+		}
+	}
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+	defer cancel()
+	if err := LoadGuest(ctx, &Rule{Name: "a"}, Draws{Sticky: "user"}); err == nil || !strings.Contains(err.Error(), "bad sticky 'user'") {
+		t.Errorf("a key without a placeholder: got %v", err)
 	}
 }

@@ -157,8 +157,9 @@ type Rule struct {
 	key      keyText
 	schedule schedule
 	counters *counters
-	leader   *Rule // the rule that it follows, or nil
-	leads    bool  // another rule follows it
+	leader   *Rule  // the rule that it follows, or nil
+	leads    bool   // another rule follows it
+	draws    *draws // of a guest
 
 	preflights bool // the matchers are for preflights
 }

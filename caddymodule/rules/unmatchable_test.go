@@ -144,7 +144,7 @@ func TestGuestThatMatchesNothing(t *testing.T) {
 		if err := caddy.StrictUnmarshalJSON([]byte(config), rule); err != nil {
 			t.Fatal(err)
 		}
-		err := LoadGuest(ctx, rule)
+		err := LoadGuest(ctx, rule, Draws{})
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got error %v, want %q", config, err, want)
 		}

@@ -2,7 +2,6 @@ package grammar
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -123,31 +122,16 @@ func (p *PointParser) parseOption(word string) error {
 			return p.WrapErr(err)
 		}
 		return nil
+	case "sticky":
+		return parseSticky(p.Dispenser, &p.Point.Sticky)
+	case "seed":
+		return parseSeed(p.Dispenser, &p.Point.Seed)
 	}
-	var value string
-	if !p.AllArgs(&value) {
+	if !p.AllArgs(&p.Point.Name) {
 		return args.Count(p.Dispenser, word)
 	}
-	switch word {
-	case "point":
-		if err := rules.ValidName(value); err != nil {
-			return p.WrapErr(fmt.Errorf("point: %w", err))
-		}
-		p.Point.Name = value
-	case "sticky":
-		if value == "" {
-			return p.Err("sticky '' is empty: want a key such as {header.X-User}")
-		}
-		if err := rules.ValidKey("sticky", value); err != nil {
-			return p.WrapErr(err)
-		}
-		p.Point.Sticky = value
-	case "seed":
-		seed, err := strconv.ParseInt(value, 10, 64)
-		if err != nil {
-			return p.Errf("bad seed '%s': want a whole number", value)
-		}
-		p.Point.Seed = &seed
+	if err := rules.ValidName(p.Point.Name); err != nil {
+		return p.WrapErr(fmt.Errorf("point: %w", err))
 	}
 	return nil
 }
