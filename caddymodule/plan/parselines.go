@@ -183,10 +183,11 @@ func (p *parser) stageLine(s statement, stage *Stage) {
 	case "run":
 		p.run(s, "stage", &stage.Runs)
 	case "off":
-		stage.offAt = s.at
-		if stage.Off = append(stage.Off, s.args...); len(s.args) == 0 {
+		if len(s.args) == 0 {
 			p.bad(&s, "stage")
+			return
 		}
+		stage.Off, stage.offAt = append(stage.Off, s.args...), s.at
 	case "until":
 		p.until(s, stage)
 	case "recover":

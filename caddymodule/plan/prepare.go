@@ -1,0 +1,192 @@
+package plan
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
+)
+
+// Ready reports all that keeps the plan from running: commands, points and rules that do
+// not exist. It changes nothing.
+func (r *Runner) Ready(ctx context.Context) error {
+	problems := Problems(r.missingPrograms())
+	if len(r.Nodes) > 0 {
+		_, wrong, err := r.look(ctx)
+		if err != nil {
+			return err
+		}
+		problems = append(problems, wrong...)
+	}
+	return problems.err()
+}
+
+// prepare checks everything that can be checked before anything is begun.
+func (u *run) prepare(ctx context.Context) *ending {
+	problems := Problems(u.missingPrograms())
+	states, wrong, err := u.look(ctx)
+	if ctx.Err() != nil {
+		return interrupted(ctx)
+	}
+	if err != nil {
+		return &ending{CodeError, Broken, err.Error()}
+	}
+	problems = append(problems, wrong...)
+	if err := problems.err(); err != nil {
+		return &ending{CodeError, Broken, err.Error()}
+	}
+	groups := make(map[string]bool)
+	for i, n := range u.Nodes {
+		s := states[i]
+		u.result.Nodes = append(u.result.Nodes, NodeResult{n.Address(), s.Version, s.Group})
+		u.result.Version = s.Version
+		if s.Halted {
+			return &ending{CodeOutside, Outside, u.at(n, fmt.Errorf("faults are halted: caddy fault resume")).Error()}
+		}
+		if s.Group != "" && groups[s.Group] {
+			continue // the group shares the experiments
+		}
+		groups[s.Group] = true
+		u.keepers = append(u.keepers, newKeeper(n, time.Duration(u.Plan.TTL), u.note(), func(why string) {
+			select {
+			case u.lost <- why:
+			default: // the plan ends already
+			}
+		}))
+	}
+	return nil
+}
+
+// note marks the experiments of this run.
+func (r *Runner) note() string {
+	note := "plan " + r.Plan.Name + ", run " + r.ID
+	if r.Plan.Note != "" {
+		note += ": " + r.Plan.Note
+	}
+	return note
+}
+
+// missingPrograms returns a problem for each command that does not exist.
+func (r *Runner) missingPrograms() (problems []Problem) {
+	look := func(at place, word string, command []string) {
+		if err := r.Programs.Find(command[0]); err != nil {
+			problems = append(problems, Problem{at.file, at.line, "there is no command '" + cut(command[0]) + "': " + err.Error(),
+				word + " /path/to/" + joined(command)})
+		}
+	}
+	for _, c := range r.Plan.Checks {
+		if len(c.Command) > 0 {
+			look(c.at, "check "+c.Name+" command", c.Command)
+		}
+	}
+	all := slices.Clone(r.Plan.Runs)
+	for _, s := range r.Plan.Stages {
+		all = append(all, s.Runs...)
+	}
+	for _, one := range all {
+		look(one.at, "run", one.Command)
+	}
+	for _, one := range r.Plan.After {
+		look(one.at, "after", one.Command)
+	}
+	return problems
+}
+
+// prepareWithin is how long the nodes may take to answer.
+const prepareWithin = 10 * time.Second
+
+// look asks all nodes for their state. It returns a problem for each point and rule that
+// no node has.
+func (r *Runner) look(ctx context.Context) (states []*State, problems []Problem, err error) {
+	ctx, cancel := context.WithTimeout(ctx, prepareWithin)
+	defer cancel()
+	var points []string
+	for _, n := range r.Nodes {
+		s, err := n.State(ctx)
+		if err != nil {
+			return nil, nil, r.at(n, err)
+		}
+		states = append(states, s)
+		points = append(points, s.Points...)
+	}
+	point := func(at place, name string) {
+		if name == "*" || slices.Contains(points, name) {
+			return
+		}
+		write := "point *"
+		if near := words.Near(name, points); len(near) > 0 {
+			write = "point " + near[0]
+		}
+		slices.Sort(points)
+		problems = append(problems, Problem{at.file, at.line, fmt.Sprintf("no injection point '%s': the points are %s", cut(name), strings.Join(slices.Compact(points), ", ")), write})
+	}
+	for _, c := range r.Plan.Checks {
+		if c.Seen != nil {
+			point(c.at, c.Seen.Point)
+		}
+	}
+	for _, s := range r.Plan.Stages {
+		for _, f := range s.Faults {
+			for _, name := range pointsOf(f.Experiment) {
+				point(f.at, name)
+			}
+		}
+	}
+	return states, append(problems, r.missingRules(ctx)...), nil
+}
+
+func pointsOf(experiment json.RawMessage) []string {
+	var e struct {
+		Points []string `json:"points"`
+	}
+	_ = json.Unmarshal(experiment, &e) // the server says what is wrong
+	return e.Points
+}
+
+// missingRules returns a problem for each rule of an expectation that neither the plan nor
+// a node has.
+func (r *Runner) missingRules(ctx context.Context) (problems []Problem) {
+	for _, s := range r.Plan.Stages {
+		for _, e := range s.Expects {
+			if e.Verify == "" {
+				continue
+			}
+			if _, f := r.Plan.fault(s, e.Verify); f != nil {
+				continue
+			}
+			if _, err := r.count(ctx, e.Verify); refused(err, http.StatusNotFound) {
+				write := "expect verify <fault> at_least 1"
+				if len(s.Faults) > 0 {
+					write = "expect verify " + s.Faults[0].Name + " at_least 1"
+				}
+				problems = append(problems, Problem{e.at.file, e.at.line, fmt.Sprintf("expect verify: '%s' is neither a fault of the stage nor a rule", cut(e.Verify)), write})
+			}
+		}
+	}
+	return problems
+}
+
+// count adds up the hits of a rule at all nodes. A node without the rule has none.
+func (r *Runner) count(ctx context.Context, rule string) (sum int, err error) {
+	known := false
+	for _, n := range r.Nodes {
+		hits, failed := n.Count(ctx, rule)
+		switch {
+		case failed == nil:
+			sum, known = sum+hits, true
+		case !refused(failed, http.StatusNotFound):
+			return 0, r.at(n, failed)
+		case err == nil:
+			err = r.at(n, failed)
+		}
+	}
+	if known {
+		return sum, nil
+	}
+	return 0, err
+}
