@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,9 +20,10 @@ type keeper struct {
 	note string           // marks the experiments of this run
 	lost func(why string) // called once if experiments have ended from outside
 
-	mu   sync.Mutex // held during a request, so that no extension crosses an end
-	held map[string]*lease
-	gone bool
+	turn  chan struct{}                      // has a token during requests, so that no extension crosses an end
+	hurry atomic.Pointer[context.CancelFunc] // ends a round of extensions
+	held  map[string]*lease
+	gone  bool
 }
 
 // lease is an experiment that the keeper has begun. Without a revision, Caddy has not
@@ -40,7 +41,7 @@ const (
 )
 
 func newKeeper(node Node, ttl time.Duration, note string, lost func(string)) *keeper {
-	return &keeper{node: node, ttl: ttl, note: note, lost: lost, held: make(map[string]*lease)}
+	return &keeper{node: node, ttl: ttl, note: note, lost: lost, held: make(map[string]*lease), turn: make(chan struct{}, 1)}
 }
 
 // begin starts experiments together. The context of a plan that is being ended does not
@@ -48,8 +49,7 @@ func newKeeper(node Node, ttl time.Duration, note string, lost func(string)) *ke
 func (k *keeper) begin(ctx context.Context, experiments map[string]json.RawMessage) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), beginWithin)
 	defer cancel()
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	defer k.take()()
 	marked := make(map[string]json.RawMessage, len(experiments))
 	for name, experiment := range experiments {
 		marked[name] = with(experiment, true, map[string]any{"ttl": k.ttl.String(), "note": k.note})
@@ -63,6 +63,16 @@ func (k *keeper) begin(ctx context.Context, experiments map[string]json.RawMessa
 		k.held[name] = &lease{revision: revision, until: asked.Add(k.ttl)}
 	}
 	return err
+}
+
+// take waits until no other request is under way, and ends a round of extensions. It
+// returns what the caller does at its end.
+func (k *keeper) take() (release func()) {
+	if hurry := k.hurry.Load(); hurry != nil {
+		(*hurry)()
+	}
+	k.turn <- struct{}{}
+	return func() { <-k.turn }
 }
 
 // keep extends the experiments until the context ends: each third of the ttl, and more
@@ -86,22 +96,26 @@ func (k *keeper) keep(ctx context.Context) {
 
 // extend extends all experiments. It reports whether to try again soon.
 func (k *keeper) extend(ctx context.Context) (again bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	select {
+	case k.turn <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
+	k.hurry.Store(&cancel)
+	defer func() { <-k.turn }()
 	for _, name := range slices.Sorted(maps.Keys(k.held)) {
 		l := k.held[name]
-		if ctx.Err() != nil {
-			return false
-		}
 		asked := time.Now()
-		within, cancel := context.WithTimeout(ctx, k.ttl/3)
+		within, done := context.WithTimeout(ctx, k.ttl/3)
 		next, err := k.node.Extend(within, name, l.revision, k.ttl)
-		cancel()
+		done()
 		switch {
 		case err == nil:
 			l.revision, l.until = next, asked.Add(k.ttl)
 		case ctx.Err() != nil:
-			return false
+			return true
 		case refused(err, http.StatusNotFound):
 			k.lose("experiment '%s' has ended from outside: faults were halted, somebody has ended it, or Caddy was started again", name)
 		case refused(err, http.StatusPreconditionFailed) && k.again(ctx, name, l):
@@ -152,8 +166,7 @@ func (c *Cleaned) Left() bool { return strings.HasPrefix(c.How, "ends within ") 
 func (k *keeper) end(ctx context.Context, names []string) (done []Cleaned) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
 	defer cancel()
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	defer k.take()()
 	if names == nil {
 		names = slices.Sorted(maps.Keys(k.held))
 	}

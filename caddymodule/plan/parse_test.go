@@ -19,22 +19,24 @@ var update = flag.Bool("update", false, "write the expected files")
 // rawFault is a parser of faults that knows a few lines.
 func rawFault(d *caddyfile.Dispenser, _ string) (json.RawMessage, error) {
 	known := map[string]bool{"point": true, "respond": true, "times": true, "per": true, "percent": true, "match": true, "phase": true, "reset": true, "ramp": true, "delay": true, "choose": true, "refuse": true}
-	var lines []string
+	var lines, points []string
 	for d.NextBlock(0) {
 		word := d.Val()
 		if !known[word] {
 			return nil, d.Errf("unknown word '%s'", word)
 		}
 		at := *d
-		lines = append(lines, strings.Join(append([]string{word}, at.RemainingArgs()...), " "))
-		for _, token := range d.NextSegment() {
-			_ = token
+		words := at.RemainingArgs()
+		if word == "point" {
+			points = append(points, words...)
 		}
+		lines = append(lines, strings.Join(append([]string{word}, words...), " "))
+		d.NextSegment()
 	}
 	if len(lines) == 0 {
 		return nil, d.Errf("a rule needs a fault")
 	}
-	return json.Marshal(map[string]any{"lines": lines})
+	return json.Marshal(map[string]any{"lines": lines, "points": points})
 }
 
 func parse(t *testing.T, text string, lets ...string) (*Plan, error) {
