@@ -33,6 +33,7 @@ caddy fault status --json | jq '.points[].rules[] | [.name, .hits]'
 The exit code is 0 if the command worked, and 1 if it failed. 'verify' and
 'clients' exit with 2 if the assertion does not hold. 'explain' exits with 2 if no
 fault can hit the request. 'run' exits with the code of the command that it runs.
+'plan' has a code for each way in which a plan ends.
 `,
 		CobraFunc: setUpCommand,
 	})
@@ -54,7 +55,7 @@ func setUpCommand(cmd *cobra.Command) {
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	addGroup(cmd, "Look", statusCommand(), listCommand(), watchCommand(), clientsCommand(), explainCommand(), codesCommand(), presetsCommand(), schemaCommand())
-	addGroup(cmd, "Experiment", tryCommand(), runCommand(), removeCommand(), verifyCommand())
+	addGroup(cmd, "Experiment", tryCommand(), runCommand(), planCommand(), removeCommand(), verifyCommand())
 	addGroup(cmd, "Control", haltCommand(), resumeCommand(), switchOffCommand(), switchOnCommand(), resetCommand())
 	cmd.SetHelpTemplate(helpTemplate)
 }
@@ -103,6 +104,7 @@ var otherWords = map[string][]string{
 	"list":    {"ls", "experiments"},
 	"rm":      {"remove", "delete", "del", "end"},
 	"run":     {"add", "inject", "apply"},
+	"plan":    {"scenario", "gameday", "game-day", "play"},
 	"watch":   {"journal", "tail", "logs", "log", "follow"},
 	"verify":  {"assert", "expect", "check"},
 	"clients": {"findings", "report", "judge", "retries"},
@@ -147,7 +149,7 @@ func inSession(f func(*session) error) func(*cobra.Command, []string) error {
 // refuseEmpty returns an error for a flag with an empty value, as from a variable that
 // is not set. Without this check, reset with an empty name would reset everything.
 func refuseEmpty(cmd *cobra.Command) error {
-	for _, name := range []string{"after", "limit", "name", "rule", "point", "match", "ttl", "since", "wait", "method", "header", "client", "require", "fail-on", "allow", "min-calls", "output", "set"} {
+	for _, name := range []string{"after", "limit", "name", "rule", "point", "match", "ttl", "since", "wait", "method", "header", "client", "require", "fail-on", "allow", "min-calls", "output", "set", "let"} {
 		flag := cmd.Flag(name)
 		if flag == nil || !flag.Changed {
 			continue
