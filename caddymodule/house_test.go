@@ -37,7 +37,7 @@ var arrows = []arrow{
 	}},
 	{folder: "caddymodule/command", mayImport: []string{
 		"caddymodule/plan", "caddymodule/internal/version", "caddymodule/api", "caddymodule/trigger", "caddymodule/internal/grammar",
-		"caddymodule/clients", "caddymodule/experiments", "caddymodule/presets", "caddymodule/rules", "caddymodule/faults",
+		"caddymodule/seen", "caddymodule/clients", "caddymodule/experiments", "caddymodule/presets", "caddymodule/rules", "caddymodule/faults",
 	}},
 	{folder: "caddymodule/plan", mayImport: []string{
 		"caddymodule/seen", "caddymodule/clients", "caddymodule/internal/args", "caddymodule/internal/words",

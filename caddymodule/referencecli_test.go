@@ -17,6 +17,13 @@ var exitCodes = map[string][][]string{
 	"verify":  {{"2", "The assertion does not hold."}},
 	"clients": {{"2", "The assertion does not hold, or there is too little evidence to tell."}},
 	"explain": {{"2", "No fault can hit the request."}},
+	"plan": {
+		{"2", "An expectation, a check or a command has failed."},
+		{"3", "The baseline did not hold. Nothing was injected."},
+		{"4", "A condition has ended the plan."},
+		{"5", "A halt or a restart of Caddy has ended the plan."},
+		{"128 + *n*", "Signal *n* has ended the plan."},
+	},
 	"run": {
 		{"*n*", "With a command: the exit code of the command."},
 		{"126", "The command cannot be run."},
@@ -58,7 +65,7 @@ func cliPage(t *testing.T) string {
 	m.Printf("To set it up, see `caddy completion --help`.\n")
 	m.Printf("## Exit codes of all commands\n")
 	m.Table(codeHead, [][]string{{"0", "The command worked."}, {"1", "The command failed. The reason is on standard error."}})
-	m.Printf("`verify`, `clients`, `explain` and `run` have more, listed with the command.\n")
+	m.Printf("`verify`, `clients`, `explain`, `run` and `plan` have more, listed with the command.\n")
 	for _, cmd := range top.Commands() {
 		if isListed(cmd) {
 			m.command(cmd)
