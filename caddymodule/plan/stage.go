@@ -64,7 +64,7 @@ func (u *run) warmUp() time.Time {
 	longest := time.Duration(0)
 	for _, w := range u.checks {
 		if w.Seen != nil {
-			longest = max(longest, time.Duration(w.Seen.Over))
+			longest = max(longest, time.Duration(w.Seen.Over+w.Every))
 		}
 	}
 	return time.Now().Add(longest)

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/presets"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
@@ -24,12 +25,33 @@ import (
 //	sticky <key>
 //	seed   <number>
 //	# and the lines of a rule, see [RuleParser]
+//
+// Some faults are only allowed in a transport, and a name does not show whether a point is
+// one. So an experiment is refused if it is wrong in both places.
 func ParseExperiment(d *caddyfile.Dispenser, name string, own presets.Set) (*experiments.Experiment, error) {
-	start := *d
 	if err := rules.ValidRuleName(name); err != nil {
 		return nil, d.WrapErr(err)
 	}
+	start := *d
+	e, err := parseExperimentAt(d, name, faults.InHandler, own)
+	if err == nil {
+		return e, nil
+	}
+	end := *d
+	*d = start
+	if e, other := parseExperimentAt(d, name, faults.InTransport, own); other == nil {
+		e.Place = faults.InHandler // loading decides
+		return e, nil
+	}
+	*d = end
+	return nil, err
+}
+
+// parseExperimentAt is ParseExperiment for one place.
+func parseExperimentAt(d *caddyfile.Dispenser, name string, place faults.Place, own presets.Set) (*experiments.Experiment, error) {
+	start := *d
 	e := new(experiments.Experiment)
+	e.Place = place
 	p := NewRuleParser(&e.Rule)
 	p.Presets = own
 	err := p.ParseBlock(d, map[string]func(*caddyfile.Dispenser) error{
