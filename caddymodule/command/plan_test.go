@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddyfault/caddyfault/caddymodule/clients"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/manual"
 	"github.com/caddyfault/caddyfault/caddymodule/plan"
 )
 
@@ -133,5 +134,25 @@ func TestPlanReports(t *testing.T) {
 		if strings.Contains(text.String(), "<script>") && form != "json" {
 			t.Errorf("%s has a script: %s", form, text.String())
 		}
+	}
+}
+
+// The plans of the manual are read.
+func TestPlanManual(t *testing.T) {
+	found := 0
+	for _, page := range []string{"reference/plan.md", "howto/plan.md"} {
+		for _, block := range manual.Read(t, filepath.Join("../docs", page)).Blocks() {
+			text := block.Text
+			if !strings.HasPrefix(text, "plan ") {
+				continue
+			}
+			found++
+			if _, err := plan.Parse(page, []byte(text), nil, parseFault); err != nil {
+				t.Errorf("%s:%d: %v", page, block.Line, err)
+			}
+		}
+	}
+	if found < 4 {
+		t.Errorf("the manual has %d plans", found)
 	}
 }
