@@ -273,7 +273,7 @@ func faster(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
 		if strings.Contains(line, "p95") {
-			line = strings.Replace(line, "over 1m", "over 1s", 1)
+			line = strings.Replace(line, "over 1m", "over 3s", 1)
 			lines[i] = line + " {\n\t\tevery 100ms\n\t}"
 			continue
 		}
@@ -285,7 +285,7 @@ func faster(text string) string {
 			case strings.HasPrefix(strings.TrimSpace(line), "ttl"):
 				d = max(d, 2*time.Second)
 			case strings.Contains(line, " over "):
-				d = max(d, time.Second)
+				d = max(d, 3*time.Second)
 			case strings.HasPrefix(strings.TrimSpace(line), "within"):
 				d = max(d, time.Second)
 			}

@@ -262,7 +262,7 @@ func statusText(status int) string {
 	return fmt.Sprint(status)
 }
 
-// noFindings reports whether there is none of the findings, and enough evidence to tell.
+// noFindings reports whether enough evidence shows that no client has one of the findings.
 func noFindings(names []string, evidence *clients.Evidence, report *clients.Report) (holds bool, why string, proofs []string) {
 	if len(evidence.Calls) == 0 || report.Calls == 0 {
 		return false, "saw nothing: no call of a client was hit", nil

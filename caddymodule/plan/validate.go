@@ -79,7 +79,8 @@ func (p *parser) name(at place, kind, name string) {
 	}
 }
 
-// taken are words that cannot be the name of a check, since a line has them in its place.
+// taken are words that have another meaning where a line names a check. No check has such
+// a name.
 var taken = []string{"verify", "no", "recovered"}
 
 func validName(name, kind string) bool {
@@ -181,7 +182,7 @@ func (p *parser) checkStage(s *Stage) {
 		}
 	}
 	if s.Duration == 0 && len(s.Runs) == 0 {
-		p.wrong(s.at, "stage "+cut(s.Name)+" 30s {", "stage '%s' has neither a duration nor a command of its own, so it would not end", cut(s.Name))
+		p.wrong(s.at, "stage "+cut(s.Name)+" 30s {", "stage '%s' has neither a duration nor a command, so it would not end", cut(s.Name))
 	}
 	if s.Recover && len(p.plan.Checks) == 0 {
 		p.wrong(s.at, forms["plan check"].example, "stage '%s' waits for checks to recover, and the plan has no check", cut(s.Name))
