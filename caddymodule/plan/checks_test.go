@@ -164,11 +164,39 @@ func TestAskHTTP(t *testing.T) {
 		ok     bool
 		text   string
 	}{
-		{"ok", 200, "", Check{Status: []string{"2xx"}}, true, "status 200"},
-		{"another status", 302, "", Check{Status: []string{"2xx", "404"}}, false, "status 302, want 2xx 404"},
-		{"body", 200, "all is well", Check{Status: []string{"2xx"}, Body: "well"}, true, "status 200"},
-		{"another body", 200, "ill", Check{Status: []string{"2xx"}, Body: "well"}, false, "status 200, the body does not contain 'well'"},
-		{"no answer", 0, "", Check{Status: []string{"2xx"}, Within: Duration(2 * time.Second)}, false, "no answer within 2s"},
+		{
+			name:   "ok",
+			status: 200,
+			check:  Check{Status: []string{"2xx"}},
+			ok:     true,
+			text:   "status 200",
+		},
+		{
+			name:   "another status",
+			status: 302,
+			check:  Check{Status: []string{"2xx", "404"}},
+			text:   "status 302, want 2xx 404",
+		},
+		{
+			name:   "body",
+			status: 200,
+			body:   "all is well",
+			check:  Check{Status: []string{"2xx"}, Body: "well"},
+			ok:     true,
+			text:   "status 200",
+		},
+		{
+			name:   "another body",
+			status: 200,
+			body:   "ill",
+			check:  Check{Status: []string{"2xx"}, Body: "well"},
+			text:   "status 200, the body does not contain 'well'",
+		},
+		{
+			name:  "no answer",
+			check: Check{Status: []string{"2xx"}, Within: Duration(2 * time.Second)},
+			text:  "no answer within 2s",
+		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(1)

@@ -38,39 +38,91 @@ func TestExpectCalls(t *testing.T) {
 		why          string // empty: it holds
 		evidence     int
 	}{
-		{"polite", "no retry_after_ignored", func(w *world) []clients.Call {
-			return []clients.Call{aCall("1", began(w), polite, clients.Recovered, 2)}
-		}, "", 0},
-		{"hasty", "no retry_after_ignored", func(w *world) []clients.Call {
-			return []clients.Call{aCall("1", began(w), hasty, clients.Recovered, 2), aCall("2", began(w), hasty, clients.Recovered, 2)}
-		}, "app/1: error retry_after_ignored: waited 0.10 s", 1},
-		{"hasty, by level", "no error", func(w *world) []clients.Call {
-			return []clients.Call{aCall("1", began(w), hasty, clients.Recovered, 2)}
-		}, "app/1: error retry_after_ignored", 1},
-		{"undecided", "no no_jitter", func(w *world) []clients.Call {
-			return []clients.Call{aCall("1", began(w), polite, clients.Recovered, 2)}
-		}, "no_jitter is undecided", 0},
-		{"nothing", "no error", func(*world) []clients.Call { return nil }, "saw nothing: no call of a client was hit", 0},
-		{"only calls before the stage", "recovered", func(w *world) []clients.Call {
-			return []clients.Call{aCall("1", w.began.Add(-time.Minute), polite, clients.Recovered, 2)}
-		}, "saw nothing: no call that may be repeated was hit", 0},
-		{"recovered", "recovered", func(w *world) []clients.Call {
-			return []clients.Call{aCall("1", began(w), polite, clients.Recovered, 2)}
-		}, "", 0},
-		{"gave up", "recovered", func(w *world) []clients.Call {
-			return []clients.Call{aCall("1", began(w), polite, clients.Recovered, 2), aCall("2", began(w), polite, clients.Open, 1)}
-		}, "1 of 2 calls did not succeed in the end", 1},
-		{"may not be repeated", "recovered", func(w *world) []clients.Call {
-			c := aCall("1", began(w), polite, clients.GaveUp, 1)
-			c.MayRepeat = false
-			return []clients.Call{c}
-		}, "saw nothing", 0},
-		{"many gave up", "recovered", func(w *world) (all []clients.Call) {
-			for i := range 30 {
-				all = append(all, aCall(fmt.Sprint(i), began(w), polite, clients.GaveUp, 1))
-			}
-			return all
-		}, "30 of 30 calls did not succeed in the end", maxEvidence},
+		{
+			name:   "polite",
+			expect: "no retry_after_ignored",
+			calls: func(w *world) []clients.Call {
+				return []clients.Call{aCall("1", began(w), polite, clients.Recovered, 2)}
+			},
+		},
+		{
+			name:   "hasty",
+			expect: "no retry_after_ignored",
+			calls: func(w *world) []clients.Call {
+				return []clients.Call{aCall("1", began(w), hasty, clients.Recovered, 2), aCall("2", began(w), hasty, clients.Recovered, 2)}
+			},
+			why:      "app/1: error retry_after_ignored: waited 0.10 s",
+			evidence: 1,
+		},
+		{
+			name:   "hasty, by level",
+			expect: "no error",
+			calls: func(w *world) []clients.Call {
+				return []clients.Call{aCall("1", began(w), hasty, clients.Recovered, 2)}
+			},
+			why:      "app/1: error retry_after_ignored",
+			evidence: 1,
+		},
+		{
+			name:   "undecided",
+			expect: "no no_jitter",
+			calls: func(w *world) []clients.Call {
+				return []clients.Call{aCall("1", began(w), polite, clients.Recovered, 2)}
+			},
+			why: "no_jitter is undecided",
+		},
+		{
+			name:   "nothing",
+			expect: "no error",
+			calls:  func(*world) []clients.Call { return nil },
+			why:    "saw nothing: no call of a client was hit",
+		},
+		{
+			name:   "only calls before the stage",
+			expect: "recovered",
+			calls: func(w *world) []clients.Call {
+				return []clients.Call{aCall("1", w.began.Add(-time.Minute), polite, clients.Recovered, 2)}
+			},
+			why: "saw nothing: no call that may be repeated was hit",
+		},
+		{
+			name:   "recovered",
+			expect: "recovered",
+			calls: func(w *world) []clients.Call {
+				return []clients.Call{aCall("1", began(w), polite, clients.Recovered, 2)}
+			},
+		},
+		{
+			name:   "gave up",
+			expect: "recovered",
+			calls: func(w *world) []clients.Call {
+				return []clients.Call{aCall("1", began(w), polite, clients.Recovered, 2), aCall("2", began(w), polite, clients.Open, 1)}
+			},
+			why:      "1 of 2 calls did not succeed in the end",
+			evidence: 1,
+		},
+		{
+			name:   "may not be repeated",
+			expect: "recovered",
+			calls: func(w *world) []clients.Call {
+				c := aCall("1", began(w), polite, clients.GaveUp, 1)
+				c.MayRepeat = false
+				return []clients.Call{c}
+			},
+			why: "saw nothing",
+		},
+		{
+			name:   "many gave up",
+			expect: "recovered",
+			calls: func(w *world) (all []clients.Call) {
+				for i := range 30 {
+					all = append(all, aCall(fmt.Sprint(i), began(w), polite, clients.GaveUp, 1))
+				}
+				return all
+			},
+			why:      "30 of 30 calls did not succeed in the end",
+			evidence: maxEvidence,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, r := play(t, "stage a {\n"+down+"run test 7s 0\nexpect "+tt.expect+"\n}\n", 1, func(w *world, _ context.CancelCauseFunc) {

@@ -75,88 +75,356 @@ func TestEndings(t *testing.T) {
 		after       bool // the command after the plan has run
 		took        time.Duration
 	}{
-		{"a command does not exist", seven, func(w *world, _ context.CancelCauseFunc) { w.missing["tidy"] = true }, 1, "there is no command 'tidy'", false, 0},
-		{"a command cannot start", "run broken\n" + seven, nil, 1, "the command 'broken' cannot start: permission denied", true, time.Second},
-		{"a point does not exist", "stage a 7s {\nfault down {\npoint app\nrespond 503\n}\n}\n", nil, 1, "no injection point 'app': the points are api, shop; write:\n\tpoint api", false, 0},
-		{"a rule does not exist", "stage a 7s {\nexpect verify dwn exactly 0\n}\n", nil, 1, "'dwn' is neither a fault of the stage nor a rule", false, 0},
-		{"no Caddy", seven, func(w *world, _ context.CancelCauseFunc) {
-			w.nodes[0].fail = func(string) error { return errors.New("no Caddy answers") }
-		}, 1, "no Caddy answers", false, 0},
-		{"the name is in use", seven, func(w *world, _ context.CancelCauseFunc) {
-			w.nodes[0].live["test.a.down"] = &fakeExperiment{revision: "7", until: time.Now().Add(time.Second / 2)}
-		}, 1, "the plan already runs", true, time.Second},
-		{"refused", seven, func(w *world, _ context.CancelCauseFunc) {
-			w.nodes[0].fail = func(op string) error {
-				if op == "begin" {
-					return &Refusal{400, "unknown fault"}
+		{
+			name:  "a command does not exist",
+			lines: seven,
+			setUp: func(w *world, _ context.CancelCauseFunc) { w.missing["tidy"] = true },
+			code:  1,
+			why:   "there is no command 'tidy'",
+		},
+		{
+			name:  "a command cannot start",
+			lines: "run broken\n" + seven,
+			code:  1,
+			why:   "the command 'broken' cannot start: permission denied",
+			after: true,
+			took:  time.Second,
+		},
+		{
+			name:  "a point does not exist",
+			lines: "stage a 7s {\nfault down {\npoint app\nrespond 503\n}\n}\n",
+			code:  1,
+			why:   "no injection point 'app': the points are api, shop; write:\n\tpoint api",
+		},
+		{
+			name:  "a rule does not exist",
+			lines: "stage a 7s {\nexpect verify dwn exactly 0\n}\n",
+			code:  1,
+			why:   "'dwn' is neither a fault of the stage nor a rule",
+		},
+		{
+			name:  "no Caddy",
+			lines: seven,
+			setUp: func(w *world, _ context.CancelCauseFunc) {
+				w.nodes[0].fail = func(string) error { return errors.New("no Caddy answers") }
+			},
+			code: 1,
+			why:  "no Caddy answers",
+		},
+		{
+			name:  "the name is in use",
+			lines: seven,
+			setUp: func(w *world, _ context.CancelCauseFunc) {
+				w.nodes[0].live["test.a.down"] = &fakeExperiment{revision: "7", until: time.Now().Add(time.Second / 2)}
+			},
+			code:  1,
+			why:   "the plan already runs",
+			after: true,
+			took:  time.Second,
+		},
+		{
+			name:  "refused",
+			lines: seven,
+			setUp: func(w *world, _ context.CancelCauseFunc) {
+				w.nodes[0].fail = func(op string) error {
+					if op == "begin" {
+						return &Refusal{400, "unknown fault"}
+					}
+					return nil
 				}
-				return nil
-			}
-		}, 1, "the faults could not begin: unknown fault", true, time.Second},
-		{"a check fails", up + seven, func(w *world, _ context.CancelCauseFunc) { w.at(2500*time.Millisecond, func() { sick(w) }) }, 2, "stage a: check up: status 500, want 2xx", true, 8 * time.Second},
-		{"a check recovers too late", up + seven, func(w *world, _ context.CancelCauseFunc) {
-			w.at(2500*time.Millisecond, func() { sick(w) })
-			w.at(3500*time.Millisecond, func() { w.site = func() (int, string) { return 204, "" } })
-		}, 2, "stage a: check up: status 500, want 2xx", true, 8 * time.Second},
-		{"one failure is tolerated", "check up http http://site/health {\nevery 1s\nfails 2\n}\n" + seven, func(w *world, _ context.CancelCauseFunc) {
-			w.at(2500*time.Millisecond, func() { sick(w) })
-			w.at(3500*time.Millisecond, func() { w.site = func() (int, string) { return 204, "" } })
-		}, 0, "", true, 8 * time.Second},
-		{"the body is wrong", "check up http http://site/health {\nevery 1s\nbody fine\n}\n" + seven, nil, 2, "the body does not contain 'fine'", true, 8 * time.Second},
-		{"no answer in time", "check up http http://site/health {\nwithin 2s\n}\n" + seven, func(w *world, _ context.CancelCauseFunc) { w.site = func() (int, string) { return 0, "" } }, 2, "no answer within 2s", true, 8 * time.Second},
-		{"a check is off", up + "stage a 7s {\noff up\n" + down + "}\n", func(w *world, _ context.CancelCauseFunc) { sick(w) }, 0, "", true, 8 * time.Second},
-		{"a command check fails", "check db command probe 1s 4 {\nevery 1s\n}\n" + seven, nil, 2, "exit code 4", true, 8 * time.Second},
-		{"a command check hangs", "check db command probe 1h 0 {\nevery 1s\nwithin 1s\n}\n" + seven, nil, 2, "no end within 1s", true, 8 * time.Second},
-		{"baseline fails", up + "baseline 5s\n" + seven, func(w *world, _ context.CancelCauseFunc) { w.at(3500*time.Millisecond, func() { sick(w) }) }, 3, "the baseline does not hold, so nothing was injected: check up: status 500, want 2xx", false, 4 * time.Second},
-		{"baseline fails at once", up + "baseline 5s\n" + seven, func(w *world, _ context.CancelCauseFunc) { sick(w) }, 3, "check up: status 500", false, 0},
-		{"aborted", up + "abort up\n" + seven, func(w *world, _ context.CancelCauseFunc) { w.at(2500*time.Millisecond, func() { sick(w) }) }, 4, "check up has failed: status 500, want 2xx", true, 4 * time.Second},
-		{"aborted after a time", up + "abort up for 2s\n" + seven, func(w *world, _ context.CancelCauseFunc) { w.at(2500*time.Millisecond, func() { sick(w) }) }, 4, "check up has failed", true, 6 * time.Second},
-		{"recovers before the abort", up + "abort up for 2s\n" + seven, func(w *world, _ context.CancelCauseFunc) {
-			w.at(2500*time.Millisecond, func() { sick(w) })
-			w.at(3500*time.Millisecond, func() { w.site = func() (int, string) { return 204, "" } })
-		}, 0, "", true, 8 * time.Second},
-		{"halted before", seven, func(w *world, _ context.CancelCauseFunc) { w.nodes[0].halted = true }, 5, "faults are halted", false, 0},
-		{"halted meanwhile", "ttl 6s\n" + seven, func(w *world, _ context.CancelCauseFunc) {
-			w.at(2500*time.Millisecond, func() { w.nodes[0].halted, w.nodes[0].live = true, map[string]*fakeExperiment{} })
-		}, 5, "experiment 'test.a.down' has ended from outside", true, 5 * time.Second},
-		{"replaced meanwhile", "ttl 6s\n" + seven, func(w *world, _ context.CancelCauseFunc) {
-			w.at(2500*time.Millisecond, func() {
-				w.nodes[0].live["test.a.down"] = &fakeExperiment{revision: "99", note: "of somebody", until: time.Now().Add(4 * time.Second)}
-			})
-		}, 5, "experiment 'test.a.down' has been replaced", true, 5 * time.Second},
-		{"a signal", seven, func(w *world, cancel context.CancelCauseFunc) {
-			time.AfterFunc(3*time.Second, func() { cancel(&Interrupted{143, "SIGTERM"}) })
-		}, 143, "ended by SIGTERM", true, 4 * time.Second},
-		{"a signal in the baseline", up + "baseline 5s\n" + seven, func(w *world, cancel context.CancelCauseFunc) {
-			time.AfterFunc(3*time.Second, func() { cancel(&Interrupted{130, "SIGINT"}) })
-		}, 130, "ended by SIGINT", false, 3 * time.Second},
-		{"the load fails", "run load 2s 3\n" + seven, nil, 2, "the command 'load 2s 3' has ended with exit code 3", true, 8 * time.Second},
-		{"the load is ended by the plan", "run as k6 load 2h 3\n" + seven, nil, 0, "", true, 8 * time.Second},
-		{"a command fails", "stage a {\nrun test 2s 1\n}\n", nil, 2, "stage a: run test 2s 1: exit code 1", true, 3 * time.Second},
-		{"a command is longer than its stage", "stage a 7s {\nrun test 1h 1\n}\n", nil, 0, "", true, 8 * time.Second},
-		{"hits", "stage a 7s {\n" + down + "expect verify down at_least 3\n}\n", func(w *world, _ context.CancelCauseFunc) {
-			w.at(time.Second, func() { w.nodes[0].counts["test.a.down"] = 3 })
-		}, 0, "", true, 8 * time.Second},
-		{"too few hits", "stage a 7s {\n" + down + "expect verify down at_least 3\n}\n" + "stage b 1s {\n}\n", func(w *world, _ context.CancelCauseFunc) {
-			w.at(time.Second, func() { w.nodes[0].counts["test.a.down"] = 2 })
-		}, 2, "stage a: verify down at_least 3: 2 hits", true, 8 * time.Second},
-		{"hits of a rule count from the stage on", "stage a 7s {\nexpect verify gone exactly 2\n}\n", func(w *world, _ context.CancelCauseFunc) {
-			w.nodes[0].counts["gone"] = 5
-			w.at(time.Second, func() { w.nodes[0].counts["gone"] = 7 })
-		}, 0, "", true, 8 * time.Second},
-		{"until", up + "stage a {\n" + down + "until up within 4s\nrun load 1h 0\n}\n", func(w *world, _ context.CancelCauseFunc) {
-			sick(w)
-			w.at(2500*time.Millisecond, func() { w.site = func() (int, string) { return 204, "" } })
-		}, 0, "", true, 4 * time.Second},
-		{"until too late", up + "stage a {\n" + down + "until up within 4s\n}\n", func(w *world, _ context.CancelCauseFunc) { sick(w) }, 2, "until up: did not hold within 4s", true, 5 * time.Second},
-		{"recover", up + "abort up\nstage a 7s {\nrecover\n}\n", func(w *world, _ context.CancelCauseFunc) {
-			sick(w)
-			w.at(2500*time.Millisecond, func() { w.site = func() (int, string) { return 204, "" } })
-		}, 0, "", true, 8 * time.Second},
-		{"recover fails", up + "stage a 7s {\nrecover\n}\n", func(w *world, _ context.CancelCauseFunc) { sick(w) }, 2, "stage a: recover: check up: status 500", true, 8 * time.Second},
-		{"expect a check", up + "abort up for 1h\nstage a 7s {\nexpect up\n}\n", func(w *world, _ context.CancelCauseFunc) { w.at(6500*time.Millisecond, func() { sick(w) }) }, 2, "stage a: up: status 500", true, 8 * time.Second},
-		{"expect findings without calls", "settle 1s\nstage a 7s {\n" + down + "expect no error\n}\n", nil, 2, "saw nothing", true, 9 * time.Second},
-		{"after fails", seven + "after bad 1s 2\n", nil, 2, "the command 'bad 1s 2' has ended with exit code 2", true, 9 * time.Second},
+			},
+			code:  1,
+			why:   "the faults could not begin: unknown fault",
+			after: true,
+			took:  time.Second,
+		},
+		{
+			name:  "a check fails",
+			lines: up + seven,
+			setUp: func(w *world, _ context.CancelCauseFunc) { w.at(2500*time.Millisecond, func() { sick(w) }) },
+			code:  2,
+			why:   "stage a: check up: status 500, want 2xx",
+			after: true,
+			took:  8 * time.Second,
+		},
+		{
+			name:  "a check recovers too late",
+			lines: up + seven,
+			setUp: func(w *world, _ context.CancelCauseFunc) {
+				w.at(2500*time.Millisecond, func() { sick(w) })
+				w.at(3500*time.Millisecond, func() { w.site = func() (int, string) { return 204, "" } })
+			},
+			code:  2,
+			why:   "stage a: check up: status 500, want 2xx",
+			after: true,
+			took:  8 * time.Second,
+		},
+		{
+			name:  "one failure is tolerated",
+			lines: "check up http http://site/health {\nevery 1s\nfails 2\n}\n" + seven,
+			setUp: func(w *world, _ context.CancelCauseFunc) {
+				w.at(2500*time.Millisecond, func() { sick(w) })
+				w.at(3500*time.Millisecond, func() { w.site = func() (int, string) { return 204, "" } })
+			},
+			after: true,
+			took:  8 * time.Second,
+		},
+		{
+			name:  "the body is wrong",
+			lines: "check up http http://site/health {\nevery 1s\nbody fine\n}\n" + seven,
+			code:  2,
+			why:   "the body does not contain 'fine'",
+			after: true,
+			took:  8 * time.Second,
+		},
+		{
+			name:  "no answer in time",
+			lines: "check up http http://site/health {\nwithin 2s\n}\n" + seven,
+			setUp: func(w *world, _ context.CancelCauseFunc) { w.site = func() (int, string) { return 0, "" } },
+			code:  2,
+			why:   "no answer within 2s",
+			after: true,
+			took:  8 * time.Second,
+		},
+		{
+			name:  "a check is off",
+			lines: up + "stage a 7s {\noff up\n" + down + "}\n",
+			setUp: func(w *world, _ context.CancelCauseFunc) { sick(w) },
+			after: true,
+			took:  8 * time.Second,
+		},
+		{
+			name:  "a command check fails",
+			lines: "check db command probe 1s 4 {\nevery 1s\n}\n" + seven,
+			code:  2,
+			why:   "exit code 4",
+			after: true,
+			took:  8 * time.Second,
+		},
+		{
+			name:  "a command check hangs",
+			lines: "check db command probe 1h 0 {\nevery 1s\nwithin 1s\n}\n" + seven,
+			code:  2,
+			why:   "no end within 1s",
+			after: true,
+			took:  8 * time.Second,
+		},
+		{
+			name:  "baseline fails",
+			lines: up + "baseline 5s\n" + seven,
+			setUp: func(w *world, _ context.CancelCauseFunc) { w.at(3500*time.Millisecond, func() { sick(w) }) },
+			code:  3,
+			why:   "the baseline does not hold, so nothing was injected: check up: status 500, want 2xx",
+			took:  4 * time.Second,
+		},
+		{
+			name:  "baseline fails at once",
+			lines: up + "baseline 5s\n" + seven,
+			setUp: func(w *world, _ context.CancelCauseFunc) { sick(w) },
+			code:  3,
+			why:   "check up: status 500",
+		},
+		{
+			name:  "aborted",
+			lines: up + "abort up\n" + seven,
+			setUp: func(w *world, _ context.CancelCauseFunc) { w.at(2500*time.Millisecond, func() { sick(w) }) },
+			code:  4,
+			why:   "check up has failed: status 500, want 2xx",
+			after: true,
+			took:  4 * time.Second,
+		},
+		{
+			name:  "aborted after a time",
+			lines: up + "abort up for 2s\n" + seven,
+			setUp: func(w *world, _ context.CancelCauseFunc) { w.at(2500*time.Millisecond, func() { sick(w) }) },
+			code:  4,
+			why:   "check up has failed",
+			after: true,
+			took:  6 * time.Second,
+		},
+		{
+			name:  "recovers before the abort",
+			lines: up + "abort up for 2s\n" + seven,
+			setUp: func(w *world, _ context.CancelCauseFunc) {
+				w.at(2500*time.Millisecond, func() { sick(w) })
+				w.at(3500*time.Millisecond, func() { w.site = func() (int, string) { return 204, "" } })
+			},
+			after: true,
+			took:  8 * time.Second,
+		},
+		{
+			name:  "halted before",
+			lines: seven,
+			setUp: func(w *world, _ context.CancelCauseFunc) { w.nodes[0].halted = true },
+			code:  5,
+			why:   "faults are halted",
+		},
+		{
+			name:  "halted meanwhile",
+			lines: "ttl 6s\n" + seven,
+			setUp: func(w *world, _ context.CancelCauseFunc) {
+				w.at(2500*time.Millisecond, func() { w.nodes[0].halted, w.nodes[0].live = true, map[string]*fakeExperiment{} })
+			},
+			code:  5,
+			why:   "experiment 'test.a.down' has ended from outside",
+			after: true,
+			took:  5 * time.Second,
+		},
+		{
+			name:  "replaced meanwhile",
+			lines: "ttl 6s\n" + seven,
+			setUp: func(w *world, _ context.CancelCauseFunc) {
+				w.at(2500*time.Millisecond, func() {
+					w.nodes[0].live["test.a.down"] = &fakeExperiment{revision: "99", note: "of somebody", until: time.Now().Add(4 * time.Second)}
+				})
+			},
+			code:  5,
+			why:   "experiment 'test.a.down' has been replaced",
+			after: true,
+			took:  5 * time.Second,
+		},
+		{
+			name:  "a signal",
+			lines: seven,
+			setUp: func(w *world, cancel context.CancelCauseFunc) {
+				time.AfterFunc(3*time.Second, func() { cancel(&Interrupted{143, "SIGTERM"}) })
+			},
+			code:  143,
+			why:   "ended by SIGTERM",
+			after: true,
+			took:  4 * time.Second,
+		},
+		{
+			name:  "a signal in the baseline",
+			lines: up + "baseline 5s\n" + seven,
+			setUp: func(w *world, cancel context.CancelCauseFunc) {
+				time.AfterFunc(3*time.Second, func() { cancel(&Interrupted{130, "SIGINT"}) })
+			},
+			code: 130,
+			why:  "ended by SIGINT",
+			took: 3 * time.Second,
+		},
+		{
+			name:  "the load fails",
+			lines: "run load 2s 3\n" + seven,
+			code:  2,
+			why:   "the command 'load 2s 3' has ended with exit code 3",
+			after: true,
+			took:  8 * time.Second,
+		},
+		{
+			name:  "the load is ended by the plan",
+			lines: "run as k6 load 2h 3\n" + seven,
+			after: true,
+			took:  8 * time.Second,
+		},
+		{
+			name:  "a command fails",
+			lines: "stage a {\nrun test 2s 1\n}\n",
+			code:  2,
+			why:   "stage a: run test 2s 1: exit code 1",
+			after: true,
+			took:  3 * time.Second,
+		},
+		{
+			name:  "a command is longer than its stage",
+			lines: "stage a 7s {\nrun test 1h 1\n}\n",
+			after: true,
+			took:  8 * time.Second,
+		},
+		{
+			name:  "hits",
+			lines: "stage a 7s {\n" + down + "expect verify down at_least 3\n}\n",
+			setUp: func(w *world, _ context.CancelCauseFunc) {
+				w.at(time.Second, func() { w.nodes[0].counts["test.a.down"] = 3 })
+			},
+			after: true,
+			took:  8 * time.Second,
+		},
+		{
+			name:  "too few hits",
+			lines: "stage a 7s {\n" + down + "expect verify down at_least 3\n}\n" + "stage b 1s {\n}\n",
+			setUp: func(w *world, _ context.CancelCauseFunc) {
+				w.at(time.Second, func() { w.nodes[0].counts["test.a.down"] = 2 })
+			},
+			code:  2,
+			why:   "stage a: verify down at_least 3: 2 hits",
+			after: true,
+			took:  8 * time.Second,
+		},
+		{
+			name:  "hits of a rule count from the stage on",
+			lines: "stage a 7s {\nexpect verify gone exactly 2\n}\n",
+			setUp: func(w *world, _ context.CancelCauseFunc) {
+				w.nodes[0].counts["gone"] = 5
+				w.at(time.Second, func() { w.nodes[0].counts["gone"] = 7 })
+			},
+			after: true,
+			took:  8 * time.Second,
+		},
+		{
+			name:  "until",
+			lines: up + "stage a {\n" + down + "until up within 4s\nrun load 1h 0\n}\n",
+			setUp: func(w *world, _ context.CancelCauseFunc) {
+				sick(w)
+				w.at(2500*time.Millisecond, func() { w.site = func() (int, string) { return 204, "" } })
+			},
+			after: true,
+			took:  4 * time.Second,
+		},
+		{
+			name:  "until too late",
+			lines: up + "stage a {\n" + down + "until up within 4s\n}\n",
+			setUp: func(w *world, _ context.CancelCauseFunc) { sick(w) },
+			code:  2,
+			why:   "until up: did not hold within 4s",
+			after: true,
+			took:  5 * time.Second,
+		},
+		{
+			name:  "recover",
+			lines: up + "abort up\nstage a 7s {\nrecover\n}\n",
+			setUp: func(w *world, _ context.CancelCauseFunc) {
+				sick(w)
+				w.at(2500*time.Millisecond, func() { w.site = func() (int, string) { return 204, "" } })
+			},
+			after: true,
+			took:  8 * time.Second,
+		},
+		{
+			name:  "recover fails",
+			lines: up + "stage a 7s {\nrecover\n}\n",
+			setUp: func(w *world, _ context.CancelCauseFunc) { sick(w) },
+			code:  2,
+			why:   "stage a: recover: check up: status 500",
+			after: true,
+			took:  8 * time.Second,
+		},
+		{
+			name:  "expect a check",
+			lines: up + "abort up for 1h\nstage a 7s {\nexpect up\n}\n",
+			setUp: func(w *world, _ context.CancelCauseFunc) { w.at(6500*time.Millisecond, func() { sick(w) }) },
+			code:  2,
+			why:   "stage a: up: status 500",
+			after: true,
+			took:  8 * time.Second,
+		},
+		{
+			name:  "expect findings without calls",
+			lines: "settle 1s\nstage a 7s {\n" + down + "expect no error\n}\n",
+			code:  2,
+			why:   "saw nothing",
+			after: true,
+			took:  9 * time.Second,
+		},
+		{
+			name:  "after fails",
+			lines: seven + "after bad 1s 2\n",
+			code:  2,
+			why:   "the command 'bad 1s 2' has ended with exit code 2",
+			after: true,
+			took:  9 * time.Second,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w, r := play(t, tt.lines+"after tidy 1s 0\n", 1, tt.setUp)
@@ -205,28 +473,44 @@ func TestHeartbeat(t *testing.T) {
 		setUp func(n *fakeNode)
 		code  int
 	}{
-		{"all is well", func(*fakeNode) {}, 0},
-		{"away for less than the ttl", func(n *fakeNode) {
-			n.at(70*time.Second, func() { n.fail = func(string) error { return away } })
-			n.at(85*time.Second, func() { n.fail = nil })
-		}, 0},
-		{"busy for a while", func(n *fakeNode) {
-			n.at(70*time.Second, func() { n.fail = func(string) error { return &Refusal{503, "try again"} } })
-			n.at(85*time.Second, func() { n.fail = nil })
-		}, 0},
-		{"away for longer", func(n *fakeNode) {
-			n.at(70*time.Second, func() { n.fail = func(string) error { return away } })
-		}, CodeOutside},
-		{"an answer is lost", func(n *fakeNode) {
-			lost := 0
-			n.lose = func(op string) error {
-				if op == "extend" && lost < 3 {
-					lost++
-					return away
+		{
+			name:  "all is well",
+			setUp: func(*fakeNode) {},
+		},
+		{
+			name: "away for less than the ttl",
+			setUp: func(n *fakeNode) {
+				n.at(70*time.Second, func() { n.fail = func(string) error { return away } })
+				n.at(85*time.Second, func() { n.fail = nil })
+			},
+		},
+		{
+			name: "busy for a while",
+			setUp: func(n *fakeNode) {
+				n.at(70*time.Second, func() { n.fail = func(string) error { return &Refusal{503, "try again"} } })
+				n.at(85*time.Second, func() { n.fail = nil })
+			},
+		},
+		{
+			name: "away for longer",
+			setUp: func(n *fakeNode) {
+				n.at(70*time.Second, func() { n.fail = func(string) error { return away } })
+			},
+			code: CodeOutside,
+		},
+		{
+			name: "an answer is lost",
+			setUp: func(n *fakeNode) {
+				lost := 0
+				n.lose = func(op string) error {
+					if op == "extend" && lost < 3 {
+						lost++
+						return away
+					}
+					return nil
 				}
-				return nil
-			}
-		}, 0},
+			},
+		},
 	} {
 		var gaps int
 		w, r := play(t, "ttl 30s\nstage a 10m {\n"+down+"}\n", 1, func(w *world, _ context.CancelCauseFunc) {
