@@ -167,3 +167,38 @@ func TestPlanNodeAway(t *testing.T) {
 		t.Errorf("got %s", n.Address())
 	}
 }
+
+// The API takes the draws of an experiment, and refuses a key that all requests share. An
+// extension keeps them.
+func TestPlanNodeDraws(t *testing.T) {
+	world := testnode.Start(t, twoRules, "")
+	n := nodeOf(t, world)
+	for body, status := range map[string]int{
+		`{"points": ["api"], "sticky": "{http.request.header.X-User}", "seed": 7, "faults": [{"fault": "close"}]}`: 0,
+		`{"points": ["api"], "seed": -1, "faults": [{"fault": "close"}]}`:                                          0,
+		`{"points": ["api"], "sticky": "user", "faults": [{"fault": "close"}]}`:                                    http.StatusBadRequest,
+		`{"points": ["api"], "sticky": "{env.HOME}", "faults": [{"fault": "close"}]}`:                              http.StatusBadRequest,
+		`{"points": ["api"], "seed": 1.5, "faults": [{"fault": "close"}]}`:                                         http.StatusBadRequest,
+		`{"points": ["api"], "seed": "7", "faults": [{"fault": "close"}]}`:                                         http.StatusBadRequest,
+	} {
+		revision, err := n.Begin(t.Context(), map[string]json.RawMessage{"x": json.RawMessage(body)})
+		if status != 0 {
+			wantStatus(t, body, err, status)
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", body, err)
+			continue
+		}
+		if revision, err = n.Extend(t.Context(), "x", revision, time.Minute); err != nil {
+			t.Errorf("%s: extend: %v", body, err)
+		}
+		data, err := n.do(t.Context(), http.MethodGet, experimentPath("x"), nil, nil)
+		if err != nil || !strings.Contains(string(data), `"seed": `) {
+			t.Errorf("%s: after an extension: %s, %v", body, data, err)
+		}
+		if err := n.End(t.Context(), "x", revision); err != nil {
+			t.Errorf("%s: end: %v", body, err)
+		}
+	}
+}

@@ -22,17 +22,63 @@ func TestFigures(t *testing.T) {
 		want   float64
 		known  bool
 	}{
-		{"success", []seen.Figures{busy}, 1, true},
-		{"success", []seen.Figures{busy, idle}, 0.875, true},
-		{"success", []seen.Figures{busy, {}}, 1, true},
-		{"success", []seen.Figures{{}}, 0, false},
-		{"rate", []seen.Figures{busy, idle}, 40, true},
-		{"rate", []seen.Figures{{}, {}}, 0, false},
-		{"p50", []seen.Figures{busy, idle}, 2, true},
-		{"p95", []seen.Figures{busy, idle}, 0.25, true},
-		{"p99", []seen.Figures{busy}, 2, true},
-		{"p99", []seen.Figures{{Count: 3}}, 0, false},
-		{"p99", nil, 0, false},
+		{
+			figure: "success",
+			nodes:  []seen.Figures{busy},
+			want:   1,
+			known:  true,
+		},
+		{
+			figure: "success",
+			nodes:  []seen.Figures{busy, idle},
+			want:   0.875,
+			known:  true,
+		},
+		{
+			figure: "success",
+			nodes:  []seen.Figures{busy, {}},
+			want:   1,
+			known:  true,
+		},
+		{
+			figure: "success",
+			nodes:  []seen.Figures{{}},
+		},
+		{
+			figure: "rate",
+			nodes:  []seen.Figures{busy, idle},
+			want:   40,
+			known:  true,
+		},
+		{
+			figure: "rate",
+			nodes:  []seen.Figures{{}, {}},
+		},
+		{
+			figure: "p50",
+			nodes:  []seen.Figures{busy, idle},
+			want:   2,
+			known:  true,
+		},
+		{
+			figure: "p95",
+			nodes:  []seen.Figures{busy, idle},
+			want:   0.25,
+			known:  true,
+		},
+		{
+			figure: "p99",
+			nodes:  []seen.Figures{busy},
+			want:   2,
+			known:  true,
+		},
+		{
+			figure: "p99",
+			nodes:  []seen.Figures{{Count: 3}},
+		},
+		{
+			figure: "p99",
+		},
 	} {
 		if got, known := figureOf(tt.figure, tt.nodes); got != tt.want || known != tt.known {
 			t.Errorf("%s of %d nodes: got %v, %t, want %v, %t", tt.figure, len(tt.nodes), got, known, tt.want, tt.known)
@@ -116,11 +162,31 @@ func TestWatched(t *testing.T) {
 		fails int
 		steps []step
 	}{
-		{"holds", 1, []step{{true, 1, true, true, false, true}, {true, 1, true, true, false, false}}},
-		{"fails", 1, []step{{false, 1, true, false, true, true}, {false, 1, true, false, true, false}}},
-		{"fails after two", 2, []step{{true, 1, true, true, false, true}, {false, 1, true, true, false, false}, {false, 1, true, false, true, true}, {true, 1, true, true, false, true}}},
-		{"a success between", 2, []step{{false, 1, true, false, false, false}, {true, 1, true, true, false, true}, {false, 1, true, true, false, false}, {true, 1, true, true, false, false}, {false, 1, true, true, false, false}}},
-		{"an earlier stage", 1, []step{{true, 1, true, true, false, true}, {false, 0, false, true, false, true}}},
+		{
+			name:  "holds",
+			fails: 1,
+			steps: []step{{true, 1, true, true, false, true}, {true, 1, true, true, false, false}},
+		},
+		{
+			name:  "fails",
+			fails: 1,
+			steps: []step{{false, 1, true, false, true, true}, {false, 1, true, false, true, false}},
+		},
+		{
+			name:  "fails after two",
+			fails: 2,
+			steps: []step{{true, 1, true, true, false, true}, {false, 1, true, true, false, false}, {false, 1, true, false, true, true}, {true, 1, true, true, false, true}},
+		},
+		{
+			name:  "a success between",
+			fails: 2,
+			steps: []step{{false, 1, true, false, false, false}, {true, 1, true, true, false, true}, {false, 1, true, true, false, false}, {true, 1, true, true, false, false}, {false, 1, true, true, false, false}},
+		},
+		{
+			name:  "an earlier stage",
+			fails: 1,
+			steps: []step{{true, 1, true, true, false, true}, {false, 0, false, true, false, true}},
+		},
 	} {
 		w := &watched{Check: &Check{Name: "up", Fails: tt.fails}, result: &CheckResult{}}
 		w.begin(false)

@@ -66,12 +66,34 @@ func TestKeeperExtend(t *testing.T) {
 		again bool
 		lost  int
 	}{
-		{"well", nil, false, 0},
-		{"no answer", errors.New("away"), true, 0},
-		{"busy", &Refusal{503, "try again"}, true, 0},
-		{"gone", &Refusal{404, "gone"}, false, 1},
-		{"replaced", &Refusal{412, "replaced"}, false, 1},
-		{"a mistake", &Refusal{400, "bad"}, true, 0},
+		{
+			name: "well",
+		},
+		{
+			name:  "no answer",
+			err:   errors.New("away"),
+			again: true,
+		},
+		{
+			name:  "busy",
+			err:   &Refusal{503, "try again"},
+			again: true,
+		},
+		{
+			name: "gone",
+			err:  &Refusal{404, "gone"},
+			lost: 1,
+		},
+		{
+			name: "replaced",
+			err:  &Refusal{412, "replaced"},
+			lost: 1,
+		},
+		{
+			name:  "a mistake",
+			err:   &Refusal{400, "bad"},
+			again: true,
+		},
 	} {
 		keeping(t, func(t *testing.T, w *world, k *keeper, lost *[]string) {
 			w.nodes[0].fail = func(op string) error {
