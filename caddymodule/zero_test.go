@@ -91,6 +91,7 @@ var zeros = []zero{
 	zeroRule("Cycle.on", refused, "cycle 0s 1m", `"cycle": {"on": "0s", "period": "1m"}`),
 	zeroRule("Cycle.period", refused, "cycle 1s 0s", `"cycle": {"on": "1s", "period": 0}`),
 	zeroRule("ResponseMatcher.status_code", refused, "match_response {\nstatus 0\n}", `"match_response": {"status_code": [0]}`),
+	{"Draws.seed", means, "", "", `"seed": 0, "faults": [{"fault": "close"}]`}, // of an experiment
 	{"Experiment.ttl", means, "", "", `"ttl": 0, "faults": [{"fault": "close"}]`},
 
 	zeroFault("Delay.duration", refused, "delay 0s", `{"fault": "delay", "duration": "0s"}`),
@@ -219,7 +220,7 @@ func loadJSON(t *testing.T, owner, members string) error {
 	switch {
 	case isApp(owner):
 		app = members
-	case owner == "Experiment":
+	case owner == "Experiment", owner == "Draws":
 		return nil // not possible in a configuration
 	case owner == "Transport":
 		handler = `"handler": "reverse_proxy", "upstreams": [{"dial": "127.0.0.1:1"}], "transport": {"protocol": "fault", ` + members + `}`

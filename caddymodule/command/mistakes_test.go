@@ -185,7 +185,7 @@ func TestCommandEmpty(t *testing.T) {
 // The help shows the commands in groups, and examples before the text.
 func TestCommandHelp(t *testing.T) {
 	got := caddyFault(t, "--help").stdout
-	for _, want := range []string{"Examples:\n  caddy fault try ", "\nLook:\n  clients     Show what ", "\nExperiment:\n  rm          End ", "\nControl:\n  halt        Stop ", "\nFlags:\n  -a, --adapter "} {
+	for _, want := range []string{"Examples:\n  caddy fault try ", "\nLook:\n  clients     Show what ", "\nExperiment:\n  plan        Run ", "\nControl:\n  halt        Stop ", "\nFlags:\n  -a, --adapter "} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got\n%s\nwant %q", got, want)
 		}
