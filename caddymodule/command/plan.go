@@ -92,7 +92,7 @@ func cmdPlan(cmd *cobra.Command, args []string) error {
 
 // read reads the file with the values of --let.
 func (s *planSession) read(file string) error {
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(file) //nolint:gosec // the user names the file
 	if err != nil {
 		return err
 	}
@@ -223,7 +223,7 @@ func (s *planSession) signaled() (ctx context.Context, stop func()) {
 	go func() {
 		select {
 		case sig := <-signals:
-			cancel(&plan.Interrupted{Code: codeOf(sig), Name: sig.String()})
+			cancel(&plan.InterruptedError{Code: codeOf(sig), Name: sig.String()})
 		case <-ctx.Done():
 			return
 		}
@@ -296,7 +296,7 @@ func outcomesOf(s *plan.StageResult) map[string]int {
 
 // outcomesText lists counts of outcomes.
 func outcomesText(counts map[string]int) string {
-	var all []string
+	all := make([]string, 0, len(counts))
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		all = append(all, fmt.Sprintf("%d %s", counts[name], name))
 	}

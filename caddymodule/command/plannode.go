@@ -26,7 +26,7 @@ func (n planNode) Address() string { return n.address }
 func (n planNode) call(ctx context.Context, method, path string, body any, header http.Header, view any) error {
 	data, err := n.do(ctx, method, path, body, header)
 	if no, ok := errors.AsType[*api.Error](err); ok {
-		return &plan.Refusal{Status: no.Status, Message: no.Message}
+		return &plan.RefusalError{Status: no.Status, Message: no.Message}
 	}
 	if err != nil || view == nil {
 		return err

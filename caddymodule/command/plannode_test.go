@@ -26,7 +26,7 @@ func nodeOf(t *testing.T, n *testnode.Node) planNode {
 // wantStatus checks that an error is a refusal with a status.
 func wantStatus(t *testing.T, what string, err error, status int) {
 	t.Helper()
-	no, ok := errors.AsType[*plan.Refusal](err)
+	no, ok := errors.AsType[*plan.RefusalError](err)
 	if !ok || no.Status != status {
 		t.Errorf("%s: got %v, want the status %d", what, err, status)
 	}
@@ -160,7 +160,7 @@ func TestPlanNodeAway(t *testing.T) {
 	}
 	n := planNode{client}
 	_, err = n.State(t.Context())
-	if no, ok := errors.AsType[*plan.Refusal](err); err == nil || ok {
+	if no, ok := errors.AsType[*plan.RefusalError](err); err == nil || ok {
 		t.Errorf("got %v, %v", err, no)
 	}
 	if n.Address() != client.address {

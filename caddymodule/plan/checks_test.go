@@ -92,9 +92,15 @@ func TestFigureText(t *testing.T) {
 		value  float64
 		want   string
 	}{
-		{"success", 1, "100%"}, {"success", 0.97, "97%"}, {"success", 2.0 / 3, "66.66%"}, {"success", 0, "0%"},
-		{"rate", 20, "20.0/s"}, {"rate", 0.04, "0.0/s"},
-		{"p95", 0.8, "800ms"}, {"p50", 0.00012, "100µs"}, {"p99", 61.5, "1m1.5s"},
+		{"success", 1, "100%"},
+		{"success", 0.97, "97%"},
+		{"success", 2.0 / 3, "66.66%"},
+		{"success", 0, "0%"},
+		{"rate", 20, "20.0/s"},
+		{"rate", 0.04, "0.0/s"},
+		{"p95", 0.8, "800ms"},
+		{"p50", 0.00012, "100µs"},
+		{"p99", 61.5, "1m1.5s"},
 	} {
 		if got := figureText(tt.figure, tt.value); got != tt.want {
 			t.Errorf("%s %v: got %s, want %s", tt.figure, tt.value, got, tt.want)
@@ -306,13 +312,13 @@ func TestAskSeen(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	no := &Refusal{http.StatusNotFound, "gone"}
+	no := &RefusalError{http.StatusNotFound, "gone"}
 	for _, tt := range []struct {
 		err       error
 		gone, may bool
 	}{
 		{no, true, false}, {errors.Join(errors.New("node1"), no), true, false}, {errors.New("no answer"), false, true},
-		{&Refusal{http.StatusServiceUnavailable, "busy"}, false, true}, {nil, false, false},
+		{&RefusalError{http.StatusServiceUnavailable, "busy"}, false, true}, {nil, false, false},
 	} {
 		if refused(tt.err, 404, 410) != tt.gone || mayPass(tt.err) != tt.may {
 			t.Errorf("%v: got %t, %t", tt.err, refused(tt.err, 404, 410), mayPass(tt.err))

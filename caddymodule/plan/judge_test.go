@@ -204,7 +204,7 @@ func TestNoEvidence(t *testing.T) {
 	_, r := play(t, "stage a {\n"+down+"run test 7s 0\nexpect recovered\nexpect verify down at_least 0\n}\n", 1, func(w *world, _ context.CancelCauseFunc) {
 		w.nodes[0].fail = func(op string) error {
 			if op == "calls" || op == "count" {
-				return &Refusal{500, "no answer"}
+				return &RefusalError{500, "no answer"}
 			}
 			return nil
 		}

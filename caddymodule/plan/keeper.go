@@ -215,7 +215,7 @@ func (k *keeper) try(ctx context.Context, name string, l *lease) error {
 	case err != nil:
 		return err
 	case note != k.note:
-		return &Refusal{http.StatusConflict, "another experiment has the name"}
+		return &RefusalError{http.StatusConflict, "another experiment has the name"}
 	}
 	l.revision = revision
 	return k.node.End(ctx, name, revision)

@@ -76,22 +76,22 @@ func TestKeeperExtend(t *testing.T) {
 		},
 		{
 			name:  "busy",
-			err:   &Refusal{503, "try again"},
+			err:   &RefusalError{503, "try again"},
 			again: true,
 		},
 		{
 			name: "gone",
-			err:  &Refusal{404, "gone"},
+			err:  &RefusalError{404, "gone"},
 			lost: 1,
 		},
 		{
 			name: "replaced",
-			err:  &Refusal{412, "replaced"},
+			err:  &RefusalError{412, "replaced"},
 			lost: 1,
 		},
 		{
 			name:  "a mistake",
-			err:   &Refusal{400, "bad"},
+			err:   &RefusalError{400, "bad"},
 			again: true,
 		},
 	} {

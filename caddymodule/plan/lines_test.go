@@ -45,7 +45,7 @@ func TestProblemOf(t *testing.T) {
 		{"wrong, at a.plan:7", "wrong", ""},
 	} {
 		got := problemOf(errors.New(tt.err), place{"a.plan", 3})
-		if got != (Problem{"a.plan", 7, tt.text, tt.write}) {
+		if got != (ProblemError{"a.plan", 7, tt.text, tt.write}) {
 			t.Errorf("%s: got %+v", tt.err, got)
 		}
 	}
@@ -56,14 +56,14 @@ func TestProblemOf(t *testing.T) {
 
 func TestProblemText(t *testing.T) {
 	for _, tt := range []struct {
-		problem Problem
+		problem ProblemError
 		want    string
 	}{
-		{Problem{"a", 3, "wrong", "x"}, "a:3: wrong; write:\n\tx"},
-		{Problem{"a", 3, "wrong", "x {\n\ty\n}"}, "a:3: wrong; write:\n\tx {\n\t\ty\n\t}"},
-		{Problem{"a", 0, "wrong", ""}, "a: wrong"},
-		{Problem{"", 0, "wrong", ""}, "wrong"},
-		{Problem{"a", 3, "a \x1b[31m", "b \x07"}, "a:3: a \ufffd[31m; write:\n\tb \ufffd"},
+		{ProblemError{"a", 3, "wrong", "x"}, "a:3: wrong; write:\n\tx"},
+		{ProblemError{"a", 3, "wrong", "x {\n\ty\n}"}, "a:3: wrong; write:\n\tx {\n\t\ty\n\t}"},
+		{ProblemError{"a", 0, "wrong", ""}, "a: wrong"},
+		{ProblemError{"", 0, "wrong", ""}, "wrong"},
+		{ProblemError{"a", 3, "a \x1b[31m", "b \x07"}, "a:3: a \ufffd[31m; write:\n\tb \ufffd"},
 	} {
 		if got := tt.problem.Error(); got != tt.want {
 			t.Errorf("got %q, want %q", got, tt.want)
@@ -201,7 +201,7 @@ func FuzzParse(f *testing.F) {
 			return // it reads files
 		}
 		p, err := Parse("f", []byte(text), nil, rawFault)
-		if all, isProblems := errors.AsType[Problems](err); err != nil && (!isProblems || len(all) == 0) {
+		if all, isProblems := errors.AsType[ProblemsError](err); err != nil && (!isProblems || len(all) == 0) {
 			t.Errorf("got %T %v", err, err)
 		}
 		if err == nil && p.Name == "" {

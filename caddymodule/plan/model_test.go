@@ -74,7 +74,7 @@ func (d *drawn) trouble(w *world, cancel context.CancelCauseFunc) {
 		at := d.seconds(40)
 		switch d.rnd.IntN(6) {
 		case 0:
-			time.AfterFunc(at, func() { cancel(&Interrupted{143, "SIGTERM"}) })
+			time.AfterFunc(at, func() { cancel(&InterruptedError{143, "SIGTERM"}) })
 		case 1:
 			w.at(at, func() { w.site = func() (int, string) { return 500, "" } })
 			w.at(at+d.seconds(10), func() { w.site = func() (int, string) { return 200, "" } })
@@ -84,7 +84,7 @@ func (d *drawn) trouble(w *world, cancel context.CancelCauseFunc) {
 			w.at(at, func() { n.fail = func(string) error { return errors.New("away") } })
 			w.at(at+d.seconds(10), func() { n.fail = nil })
 		case 4:
-			rnd := rand.New(rand.NewPCG(d.rnd.Uint64(), 1)) //nolint:gosec // chance, not secrecy
+			rnd := rand.New(rand.NewPCG(d.rnd.Uint64(), 1))
 			w.at(at, func() {
 				n.lose = func(op string) error {
 					if op != "state" && rnd.IntN(3) == 0 {
@@ -104,7 +104,7 @@ func (d *drawn) trouble(w *world, cancel context.CancelCauseFunc) {
 func TestDrawnPlans(t *testing.T) {
 	codes := make(map[int]int)
 	for seed := range uint64(300) {
-		d := &drawn{rnd: rand.New(rand.NewPCG(seed, 7))} //nolint:gosec // chance, not secrecy
+		d := &drawn{rnd: rand.New(rand.NewPCG(seed, 7))}
 		p, err := parse(t, "plan test {\n"+d.write()+"}\n")
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, d.lines.String())

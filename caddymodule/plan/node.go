@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/caddyfault/caddyfault/caddymodule/clients"
 	"github.com/caddyfault/caddyfault/caddymodule/seen"
 )
 
-// Node is a running Caddy. An error is a [*Refusal], or else Caddy has not answered.
+// Node is a running Caddy. An error is a [*RefusalError], or else Caddy has not answered.
 type Node interface {
 	// Address is the address as the user wrote it.
 	Address() string
@@ -51,31 +52,26 @@ type State struct {
 	Points  []string
 }
 
-// Refusal is an answer of Caddy that refuses a request.
-type Refusal struct {
+// RefusalError is an answer of Caddy that refuses a request.
+type RefusalError struct {
 	Status  int
 	Message string
 }
 
-func (r *Refusal) Error() string { return r.Message }
+func (r *RefusalError) Error() string { return r.Message }
 
 // refused reports whether an error is a refusal with one of these statuses.
 func refused(err error, statuses ...int) bool {
-	no, ok := errors.AsType[*Refusal](err)
+	no, ok := errors.AsType[*RefusalError](err)
 	if !ok {
 		return false
 	}
-	for _, status := range statuses {
-		if no.Status == status {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(statuses, no.Status)
 }
 
 // mayPass reports whether the same request may succeed later.
 func mayPass(err error) bool {
-	_, isRefusal := errors.AsType[*Refusal](err)
+	_, isRefusal := errors.AsType[*RefusalError](err)
 	return err != nil && (!isRefusal || refused(err, http.StatusServiceUnavailable))
 }
 

@@ -19,18 +19,18 @@ import (
 type FaultParser func(d *caddyfile.Dispenser, name string) (json.RawMessage, error)
 
 // Parse reads a plan. The values of lets replace those in the file. The error has all
-// [Problems] of the plan.
+// [ProblemsError] of the plan.
 func Parse(file string, data []byte, lets map[string]string, faults FaultParser) (*Plan, error) {
 	p := &parser{file: file, plan: new(Plan), faults: faults, once: make(map[string]bool)}
 	if text := strings.TrimSpace(string(data)); strings.HasPrefix(text, "{") && json.Valid(data) {
 		return p.parseJSON(data, lets)
 	}
 	if strings.TrimSpace(string(data)) == "" {
-		return nil, Problems{{file, 1, "the file has no plan", forms["plan"].example}}
+		return nil, ProblemsError{{file, 1, "the file has no plan", forms["plan"].example}}
 	}
 	blocks, err := caddyfile.Parse(file, data)
 	if err != nil {
-		return nil, Problems{problemOf(err, place{file, 0})}
+		return nil, ProblemsError{problemOf(err, place{file, 0})}
 	}
 	segments, ok := p.header(blocks)
 	if !ok {
@@ -49,12 +49,12 @@ func Parse(file string, data []byte, lets map[string]string, faults FaultParser)
 // parseJSON reads a plan that is JSON.
 func (p *parser) parseJSON(data []byte, lets map[string]string) (*Plan, error) {
 	if len(lets) > 0 {
-		return nil, Problems{{File: p.file, Text: "a plan in JSON has no lets, so --let has no effect: leave it out"}}
+		return nil, ProblemsError{{File: p.file, Text: "a plan in JSON has no lets, so --let has no effect: leave it out"}}
 	}
 	dec := json.NewDecoder(strings.NewReader(string(data)))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(p.plan); err != nil {
-		return nil, Problems{{File: p.file, Text: strings.TrimPrefix(err.Error(), "json: "), Write: `{"plan": "smoke", "stage": [{"name": "busy", "duration": "30s"}]}`}}
+		return nil, ProblemsError{{File: p.file, Text: strings.TrimPrefix(err.Error(), "json: "), Write: `{"plan": "smoke", "stage": [{"name": "busy", "duration": "30s"}]}`}}
 	}
 	p.check()
 	return p.plan, p.problems.err()
@@ -65,7 +65,7 @@ type parser struct {
 	file     string
 	plan     *Plan
 	faults   FaultParser
-	problems Problems
+	problems ProblemsError
 	once     map[string]bool // lines that a plan has once
 	ttl      place
 	base     place
@@ -76,7 +76,7 @@ func (p *parser) wrong(at place, write, format string, values ...any) {
 	if at.file == "" {
 		at.file = p.file
 	}
-	p.problems = append(p.problems, Problem{at.file, at.line, fmt.Sprintf(format, values...), write})
+	p.problems = append(p.problems, ProblemError{at.file, at.line, fmt.Sprintf(format, values...), write})
 }
 
 // bad records that a line is not written as its form says.

@@ -105,7 +105,7 @@ func TestProblems(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Parse("bad.plan", text, map[string]string{"rat": "1"}, rawFault)
-	all, ok := errors.AsType[Problems](err)
+	all, ok := errors.AsType[ProblemsError](err)
 	if !ok {
 		t.Fatalf("got %v", err)
 	}
@@ -126,7 +126,7 @@ func TestProblems(t *testing.T) {
 		last = one.Line
 	}
 	for i, line := range strings.Split(string(text), "\n") {
-		at := func(one Problem) bool { return one.Line == i+1 }
+		at := func(one ProblemError) bool { return one.Line == i+1 }
 		switch found := slices.ContainsFunc(all, at); {
 		case strings.HasSuffix(line, "# wrong") && !found:
 			t.Errorf("line %d, %q: no problem", i+1, line)

@@ -15,7 +15,7 @@ import (
 // Ready reports all that keeps the plan from running: commands, points and rules that do
 // not exist. It changes nothing.
 func (r *Runner) Ready(ctx context.Context) error {
-	problems := Problems(r.missingPrograms())
+	problems := ProblemsError(r.missingPrograms())
 	if len(r.Nodes) > 0 {
 		_, wrong, err := r.look(ctx)
 		if err != nil {
@@ -28,7 +28,7 @@ func (r *Runner) Ready(ctx context.Context) error {
 
 // prepare checks everything that can be checked before anything is begun.
 func (u *run) prepare(ctx context.Context) *ending {
-	problems := Problems(u.missingPrograms())
+	problems := ProblemsError(u.missingPrograms())
 	states, wrong, err := u.look(ctx)
 	if ctx.Err() != nil {
 		return interrupted(ctx)
@@ -72,11 +72,11 @@ func (r *Runner) note() string {
 }
 
 // missingPrograms returns a problem for each command that does not exist.
-func (r *Runner) missingPrograms() (problems []Problem) {
+func (r *Runner) missingPrograms() (problems []ProblemError) {
 	look := func(at place, word string, command []string) {
 		if err := r.Programs.Find(command[0]); err != nil {
-			problems = append(problems, Problem{at.file, at.line, "there is no command '" + cut(command[0]) + "': " + err.Error(),
-				word + " /path/to/" + joined(command)})
+			text := "there is no command '" + cut(command[0]) + "': " + err.Error()
+			problems = append(problems, ProblemError{at.file, at.line, text, word + " /path/to/" + joined(command)})
 		}
 	}
 	for _, c := range r.Plan.Checks {
@@ -102,7 +102,7 @@ const prepareWithin = 10 * time.Second
 
 // look asks all nodes for their state. It returns a problem for each point and rule that
 // no node has.
-func (r *Runner) look(ctx context.Context) (states []*State, problems []Problem, err error) {
+func (r *Runner) look(ctx context.Context) (states []*State, problems []ProblemError, err error) {
 	ctx, cancel := context.WithTimeout(ctx, prepareWithin)
 	defer cancel()
 	var points []string
@@ -123,7 +123,7 @@ func (r *Runner) look(ctx context.Context) (states []*State, problems []Problem,
 			write = "point " + near[0]
 		}
 		slices.Sort(points)
-		problems = append(problems, Problem{at.file, at.line, fmt.Sprintf("no injection point '%s': the points are %s", cut(name), strings.Join(slices.Compact(points), ", ")), write})
+		problems = append(problems, ProblemError{at.file, at.line, fmt.Sprintf("no injection point '%s': the points are %s", cut(name), strings.Join(slices.Compact(points), ", ")), write})
 	}
 	for _, c := range r.Plan.Checks {
 		if c.Seen != nil {
@@ -150,7 +150,7 @@ func pointsOf(experiment json.RawMessage) []string {
 
 // missingRules returns a problem for each rule of an expectation that neither the plan nor
 // a node has.
-func (r *Runner) missingRules(ctx context.Context) (problems []Problem) {
+func (r *Runner) missingRules(ctx context.Context) (problems []ProblemError) {
 	for _, s := range r.Plan.Stages {
 		for _, e := range s.Expects {
 			if e.Verify == "" {
@@ -164,7 +164,7 @@ func (r *Runner) missingRules(ctx context.Context) (problems []Problem) {
 				if len(s.Faults) > 0 {
 					write = "expect verify " + s.Faults[0].Name + " at_least 1"
 				}
-				problems = append(problems, Problem{e.at.file, e.at.line, fmt.Sprintf("expect verify: '%s' is neither a fault of the stage nor a rule", cut(e.Verify)), write})
+				problems = append(problems, ProblemError{e.at.file, e.at.line, fmt.Sprintf("expect verify: '%s' is neither a fault of the stage nor a rule", cut(e.Verify)), write})
 			}
 		}
 	}

@@ -11,16 +11,16 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
-// Problem is something that is wrong in a plan, with its place and lines to write
+// ProblemError is something that is wrong in a plan, with its place and lines to write
 // instead.
-type Problem struct {
+type ProblemError struct {
 	File  string
 	Line  int // 0 if the place is not known
 	Text  string
 	Write string
 }
 
-func (p Problem) Error() string {
+func (p ProblemError) Error() string {
 	text := printable(p.Text)
 	switch {
 	case p.Line > 0:
@@ -34,10 +34,10 @@ func (p Problem) Error() string {
 	return text + "; write:\n\t" + strings.Join(printableLines(p.Write), "\n\t")
 }
 
-// Problems are all that is wrong in a plan, in the order of the file.
-type Problems []Problem
+// ProblemsError are all that is wrong in a plan, in the order of the file.
+type ProblemsError []ProblemError
 
-func (all Problems) Error() string {
+func (all ProblemsError) Error() string {
 	texts := make([]string, len(all))
 	for i, one := range all {
 		texts[i] = one.Error()
@@ -46,12 +46,12 @@ func (all Problems) Error() string {
 }
 
 // err returns the problems in the order of the file, or nil.
-func (all Problems) err() error {
+func (all ProblemsError) err() error {
 	if len(all) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(all, func(a, b Problem) int { return a.Line - b.Line })
-	return slices.CompactFunc(all, func(a, b Problem) bool { return a == b })
+	slices.SortStableFunc(all, func(a, b ProblemError) int { return a.Line - b.Line })
+	return slices.CompactFunc(all, func(a, b ProblemError) bool { return a == b })
 }
 
 // printable replaces characters that a terminal could take for commands.
@@ -78,8 +78,8 @@ var inFile = regexp.MustCompile(`,? at ([^:]+):([0-9]+)(?: import chain \[[^\]]*
 
 // problemOf reads an error of a parser of Caddyfiles: what is wrong, then the place, then
 // the advice.
-func problemOf(err error, at place) Problem {
-	p := Problem{File: at.file, Line: at.line, Text: err.Error()}
+func problemOf(err error, at place) ProblemError {
+	p := ProblemError{File: at.file, Line: at.line, Text: err.Error()}
 	if found := inFile.FindStringSubmatchIndex(p.Text); found != nil {
 		text := p.Text
 		p.Line, _ = strconv.Atoi(text[found[4]:found[5]]) // the expression finds digits only

@@ -25,13 +25,13 @@ type Runner struct {
 	Log func(line string)
 }
 
-// Interrupted is the cause of a context that a signal has ended.
-type Interrupted struct {
+// InterruptedError is the cause of a context that a signal has ended.
+type InterruptedError struct {
 	Code int // the exit code
 	Name string
 }
 
-func (i *Interrupted) Error() string { return i.Name }
+func (i *InterruptedError) Error() string { return i.Name }
 
 // run is a plan while it runs. Its fields belong to one goroutine, the loop.
 type run struct {
@@ -191,7 +191,7 @@ func never() bool { return false }
 
 // interrupted returns the ending by a signal.
 func interrupted(ctx context.Context) *ending {
-	if by, ok := errors.AsType[*Interrupted](context.Cause(ctx)); ok {
+	if by, ok := errors.AsType[*InterruptedError](context.Cause(ctx)); ok {
 		return &ending{by.Code, Signal, "ended by " + by.Name}
 	}
 	return &ending{CodeError, Signal, "ended: " + context.Cause(ctx).Error()}

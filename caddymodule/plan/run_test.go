@@ -128,7 +128,7 @@ func TestEndings(t *testing.T) {
 			setUp: func(w *world, _ context.CancelCauseFunc) {
 				w.nodes[0].fail = func(op string) error {
 					if op == "begin" {
-						return &Refusal{400, "unknown fault"}
+						return &RefusalError{400, "unknown fault"}
 					}
 					return nil
 				}
@@ -287,7 +287,7 @@ func TestEndings(t *testing.T) {
 			name:  "a signal",
 			lines: seven,
 			setUp: func(w *world, cancel context.CancelCauseFunc) {
-				time.AfterFunc(3*time.Second, func() { cancel(&Interrupted{143, "SIGTERM"}) })
+				time.AfterFunc(3*time.Second, func() { cancel(&InterruptedError{143, "SIGTERM"}) })
 			},
 			code:  143,
 			why:   "ended by SIGTERM",
@@ -298,7 +298,7 @@ func TestEndings(t *testing.T) {
 			name:  "a signal in the baseline",
 			lines: up + "baseline 5s\n" + seven,
 			setUp: func(w *world, cancel context.CancelCauseFunc) {
-				time.AfterFunc(3*time.Second, func() { cancel(&Interrupted{130, "SIGINT"}) })
+				time.AfterFunc(3*time.Second, func() { cancel(&InterruptedError{130, "SIGINT"}) })
 			},
 			code: 130,
 			why:  "ended by SIGINT",
@@ -487,7 +487,7 @@ func TestHeartbeat(t *testing.T) {
 		{
 			name: "busy for a while",
 			setUp: func(n *fakeNode) {
-				n.at(70*time.Second, func() { n.fail = func(string) error { return &Refusal{503, "try again"} } })
+				n.at(70*time.Second, func() { n.fail = func(string) error { return &RefusalError{503, "try again"} } })
 				n.at(85*time.Second, func() { n.fail = nil })
 			},
 		},
@@ -537,7 +537,7 @@ func TestHeartbeat(t *testing.T) {
 // Whenever a runner is killed, nothing is injected any more within the ttl.
 func TestKilled(t *testing.T) {
 	const ttl = 30 * time.Second
-	rnd := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // chance, not secrecy
+	rnd := rand.New(rand.NewPCG(1, 2))
 	p := mustParse(t, up+"baseline 1s\nstage a 1m {\n"+down+"keep fault slow {\npoint *\ndelay 1s\n}\n}\nstage b 1m {\n"+down+"}\n")
 	for range 100 {
 		killed := time.Duration(rnd.Int64N(int64(125 * time.Second)))
@@ -584,8 +584,10 @@ func TestEndFails(t *testing.T) {
 		err   error
 		how   string
 	}{
-		{2, errors.New("no answer"), "ended"}, {2, &Refusal{503, "try again"}, "ended"}, {9, errors.New("no answer"), "ends within 30s"},
-		{1, &Refusal{404, "gone"}, "had ended"},
+		{2, errors.New("no answer"), "ended"},
+		{2, &RefusalError{503, "try again"}, "ended"},
+		{9, errors.New("no answer"), "ends within 30s"},
+		{1, &RefusalError{404, "gone"}, "had ended"},
 	} {
 		_, r := play(t, seven, 1, func(w *world, _ context.CancelCauseFunc) {
 			failed := 0
@@ -639,7 +641,7 @@ func TestNodes(t *testing.T) {
 		}
 	}
 	_, r := play(t, seven, 2, func(w *world, _ context.CancelCauseFunc) {
-		w.nodes[1].fail = func(op string) error { return &Refusal{http.StatusForbidden, "origin not allowed"} }
+		w.nodes[1].fail = func(op string) error { return &RefusalError{http.StatusForbidden, "origin not allowed"} }
 	})
 	if r.ExitCode != 1 || r.Why != "node2:2019: origin not allowed" {
 		t.Errorf("got %d, %s", r.ExitCode, r.Why)
@@ -672,7 +674,7 @@ func TestSecondSignal(t *testing.T) {
 		w := newWorld(1)
 		second := make(chan struct{})
 		ctx, cancel := context.WithCancelCause(WithAgain(t.Context(), second))
-		time.AfterFunc(time.Second, func() { cancel(&Interrupted{130, "SIGINT"}) })
+		time.AfterFunc(time.Second, func() { cancel(&InterruptedError{130, "SIGINT"}) })
 		time.AfterFunc(5*time.Second, func() { close(second) })
 		r := w.runner(p).Run(ctx)
 		if r.ExitCode != 130 || r.took() != 5*time.Second || !r.After[0].ByPlan {
@@ -687,7 +689,7 @@ func TestReady(t *testing.T) {
 	w.missing["load"], w.missing["probe"] = true, true
 	p := mustParse(t, "check db command probe 1s 0\ncheck users seen shp rate >= 1/s\nrun load 1s 0\nstage a 7s {\nrun load 1s 0\nexpect verify gone exactly 0\n"+down+"}\n")
 	err := w.runner(p).Ready(t.Context())
-	all, _ := errors.AsType[Problems](err)
+	all, _ := errors.AsType[ProblemsError](err)
 	if len(all) != 5 || all[0].Line != 2 || all[4].Line != 7 {
 		t.Errorf("got %v", err)
 	}

@@ -150,7 +150,7 @@ func (p *parser) checkSeen(c *Check) {
 
 // checks requires that checks of these names exist.
 func (p *parser) checks(at place, word string, names ...string) {
-	var known []string
+	known := make([]string, 0, len(p.plan.Checks))
 	for _, c := range p.plan.Checks {
 		known = append(known, c.Name)
 	}

@@ -130,23 +130,23 @@ func (n *fakeNode) Begin(ctx context.Context, all map[string]json.RawMessage) (r
 	return revision, n.do(ctx, "begin", func() error {
 		for name := range all {
 			if n.live[name] != nil {
-				return &Refusal{412, "it exists"}
+				return &RefusalError{412, "it exists"}
 			}
 		}
 		if n.halted {
-			return &Refusal{409, "halted"}
+			return &RefusalError{409, "halted"}
 		}
 		n.revision++
 		revision = strconv.Itoa(n.revision)
 		for name, text := range all {
 			e := &fakeExperiment{revision: revision}
 			if err := json.Unmarshal(text, &e.body); err != nil {
-				return &Refusal{400, err.Error()}
+				return &RefusalError{400, err.Error()}
 			}
 			e.note = e.body["note"].(string)
 			ttl, err := caddy.ParseDuration(e.body["ttl"].(string))
 			if err != nil {
-				return &Refusal{400, err.Error()}
+				return &RefusalError{400, err.Error()}
 			}
 			e.until = time.Now().Add(ttl)
 			n.live[name] = e
@@ -160,9 +160,9 @@ func (n *fakeNode) Extend(ctx context.Context, name, revision string, ttl time.D
 		e := n.live[name]
 		switch {
 		case e == nil:
-			return &Refusal{404, "no such experiment"}
+			return &RefusalError{404, "no such experiment"}
 		case e.revision != revision:
-			return &Refusal{412, "another revision"}
+			return &RefusalError{412, "another revision"}
 		}
 		n.revision++
 		e.revision, e.until = strconv.Itoa(n.revision), time.Now().Add(ttl)
@@ -177,7 +177,7 @@ func (n *fakeNode) Find(ctx context.Context, name string) (revision, note string
 			revision, note = e.revision, e.note
 			return nil
 		}
-		return &Refusal{404, "no such experiment"}
+		return &RefusalError{404, "no such experiment"}
 	})
 }
 
@@ -185,9 +185,9 @@ func (n *fakeNode) End(ctx context.Context, name, revision string) error {
 	return n.do(ctx, "end", func() error {
 		switch e := n.live[name]; {
 		case e == nil:
-			return &Refusal{404, "no such experiment"}
+			return &RefusalError{404, "no such experiment"}
 		case e.revision != revision:
-			return &Refusal{412, "another revision"}
+			return &RefusalError{412, "another revision"}
 		}
 		delete(n.live, name)
 		return nil
@@ -198,7 +198,7 @@ func (n *fakeNode) Count(ctx context.Context, rule string) (hits int, err error)
 	return hits, n.do(ctx, "count", func() error {
 		var known bool
 		if hits, known = n.counts[rule]; !known {
-			return &Refusal{404, "no rule '" + rule + "'"}
+			return &RefusalError{404, "no rule '" + rule + "'"}
 		}
 		return nil
 	})

@@ -28,7 +28,7 @@ type Draws struct {
 // Check returns an error if the key would be the same for all requests.
 func (d *Draws) Check() error { return ValidKey("sticky", d.Sticky) }
 
-// draws draws numbers in [0,1).
+// draws has what the numbers of an owner, in [0,1), depend on.
 type draws struct {
 	name   string // the seed of sticky draws without one
 	seed   *int64

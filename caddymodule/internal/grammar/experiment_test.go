@@ -25,7 +25,7 @@ func TestParseExperiment(t *testing.T) {
 
 		{"close", "experiment 'x' has neither point nor match, at Testfile:1: write point * for every point"},
 		{"point\nclose", "experiment point: an argument is missing"},
-		{"point a a\nclose", "point 'a' already specified"},
+		{"point shop shop\nclose", "point 'shop' already specified"},
 		{"point a\npoint b\nclose", "point already specified"},
 		{"point a/b\nclose", "bad name 'a/b'"},
 		{"point a", "a rule needs a fault"},
@@ -44,7 +44,7 @@ func TestParseExperiment(t *testing.T) {
 		{"point a\nfollows b 5s\nclose", "follows and observe are about other rules"},
 		{"point a\nrespond 503 {\nbody_file x\n}", "experiments read no files"},
 		{"point a\nsed 5\nclose", "did you mean 'seed 5'?"},
-		{"point a\nrepsond 503\nrefuse", "did you mean 'respond 503'?"},
+		{"point a\nrespnd 503\nrefuse", "did you mean 'respond 503'?"},
 	} {
 		d := caddyfile.NewTestDispenser("x {\n" + tt.block + "\n}")
 		d.Next()
