@@ -121,7 +121,7 @@ func parseFault(d *caddyfile.Dispenser, name string) (json.RawMessage, error) {
 	}
 	d.Next()
 	d.NextArg() // to the name
-	e, err := grammar.ParseExperiment(d, name)
+	e, err := grammar.ParseExperiment(d, name, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ func TestParseExperiment(t *testing.T) {
 	} {
 		d := caddyfile.NewTestDispenser("x {\n" + tt.block + "\n}")
 		d.Next()
-		e, err := ParseExperiment(d, "x")
+		e, err := ParseExperiment(d, "x", nil)
 		if err != nil {
 			if !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%q: got %v, want %s", tt.block, err, tt.want)
@@ -65,7 +65,7 @@ func TestParseExperiment(t *testing.T) {
 	}
 	d := caddyfile.NewTestDispenser("x {\npoint a\nclose\n}")
 	d.Next()
-	if _, err := ParseExperiment(d, "bad name"); err == nil || !strings.Contains(err.Error(), "bad name 'bad name'") {
+	if _, err := ParseExperiment(d, "bad name", nil); err == nil || !strings.Contains(err.Error(), "bad name 'bad name'") {
 		t.Errorf("got %v", err)
 	}
 }
