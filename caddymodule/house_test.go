@@ -37,11 +37,12 @@ var arrows = []arrow{
 	}},
 	{folder: "caddymodule/command", mayImport: []string{
 		"caddymodule/plan", "caddymodule/internal/version", "caddymodule/api", "caddymodule/trigger", "caddymodule/internal/grammar",
-		"caddymodule/seen", "caddymodule/clients", "caddymodule/experiments", "caddymodule/presets", "caddymodule/rules", "caddymodule/faults",
+		"caddymodule/seen", "caddymodule/clients", "caddymodule/experiments", "caddymodule/presets", "caddymodule/rules", "caddymodule/faults", "caddymodule/importer",
 	}},
 	{folder: "caddymodule/plan", mayImport: []string{
 		"caddymodule/seen", "caddymodule/clients", "caddymodule/internal/args", "caddymodule/internal/words",
 	}},
+	{folder: "caddymodule/importer", mayImport: []string{"caddymodule/internal/words"}},
 	{folder: "caddymodule/console", mayImport: []string{"caddymodule/api", "caddymodule/control", "caddymodule/routes", "caddymodule/internal/args"}},
 	{folder: "caddymodule/api", mayImport: []string{
 		"caddymodule/internal/version", "caddymodule/inject", "caddymodule/control", "caddymodule/trigger", "caddymodule/internal/grammar",

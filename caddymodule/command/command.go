@@ -22,7 +22,7 @@ func init() {
 		Short: "Control the faults of a running Caddy",
 		Long: `
 The commands use the admin API of a running Caddy, except 'try', which starts a
-separate Caddy. If the API is not at localhost:2019, give its --address, set
+separate Caddy, and 'import', which needs none. If the API is not at localhost:2019, give its --address, set
 CADDY_FAULT_ADDRESS, or give the configuration file of that Caddy as --config. An
 address is a host and a port, a URL with http:// or https://, or a socket such as
 unix//run/caddy.sock.
@@ -32,8 +32,9 @@ caddy fault status --json | jq '.points[].rules[] | [.name, .hits]'
 
 The exit code is 0 if the command worked, and 1 if it failed. 'verify' and
 'clients' exit with 2 if the assertion does not hold. 'explain' exits with 2 if no
-fault can hit the request. 'run' exits with the code of the command that it runs.
-'plan' has a code for each way in which a plan ends.
+fault can hit the request. 'import' exits with 2 if it leaves something out. 'plan' has
+a code for each way in which a plan ends. 'run' exits with the code of the command that
+it runs.
 `,
 		CobraFunc: setUpCommand,
 	})
@@ -54,9 +55,10 @@ func setUpCommand(cmd *cobra.Command) {
 	cmd.Args = refuseUnknown // without this, cobra takes an unknown subcommand for an argument
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	addGroup(cmd, "Look", statusCommand(), listCommand(), watchCommand(), clientsCommand(), explainCommand(), codesCommand(), presetsCommand(), schemaCommand())
+	addGroup(cmd, "Look", statusCommand(), listCommand(), watchCommand(), clientsCommand(), explainCommand(), codesCommand())
 	addGroup(cmd, "Experiment", tryCommand(), runCommand(), planCommand(), removeCommand(), verifyCommand())
 	addGroup(cmd, "Control", haltCommand(), resumeCommand(), switchOffCommand(), switchOnCommand(), resetCommand())
+	addGroup(cmd, "Offline", importCommand(), presetsCommand(), schemaCommand())
 	cmd.SetHelpTemplate(helpTemplate)
 }
 
@@ -111,6 +113,7 @@ var otherWords = map[string][]string{
 	"explain": {"why", "test"},
 	"presets": {"preset", "services", "providers"},
 	"try":     {"proxy", "demo"},
+	"import":  {"convert", "migrate", "translate"},
 }
 
 // refuseUnknown returns an error for an unknown subcommand, with suggestions.
@@ -149,7 +152,7 @@ func inSession(f func(*session) error) func(*cobra.Command, []string) error {
 // refuseEmpty returns an error for a flag with an empty value, as from a variable that
 // is not set. Without this check, reset with an empty name would reset everything.
 func refuseEmpty(cmd *cobra.Command) error {
-	for _, name := range []string{"after", "limit", "name", "rule", "point", "match", "ttl", "since", "wait", "method", "header", "client", "require", "fail-on", "allow", "min-calls", "output", "set", "let"} {
+	for _, name := range []string{"after", "limit", "name", "rule", "point", "match", "ttl", "since", "wait", "method", "header", "client", "require", "fail-on", "allow", "min-calls", "output", "set", "let", "from", "site", "upstream"} {
 		flag := cmd.Flag(name)
 		if flag == nil || !flag.Changed {
 			continue

@@ -1,0 +1,413 @@
+package importer
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// cond is a condition on a request: a matcher of Caddy, or an expression.
+type cond struct {
+	matcher string
+	key     string     // a field or a parameter; conditions with one key are alternatives
+	lines   [][]string // the words after the matcher; several lines are alternatives
+	expr    string     // if matcher is "expression"
+
+	path pathShape // what the condition says about the path, if that is known
+}
+
+// conds must all hold.
+type conds []cond
+
+// pathShape is what is known about the path: its text, or its beginning.
+type pathShape struct{ exact, prefix string }
+
+// op is how a text is compared.
+type op int
+
+const (
+	equal op = iota
+	prefix
+	suffix
+	contains
+	whole  // a pattern that matches the whole text
+	search // a pattern that is found in the text
+	exists
+)
+
+// test is a comparison of a text.
+type test struct {
+	op   op
+	text string
+	fold bool // ignore case
+	not  bool // the value must be there, and must not match
+}
+
+// one returns a condition of one line.
+func one(matcher, key string, words ...string) cond {
+	return cond{matcher: matcher, key: key, lines: [][]string{words}}
+}
+
+// expression returns an expression as a condition.
+func expression(expr string) cond { return cond{matcher: "expression", expr: expr} }
+
+// methods returns a condition on the method.
+func methods(all ...string) cond { return one("method", "", all...) }
+
+// negated returns the opposite of a condition.
+func negated(c cond) cond {
+	if c.matcher == "expression" {
+		return expression("!(" + c.expr + ")")
+	}
+	if c.matcher == "not" && c.lines[0][0] != "not" {
+		return cond{matcher: c.lines[0][0], key: c.key, lines: [][]string{c.lines[0][1:]}}
+	}
+	n := cond{matcher: "not", key: c.matcher + " " + c.key + " " + strings.Join(c.lines[0], " ")}
+	for _, words := range c.lines { // none of them matches
+		n.lines = append(n.lines, append([]string{c.matcher}, words...))
+	}
+	return n
+}
+
+// plainPath matches a path that means itself in Caddy's path matcher.
+var plainPath = regexp.MustCompile(`^/[A-Za-z0-9/._~:@!$&'()+,;=-]*$`)
+
+// pathCond returns conditions on the path.
+func pathCond(v value, t test) conds {
+	shape := pathShape{}
+	plain := plainPath.MatchString(t.text) && !strings.Contains(t.text, "//") && !strings.Contains(t.text, "/.") && !strings.Contains(t.text, "{$")
+	c := cond{}
+	switch {
+	case t.op == equal && plain:
+		c, shape.exact = one("path", "", t.text), t.text
+	case t.op == prefix && plain:
+		c, shape.prefix = one("path", "", t.text+"*"), t.text
+	case t.op == whole || t.op == search:
+		pattern, ok := patternOf(v, t)
+		if !ok {
+			return nil
+		}
+		c = one("path_regexp", "", pattern)
+		if t.op == whole {
+			shape.prefix, _ = regexp.MustCompile(t.text).LiteralPrefix()
+		}
+	default:
+		return exprCond(v, "{http.request.uri.path}", t)
+	}
+	if t.not {
+		return conds{negated(c)}
+	}
+	c.path = shape
+	return conds{c}
+}
+
+// pathElements returns a condition on the beginning of the path, by elements.
+func pathElements(v value, text string) conds {
+	text = strings.TrimRight(text, "/")
+	if text == "" {
+		return nil
+	}
+	cs := pathCond(v, test{op: equal, text: text})
+	if len(cs) != 1 || cs[0].matcher != "path" {
+		return pathCond(v, test{op: whole, text: regexp.QuoteMeta(text) + "(/.*)?"})
+	}
+	cs[0].lines[0] = []string{text, text + "/*"}
+	cs[0].path = pathShape{prefix: text}
+	return cs
+}
+
+var fieldName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*.^_`|~][A-Za-z0-9!#$%&'*+.^_`|~-]*$")
+
+// headerCond returns conditions on a header field.
+func headerCond(v value, name string, t test) conds {
+	if !fieldName.MatchString(name) || strings.HasPrefix(name, "!") {
+		v.cannot("%s is not the name of a header field", quoted(name))
+		return nil
+	}
+	name = canonical(name)
+	if name == "Host" {
+		return exprCond(v, "{http.request.hostport}", t)
+	}
+	if t.op == exists {
+		if t.not {
+			return conds{one("header", name, "!"+name)}
+		}
+		return conds{one("header", name, name, "*")}
+	}
+	c, ok := headerMatcher(v, name, t)
+	if !ok || !t.not {
+		return c
+	}
+	// a field that is absent does not match in the sources either
+	return append(conds{one("header", name, name, "*")}, negated(c[0]))
+}
+
+func headerMatcher(v value, name string, t test) (conds, bool) {
+	starred := strings.Contains(t.text, "*") || strings.Contains(t.text, "{") || t.text == ""
+	switch {
+	case t.op == whole || t.op == search:
+		pattern, ok := patternOf(v, t)
+		return conds{one("header_regexp", name, name, pattern)}, ok
+	case t.fold:
+		t.not = false
+		return exprCond(v, "{http.request.header."+name+"}", t), true
+	case starred:
+		return conds{one("header_regexp", name, name, literalPattern(t))}, survivesPattern(v, literalPattern(t))
+	}
+	word := map[op]string{equal: t.text, prefix: t.text + "*", suffix: "*" + t.text, contains: "*" + t.text + "*"}[t.op]
+	return conds{one("header", name, name, word)}, true
+}
+
+// literalPattern returns a pattern for a comparison without one.
+func literalPattern(t test) string {
+	pattern := strings.ReplaceAll(regexp.QuoteMeta(t.text), `\{`, `\x7b`)
+	if t.op == equal || t.op == prefix {
+		pattern = "^" + pattern
+	}
+	if t.op == equal || t.op == suffix {
+		pattern += "$"
+	}
+	return pattern
+}
+
+// patternOf returns the pattern of a test, and whether Caddy has such patterns.
+func patternOf(v value, t test) (string, bool) {
+	pattern := t.text
+	switch {
+	case t.op == whole && strings.Contains(pattern, "|"):
+		pattern = "^(?:" + pattern + ")$"
+	case t.op == whole:
+		pattern = "^" + pattern + "$"
+	}
+	if t.fold {
+		pattern = "(?i)" + pattern
+	}
+	if _, err := regexp.Compile(pattern); err != nil {
+		v.cannot("the pattern %s uses what patterns in Go do not have", quoted(t.text))
+		return pattern, false
+	}
+	return pattern, survivesPattern(v, pattern)
+}
+
+func survivesPattern(v value, pattern string) bool {
+	if survives(pattern) {
+		return true
+	}
+	v.cannot("a Caddyfile cannot contain the pattern %s", quoted(pattern))
+	return false
+}
+
+// queryCond returns conditions on a parameter of the query.
+func queryCond(v value, name string, t test) conds {
+	plain := func(s string) bool { return s != "" && !strings.ContainsAny(s, "{}=\\") }
+	subject := "{http.request.uri.query." + name + "}"
+	if !plain(name) || !placeholderKey.MatchString(name) {
+		v.cannot("a Caddyfile cannot contain the parameter %s", quoted(name))
+		return nil
+	}
+	present := one("query", name, name+"=*")
+	switch {
+	case t.op == exists && t.not:
+		return conds{negated(present)}
+	case t.op == exists:
+		return conds{present}
+	case t.op == equal && !t.fold && t.text != "*" && plain(t.text):
+		c := one("query", name, name+"="+t.text)
+		if t.not {
+			return conds{present, negated(c)}
+		}
+		return conds{c}
+	default:
+		return append(conds{present}, exprCond(v, subject, t)...)
+	}
+}
+
+var placeholderKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// cookieCond returns conditions on a cookie.
+func cookieCond(v value, name string, t test) conds {
+	if !placeholderKey.MatchString(name) {
+		v.cannot("a Caddyfile cannot contain the cookie %s", quoted(name))
+		return nil
+	}
+	subject := "{http.request.cookie." + name + "}"
+	if t.op == exists {
+		if t.not {
+			return conds{expression(subject + ` == ""`)}
+		}
+		return conds{expression(subject + ` != ""`)}
+	}
+	return exprCond(v, subject, t)
+}
+
+// exprCond returns a condition on a placeholder as an expression.
+func exprCond(v value, subject string, t test) conds {
+	if t.not {
+		t.not = false
+		c := exprCond(v, subject, t)
+		if len(c) == 0 {
+			return nil
+		}
+		return conds{expression(subject + ` != "" && !(` + c[0].expr + ")")}
+	}
+	text := t.text
+	left := subject
+	if t.fold {
+		left, text = subject+".lowerAscii()", lowerASCII(text)
+	}
+	var expr string
+	switch t.op {
+	case prefix:
+		expr = left + ".startsWith(" + literal(text) + ")"
+	case suffix:
+		expr = left + ".endsWith(" + literal(text) + ")"
+	case contains:
+		expr = left + ".contains(" + literal(text) + ")"
+	case whole, search:
+		pattern, ok := patternOf(v, t)
+		if !ok {
+			return nil
+		}
+		expr = subject + ".matches(" + literal(pattern) + ")"
+	case exists:
+		expr = subject + ` != ""`
+	default:
+		expr = left + " == " + literal(text)
+	}
+	if !survives(expr) {
+		v.cannot("a Caddyfile cannot contain the value %s", quoted(t.text))
+		return nil
+	}
+	return conds{expression(expr)}
+}
+
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
+// literal returns a text as a literal of an expression. An opening brace is escaped,
+// because Caddy takes {name} for a placeholder even there.
+func literal(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteString(`\` + string(r))
+		case r == '{':
+			b.WriteString(`\u007b`)
+		case r == '`':
+			b.WriteString(`\u0060`)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\r':
+			b.WriteString(`\r`)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String() + `"`
+}
+
+// canonical returns the name of a header field as Caddy's pages write it.
+func canonical(name string) string {
+	parts := strings.Split(strings.ToLower(name), "-")
+	for i, part := range parts {
+		if part != "" {
+			parts[i] = strings.ToUpper(part[:1]) + part[1:]
+		}
+	}
+	return strings.Join(parts, "-")
+}
+
+// lines returns the lines of a block of matchers.
+func (cs conds) lines() []line {
+	sorted := slices.Clone(cs)
+	slices.SortStableFunc(sorted, func(a, b cond) int { return cmp.Or(cmp.Compare(a.matcher, b.matcher), cmp.Compare(a.key, b.key)) })
+	var all []line
+	var exprs []string
+	taken := make(map[string]bool)
+	for _, c := range sorted {
+		if c.matcher == "expression" {
+			if !slices.Contains(exprs, c.expr) {
+				exprs = append(exprs, c.expr)
+			}
+			continue
+		}
+		// two conditions with one key would be alternatives
+		again := taken[c.matcher+" "+c.key] && c.matcher != "not"
+		taken[c.matcher+" "+c.key] = true
+		if again {
+			all = append(all, doubled(c)...)
+			continue
+		}
+		for _, words := range c.lines {
+			all = append(all, line{words: append([]string{c.matcher}, words...)})
+		}
+	}
+	if len(exprs) > 0 {
+		all = append([]line{said("expression", joined(exprs))}, all...)
+		slices.SortStableFunc(all, func(a, b line) int { return cmp.Compare(a.words[0], b.words[0]) })
+	}
+	return dedupe(all)
+}
+
+// doubled returns a condition as the opposite of its opposite, which is independent of
+// other conditions.
+func doubled(c cond) []line {
+	if len(c.lines) == 1 {
+		return []line{{words: append([]string{"not", "not", c.matcher}, c.lines[0]...)}}
+	}
+	block := []line{}
+	for _, words := range c.lines {
+		block = append(block, line{words: append([]string{c.matcher}, words...)})
+	}
+	return []line{{words: []string{"not", "not"}, block: block}}
+}
+
+// dedupe removes lines that repeat the last one.
+func dedupe(all []line) []line {
+	return slices.CompactFunc(all, func(a, b line) bool { return a.block == nil && b.block == nil && slices.Equal(a.words, b.words) })
+}
+
+// joined returns expressions that must all hold, as one.
+func joined(exprs []string) string {
+	if len(exprs) == 1 {
+		return exprs[0]
+	}
+	for i, expr := range exprs {
+		if strings.Contains(expr, "||") {
+			exprs[i] = "(" + expr + ")"
+		}
+	}
+	return strings.Join(exprs, " && ")
+}
+
+// matchLines returns the match lines of a rule. Without a set, or with a set without
+// conditions, it matches every request.
+func matchLines(sets []conds) []line {
+	var all []line
+	for _, set := range sets {
+		block := set.lines()
+		switch {
+		case len(block) == 0:
+			return nil
+		case len(block) == 1 && block[0].block == nil:
+			all = append(all, line{words: append([]string{"match"}, block[0].words...)})
+		default:
+			all = append(all, line{words: []string{"match"}, block: block})
+		}
+	}
+	return all
+}
+
+// matcherLines returns a named matcher.
+func matcherLines(label string, set conds) []line {
+	return []line{{words: []string{"@" + label}, block: set.lines()}}
+}

@@ -1,0 +1,123 @@
+package importer
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+)
+
+// line is a line of a Caddyfile: words and perhaps a block, a comment, or an empty line.
+type line struct {
+	words   []string
+	block   []line
+	comment string
+	off     bool // written as a comment, with its block
+}
+
+// said returns a line of words.
+func said(all ...string) line { return line{words: all} }
+
+// comment returns a comment. The text may have parts of a file.
+func comment(text string) line { return line{comment: clean(text)} }
+
+// off returns lines as comments.
+func off(all []line) []line {
+	for i := range all {
+		all[i].off = true
+	}
+	return all
+}
+
+// printer writes lines.
+type printer struct{ strings.Builder }
+
+// lines writes lines at an indentation. A part that is commented out has a second one
+// after the sign.
+func (p *printer) lines(all []line, indent string) {
+	for _, l := range all {
+		here, inner := indent, indent+"\t"
+		if l.off && !strings.Contains(indent, "#") {
+			here = indent + "# "
+			inner = here + "\t"
+		}
+		switch {
+		case l.comment != "":
+			p.WriteString(here + "# " + l.comment + "\n")
+		case len(l.words) == 0:
+			p.WriteString("\n")
+		default:
+			p.WriteString(here)
+			p.words(l.words, here)
+			if l.block != nil {
+				p.WriteString(" {\n")
+				p.lines(l.block, inner)
+				p.WriteString(here + "}")
+			}
+			p.WriteString("\n")
+		}
+	}
+}
+
+func (p *printer) words(all []string, indent string) {
+	for i, word := range all {
+		if i > 0 {
+			p.WriteString(" ")
+		}
+		word = quote(word)
+		if strings.Contains(indent, "#") {
+			word = strings.ReplaceAll(word, "\n", "\n"+indent)
+		}
+		p.WriteString(word)
+	}
+}
+
+// quote returns a word as it is written in a Caddyfile.
+func quote(word string) string {
+	switch {
+	case isPlain(word):
+		return word
+	case !strings.ContainsAny(word, "`\r"):
+		if strings.ContainsAny(word, "\"\\\n") {
+			return "`" + word + "`"
+		}
+		return `"` + word + `"`
+	case !strings.HasSuffix(word, `\`) && !strings.Contains(word, `\"`):
+		return `"` + strings.ReplaceAll(word, `"`, `\"`) + `"`
+	default:
+		return heredoc(word)
+	}
+}
+
+// isPlain reports whether a word needs no quotes.
+func isPlain(word string) bool {
+	return word != "" && !strings.ContainsAny(word, " \t\r\n\v\f\u0085\u00a0\"`{}#\\") && !strings.HasSuffix(word, ";") &&
+		!strings.HasPrefix(word, "<<") && word != "import" && strings.IndexFunc(word, func(r rune) bool { return r > 127 || r < ' ' }) < 0
+}
+
+// heredoc returns a word that has backticks and quotes.
+func heredoc(word string) string {
+	marker := "END"
+	for i := 2; strings.Contains(word, marker); i++ {
+		marker = "END" + strconv.Itoa(i)
+	}
+	return "<<" + marker + "\n" + word + "\n" + marker
+}
+
+var shorthands = httpcaddyfile.NewShorthandReplacer()
+
+// survives reports whether a text arrives unchanged if it is a word of a Caddyfile.
+// Caddy reads the environment for {$NAME}, and writes out short placeholders.
+func survives(word string) bool {
+	if strings.Contains(word, "{$") || strings.ContainsAny(word, "\x00\r") {
+		return false
+	}
+	if !strings.Contains(word, "{") {
+		return true
+	}
+	segment := caddyfile.Segment{{Text: word}}
+	shorthands.ApplyToSegment(&segment)
+	return segment[0].Text == word && !slices.ContainsFunc([]string{"{args", "{block"}, func(s string) bool { return strings.Contains(word, s) })
+}
