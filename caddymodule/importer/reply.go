@@ -16,13 +16,16 @@ type reply struct {
 	reason      string
 	contentType string
 	body        body
+	catalog     bool // the body of the catalog
 	fields      []field
 }
 
-// field is a header field. A field with add is added to others of the name.
+// field is a header field.
 type field struct {
 	name, value string
-	add         bool
+	add         bool // added to others of the name
+	remove      bool
+	raw         bool // the value has our placeholders
 }
 
 // body is the body of a reply: a text that may have placeholders, or bytes.
@@ -61,6 +64,13 @@ func (r *reply) line() line {
 		block = append(block, said("content_type", contentType))
 	}
 	fields := r.fieldLines()
+	if r.catalog {
+		l.block = append(block, fields...)
+		if len(l.block) == 0 {
+			l.block = nil
+		}
+		return l
+	}
 	if len(block) == 0 && len(fields) == 0 && bodyLine.words[0] == "body" {
 		l.words = append(l.words, bodyLine.words[1])
 		return l
@@ -113,6 +123,12 @@ func (r *reply) fieldLines() []line {
 		case !fieldName.MatchString(f.name) || !survives(f.name) || strings.Contains(f.name, "{"):
 			r.at.cannot("%s is not the name of a header field", quoted(f.name))
 			continue
+		case f.remove:
+			all = append(all, said("header", "-"+name))
+			continue
+		case f.raw:
+			all = append(all, said("header", name, f.value))
+			continue
 		case name == "Retry-After" && !f.add && seconds.MatchString(f.value):
 			all = append(all, said("retry_after", f.value+"s"))
 			continue
@@ -135,11 +151,11 @@ func (r *reply) add(name, value string) {
 	}
 	for _, f := range r.fields {
 		if strings.EqualFold(f.name, name) {
-			r.fields = append(r.fields, field{name, value, true})
+			r.fields = append(r.fields, field{name: name, value: value, add: true})
 			return
 		}
 	}
-	r.fields = append(r.fields, field{name, value, false})
+	r.fields = append(r.fields, field{name: name, value: value})
 }
 
 // text returns a literal text as faults take it.
@@ -224,4 +240,13 @@ func writeJSONText(b *strings.Builder, s string) {
 	e.SetEscapeHTML(false)
 	_ = e.Encode(s) // a text always encodes
 	b.WriteString(strings.TrimSuffix(quoted.String(), "\n"))
+}
+
+// decodeBase64 returns the bytes of a text in base64.
+func decodeBase64(v value) []byte {
+	decoded, err := base64.StdEncoding.DecodeString(v.str())
+	if err != nil {
+		v.cannot("the text is not base64")
+	}
+	return decoded
 }

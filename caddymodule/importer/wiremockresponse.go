@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"encoding/base64"
 	"errors"
 	"regexp"
 	"strconv"
@@ -120,11 +119,7 @@ func stubReply(v value, status int) *reply {
 	case v.get("jsonBody").is():
 		r.body = fill(jsonText(v.get("jsonBody").node))
 	case v.get("base64Body").is():
-		decoded, err := base64.StdEncoding.DecodeString(v.get("base64Body").str())
-		if err != nil {
-			v.get("base64Body").cannot("the body is not base64")
-		}
-		r.body = bytesBody(decoded)
+		r.body = bytesBody(decodeBase64(v.get("base64Body")))
 	case v.get("bodyFileName").is():
 		r.body = bodyFile(v.get("bodyFileName"), fill)
 	case v.get("body").is():
