@@ -83,8 +83,9 @@ func (n *namer) stem(name string, several bool) string {
 	}
 	short := shorten(nameOf(name), maxName-len("-rewrite-99"))
 	stem := short
-	for i := 2; taken(stem); i++ {
+	for i := max(n.next[short+"-"], 2); taken(stem); i++ {
 		stem = short + "-" + strconv.Itoa(i)
+		n.next[short+"-"] = i + 1
 	}
 	for _, kind := range kinds {
 		n.taken[stem+"-"+kind] = true

@@ -11,16 +11,18 @@ import (
 //
 // What follows a rule that cannot be said is left out, if both may match a request.
 func firstMatch(all []*rule) (arranged []*rule, takesAll bool) {
+	all = reached(all)
 	last := len(all) - 1
 	for last >= 0 && len(all[last].faults) == 0 {
 		last--
 	}
 	all = all[:last+1]
+	index := newPathIndex(all)
 	for i, r := range all {
-		leaveOutAfter(r, all[i+1:])
+		leaveOutAfter(r, index.later(i))
 	}
 	for i, r := range all {
-		later := all[i+1:]
+		later := index.later(i)
 		switch {
 		case r.leftOut() && len(r.faults) == 0:
 			// its problem is told by the rules after it, and by a note
@@ -41,6 +43,25 @@ func firstMatch(all []*rule) (arranged []*rule, takesAll bool) {
 		}
 	}
 	return arranged, takesAll
+}
+
+// reached returns the rules up to the first that matches every request.
+func reached(all []*rule) []*rule {
+	i := slices.IndexFunc(all, func(r *rule) bool { return !r.leftOut() && len(r.unsaid) == 0 && r.matchesAll() })
+	if i < 0 {
+		return all
+	}
+	for _, r := range all[i+1:] {
+		if len(r.faults) > 0 {
+			r.at.note(Remark, "%s is never reached: %s matches every request", r.about, all[i].about)
+		}
+	}
+	return all[:i+1]
+}
+
+// matchesAll reports whether a rule has no conditions.
+func (r *rule) matchesAll() bool {
+	return len(r.sets) == 0 || slices.ContainsFunc(r.sets, func(cs conds) bool { return len(cs) == 0 })
 }
 
 // leaveOutAfter leaves out the rules that would get requests of a rule that cannot be
@@ -140,4 +161,69 @@ func (p pathShape) excludes(other pathShape) bool {
 
 func hasPrefixFold(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+// pathIndex finds the rules that may match the same requests as another, by their paths.
+// Without it, a file with thousands of routes takes minutes.
+type pathIndex struct {
+	all   []*rule
+	exact map[string][]int // the rules with only these paths, in order
+	wild  []int            // the other rules, in order
+}
+
+func newPathIndex(all []*rule) *pathIndex {
+	x := &pathIndex{all: all, exact: make(map[string][]int)}
+	for i, r := range all {
+		paths := exactPaths(r)
+		if paths == nil {
+			x.wild = append(x.wild, i)
+		}
+		for _, path := range paths {
+			x.exact[path] = append(x.exact[path], i)
+		}
+	}
+	return x
+}
+
+// exactPaths returns the paths of a rule that matches no others, or nil.
+func exactPaths(r *rule) []string {
+	sets := append(slices.Clone(r.sets), r.unsaid...)
+	if len(sets) == 0 {
+		return nil
+	}
+	var paths []string
+	for _, set := range sets {
+		i := slices.IndexFunc(set, func(c cond) bool { return c.path.exact != "" })
+		if i < 0 {
+			return nil
+		}
+		if path := strings.ToLower(set[i].path.exact); !slices.Contains(paths, path) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// later returns the rules after the i-th one that may match the same requests.
+func (x *pathIndex) later(i int) []*rule {
+	paths := exactPaths(x.all[i])
+	if paths == nil {
+		return x.all[i+1:]
+	}
+	var all []*rule
+	for _, list := range append([][]int{x.wild}, x.lists(paths)...) {
+		from, _ := slices.BinarySearch(list, i+1)
+		for _, j := range list[from:] {
+			all = append(all, x.all[j])
+		}
+	}
+	return all
+}
+
+func (x *pathIndex) lists(paths []string) [][]int {
+	var lists [][]int
+	for _, path := range paths {
+		lists = append(lists, x.exact[path])
+	}
+	return lists
 }

@@ -6,17 +6,22 @@ import (
 )
 
 // namer gives each point another name.
-type namer struct{ taken map[string]bool }
+type namer struct {
+	taken map[string]bool
+	next  map[string]int // the number to try next after a name
+}
 
-func newNamer() *namer { return &namer{make(map[string]bool)} }
+func newNamer() *namer { return &namer{make(map[string]bool), make(map[string]int)} }
 
 // take returns a name that no other has. Names are shortened and get a number if they
 // must.
 func (n *namer) take(parts ...string) string {
-	name := nameOf(strings.Join(compact(parts...), "-"))
-	for i := 2; n.taken[name]; i++ {
+	first := nameOf(strings.Join(compact(parts...), "-"))
+	name := first
+	for i := max(n.next[first], 2); n.taken[name]; i++ {
 		suffix := "-" + strconv.Itoa(i)
-		name = shorten(nameOf(strings.Join(compact(parts...), "-")), maxName-len(suffix)) + suffix
+		name = shorten(first, maxName-len(suffix)) + suffix
+		n.next[first] = i + 1
 	}
 	n.taken[name] = true
 	return name

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // jsonReader reads JSON documents with the line of each value. Unlike a YAML reader, it
@@ -110,7 +111,7 @@ func (r *jsonReader) explain(err error) error {
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		at := min(max(int(syntax.Offset)-1, 0), len(r.data))
 		line = 1 + bytes.Count(r.data[:at], []byte("\n"))
-		if at < len(r.data) && r.data[at] == '/' {
+		if strings.Contains(err.Error(), "'/'") {
 			err = errors.New("JSON has no comments: remove them")
 		}
 	}
