@@ -24,6 +24,7 @@ var exitCodes = map[string][][]string{
 		{"5", "A halt or a restart of Caddy has ended the plan."},
 		{"128 + *n*", "Signal *n* has ended the plan."},
 	},
+	"import":  {{"2", "Something is left out. With `--strict`: or approximate."}},
 	"run": {
 		{"*n*", "With a command: the exit code of the command."},
 		{"126", "The command cannot be run."},
@@ -65,7 +66,7 @@ func cliPage(t *testing.T) string {
 	m.Printf("To set it up, see `caddy completion --help`.\n")
 	m.Printf("## Exit codes of all commands\n")
 	m.Table(codeHead, [][]string{{"0", "The command worked."}, {"1", "The command failed. The reason is on standard error."}})
-	m.Printf("`verify`, `clients`, `explain`, `run` and `plan` have more, listed with the command.\n")
+	m.Printf("`verify`, `clients`, `explain`, `import`, `plan` and `run` have more, listed with the command.\n")
 	for _, cmd := range top.Commands() {
 		if isListed(cmd) {
 			m.command(cmd)

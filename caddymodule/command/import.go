@@ -207,6 +207,9 @@ func openBeside(source, name string) ([]byte, error) {
 	if above, ok := strings.CutPrefix(name, "../"); ok {
 		folder, name = filepath.Join(folder, ".."), above
 	}
+	if strings.Contains(name, "..") {
+		return nil, fmt.Errorf("'%s' is outside of the folder of the source", name)
+	}
 	f, err := os.OpenInRoot(folder, filepath.FromSlash(name))
 	if err != nil {
 		return nil, err

@@ -162,7 +162,7 @@ func patchLine(r *reply, status int, hasBody bool) line {
 	}
 	bodyLine, contentType := r.bodyLine()
 	if hasBody && bodyLine.words[0] != "body" {
-		r.at.cannot("patch cannot send bytes that are not text")
+		r.at.cannot("patch cannot send this body")
 	}
 	if hasBody {
 		block = append(block, bodyLine)

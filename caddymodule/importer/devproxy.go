@@ -279,7 +279,7 @@ func (d *devProxy) readBeside(v value, name string) (value, bool) {
 	}
 	content, err := d.open(name)
 	if err != nil {
-		v.cannot("the file %s cannot be read: %s", quoted(name), clean(err.Error()))
+		v.cannot("the file %s cannot be read", quoted(name))
 		return value{}, false
 	}
 	documents, err := read(name, content)

@@ -13,7 +13,7 @@ var envoyNames = []string{"envoy.filters.http.fault", "envoy.fault"}
 
 // isEnvoy reports whether there is a fault filter anywhere in a document.
 func isEnvoy(n *node) bool {
-	if isEnvoyFault(n) {
+	if isEnvoyFault(n) || n.has("config") && slices.Contains(envoyNames, n.textOf("name")) {
 		return true
 	}
 	return slices.ContainsFunc(n.children, func(c child) bool {

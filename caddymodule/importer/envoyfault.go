@@ -168,7 +168,7 @@ func numberTest(subject string, comparisons ...string) string {
 // alternatives reads the conditions of a rule: several blocks, of which one must match.
 // One that cannot be said is dropped, which makes the rule narrower.
 func (in *input) alternatives(r *rule, blocks []value, read func(value) conds) {
-	var dropped []Note
+	dropped := in.take() // of the list of blocks
 	for _, b := range blocks {
 		cs := read(b)
 		if problems := in.take(); len(problems) > 0 {

@@ -126,7 +126,7 @@ func (in *input) routeMatches(r *rule, route value, section string) {
 			continue
 		}
 		own := entry.get("matches").each()
-		if len(own) == 0 {
+		if len(own) == 0 && len(in.problems) == 0 {
 			r.sets = append(r.sets, nil)
 		}
 		matches = append(matches, own...)

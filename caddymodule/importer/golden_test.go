@@ -125,3 +125,37 @@ func checkLoads(t *testing.T, text string) {
 		t.Errorf("%v in\n%s", err, text)
 	}
 }
+
+// importCase is a source, and what becomes of it.
+type importCase struct {
+	name, file, source string
+	want, notes        string // the output, or the error; the notes, one a line
+}
+
+// checkCases imports sources, and compares the output and the notes. The output must
+// load.
+func checkCases(t *testing.T, cases []importCase) {
+	t.Helper()
+	for _, tt := range cases {
+		t.Run(tt.name, func(t *testing.T) {
+			result, err := Import([]File{{tt.file, []byte(strings.TrimPrefix(tt.source, "\n"))}}, Options{
+				Open: func(_, name string) ([]byte, error) {
+					return nil, &os.PathError{Op: "open", Path: name, Err: os.ErrNotExist}
+				},
+			})
+			got := "\n" + result.Caddyfile
+			if err != nil {
+				got = "error: " + err.Error()
+			}
+			if want := strings.TrimPrefix(tt.want, "\n"); strings.TrimPrefix(got, "\n") != want {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+			if notes, want := notesOf(result), strings.TrimPrefix(tt.notes, "\n"); notes != want {
+				t.Errorf("got the notes\n%s\nwant\n%s", notes, want)
+			}
+			if err == nil {
+				checkLoads(t, result.Caddyfile)
+			}
+		})
+	}
+}

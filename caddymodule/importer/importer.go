@@ -60,6 +60,7 @@ func Import(files []File, o Options) (Result, error) {
 		parts = append(parts, read...)
 	}
 	sortNotes(files, result.Notes)
+	result.Notes = slices.Compact(result.Notes)
 	text, err := compose(parts, o)
 	if err != nil {
 		return result, err

@@ -185,6 +185,9 @@ func decimal(n float64) string {
 
 // span returns a duration as a word.
 func span(d time.Duration) string {
+	if d == 0 {
+		return "0s"
+	}
 	for _, unit := range []struct {
 		length time.Duration
 		name   string

@@ -149,7 +149,7 @@ func bytesBody(b []byte) body {
 func bodyFile(v value, fill func(string) body) body {
 	content, err := v.src.read("__files", "../__files", v.str())
 	if err != nil {
-		v.cannot("the file of the body cannot be read: %s", err)
+		v.cannot("the file %s of the body cannot be read", quoted(v.str()))
 		return literalBody("")
 	}
 	if checkUTF8(content) != nil {
