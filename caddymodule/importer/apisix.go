@@ -161,6 +161,9 @@ func (in *input) apisixRoute(v value, i int, uris []string) (r, rest *routed) {
 		return r, nil
 	}
 	in.notes = append(in.notes, r.rule.problems...)
+	if !slices.ContainsFunc(r.all(), func(each *rule) bool { return len(each.sets) > 0 || each.share == 0 }) {
+		return r, nil // its faults get all its requests
+	}
 	rest = &routed{value: v, short: r.short + "-rest", label: r.label, rule: newRule(v)}
 	rest.rule.sets, rest.rule.problems = r.rule.sets, r.rule.problems
 	return r, rest

@@ -231,12 +231,6 @@ fault {
 			90 pass
 		}
 	}
-	rule routes2-rest {
-		match path /c/d
-		choose {
-			1 pass
-		}
-	}
 	rule routes1 {
 		match expression false
 		choose {
@@ -282,6 +276,111 @@ apisix.yaml:17: services: left out: only the plugins of routes are imported: cop
 			notes: `
 route.json:1: list[0].value.filter_func: left out: no matcher knows a function in Lua
 `,
+		},
+		{
+			name: "Several routes, the more specific first.",
+			file: "route.json",
+			source: `
+[
+{"name": "all", "uri": "/*", "methods": ["GET"], "plugins": {"fault-injection": {"abort": {"http_status": 500, "body": "all", "percentage": 10}}}},
+{"name": "shop", "uri": "/shop/*", "methods": ["GET"], "plugins": {"fault-injection": {"abort": {"http_status": 501, "body": "shop", "percentage": 20}}}},
+{"name": "cart", "uri": "/shop/cart", "methods": ["GET"], "plugins": {"fault-injection": {"abort": {"http_status": 502, "body": "cart", "percentage": 30}}}},
+{"name": "post", "uri": "/shop/*", "methods": ["POST"], "plugins": {"fault-injection": {"abort": {"http_status": 503, "body": "post", "percentage": 40}}}},
+{"name": "users", "uri": "/users*", "methods": ["GET"], "plugins": {"fault-injection": {"abort": {"http_status": 504, "body": "users", "percentage": 50}}}}]
+`,
+			want: `
+# Imported from route.json, 5 routes.
+
+# The first route that matches decides, so each is a rule that takes all of the draw.
+fault {
+	point route-abort
+	rule cart {
+		match {
+			method GET
+			path /shop/cart
+		}
+		choose {
+			30 respond 502 cart
+			70 pass
+		}
+	}
+	rule shop {
+		match {
+			method GET
+			path /shop/*
+		}
+		choose {
+			20 respond 501 shop
+			80 pass
+		}
+	}
+	rule post {
+		match {
+			method POST
+			path /shop/*
+		}
+		choose {
+			40 respond 503 post
+			60 pass
+		}
+	}
+	rule users {
+		match {
+			method GET
+			path /users*
+		}
+		choose {
+			50 respond 504 users
+			50 pass
+		}
+	}
+	rule all {
+		match method GET
+		percent 10
+		respond 500 all
+	}
+}
+`,
+			notes: "",
+		},
+		{
+			name: "A health page and a hidden path.",
+			file: "route.json",
+			source: `
+[{"uri": "/health", "plugins": {"fault-injection": {"abort": {"http_status": 200, "body": "{\"status\": \"ok\"}", "headers": {"Cache-Control": "no-cache"}}}}},
+ {"uri": "/admin/*", "plugins": {"fault-injection": {"abort": {"http_status": 404, "body": "not found"}}}},
+ {"uri": "/slow", "plugins": {"fault-injection": {"delay": {"duration": 0.25}, "abort": {"http_status": 503, "body": "later"}}}}]
+`,
+			want: "" +
+				"# Imported from route.json, 3 routes.\n" +
+				"\n" +
+				"# Each kind of fault is a separate draw, so it is a separate point.\n" +
+				"fault {\n" +
+				"\tpoint route-delay\n" +
+				"\trule routes2 {\n" +
+				"\t\tmatch path /slow\n" +
+				"\t\tdelay 250ms\n" +
+				"\t}\n" +
+				"}\n" +
+				"fault {\n" +
+				"\tpoint route-abort\n" +
+				"\trule routes0 {\n" +
+				"\t\tmatch path /health\n" +
+				"\t\trespond 200 {\n" +
+				"\t\t\tbody `{\"status\": \"ok\"}`\n" +
+				"\t\t\theader Cache-Control no-cache\n" +
+				"\t\t}\n" +
+				"\t}\n" +
+				"\trule routes2 {\n" +
+				"\t\tmatch path /slow\n" +
+				"\t\trespond 503 later\n" +
+				"\t}\n" +
+				"\trule routes1 {\n" +
+				"\t\tmatch path /admin/*\n" +
+				"\t\trespond 404 \"not found\"\n" +
+				"\t}\n" +
+				"}\n",
+			notes: "",
 		},
 	})
 }

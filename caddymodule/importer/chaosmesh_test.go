@@ -283,5 +283,85 @@ chaos.yaml:8: spec.templates[1].httpChaos: elsewhere: a Workflow runs lost at it
 chaos.yaml:13: spec.schedule: left out: a schedule such as '5 * * * *' cannot be said: write cycle
 `,
 		},
+		{
+			name: "Five experiments in one file.",
+			file: "chaos.yaml",
+			source: `
+kind: HTTPChaos
+metadata: {name: abort}
+spec: {mode: all, target: Request, port: 80, path: /a, abort: true}
+---
+kind: HTTPChaos
+metadata: {name: slow}
+spec: {mode: fixed-percent, value: "50", target: Response, path: "/b*", delay: 1500ms, duration: 10m}
+---
+kind: HTTPChaos
+metadata: {name: status}
+spec: {mode: all, target: Response, code: 404, replace: {code: 200, body: b2s=}}
+---
+kind: HTTPChaos
+metadata: {name: fields}
+spec: {mode: all, target: Response, method: POST, replace: {headers: {Server: x}}, patch: {headers: [[X-A, "1"], [X-A, "2"]]}}
+---
+kind: HTTPChaos
+metadata: {name: json}
+spec: {mode: all, target: Response, response_headers: {X-B: v}, patch: {body: {type: JSON, value: "{\"a\": 1}"}}}
+`,
+			want: "" +
+				"# Imported from chaos.yaml, HTTPChaos abort.\n" +
+				"\n" +
+				"fault {\n" +
+				"\tpoint abort\n" +
+				"\tmatch path /a\n" +
+				"\tclose\n" +
+				"}\n" +
+				"\n" +
+				"# Imported from chaos.yaml, HTTPChaos slow.\n" +
+				"# Approximate: mode and selector choose pods; here every request is chosen.\n" +
+				"\n" +
+				"fault {\n" +
+				"\tpoint slow\n" +
+				"\tmatch path /b*\n" +
+				"\tphase response\n" +
+				"\tend 10m\n" +
+				"\tdelay 1500ms\n" +
+				"}\n" +
+				"\n" +
+				"# Imported from chaos.yaml, HTTPChaos status.\n" +
+				"\n" +
+				"fault {\n" +
+				"\tpoint status\n" +
+				"\tmatch_response status 404\n" +
+				"\trespond 200 ok\n" +
+				"}\n" +
+				"\n" +
+				"# Imported from chaos.yaml, HTTPChaos fields.\n" +
+				"\n" +
+				"fault {\n" +
+				"\tpoint fields\n" +
+				"\tmatch method POST\n" +
+				"\tphase response\n" +
+				"\tpatch {\n" +
+				"\t\theader Server x\n" +
+				"\t\theader +X-A 1\n" +
+				"\t\theader +X-A 2\n" +
+				"\t}\n" +
+				"}\n" +
+				"\n" +
+				"# Imported from chaos.yaml, HTTPChaos json.\n" +
+				"\n" +
+				"fault {\n" +
+				"\tpoint json\n" +
+				"\tmatch_response header X-B v\n" +
+				"\tpatch {\n" +
+				"\t\tjson `{\"a\":1}`\n" +
+				"\t}\n" +
+				"}\n",
+			notes: `
+chaos.yaml:3: spec.port: elsewhere: the port 80 is that of the pods: put these lines where their requests go
+chaos.yaml:7: spec.mode: approximate: mode fixed-percent chooses some of the pods; here every request is chosen
+chaos.yaml:7: spec.duration: remark: the duration counts from when the rule is loaded
+`,
+		},
 	})
 }

@@ -268,5 +268,98 @@ devproxyrc.json:1: plugins[0]: skipped: MockResponsePlugin injects no faults tha
 devproxyrc.json:1: plugins[1]: skipped: LatencyPlugin is not enabled
 `,
 		},
+		{
+			name: "Errors of many URLs.",
+			file: "devproxyrc.json",
+			source: `
+{"plugins": [{"name": "LatencyPlugin", "configSection": "l"}, {"name": "GenericRandomErrorPlugin", "configSection": "s"}],
+ "urlsToWatch": ["https://api.example/*"], "l": {"minMs": 1, "maxMs": 2},
+ "s": {"rate": 100, "errors": [
+  {"request": {"url": "https://api.example/a*", "method": "GET"}, "responses": [{"statusCode": 500, "body": {"code": "a"}}, {"statusCode": 503, "headers": [{"name": "Retry-After", "value": "7"}]}]},
+  {"request": {"url": "https://api.example/b", "method": "POST"}, "responses": [{"statusCode": 500, "body": {"code": "b"}}, {"statusCode": 503, "headers": [{"name": "Retry-After", "value": "7"}]}]},
+  {"request": {"url": "https://api.example/c/*/d", "method": "PUT"}, "responses": [{"statusCode": 500, "body": {"code": "c/*/d"}}, {"statusCode": 503, "headers": [{"name": "Retry-After", "value": "7"}]}]},
+  {"request": {"url": "https://api.example/e/*", "method": "DELETE"}, "responses": [{"statusCode": 500, "body": {"code": "e/"}}, {"statusCode": 503, "headers": [{"name": "Retry-After", "value": "7"}]}]},
+  {"request": {"url": "https://api.example/f*", "method": "PATCH"}, "responses": [{"statusCode": 500, "body": {"code": "f"}}, {"statusCode": 503, "headers": [{"name": "Retry-After", "value": "7"}]}]}]}}
+`,
+			want: "" +
+				"# Imported from devproxyrc.json, 2 plugins.\n" +
+				"# It is for the site api.example.\n" +
+				"\n" +
+				"fault {\n" +
+				"\tpoint devproxyrc-latency\n" +
+				"\tdelay 1ms 2ms\n" +
+				"}\n" +
+				"fault {\n" +
+				"\tpoint devproxyrc-errors\n" +
+				"\trule errors1 {\n" +
+				"\t\tmatch {\n" +
+				"\t\t\tmethod GET\n" +
+				"\t\t\tpath /a*\n" +
+				"\t\t}\n" +
+				"\t\tchoose {\n" +
+				"\t\t\t1 respond 500 `{\"code\":\"a\"}`\n" +
+				"\t\t\t1 respond 503 {\n" +
+				"\t\t\t\tbody \"\"\n" +
+				"\t\t\t\tretry_after 7s\n" +
+				"\t\t\t}\n" +
+				"\t\t}\n" +
+				"\t}\n" +
+				"\trule errors2 {\n" +
+				"\t\tmatch {\n" +
+				"\t\t\texpression `{http.request.uri} == \"/b\"`\n" +
+				"\t\t\tmethod POST\n" +
+				"\t\t}\n" +
+				"\t\tchoose {\n" +
+				"\t\t\t1 respond 500 `{\"code\":\"b\"}`\n" +
+				"\t\t\t1 respond 503 {\n" +
+				"\t\t\t\tbody \"\"\n" +
+				"\t\t\t\tretry_after 7s\n" +
+				"\t\t\t}\n" +
+				"\t\t}\n" +
+				"\t}\n" +
+				"\trule errors3 {\n" +
+				"\t\tmatch {\n" +
+				"\t\t\texpression `{http.request.uri}.matches(\"^/c/.*/d$\")`\n" +
+				"\t\t\tmethod PUT\n" +
+				"\t\t}\n" +
+				"\t\tchoose {\n" +
+				"\t\t\t1 respond 500 `{\"code\":\"c/*/d\"}`\n" +
+				"\t\t\t1 respond 503 {\n" +
+				"\t\t\t\tbody \"\"\n" +
+				"\t\t\t\tretry_after 7s\n" +
+				"\t\t\t}\n" +
+				"\t\t}\n" +
+				"\t}\n" +
+				"\trule errors4 {\n" +
+				"\t\tmatch {\n" +
+				"\t\t\tmethod DELETE\n" +
+				"\t\t\tpath /e/*\n" +
+				"\t\t}\n" +
+				"\t\tchoose {\n" +
+				"\t\t\t1 respond 500 `{\"code\":\"e/\"}`\n" +
+				"\t\t\t1 respond 503 {\n" +
+				"\t\t\t\tbody \"\"\n" +
+				"\t\t\t\tretry_after 7s\n" +
+				"\t\t\t}\n" +
+				"\t\t}\n" +
+				"\t}\n" +
+				"\trule errors5 {\n" +
+				"\t\tmatch {\n" +
+				"\t\t\tmethod PATCH\n" +
+				"\t\t\tpath /f*\n" +
+				"\t\t}\n" +
+				"\t\tchoose {\n" +
+				"\t\t\t1 respond 500 `{\"code\":\"f\"}`\n" +
+				"\t\t\t1 respond 503 {\n" +
+				"\t\t\t\tbody \"\"\n" +
+				"\t\t\t\tretry_after 7s\n" +
+				"\t\t\t}\n" +
+				"\t\t}\n" +
+				"\t}\n" +
+				"}\n",
+			notes: `
+devproxyrc.json:2: urlsToWatch: elsewhere: It is for the site api.example.
+`,
+		},
 	})
 }

@@ -388,5 +388,227 @@ filter.yaml:4: abort: left out: an abort needs a status
 filter.yaml:5: max_active_faults: approximate: max_active_faults counts both together: give the global option fault max_active 0 for that.
 `,
 		},
+		{
+			name: "Routes with faults of each kind.",
+			file: "filter.yaml",
+			source: `
+name: shop
+domains: [shop.example]
+routes:
+- name: a
+  match: {path: /a}
+  typed_per_filter_config:
+    envoy.filters.http.fault:
+      "@type": x/HTTPFault
+      abort: {http_status: 500, percentage: {numerator: 1}}
+- name: b
+  match: {prefix: /b}
+  typed_per_filter_config:
+    envoy.filters.http.fault:
+      "@type": x/HTTPFault
+      delay: {fixed_delay: 1s, percentage: {numerator: 2}}
+- name: c
+  match: {safe_regex: {regex: "/c[0-9]"}}
+  typed_per_filter_config:
+    envoy.filters.http.fault:
+      "@type": x/HTTPFault
+      response_rate_limit: {fixed_limit: {limit_kbps: 5}, percentage: {numerator: 3}}
+- name: d
+  match: {prefix: /d, headers: [{name: x-a, present_match: true}]}
+  typed_per_filter_config:
+    envoy.filters.http.fault:
+      "@type": x/HTTPFault
+      abort: {grpc_status: 4, percentage: {numerator: 4}}
+`,
+			want: `
+# Imported from filter.yaml, envoy.filters.http.fault.
+# It is for the site shop.example.
+
+# Each kind of fault is a separate draw, so it is a separate point.
+fault {
+	point shop-rate
+	rule c {
+		match path_regexp ^/c[0-9]$
+		percent 3
+		throttle 5KiB/s
+	}
+}
+fault {
+	point shop-delay
+	rule b {
+		match path /b*
+		percent 2
+		delay 1s
+	}
+}
+fault {
+	point shop-abort
+	rule a {
+		match path /a
+		choose {
+			1 respond 500 {
+				content_type text/plain
+				body "fault filter abort"
+			}
+			99 pass
+		}
+	}
+	rule d {
+		match {
+			header X-A *
+			path /d*
+		}
+		percent 4
+		grpc DEADLINE_EXCEEDED "fault filter abort"
+	}
+}
+`,
+			notes: `
+filter.yaml:2: domains: elsewhere: It is for the site shop.example.
+`,
+		},
+		{
+			name: "Each code of gRPC.",
+			file: "filter.yaml",
+			source: `
+- "@type": x/HTTPFault
+  abort: {grpc_status: 0, percentage: {numerator: 0}}
+- "@type": x/HTTPFault
+  abort: {grpc_status: 1, percentage: {numerator: 5}}
+- "@type": x/HTTPFault
+  abort: {grpc_status: 2, percentage: {numerator: 10}}
+- "@type": x/HTTPFault
+  abort: {grpc_status: 3, percentage: {numerator: 15}}
+- "@type": x/HTTPFault
+  abort: {grpc_status: 4, percentage: {numerator: 20}}
+- "@type": x/HTTPFault
+  abort: {grpc_status: 5, percentage: {numerator: 25}}
+- "@type": x/HTTPFault
+  abort: {grpc_status: 6, percentage: {numerator: 30}}
+- "@type": x/HTTPFault
+  abort: {grpc_status: 7, percentage: {numerator: 35}}
+- "@type": x/HTTPFault
+  abort: {grpc_status: 8, percentage: {numerator: 40}}
+- "@type": x/HTTPFault
+  abort: {grpc_status: 9, percentage: {numerator: 45}}
+- "@type": x/HTTPFault
+  abort: {grpc_status: 10, percentage: {numerator: 50}}
+- "@type": x/HTTPFault
+  abort: {grpc_status: 11, percentage: {numerator: 55}}
+- "@type": x/HTTPFault
+  abort: {grpc_status: 12, percentage: {numerator: 60}}
+- "@type": x/HTTPFault
+  abort: {grpc_status: 13, percentage: {numerator: 65}}
+- "@type": x/HTTPFault
+  abort: {grpc_status: 14, percentage: {numerator: 70}}
+- "@type": x/HTTPFault
+  abort: {grpc_status: 15, percentage: {numerator: 75}}
+- "@type": x/HTTPFault
+  abort: {grpc_status: 16, percentage: {numerator: 80}}
+- "@type": x/HTTPFault
+  abort: {grpc_status: 17, percentage: {numerator: 85}}
+`,
+			want: `
+# Imported from filter.yaml, envoy.filters.http.fault.
+
+# Left out: the fault filter: the status OK ends a stream without an error, which is not a fault here.
+# fault {
+# 	point filter
+# 	percent 0
+# 	grpc OK "fault filter abort"
+# }
+fault {
+	point filter-2
+	percent 5
+	grpc CANCELLED "fault filter abort"
+}
+fault {
+	point filter-3
+	percent 10
+	grpc UNKNOWN "fault filter abort"
+}
+fault {
+	point filter-4
+	percent 15
+	grpc INVALID_ARGUMENT "fault filter abort"
+}
+fault {
+	point filter-5
+	percent 20
+	grpc DEADLINE_EXCEEDED "fault filter abort"
+}
+fault {
+	point filter-6
+	percent 25
+	grpc NOT_FOUND "fault filter abort"
+}
+fault {
+	point filter-7
+	percent 30
+	grpc ALREADY_EXISTS "fault filter abort"
+}
+fault {
+	point filter-8
+	percent 35
+	grpc PERMISSION_DENIED "fault filter abort"
+}
+fault {
+	point filter-9
+	percent 40
+	grpc RESOURCE_EXHAUSTED "fault filter abort"
+}
+fault {
+	point filter-10
+	percent 45
+	grpc FAILED_PRECONDITION "fault filter abort"
+}
+fault {
+	point filter-11
+	percent 50
+	grpc ABORTED "fault filter abort"
+}
+fault {
+	point filter-12
+	percent 55
+	grpc OUT_OF_RANGE "fault filter abort"
+}
+fault {
+	point filter-13
+	percent 60
+	grpc UNIMPLEMENTED "fault filter abort"
+}
+fault {
+	point filter-14
+	percent 65
+	grpc INTERNAL "fault filter abort"
+}
+fault {
+	point filter-15
+	percent 70
+	grpc UNAVAILABLE "fault filter abort"
+}
+fault {
+	point filter-16
+	percent 75
+	grpc DATA_LOSS "fault filter abort"
+}
+fault {
+	point filter-17
+	percent 80
+	grpc UNAUTHENTICATED "fault filter abort"
+}
+# Left out: the fault filter: gRPC has the codes 1 to 16; the status OK ends a stream without an error, which is not a fault here.
+# fault {
+# 	point filter-18
+# 	percent 85
+# 	grpc OK "fault filter abort"
+# }
+`,
+			notes: `
+filter.yaml:2: [0].abort.grpc_status: left out: the status OK ends a stream without an error, which is not a fault here
+filter.yaml:36: [17].abort.grpc_status: left out: gRPC has the codes 1 to 16
+filter.yaml:36: [17].abort.grpc_status: left out: the status OK ends a stream without an error, which is not a fault here
+`,
+		},
 	})
 }

@@ -216,5 +216,169 @@ policy.yaml:12: spec.targetSelectors: elsewhere: It is for what its targetSelect
 policy.yaml:13: spec.faultInjection.maxActiveFaults: approximate: maxActiveFaults counts all faults together; max_active counts those of one rule
 `,
 		},
+		{
+			name: "Several policies for several routes.",
+			file: "policy.yaml",
+			source: `
+kind: BackendTrafficPolicy
+metadata: {name: p0}
+spec:
+  targetRef: {kind: HTTPRoute, name: r0}
+  faultInjection: {delay: {fixedDelay: 50ms, percentage: 1}, abort: {httpStatus: 500, percentage: 2}}
+---
+kind: HTTPRoute
+metadata: {name: r0}
+spec:
+  hostnames: [a0.example]
+  rules: [{matches: [{path: {value: /r0}, method: GET}]}]
+---
+kind: BackendTrafficPolicy
+metadata: {name: p1}
+spec:
+  targetRef: {kind: HTTPRoute, name: r1}
+  faultInjection: {delay: {fixedDelay: 150ms, percentage: 2}, abort: {httpStatus: 501, percentage: 3}}
+---
+kind: HTTPRoute
+metadata: {name: r1}
+spec:
+  hostnames: [a1.example]
+  rules: [{matches: [{path: {value: /r1}, method: GET}]}]
+---
+kind: BackendTrafficPolicy
+metadata: {name: p2}
+spec:
+  targetRef: {kind: HTTPRoute, name: r2}
+  faultInjection: {delay: {fixedDelay: 250ms, percentage: 3}, abort: {httpStatus: 502, percentage: 4}}
+---
+kind: HTTPRoute
+metadata: {name: r2}
+spec:
+  hostnames: [a2.example]
+  rules: [{matches: [{path: {value: /r2}, method: GET}]}]
+---
+kind: BackendTrafficPolicy
+metadata: {name: p3}
+spec:
+  targetRef: {kind: HTTPRoute, name: r3}
+  faultInjection: {delay: {fixedDelay: 350ms, percentage: 4}, abort: {httpStatus: 503, percentage: 5}}
+---
+kind: HTTPRoute
+metadata: {name: r3}
+spec:
+  hostnames: [a3.example]
+  rules: [{matches: [{path: {value: /r3}, method: GET}]}]
+`,
+			want: `
+# Imported from policy.yaml, BackendTrafficPolicy p0.
+# It is for the site a0.example.
+
+# HTTPRoute r0: a delay and an abort are two draws, so they are two points.
+fault {
+	point p0-delay
+	match {
+		method GET
+		path /r0 /r0/*
+	}
+	percent 1
+	delay 50ms
+}
+fault {
+	point p0-abort
+	match {
+		method GET
+		path /r0 /r0/*
+	}
+	percent 2
+	respond 500 {
+		content_type text/plain
+		body "fault filter abort"
+	}
+}
+
+# Imported from policy.yaml, BackendTrafficPolicy p1.
+# It is for the site a1.example.
+
+# HTTPRoute r1: a delay and an abort are two draws, so they are two points.
+fault {
+	point p1-delay
+	match {
+		method GET
+		path /r1 /r1/*
+	}
+	percent 2
+	delay 150ms
+}
+fault {
+	point p1-abort
+	match {
+		method GET
+		path /r1 /r1/*
+	}
+	percent 3
+	respond 501 {
+		content_type text/plain
+		body "fault filter abort"
+	}
+}
+
+# Imported from policy.yaml, BackendTrafficPolicy p2.
+# It is for the site a2.example.
+
+# HTTPRoute r2: a delay and an abort are two draws, so they are two points.
+fault {
+	point p2-delay
+	match {
+		method GET
+		path /r2 /r2/*
+	}
+	percent 3
+	delay 250ms
+}
+fault {
+	point p2-abort
+	match {
+		method GET
+		path /r2 /r2/*
+	}
+	percent 4
+	respond 502 {
+		content_type text/plain
+		body "fault filter abort"
+	}
+}
+
+# Imported from policy.yaml, BackendTrafficPolicy p3.
+# It is for the site a3.example.
+
+# HTTPRoute r3: a delay and an abort are two draws, so they are two points.
+fault {
+	point p3-delay
+	match {
+		method GET
+		path /r3 /r3/*
+	}
+	percent 4
+	delay 350ms
+}
+fault {
+	point p3-abort
+	match {
+		method GET
+		path /r3 /r3/*
+	}
+	percent 5
+	respond 503 {
+		content_type text/plain
+		body "fault filter abort"
+	}
+}
+`,
+			notes: `
+policy.yaml:10: spec.hostnames: elsewhere: It is for the site a0.example.
+policy.yaml:22: spec.hostnames: elsewhere: It is for the site a1.example.
+policy.yaml:34: spec.hostnames: elsewhere: It is for the site a2.example.
+policy.yaml:46: spec.hostnames: elsewhere: It is for the site a3.example.
+`,
+		},
 	})
 }

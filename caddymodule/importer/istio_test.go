@@ -566,7 +566,7 @@ virtual.yaml:10: spec.http[0].fault.abort.body: left out: the field body is not 
 `,
 		},
 		{
-			name: "A fault of the wrong type is no fault.",
+			name: "A fault of the wrong type is skipped.",
 			file: "virtual.yaml",
 			source: `
 kind: VirtualService
@@ -705,6 +705,584 @@ fault {
 virtual.yaml:8: spec.hosts: elsewhere: It is for the sites a.example, b.example.
 virtual.yaml:22: file: skipped: the VirtualService quiet has no fault
 `,
+		},
+		{
+			name: "Six services, each with an abort.",
+			file: "virtual.yaml",
+			source: `
+kind: VirtualService
+metadata:
+  name: shop
+spec:
+  http:
+  - name: cart
+    match:
+    - uri:
+        prefix: /cart/
+      method:
+        exact: GET
+    fault:
+      abort:
+        percentage:
+          value: 10
+        httpStatus: 500
+    route:
+    - destination:
+        host: cart
+  - name: orders
+    match:
+    - uri:
+        prefix: /orders/
+      method:
+        exact: POST
+    fault:
+      abort:
+        percentage:
+          value: 20
+        httpStatus: 502
+    route:
+    - destination:
+        host: orders
+  - name: search
+    match:
+    - uri:
+        prefix: /search/
+      method:
+        exact: GET
+    fault:
+      abort:
+        percentage:
+          value: 30
+        httpStatus: 503
+    route:
+    - destination:
+        host: search
+  - name: login
+    match:
+    - uri:
+        prefix: /login/
+      method:
+        exact: PUT
+    fault:
+      abort:
+        percentage:
+          value: 40
+        httpStatus: 504
+    route:
+    - destination:
+        host: login
+  - name: users
+    match:
+    - uri:
+        prefix: /users/
+      method:
+        exact: DELETE
+    fault:
+      abort:
+        percentage:
+          value: 50
+        httpStatus: 507
+    route:
+    - destination:
+        host: users
+  - name: pay
+    match:
+    - uri:
+        prefix: /pay/
+      method:
+        exact: PATCH
+    fault:
+      abort:
+        percentage:
+          value: 60
+        httpStatus: 511
+    route:
+    - destination:
+        host: pay
+`,
+			want: `
+# Imported from virtual.yaml, VirtualService shop.
+
+fault {
+	point shop-abort
+	rule cart {
+		match {
+			method GET
+			path /cart/*
+		}
+		percent 10
+		respond 500 {
+			content_type text/plain
+			body "fault filter abort"
+		}
+	}
+	rule orders {
+		match {
+			method POST
+			path /orders/*
+		}
+		percent 20
+		respond 502 {
+			content_type text/plain
+			body "fault filter abort"
+		}
+	}
+	rule search {
+		match {
+			method GET
+			path /search/*
+		}
+		percent 30
+		respond 503 {
+			content_type text/plain
+			body "fault filter abort"
+		}
+	}
+	rule login {
+		match {
+			method PUT
+			path /login/*
+		}
+		percent 40
+		respond 504 {
+			content_type text/plain
+			body "fault filter abort"
+		}
+	}
+	rule users {
+		match {
+			method DELETE
+			path /users/*
+		}
+		percent 50
+		respond 507 {
+			content_type text/plain
+			body "fault filter abort"
+		}
+	}
+	rule pay {
+		match {
+			method PATCH
+			path /pay/*
+		}
+		percent 60
+		respond 511 {
+			content_type text/plain
+			body "fault filter abort"
+		}
+	}
+}
+`,
+			notes: "",
+		},
+		{
+			name: "Six services, each with a delay.",
+			file: "virtual.yaml",
+			source: `
+kind: VirtualService
+metadata:
+  name: shop
+spec:
+  http:
+  - name: cart
+    match:
+    - uri:
+        prefix: /cart/
+      method:
+        exact: GET
+    fault:
+      delay:
+        percentage:
+          value: 10
+        fixedDelay: 500ms
+    route:
+    - destination:
+        host: cart
+  - name: orders
+    match:
+    - uri:
+        prefix: /orders/
+      method:
+        exact: POST
+    fault:
+      delay:
+        percentage:
+          value: 20
+        fixedDelay: 502ms
+    route:
+    - destination:
+        host: orders
+  - name: search
+    match:
+    - uri:
+        prefix: /search/
+      method:
+        exact: GET
+    fault:
+      delay:
+        percentage:
+          value: 30
+        fixedDelay: 503ms
+    route:
+    - destination:
+        host: search
+  - name: login
+    match:
+    - uri:
+        prefix: /login/
+      method:
+        exact: PUT
+    fault:
+      delay:
+        percentage:
+          value: 40
+        fixedDelay: 504ms
+    route:
+    - destination:
+        host: login
+  - name: users
+    match:
+    - uri:
+        prefix: /users/
+      method:
+        exact: DELETE
+    fault:
+      delay:
+        percentage:
+          value: 50
+        fixedDelay: 507ms
+    route:
+    - destination:
+        host: users
+  - name: pay
+    match:
+    - uri:
+        prefix: /pay/
+      method:
+        exact: PATCH
+    fault:
+      delay:
+        percentage:
+          value: 60
+        fixedDelay: 511ms
+    route:
+    - destination:
+        host: pay
+`,
+			want: `
+# Imported from virtual.yaml, VirtualService shop.
+
+fault {
+	point shop-delay
+	rule cart {
+		match {
+			method GET
+			path /cart/*
+		}
+		percent 10
+		delay 500ms
+	}
+	rule orders {
+		match {
+			method POST
+			path /orders/*
+		}
+		percent 20
+		delay 502ms
+	}
+	rule search {
+		match {
+			method GET
+			path /search/*
+		}
+		percent 30
+		delay 503ms
+	}
+	rule login {
+		match {
+			method PUT
+			path /login/*
+		}
+		percent 40
+		delay 504ms
+	}
+	rule users {
+		match {
+			method DELETE
+			path /users/*
+		}
+		percent 50
+		delay 507ms
+	}
+	rule pay {
+		match {
+			method PATCH
+			path /pay/*
+		}
+		percent 60
+		delay 511ms
+	}
+}
+`,
+			notes: "",
+		},
+		{
+			name: "Four services, each with a delay and a code of gRPC.",
+			file: "virtual.yaml",
+			source: `
+kind: VirtualService
+metadata:
+  name: shop
+spec:
+  http:
+  - name: cart
+    match:
+    - uri:
+        prefix: /cart/
+      method:
+        exact: GET
+    fault:
+      delay:
+        percentage:
+          value: 10
+        fixedDelay: 500ms
+      abort:
+        percent: 5
+        grpcStatus: RESOURCE_EXHAUSTED
+    route:
+    - destination:
+        host: cart
+  - name: orders
+    match:
+    - uri:
+        prefix: /orders/
+      method:
+        exact: POST
+    fault:
+      delay:
+        percentage:
+          value: 20
+        fixedDelay: 502ms
+      abort:
+        percent: 5
+        grpcStatus: RESOURCE_EXHAUSTED
+    route:
+    - destination:
+        host: orders
+  - name: search
+    match:
+    - uri:
+        prefix: /search/
+      method:
+        exact: GET
+    fault:
+      delay:
+        percentage:
+          value: 30
+        fixedDelay: 503ms
+      abort:
+        percent: 5
+        grpcStatus: RESOURCE_EXHAUSTED
+    route:
+    - destination:
+        host: search
+  - name: login
+    match:
+    - uri:
+        prefix: /login/
+      method:
+        exact: PUT
+    fault:
+      delay:
+        percentage:
+          value: 40
+        fixedDelay: 504ms
+      abort:
+        percent: 5
+        grpcStatus: RESOURCE_EXHAUSTED
+    route:
+    - destination:
+        host: login
+`,
+			want: `
+# Imported from virtual.yaml, VirtualService shop.
+
+# Each kind of fault is a separate draw, so it is a separate point.
+fault {
+	point shop-delay
+	rule cart {
+		match {
+			method GET
+			path /cart/*
+		}
+		percent 10
+		delay 500ms
+	}
+	rule orders {
+		match {
+			method POST
+			path /orders/*
+		}
+		percent 20
+		delay 502ms
+	}
+	rule search {
+		match {
+			method GET
+			path /search/*
+		}
+		percent 30
+		delay 503ms
+	}
+	rule login {
+		match {
+			method PUT
+			path /login/*
+		}
+		percent 40
+		delay 504ms
+	}
+}
+fault {
+	point shop-abort
+	rule cart {
+		match {
+			method GET
+			path /cart/*
+		}
+		percent 5
+		grpc RESOURCE_EXHAUSTED "fault filter abort"
+	}
+	rule orders {
+		match {
+			method POST
+			path /orders/*
+		}
+		percent 5
+		grpc RESOURCE_EXHAUSTED "fault filter abort"
+	}
+	rule search {
+		match {
+			method GET
+			path /search/*
+		}
+		percent 5
+		grpc RESOURCE_EXHAUSTED "fault filter abort"
+	}
+	rule login {
+		match {
+			method PUT
+			path /login/*
+		}
+		percent 5
+		grpc RESOURCE_EXHAUSTED "fault filter abort"
+	}
+}
+`,
+			notes: "",
+		},
+		{
+			name: "Users that may overlap, each with a share.",
+			file: "virtual.yaml",
+			source: `
+kind: VirtualService
+metadata:
+  name: shop
+spec:
+  http:
+  - match:
+    - headers:
+        x-user:
+          exact: ann
+    fault:
+      abort:
+        httpStatus: 500
+        percent: 10
+  - match:
+    - headers:
+        x-user:
+          exact: bob
+    fault:
+      abort:
+        httpStatus: 500
+        percent: 20
+  - match:
+    - headers:
+        x-user:
+          exact: eve
+    fault:
+      abort:
+        httpStatus: 500
+        percent: 30
+  - match:
+    - headers:
+        x-user:
+          exact: dan
+    fault:
+      abort:
+        httpStatus: 500
+        percent: 40
+  - fault:
+      abort:
+        httpStatus: 503
+        percent: 1
+`,
+			want: `
+# Imported from virtual.yaml, VirtualService shop.
+
+# The first route that matches decides, so each is a rule that takes all of the draw.
+fault {
+	point shop-abort
+	rule http0 {
+		match header X-User ann
+		choose {
+			10 respond 500 {
+				content_type text/plain
+				body "fault filter abort"
+			}
+			90 pass
+		}
+	}
+	rule http1 {
+		match header X-User bob
+		choose {
+			20 respond 500 {
+				content_type text/plain
+				body "fault filter abort"
+			}
+			80 pass
+		}
+	}
+	rule http2 {
+		match header X-User eve
+		choose {
+			30 respond 500 {
+				content_type text/plain
+				body "fault filter abort"
+			}
+			70 pass
+		}
+	}
+	rule http3 {
+		match header X-User dan
+		choose {
+			40 respond 500 {
+				content_type text/plain
+				body "fault filter abort"
+			}
+			60 pass
+		}
+	}
+	rule http4 {
+		percent 1
+		respond 503 {
+			content_type text/plain
+			body "fault filter abort"
+		}
+	}
+}
+`,
+			notes: "",
 		},
 	})
 }

@@ -143,7 +143,7 @@ func (r *reply) fieldLines() []line {
 
 var seconds = regexp.MustCompile(`^[1-9][0-9]{0,6}$`)
 
-// add adds a header field of a source. The media type has a line of its own.
+// add adds a header field of a source. The media type has a separate line.
 func (r *reply) add(name, value string) {
 	if strings.EqualFold(name, "Content-Type") && r.contentType == "" {
 		r.contentType = value

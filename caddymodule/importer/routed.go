@@ -76,10 +76,15 @@ func routedList(routes []*routed, kind string) (*point, bool) {
 	return &point{rules: arranged, inBlocks: true}, takesAll
 }
 
-// like gives a rule the conditions of another.
-func (r *rule) like(other *rule, about string) {
-	r.sets, r.unsaid, r.about = other.sets, other.unsaid, about
-	r.problems = append(slices.Clone(other.problems), r.problems...)
+// like adds the conditions of a route to those of a rule.
+func (r *rule) like(route *rule, about string) {
+	if own := r.sets; len(own) > 0 {
+		r.sets = product(r.at, orAll(route.sets), own)
+	} else {
+		r.sets = route.sets
+	}
+	r.unsaid, r.about = route.unsaid, about
+	r.problems = slices.Concat(route.problems, r.problems, r.at.src.take())
 }
 
 // routeNames returns what the points of a route are called, and how comments name it.

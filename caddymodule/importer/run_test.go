@@ -194,3 +194,38 @@ func TestRunIndependent(t *testing.T) {
 		t.Errorf("got %v, want four outcomes", counts)
 	}
 }
+
+// Of several routes of APISIX, one with vars takes its requests even if they do not
+// match the vars.
+func TestRunRoutesWithVars(t *testing.T) {
+	result := importText(t, "routes.json", `[
+		{"uri": "/a/b", "plugins": {"fault-injection": {"abort": {"http_status": 501, "body": "x", "vars": [[["arg_q", "==", "1"]]]}}}},
+		{"uri": "/a/*", "plugins": {"fault-injection": {"abort": {"http_status": 502, "body": "x"}}}}]`)
+	checkRun(t, result.Caddyfile, []runCase{
+		{"GET /a/b?q=1", 501, ""}, {"GET /a/b?q=2", 200, ""}, {"GET /a/b", 200, ""}, {"GET /a/c", 502, ""}, {"GET /b?q=1", 200, ""},
+	})
+}
+
+// A fault filter of Envoy takes the requests of its route even if they do not match its
+// header fields.
+func TestRunRoutesWithFields(t *testing.T) {
+	result := importText(t, "routes.yaml", `
+name: shop
+domains: ["*"]
+routes:
+- match: {path: /a}
+  typed_per_filter_config:
+    envoy.filters.http.fault:
+      "@type": x/HTTPFault
+      abort: {http_status: 501, percentage: {numerator: 100}}
+      headers: [{name: x-a, string_match: {exact: v}}]
+- match: {prefix: /}
+  typed_per_filter_config:
+    envoy.filters.http.fault:
+      "@type": x/HTTPFault
+      abort: {http_status: 502, percentage: {numerator: 100}}
+`)
+	checkRun(t, result.Caddyfile, []runCase{
+		{"GET /a | X-A: v", 501, ""}, {"GET /a | X-A: w", 200, ""}, {"GET /a", 200, ""}, {"GET /b", 502, ""}, {"GET /b | X-A: v", 502, ""},
+	})
+}

@@ -200,5 +200,112 @@ http://:8001 {
 proxies.json:1: file: left out: the file has no toxics: ask the running Toxiproxy for GET /proxies, and import the answer
 `,
 		},
+		{
+			name: "Several proxies.",
+			file: "proxies.json",
+			source: `
+{"cart": {"name": "cart", "listen": "127.0.0.1:8000", "upstream": "cart:80", "enabled": true, "toxics": [
+  {"name": "t", "type": "latency", "stream": "downstream", "toxicity": 1.0, "attributes": {"latency": 0, "jitter": 0}},
+  {"name": "t", "type": "bandwidth", "stream": "upstream", "toxicity": 0.1, "attributes": {"rate": 10}}]},
+ "orders": {"name": "orders", "listen": "127.0.0.1:8001", "upstream": "orders:80", "enabled": true, "toxics": [
+  {"name": "t", "type": "latency", "stream": "downstream", "toxicity": 1.0, "attributes": {"latency": 100, "jitter": 10}},
+  {"name": "t", "type": "bandwidth", "stream": "upstream", "toxicity": 0.2, "attributes": {"rate": 11}}]},
+ "search": {"name": "search", "listen": "127.0.0.1:8002", "upstream": "search:80", "enabled": true, "toxics": [
+  {"name": "t", "type": "latency", "stream": "downstream", "toxicity": 1.0, "attributes": {"latency": 200, "jitter": 20}},
+  {"name": "t", "type": "bandwidth", "stream": "upstream", "toxicity": 0.3, "attributes": {"rate": 12}}]},
+ "login": {"name": "login", "listen": "127.0.0.1:8003", "upstream": "login:80", "enabled": true, "toxics": [
+  {"name": "t", "type": "latency", "stream": "downstream", "toxicity": 1.0, "attributes": {"latency": 300, "jitter": 30}},
+  {"name": "t", "type": "bandwidth", "stream": "upstream", "toxicity": 0.4, "attributes": {"rate": 13}}]},
+ "users": {"name": "users", "listen": "127.0.0.1:8004", "upstream": "users:80", "enabled": true, "toxics": [
+  {"name": "t", "type": "latency", "stream": "downstream", "toxicity": 1.0, "attributes": {"latency": 400, "jitter": 40}},
+  {"name": "t", "type": "bandwidth", "stream": "upstream", "toxicity": 0.5, "attributes": {"rate": 14}}]}}
+`,
+			want: `
+# Imported from proxies.json, 5 proxies.
+# Toxicity is drawn for each request here, not for each connection.
+
+http://127.0.0.1:8000 {
+	fault {
+		point cart-t
+		percent 10
+		throttle 10kB/s {
+			request
+		}
+	}
+	reverse_proxy cart:80
+}
+
+http://127.0.0.1:8001 {
+	fault {
+		point orders-t
+		percent 20
+		throttle 11kB/s {
+			request
+		}
+	}
+	fault {
+		point orders-t-2
+		phase response
+		delay 90ms 110ms
+	}
+	reverse_proxy orders:80
+}
+
+http://127.0.0.1:8002 {
+	fault {
+		point search-t
+		percent 30
+		throttle 12kB/s {
+			request
+		}
+	}
+	fault {
+		point search-t-2
+		phase response
+		delay 180ms 220ms
+	}
+	reverse_proxy search:80
+}
+
+http://127.0.0.1:8003 {
+	fault {
+		point login-t
+		percent 40
+		throttle 13kB/s {
+			request
+		}
+	}
+	fault {
+		point login-t-2
+		phase response
+		delay 270ms 330ms
+	}
+	reverse_proxy login:80
+}
+
+http://127.0.0.1:8004 {
+	fault {
+		point users-t
+		percent 50
+		throttle 14kB/s {
+			request
+		}
+	}
+	fault {
+		point users-t-2
+		phase response
+		delay 360ms 440ms
+	}
+	reverse_proxy users:80
+}
+`,
+			notes: `
+proxies.json:2: cart.toxics[0]: remark: a latency of 0 has no effect
+proxies.json:5: orders.toxics[0]: approximate: the delay is once for each request, not for each piece of data
+proxies.json:8: search.toxics[0]: approximate: the delay is once for each request, not for each piece of data
+proxies.json:11: login.toxics[0]: approximate: the delay is once for each request, not for each piece of data
+proxies.json:14: users.toxics[0]: approximate: the delay is once for each request, not for each piece of data
+`,
+		},
 	})
 }

@@ -678,5 +678,224 @@ response: {status: 500}
 				"}\n",
 			notes: "",
 		},
+		{
+			name: "A service that fails in many ways.",
+			file: "stubs.json",
+			source: `
+{"mappings": [
+{"request": {"method": "GET", "urlPath": "/orders/0", "headers": {"X-Test": {"equalTo": "read"}}}, "response": {"status": 500, "headers": {"X-Step": "0"}, "jsonBody": {"step": 0, "name": "read"}}, "name": "read"},
+{"request": {"method": "POST", "urlPath": "/orders/1", "headers": {"X-Test": {"equalTo": "create"}}}, "response": {"status": 502, "headers": {"X-Step": "1"}, "jsonBody": {"step": 1, "name": "create"}}, "name": "create"},
+{"request": {"method": "PUT", "urlPath": "/orders/2", "headers": {"X-Test": {"equalTo": "replace"}}}, "response": {"status": 503, "headers": {"X-Step": "2"}, "jsonBody": {"step": 2, "name": "replace"}}, "name": "replace"},
+{"request": {"method": "DELETE", "urlPath": "/orders/3", "headers": {"X-Test": {"equalTo": "delete"}}}, "response": {"status": 504, "headers": {"X-Step": "3"}, "jsonBody": {"step": 3, "name": "delete"}}, "name": "delete"},
+{"request": {"method": "PATCH", "urlPath": "/orders/4", "headers": {"X-Test": {"equalTo": "change"}}}, "response": {"status": 429, "headers": {"X-Step": "4"}, "jsonBody": {"step": 4, "name": "change"}}, "name": "change"},
+{"request": {"method": "HEAD", "urlPath": "/orders/5", "headers": {"X-Test": {"equalTo": "look"}}}, "response": {"status": 410, "headers": {"X-Step": "5"}, "jsonBody": {"step": 5, "name": "look"}}, "name": "look"},
+{"request": {"method": "OPTIONS", "urlPath": "/orders/6", "headers": {"X-Test": {"equalTo": "ask"}}}, "response": {"status": 451, "headers": {"X-Step": "6"}, "jsonBody": {"step": 6, "name": "ask"}}, "name": "ask"},
+{"request": {"method": "GET", "urlPath": "/orders/7", "headers": {"X-Test": {"equalTo": "again"}}}, "response": {"status": 508, "headers": {"X-Step": "7"}, "jsonBody": {"step": 7, "name": "again"}}, "name": "again"}
+]}
+`,
+			want: "" +
+				"# Imported from stubs.json, 8 stubs: 8 rules.\n" +
+				"# The last one that matches decides in WireMock, so the rules are in reverse order.\n" +
+				"\n" +
+				"fault {\n" +
+				"\tpoint stubs\n" +
+				"\trule again {\n" +
+				"\t\tmatch {\n" +
+				"\t\t\theader X-Test again\n" +
+				"\t\t\tmethod GET\n" +
+				"\t\t\tpath /orders/7\n" +
+				"\t\t}\n" +
+				"\t\trespond 508 {\n" +
+				"\t\t\tbody `{\"step\":7,\"name\":\"again\"}`\n" +
+				"\t\t\theader X-Step 7\n" +
+				"\t\t}\n" +
+				"\t}\n" +
+				"\trule ask {\n" +
+				"\t\tmatch {\n" +
+				"\t\t\theader X-Test ask\n" +
+				"\t\t\tmethod OPTIONS\n" +
+				"\t\t\tpath /orders/6\n" +
+				"\t\t}\n" +
+				"\t\trespond 451 {\n" +
+				"\t\t\tbody `{\"step\":6,\"name\":\"ask\"}`\n" +
+				"\t\t\theader X-Step 6\n" +
+				"\t\t}\n" +
+				"\t}\n" +
+				"\trule look {\n" +
+				"\t\tmatch {\n" +
+				"\t\t\theader X-Test look\n" +
+				"\t\t\tmethod HEAD\n" +
+				"\t\t\tpath /orders/5\n" +
+				"\t\t}\n" +
+				"\t\trespond 410 {\n" +
+				"\t\t\tbody `{\"step\":5,\"name\":\"look\"}`\n" +
+				"\t\t\theader X-Step 5\n" +
+				"\t\t}\n" +
+				"\t}\n" +
+				"\trule change {\n" +
+				"\t\tmatch {\n" +
+				"\t\t\theader X-Test change\n" +
+				"\t\t\tmethod PATCH\n" +
+				"\t\t\tpath /orders/4\n" +
+				"\t\t}\n" +
+				"\t\trespond 429 {\n" +
+				"\t\t\tbody `{\"step\":4,\"name\":\"change\"}`\n" +
+				"\t\t\theader X-Step 4\n" +
+				"\t\t}\n" +
+				"\t}\n" +
+				"\trule delete {\n" +
+				"\t\tmatch {\n" +
+				"\t\t\theader X-Test delete\n" +
+				"\t\t\tmethod DELETE\n" +
+				"\t\t\tpath /orders/3\n" +
+				"\t\t}\n" +
+				"\t\trespond 504 {\n" +
+				"\t\t\tbody `{\"step\":3,\"name\":\"delete\"}`\n" +
+				"\t\t\theader X-Step 3\n" +
+				"\t\t}\n" +
+				"\t}\n" +
+				"\trule replace {\n" +
+				"\t\tmatch {\n" +
+				"\t\t\theader X-Test replace\n" +
+				"\t\t\tmethod PUT\n" +
+				"\t\t\tpath /orders/2\n" +
+				"\t\t}\n" +
+				"\t\trespond 503 {\n" +
+				"\t\t\tbody `{\"step\":2,\"name\":\"replace\"}`\n" +
+				"\t\t\theader X-Step 2\n" +
+				"\t\t}\n" +
+				"\t}\n" +
+				"\trule create {\n" +
+				"\t\tmatch {\n" +
+				"\t\t\theader X-Test create\n" +
+				"\t\t\tmethod POST\n" +
+				"\t\t\tpath /orders/1\n" +
+				"\t\t}\n" +
+				"\t\trespond 502 {\n" +
+				"\t\t\tbody `{\"step\":1,\"name\":\"create\"}`\n" +
+				"\t\t\theader X-Step 1\n" +
+				"\t\t}\n" +
+				"\t}\n" +
+				"\trule read {\n" +
+				"\t\tmatch {\n" +
+				"\t\t\theader X-Test read\n" +
+				"\t\t\tmethod GET\n" +
+				"\t\t\tpath /orders/0\n" +
+				"\t\t}\n" +
+				"\t\trespond 500 {\n" +
+				"\t\t\tbody `{\"step\":0,\"name\":\"read\"}`\n" +
+				"\t\t\theader X-Step 0\n" +
+				"\t\t}\n" +
+				"\t}\n" +
+				"}\n",
+			notes: "",
+		},
+		{
+			name: "Slow replies of all kinds.",
+			file: "stubs.json",
+			source: `
+{"mappings": [
+{"request": {"urlPathPattern": "/slow/0/[a-z]+"}, "response": {"status": 200, "body": "ok", "fixedDelayMilliseconds": 10}},
+{"request": {"urlPathPattern": "/slow/1/[a-z]+"}, "response": {"status": 200, "body": "ok", "fixedDelayMilliseconds": 61000}},
+{"request": {"urlPathPattern": "/slow/2/[a-z]+"}, "response": {"status": 200, "body": "ok", "fixedDelayMilliseconds": 3600000}},
+{"request": {"urlPathPattern": "/slow/3/[a-z]+"}, "response": {"status": 200, "body": "ok", "chunkedDribbleDelay": {"numberOfChunks": 5, "totalDuration": 1000}}},
+{"request": {"urlPathPattern": "/slow/4/[a-z]+"}, "response": {"status": 200, "body": "ok", "chunkedDribbleDelay": {"numberOfChunks": 0, "totalDuration": 1000}}},
+{"request": {"urlPathPattern": "/slow/5/[a-z]+"}, "response": {"status": 200, "body": "ok", "delayDistribution": {"type": "lognormal", "median": 0, "sigma": 1}}},
+{"request": {"urlPathPattern": "/slow/6/[a-z]+"}, "response": {"status": 200, "body": "ok", "delayDistribution": {"type": "lognormal", "median": 20, "sigma": 0}}},
+{"request": {"urlPathPattern": "/slow/7/[a-z]+"}, "response": {"status": 200, "body": "ok", "delayDistribution": {"type": "uniform", "lower": 0, "upper": 5}}}
+]}
+`,
+			want: `
+# Imported from stubs.json, 8 stubs: 6 rules, 2 that only mocks.
+# The last one that matches decides in WireMock, so the rules are in reverse order.
+
+fault {
+	point stubs
+	rule stub8 {
+		match path_regexp ^/slow/7/[a-z]+$
+		delay 0s 5ms
+	}
+	rule stub7 {
+		match path_regexp ^/slow/6/[a-z]+$
+		delay 20ms
+	}
+	rule stub4 {
+		match path_regexp ^/slow/3/[a-z]+$
+		dribble 5 1s
+	}
+	rule stub3 {
+		match path_regexp ^/slow/2/[a-z]+$
+		delay 1h
+	}
+	rule stub2 {
+		match path_regexp ^/slow/1/[a-z]+$
+		delay 61s
+	}
+	rule stub1 {
+		match path_regexp ^/slow/0/[a-z]+$
+		delay 10ms
+	}
+}
+`,
+			notes: `
+stubs.json:2: mappings[0].response: skipped: the reply of status 200 is not imported: its delay applies to the reply of the upstream
+stubs.json:3: mappings[1].response: skipped: the reply of status 200 is not imported: its delay applies to the reply of the upstream
+stubs.json:4: mappings[2].response: skipped: the reply of status 200 is not imported: its delay applies to the reply of the upstream
+stubs.json:5: mappings[3].response: skipped: the reply of status 200 is not imported: its delay applies to the reply of the upstream
+stubs.json:6: mappings[4]: skipped: a stub without a fault: stub 5
+stubs.json:7: mappings[5]: skipped: a stub without a fault: stub 6
+stubs.json:8: mappings[6].response: skipped: the reply of status 200 is not imported: its delay applies to the reply of the upstream
+stubs.json:9: mappings[7].response: skipped: the reply of status 200 is not imported: its delay applies to the reply of the upstream
+`,
+		},
+		{
+			name: "Three scenarios, each for another path.",
+			file: "stubs.json",
+			source: `
+{"mappings": [
+{"request": {"url": "/pay"}, "response": {"status": 503}, "scenarioName": "pay", "requiredScenarioState": "Started", "newScenarioState": "one"},
+{"request": {"url": "/pay"}, "response": {"status": 502}, "scenarioName": "pay", "requiredScenarioState": "one", "newScenarioState": "two"},
+{"request": {"url": "/pay"}, "response": {"status": 201}, "scenarioName": "pay", "requiredScenarioState": "two"},
+{"request": {"url": "/ship"}, "response": {"status": 503}, "scenarioName": "ship", "requiredScenarioState": "Started", "newScenarioState": "one"},
+{"request": {"url": "/ship"}, "response": {"status": 502}, "scenarioName": "ship", "requiredScenarioState": "one", "newScenarioState": "two"},
+{"request": {"url": "/ship"}, "response": {"status": 201}, "scenarioName": "ship", "requiredScenarioState": "two"},
+{"request": {"url": "/mail"}, "response": {"status": 503}, "scenarioName": "mail", "requiredScenarioState": "Started", "newScenarioState": "one"},
+{"request": {"url": "/mail"}, "response": {"status": 502}, "scenarioName": "mail", "requiredScenarioState": "one", "newScenarioState": "two"},
+{"request": {"url": "/mail"}, "response": {"status": 201}, "scenarioName": "mail", "requiredScenarioState": "two"}
+]}
+`,
+			want: "" +
+				"# Imported from stubs.json, 9 stubs: 3 rules.\n" +
+				"# The last one that matches decides in WireMock, so the rules are in reverse order.\n" +
+				"\n" +
+				"fault {\n" +
+				"\tpoint stubs\n" +
+				"\trule mail {\n" +
+				"\t\tmatch expression `{http.request.uri} == \"/mail\"`\n" +
+				"\t\tsequence {\n" +
+				"\t\t\trespond 503 \"\"\n" +
+				"\t\t\trespond 502 \"\"\n" +
+				"\t\t\tpass\n" +
+				"\t\t}\n" +
+				"\t}\n" +
+				"\trule ship {\n" +
+				"\t\tmatch expression `{http.request.uri} == \"/ship\"`\n" +
+				"\t\tsequence {\n" +
+				"\t\t\trespond 503 \"\"\n" +
+				"\t\t\trespond 502 \"\"\n" +
+				"\t\t\tpass\n" +
+				"\t\t}\n" +
+				"\t}\n" +
+				"\trule pay {\n" +
+				"\t\tmatch expression `{http.request.uri} == \"/pay\"`\n" +
+				"\t\tsequence {\n" +
+				"\t\t\trespond 503 \"\"\n" +
+				"\t\t\trespond 502 \"\"\n" +
+				"\t\t\tpass\n" +
+				"\t\t}\n" +
+				"\t}\n" +
+				"}\n",
+			notes: "",
+		},
 	})
 }
