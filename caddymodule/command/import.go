@@ -185,7 +185,7 @@ func filesOf(folder string) ([]string, error) {
 }
 
 func readImport(name string, stdin io.Reader) (importer.File, error) {
-	in := io.Reader(stdin)
+	in := stdin
 	if name == "-" {
 		name = "stdin"
 	} else {

@@ -122,7 +122,7 @@ func (in *input) apisixEntries(objects []value) []*routed {
 		wild := func(e entry) int { return strings.Count(e.path, "*") }
 		return cmp.Or(wild(a)-wild(b), len(b.path)-len(a.path), cmp.Compare(b.priority, a.priority))
 	})
-	var routes []*routed
+	routes := make([]*routed, 0, len(all))
 	for _, e := range all {
 		routes = append(routes, e.routed)
 	}

@@ -319,10 +319,8 @@ fault {
 			method POST
 			path /shop/*
 		}
-		choose {
-			40 respond 503 post
-			60 pass
-		}
+		percent 40
+		respond 503 post
 	}
 	rule users {
 		match {

@@ -10,7 +10,7 @@ import (
 type badFile struct{ file, text, err string }
 
 func badFiles() []badFile {
-	bomb := "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+	bomb := "a: &a [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n"
 	for c := 'b'; c < 'i'; c++ {
 		last := string(c - 1)
 		bomb += fmt.Sprintf("%c: &%c [%s]\n", c, c, strings.TrimSuffix(strings.Repeat("*"+last+", ", 10), ", "))

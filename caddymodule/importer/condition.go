@@ -75,7 +75,7 @@ var plainPath = regexp.MustCompile(`^/[A-Za-z0-9/._~:@!$&'()+,;=-]*$`)
 func pathCond(v value, t test) conds {
 	shape := pathShape{}
 	plain := plainPath.MatchString(t.text) && !strings.Contains(t.text, "//") && !strings.Contains(t.text, "/.") && !strings.Contains(t.text, "{$")
-	c := cond{}
+	var c cond
 	switch {
 	case t.op == equal && plain:
 		c, shape.exact = one("path", "", t.text), t.text

@@ -223,8 +223,9 @@ func (d *devProxy) graphErrors(v, section value) []*rule {
 	section.known("$schema", "allowedErrors", "rate", "retryAfterInSeconds")
 	r := newRule(v)
 	r.about, r.share = "GraphRandomErrorPlugin", d.rate(section)
-	var statuses []string
-	for _, each := range section.get("allowedErrors").each() {
+	allowed := section.get("allowedErrors").each()
+	statuses := make([]string, 0, len(allowed))
+	for _, each := range allowed {
 		statuses = append(statuses, strconv.Itoa(statusOf(each, 0)))
 	}
 	if len(statuses) == 0 {

@@ -73,8 +73,9 @@ func (d *devProxy) errorEntry(entry value, retryAfter string) *rule {
 	if len(cs) > 0 {
 		r.sets = []conds{cs}
 	}
-	var branches []line
-	for _, response := range entry.get("responses").each() {
+	responses := entry.get("responses").each()
+	branches := make([]line, 0, len(responses))
+	for _, response := range responses {
 		branches = append(branches, branch("1", []line{d.reply(response, retryAfter).line()}))
 	}
 	switch len(branches) {

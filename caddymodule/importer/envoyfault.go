@@ -158,11 +158,11 @@ func grpcCode(v value) string {
 // numberTest returns an expression that compares the number in a placeholder. A text
 // that is not a number does not match.
 func numberTest(subject string, comparisons ...string) string {
-	expr := subject + `.matches("^-?[0-9]{1,18}$")`
+	exprs := []string{subject + `.matches("^-?[0-9]{1,18}$")`}
 	for _, c := range comparisons {
-		expr += " && int(" + subject + ") " + c
+		exprs = append(exprs, "int("+subject+") "+c)
 	}
-	return expr
+	return strings.Join(exprs, " && ")
 }
 
 // alternatives reads the conditions of a rule: several blocks, of which one must match.

@@ -221,7 +221,7 @@ func (x *pathIndex) later(i int) []*rule {
 }
 
 func (x *pathIndex) lists(paths []string) [][]int {
-	var lists [][]int
+	lists := make([][]int, 0, len(paths))
 	for _, path := range paths {
 		lists = append(lists, x.exact[path])
 	}

@@ -62,8 +62,9 @@ var notFormats = map[string]string{
 
 // FormatNames returns the names of all formats.
 func FormatNames() []string {
-	var all []string
-	for _, f := range formats() {
+	known := formats()
+	all := make([]string, 0, len(known))
+	for _, f := range known {
 		all = append(all, f.name)
 	}
 	return all

@@ -21,9 +21,10 @@ func (in *input) virtual(v value, parts *[]*part) {
 	name := v.walk("metadata", "name").str()
 	spec := v.get("spec")
 	spec.known("hosts", "gateways", "http", "tcp", "tls", "exportTo")
-	var routes []*routed
 	last := -1
-	for i, entry := range spec.get("http").each() {
+	entries := spec.get("http").each()
+	routes := make([]*routed, 0, len(entries))
+	for i, entry := range entries {
 		if entry.get("fault").is() {
 			last = i
 		}
@@ -153,16 +154,14 @@ func istioMatch(v value) conds {
 
 // described returns a value with its name, such as sourceLabels app=web.
 func (v value) described() string {
-	text := v.name
-	switch v.kind {
-	case object:
-		for _, m := range v.members() {
-			text += " " + clean(m.name) + "=" + clean(m.str())
-		}
-	default:
-		text += " " + clean(strings.Join(v.texts(), ", "))
+	if v.kind != object {
+		return v.name + " " + clean(strings.Join(v.texts(), ", "))
 	}
-	return text
+	words := []string{v.name}
+	for _, m := range v.members() {
+		words = append(words, clean(m.name)+"="+clean(m.str()))
+	}
+	return strings.Join(words, " ")
 }
 
 // istioString returns the comparison of a text.

@@ -86,7 +86,8 @@ type fact struct {
 
 // holds reports whether a request meets the condition.
 func (f fact) holds(q request) bool {
-	value, there := "", true
+	var value string
+	there := true
 	switch f.on {
 	case "method":
 		value = q.method
@@ -203,7 +204,7 @@ func randomPattern(r *rand.Rand) string {
 	return pick(r, []string{"v.*", "v|xv", "x?v", ".*", "[vV]x?", "xv.+"})
 }
 
-// object of JSON
+// obj is an object of JSON.
 type obj = map[string]any
 
 func TestNeverWiderIstio(t *testing.T) {

@@ -58,7 +58,7 @@ func overlapDropped(r, other *rule) bool {
 
 // routedList returns the point of all faults of a kind.
 func routedList(routes []*routed, kind string) (*point, bool) {
-	var rules []*rule
+	rules := make([]*rule, 0, len(routes))
 	for _, route := range routes {
 		r := route.kind(kind)
 		if r == nil {

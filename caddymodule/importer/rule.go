@@ -64,7 +64,7 @@ func (r *rule) lines() []line {
 
 // reason returns why a rule is left out.
 func (r *rule) reason() string {
-	var texts []string
+	texts := make([]string, 0, len(r.problems))
 	for _, problem := range r.problems {
 		texts = append(texts, problem.Text)
 	}

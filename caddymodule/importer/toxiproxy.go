@@ -26,7 +26,7 @@ func isToxiproxy(n *node) bool {
 
 // readToxiproxy returns a site for each proxy.
 func readToxiproxy(in *input) []*part {
-	var parts []*part
+	parts := make([]*part, 0, len(in.documents))
 	for _, document := range in.documents {
 		proxies := document
 		p := &part{}

@@ -3,6 +3,7 @@ package importer
 import (
 	"encoding/base64"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -151,12 +152,7 @@ func stubValue(v value, cond func(test) conds) conds {
 }
 
 func isOneOf(s string, all ...string) bool {
-	for _, each := range all {
-		if s == each {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(all, s)
 }
 
 // stubBody returns the conditions of a pattern on the body.
@@ -190,10 +186,11 @@ func stubJSONPath(v value) conds {
 		path.cannot("no matcher knows the JSONPath %s", quoted(path.str()))
 		return nil
 	}
-	pointer := ""
+	var b strings.Builder
 	for _, step := range jsonStep.FindAllStringSubmatch(found[1], -1) {
-		pointer += "/" + step[1] + step[2] + step[3]
+		b.WriteString("/" + step[1] + step[2] + step[3])
 	}
+	pointer := b.String()
 	v.note(Approximate, "json_body wants the Content-Type of JSON, and a body of at most 64 KiB")
 	if !compared.is() {
 		// a null, an empty list and an empty object do not match in WireMock

@@ -94,7 +94,7 @@ func chainOf(stubs []*stub) (chain []*stub, end int) {
 
 // stepsOf returns the steps of a sequence.
 func stepsOf(chain []*stub) []line {
-	var steps []line
+	steps := make([]line, 0, len(chain))
 	for _, s := range chain {
 		steps = append(steps, step(s.rule.faults))
 	}
@@ -102,7 +102,7 @@ func stepsOf(chain []*stub) []line {
 }
 
 func rulesOf(stubs []*stub) []*rule {
-	var all []*rule
+	all := make([]*rule, 0, len(stubs))
 	for _, s := range stubs {
 		all = append(all, s.rule)
 	}

@@ -33,7 +33,7 @@ func off(all []line) []line {
 }
 
 // printer writes lines.
-type printer struct{ strings.Builder }
+type printer struct{ text strings.Builder }
 
 // lines writes lines at an indentation. A part that is commented out has a second one
 // after the sign.
@@ -46,18 +46,18 @@ func (p *printer) lines(all []line, indent string) {
 		}
 		switch {
 		case l.comment != "":
-			p.WriteString(here + "# " + l.comment + "\n")
+			p.text.WriteString(here + "# " + l.comment + "\n")
 		case len(l.words) == 0:
-			p.WriteString("\n")
+			p.text.WriteString("\n")
 		default:
-			p.WriteString(here)
+			p.text.WriteString(here)
 			p.words(l.words, here)
 			if l.block != nil {
-				p.WriteString(" {\n")
+				p.text.WriteString(" {\n")
 				p.lines(l.block, inner)
-				p.WriteString(here + "}")
+				p.text.WriteString(here + "}")
 			}
-			p.WriteString("\n")
+			p.text.WriteString("\n")
 		}
 	}
 }
@@ -65,13 +65,13 @@ func (p *printer) lines(all []line, indent string) {
 func (p *printer) words(all []string, indent string) {
 	for i, word := range all {
 		if i > 0 {
-			p.WriteString(" ")
+			p.text.WriteString(" ")
 		}
 		word = quote(word)
 		if strings.Contains(indent, "#") {
 			word = strings.ReplaceAll(word, "\n", "\n"+indent)
 		}
-		p.WriteString(word)
+		p.text.WriteString(word)
 	}
 }
 
