@@ -21,7 +21,6 @@ func TestParseExperiment(t *testing.T) {
 		{"point a\nsticky {http.request.header.X-User}\nclose", `{"faults":[{"fault":"close"}],"sticky":"{http.request.header.X-User}","points":["a"]}`},
 		{"point a\nseed -42\nclose", `{"faults":[{"fault":"close"}],"seed":-42,"points":["a"]}`},
 		{"point a\nrefuse", `{"faults":[{"fault":"refuse"}],"points":["a"]}`},
-		{"point a\nhealth_checks\nrefuse", `{"health_checks":true,"faults":[{"fault":"refuse"}],"points":["a"]}`},
 
 		{"close", "experiment 'x' has neither point nor match, at Testfile:1: write point * for every point"},
 		{"point\nclose", "experiment point: an argument is missing"},
@@ -43,6 +42,7 @@ func TestParseExperiment(t *testing.T) {
 		{"point a\nobserve", "follows and observe are about other rules"},
 		{"point a\nfollows b 5s\nclose", "follows and observe are about other rules"},
 		{"point a\nrespond 503 {\nbody_file x\n}", "experiments read no files"},
+		{"point a\nhealth_checks\nrefuse", "health_checks is only allowed in a transport"},
 		{"point a\nsed 5\nclose", "did you mean 'seed 5'?"},
 		{"point a\nrespnd 503\nrefuse", "did you mean 'respond 503'?"},
 	} {
