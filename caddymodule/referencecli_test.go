@@ -24,7 +24,7 @@ var exitCodes = map[string][][]string{
 		{"5", "A halt or a restart of Caddy has ended the plan."},
 		{"128 + *n*", "Signal *n* has ended the plan."},
 	},
-	"import":  {{"2", "Something is left out. With `--strict`: or approximate."}},
+	"import": {{"2", "Something is left out. With `--strict`: or approximate."}},
 	"run": {
 		{"*n*", "With a command: the exit code of the command."},
 		{"126", "The command cannot be run."},

@@ -89,8 +89,11 @@ const (
 	down = "HTTP/1.1 503 Service Unavailable"
 )
 
-// noExperiments is what `caddy fault list` prints on standard error without experiments.
-const noExperiments = "No experiment is on. Start one: caddy fault run --match 'path /api/*' 'percent 10; delay 2s'\n"
+// noExperiments returns what `caddy fault list` prints on standard error without
+// experiments.
+func (term *terminal) noExperiments() string {
+	return "No experiment is on. Start one: caddy fault run --match 'path /api/*' 'percent 10; delay 2s' --address " + term.admin + "\n"
+}
 
 // TestCommandRunExit runs commands with an experiment.
 func TestCommandRunExit(t *testing.T) {
@@ -100,7 +103,7 @@ func TestCommandRunExit(t *testing.T) {
 		code   int
 	}{{"exit 0", 0}, {"exit 1", 1}, {"exit 7", 7}, {"kill -KILL $$", 137}} {
 		term.want(t, tt.code, "", "", "run", "--name", "down", "--point", "*", "503", "--", "sh", "-c", tt.script)
-		term.want(t, 0, "", noExperiments, "list")
+		term.want(t, 0, "", term.noExperiments(), "list")
 	}
 	term.want(t, 127, "", "Error: exec: \"no-such-command\": executable file not found in $PATH\n",
 		"run", "--name", "down", "--point", "*", "503", "--", "no-such-command")
@@ -240,7 +243,7 @@ func TestCommandVerifyReload(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	term.want(t, 0, "", noExperiments, "list") // gives verify the time to send its request
+	term.want(t, 0, "", term.noExperiments(), "list") // gives verify the time to send its request
 	term.reload(t)
 	if got := term.status(t, "/gone"); got != gone {
 		t.Errorf("got %s, want %s", got, gone)

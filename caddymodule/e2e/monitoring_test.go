@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -42,9 +43,7 @@ func TestMonitoring(t *testing.T) {
 			t.Errorf("no panel shows %s", base)
 		}
 	}
-	for name, labels := range recorded {
-		known[name] = labels
-	}
+	maps.Copy(known, recorded)
 	for _, q := range append(rules, board...) {
 		checkQuery(t, q, known)
 	}

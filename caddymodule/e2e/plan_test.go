@@ -76,7 +76,7 @@ func TestPlanKilled(t *testing.T) {
 	term, _ := planSite(t)
 	const runs, together, ttl = 100, 10, 2 * time.Second
 	dir := t.TempDir()
-	rnd := rand.New(rand.NewPCG(uint64(os.Getpid()), 1)) //nolint:gosec // chance, not secrecy
+	rnd := rand.New(rand.NewPCG(uint64(os.Getpid()), 1))
 	var group sync.WaitGroup
 	var mu sync.Mutex
 	injected := 0
@@ -126,7 +126,7 @@ func TestPlanKilled(t *testing.T) {
 func serveOrders(t *testing.T, addr, agent string, wait func(retryAfter time.Duration) time.Duration, attempts int) string {
 	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		key := fmt.Sprintf("%s-%d", agent, rand.Uint64()) //nolint:gosec // tells orders apart
+		key := fmt.Sprintf("%s-%d", agent, rand.Uint64())
 		for range attempts {
 			r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+addr+"/api/orders", http.NoBody)
 			r.Header.Set("User-Agent", agent)
@@ -252,9 +252,9 @@ func (r *planResult) failed() (texts []string) {
 func TestPlanMistakes(t *testing.T) {
 	term, _ := planSite(t)
 	file := filepath.Join(t.TempDir(), "bad.plan")
-	writeFile(t, file, []byte("plan bad {\nchek up\nstage a 1s {\nfault down {\npoint api\nrepsond 503\n}\nexpect no errors\n}\n}\n"))
+	writeFile(t, file, []byte("plan bad {\nchek up\nstage a 1s {\nfault down {\npoint api\nrespnd 503\n}\nexpect no errors\n}\n}\n"))
 	term.want(t, 1, "", "Error: "+file+":2: unknown word 'chek' in a plan; write:\n\tcheck up\n"+
-		file+":6: unknown word 'repsond'; write:\n\trespond 503\n"+
+		file+":6: unknown word 'respnd'; write:\n\trespond 503\n"+
 		file+":8: 'errors' is neither a level (error, warning, info) nor a finding: want some of retry_after_ignored, no_wait, first_retry_at_once, no_growth, no_jitter, unsafe_retry, pointless_retry, many_attempts, no_retry, amplification, no_timeout, short_timeout, connection_churn, wave, slow_recovery; write:\n\texpect no error\n", "plan", file)
 	writeFile(t, file, []byte("plan bad {\nrun no-such-load\nstage a 1s {\nfault down {\npoint app\nrespond 503\n}\n}\n}\n"))
 	out, err := term.fault(t, "plan", file).CombinedOutput()

@@ -158,7 +158,8 @@ func grpcCode(v value) string {
 // numberTest returns an expression that compares the number in a placeholder. A text
 // that is not a number does not match.
 func numberTest(subject string, comparisons ...string) string {
-	exprs := []string{subject + `.matches("^-?[0-9]{1,18}$")`}
+	exprs := make([]string, 0, 1+len(comparisons))
+	exprs = append(exprs, subject+`.matches("^-?[0-9]{1,18}$")`)
 	for _, c := range comparisons {
 		exprs = append(exprs, "int("+subject+") "+c)
 	}

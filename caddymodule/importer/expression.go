@@ -62,16 +62,16 @@ func literal(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
 	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
+		switch r {
+		case '"', '\\':
 			b.WriteString(`\` + string(r))
-		case r == '{':
+		case '{':
 			b.WriteString(`\u007b`)
-		case r == '`':
+		case '`':
 			b.WriteString(`\u0060`)
-		case r == '\n':
+		case '\n':
 			b.WriteString(`\n`)
-		case r == '\r':
+		case '\r':
 			b.WriteString(`\r`)
 		default:
 			b.WriteRune(r)

@@ -328,6 +328,7 @@ stubs.json:2: mappings[0].request.urlPathPattern: left out: the pattern /a[b-d&&
 {"request": {"urlPath": "/x", "headers": {"A": {"and": [{"contains": "a"}, {"contains": "b"}]}, "B": {"or": []}, "C": {}}}, "response": {"status": 504}}
 ]}
 `,
+			//nolint:dupword // two negations
 			want: `
 # Imported from stubs.json, 1 stub: 0 rules, 1 left out.
 # The last one that matches decides in WireMock, so the rules are in reverse order.

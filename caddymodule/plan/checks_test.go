@@ -114,9 +114,19 @@ func TestFigureValue(t *testing.T) {
 		want         float64
 		ok           bool
 	}{
-		{"success", "99%", 0.99, true}, {"success", "0.99", 0.99, true}, {"success", "99", 0, false}, {"success", "x%", 0, false}, {"success", "-1%", 0, false},
-		{"rate", "20/s", 20, true}, {"rate", "20", 20, true}, {"rate", "fast", 0, false}, {"rate", "-1/s", 0, false},
-		{"p95", "800ms", 0.8, true}, {"p95", "1d", 86400, true}, {"p95", "-1s", 0, false}, {"p95", "0.8", 0, false},
+		{"success", "99%", 0.99, true},
+		{"success", "0.99", 0.99, true},
+		{"success", "99", 0, false},
+		{"success", "x%", 0, false},
+		{"success", "-1%", 0, false},
+		{"rate", "20/s", 20, true},
+		{"rate", "20", 20, true},
+		{"rate", "fast", 0, false},
+		{"rate", "-1/s", 0, false},
+		{"p95", "800ms", 0.8, true},
+		{"p95", "1d", 86400, true},
+		{"p95", "-1s", 0, false},
+		{"p95", "0.8", 0, false},
 	} {
 		got, ok := figureValue(tt.figure, tt.text)
 		if ok != tt.ok || ok && got != tt.want {
@@ -317,8 +327,11 @@ func TestRefused(t *testing.T) {
 		err       error
 		gone, may bool
 	}{
-		{no, true, false}, {errors.Join(errors.New("node1"), no), true, false}, {errors.New("no answer"), false, true},
-		{&RefusalError{http.StatusServiceUnavailable, "busy"}, false, true}, {nil, false, false},
+		{no, true, false},
+		{errors.Join(errors.New("node1"), no), true, false},
+		{errors.New("no answer"), false, true},
+		{&RefusalError{http.StatusServiceUnavailable, "busy"}, false, true},
+		{nil, false, false},
 	} {
 		if refused(tt.err, 404, 410) != tt.gone || mayPass(tt.err) != tt.may {
 			t.Errorf("%v: got %t, %t", tt.err, refused(tt.err, 404, 410), mayPass(tt.err))

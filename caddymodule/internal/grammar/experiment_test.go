@@ -24,7 +24,7 @@ func TestParseExperiment(t *testing.T) {
 
 		{"close", "experiment 'x' has neither point nor match, at Testfile:1: write point * for every point"},
 		{"point\nclose", "experiment point: an argument is missing"},
-		{"point shop shop\nclose", "point 'shop' already specified"},
+		{"point shop shop\nclose", "point 'shop' already specified"}, //nolint:dupword // the mistake
 		{"point a\npoint b\nclose", "point already specified"},
 		{"point a/b\nclose", "bad name 'a/b'"},
 		{"point a", "a rule needs a fault"},

@@ -18,7 +18,7 @@ type sample struct {
 	Number  *float64          `json:"number,omitempty" schema:"min=0,max=100"`
 	Word    string            `json:"word,omitempty" schema:"enum=a|b"`
 	Weak    code              `json:"weak,omitempty"`
-	Own     own               `json:"own,omitempty"`
+	Own     own               `json:"own,omitzero"`
 	Wait    caddy.Duration    `json:"wait,omitempty"`
 	Names   map[string]string `json:"names,omitempty"`
 	Self    *sample           `json:"self,omitempty"`
@@ -31,7 +31,7 @@ type sample struct {
 	Headers map[string][]string      `json:"headers,omitempty"`
 	List    []Inner                  `json:"list,omitempty"`
 
-	private string
+	private string //nolint:unused // has no place in a schema
 }
 
 // Inner is embedded and in a list.
