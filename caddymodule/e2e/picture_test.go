@@ -37,7 +37,7 @@ var normalized = []struct {
 	{regexp.MustCompile(`(time left:) \w+`), "$1 5m0s"},
 	{regexp.MustCompile(`(?m)^\d\.\d{6} s$`), "0.251904 s"},
 	{regexp.MustCompile(`armed   \d+ held`), "armed   0 held"}, // the last request may not have ended
-	{regexp.MustCompile(`(?m)   caddy [\d.]+  node \S+  up \w+$`), ""},
+	{regexp.MustCompile(`(?m)   caddy [\d.]+  faults \S+  node \S+  up \w+$`), ""},
 }
 
 // TestPicture runs the commands of the README's recording. Their output must equal what
