@@ -85,7 +85,7 @@ async function tree(page, name) {
   const text = (await page.locator("body").ariaSnapshot())
     .replaceAll(/(127\.0\.0\.1|shop\.localhost):\d+/g, "HOST").replaceAll(/\d\d:\d\d:\d\d/g, "TIME")
     .replaceAll(/\d+ min( \d+ s)? left|\d+ s left/g, "LEFT").replaceAll(/last (\d+ s|minute)/g, "PERIOD")
-    .replaceAll(/- text: .* · Caddy \S+ · since .*/g, "- text: SERVER")
+    .replaceAll(/- text: .* · Caddy \S+ · faults \S+ · since .*/g, "- text: SERVER")
     .replace(/- status: (Armed|Injecting)(\n +- text: \S+\/s.*)?/, "- status: STATE").replace(/(status: No answer\n +- text: ).*/, "$1KNOWN")
     .replaceAll(/(definition: )"\d+"/g, "$1NUMBER").replaceAll(/\d+ (injected|passed)/g, "N $1")
     .replace(/ +- 'img "Chart[\s\S]*?(?= +- group: Show as a table)/, (chart) => chart.match(/^ +/)[0] + "- text: CHART\n")
