@@ -1,7 +1,7 @@
 // The fields that write the rule of a new experiment, as the lines of a Caddyfile.
 
 import { byId, el, mistake } from "./dom.js";
-import { kinds, limits, unknown } from "./kindfields.js";
+import { kinds, limits, presetFields, unknown } from "./kindfields.js";
 
 const typed = new Map(); // the values of kinds that were chosen before
 
@@ -29,6 +29,12 @@ export function begin(write) {
   showSettings();
 }
 
+// offer adds presets to the kinds.
+export function offer(presets) {
+  kinds.preset = presetFields(presets);
+  byId("start-kind").prepend(el("option", { value: "preset" }, "preset"));
+}
+
 // fill sets the percentage, the kind and the values of its first fields.
 export function fill({ percent, fault, variant = "", set }) {
   byId("start-percent").value = byId("start-slide").value = percent;
@@ -49,6 +55,7 @@ const values = () => settings().map((field) => (field.type === "checkbox" ? fiel
 
 function showSettings(chosen = "") {
   const known = kinds[kind()] ?? unknown;
+  if (known.variants && !known.variants[chosen]) chosen = Object.keys(known.variants)[0];
   const fields = known.variants ? known.variants[chosen].slice(1) : known;
   const nodes = fields.map(labeled);
   if (known.variants) {
@@ -94,10 +101,11 @@ export function rule() {
     if (flag) return field.checked ? word : "";
     return field.value.trim() && `${word} ${field.value.trim()}`;
   });
-  return [matchers(), percent && "percent " + percent, ...counted, [kind(), variant(), ...words()].filter(Boolean).join(" ") + block()].filter(Boolean).join("\n");
+  return [matchers(), percent && "percent " + percent, ...counted, [kind(), variant(), ...words(), ...pairs()].filter(Boolean).join(" ") + block()].filter(Boolean).join("\n");
 }
 
-const isWord = ({ setting }) => !setting.option && !setting.lines && !setting.bare;
+const isWord = ({ setting }) => !setting.option && !setting.lines && !setting.bare && !setting.pair;
+const pairs = () => settings().filter(({ setting, value }) => setting.pair && value.trim()).map(({ setting, value }) => quote(`${setting.pair}=${value.trim()}`));
 
 function words() {
   const fields = settings().filter(isWord);
@@ -111,7 +119,7 @@ function words() {
 
 // block returns the block of the fault, or nothing without options.
 function block() {
-  const options = settings().filter((field) => !isWord(field)).flatMap((field) => {
+  const options = settings().filter((field) => !isWord(field) && !field.setting.pair).flatMap((field) => {
     const { option, free, flag, lines, bare } = field.setting;
     const text = field.value.trim();
     if (flag) return field.checked ? [option] : [];

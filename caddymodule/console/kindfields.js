@@ -3,7 +3,8 @@
 // A kind has words after its name, which only their position tells apart. If an empty
 // field is followed by a filled one, the rule gets the field's blank, or otherwise its
 // value or hint. A kind also has options, which are lines of its block. A field with
-// free is not quoted, one with lines is lines of the block.
+// free is not quoted, one with lines is lines of the block, one with pair is a word such
+// as wait=3s.
 
 const choice = (label, ...choices) => ({ label, choices });
 const option = (word, label, hint = "", more = {}) => ({ option: word, label, hint, ...more });
@@ -54,6 +55,18 @@ export const kinds = {
   patch: [lines("Changes of the reply", "set /error `\"injected\"`")],
   refuse: [],
 };
+
+// presetFields returns the fields of preset, which reads as a kind: the presets are its
+// variants.
+export const presetFields = (presets) => ({
+  label: "Preset",
+  variants: Object.fromEntries(presets.map(({ name, params }) => [name, [name, ...params.map(parameter)]])),
+});
+
+const parameter = ({ name, default: usual, choices, what }) => ({
+  pair: name, label: what ? `${name}: ${what}` : name, hint: usual,
+  choices: choices && [["", usual], ...choices.filter((choice) => choice !== usual).map((choice) => [choice, choice])],
+});
 
 // unknown has the fields of a kind of another module.
 export const unknown = [{ label: "Settings", free: true }, lines("Lines of its block")];

@@ -18,6 +18,7 @@ const starters = {
 
 let changed = () => {};
 let waiting; // the timer of the next question to the server
+let presets; // the question for the presets
 
 // begin sets up the form for these kinds of fault. Before that, the form takes no input,
 // because begin would overwrite it. change is called after an experiment has started.
@@ -49,9 +50,17 @@ export function begin(kinds, change) {
   });
   byId("start-form").addEventListener("submit", submit);
   setInterval(() => { if (!byId("start").hidden && !document.hidden) ask(); }, again);
-  addEventListener("hashchange", () => { if (location.hash.startsWith("#start")) ask(); });
+  addEventListener("hashchange", shown);
   write();
+  shown();
   byId("start-form").inert = false;
+}
+
+// shown asks for what only this view needs.
+function shown() {
+  if (!location.hash.startsWith("#start")) return;
+  ask();
+  presets ??= call("GET", "presets").then((answer) => fields.offer(answer.presets)).catch(() => { presets = undefined; });
 }
 
 // showPoints lists the injection points to choose from. Only an explicit choice applies

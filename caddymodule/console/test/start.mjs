@@ -56,6 +56,7 @@ const open = async (options = {}) => {
     AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms * 10);
   }));
   await page.getByText("The rule is valid.").waitFor();
+  await page.locator("#start-kind option[value=preset]").waitFor({ state: "attached" });
   return page;
 };
 
@@ -153,7 +154,7 @@ const tests = {
     const page = await open();
     const kinds = await page.locator("#start-kind option").allTextContents();
     const { kinds: known } = JSON.parse((await ask(port, "/fault/kinds")).body);
-    assert.deepEqual(kinds, known);
+    assert.deepEqual(kinds, ["preset", ...known]);
     await page.locator("#start-kind").selectOption("close");
     for (const kind of kinds) {
       await page.locator("#start-point").selectOption(kind === "refuse" ? "up" : "site");
@@ -164,6 +165,27 @@ const tests = {
     await close(page);
   },
 
+  async "a preset is chosen by its name"() {
+    const page = await open();
+    await page.locator("#start-kind").selectOption("preset");
+    await page.locator("#start-settings select").first().selectOption("aws-query-throttled");
+    assert.equal(await rule(page), "percent 10\npreset aws-query-throttled");
+    await page.locator("#start-settings select").nth(1).selectOption("400");
+    const want = "percent 10\npreset aws-query-throttled code=400 type=SlowDown";
+    const answer = await answerTo(page, want, () => page.locator("#start-settings input").fill("SlowDown"));
+    assert.equal(answer.status(), 200, await answer.text());
+    await page.locator("#start-settings select").first().selectOption("anthropic-overloaded");
+    assert.equal(await rule(page), "percent 10\npreset anthropic-overloaded");
+    await page.locator("#start-percent").fill("100");
+    await page.locator("#start-point").selectOption("site");
+    await page.locator("#start-path").fill("/v1/*");
+    await page.locator("#start-name").fill("overloaded");
+    await press(page);
+    await page.locator('[data-experiment="overloaded"]').waitFor();
+    assert.equal((await ask(site, "/v1/messages")).status, 529);
+    await stop(page, "overloaded");
+    await close(page);
+  },
   async "every option writes a line that is valid"() {
     const page = await open();
     await page.locator("#start-point").selectOption("site");
