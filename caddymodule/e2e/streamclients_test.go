@@ -40,7 +40,7 @@ type streamCase struct {
 // limit is the time for a client.
 func (c streamCase) limit() time.Duration {
 	if c.Waits {
-		return 2 * time.Second
+		return 6 * time.Second // also on a busy machine, the client must have what came before
 	}
 	return patience
 }

@@ -205,6 +205,9 @@ func TestIndexEqualsScan(t *testing.T) {
 		random := rand.New(rand.NewPCG(uint64(n), 0))
 		p := somePoint(t, random, "own", rules)
 		visitors := somePoint(t, random, "guest", rules).Rules
+		for _, visitor := range visitors {
+			visitor.draws = newDraws(Draws{}, visitor.Name, visitor.Place)
+		}
 		guests := NewGuests(visitors, func(*Rule) bool { return false }, new(atomic.Uint64))
 		var got []string
 		p.Passed = func(rule *Rule, reason Reason) {
