@@ -192,7 +192,7 @@ func TestDuration(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
 		"plan a {\nlet x 3s\nstage b {x} {\nkeep fault c {\npoint *\nrespond 503\n}\nexpect no error\n}\n}", "plan {", "{\"plan\": \"a\"}", "plan a {\nrun 'x y\ncheck a seen b p95 <= 1s over 2s {\nevery 3s\n}\n}",
-		"plan a {\nstage {\nfault\nkeep\n}\n}", "import x", "(a) {\n}\nplan a {\nimport a\n}",
+		"plan a {\nstage {\nfault\nkeep\n}\n}", "{ 0\n}", "{\n}\nplan a {\n}", "plan a {\n}\n{\nlog\n}", "import x", "(a) {\n}\nplan a {\nimport a\n}",
 	} {
 		f.Add(text)
 	}

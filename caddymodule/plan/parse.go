@@ -101,9 +101,11 @@ func (p *parser) header(blocks []caddyfile.ServerBlock) (segments []caddyfile.Se
 		p.wrong(place{p.file, 1}, write, "the file has no plan")
 		return nil, false
 	}
-	first := place{blocks[0].Keys[0].File, blocks[0].Keys[0].Line}
-	keys := blocks[0].GetKeysText()
+	first, keys := placeOf(&blocks[0]), blocks[0].GetKeysText()
 	switch {
+	case len(keys) == 0:
+		p.wrong(first, write, "a plan begins with 'plan <name> {', and not with a block")
+		return nil, false
 	case keys[0] != "plan":
 		p.wrong(first, write, "a plan begins with 'plan <name> {', and not with '%s'", cut(strings.Join(keys, " ")))
 		return nil, false
@@ -117,9 +119,20 @@ func (p *parser) header(blocks []caddyfile.ServerBlock) (segments []caddyfile.Se
 	p.plan.Name = keys[1]
 	p.name(first, "plan", keys[1])
 	for _, block := range blocks[1:] {
-		p.wrong(place{block.Keys[0].File, block.Keys[0].Line}, "", "a file has one plan: move this one into another file")
+		p.wrong(placeOf(&block), "", "a file has one plan: move this one into another file")
 	}
 	return blocks[0].Segments, true
+}
+
+// placeOf returns the place of a block, which has no keys if it begins with a brace.
+func placeOf(block *caddyfile.ServerBlock) place {
+	switch {
+	case len(block.Keys) > 0:
+		return place{block.Keys[0].File, block.Keys[0].Line}
+	case len(block.Segments) > 0:
+		return place{block.Segments[0][0].File, block.Segments[0][0].Line}
+	}
+	return place{}
 }
 
 // lets replaces the names that the plan gives to values.

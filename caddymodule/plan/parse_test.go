@@ -141,6 +141,7 @@ func TestNoPlan(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"", "test.plan:1: the file has no plan; write:\n\tplan smoke {"},
 		{"example.com {\n}\n", "test.plan:1: a plan begins with 'plan <name> {', and not with 'example.com'"},
+		{"{\n debug\n}\n", "test.plan:2: a plan begins with 'plan <name> {', and not with a block"},
 		{"plan {\n}\n", "test.plan:1: a plan has one name; write:\n\tplan smoke {"},
 		{"plan a b {\n}\n", "test.plan:1: a plan has one name"},
 		{"plan smoke {\n stage a 3s {\n", "test.plan:"},
