@@ -278,6 +278,17 @@ func TestActionRefuses(t *testing.T) {
 			j.check(t, tt.want)
 		})
 	}
+	t.Run("a long list of modules", func(t *testing.T) { // more than a pipe takes
+		j := newJob(t)
+		inputs, _ := j.startInputs(t)
+		inputs["binary"] = filepath.Join(j.dir, "many")
+		script := "#!/bin/bash\nset -e\n[[ $1 == list-modules ]]\necho http.handlers.fault\nfor ((i = 0; i < 99999; i++)); do echo \"other.$i\"; done\n"
+		if err := os.WriteFile(inputs["binary"], []byte(script), 0o700); err != nil { //nolint:gosec // a program
+			t.Fatal(err)
+		}
+		j.use(t, "caddyfault", inputs)
+		j.check(t, "Caddy does not start with")
+	})
 	t.Run("a report without a start", func(t *testing.T) {
 		j := newJob(t)
 		j.use(t, "caddyfault/report", nil)
