@@ -37,13 +37,8 @@ type streamCase struct {
 	Waits bool   `json:"waits"`
 }
 
-// limit is the time for a client.
-func (c streamCase) limit() time.Duration {
-	if c.Waits {
-		return 6 * time.Second // also on a busy machine, the client must have what came before
-	}
-	return patience
-}
+// silence is how long a client waits if it must report nothing.
+const silence = 3 * time.Second
 
 // streamReport is what a client reports in one case.
 type streamReport struct {
@@ -66,6 +61,7 @@ type streamRecord struct {
 const (
 	lastTick = 6
 	allTicks = "1 2 3 4 5 6"
+	early    = "1 2 3" // before the pause
 )
 
 // tick calls send with the numbers of the messages. It pauses in the middle: a TCP reset
@@ -108,10 +104,10 @@ func TestStreamClients(t *testing.T) {
 	s := start(t, config{tls: true, wrapper: true, site: directives.String()})
 	client := s.grpcClient(t)
 	got := reportEach(cases,
-		streamClient{"events", "curl", func(i int, c streamCase) string { return s.curlReport(t, "--http1.1", i, c) }},
-		streamClient{"events", "curl-http2", func(i int, c streamCase) string { return s.curlReport(t, "--http2", i, c) }},
-		streamClient{"sockets", "gorilla", func(i int, c streamCase) string { return s.gorillaReport(t, i, c) }},
-		streamClient{"calls", "grpc-go", func(i int, c streamCase) string { return grpcReport(t, client, i, c) }},
+		streamClient{"events", "curl", func(i int, limit time.Duration) string { return s.curlReport(t, "--http1.1", i, limit) }},
+		streamClient{"events", "curl-http2", func(i int, limit time.Duration) string { return s.curlReport(t, "--http2", i, limit) }},
+		streamClient{"sockets", "gorilla", func(i int, limit time.Duration) string { return s.gorillaReport(t, i, limit) }},
+		streamClient{"calls", "grpc-go", func(i int, limit time.Duration) string { return grpcReport(t, client, i, limit) }},
 	)
 	if !t.Failed() {
 		holdReports(t, got)
@@ -121,24 +117,42 @@ func TestStreamClients(t *testing.T) {
 // streamClient is a client of a table. The function reports what it sees in a case.
 type streamClient struct {
 	table, name string
-	report      func(i int, c streamCase) string
+	report      func(i int, limit time.Duration) string
+}
+
+// streamTry is a case for a client, and what the client has reported.
+type streamTry struct {
+	streamReport
+	again func() string
 }
 
 // reportEach lets clients report all cases of their tables at the same time.
-func reportEach(cases map[string][]streamCase, clients ...streamClient) (all []streamReport) {
-	var run []func() string
+func reportEach(cases map[string][]streamCase, clients ...streamClient) (all []streamTry) {
 	for _, client := range clients {
 		for i, c := range cases[client.table] {
-			all = append(all, streamReport{Table: client.table, Client: client.name, Fault: c.Fault})
-			run = append(run, func() string { return client.report(i, c) })
+			all = append(all, streamTry{
+				streamReport{Table: client.table, Client: client.name, Fault: c.Fault},
+				func() string { return client.reportCase(i, c) },
+			})
 		}
 	}
 	var group sync.WaitGroup
-	for i, report := range run {
-		group.Go(func() { all[i].Report = report() })
+	for i := range all {
+		group.Go(func() { all[i].Report = all[i].again() })
 	}
 	group.Wait()
 	return all
+}
+
+// reportCase reports what the client sees in a case. On a busy machine, a client that waits
+// may need more time for the messages before the pause.
+func (sc streamClient) reportCase(i int, c streamCase) string {
+	if c.Waits {
+		if got := sc.report(i, silence); strings.HasPrefix(got, early) {
+			return got
+		}
+	}
+	return sc.report(i, patience)
 }
 
 // ticks is an upstream that sends messages as server-sent events, or over a WebSocket.
@@ -185,9 +199,9 @@ func ticked(messages []string, end string, success bool) string {
 	return all
 }
 
-func (s *site) curlReport(t *testing.T, version string, i int, c streamCase) string {
+func (s *site) curlReport(t *testing.T, version string, i int, limit time.Duration) string {
 	cmd := exec.CommandContext(t.Context(), "curl", "--disable", "--silent", "--no-buffer", "--insecure", "--noproxy", "*", version,
-		"--connect-to", "::"+s.addr, "--max-time", fmt.Sprint(c.limit().Seconds()), s.url("/events/"+strconv.Itoa(i)))
+		"--connect-to", "::"+s.addr, "--max-time", fmt.Sprint(limit.Seconds()), s.url("/events/"+strconv.Itoa(i)))
 	out, err := cmd.Output()
 	if failed := (*exec.ExitError)(nil); err != nil && !errors.As(err, &failed) {
 		t.Errorf("running curl: %v", err)
@@ -203,13 +217,13 @@ func (s *site) curlReport(t *testing.T, version string, i int, c streamCase) str
 	return ticked(messages, "exit "+strconv.Itoa(exit), exit == curlFine)
 }
 
-func (s *site) gorillaReport(t *testing.T, i int, c streamCase) string {
+func (s *site) gorillaReport(t *testing.T, i int, limit time.Duration) string {
 	conn, reply, err := s.webSocketAt(t, "/sockets/"+strconv.Itoa(i))
 	if errors.Is(err, websocket.ErrBadHandshake) {
 		return fmt.Sprintf("`ErrBadHandshake`, status %d", reply.StatusCode)
 	}
 	if err == nil {
-		_ = conn.SetReadDeadline(time.Now().Add(c.limit()))
+		_ = conn.SetReadDeadline(time.Now().Add(limit))
 	}
 	var messages []string
 	for err == nil {
@@ -231,8 +245,8 @@ func (s *site) gorillaReport(t *testing.T, i int, c streamCase) string {
 	return ticked(messages, "error `"+cause+"`", false)
 }
 
-func grpcReport(t *testing.T, client grpc_health_v1.HealthClient, i int, c streamCase) string {
-	ctx, cancel := context.WithTimeout(t.Context(), c.limit())
+func grpcReport(t *testing.T, client grpc_health_v1.HealthClient, i int, limit time.Duration) string {
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	var messages []string
 	stream, err := client.Watch(metadata.AppendToOutgoingContext(ctx, "x-case", strconv.Itoa(i)), nil)
@@ -251,8 +265,12 @@ func grpcReport(t *testing.T, client grpc_health_v1.HealthClient, i int, c strea
 	return ticked(messages, "`"+text+"`", false)
 }
 
+// aloneTries is how often a client whose report differs tries again, alone. A reset discards
+// what a client has not read, and among many clients on a busy machine some read late.
+const aloneTries = 3
+
 // holdReports compares reports with the recorded ones, or records them.
-func holdReports(t *testing.T, got []streamReport) {
+func holdReports(t *testing.T, got []streamTry) {
 	t.Helper()
 	file := filepath.Join(streamsFolder, "measured", "go.json")
 	if *update {
@@ -267,9 +285,13 @@ func holdReports(t *testing.T, got []streamReport) {
 	if err := json.Unmarshal(content, &want); err != nil {
 		t.Fatal(err)
 	}
-	for _, report := range got {
-		if !slices.Contains(want.Reports, report) {
-			t.Errorf("not recorded: %+v; if it is right, run\ngo test ./caddymodule/e2e -run TestStreamClients -update", report)
+	for _, try := range got {
+		for n := 0; n < aloneTries && !slices.Contains(want.Reports, try.streamReport); n++ {
+			t.Logf("not recorded: %+v", try.streamReport)
+			try.Report = try.again()
+		}
+		if !slices.Contains(want.Reports, try.streamReport) {
+			t.Errorf("not recorded: %+v; if it is right, run\ngo test ./caddymodule/e2e -run TestStreamClients -update", try.streamReport)
 		}
 	}
 	if len(got) != len(want.Reports) {
@@ -278,7 +300,7 @@ func holdReports(t *testing.T, got []streamReport) {
 }
 
 // writeReports writes a file with one report on each line.
-func writeReports(t *testing.T, file string, reports []streamReport) {
+func writeReports(t *testing.T, file string, reports []streamTry) {
 	t.Helper()
 	curl := "curl " + strings.Fields(output(t, "curl", "--version"))[1]
 	gorilla := "gorilla/websocket " + strings.TrimPrefix(output(t, "go", "list", "-m", "-f", "{{.Version}}", "github.com/gorilla/websocket"), "v")
@@ -294,7 +316,7 @@ func writeReports(t *testing.T, file string, reports []streamReport) {
 	}
 	var lines strings.Builder
 	for i, report := range reports {
-		line, err := json.Marshal(report)
+		line, err := json.Marshal(report.streamReport)
 		if err != nil {
 			t.Fatal(err)
 		}
