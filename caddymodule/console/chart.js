@@ -13,6 +13,7 @@ let timer;
 let readings = 0;
 let shown = null; // the last series, with its events and figures
 let pointed = null; // the step under the pointer; null: none
+const looks = new Map(); // the color and pattern of each rule that is drawn
 
 // refresh reads and draws the series, unless the chart is hidden. If a later reading has
 // begun, an earlier one is not drawn.
@@ -47,15 +48,26 @@ async function read(point, window) {
   const from = Date.parse(series.from), step = series.step * 1000, last = series.total.length - 1;
   const seconds = (i) => (i < last ? series.step : Math.max(2, (Date.parse(series.at) - from - last * step) / 1000));
   const rate = (counts) => counts.map((n, i) => n / seconds(i));
-  const areas = series.rules?.slice(0, layers).map((r) => ({ name: r.rule ? `${r.point}/${r.rule}` : "other rules", rates: rate(r.hits) })) ?? [];
+  const areas = lookOf(series.rules?.slice(0, layers).map((r) => ({ name: r.rule ? `${r.point}/${r.rule}` : "other rules", rates: rate(r.hits) })) ?? []);
   const rest = [...(series.rules?.slice(layers).map((r) => r.hits) ?? []), ...(series.other ? [series.other] : [])];
-  if (rest.length > 0) areas.push({ name: "other rules", rates: rate(series.total.map((_, i) => rest.reduce((all, hits) => all + hits[i], 0))) });
+  if (rest.length > 0) areas.push({ name: "other rules", look: layers, rates: rate(series.total.map((_, i) => rest.reduce((all, hits) => all + hits[i], 0))) });
   return {
     from, step, last, areas, now: nowOf(last10),
     at: Date.parse(series.at), since: series.since ? Date.parse(series.since) : from,
     total: rate(series.total), hits: rate(series.hits), real: rate(series.real),
     events: activity.filter((e) => marks[e.what] && Date.parse(e.at) >= from).slice(-40),
   };
+}
+
+// lookOf gives each area a color and a pattern. A rule keeps its own as long as it is
+// drawn, and so its place, although the order of the rules changes.
+function lookOf(areas) {
+  for (const name of looks.keys()) if (!areas.some((area) => area.name === name)) looks.delete(name);
+  for (const { name } of areas) {
+    const taken = new Set(looks.values());
+    if (!looks.has(name)) looks.set(name, Array.from({ length: layers }, (_, i) => i).find((i) => !taken.has(i)));
+  }
+  return areas.map((area) => ({ ...area, look: looks.get(area.name) })).sort((a, b) => a.look - b.look);
 }
 
 // nowOf returns the figures of the last 10 seconds, of one point or of all.
@@ -82,13 +94,13 @@ function draw() {
   if (shown.since > shown.from) {
     nodes.push(svg("rect", { class: "unknown", x: left, y: top, width: at(shown.since) - left, height: height - top - bottom }));
   }
-  nodes.push(svg("path", { class: "total", d: steps(shown.total, null, x, y) }));
   let below = shown.total.map(() => 0);
-  shown.areas.forEach(({ rates }, i) => {
+  nodes.push(svg("path", { class: "total", d: steps(shown.total, below, x, y) }));
+  for (const { rates, look } of shown.areas) {
     const above = rates.map((n, at) => n + below[at]);
-    nodes.push(svg("path", { class: "area", fill: `url(#layer${i})`, d: steps(above, below, x, y) }));
+    nodes.push(svg("path", { class: "area", fill: `url(#layer${look})`, d: steps(above, below, x, y) }));
     below = above;
-  });
+  }
   nodes.push(svg("path", { class: "real", d: line(shown.real, x, y) }), ...markers(at));
   if (pointed !== null) nodes.push(svg("line", { class: "pointer", x1: x(pointed + 0.5), x2: x(pointed + 0.5), y1: top, y2: height - bottom }));
   const picture = byId("chart-picture");
@@ -127,13 +139,18 @@ function axes(most, width, x, y) {
   return nodes;
 }
 
-// steps returns the path of an area between two lines of steps.
+// steps returns the path of an area between two lines of steps. Where the area has no
+// height, there is no path, because its edge would look like a value.
 function steps(above, below, x, y) {
-  const along = (values, order) => order.map((i) => values[i]);
-  const forth = above.map((n, i) => `${x(i)},${y(n)} ${x(i + 1)},${y(n)}`);
-  const order = above.map((_, i) => above.length - 1 - i);
-  const back = along(below ?? above.map(() => 0), order).map((n, at) => `${x(order[at] + 1)},${y(n)} ${x(order[at])},${y(n)}`);
-  return `M${forth.join(" ")} ${back.join(" ")}Z`;
+  const edge = (values, from, to) => values.slice(from, to).map((n, i) => `${x(from + i)},${y(n)} ${x(from + i + 1)},${y(n)}`);
+  const back = (points) => points.map((pair) => pair.split(" ").reverse().join(" ")).reverse();
+  let path = "", from = 0;
+  for (let to = 0; to <= above.length; to++) {
+    if (to < above.length && above[to] > below[to]) continue;
+    if (to > from) path += `M${[...edge(above, from, to), ...back(edge(below, from, to))].join(" ")}Z`;
+    from = to + 1;
+  }
+  return path;
 }
 
 // line returns the path of a line of steps, from when the server began to count.
@@ -156,7 +173,7 @@ function legend() {
   const entry = (swatch, name) => el("li", {}, svg("svg", { width: 18, height: 12, "aria-hidden": "true" }, swatch), " ", name);
   const box = (attributes) => svg("rect", { width: 18, height: 12, ...attributes });
   return [
-    ...shown.areas.map(({ name }, i) => entry(box({ fill: `url(#layer${i})` }), name)),
+    ...shown.areas.map(({ name, look }) => entry(box({ fill: `url(#layer${look})` }), name)),
     entry(box({ class: "total" }), "all requests"), entry(svg("path", { class: "real", d: "M0,6 H18" }), "real errors"),
     ...[...new Set(shown.events.map((e) => e.what))].map((what) => el("li", {}, `${marks[what]} ${what}`)),
   ];

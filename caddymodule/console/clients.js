@@ -158,7 +158,7 @@ function callsOf(calls, open) {
   return [el("h3", {}, "Calls" + more), legend(), el("div", { class: "calls", id: "client-calls", tabindex: 0, role: "region", "aria-label": "Time line" }, timeline(last, width)), table];
 }
 
-const legend = () => el("p", { class: "legend quiet" },
-  el("span", { class: "key failed" }), " failed attempt ", el("span", { class: "key good" }), " attempt that passed ",
-  el("span", { class: "key told" }), " Retry-After ", el("span", { class: "key ignored" }), " the part that the client ignored");
+const legend = () => el("ul", { class: "legend" }, ...[
+  ["failed", "failed attempt"], ["good", "attempt that passed"], ["told", "Retry-After"], ["ignored", "ignored part of Retry-After"],
+].map(([key, meaning]) => el("li", {}, el("span", { class: "key " + key }), " ", meaning)));
 

@@ -163,6 +163,12 @@ export function span(seconds) {
   return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
 }
 
+// digits formats a count, with a comma for thousands.
+export const digits = new Intl.NumberFormat("en").format;
+
+// part formats a part of 1 as a percentage.
+export const part = (share) => `${share > 0 && share < 0.001 ? "< 0.1" : (share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
+
 // sentence adds a period to a text. Errors of the API have none.
 export const sentence = (value) => (/[.!?]$/.test(value) ? value : value + ".");
 

@@ -59,14 +59,14 @@ function request() {
 
 // shown returns the answer in one line. What each point does follows, folded.
 function shown({ answer, notes = [], halted, points }) {
-  const concerned = points.filter((p) => p.match || p.error);
+  const applying = points.filter((p) => p.match || p.error);
   const others = points.filter((p) => !p.match && !p.error);
   return [
     el("p", { class: "verdict" }, answer),
     ...notes.map((note) => el("p", { class: "quiet" }, note + ".")),
     ...(halted ? [el("p", { class: "answer wrong" }, "Halted: no fault is injected. Without the halt:")] : []),
-    ...concerned.map((p) => folded(`${title(p)}: ${inShort(p)}`, "Injection point " + p.point, () => atPoint(p))),
-    ...(others.length > 0 ? [folded(countOf(others.length, concerned.length), "Points that are not concerned", () => [unconcerned(others)])] : []),
+    ...applying.map((p) => folded(`${title(p)}: ${inShort(p)}`, "Injection point " + p.point, () => atPoint(p))),
+    ...(others.length > 0 ? [folded(countOf(others.length, applying.length), "Points that do not apply", () => [listed(others)])] : []),
   ];
 }
 
@@ -78,12 +78,12 @@ function folded(line, label, make) {
   return node;
 }
 
-function countOf(n, concerned) {
-  const other = concerned > 0 ? " other" : "";
-  return n === 1 ? `1${other} point is not concerned` : `${n}${other} points are not concerned`;
+function countOf(n, applying) {
+  const other = applying > 0 ? " other" : "";
+  return n === 1 ? `1${other} point does not apply` : `${n}${other} points do not apply`;
 }
 
-const unconcerned = (points) => el("ul", { class: "plain" }, ...points.map((p) => el("li", {}, el("strong", {}, title(p)), ` ${p.reason}`)));
+const listed = (points) => el("ul", { class: "plain" }, ...points.map((p) => el("li", {}, el("strong", {}, title(p)), ` ${p.reason}`)));
 
 // inShort returns what the rules of a point do, in a few words.
 function inShort({ error, rules }) {
@@ -107,7 +107,7 @@ function verdicts(rules) {
   if (rules.length === 0) return el("p", { class: "quiet" }, "Experiments can use this point.");
   return el("ul", { class: "rows" }, ...rules.map((v) => el("li", { "data-rule": v.rule },
     el("div", { class: "what" }, el("strong", {}, v.rule), " ",
-      el("span", { class: v.fires ? "tag yes" : "tag" }, verdict(v)), v.experiment ? " experiment" : v.trigger ? ` ${v.trigger}` : "",
+      el("span", { class: v.fires ? "tag hit" : "tag" }, verdict(v)), v.experiment ? " experiment" : v.trigger ? ` ${v.trigger}` : "",
       v.why ? el("span", { class: "quiet" }, v.why) : null))));
 }
 

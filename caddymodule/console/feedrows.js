@@ -74,7 +74,7 @@ function row({ last }) {
     const e = r.last;
     text(time, clock(e.time));
     text(got, status(e));
-    got.classList.toggle("yes", !/^([123]\d\d|–|held)$/.test(status(e)));
+    got.classList.toggle("hit", !/^([123]\d\d|–|held)$/.test(status(e)));
     text(host, `${e.method} ${e.host ?? ""}`);
     text(path, e.path);
     text(where, site(e));

@@ -77,10 +77,10 @@ function labeled(setting) {
   return el("label", { class: setting.lines ? "wide" : null }, setting.label + " ", field);
 }
 
-function inputFor({ choices, flag, lines, hint, blank, value = "" }) {
+function inputFor({ option, choices, flag, lines, hint, blank, value = "" }) {
   if (choices) return el("select", {}, ...choices.map(([word, label]) => el("option", { value: word }, label)));
   if (flag) return el("input", { type: "checkbox" });
-  const field = el(lines ? "textarea" : "input", { placeholder: hint || blank || null, spellcheck: "false", rows: lines ? 3 : null, class: lines ? "code" : null });
+  const field = el(lines ? "textarea" : "input", { placeholder: hint || blank || null, spellcheck: "false", rows: lines ? (option ? 2 : 3) : null, class: lines ? "code" : null });
   field.value = value;
   return field;
 }
@@ -124,10 +124,17 @@ function block() {
     const text = field.value.trim();
     if (flag) return field.checked ? [option] : [];
     if (!text) return [];
-    if (lines) return text.split("\n");
+    if (lines) return text.split("\n").map((line) => (option ? `${option} ${entry(line.trim())}` : line));
     return bare ? [text] : [`${option} ${free ? text : quote(text)}`];
   });
   return options.length > 0 ? ` {\n${options.map((line) => "\t" + line + "\n").join("")}}` : "";
+}
+
+// entry returns the words for a line such as `X-Reason: game day`. It does not change other
+// lines.
+function entry(line) {
+  const [, name, value] = /^([^\s:]+):\s*(.*)$/.exec(line) ?? [];
+  return name ? `${name} ${quote(value)}` : line;
 }
 
 // quote returns a text as one word of a line.

@@ -3,22 +3,23 @@
 // A kind has words after its name, which only their position tells apart. If an empty
 // field is followed by a filled one, the rule gets the field's blank, or otherwise its
 // value or hint. A kind also has options, which are lines of its block. A field with
-// free is not quoted, one with lines is lines of the block, one with pair is a word such
-// as wait=3s.
+// free is not quoted. Each line of a field with lines is a line of the block, after the
+// option if there is one. A field with pair is a word such as wait=3s.
 
 const choice = (label, ...choices) => ({ label, choices });
 const option = (word, label, hint = "", more = {}) => ({ option: word, label, hint, ...more });
 const flag = (word, label) => ({ option: word, label, flag: true });
 const lines = (label, value = "", hint = "") => ({ label, value, hint, lines: true });
-const headers = option("header", "Header of the reply", "X-Reason game-day", { free: true });
+const headers = option("header", "Header fields, one per line", "X-Reason: game day", { lines: true });
 const bodies = { ...choice("Body", ["", "of the reply"], ["request", "of the request"], ["both", "both"]), bare: true };
 const bounds = [option("at_least", "At least", "0s"), option("at_most", "At most", "no bound"), flag("hold", "Hold the reply, not the request")];
 
 // kinds has the fields of a kind. Those in variants depend on the first word.
 export const kinds = {
   respond: [{ label: "Status", value: "503" }, { label: "Body text", hint: "from the catalog" },
-    option("retry_after", "Retry-After", "30s"), option("content_type", "Media type", "application/json"), option("reason", "Reason phrase", "of the status"),
-    headers, option("body_size", "Size of the body", "10MB"), flag("close", "Close the connection after the reply")],
+    { ...choice("Form of the catalog's body", ["", "json"], ["text", "text"], ["html", "html"], ["problem", "problem"], ["auto", "auto"]), option: "format" },
+    option("retry_after", "Retry-After", "30s, 30s date or off", { free: true }), option("content_type", "Media type", "application/json"),
+    option("reason", "Reason phrase", "of the status"), option("body_size", "Size of the body", "10MB"), flag("close", "Close the connection after the reply"), headers],
   error: [{ label: "Status", hint: "502" }, { label: "Message" }],
   grpc: [{ label: "Status", value: "UNAVAILABLE" }, { label: "Message" }, option("pushback", "Pushback", "1s or off"), option("retry_info", "RetryInfo", "1s")],
   delay: {
@@ -45,7 +46,14 @@ export const kinds = {
   dribble: [{ label: "Pieces", value: "10" }, { label: "Time", value: "5s" }],
   mutate: [{ label: "Operations", hint: "drift", free: true }, option("at", "Only at", "/items", { free: true }), option("not_at", "Not at", "/id", { free: true }),
     option("count", "Changes of a reply", "1"), flag("each", "All possible changes, one in each reply")],
-  trailers: [{ label: "Change", value: "drop", free: true }],
+  trailers: {
+    label: "Change",
+    variants: {
+      drop: ["drop", { label: "Fields", hint: "all", free: true }],
+      set: ["set", { label: "Field", value: "Grpc-Status" }, { label: "Value", value: "14" }],
+      "": ["drop and set", option("drop", "Fields to drop", "", { free: true, value: "*" }), option("set", "Fields to set, one per line", "", { lines: true, value: "Grpc-Status: 14\nGrpc-Message: try later" })],
+    },
+  },
   interim: [{ label: "Status", value: "103" }, { label: "Number", hint: "1" }, { label: "Time between", hint: "none" }, headers],
   stream: [{ label: "Step", value: "5 stop close", free: true }, { ...choice("Format", ["", "by Content-Type"], ["sse", "sse"], ["ndjson", "ndjson"], ["json-seq", "json-seq"],
     ["grpc", "grpc"], ["websocket", "websocket"], ["lines", "lines"]), option: "format" }, lines("More steps")],

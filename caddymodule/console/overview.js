@@ -1,12 +1,13 @@
 // The overview: points with their rules, running experiments and ended experiments.
 
 import { call, rule as ruleTurn } from "./api.js";
-import { byId, el, keyed, text, toast } from "./dom.js";
+import { byId, digits, el, keyed, part, text, toast } from "./dom.js";
 import { endedRow, experimentRow } from "./experiments.js";
 import { ratesOf, read } from "./rates.js";
 import { figures, lineText } from "./rows.js";
 
 const most = 20; // ended experiments shown, because points follow below them
+const noise = 0.01; // the part of real errors that is usual
 const step = 50; // rules that are shown at first, and with each press of the button
 const sum = (counts) => Object.values(counts ?? {}).reduce((all, n) => all + n, 0);
 
@@ -44,7 +45,10 @@ export function query(shown) {
 // route takes the parameters of the view: q filters the rows, wall hides the controls,
 // and experiment or rule shows one row.
 export function route(shown, wanted) {
-  document.documentElement.classList.toggle("wall", shown && wanted.has("wall"));
+  const wall = shown && wanted.has("wall");
+  document.documentElement.classList.toggle("wall", wall);
+  byId("wall").hash = wall ? "overview" : "overview?wall";
+  text(byId("wall"), wall ? "Leave wall mode" : "Wall mode");
   if (!shown) return;
   params = wanted;
   const [kind, name] = [...params].find(([key]) => key === "experiment" || key === "rule") ?? [];
@@ -72,12 +76,20 @@ export function show(state, minute, change) {
   byId("no-experiments").hidden = state.experiments.length > 0;
   byId("no-points").hidden = state.points.length > 0 || wanted !== "";
   text(byId("period"), `Rows count the last ${seconds < 55 ? Math.max(1, seconds) + " s" : "minute"}.`);
-  text(byId("sum-hits"), minute.injected);
-  text(byId("sum-real"), minute.real_errors);
-  text(byId("sum-active"), state.active);
-  text(byId("sum-experiments"), state.experiments.length);
+  showSums(state, minute);
   reveal(state, change);
   more(state);
+}
+
+// showSums shows the figures at the top. Real errors stand out if they are more than noise.
+function showSums({ active, experiments }, { count, injected, real_errors: real }) {
+  for (const [name, n] of [["hits", injected], ["real", real]]) {
+    text(byId("sum-" + name), digits(n));
+    text(byId("part-" + name), "last minute" + (count > 0 ? ` · ${part(n / count)}` : ""));
+  }
+  byId("real").classList.toggle("broken", real > noise * count);
+  text(byId("sum-active"), digits(active));
+  text(byId("sum-experiments"), digits(experiments.length));
 }
 
 // more offers the rules that are not shown.

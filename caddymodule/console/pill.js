@@ -1,7 +1,7 @@
 // The state of all faults in a few words: in the header and in the title of the page.
 
 import { call } from "./api.js";
-import { byId, clock, text } from "./dom.js";
+import { byId, clock, part, text } from "./dom.js";
 
 const longest = 10; // seconds
 
@@ -36,7 +36,7 @@ export function show(state, injected) {
   const is = halted ? "Halted" : dryRun ? "Dry run" : active ? "Injecting" : "Armed";
   const more = halted ? `${when}${who}: no fault is injected` : dryRun ? ": no fault is injected" : "";
   text(byId("status-text"), is + more);
-  const figures = active ? [`${perSecond(injected.rate)}/s`, injected.part === null ? "" : `${percent(injected.part)} of traffic`] : [];
+  const figures = active ? [`${perSecond(injected.rate)}/s`, injected.part === null ? "" : `${part(injected.part)} of traffic`] : [];
   const detail = halted && note ? [`“${note}”`] : figures.filter(Boolean);
   text(byId("status-more"), detail.join(" · "));
   name = state.server?.node ? ` on ${state.server.node}` : "";
@@ -55,6 +55,3 @@ export function lose(at) {
 
 // perSecond formats a rate.
 const perSecond = (rate) => (rate >= 10 ? String(Math.round(rate)) : rate.toFixed(1));
-
-// percent formats a part of 1.
-const percent = (part) => `${part > 0 && part < 0.001 ? "< 0.1" : (part * 100).toFixed(part < 0.1 ? 1 : 0)} %`;

@@ -1,6 +1,6 @@
 // What the rows of the overview have in common: numbers, lines and buttons.
 
-import { el, text, toast } from "./dom.js";
+import { digits, el, text, toast } from "./dom.js";
 import { readable } from "./lines.js";
 
 // figures creates the numbers of a row. Its update takes the rates.
@@ -10,8 +10,8 @@ export function figures(name, withPassed) {
   const node = el("div", { class: "figures" },
     el("a", { href: "#feed?" + new URLSearchParams({ rule: name }), title: "Show the hits in the feed" }, hits, " injected"), withPassed ? el("span", {}, passed, " passed") : null);
   node.update = (rates) => {
-    text(hits, rates.hits);
-    text(passed, rates.passed);
+    text(hits, digits(rates.hits));
+    text(passed, digits(rates.passed));
   };
   return node;
 }

@@ -136,12 +136,13 @@ function refuse(field, what = "Not started: ", message = field.parentElement.que
 function check() {
   const ttl = byId("start-ttl");
   const name = byId("start-name");
-  const here = mistake(byId("start-point"), byId("start-point").value ? "" : "Choose an injection point, or all points.");
-  const others = [
+  const wrong = [
+    mistake(byId("start-point"), byId("start-point").value ? "" : "Choose an injection point, or all points."),
+    byHand() ? null : fields.check(),
     mistake(ttl, duration.test(ttl.value.trim()) ? "" : "This is not a duration; write one such as 10m, 1h30m or 2d, or 0 for no end."),
     mistake(name, /^([A-Za-z0-9][\w.-]{0,63})?$/.test(name.value.trim()) ? "" : "A name has up to 64 letters, digits, dots, dashes and underscores. It begins with a letter or a digit."),
   ];
-  return here ?? (byHand() ? null : fields.check()) ?? others.find(Boolean);
+  return wrong.find(Boolean);
 }
 
 const duration = /^(0|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h|d))+)?$/;

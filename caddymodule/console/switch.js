@@ -32,6 +32,7 @@ export async function halt() {
 export function show({ halted, note }) {
   byId("halt").hidden = halted;
   byId("resume").hidden = !halted;
+  byId("start-halted").hidden = !halted;
   byId("halt-note").hidden = !halted || Boolean(note);
   if (halted === wanted) banner("not-turned", "");
 }

@@ -1,20 +1,11 @@
 // The calls of a client on a time line: attempts as marks, waits as lines, and
 // Retry-After as a bar. Each call begins at 0, and all have the same scale.
 
-import { el } from "./dom.js";
+import { el, svg } from "./dom.js";
 
-const ns = "http://www.w3.org/2000/svg";
 const rowHeight = 68;
 const edge = 14; // space left and right of the time
 const foot = 24; // the height of the axis
-
-// svg creates an element of a drawing.
-function svg(name, attributes, ...children) {
-  const node = document.createElementNS(ns, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.append(...children);
-  return node;
-}
 
 // outcome returns how an attempt has ended, in a few characters.
 export function outcome({ outcome: what, status, end }) {

@@ -190,15 +190,16 @@ const tests = {
     const page = await open();
     await page.locator("#start-point").selectOption("site");
     const values = {
-      "Retry-After": "30s", "Media type": "text/plain", "Reason phrase": "Too Busy", "Header of the reply": "X-Reason game-day", Pushback: "1s", RetryInfo: "1s",
+      "Retry-After": "30s", "Media type": "text/plain", "Reason phrase": "Too Busy", "Header fields, one per line": "X-Reason: game day\nLink </a>", Pushback: "1s", RetryInfo: "1s",
       "At least": "10ms", "At most": "5s", "Faults above the quota": "respond 429\n", "Full speed for": "1KiB", Burst: "1MiB", "Only at": "/a /b", "Not at": "/c", "Changes of a reply": "2", "More steps": "2 drop\n3 repeat",
     };
     const boxes = { respond: ["Close the connection after the reply"], delay: ["Hold the reply, not the request"], throttle: ["All requests share the rate"], mutate: [] };
     for (const [kind, labels, want] of [
-      ["respond", ["Retry-After", "Media type", "Reason phrase", "Header of the reply"], "respond 503 {\n\tretry_after 30s\n\tcontent_type text/plain\n\treason `Too Busy`\n\theader X-Reason game-day\n\tclose\n}"],
+      ["respond", ["Retry-After", "Media type", "Reason phrase", "Header fields, one per line"], "respond 503 {\n\tretry_after 30s\n\tcontent_type text/plain\n\treason `Too Busy`\n\tclose\n\theader X-Reason `game day`\n\theader Link </a>\n}"],
+      ["interim", ["Header fields, one per line"], "interim 103 {\n\theader X-Reason `game day`\n\theader Link </a>\n}"],
       ["grpc", ["Pushback", "RetryInfo"], "grpc UNAVAILABLE {\n\tpushback 1s\n\tretry_info 1s\n}"],
       ["delay", ["At least", "At most"], "delay 200ms {\n\tat_least 10ms\n\tat_most 5s\n\thold\n}"],
-      ["ratelimit", ["Header of the reply", "Faults above the quota"], "ratelimit 100 1m {\n\theader X-Reason game-day\n\trespond 429\n}"],
+      ["ratelimit", ["Header fields, one per line", "Faults above the quota"], "ratelimit 100 1m {\n\theader X-Reason `game day`\n\theader Link </a>\n\trespond 429\n}"],
       ["throttle", ["Full speed for", "Burst"], "throttle 10KiB/s {\n\tafter 1KiB\n\tburst 1MiB\n\tshared\n}"],
       ["mutate", ["Only at", "Not at", "Changes of a reply"], "mutate {\n\tat /a /b\n\tnot_at /c\n\tcount 2\n}"],
       ["stream", ["More steps"], "stream 5 stop close {\n\t2 drop\n\t3 repeat\n}"],
@@ -211,6 +212,20 @@ const tests = {
       assert.equal(await rule(page), "percent 10\n" + want);
       assert.equal(answer.status(), 200, `${want}: ${await answer.text()}`);
     }
+    await page.locator("#start-kind").selectOption("trailers");
+    for (const [change, want] of [["set", "trailers set Grpc-Status 14"], ["", "trailers {\n\tdrop *\n\tset Grpc-Status 14\n\tset Grpc-Message `try later`\n}"], ["drop", "trailers drop"]]) {
+      const answer = await answerTo(page, want, () => page.getByLabel("Change").selectOption(change));
+      assert.equal(await rule(page), "percent 10\n" + want);
+      assert.equal(answer.status(), 200, want);
+    }
+    await page.locator("#start-kind").selectOption("respond");
+    for (const [value, want] of [["30s date", "retry_after 30s date"], ["off", "retry_after off"]]) {
+      const answer = await answerTo(page, want, () => page.getByLabel("Retry-After").fill(value));
+      assert.equal(answer.status(), 200, want);
+    }
+    await page.getByLabel("Media type").fill("");
+    const html = await answerTo(page, "format html", () => page.getByLabel("Form of the catalog's body").selectOption("html"));
+    assert.equal(html.status(), 200, await html.text());
     await page.locator("#start-kind").selectOption("delay");
     for (const [shape, want] of [["normal", "delay normal 300ms 100ms"], ["pareto", "delay pareto 100ms 1.5"], ["percentiles", "delay percentiles p50=100ms p99=2s"], ["ramp", "delay ramp 0s 2s 5m"]]) {
       await page.getByLabel("Distribution").focus();
