@@ -1,7 +1,7 @@
 // The activity: who has changed what, the latest first.
 
 import { call } from "./api.js";
-import { byId, clock, el, keyed, text } from "./dom.js";
+import { byId, clock, el, keyed, searches, text } from "./dom.js";
 import { lineText } from "./rows.js";
 
 const words = {
@@ -15,11 +15,7 @@ let all = [];
 
 // begin sets up the view.
 export function begin() {
-  byId("act-search").addEventListener("input", () => {
-    const wanted = byId("act-search").value.trim();
-    history.replaceState(null, "", wanted ? "#activity?" + new URLSearchParams({ q: wanted }) : "#activity");
-    list();
-  });
+  searches("act-search", "activity", list);
 }
 
 // route shows or hides the view. The parameter q is the search.
@@ -47,8 +43,8 @@ function list() {
   byId("acts-none").hidden = all.length === 0 || found.length > 0;
 }
 
-// sentence returns who has done what, as elements.
-export function sentence(act) {
+// deed returns who has done what, as elements.
+function deed(act) {
   const what = words[act.what] ?? act.what;
   const whom = act.experiment ?? act.rule;
   if (act.what === "reloaded") return ["The configuration was reloaded"];
@@ -60,7 +56,7 @@ function row(act) {
   const ended = act.ended ? ` Ended: ${act.ended}.` : "";
   return el("li", { class: "act " + act.what },
     el("time", { class: "quiet", datetime: act.at, title: act.at }, clock(act.at)),
-    el("div", { class: "what" }, el("span", {}, ...sentence(act), ended && "." + ended),
+    el("div", { class: "what" }, el("span", {}, ...deed(act), ended && "." + ended),
       act.line ? lineText(act.line) : null,
       act.note ? el("span", { class: "quiet" }, `“${act.note}”`) : null));
 }

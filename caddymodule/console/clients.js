@@ -1,7 +1,7 @@
 // The clients: what the findings say about them, and the calls of one client.
 
 import { call } from "./api.js";
-import { byId, el, keyed, text } from "./dom.js";
+import { byId, el, keyed, searches, text } from "./dom.js";
 import { callTable, timeline } from "./timeline.js";
 
 const most = 100; // clients in the list
@@ -15,11 +15,7 @@ let drawing = ""; // the calls that are drawn
 
 // begin sets up the search.
 export function begin() {
-  byId("client-search").addEventListener("input", () => {
-    const wanted = byId("client-search").value.trim();
-    history.replaceState(null, "", wanted ? "#clients?" + new URLSearchParams({ q: wanted }) : "#clients");
-    list();
-  });
+  searches("client-search", "clients", list);
   addEventListener("resize", () => { // the drawing has the width of the page
     drawing = "";
     if (shown && report && name) detail();
@@ -83,7 +79,7 @@ function list() {
 }
 
 function clientRow(first) {
-  const tags = el("span", { class: "tags" });
+  const tags = el("span");
   const about = el("span", { class: "quiet" });
   const texts = el("span", { class: "quiet" });
   const node = el("li", { "data-client": first.client },

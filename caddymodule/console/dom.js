@@ -85,6 +85,16 @@ export function svg(name, attributes = {}, ...children) {
   return node;
 }
 
+// searches calls change with the text of a search field while somebody types. The address
+// of the view has the text.
+export function searches(id, view, change) {
+  byId(id).addEventListener("input", () => {
+    const wanted = byId(id).value.trim();
+    history.replaceState(null, "", `#${view}${wanted && "?" + new URLSearchParams({ q: wanted })}`);
+    change(wanted);
+  });
+}
+
 // busy marks a button whose action is running. The button is not disabled, because it
 // would lose the focus. Its listener checks isBusy instead.
 export function busy(button, label) {

@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 import { byId, el, title } from "./dom.js";
 
-let asked = 0;
+let requests = 0;
 
 // begin sets up the form.
 export function begin() {
@@ -19,9 +19,9 @@ export function begin() {
 function fill() {
   const [view, given] = location.hash.split("?", 2);
   if (view !== "#explain" || given === undefined) return;
-  const asked = new URLSearchParams(given);
-  byId("explain-method").value = asked.get("method") ?? "GET";
-  byId("explain-url").value = asked.get("url") ?? "";
+  const params = new URLSearchParams(given);
+  byId("explain-method").value = params.get("method") ?? "GET";
+  byId("explain-url").value = params.get("url") ?? "";
   byId("explain-headers").value = byId("explain-body").value = "";
   explain();
 }
@@ -29,7 +29,7 @@ function fill() {
 // explain sends the request of the form to explain and shows the answer. An answer that
 // arrives after the answer to a later request is ignored.
 async function explain() {
-  const turn = ++asked;
+  const turn = ++requests;
   const answer = byId("explained");
   answer.replaceChildren(el("p", { class: "quiet" }, "Explaining …"));
   let said;
@@ -38,7 +38,7 @@ async function explain() {
   } catch (error) {
     said = [el("p", { class: "answer wrong" }, error.message)];
   }
-  if (turn === asked) answer.replaceChildren(...said);
+  if (turn === requests) answer.replaceChildren(...said);
 }
 
 // request returns the request of the form. Its header object has no prototype, so that
@@ -52,9 +52,9 @@ function request() {
     const name = line.slice(0, colon).trim();
     (header[name] ??= []).push(line.slice(colon + 1).trim());
   }
-  const asked = { method: byId("explain-method").value.trim() || "GET", url: byId("explain-url").value.trim(), header };
-  if (byId("explain-body").value !== "") asked.body = byId("explain-body").value;
-  return asked;
+  const wanted = { method: byId("explain-method").value.trim() || "GET", url: byId("explain-url").value.trim(), header };
+  if (byId("explain-body").value !== "") wanted.body = byId("explain-body").value;
+  return wanted;
 }
 
 // shown returns the answer in one line. What each point does follows, folded.

@@ -1,7 +1,7 @@
 // The overview: points with their rules, running experiments and ended experiments.
 
 import { call, rule as ruleTurn } from "./api.js";
-import { byId, digits, el, keyed, part, text, toast } from "./dom.js";
+import { byId, digits, el, keyed, part, searches, text, toast } from "./dom.js";
 import { endedRow, experimentRow } from "./experiments.js";
 import { ratesOf, read } from "./rates.js";
 import { figures, lineText } from "./rows.js";
@@ -17,10 +17,8 @@ let named = null; // the row that the address names, until it is shown
 
 // begin sets up the filter and the button for more rules. change reads the state.
 export function begin(change) {
-  byId("find").addEventListener("input", () => {
-    const wanted = byId("find").value.trim();
+  searches("find", "overview", (wanted) => {
     search(wanted);
-    history.replaceState(null, "", wanted ? "#overview?" + params : "#overview");
     change();
   });
   byId("next-rules").addEventListener("click", () => {

@@ -630,7 +630,7 @@ const tests = {
     assert.equal(await page.locator("#explained [data-rule]").count(), 0, "the rules are not folded");
     await page.locator("#explained summary", { hasText: "mail: 1 of 1 rule hits" }).click();
     await moved(page).waitFor();
-    await page.locator("#explained summary", { hasText: /other points? (is|are) not concerned/ }).click();
+    await page.locator("#explained summary", { hasText: /other points? (does|do) not apply/ }).click();
     await page.locator("#explained li", { hasText: /checkout the matcher of the point does not match$/ }).waitFor();
     await close(page);
   },
@@ -651,7 +651,7 @@ const tests = {
     await page.locator("#explained .verdict", { hasText: "30 %: 503 by api/brownout" }).waitFor();
     assert.deepEqual(await page.locator("#explained summary").allTextContents(), [
       "shop › api: 1 of 2 rules may hit", "shop › cors: a preflight passes", "shop › health: the request is exempt",
-      "shop › bare: no rule or experiment", "shop › broken: its matcher fails", "900 other points are not concerned"]);
+      "shop › bare: no rule or experiment", "shop › broken: its matcher fails", "900 other points do not apply"]);
     assert.equal(await page.locator("#explained li").count(), 0);
     for (const node of await page.locator("#explained summary").all()) await node.click();
     await page.getByText("the global option exempts the request").waitFor();

@@ -84,7 +84,7 @@ async function retry(target, waits, headers) {
 async function tree(page, name) {
   const text = (await page.locator("body").ariaSnapshot())
     .replaceAll(/(127\.0\.0\.1|shop\.localhost):\d+/g, "HOST").replaceAll(/\d\d:\d\d:\d\d/g, "TIME")
-    .replaceAll(/\d+ min( \d+ s)? left|\d+ s left/g, "LEFT").replaceAll(/last (\d+ s|minute)/g, "PERIOD")
+    .replaceAll(/\d+ min( \d+ s)? left|\d+ s left/g, "LEFT").replaceAll(/last (\d+ s|minute)/g, "PERIOD").replaceAll(/PERIOD · (< )?[\d.]+ %/g, "PERIOD")
     .replaceAll(/- text: .* · Caddy \S+ · faults \S+ · since .*/g, "- text: SERVER")
     .replace(/- status: (Armed|Injecting)(\n +- text: \S+\/s.*)?/, "- status: STATE").replace(/(status: No answer\n +- text: ).*/, "$1KNOWN")
     .replaceAll(/(definition: )"\d+"/g, "$1NUMBER").replaceAll(/\d+ (injected|passed)/g, "N $1")
@@ -177,6 +177,62 @@ const tests = {
     assert.equal(await page.locator("#status-more").textContent(), "");
     seen = { over: 10, all: { count: 90000, injected: 1, injected_rate: 12.4 } };
     await page.locator("#status-more", { hasText: "12/s · < 0.1 % of traffic" }).waitFor();
+    await close(page);
+  },
+
+  async "real errors stand out, and a rule keeps its color"() {
+    const page = await open();
+    let minute = { count: 1000, injected: 1234, real_errors: 9 };
+    let rules = ["one", "two"];
+    await page.route("**/fault/seen?over=60s*", (route) => route.fulfill({ json: { over: 60, all: minute } }));
+    await instead(page, "**/fault/seen?window=*", (json) => ({ ...json, since: undefined,
+      rules: rules.map((rule, i) => ({ point: "shop", rule, count: 9 - i, hits: json.total.map((_, at) => (at === 5 ? 9 - i : 0)) })) }));
+    await page.locator("#sum-hits", { hasText: "1,234" }).waitFor();
+    await page.locator("#part-real", { hasText: "last minute · 0.9 %" }).waitFor();
+    assert.equal(await page.locator("#real.broken").count(), 0);
+    minute = { ...minute, real_errors: 11 };
+    await page.locator("#real.broken", { hasText: "last minute · 1.1 %" }).waitFor();
+    const entry = (rule) => page.locator("#chart-legend li", { hasText: "shop/" + rule });
+    const looks = () => Promise.all(["one", "two"].map((rule) => entry(rule).locator("rect").getAttribute("fill")));
+    await entry("two").waitFor();
+    const before = await looks();
+    rules = ["two", "three", "one"]; // in the order of their hits
+    await entry("three").waitFor();
+    assert.deepEqual(await looks(), before);
+    assert.notEqual(before[0], before[1]);
+    const width = (part) => page.locator("#chart-picture " + part).first().evaluate((node) => node.getBBox().width);
+    assert.ok(await width(".area") < await width(".grid") / 50, "an area has an edge where it has no height");
+    await close(page);
+  },
+
+  async "on a small screen everything to press is 44 pixels high"() {
+    await change("PUT", "experiments/pressed", { points: ["shop"], match: [{ path: ["/pressed"] }], percent: 10, faults: [{ fault: "close" }] });
+    const page = await open({ viewport: { width: 360, height: 740 } });
+    await row(page, "pressed").waitFor();
+    await page.locator("#points h4").nth(2).waitFor();
+    for (const name of ["overview", "start", "feed", "clients", "activity", "explain", "catalog"]) {
+      await view(page, name);
+      if (name === "catalog") await page.locator("#codes button").first().waitFor();
+      const small = await page.evaluate(() => [...document.querySelectorAll("button, select, textarea, summary, label.check, nav a, .foot a, .figures a, input:not([type=checkbox])")]
+        .filter((node) => node.checkVisibility() && node.getBoundingClientRect().height < 43.9).map((node) => `${node.id || node.textContent}: ${node.getBoundingClientRect().height}`));
+      assert.deepEqual(small, [], name);
+    }
+    await clean();
+    await close(page);
+  },
+
+  async "a halted form says so, and the wall can be left without a keyboard"() {
+    const page = await open({}, "/#start");
+    await page.locator("#start-halted").waitFor({ state: "hidden" });
+    await change("POST", "halt");
+    await page.getByText("An experiment cannot start before you resume faults.").waitFor();
+    await change("POST", "resume");
+    await page.locator("#start-halted").waitFor({ state: "hidden" });
+    await page.getByRole("link", { name: "Wall mode" }).click();
+    await page.locator("nav").waitFor({ state: "hidden" });
+    assert.equal(await page.locator("select:visible, summary:visible").count(), 0);
+    await page.getByRole("link", { name: "Leave wall mode" }).click();
+    await page.locator("nav").waitFor();
     await close(page);
   },
 
