@@ -50,15 +50,15 @@ export function keyed(list, items, keyOf, make) {
 }
 
 // remove removes a row from its list. If the row had the focus, the next row or the
-// heading of the list gets it. Otherwise a keyboard user would start again at the top.
+// heading of the list gets it. Otherwise a keyboard user would start again at the top. No
+// button gets it, because the next key would press it.
 function remove(node, list) {
   const had = node.contains(document.activeElement);
   const next = node.nextElementSibling ?? node.previousElementSibling;
   node.remove();
   if (!had) return;
-  const heading = list.previousElementSibling;
-  heading.tabIndex = -1;
-  const heir = next?.querySelector("button:not([hidden]), summary") ?? heading;
+  const heir = next ?? list.previousElementSibling;
+  heir.tabIndex = -1;
   heir.focus();
   if (document.activeElement !== heir) byId("main").focus(); // the heading is hidden as well
 }

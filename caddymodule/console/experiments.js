@@ -14,13 +14,13 @@ export function experimentRow(first, change) {
   const about = el("span", { class: "quiet" });
   const left = el("span", { class: "tag" });
   const numbers = figures(first.name, false);
-  const patch = (fields) => call("PATCH", experiment(now.name), fields, { "If-Match": `"${now.revision}"` });
+  const patch = (fields) => call("PATCH", experiment(now.name), fields, { "If-Match": `"${now.revision}"` }).catch(gone(now.name));
   const extend = button("Extend 10 min", first.name, "Extended", () => patch({ ttl: Math.round((now.time_left ?? 0) + extension) + "s" }), change);
   const turn = percentage(first.name, (percent) => turnTo(now, percent, patch, change));
   const node = el("li", { "data-experiment": first.name },
     el("div", { class: "what" }, el("strong", {}, first.name), " ", left, line, about), numbers,
     el("div", { class: "actions" }, turn, extend,
-      button("Stop", first.name, "Stopped", () => call("DELETE", experiment(first.name)), change)));
+      button("Stop", first.name, "Stopped", () => call("DELETE", experiment(first.name)).catch(gone(first.name)), change)));
   node.update = (e) => {
     now = e;
     line.update(e.line);
@@ -32,6 +32,9 @@ export function experimentRow(first, change) {
   };
   return node;
 }
+
+// gone says in plain words that an experiment has ended before it could be changed.
+const gone = (name) => (error) => { throw error.status === 404 ? new Error(`${name} has already ended.`) : error; };
 
 // turnTo changes the percentage of an experiment and keeps the time that it has left.
 async function turnTo(now, percent, patch, change) {

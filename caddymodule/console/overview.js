@@ -45,7 +45,7 @@ export function query(shown) {
 export function route(shown, wanted) {
   const wall = shown && wanted.has("wall");
   document.documentElement.classList.toggle("wall", wall);
-  byId("wall").hash = wall ? "overview" : "overview?wall";
+  byId("wall").setAttribute("href", wall ? "#overview" : "#overview?wall");
   text(byId("wall"), wall ? "Leave wall mode" : "Wall mode");
   if (!shown) return;
   params = wanted;

@@ -84,7 +84,7 @@ async function retry(target, waits, headers) {
 async function tree(page, name) {
   const text = (await page.locator("body").ariaSnapshot())
     .replaceAll(/(127\.0\.0\.1|shop\.localhost):\d+/g, "HOST").replaceAll(/\d\d:\d\d:\d\d/g, "TIME")
-    .replaceAll(/\d+ min( \d+ s)? left|\d+ s left/g, "LEFT").replaceAll(/last (\d+ s|minute)/g, "PERIOD").replaceAll(/PERIOD · (< )?[\d.]+ %/g, "PERIOD")
+    .replaceAll(/\d+ min( \d+ s)? left|\d+ s left/g, "LEFT").replaceAll(/last (\d+ s|minute)/g, "PERIOD").replaceAll(/PERIOD · (< )?[\d.]+ %/g, "PERIOD").replaceAll(/(in the last hour: )\d+/g, "$1N")
     .replaceAll(/- text: .* · Caddy \S+ · faults \S+ · since .*/g, "- text: SERVER")
     .replace(/- status: (Armed|Injecting)(\n +- text: \S+\/s.*)?/, "- status: STATE").replace(/(status: No answer\n +- text: ).*/, "$1KNOWN")
     .replaceAll(/(definition: )"\d+"/g, "$1NUMBER").replaceAll(/\d+ (injected|passed)/g, "N $1")
@@ -271,6 +271,19 @@ const tests = {
     await plus.focus();
     await control.getByRole("button", { name: "Decrease percentage of turned" }).click();
     await page.locator("#toast", { hasText: "changed by somebody else." }).waitFor({ state: "attached" });
+    await page.unroute("**/fault/experiments/turned");
+    await change("PUT", "experiments/other", { points: ["shop"], match: [{ path: ["/other"] }], percent: 10, faults: [{ fault: "close" }], ttl: "5m" });
+    await row(page, "other").waitFor();
+    await page.route("**/fault/experiments/turned", async (route) => {
+      await change("DELETE", "experiments/turned"); // while somebody changes it
+      return route.continue();
+    });
+    await field.fill("30");
+    await page.locator("#toast", { hasText: "turned has already ended." }).waitFor({ state: "attached" });
+    await row(page, "turned").waitFor({ state: "detached" });
+    await page.keyboard.press("Enter"); // which presses nothing of the next row
+    await page.waitForFunction(() => document.activeElement.dataset.experiment === "other");
+    assert.equal(JSON.parse((await ask(port, "/fault/experiments/other")).body).experiment.percent, 10);
     await clean();
     await close(page);
   },
