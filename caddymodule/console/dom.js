@@ -177,7 +177,7 @@ export function span(seconds) {
 export const digits = new Intl.NumberFormat("en").format;
 
 // part formats a part of 1 as a percentage.
-export const part = (share) => `${share > 0 && share < 0.001 ? "< 0.1" : (share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
+export const part = (share) => `${share > 0 && share < 0.001 ? "< 0.1" : (share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
 
 // sentence adds a period to a text. Errors of the API have none.
 export const sentence = (value) => (/[.!?]$/.test(value) ? value : value + ".");
