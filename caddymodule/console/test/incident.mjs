@@ -272,18 +272,19 @@ const tests = {
     await control.getByRole("button", { name: "Decrease percentage of turned" }).click();
     await page.locator("#toast", { hasText: "changed by somebody else." }).waitFor({ state: "attached" });
     await page.unroute("**/fault/experiments/turned");
-    await change("PUT", "experiments/other", { points: ["shop"], match: [{ path: ["/other"] }], percent: 10, faults: [{ fault: "close" }], ttl: "5m" });
-    await row(page, "other").waitFor();
+    await change("PUT", "experiments/spared", { points: ["shop"], match: [{ path: ["/spared"] }], percent: 10, faults: [{ fault: "close" }], ttl: "5m" });
+    await row(page, "spared").waitFor();
     await page.route("**/fault/experiments/turned", async (route) => {
       await change("DELETE", "experiments/turned"); // while somebody changes it
       return route.continue();
     });
     await field.fill("30");
+    await field.press("Tab");
     await page.locator("#toast", { hasText: "turned has already ended." }).waitFor({ state: "attached" });
     await row(page, "turned").waitFor({ state: "detached" });
     await page.keyboard.press("Enter"); // which presses nothing of the next row
-    await page.waitForFunction(() => document.activeElement.dataset.experiment === "other");
-    assert.equal(JSON.parse((await ask(port, "/fault/experiments/other")).body).experiment.percent, 10);
+    await page.waitForFunction(() => document.activeElement.dataset.experiment === "spared");
+    assert.equal(JSON.parse((await ask(port, "/fault/experiments/spared")).body).experiment.percent, 10);
     await clean();
     await close(page);
   },
