@@ -79,7 +79,7 @@ export function show(state, minute, change) {
   more(state);
 }
 
-// showSums shows the figures at the top. Real errors stand out if they are more than noise.
+// showSums shows the figures at the top. It marks real errors if they are more than noise.
 function showSums({ active, experiments }, { count, injected, real_errors: real }) {
   for (const [name, n] of [["hits", injected], ["real", real]]) {
     text(byId("sum-" + name), digits(n));

@@ -180,7 +180,7 @@ const tests = {
     await close(page);
   },
 
-  async "real errors stand out, and a rule keeps its color"() {
+  async "many real errors are marked, and a rule keeps its color"() {
     const page = await open();
     let minute = { count: 1000, injected: 1234, real_errors: 9 };
     let rules = ["one", "two"];
