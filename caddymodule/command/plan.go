@@ -184,13 +184,13 @@ func (s *planSession) run(r *plan.Runner) error {
 	ctx, stop := s.signaled()
 	defer stop()
 	began := time.Now()
-	out := &lockedWriter{w: s.OutOrStdout()}
-	r.Programs = plan.System{Out: out, Err: s.ErrOrStderr()}
+	out, done := s.output(r)
 	r.Log = func(line string) {
 		took := time.Since(began)
 		_, _ = fmt.Fprintf(out, "%02d:%02d %s\n", int(took.Minutes()), int(took.Seconds())%60, line) // the plan runs without a reader
 	}
 	result := r.Run(ctx)
+	done()
 	s.summarize(out, result)
 	code := result.ExitCode
 	for _, report := range s.plan.Reports {
@@ -200,6 +200,29 @@ func (s *planSession) run(r *plan.Runner) error {
 		}
 	}
 	return s.exit(code)
+}
+
+// output returns where the runner and its commands print. A terminal also has a line with
+// the progress, until done is called.
+func (s *planSession) output(r *plan.Runner) (out io.Writer, done func()) {
+	line := newLiveLine(s.OutOrStdout())
+	if line == nil {
+		out = &lockedWriter{w: s.OutOrStdout()}
+		r.Programs = plan.System{Out: out, Err: s.ErrOrStderr()}
+		return out, func() {}
+	}
+	programs := plan.System{Out: line, Err: s.ErrOrStderr()}
+	if isTerminal(programs.Err) {
+		programs.Err = line // else its text would be in the line
+	}
+	r.Programs, r.Show = programs, line.show
+	end := make(chan struct{})
+	var ticks sync.WaitGroup
+	ticks.Go(func() { line.tick(end) })
+	return line, func() {
+		close(end)
+		ticks.Wait()
+	}
 }
 
 // lockedWriter lets commands and the runner print at the same time.

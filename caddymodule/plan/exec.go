@@ -3,6 +3,7 @@ package plan
 import (
 	"io"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -16,20 +17,19 @@ func (System) Find(name string) error {
 	return err
 }
 
-// Start starts a command in a new process group.
+// Start starts a command in a new process group. On Linux, the command does not outlive
+// this process.
 func (s System) Start(command []string) (Program, error) {
 	cmd := exec.Command(command[0], command[1:]...) //nolint:gosec,noctx // running the user's command is the purpose; Stop ends it
 	cmd.Stdout, cmd.Stderr = s.Out, s.Err
 	cmd.WaitDelay = time.Second // a grandchild may keep the output open
 	inGroup(cmd)
-	if err := cmd.Start(); err != nil {
+	p := &process{cmd: cmd, ended: make(chan struct{})}
+	started := make(chan error, 1)
+	go p.run(started)
+	if err := <-started; err != nil {
 		return nil, err
 	}
-	p := &process{cmd: cmd, ended: make(chan struct{})}
-	go func() {
-		defer close(p.ended)
-		_ = cmd.Wait() // its state has the exit code
-	}()
 	return p, nil
 }
 
@@ -37,6 +37,19 @@ func (s System) Start(command []string) (Program, error) {
 type process struct {
 	cmd   *exec.Cmd
 	ended chan struct{}
+}
+
+// run starts the command and waits for its end. Linux tells a command that its parent has
+// ended as soon as the thread has ended that started it. So run keeps the thread.
+func (p *process) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := p.cmd.Start()
+	started <- err
+	if err == nil {
+		_ = p.cmd.Wait() // its state has the exit code
+		close(p.ended)
+	}
 }
 
 func (p *process) Ended() <-chan struct{} { return p.ended }

@@ -12,10 +12,12 @@ import (
 
 // judge ends a stage, and checks what came out of it.
 func (u *run) judge(ctx context.Context, s *Stage, result *StageResult, before map[string]int, untilHeld bool) *ending {
+	u.part("end of stage "+s.Name, 0)
 	u.stop(result)
 	u.endFaults(ctx, u.Plan.experiments(s, false))
 	nobody := !u.running(nil) && len(s.Runs)+len(u.Plan.Runs) > 0
 	if s.asksForCalls() && !nobody {
+		u.part("end of stage "+s.Name, u.Plan.Settle)
 		if end := u.wait(ctx, time.Now().Add(time.Duration(u.Plan.Settle)), never); end != nil {
 			u.facts(ctx, result, before, nobody)
 			return end
@@ -123,7 +125,7 @@ func (u *run) facts(ctx context.Context, result *StageResult, before map[string]
 			f.Hits = hits - before[f.Experiment]
 		}
 	}
-	evidence, settings, err := u.calls(ctx)
+	evidence, settings, err := u.calls(ctx, u.injected)
 	if err != nil {
 		return nil
 	}
@@ -138,16 +140,16 @@ func (u *run) facts(ctx context.Context, result *StageResult, before map[string]
 
 // calls returns the calls of all nodes since faults were injected. A stage without faults
 // is about those that came before it.
-func (u *run) calls(ctx context.Context) (*clients.Evidence, clients.Settings, error) {
-	if u.injected.IsZero() {
+func (r *Runner) calls(ctx context.Context, injected time.Time) (*clients.Evidence, clients.Settings, error) {
+	if injected.IsZero() {
 		return &clients.Evidence{}, clients.Settings{}, nil
 	}
 	var all []clients.Evidence
 	var settings clients.Settings
-	for _, n := range u.Nodes {
-		evidence, of, err := n.Calls(ctx, time.Since(u.injected))
+	for _, n := range r.Nodes {
+		evidence, of, err := n.Calls(ctx, time.Since(injected))
 		if err != nil {
-			return nil, settings, u.at(n, err)
+			return nil, settings, r.at(n, err)
 		}
 		all, settings = append(all, *evidence), of
 	}

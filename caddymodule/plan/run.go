@@ -23,6 +23,9 @@ type Runner struct {
 
 	// Log is called with a line at each change.
 	Log func(line string)
+
+	// Show is called with the progress of the plan, unless it is nil.
+	Show func(Progress)
 }
 
 // InterruptedError is the cause of a context that a signal has ended.
@@ -48,6 +51,7 @@ type run struct {
 
 	stage    *StageResult // that runs
 	spec     *Stage
+	now      Progress
 	injected time.Time // when the faults began that the next expectations are about
 	healing  bool      // no stage has injected since a stage without faults
 	began    bool      // something was begun that `after` may have to clean up
@@ -64,6 +68,7 @@ func (r *Runner) Run(ctx context.Context) *Result {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	end := u.guarded(ctx, background)
 	stop()
+	u.part("end of the plan", 0)
 	u.cleanUp(ctx)
 	close(u.done)
 	u.group.Wait()
@@ -71,6 +76,7 @@ func (r *Runner) Run(ctx context.Context) *Result {
 		u.result.Result, u.result.ExitCode, u.result.Why = end.result, end.code, end.why
 	}
 	u.after(ctx)
+	u.part("", 0)
 	u.result.Ended = time.Now().UTC()
 	return u.result
 }
@@ -96,6 +102,9 @@ func (u *run) guarded(ctx, background context.Context) (end *ending) {
 	}
 	for _, k := range u.keepers {
 		u.group.Go(func() { k.keep(background) })
+	}
+	if u.Show != nil {
+		u.group.Go(func() { u.follow(background) })
 	}
 	u.began = len(u.Plan.Runs) > 0
 	if u.result.Runs, end = u.start(u.Plan.Runs, nil); end != nil {
@@ -139,6 +148,7 @@ func (u *run) answered(a answer) {
 			return
 		}
 		u.logCheck(w)
+		u.show()
 		if w.fails() && u.counts(w) {
 			u.broken(w)
 		}

@@ -18,6 +18,7 @@ func (u *run) baseline(ctx context.Context) *ending {
 	}
 	u.result.Baseline = b
 	u.log("baseline %s", u.Plan.Baseline)
+	u.part("baseline", 0)
 	end := u.holdBaseline(ctx)
 	b.Ended = time.Now().UTC()
 	if end != nil {
@@ -39,6 +40,7 @@ func (u *run) holdBaseline(ctx context.Context) *ending {
 		}
 	}
 	if u.allHold() {
+		u.part("baseline", u.Plan.Baseline)
 		if end := u.wait(ctx, time.Now().Add(time.Duration(u.Plan.Baseline)), func() bool { return !u.allHold() }); end != nil {
 			return end
 		}
@@ -100,6 +102,7 @@ func (u *run) runStage(ctx context.Context, s *Stage, result *StageResult) *endi
 	u.stage, u.spec = result, s
 	result.Started = time.Now().UTC()
 	u.log("stage %s %s", s.Name, lasts(s))
+	u.part("stage "+s.Name, s.Duration)
 	for _, w := range u.checks {
 		off := slices.Contains(s.Off, w.Name)
 		if off != w.off.Load() || s.Recover || s.Until != nil && s.Until.Check == w.Name {
@@ -142,6 +145,8 @@ func (u *run) await(ctx context.Context, s *Stage, result *StageResult) (held bo
 	case until.IsZero():
 		done = func() bool { return !u.running(result) }
 	}
+	u.now.Ends = until
+	u.show()
 	return held, u.wait(ctx, until, done)
 }
 
@@ -159,7 +164,8 @@ func lasts(s *Stage) string {
 
 // inject begins the faults of a stage together.
 func (u *run) inject(ctx context.Context, s *Stage, result *StageResult) *ending {
-	if len(s.Faults) == 0 {
+	u.now.Faults = len(s.Faults) > 0
+	if !u.now.Faults {
 		u.healing = true
 		return nil
 	}

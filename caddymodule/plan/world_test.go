@@ -30,6 +30,7 @@ type world struct {
 	lines   []string
 	missing map[string]bool // programs that do not exist
 	site    func() (status int, body string)
+	show    func(Progress) // nil if nobody watches
 }
 
 // fakeNode is a node with what it knows.
@@ -317,7 +318,7 @@ func hasLeft(r *Result) bool {
 }
 
 func (w *world) runner(p *Plan) *Runner {
-	r := &Runner{Plan: p, ID: "0123abcd", Programs: w, HTTP: &http.Client{Transport: w}}
+	r := &Runner{Plan: p, ID: "0123abcd", Programs: w, HTTP: &http.Client{Transport: w}, Show: w.show}
 	r.Log = func(line string) {
 		w.change(func() { w.lines = append(w.lines, line) })
 	}
