@@ -187,7 +187,7 @@ func (s *planSession) run(r *plan.Runner) error {
 	out, done := s.output(r)
 	r.Log = func(line string) {
 		took := time.Since(began)
-		_, _ = fmt.Fprintf(out, "%02d:%02d %s\n", int(took.Minutes()), int(took.Seconds())%60, line) // the plan runs without a reader
+		out.say(fmt.Sprintf("%02d:%02d %s", int(took.Minutes()), int(took.Seconds())%60, line))
 	}
 	result := r.Run(ctx)
 	done()
@@ -202,39 +202,27 @@ func (s *planSession) run(r *plan.Runner) error {
 	return s.exit(code)
 }
 
-// output returns where the runner and its commands print. A terminal also has a line with
-// the progress, until done is called.
-func (s *planSession) output(r *plan.Runner) (out io.Writer, done func()) {
-	line := newLiveLine(s.OutOrStdout())
-	if line == nil {
-		out = &lockedWriter{w: s.OutOrStdout()}
-		r.Programs = plan.System{Out: out, Err: s.ErrOrStderr()}
+// output returns where the runner and its commands print. A terminal shows the progress
+// until done is called.
+func (s *planSession) output(r *plan.Runner) (out *planOutput, done func()) {
+	out = newPlanOutput(s.OutOrStdout())
+	programs := plan.System{Out: out, Err: s.ErrOrStderr()}
+	r.Programs = programs
+	if !out.live {
 		return out, func() {}
 	}
-	programs := plan.System{Out: line, Err: s.ErrOrStderr()}
 	if isTerminal(programs.Err) {
-		programs.Err = line // else its text would be in the line
+		programs.Err = out // else its text would be in the line
+		r.Programs = programs
 	}
-	r.Programs, r.Show = programs, line.show
+	r.Show = out.show
 	end := make(chan struct{})
 	var ticks sync.WaitGroup
-	ticks.Go(func() { line.tick(end) })
-	return line, func() {
+	ticks.Go(func() { out.tick(end) })
+	return out, func() {
 		close(end)
 		ticks.Wait()
 	}
-}
-
-// lockedWriter lets commands and the runner print at the same time.
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (l *lockedWriter) Write(text []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(text)
 }
 
 // signaled returns a context that the first signal ends. The second one ends the command
@@ -257,14 +245,14 @@ func (s *planSession) signaled() (ctx context.Context, stop func()) {
 }
 
 // summarize prints what came out of the plan.
-func (s *planSession) summarize(out io.Writer, result *plan.Result) {
+func (s *planSession) summarize(out *planOutput, result *plan.Result) {
 	text := "plan " + result.Plan.Name + ": " + result.Result
 	for i := range result.CleanUp {
 		if c := &result.CleanUp[i]; c.Left() {
 			s.warn("experiment '%s' at %s could not be ended; it %s: %s", c.Experiment, c.Node, c.How, grammar.Printable(c.Why))
 		}
 	}
-	_, _ = fmt.Fprintln(out, text) // there is nobody to report to
+	out.say(text)
 	if result.Why != "" {
 		s.PrintErrln(s.ErrPrefix(), printableLines(result.Why))
 	}

@@ -15,23 +15,21 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/plan"
 )
 
-// liveLine is a terminal whose last line shows the progress of a plan. What is printed
-// goes above it.
-type liveLine struct {
+// planOutput is where a plan and its commands print. On a terminal, the last line shows
+// the progress of the plan, and what is printed goes above it.
+type planOutput struct {
 	screen func() *screen // asked each time, since people change the size of a terminal
+	live   bool           // the last line can be written again
 
 	mu       sync.Mutex
 	progress plan.Progress
 	width    int  // of the line that the terminal shows
-	midLine  bool // a command has printed a part of a line, where nothing may be written
+	midLine  bool // a command has printed a part of a line
 }
 
-// newLiveLine returns the line for an output, or nil if it cannot be rewritten there.
-func newLiveLine(out io.Writer) *liveLine {
-	if !isTerminal(out) || os.Getenv("TERM") == "dumb" {
-		return nil
-	}
-	return &liveLine{screen: func() *screen { return newScreen(out) }}
+// newPlanOutput returns the output of a plan. Some terminals cannot write a line again.
+func newPlanOutput(out io.Writer) *planOutput {
+	return &planOutput{screen: func() *screen { return newScreen(out) }, live: isTerminal(out) && os.Getenv("TERM") != "dumb"}
 }
 
 func isTerminal(out io.Writer) bool {
@@ -39,30 +37,44 @@ func isTerminal(out io.Writer) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// Write prints text above the line.
-func (l *liveLine) Write(text []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	scr := l.screen()
-	l.erase(scr)
+// Write prints what a command prints.
+func (o *planOutput) Write(text []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.print(text)
+}
+
+// say prints a line of the plan. It does not continue a line of a command.
+func (o *planOutput) say(text string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.midLine {
+		text = "\n" + text
+	}
+	_, _ = o.print([]byte(text + "\n")) // the plan runs without a reader
+}
+
+func (o *planOutput) print(text []byte) (int, error) {
+	scr := o.screen()
+	o.erase(scr)
 	n, err := scr.Write(text)
 	if n > 0 {
-		l.midLine = text[n-1] != '\n'
+		o.midLine = text[n-1] != '\n'
 	}
-	l.draw(scr, time.Now())
+	o.draw(scr, time.Now())
 	return n, err
 }
 
 // show shows the progress.
-func (l *liveLine) show(p plan.Progress) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.progress = p
-	l.redraw()
+func (o *planOutput) show(p plan.Progress) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.progress = p
+	o.redraw()
 }
 
 // tick shows the time that passes, until done is closed.
-func (l *liveLine) tick(done <-chan struct{}) {
+func (o *planOutput) tick(done <-chan struct{}) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for {
@@ -70,34 +82,34 @@ func (l *liveLine) tick(done <-chan struct{}) {
 		case <-done:
 			return
 		case <-ticker.C:
-			l.mu.Lock()
-			l.redraw()
-			l.mu.Unlock()
+			o.mu.Lock()
+			o.redraw()
+			o.mu.Unlock()
 		}
 	}
 }
 
-func (l *liveLine) redraw() {
-	scr := l.screen()
-	l.erase(scr)
-	l.draw(scr, time.Now())
+func (o *planOutput) redraw() {
+	scr := o.screen()
+	o.erase(scr)
+	o.draw(scr, time.Now())
 }
 
 // erase removes the line. It writes spaces, since not all terminals know a sequence for it.
-func (l *liveLine) erase(scr *screen) {
-	if l.width > 0 {
-		_, _ = io.WriteString(scr, "\r"+strings.Repeat(" ", l.width)+"\r") // a terminal that is gone has no reader
-		l.width = 0
+func (o *planOutput) erase(scr *screen) {
+	if o.width > 0 {
+		_, _ = io.WriteString(scr, "\r"+strings.Repeat(" ", o.width)+"\r") // a terminal that is gone has no reader
+		o.width = 0
 	}
 }
 
-func (l *liveLine) draw(scr *screen, now time.Time) {
-	if l.midLine || l.progress.Part == "" {
+func (o *planOutput) draw(scr *screen, now time.Time) {
+	if !o.live || o.midLine || o.progress.Part == "" {
 		return
 	}
-	text, width := fitting(progressCells(&l.progress, now), scr)
+	text, width := fitting(progressCells(&o.progress, now), scr)
 	_, _ = io.WriteString(scr, text)
-	l.width = width
+	o.width = width
 }
 
 // fitting joins cells in one line that a screen does not break. It returns the width of

@@ -39,9 +39,9 @@ func shownAt(output string) string {
 }
 
 // liveOn returns a line on a screen that a test reads.
-func liveOn(width int) (*liveLine, *bytes.Buffer) {
+func liveOn(width int) (*planOutput, *bytes.Buffer) {
 	var out bytes.Buffer
-	return &liveLine{screen: func() *screen { return &screen{Writer: &out, width: width} }}, &out
+	return &planOutput{screen: func() *screen { return &screen{Writer: &out, width: width} }, live: true}, &out
 }
 
 // A line says how much time is left, what was hit, which checks hold, and the worst
@@ -77,7 +77,7 @@ func TestProgressLine(t *testing.T) {
 
 // What is printed goes above the line, and nothing of the line remains in it.
 func TestLiveLine(t *testing.T) {
-	l, out := liveOn(80)
+	o, out := liveOn(80)
 	now := time.Now()
 	stage := plan.Progress{Part: "stage a", Ends: now.Add(time.Hour), Faults: true, Hits: 12345}
 	const line = "stage a  60:00 left  12345 hits"
@@ -86,16 +86,18 @@ func TestLiveLine(t *testing.T) {
 		do   func()
 		want string
 	}{
-		{"nothing to show", func() { l.show(plan.Progress{}) }, ""},
-		{"text without a line", func() { _, _ = io.WriteString(l, "one\n") }, "one\n"},
-		{"a line", func() { l.show(stage) }, "one\n" + line},
-		{"text with a line", func() { _, _ = io.WriteString(l, "two\nthree\n") }, "one\ntwo\nthree\n" + line},
-		{"no text", func() { _, _ = io.WriteString(l, "") }, "one\ntwo\nthree\n" + line},
-		{"a part of a line", func() { _, _ = io.WriteString(l, "..") }, "one\ntwo\nthree\n.."},
-		{"the line waits", func() { l.show(stage) }, "one\ntwo\nthree\n.."},
-		{"the rest", func() { _, _ = io.WriteString(l, ".\n") }, "one\ntwo\nthree\n...\n" + line},
-		{"a shorter line", func() { l.show(plan.Progress{Part: "end", Began: now}) }, "one\ntwo\nthree\n...\nend  for 0:00"},
-		{"the end", func() { l.show(plan.Progress{}) }, "one\ntwo\nthree\n...\n"},
+		{"nothing to show", func() { o.show(plan.Progress{}) }, ""},
+		{"text without a line", func() { _, _ = io.WriteString(o, "one\n") }, "one\n"},
+		{"a line", func() { o.show(stage) }, "one\n" + line},
+		{"text with a line", func() { _, _ = io.WriteString(o, "two\nthree\n") }, "one\ntwo\nthree\n" + line},
+		{"no text", func() { _, _ = io.WriteString(o, "") }, "one\ntwo\nthree\n" + line},
+		{"a part of a line", func() { _, _ = io.WriteString(o, "..") }, "one\ntwo\nthree\n.."},
+		{"the line waits", func() { o.show(stage) }, "one\ntwo\nthree\n.."},
+		{"a line of the plan", func() { o.say("00:01 stage") }, "one\ntwo\nthree\n..\n00:01 stage\n" + line},
+		{"a part again", func() { _, _ = io.WriteString(o, "..") }, "one\ntwo\nthree\n..\n00:01 stage\n.."},
+		{"the rest", func() { _, _ = io.WriteString(o, ".\n") }, "one\ntwo\nthree\n..\n00:01 stage\n...\n" + line},
+		{"a shorter line", func() { o.show(plan.Progress{Part: "end", Began: now}) }, "one\ntwo\nthree\n..\n00:01 stage\n...\nend  for 0:00"},
+		{"the end", func() { o.show(plan.Progress{}) }, "one\ntwo\nthree\n..\n00:01 stage\n...\n"},
 	} {
 		tt.do()
 		if got := shownAt(out.String()); got != tt.want {
@@ -107,10 +109,10 @@ func TestLiveLine(t *testing.T) {
 // The line counts down while nothing else happens.
 func TestLiveLineTicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, out := liveOn(80)
-		l.show(plan.Progress{Part: "stage a", Ends: time.Now().Add(10 * time.Second)})
+		o, out := liveOn(80)
+		o.show(plan.Progress{Part: "stage a", Ends: time.Now().Add(10 * time.Second)})
 		done := make(chan struct{})
-		go l.tick(done)
+		go o.tick(done)
 		time.Sleep(3*time.Second + 100*time.Millisecond)
 		synctest.Wait()
 		if got, want := shownAt(out.String()), "stage a  0:07 left"; got != want {
@@ -129,13 +131,17 @@ func TestLiveLineOfTerminalsOnly(t *testing.T) {
 	}
 	defer file.Close()
 	for _, out := range []io.Writer{file, new(bytes.Buffer)} {
-		if newLiveLine(out) != nil {
+		if newPlanOutput(out).live {
 			t.Errorf("%T has a line", out)
 		}
 	}
 	_, address := adminEndpoint(t, twoRules)
 	got := caddyFault(t, "plan", "--address", address, writePlan(t, "stage a 10ms {\nfault x {\npoint api\nrespond 503\n}\n}"))
-	if got.err != nil || strings.ContainsAny(got.stdout+got.stderr, "\r\x1b") || !strings.Contains(got.stdout, "00:00 stage a 10ms\n00:00   fault x\n") {
+	if got.err != nil || strings.ContainsAny(got.stdout+got.stderr, "\r\x1b") || !strings.Contains(got.stdout, "stage a 10ms\n00:00   fault x\n") {
 		t.Errorf("got %+v", got)
+	}
+	got = caddyFault(t, "plan", "--address", address, writePlan(t, "stage a {\nrun echo -n part\n}"))
+	if got.err != nil || !strings.Contains(got.stdout, "part\n00:0") {
+		t.Errorf("a part of a line: got %+v", got)
 	}
 }

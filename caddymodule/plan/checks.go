@@ -158,7 +158,7 @@ func (r *Runner) askSeen(ctx context.Context, c *Check) (ok bool, text string) {
 	}
 	value, known := figureOf(c.Seen.Figure, all)
 	if !known {
-		return false, "saw nothing"
+		return false, "saw nothing: no request came to point " + c.Seen.Point + " in " + c.Seen.Over.String()
 	}
 	text = c.Seen.Figure + " " + figureText(c.Seen.Figure, value)
 	if ok = compare(c.Seen.Op, value, c.Seen.Value); !ok {
@@ -189,6 +189,12 @@ func figureOf(figure string, nodes []seen.Figures) (value float64, known bool) {
 		value /= max(count, 1)
 	}
 	return value, known
+}
+
+// seenAt writes a check on what a point has seen, for another point.
+func (c *Check) seenAt(point string) string {
+	s := c.Seen
+	return strings.Join([]string{"check", c.Name, "seen", point, s.Figure, s.Op, figureText(s.Figure, s.Value), "over", s.Over.String()}, " ")
 }
 
 func compare(op string, a, b float64) bool {

@@ -310,7 +310,7 @@ func TestAskSeen(t *testing.T) {
 	for _, n := range w.nodes {
 		n.figures = seen.Figures{}
 	}
-	if ok, text := r.askSeen(t.Context(), p.Checks[0]); ok || text != "saw nothing" {
+	if ok, text := r.askSeen(t.Context(), p.Checks[0]); ok || text != "saw nothing: no request came to point shop in 30s" {
 		t.Errorf("got %t, %s", ok, text)
 	}
 	p.Checks[0].Seen.Value = 1.0

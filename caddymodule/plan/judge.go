@@ -40,12 +40,10 @@ func (u *run) judge(ctx context.Context, s *Stage, result *StageResult, before m
 	result.Ended = time.Now().UTC()
 	result.Result = Passed
 	for _, e := range result.Expects {
-		mark := "✓"
 		if !e.Holds {
-			mark, result.Result = "✗", Failed
-			result.Why = e.Text + ": " + e.Why
+			result.Result, result.Why = Failed, e.Text+": "+e.Why
 		}
-		u.log("  %s %s%s", mark, e.Text, colon(e.Why))
+		u.log("  %s %s%s", mark(e.Holds), e.Text, colon(e.Why))
 	}
 	if ctx.Err() != nil {
 		return interrupted(ctx)

@@ -21,7 +21,7 @@ type FaultParser func(d *caddyfile.Dispenser, name string) (json.RawMessage, err
 // Parse reads a plan. The values of lets replace those in the file. The error has all
 // [ProblemsError] of the plan.
 func Parse(file string, data []byte, lets map[string]string, faults FaultParser) (*Plan, error) {
-	p := &parser{file: file, plan: new(Plan), faults: faults, once: make(map[string]bool)}
+	p := &parser{file: file, lines: strings.Split(string(data), "\n"), plan: new(Plan), faults: faults, once: make(map[string]bool)}
 	if text := strings.TrimSpace(string(data)); strings.HasPrefix(text, "{") && json.Valid(data) {
 		return p.parseJSON(data, lets)
 	}
@@ -33,7 +33,7 @@ func Parse(file string, data []byte, lets map[string]string, faults FaultParser)
 		return nil, ProblemsError{problemOf(err, place{file, 0})}
 	}
 	segments, ok := p.header(blocks)
-	if !ok {
+	if !ok || !p.balanced(data) {
 		return nil, p.problems.err()
 	}
 	p.lets(segments, lets)
@@ -63,6 +63,8 @@ func (p *parser) parseJSON(data []byte, lets map[string]string) (*Plan, error) {
 // parser reads one plan, and collects all that is wrong.
 type parser struct {
 	file     string
+	lines    []string // of the file
+	top      place    // of the plan
 	plan     *Plan
 	faults   FaultParser
 	problems ProblemsError
@@ -110,14 +112,13 @@ func (p *parser) header(blocks []caddyfile.ServerBlock) (segments []caddyfile.Se
 		p.wrong(first, write, "a plan begins with 'plan <name> {', and not with '%s'", cut(strings.Join(keys, " ")))
 		return nil, false
 	case len(keys) != 2:
-		p.wrong(first, "plan smoke {", "a plan has one name")
+		p.wrong(first, "plan "+validNameLike(strings.Join(keys[1:], "-"), "plan")+" {", "a plan has one name")
 		return nil, false
 	case !blocks[0].HasBraces:
 		p.wrong(first, write, "a plan has a block")
 		return nil, false
 	}
-	p.plan.Name = keys[1]
-	p.name(first, "plan", keys[1])
+	p.plan.Name, p.top = keys[1], first
 	for _, block := range blocks[1:] {
 		p.wrong(placeOf(&block), "", "a file has one plan: move this one into another file")
 	}
@@ -270,7 +271,8 @@ func (p *parser) duration(s *statement, owner string, target *Duration) {
 func (p *parser) durationOf(s *statement, text string) Duration {
 	read, err := caddy.ParseDuration(text)
 	if err != nil || read <= 0 {
-		p.wrong(s.at, strings.Replace(s.line(), text, "30s", 1), "%s: bad duration '%s': want one such as 30s", s.word, cut(text))
+		like := durationLike(s.word, text)
+		p.wrong(s.at, p.mended(s.at, text, like, strings.Replace(s.line(), text, like, 1)), "%s: bad duration '%s': want one such as 30s", s.word, cut(text))
 		return Duration(defaultEvery)
 	}
 	return Duration(read)

@@ -145,7 +145,7 @@ func TestNoPlan(t *testing.T) {
 		{"plan {\n}\n", "test.plan:1: a plan has one name; write:\n\tplan smoke {"},
 		{"plan a b {\n}\n", "test.plan:1: a plan has one name"},
 		{"plan smoke {\n stage a 3s {\n", "test.plan:"},
-		{"plan smoke {\n}\n", "test.plan: the plan has no stage; write:\n\tstage busy 30s {"},
+		{"plan smoke {\n}\n", "test.plan:1: the plan has no stage; write:\n\tstage busy 30s {"},
 		{"plan smoke {\nstage a 3s {\n}\n}\nplan other {\n}\n", "test.plan:5: a file has one plan: move this one into another file"},
 		{`{"plan": "x", "stages": []}`, `test.plan: unknown field "stages"`},
 		{`{"plan": "x", "ttl": "soon"}`, "test.plan: bad duration 'soon': want one such as 30s"},

@@ -30,6 +30,7 @@ func (p *parser) checkLine(s statement) {
 	case "seen":
 		c.Seen = p.seen(&s, words)
 	default:
+		c.wrong = true
 		p.wrong(s.at, "check "+c.Name+" http http://localhost:8080/health", "unknown kind of check '%s': want http, seen or command", cut(kind))
 	}
 	p.plan.Checks = append(p.plan.Checks, c)
@@ -65,7 +66,7 @@ func (p *parser) checkOption(s *statement, c *Check) {
 
 // seen reads `<point> <figure> <op> <value> [over <d>]`.
 func (p *parser) seen(s *statement, words []string) *Seen {
-	const write = "check users seen shop success >= 99% over 30s"
+	write := strings.Join([]string{"check", cut(s.args[0]), "seen", cut(words[0]), "success >= 99% over 30s"}, " ")
 	seen := &Seen{Point: words[0]}
 	if n := len(words); n == 6 && words[4] == "over" {
 		seen.Over = p.durationOf(s, words[5])
@@ -78,6 +79,9 @@ func (p *parser) seen(s *statement, words []string) *Seen {
 	seen.Figure, seen.Op = words[1], words[2]
 	var ok bool
 	if seen.Value, ok = figureValue(seen.Figure, words[3]); !ok {
+		if like := valueLike(seen.Figure, words[3]); like != "" {
+			write = p.mended(s.at, words[3], like, write)
+		}
 		p.wrong(s.at, write, "bad value '%s' of %s: want a percentage for success, such as 99%%, a rate such as 20/s, and a duration for p50, p95 and p99", cut(words[3]), cut(seen.Figure))
 	}
 	return seen
@@ -153,6 +157,11 @@ func (p *parser) quotes(s *statement) {
 // stage reads a stage.
 func (p *parser) stage(s statement) {
 	stage := &Stage{at: s.at}
+	if !s.braces && (len(s.args) == 1 || len(s.args) == 2) {
+		p.noBlock(&s)
+		p.plan.Stages = append(p.plan.Stages, &Stage{Name: s.args[0], Duration: Duration(defaultEvery), at: s.at})
+		return
+	}
 	if len(s.args) < 1 || len(s.args) > 2 || !s.braces {
 		p.bad(&s, "plan")
 		return
@@ -216,12 +225,21 @@ func (p *parser) until(s statement, stage *Stage) {
 // fault reads a fault. Of the lines of its block that are wrong, each is reported: a wrong
 // line is taken out, and the rest is read again.
 func (p *parser) fault(s statement, stage *Stage, keep bool) {
-	f := &Fault{Keep: keep, at: s.at}
+	f := &Fault{Keep: keep, at: s.at, pointAt: s.at}
+	if !s.braces && len(s.args) == 1 {
+		p.noBlock(&s)
+		return
+	}
 	if len(s.args) != 1 || !s.braces {
 		p.bad(&s, "stage")
 		return
 	}
 	f.Name = s.args[0]
+	for _, line := range s.block {
+		if line.word == "point" {
+			f.pointAt = line.at
+		}
+	}
 	stage.Faults = append(stage.Faults, f)
 	tokens := slices.Clone(s.tokens)
 	for first := true; ; first = false {
@@ -247,6 +265,15 @@ func (p *parser) fault(s statement, stage *Stage, keep bool) {
 		}
 		tokens = shorter
 	}
+}
+
+// noBlock records that a line has no block.
+func (p *parser) noBlock(s *statement) {
+	_, block, _ := strings.Cut(forms["stage fault"].example, "{")
+	if s.word == "stage" {
+		_, block, _ = strings.Cut(forms["plan stage"].example, "{")
+	}
+	p.wrong(s.at, s.line()+" {"+block, "%s '%s' has no block", s.word, cut(s.args[0]))
 }
 
 // instead returns an example of the word in a line.
@@ -293,7 +320,7 @@ func (p *parser) expect(s *statement, stage *Stage) {
 		return
 	case s.args[0] == "verify":
 		if !e.readVerify(s.args[1:]) {
-			p.wrong(s.at, "expect verify down at_least 1", "expect verify compares the hits of a rule: want verify <rule> at_least|at_most|exactly <n>")
+			p.wrong(s.at, verifyLike(s.args[1:]), "expect verify compares the hits of a rule: want verify <rule> at_least|at_most|exactly <n>")
 			return
 		}
 	case s.args[0] == "no" && len(s.args) > 1:

@@ -64,7 +64,8 @@ type Check struct {
 	Every  Duration `json:"every,omitempty"`
 	Fails  int      `json:"fails,omitempty"` // failures in a row that count
 
-	at place
+	at    place
+	wrong bool // its kind is not known
 }
 
 // Seen compares a figure of a point, as GET /fault/seen has it.
@@ -117,7 +118,7 @@ type Fault struct {
 	// Experiment is the experiment as the API takes it, without its ttl and note.
 	Experiment json.RawMessage `json:"experiment"`
 
-	at place
+	at, pointAt place
 }
 
 // Until ends a stage early.

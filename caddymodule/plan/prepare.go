@@ -3,8 +3,12 @@ package plan
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +19,7 @@ import (
 // Ready reports all that keeps the plan from running: commands, points and rules that do
 // not exist. It changes nothing.
 func (r *Runner) Ready(ctx context.Context) error {
-	problems := ProblemsError(r.missingPrograms())
+	problems := ProblemsError(append(r.missingPrograms(), r.unwritable()...))
 	if len(r.Nodes) > 0 {
 		_, wrong, err := r.look(ctx)
 		if err != nil {
@@ -28,7 +32,7 @@ func (r *Runner) Ready(ctx context.Context) error {
 
 // prepare checks everything that can be checked before anything is begun.
 func (u *run) prepare(ctx context.Context) *ending {
-	problems := ProblemsError(u.missingPrograms())
+	problems := ProblemsError(append(u.missingPrograms(), u.unwritable()...))
 	states, wrong, err := u.look(ctx)
 	if ctx.Err() != nil {
 		return interrupted(ctx)
@@ -75,8 +79,7 @@ func (r *Runner) note() string {
 func (r *Runner) missingPrograms() (problems []ProblemError) {
 	look := func(at place, word string, command []string) {
 		if err := r.Programs.Find(command[0]); err != nil {
-			text := "there is no command '" + cut(command[0]) + "': " + err.Error()
-			problems = append(problems, ProblemError{at.file, at.line, text, word + " /path/to/" + joined(command)})
+			problems = append(problems, noProgram(at, word, command, err))
 		}
 	}
 	for _, c := range r.Plan.Checks {
@@ -97,6 +100,19 @@ func (r *Runner) missingPrograms() (problems []ProblemError) {
 	return problems
 }
 
+// noProgram returns the problem of a command that cannot be run.
+func noProgram(at place, word string, command []string, err error) ProblemError {
+	if errors.Is(err, fs.ErrPermission) {
+		text := "the file '" + cut(command[0]) + "' cannot be run: it is not executable; chmod +x, or name its program"
+		return ProblemError{at.file, at.line, text, word + " sh " + joined(command)}
+	}
+	if found, ok := errors.AsType[*exec.Error](err); ok {
+		err = found.Err
+	}
+	elsewhere := append([]string{"/path/to/" + filepath.Base(command[0])}, command[1:]...)
+	return ProblemError{at.file, at.line, "there is no command '" + cut(command[0]) + "': " + err.Error(), word + " " + joined(elsewhere)}
+}
+
 // prepareWithin is how long the nodes may take to answer.
 const prepareWithin = 10 * time.Second
 
@@ -114,30 +130,39 @@ func (r *Runner) look(ctx context.Context) (states []*State, problems []ProblemE
 		states = append(states, s)
 		points = append(points, s.Points...)
 	}
-	point := func(at place, name string) {
+	slices.Sort(points)
+	points = slices.Compact(points)
+	point := func(at place, name string, write func(point string) string) {
 		if name == "*" || slices.Contains(points, name) {
 			return
 		}
-		write := "point *"
-		if near := words.Near(name, points); len(near) > 0 {
-			write = "point " + near[0]
-		}
-		slices.Sort(points)
-		problems = append(problems, ProblemError{at.file, at.line, fmt.Sprintf("no injection point '%s': the points are %s", cut(name), strings.Join(slices.Compact(points), ", ")), write})
+		text := fmt.Sprintf("no injection point '%s': the points are %s", cut(name), strings.Join(points, ", "))
+		problems = append(problems, ProblemError{at.file, at.line, text, write(pointLike(name, points))})
 	}
 	for _, c := range r.Plan.Checks {
 		if c.Seen != nil {
-			point(c.at, c.Seen.Point)
+			point(c.at, c.Seen.Point, c.seenAt)
 		}
 	}
 	for _, s := range r.Plan.Stages {
 		for _, f := range s.Faults {
 			for _, name := range pointsOf(f.Experiment) {
-				point(f.at, name)
+				point(f.pointAt, name, func(point string) string { return "point " + point })
 			}
 		}
 	}
 	return states, append(problems, r.missingRules(ctx)...), nil
+}
+
+// pointLike returns the point that was probably meant.
+func pointLike(name string, points []string) string {
+	if near := words.Near(name, points); len(near) > 0 {
+		return near[0]
+	}
+	if len(points) > 0 {
+		return points[0]
+	}
+	return "*"
 }
 
 func pointsOf(experiment json.RawMessage) []string {

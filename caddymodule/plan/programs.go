@@ -48,10 +48,25 @@ func (u *run) start(runs []*Run, stage *StageResult) (results []*CommandResult, 
 		u.jobs = append(u.jobs, j)
 		u.group.Go(func() {
 			<-program.Ended()
-			u.tell(func() { j.end(false) })
+			u.tell(func() { u.hasEnded(j) })
 		})
 	}
 	return results, nil
+}
+
+// hasEnded records the end of a command that the plan has not ended. People should see it
+// before the stage ends if it was the load.
+func (u *run) hasEnded(j *job) {
+	if j.end(false); j.stage == nil {
+		u.log("  %s run %s: exit code %d", mark(!j.result.failed()), j.result.Name, j.result.Code)
+	}
+}
+
+func mark(good bool) string {
+	if good {
+		return "✓"
+	}
+	return "✗"
 }
 
 // end records the end of the command once.

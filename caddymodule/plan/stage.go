@@ -47,10 +47,21 @@ func (u *run) holdBaseline(ctx context.Context) *ending {
 	}
 	for _, w := range slices.SortedStableFunc(slices.Values(u.checks), func(a, b *watched) int { return b.streak - a.streak }) {
 		if !w.holds {
-			return &ending{CodeBaseline, Failed, fmt.Sprintf("the baseline does not hold, so nothing was injected: check %s: %s", w.Name, w.said())}
+			return &ending{CodeBaseline, Failed, fmt.Sprintf("the baseline does not hold, so nothing was injected: check %s: %s%s", w.Name, w.said(), u.failedRun())}
 		}
 	}
 	return nil
+}
+
+// failedRun names a command beside all stages that has failed, since a check may need its
+// requests.
+func (u *run) failedRun() string {
+	for _, j := range u.jobs {
+		if j.ended && j.result.failed() {
+			return fmt.Sprintf("; the command '%s' has ended with exit code %d", j.result.Name, j.result.Code)
+		}
+	}
+	return ""
 }
 
 // said is why a check does not hold.

@@ -20,16 +20,15 @@ func (p *parser) check() {
 	if plan.Settle == 0 {
 		plan.Settle = Duration(DefaultSettle)
 	}
-	top := place{p.file, 0}
 	if time.Duration(plan.TTL) < minTTL {
 		p.wrong(p.ttl, "ttl 30s", "ttl %s: want %s or more, since faults end unless they are extended in time", plan.TTL, Duration(minTTL))
 	}
-	p.name(top, "plan", plan.Name)
+	p.name(p.top, "plan", plan.Name)
 	if plan.Baseline > 0 && len(plan.Checks) == 0 {
 		p.wrong(p.base, forms["plan check"].example, "baseline: all checks must hold, and the plan has no check")
 	}
 	if len(plan.Stages) == 0 {
-		p.wrong(top, forms["plan stage"].example, "the plan has no stage")
+		p.wrong(p.top, forms["plan stage"].example, "the plan has no stage")
 	}
 	names := make(map[string]bool)
 	for _, c := range plan.Checks {
@@ -47,7 +46,7 @@ func (p *parser) check() {
 	p.programs(plan.Runs, plan.After)
 	for _, r := range plan.Reports {
 		if !slices.Contains(ReportForms, r.Form) || r.File == "" {
-			p.wrong(r.at, "report junit plan.xml", "bad report '%s': want %s, and a file", cut(r.Form), strings.Join(ReportForms, ", "))
+			p.wrong(r.at, p.mended(r.at, r.Form, "junit", "report junit plan.xml"), "bad report '%s': want %s, and a file", cut(r.Form), strings.Join(ReportForms, ", "))
 		}
 	}
 }
@@ -67,15 +66,20 @@ func (p *parser) programs(lists ...[]*Run) {
 // unique checks a name, and that it occurs once.
 func (p *parser) unique(names map[string]bool, at place, kind, name string) {
 	if p.name(at, kind, name); names[name] {
-		p.wrong(at, kind+" "+cut(name)+"2", "%s '%s' already specified", kind, cut(name))
+		p.wrong(at, p.mended(at, name, name+"2", kind+" "+cut(name)+"2"), "%s '%s' already specified", kind, cut(name))
 	}
 	names[name] = true
 }
 
 // name checks the name of a part of the plan.
 func (p *parser) name(at place, kind, name string) {
-	if !validName(name, kind) {
-		p.wrong(at, kind+" smoke", "bad name '%s' of a %s: want letters, digits, dashes and underscores", cut(name), kind)
+	write := p.mended(at, name, validNameLike(name, kind), kind+" "+validNameLike(name, kind))
+	switch {
+	case validName(name, kind):
+	case validName(name, ""):
+		p.wrong(at, write, "bad name '%s' of a %s: 'expect %s' has another meaning", cut(name), kind, cut(name))
+	default:
+		p.wrong(at, write, "bad name '%s' of a %s: want letters, digits, dashes and underscores", cut(name), kind)
 	}
 }
 
@@ -111,7 +115,7 @@ func (p *parser) checkCheck(c *Check) {
 		}
 	case c.Seen != nil:
 		p.checkSeen(c)
-	case len(c.Command) == 0:
+	case len(c.Command) == 0 && !c.wrong:
 		p.wrong(c.at, forms["plan check"].example, "check '%s' asks for nothing: want http, seen or command", cut(c.Name))
 	}
 }
@@ -140,8 +144,14 @@ func (p *parser) checkSeen(c *Check) {
 	}
 	switch {
 	case s.Figure != "" && !slices.Contains(figures, s.Figure):
+		if near := words.Near(s.Figure, figures); len(near) > 0 {
+			write = p.mended(c.at, s.Figure, near[0], write)
+		}
 		p.wrong(c.at, write, "unknown figure '%s': want %s", cut(s.Figure), strings.Join(figures, ", "))
 	case s.Op != "" && !slices.Contains(ops, s.Op):
+		if like := opLike(s.Figure, s.Op); like != "" {
+			write = p.mended(c.at, s.Op, like, write)
+		}
 		p.wrong(c.at, write, "unknown comparison '%s': want %s", cut(s.Op), strings.Join(ops, ", "))
 	case time.Duration(s.Over) < time.Second || time.Duration(s.Over) > time.Hour:
 		p.wrong(c.at, write, "over %s: want from 1s to 1h", s.Over)
@@ -163,8 +173,12 @@ func (p *parser) checks(at place, word string, names ...string) {
 			text = "the checks are " + strings.Join(known, ", ")
 		}
 		write := "check " + cut(name) + " http http://localhost:8080/health"
-		if near := words.Near(name, known); len(near) > 0 {
-			write = word + " " + near[0]
+		meant := known
+		if word == "expect" {
+			meant = append(slices.Clone(known), "recovered")
+		}
+		if near := words.Near(name, meant); len(near) > 0 {
+			write = p.mended(at, name, near[0], word+" "+near[0])
 		}
 		p.wrong(at, write, "%s: no check '%s': %s", word, cut(name), text)
 	}
