@@ -91,6 +91,14 @@ func TestPlanRuns(t *testing.T) {
 		}
 	}
 	got = caddyFault(t, "plan", "--address", address, writePlan(t, "stage a 10ms {\n}\nreport json "+filepath.Join(dir, "none", "x.json")))
+	if got.err == nil || !strings.Contains(got.stderr, "none/x.json' cannot be written: no such file or directory; write:\n\treport json x.json") || strings.Contains(got.stdout, "stage a") {
+		t.Errorf("a report without a folder: got %+v", got)
+	}
+	gone := filepath.Join(dir, "gone")
+	if err := os.Mkdir(gone, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	got = caddyFault(t, "plan", "--address", address, writePlan(t, "stage a 10ms {\n}\nafter rmdir "+gone+"\nreport json "+filepath.Join(gone, "x.json")))
 	if got.err == nil || !strings.Contains(got.stderr, "the report could not be written") || !strings.Contains(got.stdout, "plan test: passed\n") {
 		t.Errorf("a report that cannot be written: got %+v", got)
 	}
@@ -114,11 +122,13 @@ func TestPlanReports(t *testing.T) {
 			},
 			{Name: "b", Result: plan.Skipped},
 		},
+		Runs:    []*plan.CommandResult{{Name: "load <x>", Code: 1, Seconds: 2}},
+		After:   []*plan.CommandResult{{Name: "tidy", Seconds: 1}},
 		CleanUp: []plan.Cleaned{{Experiment: "day.a.x", Node: "n", How: "ends within 30s", Why: "no answer"}},
 	}
 	for form, wants := range map[string][]string{
-		"markdown": {"# Plan day: failed\n", "**&lt;b&gt;x&lt;/b&gt; &amp; more**", "took 1m1s", "fault x: 7 hits; run k6: exit code 3 after 1.0 s; run load: ended by the plan", "2 gave up, 1 recovered", "- &lt;script&gt; /orders", `status 500\|`, "**Left:** day.a.x at n ends within 30s: no answer"},
-		"html":     {"Plan day: failed", "&lt;b&gt;x&lt;/b&gt; &amp; more", "&lt;script&gt; /orders", "recovered after 2.5 s", "Left: day.a.x", "status 500|"},
+		"markdown": {"# Plan day: failed\n", "**&lt;b&gt;x&lt;/b&gt; &amp; more**", "took 1m1s", "fault x: 7 hits; run k6: exit code 3 after 1.0 s; run load: ended by the plan", "2 gave up, 1 recovered", "- &lt;script&gt; /orders", "\n- run load &lt;x&gt;: exit code 1 after 2.0 s\n- after tidy: exit code 0 after 1.0 s\n", `status 500\|`, "**Left:** day.a.x at n ends within 30s: no answer"},
+		"html":     {"Plan day: failed", "&lt;b&gt;x&lt;/b&gt; &amp; more", "&lt;script&gt; /orders", "recovered after 2.5 s", "<li>run load &lt;x&gt;: exit code 1 after 2.0 s</li><li>after tidy: exit code 0 after 1.0 s</li>", "Left: day.a.x", "status 500|"},
 		"junit":    {`<testsuite name="day" tests="6" failures="2" skipped="1">`, `<testcase classname="a" name="recovered">`, "&lt;script&gt; /orders", "the plan has ended before", `<testcase classname="baseline" name="holds">`},
 		"json":     {`"result": "failed"`, `"last_failure": "status 500|"`},
 	} {

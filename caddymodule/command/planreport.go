@@ -94,9 +94,10 @@ func leftOf(r *plan.Result) (left []string) {
 // planPage is a report for people.
 type planPage struct {
 	*plan.Result
-	Took   string
-	Stages []planStage
-	Left   []string
+	Took     string
+	Stages   []planStage
+	Left     []string
+	Commands []string // beside and after all stages
 }
 
 // planStage is a stage of a report.
@@ -108,6 +109,12 @@ type planStage struct {
 
 func newPlanPage(r *plan.Result) *planPage {
 	p := &planPage{Result: r, Took: r.Ended.Sub(r.Started).Round(100 * time.Millisecond).String(), Left: leftOf(r)}
+	for _, c := range r.Runs {
+		p.Commands = append(p.Commands, "run "+c.Name+": "+codeText(c))
+	}
+	for _, c := range r.After {
+		p.Commands = append(p.Commands, "after "+c.Name+": "+codeText(c))
+	}
 	for _, s := range r.Stages {
 		one := planStage{StageResult: s}
 		if !s.Started.IsZero() && !s.Ended.IsZero() {
@@ -136,6 +143,12 @@ func printPlanMarkdown(out io.Writer, r *plan.Result) error {
 	text.WriteString("\n| Stage | Result | Took | What happened |\n| --- | --- | --- | --- |\n")
 	for _, s := range page.Stages {
 		fmt.Fprintf(&text, "| %s | %s | %s | %s |\n", escaped(s.Name), escaped(s.Result), s.Took, escaped(strings.Join(s.Facts, "; ")))
+	}
+	for _, command := range page.Commands {
+		text.WriteString("\n- " + escaped(command))
+	}
+	if len(page.Commands) > 0 {
+		text.WriteString("\n")
 	}
 	for _, s := range page.Stages {
 		if len(s.Expects) == 0 {
@@ -213,6 +226,9 @@ th, td { border-color: #444 }
 <tr><th scope="row">{{printable .Name}}</th><td class="{{.Result}}">{{.Result}}</td><td>{{.Took}}</td><td>{{range .Facts}}{{printable .}}<br>{{end}}</td></tr>
 {{- end}}
 </table>
+{{- with .Commands}}
+<ul>{{range .}}<li>{{printable .}}</li>{{end}}</ul>
+{{- end}}
 {{- range .Stages}}{{if .Expects}}
 <h2>{{printable .Name}}</h2>
 <table>

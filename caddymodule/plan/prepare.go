@@ -151,7 +151,7 @@ func (r *Runner) look(ctx context.Context) (states []*State, problems []ProblemE
 			}
 		}
 	}
-	return states, append(problems, r.missingRules(ctx)...), nil
+	return states, slices.Concat(problems, r.missingRules(ctx), r.taken(ctx)), nil
 }
 
 // pointLike returns the point that was probably meant.
@@ -195,6 +195,26 @@ func (r *Runner) missingRules(ctx context.Context) (problems []ProblemError) {
 	}
 	return problems
 }
+
+// taken returns a problem for each fault whose experiment runs already.
+func (r *Runner) taken(ctx context.Context) (problems []ProblemError) {
+	for _, s := range r.Plan.Stages {
+		for _, f := range s.Faults {
+			for _, n := range r.Nodes {
+				if _, _, err := n.Find(ctx, r.Plan.Experiment(s, f)); err != nil {
+					continue // without an answer, the stage will tell
+				}
+				text := r.at(n, fmt.Errorf("experiment '%s' runs: %s", r.Plan.Experiment(s, f), whyTaken)).Error()
+				problems = append(problems, ProblemError{File: f.at.file, Line: f.at.line, Text: text})
+				break
+			}
+		}
+	}
+	return problems
+}
+
+// whyTaken says how the name of an experiment can be in use.
+const whyTaken = "the plan already runs, a run that was killed has left it for its ttl, or somebody has taken the name; see caddy fault list"
 
 // count adds up the hits of a rule at all nodes. A node without the rule has none.
 func (r *Runner) count(ctx context.Context, rule string) (sum int, err error) {

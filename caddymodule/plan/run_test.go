@@ -115,12 +115,23 @@ func TestEndings(t *testing.T) {
 			name:  "the name is in use",
 			lines: seven,
 			setUp: func(w *world, _ context.CancelCauseFunc) {
-				w.nodes[0].live["test.a.down"] = &fakeExperiment{revision: "7", until: time.Now().Add(time.Second / 2)}
+				w.nodes[0].live["test.a.down"] = &fakeExperiment{revision: "7", note: "of somebody", until: time.Now().Add(time.Second)}
+			},
+			code: 1,
+			why:  "experiment 'test.a.down' runs: the plan already runs",
+		},
+		{
+			name:  "the name is taken meanwhile",
+			lines: up + "baseline 5s\n" + seven,
+			setUp: func(w *world, _ context.CancelCauseFunc) {
+				w.at(4*time.Second, func() {
+					w.nodes[0].live["test.a.down"] = &fakeExperiment{revision: "7", note: "of somebody", until: time.Now().Add(2 * time.Second)}
+				})
 			},
 			code:  1,
-			why:   "the plan already runs",
+			why:   "stage a: an experiment of the name of one of its faults runs: the plan already runs",
 			after: true,
-			took:  time.Second,
+			took:  6 * time.Second,
 		},
 		{
 			name:  "refused",
@@ -464,6 +475,24 @@ func TestWarmUp(t *testing.T) {
 	}
 }
 
+// Requests from before the load hold no baseline. While they are forgotten, it begins again.
+func TestWarmUpAfterAnotherRun(t *testing.T) {
+	for _, tt := range []struct {
+		comes time.Duration // the load
+		code  int
+		took  time.Duration
+	}{{6 * time.Second, 0, 16 * time.Second}, {time.Hour, CodeBaseline, 12 * time.Second}} {
+		_, r := play(t, "check rate seen api rate >= 20/s over 10s {\nevery 1s\n}\nbaseline 3s\nrun load 1h 0\n"+seven, 1, func(w *world, _ context.CancelCauseFunc) {
+			figures := w.nodes[0].figures
+			w.at(time.Second/2, func() { w.nodes[0].figures = seen.Figures{} })
+			w.at(tt.comes-time.Second/2, func() { w.nodes[0].figures = figures })
+		})
+		if r.ExitCode != tt.code || r.took() != tt.took {
+			t.Errorf("the load comes after %s: got %d after %s (%s), want %d after %s", tt.comes, r.ExitCode, r.took(), r.Why, tt.code, tt.took)
+		}
+	}
+}
+
 // Faults last as long as their stage, however much longer than the ttl that is, also if
 // Caddy does not answer for a while, or answers are lost.
 func TestHeartbeat(t *testing.T) {
@@ -693,11 +722,15 @@ func TestReady(t *testing.T) {
 	if len(all) != 5 || all[0].Line != 2 || all[4].Line != 7 {
 		t.Errorf("got %v", err)
 	}
-	if want := []string{"state", "count"}; !slices.Equal(w.nodes[0].asked, want) {
+	if want := []string{"state", "count", "find"}; !slices.Equal(w.nodes[0].asked, want) {
 		t.Errorf("asked %v", w.nodes[0].asked)
 	}
 	w.missing = nil
 	if err := w.runner(mustParse(t, seven)).Ready(t.Context()); err != nil {
 		t.Error(err)
+	}
+	w.nodes[0].live["test.a.down"] = &fakeExperiment{revision: "7", until: time.Now().Add(time.Hour)}
+	if err := w.runner(mustParse(t, seven)).Ready(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "test.plan:3: experiment 'test.a.down' runs: ") {
+		t.Errorf("the name is in use: got %v", err)
 	}
 }

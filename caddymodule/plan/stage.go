@@ -29,6 +29,24 @@ func (u *run) baseline(ctx context.Context) *ending {
 
 func (u *run) holdBaseline(ctx context.Context) *ending {
 	warm := u.warmUp()
+	for {
+		if end := u.holdOnce(ctx, warm); end != nil || u.allHold() {
+			return end
+		}
+		if time.Now().Before(warm) && u.failing(false) == nil {
+			continue // requests from before the load were forgotten
+		}
+		for _, w := range slices.SortedStableFunc(slices.Values(u.checks), func(a, b *watched) int { return b.streak - a.streak }) {
+			if !w.holds {
+				return &ending{CodeBaseline, Failed, fmt.Sprintf("the baseline does not hold, so nothing was injected: check %s: %s%s", w.Name, w.said(), u.failedRun())}
+			}
+		}
+	}
+}
+
+// holdOnce waits until all checks hold, and then until they have held for the baseline or
+// one of them does not hold.
+func (u *run) holdOnce(ctx context.Context, warm time.Time) *ending {
 	failed := func() *watched { return u.failing(time.Now().After(warm)) }
 	all := func() bool { return u.allHold() || failed() != nil }
 	if end := u.wait(ctx, warm, all); end != nil {
@@ -39,18 +57,11 @@ func (u *run) holdBaseline(ctx context.Context) *ending {
 			return end
 		}
 	}
-	if u.allHold() {
-		u.part("baseline", u.Plan.Baseline)
-		if end := u.wait(ctx, time.Now().Add(time.Duration(u.Plan.Baseline)), func() bool { return !u.allHold() }); end != nil {
-			return end
-		}
+	if !u.allHold() {
+		return nil
 	}
-	for _, w := range slices.SortedStableFunc(slices.Values(u.checks), func(a, b *watched) int { return b.streak - a.streak }) {
-		if !w.holds {
-			return &ending{CodeBaseline, Failed, fmt.Sprintf("the baseline does not hold, so nothing was injected: check %s: %s%s", w.Name, w.said(), u.failedRun())}
-		}
-	}
-	return nil
+	u.part("baseline", u.Plan.Baseline)
+	return u.wait(ctx, time.Now().Add(time.Duration(u.Plan.Baseline)), func() bool { return !u.allHold() })
 }
 
 // failedRun names a command beside all stages that has failed, since a check may need its
@@ -204,7 +215,7 @@ func (u *run) notBegun(ctx context.Context, k *keeper, s *Stage, err error) *end
 	text := u.at(k.node, err).Error()
 	switch {
 	case refused(err, http.StatusPreconditionFailed):
-		return &ending{CodeError, Broken, fmt.Sprintf("stage %s: an experiment of the name of one of its faults runs: the plan already runs, or somebody has taken the name; see caddy fault list", s.Name)}
+		return &ending{CodeError, Broken, fmt.Sprintf("stage %s: an experiment of the name of one of its faults runs: %s", s.Name, whyTaken)}
 	case refused(err, http.StatusConflict):
 		if state, failed := k.node.State(ctx); failed == nil && state.Halted {
 			return &ending{CodeOutside, Outside, "faults were halted"}
