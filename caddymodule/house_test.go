@@ -36,7 +36,7 @@ var arrows = []arrow{
 		"caddymodule/internal/version", "caddymodule/api", "caddymodule/command", "caddymodule/console", "caddymodule/control", "caddymodule/inject", "caddymodule/kinds", "caddymodule/match", "caddymodule/wire",
 	}},
 	{folder: "caddymodule/command", mayImport: []string{
-		"caddymodule/plan", "caddymodule/internal/version", "caddymodule/api", "caddymodule/trigger", "caddymodule/internal/grammar",
+		"caddymodule/plan", "caddymodule/internal/version", "caddymodule/api", "caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/words",
 		"caddymodule/seen", "caddymodule/clients", "caddymodule/experiments", "caddymodule/presets", "caddymodule/rules", "caddymodule/faults", "caddymodule/importer",
 	}},
 	{folder: "caddymodule/plan", mayImport: []string{

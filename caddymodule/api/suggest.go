@@ -25,6 +25,21 @@ func (a *service) noRule(point, name string) error {
 	return Refuse(http.StatusNotFound, "no rule%s%s%s", quoted(name), atPoint(point), suggestion("", name, a.ruleNames(point)))
 }
 
+// notCounted refuses the name of a rule that has no hits to verify. It also suggests
+// experiments that have ended.
+func (a *service) notCounted(point, name string) error {
+	known := a.ruleNames(point)
+	for _, past := range a.ctl.Store.Past() {
+		if point == "" || slices.Contains(past.Points, point) {
+			known = append(known, past.Name)
+		}
+	}
+	if near := suggestion("", name, known); near != "" {
+		return Refuse(http.StatusNotFound, "no rule%s%s%s", quoted(name), atPoint(point), near)
+	}
+	return a.noRule(point, name)
+}
+
 // quoted returns a name in quotes, after a space.
 func quoted(name string) string {
 	if name == "" {

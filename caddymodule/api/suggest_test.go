@@ -12,7 +12,13 @@ func TestSuggestions(t *testing.T) {
 	n := testnode.Start(t, `{"point": "checkout", "triggers": [{"source": "header"}], "rules": [
 		{"name": "slow", "faults": [{"fault": "close"}]}, {"name": "gone", "faults": [{"fault": "close"}]}]}`, "")
 	n.Put("latency", `{"points": ["checkout"], "faults": [{"fault": "close"}]}`)
+	n.Put("lost", `{"points": ["checkout"], "faults": [{"fault": "close"}]}`)
+	n.Want(http.StatusOK, "DELETE", "/experiments/lost", "", "")
 	for _, tt := range []struct{ method, path, body, want string }{
+		{"GET", "/verify?exactly=0&rule=lsot", "", "no rule 'lsot'; did you mean 'lost'?"},
+		{"GET", "/verify?exactly=0&rule=lsot&point=checkout", "", "no rule 'lsot' at injection point 'checkout'; did you mean 'lost'?"},
+		{"GET", "/verify?exactly=0&rule=lsot&point=chekout", "", "no rule 'lsot' at injection point 'chekout'; did you mean point 'checkout'?"},
+		{"POST", "/reset?rule=lsot", "", "no rule 'lsot'"},
 		{"GET", "/experiments/latensy", "", "no experiment 'latensy'; did you mean 'latency'?"},
 		{"DELETE", "/experiments/latncy", "", "no experiment 'latncy'; did you mean 'latency'?"},
 		{"PATCH", "/experiments/latencies", `{"percent": 1}`, "no experiment 'latencies'; did you mean 'latency'?"},

@@ -215,7 +215,7 @@ func (v *verification) count() (count int, all bool, err error) {
 	}
 	switch {
 	case !known:
-		return 0, false, v.noRule(v.point, v.rule)
+		return 0, false, v.notCounted(v.point, v.rule)
 	case err != nil || v.since.IsZero():
 		return count, true, err
 	}

@@ -13,6 +13,9 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
 func init() {
@@ -52,7 +55,8 @@ func setUpCommand(cmd *cobra.Command) {
   caddy fault status
   caddy fault run --match 'path /api/*' --ttl 5m 'percent 10; delay 2s'
   caddy fault halt`
-	cmd.Args = refuseUnknown // without this, cobra takes an unknown subcommand for an argument
+	cmd.Args = refuseUnknown        // without this, cobra takes an unknown subcommand for an argument
+	cmd.SetFlagErrorFunc(flagError) // of the subcommands, too
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	addGroup(cmd, "Look", statusCommand(), listCommand(), watchCommand(), clientsCommand(), explainCommand(), codesCommand())
@@ -126,6 +130,26 @@ func refuseUnknown(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("unknown command '%s': list all with caddy fault --help", args[0])
 	}
 	return fmt.Errorf("unknown command '%s'; did you mean caddy fault %s?", args[0], strings.Join(similar, " or caddy fault "))
+}
+
+// flagError says what is wrong with a flag, and which one was probably meant.
+func flagError(cmd *cobra.Command, err error) error {
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && unknown.GetSpecifiedShortnames() == "" {
+		var known []string
+		cmd.Flags().VisitAll(func(flag *pflag.Flag) { known = append(known, "--"+flag.Name) })
+		name := "--" + unknown.GetSpecifiedName()
+		if near := words.Near(name, known); len(near) > 0 {
+			return fmt.Errorf("unknown flag %s; did you mean %s?", name, strings.Join(near, " or "))
+		}
+		return fmt.Errorf("unknown flag %s: list all with %s --help", name, cmd.CommandPath())
+	}
+	if bad, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		want := map[string]string{"uint": "a whole number, 0 or more", "int": "a whole number", "bool": "true or false"}
+		if text := want[bad.GetFlag().Value.Type()]; text != "" {
+			return fmt.Errorf("bad --%s '%s': want %s", bad.GetFlag().Name, bad.GetValue(), text)
+		}
+	}
+	return err
 }
 
 // session is one run of a subcommand.

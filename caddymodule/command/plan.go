@@ -34,13 +34,19 @@ A plan is a file that says which faults are injected when, what must hold meanwh
 when to stop at once, and what must come out. See the manual for its lines.
 
 Before anything is injected, the command finds all mistakes in the file, all
-commands that do not exist, and all points and rules that Caddy does not have.
+commands that do not exist, all reports that cannot be written, and all points and
+rules that Caddy does not have.
 --check does so without Caddy. --dry-run also asks Caddy. Both inject nothing.
 
 While a stage lasts, the command extends its faults. If the command is killed or
 its machine is lost, the faults end after the ttl of the plan. Whatever else ends
 the plan, the command ends its faults, then runs the commands of 'after', then
 writes the reports.
+
+On a terminal, the last line shows how much time the stage has left, the hits of its
+faults, the checks, and the worst finding on clients. Commands of the plan print
+above it. Without a terminal, or if TERM is dumb, there is no such line. NO_COLOR
+turns off its colors.
 
 --adapt prints the plan as JSON, which the command reads as well. --address takes
 the place of the addresses in the file.`,

@@ -122,7 +122,7 @@ func fitting(cells []cell, scr *screen) (line string, width int) {
 			text = strings.Repeat(" ", gap) + text
 		}
 		if limit > 0 && width+utf8.RuneCountInString(text) > limit {
-			if rest := limit - width; rest > gap {
+			if rest := limit - width; rest > gap+1 {
 				line += scr.paint(c.color, shorten(text, rest))
 				width = limit
 			}

@@ -124,12 +124,18 @@ func newTrial(cmd *cobra.Command, args []string) (*trial, error) {
 	if len(args) == 0 {
 		return nil, errors.New("an upstream is required: caddy fault try localhost:3000")
 	}
+	if cmd.ArgsLenAtDash() >= 0 {
+		return nil, errors.New("caddy fault try runs no command: leave out --, and start your client in another terminal")
+	}
 	if len(args) > 2 {
 		return nil, fmt.Errorf("the rule is one argument in quotes: caddy fault try %s '%s'", args[0], strings.Join(args[1:], " "))
 	}
 	t := &trial{session: &session{Command: cmd, args: args}, insecure: flagText(cmd, "insecure") == "true"}
 	var err error
 	if t.upstream, err = parseUpstream(args[0]); err != nil {
+		if _, noRule := grammar.ParseLine(args[0]); noRule == nil {
+			return nil, fmt.Errorf("an upstream is required before the rule: caddy fault try localhost:3000 %s", shellWord(args[0]))
+		}
 		return nil, err
 	}
 	if t.insecure && t.upstream.scheme != "https" {

@@ -61,6 +61,8 @@ func TestCommandTryRefuses(t *testing.T) {
 		{nil, "an upstream is required: caddy fault try localhost:3000"},
 		{[]string{""}, "bad upstream ''"},
 		{[]string{"a b"}, "bad upstream 'a b': want a host and a port, or a URL: caddy fault try localhost:3000"},
+		{[]string{"percent 10; delay 2s"}, "an upstream is required before the rule: caddy fault try localhost:3000 'percent 10; delay 2s'"},
+		{[]string{"localhost:3000", "503", "--", "go", "test"}, "caddy fault try runs no command: leave out --"},
 		{[]string{"http://"}, "bad upstream 'http://': want"},
 		{[]string{"http:/localhost:3000"}, "bad upstream 'http:/localhost:3000': want"},
 		{[]string{"{env.UPSTREAM}"}, "bad upstream '{env.UPSTREAM}': want"},

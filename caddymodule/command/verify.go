@@ -47,7 +47,7 @@ prints the assertion as a test in JUnit XML.`,
   caddy fault verify trigger --point checkout --exactly 1
   caddy fault verify trigger --id test-42 --exactly 2
   caddy fault verify --refused --exactly 0`,
-		Args: ruleArgument,
+		Args: assertionArgument,
 		RunE: inSession(cmdVerify),
 
 		ValidArgsFunction: completes(ruleNames),
@@ -63,12 +63,31 @@ prints the assertion as a test in JUnit XML.`,
 	cmd.Flags().Bool("refused", false, "Count refused triggers instead of hits")
 	cmd.Flags().Bool("junit", false, "Print the assertion as JUnit XML")
 	cmd.MarkFlagsMutuallyExclusive("json", "junit")
-	cmd.MarkFlagsOneRequired("rule", "refused")
 	cmd.MarkFlagsMutuallyExclusive("rule", "refused")
-	cmd.MarkFlagsOneRequired("exactly", "at-least", "at-most")
 	cmd.MarkFlagsMutuallyExclusive("exactly", "at-least")
 	cmd.MarkFlagsMutuallyExclusive("exactly", "at-most")
 	return cmd
+}
+
+// assertionArgument sets the flag --rule, and requires all parts of an assertion.
+func assertionArgument(cmd *cobra.Command, args []string) error {
+	if err := ruleArgument(cmd, args); err != nil {
+		return err
+	}
+	given := func(names ...string) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return cmd.Flag(name).Changed })
+	}
+	what := "--refused"
+	if rule := flagText(cmd, "rule"); !given("refused") && rule != "" {
+		what = shellWord(rule)
+	}
+	switch {
+	case !given("rule", "refused"):
+		return errors.New("a rule or --refused is required: caddy fault verify slow --at-least 1")
+	case !given("exactly", "at-least", "at-most"):
+		return fmt.Errorf("how often is missing: caddy fault verify %s --at-least 1, or --exactly or --at-most", what)
+	}
+	return nil
 }
 
 // ruleArgument sets the flag --rule to the argument.
