@@ -158,7 +158,7 @@ func TestCommandSwitch(t *testing.T) {
 		{"explain / -H nope", "", "bad header 'nope'"},
 		{"explain / -H :y", "", "header: '' is not a valid field name"},
 		{"codes nope", "", "no status code, family or name matches 'nope'"},
-		{"verify --rule gone", "", "exactly at-least at-most"},
+		{"verify --rule gone", "", "how often is missing: caddy fault verify gone --at-least 1, or --exactly or --at-most"},
 		{"verify --rule nope --exactly 0", "", "no rule 'nope'"},
 	}
 	for _, tt := range tests {

@@ -53,7 +53,7 @@ the place of the addresses in the file.`,
 		Example: `  caddy fault plan smoke.plan
   caddy fault plan storm.plan --let rate=30
   caddy fault plan smoke.plan --check`,
-		Args: cobra.ExactArgs(1),
+		Args: onePlan,
 		RunE: cmdPlan,
 	}
 	flags := cmd.Flags()
@@ -64,6 +64,18 @@ the place of the addresses in the file.`,
 	flags.Bool("adapt", false, "Print the plan as JSON")
 	cmd.MarkFlagsMutuallyExclusive("check", "dry-run", "adapt")
 	return cmd
+}
+
+// onePlan requires the file of a plan.
+func onePlan(_ *cobra.Command, args []string) error {
+	switch len(args) {
+	case 0:
+		return errors.New("a file is required: caddy fault plan smoke.plan")
+	case 1:
+		return nil
+	default:
+		return fmt.Errorf("unexpected argument '%s': run one plan at a time", args[1])
+	}
 }
 
 // planSession is one run of the command.

@@ -56,6 +56,11 @@ func TestPlanCheck(t *testing.T) {
 			t.Errorf("%s: got %+v, want %q, %q", tt.args, got, tt.stdout, tt.stderr)
 		}
 	}
+	for args, want := range map[string]string{"": "a file is required: caddy fault plan smoke.plan", "a.plan b.plan": "unexpected argument 'b.plan': run one plan at a time"} {
+		if got := caddyFault(t, append([]string{"plan"}, strings.Fields(args)...)...); got.err == nil || got.err.Error() != want {
+			t.Errorf("%s: got %+v, want %s", args, got, want)
+		}
+	}
 	if got := caddyFault(t, "plan", good, "--address", address, "--address", address); got.err == nil || !strings.Contains(got.err.Error(), "is given twice") {
 		t.Errorf("the same node twice: got %+v", got)
 	}

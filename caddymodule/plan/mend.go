@@ -104,6 +104,16 @@ func verifyLike(given []string) string {
 	return strings.Join(line, " ")
 }
 
+// lexical adds to a problem of Caddy's parser what to write.
+func (p *parser) lexical(problem ProblemError) ProblemError {
+	if problem.Write == "" && strings.Contains(problem.Text, "after '{' on same line") && problem.Line > 0 && problem.Line <= len(p.lines) {
+		before, _, _ := strings.Cut(strings.TrimSpace(p.lines[problem.Line-1]), "{ ")
+		problem.Write = words.Cut(before, maxMended) + "{"
+		problem.Text += ": a line ends after '{', and '}' has a line of its own"
+	}
+	return problem
+}
+
 // balanced checks that each block of the file ends. Caddy's parser accepts a file in which
 // the last block does not.
 func (p *parser) balanced(data []byte) bool {

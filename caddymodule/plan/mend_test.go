@@ -54,6 +54,32 @@ func TestMendedLines(t *testing.T) {
 	}
 }
 
+// What Caddy's parser refuses has lines to write, too.
+func TestLexicalProblems(t *testing.T) {
+	for text, want := range map[string]string{
+		"plan a {\nstage a 3s {\nfault x { point api\nreset\n}\n}\n}\n":     "test.plan:3: Unexpected next token after '{' on same line: a line ends after '{', and '}' has a line of its own; write:\n\tfault x {",
+		"plan a { stage b 3s { } }\n":                                       "test.plan:1: Unexpected next token after '{' on same line: a line ends after '{', and '}' has a line of its own; write:\n\tplan a {",
+		"plan a {\nstage a 3s {\nfault x {\npoint api\nreset\n}\n}\n}\n}\n": "test.plan:9: this '}' ends no block: remove it, or one before it",
+		"plan a {\nstage a 3s {\n}\n}\nplan b {\n}\n":                       "test.plan:5: a file has one plan: move this one into another file",
+	} {
+		if _, err := parse(t, text); err == nil || err.Error() != want {
+			t.Errorf("%q: got %v, want %s", text, err, want)
+		}
+	}
+}
+
+// A fault that has ended with its stage is not looked for in later ones.
+func TestVerifyFaultOfAnotherStage(t *testing.T) {
+	w := newWorld(1)
+	p := mustParse(t, "stage a 3s {\nfault x {\npoint api\nreset\n}\n}\nstage b 3s {\nexpect verify x at_least 1\nexpect verify y at_least 1\n}")
+	err := w.runner(p).Ready(t.Context())
+	want := "test.plan:9: expect verify: fault 'x' ends with stage 'a': expect it there, or keep it; write:\n\tkeep fault x {\n" +
+		"test.plan:10: expect verify: 'y' is neither a fault of the stage nor a rule; write:\n\texpect verify api/rule1 at_least 1"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 // A mistake has one problem.
 func TestOneProblemEach(t *testing.T) {
 	for text, want := range map[string]string{

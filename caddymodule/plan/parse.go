@@ -30,7 +30,7 @@ func Parse(file string, data []byte, lets map[string]string, faults FaultParser)
 	}
 	blocks, err := caddyfile.Parse(file, data)
 	if err != nil {
-		return nil, ProblemsError{problemOf(err, place{file, 0})}
+		return nil, ProblemsError{p.lexical(problemOf(err, place{file, 0}))}
 	}
 	segments, ok := p.header(blocks)
 	if !ok || !p.balanced(data) {
@@ -120,6 +120,10 @@ func (p *parser) header(blocks []caddyfile.ServerBlock) (segments []caddyfile.Se
 	}
 	p.plan.Name, p.top = keys[1], first
 	for _, block := range blocks[1:] {
+		if words := block.GetKeysText(); len(words) > 0 && words[0] == "}" {
+			p.wrong(placeOf(&block), "", "this '}' ends no block: remove it, or one before it")
+			continue
+		}
 		p.wrong(placeOf(&block), "", "a file has one plan: move this one into another file")
 	}
 	return blocks[0].Segments, true

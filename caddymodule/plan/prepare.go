@@ -185,15 +185,34 @@ func (r *Runner) missingRules(ctx context.Context) (problems []ProblemError) {
 				continue
 			}
 			if _, err := r.count(ctx, e.Verify); refused(err, http.StatusNotFound) {
-				write := "expect verify <fault> at_least 1"
-				if len(s.Faults) > 0 {
-					write = "expect verify " + s.Faults[0].Name + " at_least 1"
-				}
-				problems = append(problems, ProblemError{e.at.file, e.at.line, fmt.Sprintf("expect verify: '%s' is neither a fault of the stage nor a rule", cut(e.Verify)), write})
+				problems = append(problems, r.missingRule(s, e))
 			}
 		}
 	}
 	return problems
+}
+
+// missingRule returns the problem of an expectation on a rule that is not there.
+func (r *Runner) missingRule(s *Stage, e *Expect) ProblemError {
+	p := ProblemError{File: e.at.file, Line: e.at.line}
+	for _, other := range r.Plan.Stages {
+		if other == s {
+			break
+		}
+		for _, f := range other.Faults {
+			if f.Name == e.Verify {
+				p.Text = fmt.Sprintf("expect verify: fault '%s' ends with stage '%s': expect it there, or keep it", cut(e.Verify), other.Name)
+				p.Write = "keep fault " + cut(f.Name) + " {"
+				return p
+			}
+		}
+	}
+	p.Text = fmt.Sprintf("expect verify: '%s' is neither a fault of the stage nor a rule", cut(e.Verify))
+	p.Write = "expect verify api/rule1 at_least 1"
+	if len(s.Faults) > 0 {
+		p.Write = "expect verify " + s.Faults[0].Name + " at_least 1"
+	}
+	return p
 }
 
 // taken returns a problem for each fault whose experiment runs already.
