@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -119,6 +121,57 @@ func TestPlanKilled(t *testing.T) {
 	if injected < runs/10 {
 		t.Errorf("%d runners were killed while they injected, too few to tell", injected)
 	}
+}
+
+// TestPlanKilledLoad kills a runner. Its load ends with it, on Linux.
+func TestPlanKilledLoad(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells a command that its parent has ended")
+	}
+	term, _ := planSite(t)
+	file := filepath.Join(t.TempDir(), "load.plan")
+	writeFile(t, file, []byte("plan load {\nttl 2s\nrun sh -c \"echo ready; exec sleep 1000\"\nstage a 10m {\nfault down {\npoint api\nrespond 503\n}\nrun sh -c \"echo ready; exec sleep 1000\"\n}\n}\n"))
+	out, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd := term.fault(t, "plan", file)
+	cmd.Stderr = w // the commands of the plan have it, too
+	printed, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = w.Close()
+	ready := 0
+	for lines := bufio.NewScanner(printed); ready < 2 && lines.Scan(); {
+		if lines.Text() == "ready" {
+			ready++
+		}
+	}
+	if ready < 2 {
+		t.Errorf("%d of 2 commands have begun", ready)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(io.Discard, out) // until nobody has the other end
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Error("a minute after the kill, the load runs")
+	}
+	_ = cmd.Wait() // it was killed
 }
 
 // serveOrders is a client with a policy. It is a server, so that a plan can start orders by

@@ -167,3 +167,56 @@ func TestLoadFails(t *testing.T) {
 		t.Errorf("got %q", w.lines)
 	}
 }
+
+// A guess is made only where one is likely.
+func TestLikely(t *testing.T) {
+	for _, tt := range []struct{ got, want string }{
+		{durationLike("settle", "5"), "5s"},
+		{durationLike("settle", "0"), "30s"},
+		{durationLike("settle", "-5"), "30s"},
+		{durationLike("settle", "5x"), "30s"},
+		{durationLike("ttl", "1"), "30s"},
+		{valueLike("success", "97"), "97%"},
+		{valueLike("success", "97.5"), "97.5%"},
+		{valueLike("success", "120"), ""},
+		{valueLike("success", "most"), ""},
+		{valueLike("p99", "1500"), "1500ms"},
+		{valueLike("rate", "-1"), ""},
+		{opLike("rate", "="), ">="},
+		{opLike("p50", "=="), "<="},
+		{opLike("p50", "≥"), ">="},
+		{opLike("p50", "!="), ""},
+		{validNameLike("recovered", "check"), "recovered_check"},
+		{validNameLike("recovered", "stage"), "recovered"},
+		{validNameLike("a b/c", "stage"), "a-b-c"},
+		{validNameLike("", "stage"), "smoke"},
+		{validNameLike("...", "stage"), "smoke"},
+		{verifyLike([]string{"x", "at_most", "7"}), "expect verify x at_most 7"},
+		{verifyLike([]string{"x", "times", "few"}), "expect verify x at_least 1"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("got %q, want %q", tt.got, tt.want)
+		}
+	}
+}
+
+// A line is mended at its place only, and only a whole word of it.
+func TestMended(t *testing.T) {
+	p := &parser{file: "a.plan", lines: []string{"plan a {", "\tcheck up http http://up/ {  # up"}}
+	for _, tt := range []struct {
+		at         place
+		word, want string
+	}{
+		{place{"a.plan", 2}, "up", "check down http http://up/ {"},
+		{place{"a.plan", 2}, "check", "other"}, // the first word says what the line is
+		{place{"a.plan", 2}, "http:", "other"},
+		{place{"a.plan", 1}, "up", "other"},
+		{place{"a.plan", 0}, "up", "other"},
+		{place{"a.plan", 3}, "up", "other"},
+		{place{"b.plan", 2}, "up", "other"},
+	} {
+		if got := p.mended(tt.at, tt.word, "down", "other"); got != tt.want {
+			t.Errorf("%v %s: got %q, want %q", tt.at, tt.word, got, tt.want)
+		}
+	}
+}

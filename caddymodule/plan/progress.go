@@ -114,23 +114,25 @@ func (r *Runner) worst(ctx context.Context, injected time.Time) string {
 	if err != nil {
 		return ""
 	}
-	report := clients.Judge(*evidence, settings)
+	return worstOf(clients.Judge(*evidence, settings))
+}
+
+// worstOf returns the first finding of the highest level.
+func worstOf(report clients.Report) (text string) {
 	for _, level := range []clients.Level{clients.Error, clients.Warning, clients.Info} {
-		for i := range report.Clients {
-			c := &report.Clients[i]
-			for j := range c.Findings {
-				if f := &c.Findings[j]; f.Level == level {
-					return string(level) + " " + f.Finding + " of " + c.Client
+		look := func(who string, findings []clients.Finding) {
+			for i := range findings {
+				if f := &findings[i]; f.Level == level && text == "" {
+					text = string(level) + " " + f.Finding + " " + who
 				}
 			}
+		}
+		for i := range report.Clients {
+			look("of "+report.Clients[i].Client, report.Clients[i].Findings)
 		}
 		for i := range report.Periods {
-			for j := range report.Periods[i].Findings {
-				if f := &report.Periods[i].Findings[j]; f.Level == level {
-					return string(level) + " " + f.Finding + " at " + report.Periods[i].Point
-				}
-			}
+			look("at "+report.Periods[i].Point, report.Periods[i].Findings)
 		}
 	}
-	return ""
+	return text
 }

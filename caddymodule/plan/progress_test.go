@@ -154,3 +154,67 @@ func TestWorst(t *testing.T) {
 		t.Errorf("no answer: got %q", got)
 	}
 }
+
+// The line counts what all nodes have hit, and follows the end of a stage: until a check
+// holds, then while open calls may close.
+func TestProgressOfEndings(t *testing.T) {
+	shown, _ := watchPlan(t, `
+		settle 4s
+		run load 1h 0
+		check up http http://x/
+		stage a 60s {
+			fault x {
+				point api
+				respond 503
+			}
+			until up within 20s
+			expect no error
+		}`, func(w *world) { w.site = func() (int, string) { return 500, "" } })
+	if a := lastOf(shown, "stage a"); a.Ends.Sub(a.Began) != 20*time.Second || !a.Checks[0].Fails {
+		t.Errorf("until: got %+v", a)
+	}
+	if end := lastOf(shown, "end of stage a"); end.Ends.Sub(end.Began) != 4*time.Second || end.Faults {
+		t.Errorf("settle: got %+v", end)
+	}
+}
+
+// Hits of several nodes are added up.
+func TestProgressOfNodes(t *testing.T) {
+	var shown []Progress
+	play(t, seven, 2, func(w *world, _ context.CancelCauseFunc) {
+		w.show = func(p Progress) { w.change(func() { shown = append(shown, p) }) }
+		w.nodes[0].counts["test.a.down"], w.nodes[1].counts["test.a.down"] = 3, 4
+	})
+	if a := lastOf(shown, "stage a"); a.Hits != 7 || !a.Faults {
+		t.Errorf("got %+v", a)
+	}
+	if len(shown) < 7 {
+		t.Errorf("shown %d times in 7 s", len(shown))
+	}
+}
+
+// The first finding of the highest level is the worst.
+func TestWorstOf(t *testing.T) {
+	finding := func(level clients.Level, name string) []clients.Finding {
+		return []clients.Finding{{Level: level, Finding: name}}
+	}
+	info, warning := finding(clients.Info, "first_retry_at_once"), finding(clients.Warning, "no_jitter")
+	of := func(client string, findings []clients.Finding) clients.ClientReport {
+		return clients.ClientReport{Client: client, Findings: findings}
+	}
+	wave := []clients.PeriodReport{{Point: "api", Findings: finding(clients.Error, "wave")}}
+	for _, tt := range []struct {
+		report clients.Report
+		want   string
+	}{
+		{clients.Report{}, ""},
+		{clients.Report{Clients: []clients.ClientReport{of("a", nil)}}, ""},
+		{clients.Report{Clients: []clients.ClientReport{of("a", info)}}, "info first_retry_at_once of a"},
+		{clients.Report{Clients: []clients.ClientReport{of("a", info), of("b", warning), of("c", warning)}}, "warning no_jitter of b"},
+		{clients.Report{Clients: []clients.ClientReport{of("b", warning)}, Periods: wave}, "error wave at api"},
+	} {
+		if got := worstOf(tt.report); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}
