@@ -13,7 +13,7 @@ func TestSuggestions(t *testing.T) {
 		{"name": "slow", "faults": [{"fault": "close"}]}, {"name": "gone", "faults": [{"fault": "close"}]}]}`, "")
 	n.Put("latency", `{"points": ["checkout"], "faults": [{"fault": "close"}]}`)
 	n.Put("lost", `{"points": ["checkout"], "faults": [{"fault": "close"}]}`)
-	n.Want(http.StatusOK, "DELETE", "/experiments/lost", "", "")
+	n.Want(http.StatusNoContent, "DELETE", "/experiments/lost", "", "")
 	for _, tt := range []struct{ method, path, body, want string }{
 		{"GET", "/verify?exactly=0&rule=lsot", "", "no rule 'lsot'; did you mean 'lost'?"},
 		{"GET", "/verify?exactly=0&rule=lsot&point=checkout", "", "no rule 'lsot' at injection point 'checkout'; did you mean 'lost'?"},
