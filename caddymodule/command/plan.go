@@ -33,9 +33,9 @@ func planCommand() *cobra.Command {
 A plan is a file that says which faults are injected when, what must hold meanwhile,
 when to stop at once, and what must come out. See the manual for its lines.
 
-Before anything is injected, the command finds all mistakes in the file, all
-commands that do not exist, all reports that cannot be written, and all points and
-rules that Caddy does not have.
+Before anything is injected, the command finds all mistakes in the file. It also finds
+commands that do not exist, reports that cannot be written, and points and rules that
+Caddy does not have.
 --check does so without Caddy. --dry-run also asks Caddy. Both inject nothing.
 
 While a stage lasts, the command extends its faults. If the command is killed or

@@ -126,7 +126,7 @@ func TestPlanKilled(t *testing.T) {
 // TestPlanKilledLoad kills a runner. Its load ends with it, on Linux.
 func TestPlanKilledLoad(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells a command that its parent has ended")
+		t.Skip("only Linux sends a command a signal when its parent ends")
 	}
 	term, _ := planSite(t)
 	file := filepath.Join(t.TempDir(), "load.plan")

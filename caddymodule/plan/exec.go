@@ -39,8 +39,8 @@ type process struct {
 	ended chan struct{}
 }
 
-// run starts the command and waits for its end. Linux tells a command that its parent has
-// ended as soon as the thread has ended that started it. So run keeps the thread.
+// run starts the command and waits for its end. For Linux, the thread that starts a command
+// is its parent. So run keeps the thread.
 func (p *process) run(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -17,7 +17,7 @@ import (
 // loadOf has the command that TestRunnerOfLoad starts.
 const loadOf = "TEST_RUNNER_OF_LOAD"
 
-// TestRunnerOfLoad is not a test of its own: it is the runner that TestProgramOfKilled kills.
+// TestRunnerOfLoad is the runner that TestProgramOfKilled kills. It tests nothing itself.
 func TestRunnerOfLoad(t *testing.T) {
 	script := os.Getenv(loadOf)
 	if script == "" {

@@ -109,7 +109,7 @@ func (p *parser) lexical(problem ProblemError) ProblemError {
 	if problem.Write == "" && strings.Contains(problem.Text, "after '{' on same line") && problem.Line > 0 && problem.Line <= len(p.lines) {
 		before, _, _ := strings.Cut(strings.TrimSpace(p.lines[problem.Line-1]), "{ ")
 		problem.Write = words.Cut(before, maxMended) + "{"
-		problem.Text += ": a line ends after '{', and '}' has a line of its own"
+		problem.Text += ": a line ends after '{', and '}' has a separate line"
 	}
 	return problem
 }

@@ -54,11 +54,11 @@ func TestMendedLines(t *testing.T) {
 	}
 }
 
-// What Caddy's parser refuses has lines to write, too.
+// A problem that Caddy's parser finds also has a line to write.
 func TestLexicalProblems(t *testing.T) {
 	for text, want := range map[string]string{
-		"plan a {\nstage a 3s {\nfault x { point api\nreset\n}\n}\n}\n":     "test.plan:3: Unexpected next token after '{' on same line: a line ends after '{', and '}' has a line of its own; write:\n\tfault x {",
-		"plan a { stage b 3s { } }\n":                                       "test.plan:1: Unexpected next token after '{' on same line: a line ends after '{', and '}' has a line of its own; write:\n\tplan a {",
+		"plan a {\nstage a 3s {\nfault x { point api\nreset\n}\n}\n}\n":     "test.plan:3: Unexpected next token after '{' on same line: a line ends after '{', and '}' has a separate line; write:\n\tfault x {",
+		"plan a { stage b 3s { } }\n":                                       "test.plan:1: Unexpected next token after '{' on same line: a line ends after '{', and '}' has a separate line; write:\n\tplan a {",
 		"plan a {\nstage a 3s {\nfault x {\npoint api\nreset\n}\n}\n}\n}\n": "test.plan:9: this '}' ends no block: remove it, or one before it",
 		"plan a {\nstage a 3s {\n}\n}\nplan b {\n}\n":                       "test.plan:5: a file has one plan: move this one into another file",
 	} {
@@ -94,7 +94,7 @@ func TestOneProblemEach(t *testing.T) {
 }
 
 // A file that ends within a block is refused, wherever the brace is missing. Braces in
-// quotes and placeholders are no braces.
+// quotes and placeholders do not count.
 func TestBalanced(t *testing.T) {
 	const missing = "the file ends before the block that begins here: a '}' is missing, here or in a block in it; write:\n\t}"
 	for text, want := range map[string]string{

@@ -25,7 +25,7 @@ func (r *Runner) unwritable() (problems []ProblemError) {
 
 // writable reports why a file cannot be written. It leaves no new file.
 func writable(file string) error {
-	existing, err := os.OpenFile(file, os.O_WRONLY, 0)
+	existing, err := os.OpenFile(file, os.O_WRONLY, 0) //nolint:gosec // the user names the file
 	if err == nil {
 		return existing.Close()
 	}
