@@ -311,7 +311,7 @@ func TestPlanMistakes(t *testing.T) {
 		file+":8: 'errors' is neither a level (error, warning, info) nor a finding: want some of retry_after_ignored, no_wait, first_retry_at_once, no_growth, no_jitter, unsafe_retry, pointless_retry, many_attempts, no_retry, amplification, no_timeout, short_timeout, connection_churn, wave, slow_recovery; write:\n\texpect no error\n", "plan", file)
 	writeFile(t, file, []byte("plan bad {\nrun no-such-load\nstage a 1s {\nfault down {\npoint app\nrespond 503\n}\n}\n}\n"))
 	out, err := term.fault(t, "plan", file).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), file+":2: there is no command 'no-such-load'") || !strings.Contains(string(out), file+":4: no injection point 'app'") || !strings.Contains(string(out), "\tpoint api") {
+	if err == nil || !strings.Contains(string(out), file+":2: there is no command 'no-such-load'") || !strings.Contains(string(out), file+":5: no injection point 'app'") || !strings.Contains(string(out), "\tpoint api") {
 		t.Errorf("got %s, %v", out, err)
 	}
 	if left := term.running(t); len(left) > 0 {
