@@ -283,7 +283,7 @@ func TestActionRefuses(t *testing.T) {
 		inputs, _ := j.startInputs(t)
 		inputs["binary"] = filepath.Join(j.dir, "many")
 		script := "#!/bin/bash\nset -e\n[[ $1 == list-modules ]]\necho http.handlers.fault\nfor ((i = 0; i < 99999; i++)); do echo \"other.$i\"; done\n"
-		if err := os.WriteFile(inputs["binary"], []byte(script), 0o700); err != nil { //nolint:gosec // a program
+		if err := os.WriteFile(inputs["binary"], []byte(script), 0o700); err != nil {
 			t.Fatal(err)
 		}
 		j.use(t, "caddyfault", inputs)
