@@ -17,7 +17,7 @@ func hasAPISIX(n *node, depth int) bool {
 	if plugins := n.find("plugins"); plugins != nil && slices.ContainsFunc(apisixPlugins, plugins.has) {
 		return true
 	}
-	return depth < 4 && n.kind >= list && slices.ContainsFunc(n.children, func(c child) bool { return hasAPISIX(&c.node, depth+1) })
+	return depth < 4 && n.kind >= list && n.anyChild(func(c *child) bool { return hasAPISIX(&c.node, depth+1) })
 }
 
 // readAPISIX returns the points of the routes of each document.

@@ -16,7 +16,7 @@ func isEnvoy(n *node) bool {
 	if isEnvoyFault(n) || n.has("config") && slices.Contains(envoyNames, n.textOf("name")) {
 		return true
 	}
-	return slices.ContainsFunc(n.children, func(c child) bool {
+	return n.anyChild(func(c *child) bool {
 		return slices.Contains(envoyNames, c.name) || c.kind >= list && isEnvoy(&c.node)
 	})
 }

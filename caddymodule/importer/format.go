@@ -139,11 +139,11 @@ func (c *child) hasMember(name string) bool { return c != nil && c.has(name) }
 // hasIn reports whether an element of a list has a member.
 func hasIn(n *node, listName, name string) bool {
 	found := n.find(listName)
-	return found != nil && found.kind == list && slices.ContainsFunc(found.children, func(c child) bool { return c.has(name) })
+	return found != nil && found.kind == list && found.anyChild(func(c *child) bool { return c.has(name) })
 }
 
 // hasPlugin reports whether a list of plugins has one with a name.
 func hasPlugin(n *node, name string) bool {
 	found := n.find("plugins")
-	return found != nil && found.kind == list && slices.ContainsFunc(found.children, func(c child) bool { return c.textOf("name") == name })
+	return found != nil && found.kind == list && found.anyChild(func(c *child) bool { return c.textOf("name") == name })
 }

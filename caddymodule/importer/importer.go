@@ -211,7 +211,7 @@ func compose(parts []*part, o Options) (string, error) {
 	}
 	var p printer
 	p.lines(outside, "")
-	return string(caddyfile.Format([]byte(p.text.String()))), nil
+	return string(caddyfile.Format(p.text.Bytes())), nil
 }
 
 // trimmed returns lines without the empty ones at the beginning.

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -55,4 +56,38 @@ func ruleName(s string) string {
 		return name + "-rule"
 	}
 	return name
+}
+
+// names finds members that are written twice.
+type names struct{ first map[string]int32 }
+
+// manyNames is from how many members on an index is faster than a search.
+const manyNames = 16
+
+// check returns an error if a member has the name of one before it.
+func (s *names) check(c *child, before []child) error {
+	if first, again := s.line(c.name, before); again {
+		return &lineError{int(c.line), fmt.Errorf("'%s' is written twice, first in line %d: remove one of them", clean(c.name), first)}
+	}
+	return nil
+}
+
+// line returns the line of the member with a name.
+func (s *names) line(name string, members []child) (int32, bool) {
+	if len(members) < manyNames {
+		for i := range members {
+			if members[i].name == name {
+				return members[i].line, true
+			}
+		}
+		return 0, false
+	}
+	if s.first == nil {
+		s.first = make(map[string]int32, 2*len(members))
+	}
+	for i := len(s.first); i < len(members); i++ { // names differ, so these are not in it
+		s.first[members[i].name] = members[i].line
+	}
+	line, found := s.first[name]
+	return line, found
 }

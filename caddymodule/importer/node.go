@@ -43,6 +43,16 @@ func (n *node) find(name string) *child {
 	return nil
 }
 
+// anyChild reports whether a check holds for an element or a member.
+func (n *node) anyChild(check func(c *child) bool) bool {
+	for i := range n.children {
+		if check(&n.children[i]) {
+			return true
+		}
+	}
+	return false
+}
+
 // has reports whether an object has a member that is not null.
 func (n *node) has(name string) bool {
 	found := n.find(name)

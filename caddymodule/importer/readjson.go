@@ -6,133 +6,207 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
-// jsonReader reads JSON documents with the line of each value. Unlike a YAML reader, it
+// jsonReader reads a text of JSON with the line of each value. Unlike a YAML reader, it
 // knows escapes of surrogate pairs.
+//
+// The standard library checks the text before. Its decoder of tokens needs several times
+// the time and the memory.
 type jsonReader struct {
-	data   []byte
-	tokens *json.Decoder
-	line   int // of offset
-	offset int
+	text string
+	at   int
+	line int32 // of at
+	open []child
 }
 
-// readJSON returns the documents of a text, one after another.
-func readJSON(data []byte) (documents []node, err error) {
-	r := &jsonReader{data: data, tokens: json.NewDecoder(bytes.NewReader(data)), line: 1}
-	r.tokens.UseNumber()
-	for {
-		token, err := r.tokens.Token()
-		if errors.Is(err, io.EOF) {
-			return documents, nil
-		}
-		var document node
-		if err == nil {
-			document, err = r.value(token, 0)
+// readJSON returns the documents of a text, one after another. The error is the first in
+// the text.
+func readJSON(data []byte) ([]node, error) {
+	valid, syntax := checkJSON(data)
+	r := &jsonReader{text: string(data[:valid]), line: 1}
+	var documents []node
+	for r.next() != 0 {
+		document, err := r.value(0)
+		if errors.Is(err, errShort) {
+			break // at the error of the syntax
 		}
 		if err != nil {
-			return nil, r.explain(err)
+			return nil, err
 		}
 		documents = append(documents, document)
 	}
-}
-
-// value returns the value that begins with a token.
-func (r *jsonReader) value(token json.Token, depth int) (node, error) {
-	n := node{line: int32(r.lineNow())}
-	switch token := token.(type) {
-	case json.Delim:
-		if depth == maxDepth {
-			return n, errDeep
-		}
-		n.kind = list
-		if token == '{' {
-			n.kind = object
-		}
-		return n, r.children(&n, depth+1)
-	case string:
-		n.kind, n.text = text, token
-	case json.Number:
-		n.kind, n.text = number, token.String()
-	case bool:
-		n.kind, n.text = boolean, fmt.Sprint(token)
+	if syntax != nil {
+		return nil, syntax
 	}
-	return n, nil
+	return documents, nil
 }
 
-var errDeep = fmt.Errorf("more than %d objects and lists within one another", maxDepth)
-
-// children reads up to the end of a list or an object.
-func (r *jsonReader) children(n *node, depth int) error {
-	seen := make(names)
-	for r.tokens.More() {
-		token, err := r.tokens.Token()
+// checkJSON returns how many bytes are documents of JSON, or the beginning of one, and
+// an error if the rest is not.
+func checkJSON(data []byte) (valid int, err error) {
+	if json.Valid(data) {
+		return len(data), nil
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	for {
+		before := decoder.InputOffset()
+		var document json.RawMessage
+		err := decoder.Decode(&document)
+		if errors.Is(err, io.EOF) {
+			return len(data), nil
+		}
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+			return int(max(syntax.Offset-1, before)), explainSyntax(data, syntax)
+		}
 		if err != nil {
-			return err
+			line := 1 + bytes.Count(bytes.TrimRight(data, "\r\n"), []byte("\n"))
+			return len(data), &lineError{line, errors.New("the JSON ends early")}
+		}
+	}
+}
+
+// explainSyntax adds the line to an error.
+func explainSyntax(data []byte, syntax *json.SyntaxError) error {
+	at := min(max(int(syntax.Offset)-1, 0), len(data))
+	line := 1 + bytes.Count(data[:at], []byte("\n"))
+	if strings.Contains(syntax.Error(), "'/'") {
+		return &lineError{line, errors.New("JSON has no comments: remove them")}
+	}
+	return &lineError{line, syntax}
+}
+
+var (
+	errDeep  = fmt.Errorf("more than %d objects and lists within one another", maxDepth)
+	errShort = errors.New("the text ends within a value")
+)
+
+// next goes to the next character that is not a space, and returns it, or 0 at the end.
+func (r *jsonReader) next() byte {
+	for ; r.at < len(r.text); r.at++ {
+		switch c := r.text[r.at]; c {
+		case '\n':
+			r.line++
+		case ' ', '\t', '\r':
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// value returns the next value.
+func (r *jsonReader) value(depth int) (n node, err error) {
+	first := r.next()
+	n.line = r.line
+	switch first {
+	case 0:
+		return n, errShort
+	case '{', '[':
+		if depth == maxDepth {
+			return n, &lineError{int(r.line), errDeep}
+		}
+		err = r.children(&n, depth+1)
+	case '"':
+		n.kind = text
+		n.text, err = r.string()
+	case 'n':
+		r.word()
+	case 't', 'f':
+		n.kind, n.text = boolean, r.word()
+	default:
+		n.kind, n.text = number, r.word()
+	}
+	return n, err
+}
+
+// word returns a word or a number.
+func (r *jsonReader) word() string {
+	start := r.at
+	length := strings.IndexAny(r.text[start:], ",]}\"[{ \t\r\n")
+	if length < 0 {
+		length = len(r.text) - start
+	}
+	r.at += length
+	return r.text[start:r.at]
+}
+
+// string returns a text. Without an escape it is a part of the text of the file.
+func (r *jsonReader) string() (string, error) {
+	start, escaped := r.at, false
+	for r.at++; r.at < len(r.text); r.at++ {
+		switch r.text[r.at] {
+		case '\\':
+			escaped = true
+			r.at++
+		case '"':
+			r.at++
+			if !escaped {
+				return r.text[start+1 : r.at-1], nil
+			}
+			var s string
+			err := json.Unmarshal([]byte(r.text[start:r.at]), &s)
+			return s, err
+		}
+	}
+	r.at = len(r.text)
+	return "", errShort
+}
+
+// children reads a list or an object.
+func (r *jsonReader) children(n *node, depth int) error {
+	n.kind = list
+	if r.text[r.at] == '{' {
+		n.kind = object
+	}
+	r.at++
+	first := len(r.open)
+	defer func() { r.open = r.open[:first] }()
+	var seen names
+	for {
+		switch r.next() {
+		case 0:
+			return errShort
+		case ']', '}':
+			r.at++
+			n.children = slices.Clone(r.open[first:])
+			return nil
+		case ',':
+			r.at++
+			continue
 		}
 		var c child
+		var err error
 		if n.kind == object {
-			name, ok := token.(string)
-			if !ok {
-				return fmt.Errorf("the name of a member is %v, want a text", token)
-			}
-			c.name, c.line = name, int32(r.lineNow())
-			if err := seen.add(&c); err != nil {
-				return err
-			}
-			if token, err = r.tokens.Token(); err != nil {
+			if err = r.name(&c, &seen, r.open[first:]); err != nil {
 				return err
 			}
 		}
-		if c.node, err = r.value(token, depth); err != nil {
+		if c.node, err = r.value(depth); err != nil {
 			return err
 		}
 		if n.kind == list {
 			c.line = c.node.line
 		}
-		n.children = append(n.children, c)
+		r.open = append(r.open, c)
 	}
-	_, err := r.tokens.Token() // the end
-	return err
 }
 
-// lineNow returns the line of the last token.
-func (r *jsonReader) lineNow() int {
-	to := min(int(r.tokens.InputOffset()), len(r.data))
-	r.line += bytes.Count(r.data[r.offset:max(to, r.offset)], []byte("\n"))
-	r.offset = max(to, r.offset)
-	return r.line
-}
-
-// explain adds the line to an error.
-func (r *jsonReader) explain(err error) error {
-	line := r.lineNow()
-	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		at := min(max(int(syntax.Offset)-1, 0), len(r.data))
-		line = 1 + bytes.Count(r.data[:at], []byte("\n"))
-		if strings.Contains(err.Error(), "'/'") {
-			err = errors.New("JSON has no comments: remove them")
-		}
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errors.New("the JSON ends early")
-		line = 1 + bytes.Count(bytes.TrimRight(r.data, "\r\n"), []byte("\n"))
-	}
-	if _, ok := errors.AsType[*lineError](err); ok {
+// name reads the name of a member, and the colon.
+func (r *jsonReader) name(c *child, seen *names, before []child) (err error) {
+	c.line = r.line
+	if c.name, err = r.string(); err != nil {
 		return err
 	}
-	return &lineError{line, err}
-}
-
-// names finds members that are written twice.
-type names map[string]int32
-
-func (s names) add(c *child) error {
-	if first, again := s[c.name]; again {
-		return &lineError{int(c.line), fmt.Errorf("'%s' is written twice, first in line %d: remove one of them", clean(c.name), first)}
+	if err = seen.check(c, before); err != nil {
+		return err
 	}
-	s[c.name] = c.line
+	if r.next() == 0 {
+		return errShort
+	}
+	r.at++ // the colon
 	return nil
 }
 

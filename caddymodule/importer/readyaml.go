@@ -52,9 +52,17 @@ func checkUTF8(data []byte) error {
 	}
 }
 
-// readYAML returns the documents of a text. Each document of the library is dropped
-// before the next one is read.
-func readYAML(data []byte) (documents []node, err error) {
+// readYAML returns the documents of a text.
+func readYAML(data []byte) ([]node, error) {
+	if documents, ok := readPieces(data, usualSizes); ok {
+		return documents, nil
+	}
+	return newYAMLReader().documents(data)
+}
+
+// documents reads the documents of a text. Each document of the library is dropped before
+// the next one is read.
+func (r *yamlReader) documents(data []byte) (documents []node, err error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	for {
 		var document yaml.Node
@@ -65,7 +73,7 @@ func readYAML(data []byte) (documents []node, err error) {
 		if err != nil {
 			return nil, yamlError(err)
 		}
-		r := yamlReader{open: make(map[*yaml.Node]bool)}
+		r.aliased = 0
 		converted, err := r.convert(&document, 0)
 		if err != nil {
 			return nil, err
@@ -87,15 +95,50 @@ func yamlError(err error) error {
 	return &lineError{line, errors.New(yamlLine.ReplaceAllString(err.Error(), ""))}
 }
 
-// yamlReader converts the nodes of a document.
+// yamlReader converts the nodes of documents.
 type yamlReader struct {
 	open    map[*yaml.Node]bool // anchors that are being converted
 	inAlias bool
-	aliased int // nodes that aliases have added
+	aliased int               // nodes that aliases have added to a document
+	shared  map[string]string // short texts, which are often the same
+	moved   []move
+}
+
+// move says that a part of the text comes from later lines of the file.
+type move struct{ after, by int }
+
+func newYAMLReader() *yamlReader {
+	return &yamlReader{open: make(map[*yaml.Node]bool), shared: make(map[string]string)}
+}
+
+// line returns the line of a node in the file.
+func (r *yamlReader) line(n *yaml.Node) int32 {
+	line := n.Line
+	for _, m := range r.moved {
+		if n.Line > m.after {
+			line += m.by
+		}
+	}
+	return int32(line)
+}
+
+// share returns a text that is the same as others, if it is short.
+func (r *yamlReader) share(s string) string {
+	const longest, most = 32, 4096
+	if len(s) > longest {
+		return s
+	}
+	if known, ok := r.shared[s]; ok {
+		return known
+	}
+	if len(r.shared) < most {
+		r.shared[s] = s
+	}
+	return s
 }
 
 func (r *yamlReader) convert(from *yaml.Node, depth int) (node, error) {
-	n := node{line: int32(from.Line)}
+	n := node{line: r.line(from)}
 	if r.inAlias {
 		if r.aliased++; r.aliased > maxAliased {
 			return n, &lineError{from.Line, fmt.Errorf("aliases add more than %d values: write the values", maxAliased)}
@@ -110,7 +153,7 @@ func (r *yamlReader) convert(from *yaml.Node, depth int) (node, error) {
 	case yaml.AliasNode:
 		return r.alias(from, depth)
 	case yaml.ScalarNode:
-		n.kind, n.text = scalarKind(from), from.Value
+		n.kind, n.text = scalarKind(from), r.share(from.Value)
 	case yaml.SequenceNode:
 		n.kind = list
 		n.children = make([]child, 0, len(from.Content))
@@ -138,13 +181,13 @@ func (r *yamlReader) alias(from *yaml.Node, depth int) (node, error) {
 	n, err := r.convert(from.Alias, depth)
 	delete(r.open, from.Alias)
 	r.inAlias = before
-	n.line = int32(from.Line)
+	n.line = r.line(from)
 	return n, err
 }
 
 // members converts the members of an object. Those of a merge key come last.
 func (r *yamlReader) members(n *node, from *yaml.Node, depth int) error {
-	seen := make(names)
+	var seen names
 	n.children = make([]child, 0, len(from.Content)/2)
 	var merged []child
 	for i := 0; i+1 < len(from.Content); i += 2 {
@@ -159,19 +202,18 @@ func (r *yamlReader) members(n *node, from *yaml.Node, depth int) error {
 		if key.Kind != yaml.ScalarNode {
 			return &lineError{key.Line, errors.New("the name of a member is a list or an object, want a text")}
 		}
-		c := child{name: key.Value, line: int32(from.Content[i].Line), node: value}
+		c := child{name: r.share(key.Value), line: r.line(from.Content[i]), node: value}
 		if key.Tag == "!!merge" {
 			merged = append(merged, mergedMembers(&value)...)
 			continue
 		}
-		if err := seen.add(&c); err != nil {
+		if err := seen.check(&c, n.children); err != nil {
 			return err
 		}
 		n.children = append(n.children, c)
 	}
 	for _, c := range merged {
-		if _, own := seen[c.name]; !own {
-			seen[c.name] = c.line
+		if _, own := seen.line(c.name, n.children); !own {
 			n.children = append(n.children, c)
 		}
 	}

@@ -58,6 +58,9 @@ func overlapDropped(r, other *rule) bool {
 
 // routedList returns the point of all faults of a kind.
 func routedList(routes []*routed, kind string) (*point, bool) {
+	if !slices.ContainsFunc(routes, func(r *routed) bool { return r.kind(kind) != nil }) {
+		return nil, false
+	}
 	rules := make([]*rule, 0, len(routes))
 	for _, route := range routes {
 		r := route.kind(kind)

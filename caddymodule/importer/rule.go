@@ -109,7 +109,7 @@ func (pt *point) lines() []line {
 				block = append(block, line{})
 			}
 		default:
-			block = append(block, pt.ruleLines(r)...)
+			block = append(block, line{later: func() []line { return pt.ruleLines(r) }})
 		}
 	}
 	return append(all, line{words: head, block: block})

@@ -220,8 +220,8 @@ func (v value) known(all ...string) {
 	if !v.is() || v.kind != object {
 		return
 	}
-	for _, m := range v.members() {
-		name := m.name
+	for i := range v.children {
+		name := v.children[i].name
 		if slices.Contains(all, name) || v.src.snake && slices.ContainsFunc(all, func(a string) bool { return camel(a) == name }) {
 			continue
 		}
@@ -229,7 +229,7 @@ func (v value) known(all ...string) {
 		if near := words.Near(name, all); len(near) > 0 {
 			hint = "; did you mean " + strings.Join(near, " or ") + "?"
 		}
-		m.note(LeftOut, "the field %s is not known%s", quoted(name), hint)
+		v.member(&v.children[i]).note(LeftOut, "the field %s is not known%s", quoted(name), hint)
 	}
 }
 

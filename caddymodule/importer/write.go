@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"bytes"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,7 +16,8 @@ type line struct {
 	words   []string
 	block   []line
 	comment string
-	off     bool // written as a comment, with its block
+	off     bool          // written as a comment, with its block
+	later   func() []line // lines in place of this one, made as they are written
 }
 
 // said returns a line of words.
@@ -33,12 +35,16 @@ func off(all []line) []line {
 }
 
 // printer writes lines.
-type printer struct{ text strings.Builder }
+type printer struct{ text bytes.Buffer }
 
 // lines writes lines at an indentation. A part that is commented out has a second one
 // after the sign.
 func (p *printer) lines(all []line, indent string) {
 	for _, l := range all {
+		if l.later != nil {
+			p.lines(l.later(), indent)
+			continue
+		}
 		here, inner := indent, indent+"\t"
 		if l.off && !strings.Contains(indent, "#") {
 			here = indent + "# "
