@@ -145,7 +145,11 @@ func (in *input) apisixRoute(v value, i int, uris []string) (r, rest *routed) {
 		r.rule.sets = []conds{{expression("false")}}
 		return r, nil
 	}
-	v.known(apisixRouteFields...)
+	if len(uris) == 0 {
+		v.cannot("without uri or uris it is no route: a consumer, a service or a plugin configuration is for some requests only, so copy its plugins into a route")
+	} else {
+		v.known(apisixRouteFields...)
+	}
 	r.rule.sets = in.apisixConditions(v, uris)
 	r.rule.problems = in.takeQuietly()
 	plugins := v.get("plugins")

@@ -11,7 +11,7 @@ import (
 
 // isDevProxy reports whether a document is a configuration of Dev Proxy.
 func isDevProxy(n *node) bool {
-	return n.has("urlsToWatch") || strings.Contains(n.textOf("$schema"), "dev-proxy") && n.has("plugins") || hasIn(n, "plugins", "pluginPath")
+	return n.has("urlsToWatch") || strings.Contains(n.textOf("$schema"), "dev-proxy") || hasIn(n, "plugins", "pluginPath")
 }
 
 // devProxy is a configuration of Dev Proxy that is being read.
@@ -22,6 +22,7 @@ type devProxy struct {
 	hosts  []string
 	name   string
 	others []*source // files beside the configuration
+	before []*rule   // what other plugins reply to first
 }
 
 // readDevProxy returns a point for each enabled plugin that injects faults.
@@ -29,6 +30,9 @@ func readDevProxy(in *input) []*part {
 	var parts []*part
 	for _, config := range in.documents {
 		plugins := config.get("plugins").each()
+		if in.partOfDevProxy(config) {
+			continue
+		}
 		d := &devProxy{input: in, config: config, part: &part{}, name: base(in.file)}
 		d.part.head = []string{"Imported from " + in.file + ", " + count(len(plugins), "plugin", "plugins") + "."}
 		d.watched(config.get("urlsToWatch").texts(), config.get("urlsToWatch"))
@@ -162,7 +166,11 @@ func (d *devProxy) plugin(v value) {
 		name = "limit"
 	default:
 		v.note(Skipped, "%s injects no faults that can be imported", quoted(name))
+		d.replies(name, v, section)
 		return
+	}
+	if name != "latency" { // replies do not keep it from waiting
+		rules = slices.Concat(d.repliedBefore(), rules)
 	}
 	d.add(name, v, d.conditions(urls), rules)
 }

@@ -3,6 +3,7 @@ package importer
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -57,20 +58,8 @@ func (d *devProxy) errorEntry(entry value, retryAfter string) *rule {
 	request := entry.get("request")
 	request.known("url", "method", "bodyFragment")
 	r := newRule(entry)
-	url := request.get("url").str()
-	r.about = "the errors of " + quoted(url)
-	u, ok := splitURL(url)
-	if !ok {
-		request.cannot("the URL %s does not have a host and a path", quoted(url))
-	}
-	cs := d.urlConditions(request, u)
-	if method := request.get("method"); method.is() {
-		cs = append(cs, methods(method.str()))
-	}
-	if fragment := request.get("bodyFragment"); fragment.is() {
-		fragment.cannot("no matcher knows bodyFragment")
-	}
-	if len(cs) > 0 {
+	r.about = "the errors of " + quoted(request.get("url").str())
+	if cs := d.requestConditions(request); len(cs) > 0 {
 		r.sets = []conds{cs}
 	}
 	responses := entry.get("responses").each()
@@ -89,6 +78,23 @@ func (d *devProxy) errorEntry(entry value, retryAfter string) *rule {
 	}
 	d.give(r)
 	return r
+}
+
+// requestConditions returns the conditions of a request of an error or a mock.
+func (d *devProxy) requestConditions(request value) conds {
+	url := request.get("url").str()
+	u, ok := splitURL(url)
+	if !ok {
+		request.cannot("the URL %s does not have a host and a path", quoted(url))
+	}
+	cs := d.urlConditions(request, u)
+	if method := request.get("method"); method.is() {
+		cs = append(cs, methods(method.str()))
+	}
+	if fragment := request.get("bodyFragment"); fragment.is() {
+		fragment.cannot("no matcher knows bodyFragment")
+	}
+	return cs
 }
 
 // reply returns a response of Dev Proxy. retryAfter is what @dynamic stands for.
@@ -148,6 +154,8 @@ func (d *devProxy) header(r *reply, v value, name, text, retryAfter string) {
 	}
 	text = fmt.Sprintf("%s @dynamic counts down in Dev Proxy and throttles until then; here it is %s seconds each time.", canonical(name), retryAfter)
 	v.note(Approximate, "%s", strings.TrimSuffix(text, "."))
-	d.part.head = append(d.part.head, "Approximate: "+clean(text))
+	if about := "Approximate: " + clean(text); !slices.Contains(d.part.head, about) {
+		d.part.head = append(d.part.head, about)
+	}
 	r.add(name, retryAfter)
 }

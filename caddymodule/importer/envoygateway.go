@@ -47,6 +47,7 @@ func (in *input) policy(v value) *part {
 	if len(p.points) == 0 {
 		return nil
 	}
+	in.except(p, v)
 	return p
 }
 
@@ -77,10 +78,7 @@ func gatewayDraws(in *input, fault value) draws {
 // target reads the conditions of the routes that a policy targets. It returns how
 // comments name them.
 func (in *input) target(p *part, v value, r *rule) string {
-	refs := v.walk("spec", "targetRefs").each()
-	if ref := v.walk("spec", "targetRef"); ref.is() {
-		refs = append(refs, ref)
-	}
+	refs := targetRefs(v)
 	about := ""
 	for _, ref := range refs {
 		kind, name := ref.get("kind").str(), ref.get("name").str()

@@ -18,11 +18,17 @@ type format struct {
 	// read returns what becomes of the documents of a file. It is nil if the format
 	// cannot be imported yet.
 	read func(in *input) []*part
+
+	// together reports whether all files are read at once, because the rules of one
+	// decide about those of another.
+	together bool
 }
 
-// input is the documents of one format in one file.
+// input is the documents of one format in one file, or in all files.
 type input struct {
-	*source
+	*source   // the first file
+	sources   []*source
+	format    *format
 	documents []value
 	names     *namer
 }
@@ -30,19 +36,19 @@ type input struct {
 // formats returns the formats, in the order in which they are recognized.
 func formats() []format {
 	return []format{
-		{"istio", isKind("VirtualService"), readIstio},
-		{"envoy-gateway", isKind("BackendTrafficPolicy", "TrafficPolicy"), readEnvoyGateway},
-		{"kuma", func(n *node) bool { return isKind("MeshFaultInjection")(n) || n.textOf("type") == "FaultInjection" }, nil},
-		{"chaos-mesh", isChaosMesh, readChaosMesh},
-		{"envoy", isEnvoy, readEnvoy},
-		{"kong", func(n *node) bool { return n.has("_format_version") || hasPlugin(n, "request-termination") }, nil},
-		{"apisix", isAPISIX, readAPISIX},
-		{"dev-proxy", isDevProxy, readDevProxy},
-		{"mountebank", func(n *node) bool { return n.has("imposters") || n.has("stubs") && hasIn(n, "stubs", "responses") }, nil},
-		{"wiremock", isWireMock, readWireMock},
-		{"mockserver", func(n *node) bool { return n.has("httpRequest") || firstOf(n).has("httpRequest") }, nil},
-		{"toxiproxy", isToxiproxy, readToxiproxy},
-		{"hoverfly", func(n *node) bool { return n.find("data").hasMember("pairs") || n.has("globalActions") }, nil},
+		{name: "istio", has: isKind("VirtualService"), read: readIstio},
+		{name: "envoy-gateway", has: isKind("BackendTrafficPolicy", "TrafficPolicy"), read: readEnvoyGateway},
+		{name: "kuma", has: func(n *node) bool { return isKind("MeshFaultInjection")(n) || n.textOf("type") == "FaultInjection" }, read: nil},
+		{name: "chaos-mesh", has: isChaosMesh, read: readChaosMesh},
+		{name: "envoy", has: isEnvoy, read: readEnvoy},
+		{name: "kong", has: func(n *node) bool { return n.has("_format_version") || hasPlugin(n, "request-termination") }, read: nil},
+		{name: "apisix", has: isAPISIX, read: readAPISIX},
+		{name: "dev-proxy", has: isDevProxy, read: readDevProxy},
+		{name: "mountebank", has: func(n *node) bool { return n.has("imposters") || n.has("stubs") && hasIn(n, "stubs", "responses") }, read: nil},
+		{name: "wiremock", has: isWireMock, read: readWireMock, together: true},
+		{name: "mockserver", has: func(n *node) bool { return n.has("httpRequest") || firstOf(n).has("httpRequest") }, read: nil},
+		{name: "toxiproxy", has: isToxiproxy, read: readToxiproxy},
+		{name: "hoverfly", has: func(n *node) bool { return n.find("data").hasMember("pairs") || n.has("globalActions") }, read: nil},
 	}
 }
 

@@ -50,14 +50,21 @@ func Import(files []File, o Options) (Result, error) {
 		wanted = &f
 	}
 	var result Result
-	var parts []*part
+	var inputs []*input
 	names := newNamer()
 	for _, file := range files {
-		read, err := importFile(file, wanted, names, &result, o.Open)
+		read, others, err := readFile(file, wanted, o.Open)
 		if err != nil {
 			return Result{}, err
 		}
-		parts = append(parts, read...)
+		result.Others += others
+		inputs = addInputs(inputs, read)
+	}
+	var parts []*part
+	for _, in := range inputs {
+		in.names = names
+		parts = append(parts, in.format.read(in)...)
+		result.Notes = append(result.Notes, in.taken()...)
 	}
 	sortNotes(files, result.Notes)
 	result.Notes = slices.Compact(result.Notes)
@@ -74,40 +81,66 @@ func Import(files []File, o Options) (Result, error) {
 	return result, nil
 }
 
-// importFile reads a file. A file may have documents of several formats.
-func importFile(file File, wanted *format, names *namer, result *Result, open func(source, name string) ([]byte, error)) ([]*part, error) {
+// readFile reads a file, which may have documents of several formats. The second result
+// is how many objects have no faults.
+func readFile(file File, wanted *format, open func(source, name string) ([]byte, error)) (inputs []*input, others int, err error) {
 	documents, err := read(file.Name, file.Data)
 	if at, ok := errors.AsType[*lineError](err); ok {
-		return nil, fmt.Errorf("%s:%d: %w", file.Name, at.line, at.err)
+		return nil, 0, fmt.Errorf("%s:%d: %w", file.Name, at.line, at.err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file.Name, err)
+		return nil, 0, fmt.Errorf("%s: %w", file.Name, err)
 	}
 	src := &source{file: file.Name}
 	if open != nil {
 		src.open = func(name string) ([]byte, error) { return open(file.Name, name) }
 	}
-	var parts []*part
 	for _, group := range group(spread(documents), wanted) {
 		if group.format == nil {
 			if i := slices.IndexFunc(group.documents, func(d *node) bool { return !isKubernetes(d) }); i >= 0 {
-				return nil, fmt.Errorf("%s:%d: cannot tell the format of the file: give it with --from, one of %s", file.Name, group.documents[i].line, strings.Join(usable(), ", "))
+				return nil, 0, fmt.Errorf("%s:%d: cannot tell the format of the file: give it with --from, one of %s", file.Name, group.documents[i].line, strings.Join(usable(), ", "))
 			}
-			result.Others += len(group.documents)
+			others += len(group.documents)
 			continue
 		}
 		if err := group.format.usable(); err != nil {
-			return nil, fmt.Errorf("%s: %w", file.Name, err)
+			return nil, 0, fmt.Errorf("%s: %w", file.Name, err)
 		}
-		in := &input{source: src, names: names}
+		in := &input{source: src, sources: []*source{src}, format: group.format}
 		for _, d := range group.documents {
 			in.documents = append(in.documents, value{node: d, at: d.line, src: src})
 		}
-		parts = append(parts, group.format.read(in)...)
-		src.take() // of what is not part of a rule
+		inputs = append(inputs, in)
 	}
-	result.Notes = append(result.Notes, src.notes...)
-	return parts, nil
+	return inputs, others, nil
+}
+
+// addInputs adds what a file has to what the files before it have.
+func addInputs(all, more []*input) []*input {
+	for _, in := range more {
+		i := -1
+		if in.format.together {
+			i = slices.IndexFunc(all, func(before *input) bool { return before.format.name == in.format.name })
+		}
+		if i < 0 {
+			all = append(all, in)
+			continue
+		}
+		all[i].documents = append(all[i].documents, in.documents...)
+		all[i].sources = append(all[i].sources, in.sources...)
+	}
+	return all
+}
+
+// taken takes the notes of the files, and the problems that are not of a rule.
+func (in *input) taken() []Note {
+	var all []Note
+	for _, src := range in.sources {
+		src.take()
+		all = append(all, src.notes...)
+		src.notes = nil
+	}
+	return all
 }
 
 // documentGroup is the documents of one format.

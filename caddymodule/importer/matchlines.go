@@ -13,7 +13,10 @@ func (cs conds) lines() []line {
 	var all []line
 	var exprs []string
 	taken := make(map[string]bool)
-	for _, c := range sorted {
+	for i, c := range sorted {
+		if i > 0 && c.sameAs(sorted[i-1]) {
+			continue
+		}
 		if c.matcher == "expression" {
 			if !slices.Contains(exprs, c.expr) {
 				exprs = append(exprs, c.expr)
@@ -36,6 +39,11 @@ func (cs conds) lines() []line {
 		slices.SortStableFunc(all, func(a, b line) int { return cmp.Compare(a.words[0], b.words[0]) })
 	}
 	return dedupe(all)
+}
+
+// sameAs reports whether two matchers are the same.
+func (c cond) sameAs(other cond) bool {
+	return c.matcher == other.matcher && c.key == other.key && c.expr == other.expr && slices.EqualFunc(c.lines, other.lines, slices.Equal)
 }
 
 // doubled returns a condition as the opposite of its opposite, which is independent of

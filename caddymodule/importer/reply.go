@@ -47,7 +47,7 @@ func statusOf(v value, otherwise int) int {
 	}
 	n := v.whole()
 	if n < 200 || n > 999 {
-		v.cannot("the status is %s, want 200 to 999", quoted(v.describe()))
+		v.cannot("the status is %s, want 200 to 999", v.shown())
 	}
 	return n
 }

@@ -267,7 +267,7 @@ func (t *toxic) limit() {
 // share returns a percentage of requests, from 0 to 100.
 func share(v value, percent float64) float64 {
 	if percent < 0 {
-		v.cannot("want a share of requests, got %s", quoted(v.describe()))
+		v.cannot("want a share of requests, got %s", v.shown())
 	}
 	return min(max(percent, 0), 100)
 }

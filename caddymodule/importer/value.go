@@ -152,7 +152,7 @@ func (v value) num() float64 {
 	}
 	n, err := strconv.ParseFloat(v.node.text, 64)
 	if v.kind != number && v.kind != text || err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
-		v.cannot("want a number, got %s", quoted(v.describe()))
+		v.cannot("want a number, got %s", v.shown())
 		return 0
 	}
 	return n
@@ -162,7 +162,7 @@ func (v value) num() float64 {
 func (v value) whole() int {
 	n := v.num()
 	if n != math.Trunc(n) || n < 0 || n > maxCount {
-		v.cannot("want a whole number from 0 to %d, got %s", maxCount, quoted(v.describe()))
+		v.cannot("want a whole number from 0 to %d, got %s", maxCount, v.shown())
 		return 0
 	}
 	return int(n)
@@ -177,7 +177,7 @@ func (v value) truth(otherwise bool) bool {
 	}
 	b, err := strconv.ParseBool(v.node.text)
 	if v.kind >= list || err != nil {
-		v.cannot("want true or false, got %s", quoted(v.describe()))
+		v.cannot("want true or false, got %s", v.shown())
 	}
 	return b
 }
@@ -187,9 +187,9 @@ func (v value) duration() time.Duration {
 	if !v.is() {
 		return 0
 	}
-	d, err := time.ParseDuration(v.str())
-	if err != nil || d < 0 {
-		v.cannot("want a duration such as 1.5s, got %s", quoted(v.describe()))
+	d, err := time.ParseDuration(v.node.text)
+	if v.kind >= list || err != nil || d < 0 {
+		v.cannot("want a duration such as 1.5s, got %s", v.shown())
 		return 0
 	}
 	return d
@@ -199,7 +199,7 @@ func (v value) duration() time.Duration {
 func (v value) scaled(unit time.Duration) time.Duration {
 	n := v.num() * float64(unit)
 	if n < 0 || n > float64(maxDuration) {
-		v.cannot("want a time from 0 to a year, got %s", quoted(v.describe()))
+		v.cannot("want a time from 0 to a year, got %s", v.shown())
 		return 0
 	}
 	return time.Duration(math.Round(n))
@@ -207,12 +207,12 @@ func (v value) scaled(unit time.Duration) time.Duration {
 
 const maxDuration = 365 * 24 * time.Hour
 
-// describe returns a value for a message.
-func (v value) describe() string {
+// shown returns a value for a message.
+func (v value) shown() string {
 	if v.kind >= list || v.kind == null {
 		return kindNames[v.kind]
 	}
-	return v.node.text
+	return quoted(v.node.text)
 }
 
 // known reports the members of an object that are not in a list of names.

@@ -3,6 +3,7 @@ package importer
 import (
 	"cmp"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -23,7 +24,8 @@ func isWireMock(n *node) bool {
 // stub is a stub of WireMock.
 type stub struct {
 	value
-	number   int // from 1, in the order of the file
+	number   int    // from 1, in the order of the files
+	file     string // the name of its file, if it is alone there and there are several
 	priority float64
 	rule     *rule
 	faulty   bool
@@ -35,6 +37,9 @@ func readWireMock(in *input) []*part {
 	for _, document := range in.documents {
 		for _, v := range stubValues(document) {
 			s := &stub{value: v, number: len(stubs) + 1, priority: 5}
+			if len(in.sources) > 1 && v.node == document.node {
+				s.file = base(v.src.file)
+			}
 			if p := v.get("priority"); p.is() {
 				s.priority = p.num()
 			}
@@ -43,14 +48,15 @@ func readWireMock(in *input) []*part {
 	}
 	total := len(stubs)
 	for _, s := range stubs {
-		in.stub(s)
+		readStub(s)
 	}
-	rules, mocks := in.arrangeStubs(stubs)
-	if len(rules) == 0 {
+	rules, mocks := arrangeStubs(stubs)
+	arranged, _ := firstMatch(rules)
+	if len(arranged) == 0 {
 		return nil
 	}
-	arranged, _ := firstMatch(rules)
-	pt := &point{name: in.names.take(base(in.file)), rules: arranged, inBlocks: true}
+	name, from := in.folder()
+	pt := &point{name: in.names.take(name), rules: arranged, inBlocks: true}
 	uniqueRuleNames(arranged)
 	p := &part{points: []*point{pt}}
 	out := 0
@@ -59,7 +65,7 @@ func readWireMock(in *input) []*part {
 			out++
 		}
 	}
-	about := fmt.Sprintf("Imported from %s, %s: %s", in.file, count(total, "stub", "stubs"), count(pt.count(), "rule", "rules"))
+	about := fmt.Sprintf("Imported from %s, %s: %s", from, count(total, "stub", "stubs"), count(pt.count(), "rule", "rules"))
 	if out > 0 {
 		about += fmt.Sprintf(", %d left out", out)
 	}
@@ -71,6 +77,19 @@ func readWireMock(in *input) []*part {
 		p.head = append(p.head, aboutBodies)
 	}
 	return []*part{p}
+}
+
+// folder returns a name for the point of all files, and how comments name the files.
+func (in *input) folder() (name, about string) {
+	if len(in.sources) == 1 {
+		return base(in.file), in.file
+	}
+	about = count(len(in.sources), "file", "files")
+	folder := filepath.Dir(in.file)
+	if folder == "." {
+		return in.format.name, about
+	}
+	return filepath.Base(folder), filepath.ToSlash(folder) + ", " + about
 }
 
 // aboutBodies is the comment on rules that match on bodies.
@@ -103,11 +122,11 @@ var stubFields = []string{
 	"id", "uuid", "metadata", "persistent", "postServeActions", "serveEventListeners", "insertionIndex",
 }
 
-// stub converts a stub. Without a fault its rule lets requests pass.
-func (in *input) stub(s *stub) {
+// readStub converts a stub. Without a fault its rule lets requests pass.
+func readStub(s *stub) {
 	s.known(stubFields...)
 	s.rule = newRule(s.value)
-	name := s.get("name").str()
+	name := cmp.Or(s.get("name").str(), s.file)
 	s.rule.name = ruleName(cmp.Or(name, fmt.Sprintf("stub%d", s.number)))
 	s.rule.about = fmt.Sprintf("stub %d", s.number)
 	if name != "" {
@@ -117,14 +136,14 @@ func (in *input) stub(s *stub) {
 	if len(s.rule.sets[0]) == 0 {
 		s.rule.sets = nil
 	}
-	problems := in.problems
-	in.problems = nil
+	problems := s.src.problems
+	s.src.problems = nil
 	s.rule.faults = stubFaults(s.get("response"))
 	s.faulty = len(s.rule.faults) > 0
-	s.rule.problems = append(problems, in.problems...)
-	in.problems = nil
+	s.rule.problems = append(problems, s.src.problems...)
+	s.src.problems = nil
 	if s.faulty { // a stub without a fault is not imported, and needs no notes
-		in.notes = append(in.notes, s.rule.problems...)
+		s.src.notes = append(s.src.notes, s.rule.problems...)
 	} else {
 		s.rule.problems = problems
 	}
@@ -132,7 +151,7 @@ func (in *input) stub(s *stub) {
 
 // arrangeStubs returns the rules of stubs in the order in which WireMock tries them, and
 // how many stubs only mock.
-func (in *input) arrangeStubs(stubs []*stub) (rules []*rule, mocks int) {
+func arrangeStubs(stubs []*stub) (rules []*rule, mocks int) {
 	slices.SortStableFunc(stubs, func(a, b *stub) int {
 		return cmp.Or(cmp.Compare(a.priority, b.priority), b.number-a.number)
 	})
@@ -151,7 +170,7 @@ func (in *input) arrangeStubs(stubs []*stub) (rules []*rule, mocks int) {
 				s.note(Skipped, "a stub without a fault: %s", s.rule.about)
 			}
 		case scenarios[scenario][0] == s:
-			rules = append(rules, in.scenario(scenario, scenarios[scenario])...)
+			rules = append(rules, scenarioRules(scenario, scenarios[scenario])...)
 		}
 	}
 	return rules, mocks

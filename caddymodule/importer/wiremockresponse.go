@@ -147,7 +147,7 @@ func bytesBody(b []byte) body {
 
 // bodyFile reads a file that a stub names.
 func bodyFile(v value, fill func(string) body) body {
-	content, err := v.src.read("__files", "../__files", v.str())
+	content, err := v.src.readAbove("__files/" + v.str())
 	if err != nil {
 		v.cannot("the file %s of the body cannot be read", quoted(v.str()))
 		return literalBody("")
@@ -158,16 +158,21 @@ func bodyFile(v value, fill func(string) body) body {
 	return fill(string(content))
 }
 
-// read reads a file that the source names, from one of two folders beside it.
-func (s *source) read(folder, other, name string) ([]byte, error) {
+// maxAbove is how many folders above the source a file that it names may be.
+const maxAbove = 5
+
+// readAbove reads a file that the source names, from its folder or one of those above.
+func (s *source) readAbove(name string) (content []byte, err error) {
 	if s.open == nil {
 		return nil, errors.New("files beside the source are not read")
 	}
-	content, err := s.open(folder + "/" + name)
-	if err != nil {
-		content, err = s.open(other + "/" + name)
+	for range maxAbove {
+		if content, err = s.open(name); err == nil {
+			return content, nil
+		}
+		name = "../" + name
 	}
-	return content, err
+	return nil, err
 }
 
 var (

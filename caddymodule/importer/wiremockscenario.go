@@ -9,9 +9,9 @@ import (
 // started is the first state of a scenario.
 const started = "Started"
 
-// scenario returns the rules of a scenario: a chain of states for one request becomes a
+// scenarioRules returns the rules of a scenario: a chain of states for one request becomes a
 // sequence. Other scenarios are left out.
-func (in *input) scenario(name string, stubs []*stub) []*rule {
+func scenarioRules(name string, stubs []*stub) []*rule {
 	if !slices.ContainsFunc(stubs, func(s *stub) bool { return s.faulty }) {
 		stubs[0].note(Skipped, "a scenario without a fault: %s", quoted(name))
 		return passing(stubs)
@@ -20,7 +20,7 @@ func (in *input) scenario(name string, stubs []*stub) []*rule {
 	if chain == nil {
 		for _, s := range stubs {
 			s.get("scenarioName").cannot("the states of scenario %s are not a chain for one request", quoted(name))
-			s.rule.problems = append(s.rule.problems, in.take()...)
+			s.rule.problems = append(s.rule.problems, s.src.take()...)
 		}
 		return rulesOf(stubs)
 	}
