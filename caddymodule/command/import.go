@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -166,22 +167,26 @@ func readFiles(args []string, stdin io.Reader) ([]importer.File, error) {
 	return files, nil
 }
 
-// filesOf returns the files of a folder, in order of name.
+// filesOf returns the files of a folder, in order of name. Those of the folder mappings
+// are also in folders within it, as in WireMock.
 func filesOf(folder string) ([]string, error) {
-	entries, err := os.ReadDir(folder) // sorted
-	if err != nil {
-		return nil, err
-	}
+	within := filepath.Base(filepath.Clean(folder)) == "mappings"
 	var names []string
-	for _, entry := range entries {
-		if slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(entry.Name())) && !entry.IsDir() {
-			names = append(names, filepath.Join(folder, entry.Name()))
+	err := fs.WalkDir(os.DirFS(folder), ".", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != "." && !within:
+			return fs.SkipDir
+		case !entry.IsDir() && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path)):
+			names = append(names, filepath.Join(folder, filepath.FromSlash(path)))
 		}
+		return nil
+	})
+	if err == nil && len(names) == 0 {
+		err = fmt.Errorf("the folder '%s' has no file that ends in .yaml, .yml or .json", folder)
 	}
-	if len(names) == 0 {
-		return nil, fmt.Errorf("the folder '%s' has no file that ends in .yaml, .yml or .json", folder)
-	}
-	return names, nil
+	return names, err
 }
 
 func readImport(name string, stdin io.Reader) (importer.File, error) {
@@ -201,13 +206,14 @@ func readImport(name string, stdin io.Reader) (importer.File, error) {
 }
 
 // openBeside reads a file in the folder of a source. A name that begins with ../ is
-// relative to the folder above. Other files of the machine are not read.
+// relative to the folder above. Only the folder __files of WireMock may be further above.
+// Other files of the machine are not read.
 func openBeside(source, name string) ([]byte, error) {
-	folder := filepath.Dir(source)
-	if above, ok := strings.CutPrefix(name, "../"); ok {
-		folder, name = filepath.Join(folder, ".."), above
+	folder, above := filepath.Dir(source), 0
+	for ; strings.HasPrefix(name, "../"); above++ {
+		folder, name = filepath.Join(folder, ".."), name[len("../"):]
 	}
-	if strings.Contains(name, "..") {
+	if strings.Contains(name, "..") || above > 1 && !strings.HasPrefix(name, "__files/") {
 		return nil, fmt.Errorf("'%s' is outside of the folder of the source", name)
 	}
 	f, err := os.OpenInRoot(folder, filepath.FromSlash(name))
