@@ -27,7 +27,8 @@ func isEnvoyFault(n *node) bool { return strings.HasSuffix(n.textOf("@type"), "H
 // envoyReader reads the fault filters of a document.
 type envoyReader struct {
 	*input
-	part *part
+	part       *part
+	exceptions []*rule // for which requests a filter has another configuration
 }
 
 // readEnvoy returns the points of the fault filters of each document.
@@ -35,7 +36,7 @@ func readEnvoy(in *input) []*part {
 	in.snake = true
 	var parts []*part
 	for _, document := range in.documents {
-		r := &envoyReader{in, &part{head: []string{"Imported from " + in.file + ", " + envoyNames[0] + "."}}}
+		r := &envoyReader{input: in, part: &part{head: []string{"Imported from " + in.file + ", " + envoyNames[0] + "."}}}
 		r.walk(document)
 		if len(r.part.points) > 0 {
 			parts = append(parts, r.part)
@@ -57,6 +58,8 @@ func (r *envoyReader) walk(v value) {
 		r.filter(v, base(r.file))
 	case isOneOf(v.get("name").textOrNone(), envoyNames...) && v.get("config").is():
 		r.filter(v.get("config"), base(r.file)) // of the old API
+	case v.get("http_filters").is() && v.get("route_config").is():
+		r.manager(v)
 	case v.get("routes").is() && v.get("domains").is():
 		r.virtualHost(v)
 	default:
@@ -100,6 +103,10 @@ func (r *envoyReader) filter(v value, name string) {
 				each.sets = nil
 			}
 		}
+	}
+	points = except(points, r.exceptions)
+	if options != nil && len(r.exceptions) > 0 {
+		v.note(Approximate, "the trigger also serves the routes with a configuration of their own")
 	}
 	r.part.points = append(r.part.points, points...)
 }

@@ -44,10 +44,10 @@ func (in *input) policy(v value) *part {
 			most.note(Approximate, "maxActiveFaults counts all faults together; max_active counts those of one rule")
 		}
 	})
+	in.exceptPolicies(p, v)
 	if len(p.points) == 0 {
 		return nil
 	}
-	in.except(p, v)
 	return p
 }
 

@@ -11,9 +11,9 @@ func targetRefs(policy value) []value {
 	return refs
 }
 
-// except lets the requests pass that another policy is for. The policy of a route stands
+// exceptPolicies lets the requests pass that another policy is for. The policy of a route stands
 // in for that of its Gateway, and the policy of a rule for that of its route.
-func (in *input) except(p *part, policy value) {
+func (in *input) exceptPolicies(p *part, policy value) {
 	var others []*rule
 	for _, other := range in.documents {
 		if other.node == policy.node || !isKind(policy.get("kind").str())(other.node) {
@@ -25,19 +25,7 @@ func (in *input) except(p *part, policy value) {
 			}
 		}
 	}
-	if len(others) == 0 {
-		return
-	}
-	for _, pt := range p.points {
-		rules := make([]*rule, 0, len(others)+len(pt.rules))
-		for _, r := range others {
-			own := *r
-			rules = append(rules, &own)
-		}
-		pt.rules, _ = firstMatch(append(rules, pt.rules...))
-		pt.inBlocks = len(pt.rules) > 1
-		uniqueRuleNames(pt.rules)
-	}
+	p.points = except(p.points, others)
 }
 
 // exception returns a rule for the requests of a policy for something narrower, or nil.

@@ -110,13 +110,13 @@ func envoyString(v value) test {
 // virtualHost adds the points of the routes of a virtual host. A fault of the virtual
 // host is for the routes without a fault.
 func (r *envoyReader) virtualHost(v value) {
-	common := faultConfig(v)
+	common, _ := faultConfig(v)
 	name := cmp.Or(v.get("name").str(), base(r.file))
 	var routes []*routed
 	last := 0
 	for i, entry := range v.get("routes").each() {
-		fault := faultConfig(entry)
-		if !fault.is() {
+		fault, own := faultConfig(entry)
+		if !own {
 			fault = common
 		}
 		route := &routed{value: entry, rule: newRule(entry)}
@@ -171,16 +171,22 @@ func (s *source) takeQuietly() []Note {
 	return problems
 }
 
-// faultConfig returns the configuration of the fault filter of a route or a host.
-func faultConfig(v value) value {
+// faultConfig returns the configuration of the fault filter of a route or a host, and
+// whether there is one. It may be disabled.
+func faultConfig(v value) (config value, own bool) {
 	for _, group := range []string{"typed_per_filter_config", "per_filter_config"} {
 		for _, name := range envoyNames {
-			if config := v.get(group).get(name); config.is() && !config.get("disabled").truth(false) {
-				return config
+			config := v.get(group).get(name)
+			if !config.is() {
+				continue
 			}
+			if config.get("disabled").truth(false) {
+				return value{}, true
+			}
+			return config, true
 		}
 	}
-	return value{}
+	return value{}, false
 }
 
 // envoyMatch returns the conditions of the match of a route.
