@@ -121,6 +121,40 @@ func TestCommandImportBeside(t *testing.T) {
 	}
 }
 
+// WireMock reads the folders within mappings. Other folders are read alone.
+func TestCommandImportWithin(t *testing.T) {
+	stub := func(path, response string) string {
+		return `{"request": {"urlPath": "` + path + `"}, "response": {"status": 500, ` + response + `}}`
+	}
+	folder := importFolder(t, map[string]string{
+		"mappings/a.json": stub("/a", `"body": "a"`), "mappings/users/old/b.json": stub("/b", `"bodyFileName": "b.txt"`), "mappings/users/readme.md": "# Users",
+		"__files/b.txt": "from a file", "other/a.json": stub("/a", `"body": "a"`), "other/within/bad.json": "{", "empty/within/a.json": "{}",
+	})
+	got := caddyFault(t, "import", filepath.Join(folder, "mappings")+string(filepath.Separator))
+	if got.err != nil || !strings.Contains(got.stdout, "mappings, 2 files, 2 stubs: 2 rules.") || !strings.Contains(got.stdout, `respond 500 "from a file"`) {
+		t.Errorf("mappings: got %+v", got)
+	}
+	if got := caddyFault(t, "import", filepath.Join(folder, "other")); got.err != nil || !strings.Contains(got.stdout, "1 stub: 1 rule") {
+		t.Errorf("other: got %+v", got)
+	}
+	if got := caddyFault(t, "import", filepath.Join(folder, "empty")); got.err == nil || !strings.Contains(got.err.Error(), "has no file that ends in .yaml, .yml or .json") {
+		t.Errorf("empty: got %+v", got)
+	}
+}
+
+// A source names no files far above it, but those in __files.
+func TestOpenBeside(t *testing.T) {
+	folder := importFolder(t, map[string]string{"a/b/c/s.json": "", "a/b/c/own": "1", "a/b/above": "2", "a/far": "3", "a/__files/x": "4", "__files/y/x": "5"})
+	source := filepath.Join(folder, "a", "b", "c", "s.json")
+	for name, want := range map[string]string{
+		"own": "1", "../above": "2", "../../__files/x": "4", "../../../__files/y/x": "5", "../../far": "", "../a/../../far": "", "own/../../above": "", "../../__files/../far": "", "__files/x": "", "/etc/passwd": "",
+	} {
+		if content, err := openBeside(source, name); string(content) != want || (err == nil) != (want != "") {
+			t.Errorf("%s: got %q, error %v", name, content, err)
+		}
+	}
+}
+
 func TestImportSummary(t *testing.T) {
 	notes := []importer.Note{{Kind: importer.Skipped}, {Kind: importer.LeftOut}, {Kind: importer.LeftOut}, {Kind: importer.Remark}}
 	for _, tt := range []struct {

@@ -180,30 +180,40 @@ func TestRunShares(t *testing.T) {
 		{"h.yaml", "kind: VirtualService\nmetadata: {name: h}\nspec: {http: [{match: [{uri: {prefix: /a}}], fault: {abort: {httpStatus: 500, percentage: {value: 10}}}}, {fault: {abort: {httpStatus: 501, percentage: {value: 80}}}}]}", 0.8},
 	} {
 		result := importText(t, tt.name, tt.text)
-		got := shareOf(run(t, result.Caddyfile), n, http.MethodGet, "/")
-		if deviation := 3 * math.Sqrt(tt.want*(1-tt.want)/n); math.Abs(got-tt.want) > deviation {
+		deviation := 3 * math.Sqrt(tt.want*(1-tt.want)/n)
+		r := run(t, result.Caddyfile)
+		var got float64
+		if !seldomTwice(func() bool {
+			got = shareOf(r, n, http.MethodGet, "/")
+			return math.Abs(got-tt.want) > deviation
+		}) {
 			t.Errorf("%s: got %v, want %v within %v\n%s", tt.name, got, tt.want, deviation, result.Caddyfile)
 		}
 	}
 }
+
+// seldomTwice reports whether what is seldom by chance does not happen twice in a row.
+func seldomTwice(happens func() bool) bool { return !happens() || !happens() }
 
 // Two draws are independent: the reply is slow in a quarter of the cases, for example.
 func TestRunIndependent(t *testing.T) {
 	result := importText(t, "a.yaml", "kind: VirtualService\nmetadata: {name: a}\nspec: {http: [{fault: {delay: {fixedDelay: 1us, percent: 50}, abort: {httpStatus: 500, percent: 50}}}]}")
 	r := run(t, result.Caddyfile)
 	const n = 4000
-	counts := make(map[string]int)
-	for range n {
-		g := r.ask(http.MethodGet, "/", "")
-		counts[fmt.Sprintf("%d %t", g.status, g.header.Get("Server-Timing") != "")]++
-	}
-	for outcome, count := range counts {
-		if math.Abs(float64(count)/n-0.25) > 3*math.Sqrt(0.25*0.75/n) {
-			t.Errorf("%s: %d of %d, want a quarter", outcome, count, n)
+	var counts map[string]int
+	if !seldomTwice(func() bool {
+		counts = make(map[string]int)
+		for range n {
+			g := r.ask(http.MethodGet, "/", "")
+			counts[fmt.Sprintf("%d %t", g.status, g.header.Get("Server-Timing") != "")]++
 		}
-	}
-	if len(counts) != 4 {
-		t.Errorf("got %v, want four outcomes", counts)
+		far := len(counts) != 4
+		for _, count := range counts {
+			far = far || math.Abs(float64(count)/n-0.25) > 3*math.Sqrt(0.25*0.75/n)
+		}
+		return far
+	}) {
+		t.Errorf("got %v of %d, want a quarter for each of four", counts, n)
 	}
 }
 
