@@ -61,8 +61,8 @@ func Import(files []File, o Options) (Result, error) {
 		inputs = addInputs(inputs, read)
 	}
 	var parts []*part
-	for _, in := range inputs {
-		in.names = names
+	for i, in := range inputs {
+		inputs[i], in.names = nil, names // a file is not needed any more once it is read
 		parts = append(parts, in.format.read(in)...)
 		result.Notes = append(result.Notes, in.taken()...)
 	}

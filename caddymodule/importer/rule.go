@@ -40,8 +40,12 @@ type rule struct {
 	at       value  // where it is in the source
 }
 
-// newRule returns a rule that hits all matching requests.
-func newRule(at value) *rule { return &rule{share: 100, at: at} }
+// newRule returns a rule that hits all matching requests. It keeps the place in the
+// source and not the source, which may be large.
+func newRule(at value) *rule {
+	at.node = nil
+	return &rule{share: 100, at: at}
+}
 
 // fault adds a fault.
 func (r *rule) fault(words ...string) { r.faults = append(r.faults, line{words: words}) }
