@@ -146,7 +146,7 @@ func (in *input) apisixRoute(v value, i int, uris []string) (r, rest *routed) {
 		return r, nil
 	}
 	if len(uris) == 0 {
-		v.cannot("without uri or uris it is no route: a consumer, a service or a plugin configuration is for some requests only, so copy its plugins into a route")
+		v.cannot("without uri or uris it is not a route: a consumer, a service or a plugin configuration is for some requests only, so copy its plugins into a route")
 	} else {
 		v.known(apisixRouteFields...)
 	}

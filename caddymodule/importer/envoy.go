@@ -106,7 +106,7 @@ func (r *envoyReader) filter(v value, name string) {
 	}
 	points = except(points, r.exceptions)
 	if options != nil && len(r.exceptions) > 0 {
-		v.note(Approximate, "the trigger also serves the routes with a configuration of their own")
+		v.note(Approximate, "the trigger also serves the routes that have a separate configuration")
 	}
 	r.part.points = append(r.part.points, points...)
 }

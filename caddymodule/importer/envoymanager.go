@@ -2,8 +2,8 @@ package importer
 
 import "slices"
 
-// manager finds the fault filters of a connection manager. Routes and virtual hosts may
-// have a configuration of their own, which stands in for that of the filter.
+// manager finds the fault filters of a connection manager. A route or a virtual
+// host may have a separate configuration, which stands in for that of the filter.
 func (r *envoyReader) manager(v value) {
 	outer := r.exceptions
 	r.exceptions = r.ownFaults(v.walk("route_config", "virtual_hosts").each())
@@ -13,8 +13,8 @@ func (r *envoyReader) manager(v value) {
 	r.exceptions = outer
 }
 
-// ownFaults returns rules for the requests of virtual hosts and routes with a
-// configuration of their own.
+// ownFaults returns rules for the requests of virtual hosts and routes that have a
+// separate configuration.
 func (r *envoyReader) ownFaults(hosts []value) []*rule {
 	var rules []*rule
 	for _, host := range hosts {
@@ -29,7 +29,7 @@ func (r *envoyReader) ownFaults(hosts []value) []*rule {
 		for i, route := range host.get("routes").each() {
 			if _, own := faultConfig(route); own {
 				short, _ := routeNames(route, "routes", i)
-				rules = append(rules, r.ownFault(route, append(domains[:len(domains):len(domains)], envoyMatch(route.get("match"))...), short))
+				rules = append(rules, r.ownFault(route, append(slices.Clip(domains), envoyMatch(route.get("match"))...), short))
 			}
 		}
 		r.takeQuietly() // of a rule that is told where it is imported

@@ -62,7 +62,7 @@ stubs/mappings/users/slow.json:1: mappings[0].response: skipped: the reply of st
 	}
 }
 
-// A stub that cannot be said leaves out those of other files behind it.
+// A stub that cannot be said leaves out those of other files after it.
 func TestWireMockFolderLeftOut(t *testing.T) {
 	result := importAll(t, []File{
 		{"a.json", []byte(`{"request": {"urlPath": "/x"}, "response": {"status": 500}}`)},
@@ -135,11 +135,11 @@ func TestNarrowerConfiguration(t *testing.T) {
 	}
 }
 
-// What is no route of APISIX is for some requests only.
+// What is not a route of APISIX is for some requests only.
 func TestAPISIXNoRoute(t *testing.T) {
 	for _, object := range []string{`"username": "jack", `, `"id": "p1", `, `"hosts": ["a.example"], `} {
 		result := importAll(t, []File{{"a.json", []byte(`{` + object + `"plugins": {"fault-injection": {"abort": {"http_status": 503, "body": "x"}}}}`)}}, nil)
-		if result.Rules != 0 || !strings.Contains(notesOf(result), "left out: without uri or uris it is no route") {
+		if result.Rules != 0 || !strings.Contains(notesOf(result), "left out: without uri or uris it is not a route") {
 			t.Errorf("%s: got %d rules\n%s", object, result.Rules, notesOf(result))
 		}
 	}
@@ -156,8 +156,10 @@ func TestDevProxyReplies(t *testing.T) {
 		name, config, mocks, want, note string
 		rules                           int
 	}{
-		{"mocks", config(mock, `, "m": {"mocksFile": "m.json"}`), `{"mocks": [{"request": {"url": "https://a.example/x", "method": "GET"}}]}`,
-			"rule mock { match { expression `{http.request.uri} == \"/x\"` method GET } choose { 1 pass } } rule errors1 { percent 50 respond 503 \"\" }", "", 3},
+		{
+			"mocks", config(mock, `, "m": {"mocksFile": "m.json"}`), `{"mocks": [{"request": {"url": "https://a.example/x", "method": "GET"}}]}`,
+			"rule mock { match { expression `{http.request.uri} == \"/x\"` method GET } choose { 1 pass } } rule errors1 { percent 50 respond 503 \"\" }", "", 3,
+		},
 		{"inline mocks, and the usual file", config(mock, `, "m": {}`), "", "rule errors1 { percent 50", "", 3},
 		{"a mock of an nth request", config(mock, `, "m": {"mocks": [{"request": {"url": "https://a.example/*", "nth": 2}}]}`), "", "the mock of https://a.example/* decides first and cannot be said", "left out", 1},
 		{"all requests", config(mock, `, "m": {"blockUnmockedRequests": true, "mocks": []}`), "", "MockResponsePlugin decides first and cannot be said", "left out", 1},
