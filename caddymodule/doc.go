@@ -59,8 +59,14 @@
 //
 // # Stability
 //
-// Other modules may import package faults, the contract for new kinds of fault, and
-// package status, the catalog of status codes. The structs of modules, such as
-// inject.Handler, are exported for their comments, which document the JSON
-// configuration. All other packages may change at any time.
+// Other modules may import package faults, the contract for new kinds of fault, package
+// status, the catalog of status codes, and in tests package faulttest. The structs of
+// modules, such as inject.Handler, are exported for their comments, which document the
+// JSON configuration. All other packages may change at any time.
+//
+// # Where to read on
+//
+// To configure faults, start with the struct inject.Handler, then read rules.Rule and the
+// kinds in package kinds. To change the code, start with docs/contributing.md, which lists
+// the packages. Then follow inject.Handler.ServeHTTP.
 package caddymodule

@@ -161,6 +161,35 @@ func TestArrowsRunDown(t *testing.T) {
 	}
 }
 
+// TestPackagesListed checks that the tables of packages in contributing.md have the
+// packages of arrows, in the same order.
+func TestPackagesListed(t *testing.T) {
+	content, err := os.ReadFile("docs/contributing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(content), "\n## The packages\n")
+	if !found {
+		t.Fatal("contributing.md has no section 'The packages'")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	var listed, want []string
+	for line := range strings.Lines(section) {
+		if rest, isRow := strings.CutPrefix(line, "| `"); isRow {
+			folder, _, _ := strings.Cut(rest, "`")
+			listed = append(listed, folder)
+		}
+	}
+	for _, a := range arrows {
+		if folder, isCommand := strings.CutPrefix(a.folder, "cmd/"); !isCommand {
+			want = append(want, strings.TrimPrefix(folder, "caddymodule/"))
+		}
+	}
+	if !slices.Equal(listed, want) {
+		t.Errorf("contributing.md lists\n%q\nwant\n%q", listed, want)
+	}
+}
+
 // The maximum sizes of files and functions in lines, so that a reader can take them in
 // at once. The comment of a function does not count.
 const (

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"path"
 	"reflect"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/manual"
+	"github.com/caddyfault/caddyfault/caddymodule/presets"
 )
 
 const apiIntro = `# API
@@ -32,7 +34,10 @@ The examples use the points and rules of ` + "[Caddyfile.example](../../../Caddy
 const apiRoot = "localhost:2019/fault"
 
 // examplePath fills in the parameters of a path for its example.
-var examplePath = strings.NewReplacer("/sets/{name}", "/sets/outage", "{name}", "slow", "{point}", "api", "{rule}", "busy", "{code}", "551")
+var examplePath = strings.NewReplacer(
+	"/sets/{name}", "/sets/outage", "/schema/{name}", "/schema/experiment", "/presets/{name}", "/presets/openai-rate-limit",
+	"{name}", "slow", "{point}", "api", "{rule}", "busy", "{code}", "551",
+)
 
 // exampleOf is what an example needs besides its path: a query, or a body.
 var exampleOf = map[string]string{
@@ -128,16 +133,23 @@ func (o *ordered[V]) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// apiPage is the reference of the API, from its description.
-func apiPage(t *testing.T) string {
+// readOpenAPI reads the description of the API.
+func readOpenAPI(t *testing.T) *openAPI {
+	t.Helper()
 	content, err := os.ReadFile("api/openapi.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var doc openAPI
-	if err := json.Unmarshal(content, &doc); err != nil {
+	doc := new(openAPI)
+	if err := json.Unmarshal(content, doc); err != nil {
 		t.Fatal(err)
 	}
+	return doc
+}
+
+// apiPage is the reference of the API, from its description.
+func apiPage(t *testing.T) string {
+	doc := readOpenAPI(t)
 	var m referencePage
 	m.WriteString(generated + apiIntro)
 	m.Printf("\n%s\n", manual.Prose(doc.Info.Description))
@@ -151,11 +163,11 @@ func apiPage(t *testing.T) string {
 		m.Printf("## `%s`\n", heading)
 		m.operation(heading, o)
 	})
-	m.refusals(&doc)
+	m.refusals(doc)
 	m.Printf("## Objects\n")
 	m.Printf("A required field of a reply is always there.\n")
-	for _, name := range doc.Components.Schemas.names {
-		m.schema(&doc, name)
+	for _, name := range slices.Sorted(slices.Values(doc.Components.Schemas.names)) {
+		m.schema(doc, name)
 	}
 	return m.Text()
 }
@@ -389,4 +401,21 @@ func (m *referencePage) schema(doc *openAPI, name string) {
 	if len(rows) == 0 && s.Type != nil {
 		m.Printf("Type: %s.\n", s.typeText())
 	}
+}
+
+// TestExamplesOfAPI checks that the examples of the page name what exists.
+func TestExamplesOfAPI(t *testing.T) {
+	doc := readOpenAPI(t)
+	doc.each(func(heading string, o *operation) {
+		first, _, _ := strings.Cut(exampleLine(heading), " \\\n")
+		last := path.Base(first)
+		for _, p := range o.Parameters {
+			if p.In == "path" && len(p.Schema.Enum) > 0 && !slices.Contains(p.Schema.Enum, last) {
+				t.Errorf("%s: the example has '%s', want one of %v", heading, last, p.Schema.Enum)
+			}
+		}
+		if strings.HasSuffix(heading, "/presets/{name}") && new(presets.Set).Find(last) == nil {
+			t.Errorf("%s: no preset has the name '%s'", heading, last)
+		}
+	})
 }

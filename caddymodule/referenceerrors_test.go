@@ -54,9 +54,11 @@ var errorAreas = []errorArea{
 	{"trigger", "Triggers", "triggers.md"},
 	{"transport", "The transport", "transport.md"},
 	{"global", "The global option", "global-option.md"},
+	{"global_set", "Sets of experiments", "global-option.md"},
+	{"sets", "Sets of experiments", "global-option.md"},
+	{"admin", "The admin endpoint", "experiments.md"},
 	{"console", "The console", "console.md"},
 	{"places", "The place among the routes", "directive.md"},
-	{"*", "%s", ""},
 }
 
 // errorNotes has notes for errors that need an explanation. The key is a part of the
@@ -226,6 +228,9 @@ func archives(t *testing.T, ext string) (all []archive) {
 			matches, _ := filepath.Match(a.archive, name)
 			return matches
 		})
+		if rank < 0 {
+			t.Fatalf("%s: errorAreas has no section for this file", path)
+		}
 		a := archive{errorArea: errorAreas[rank]}
 		subject := strings.TrimPrefix(name, strings.TrimSuffix(a.archive, "*"))
 		a.title, a.page = strings.ReplaceAll(a.title, "%s", subject), strings.ReplaceAll(a.page, "%s", subject)
@@ -256,10 +261,13 @@ func kindsCut(text string) string {
 	return strings.NewReplacer("<kinds>", "…", strings.Join(faults.Kinds(), ", "), "…").Replace(text)
 }
 
-// directiveIn matches the text that Caddy puts before a message. varying matches the
-// parts of a message that differ between cases: names, numbers and kinds of fault.
+// directiveIn matches the text that Caddy puts before a message. nestedIn matches the
+// place that it adds to a message with a place, for a directive in another one. varying
+// matches the parts of a message that differ between cases: names, numbers and kinds of
+// fault.
 var (
-	directiveIn = regexp.MustCompile(`^parsing caddyfile tokens for '\w+': `)
+	directiveIn = regexp.MustCompile(`^(?:parsing caddyfile tokens for '\w+': )+`)
+	nestedIn    = regexp.MustCompile(`(?s)(, at Caddyfile:\d+.*), at Caddyfile:\d+$`)
 	varying     = regexp.MustCompile(`'[^']*'|\d+|\b(?:` + strings.Join(faults.Kinds(), "|") + `)\b`)
 )
 
@@ -273,7 +281,7 @@ func messagesIn(cases []testkit.Golden) (all []message) {
 			texts = strings.Split(strings.TrimSpace(g.Want), "\n")
 		}
 		for _, text := range texts {
-			text = directiveIn.ReplaceAllString(text, "")
+			text = nestedIn.ReplaceAllString(directiveIn.ReplaceAllString(text, ""), "$1")
 			if form := varying.ReplaceAllString(text, "…"); text != "" && !seen[form] && !isOfEveryLine(withoutPlace(text)) {
 				seen[form] = true
 				all = append(all, message{kindsCut(text), g.Caddyfile})
@@ -283,7 +291,7 @@ func messagesIn(cases []testkit.Golden) (all []message) {
 	return all
 }
 
-var placeIn = regexp.MustCompile(`(?s)^(?:Caddyfile:(\d+): )?(.*?)(?:, at Caddyfile:(\d+)(?::? ?(.*)))?$`)
+var placeIn = regexp.MustCompile(`(?s)^(?:Caddyfile:(\d+): )?(.*?)(?:, at Caddyfile:(\d+)(?:[:;]? ?(.*)))?$`)
 
 func withoutPlace(text string) string {
 	message, _, _ := cutPlace(text)

@@ -21,7 +21,7 @@ const (
 	ActStopped  = "stopped"
 	ActExpired  = "expired"
 	ActHalted   = "halted"
-	ActNoted    = "noted" // a halt has got a note later
+	ActNoted    = "noted" // a note was added to a halt
 	ActResumed  = "resumed"
 	ActReloaded = "reloaded"
 	ActOff      = "switched_off"
@@ -154,7 +154,7 @@ func (c *Control) turned(turn *experiments.Turn) {
 }
 
 // Annotate sets the note of a halt by the API, and reports whether there is such a halt.
-// It remains a halt by whom it was, since when it was.
+// The author and the time of the halt stay the same.
 func (c *Control) Annotate(by, note string, storage certmagic.Storage) (done bool, err error) {
 	now := c.Switch.State()
 	if !now.Halted || now.Why != WhyAPI {

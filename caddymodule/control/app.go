@@ -40,9 +40,9 @@ type App struct {
 	DryRun bool `json:"dry_run,omitempty"`
 
 	// The header field that names the rule of a hit to the client. Fields that frame
-	// the message, such as `Trailer`, are not allowed. `off` sends neither this field
-	// nor `X-Fault-Refused`, which says why a trigger is refused. Default:
-	// `X-Fault-Injected`.
+	// the message, such as `Trailer`, are not allowed. `off` sends neither this field,
+	// nor `X-Fault-Refused`, which says why a trigger is refused, nor `X-Fault-Change`,
+	// which says what `mutate` has changed. Default: `X-Fault-Injected`.
 	Disclose string `json:"disclose,omitempty"`
 
 	// Maximum number of active requests at all points together. Further requests pass.
@@ -58,9 +58,9 @@ type App struct {
 	// entries replace it.
 	JournalKeep caddy.Duration `json:"journal_keep,omitempty" zero:"default"`
 
-	// Write `off`, and the journal has no addresses of clients. What clients do is then
-	// recorded by a short text instead of an address. The text changes when Caddy starts
-	// again. Default: addresses are recorded.
+	// With `off`, the journal has no addresses of clients. Findings on clients then show a
+	// short text instead of an address. The text changes when Caddy starts again. Default:
+	// addresses are recorded.
 	ClientAddresses string `json:"client_addresses,omitempty"`
 
 	// Matchers from modules outside Caddy that experiments may use. Write their names
@@ -76,8 +76,8 @@ type App struct {
 	// method and the URL of the client, even after a rewrite. Default: none.
 	ExemptRaw caddyhttp.RawMatcherSets `json:"exempt,omitempty" caddy:"namespace=http.matchers"`
 
-	// How what clients do after a fault is recorded. Default: with the defaults of all
-	// settings.
+	// How Caddy records and judges what clients do after a fault. Default: the defaults of
+	// all settings.
 	Clients *Clients `json:"clients,omitempty"`
 
 	// Experiments that are started together, by the name of their set. Default: none.

@@ -11,10 +11,10 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/clients"
 )
 
-// Clients says how what clients do after a fault is recorded and judged. What has been
-// recorded outlives a reload.
+// Clients configures how Caddy records and judges what clients do after a fault. Records
+// outlive a reload.
 type Clients struct {
-	// Record nothing.
+	// Record nothing. Default: false.
 	Off bool `json:"off,omitempty"`
 
 	// A text with placeholders that names a call, such as
@@ -28,7 +28,7 @@ type Clients struct {
 	Client string `json:"client,omitempty"`
 
 	// Requests that a client may repeat whatever their method, such as the POST requests
-	// of a query language.
+	// of a query language. Default: none.
 	IdempotentRaw caddyhttp.RawMatcherSets `json:"idempotent,omitempty" caddy:"namespace=http.matchers"`
 
 	// How long a call stays open after a failed attempt, at most 10m. A `Retry-After`
@@ -66,7 +66,7 @@ func (c *Clients) validate() error {
 	case c == nil:
 		return nil
 	case c.Window < 0 || time.Duration(c.Window) > maxClientsWindow:
-		return fmt.Errorf("bad window of clients '%s': want 1s to %s", time.Duration(c.Window), maxClientsWindow)
+		return fmt.Errorf("bad window of clients '%s': want at most %s", time.Duration(c.Window), maxClientsWindow)
 	case c.Recovery < 0:
 		return fmt.Errorf("bad recovery of clients '%s': negative", time.Duration(c.Recovery))
 	case c.MaxCalls < 0 || c.MaxCalls > maxClientsCalls:

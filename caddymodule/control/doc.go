@@ -4,6 +4,6 @@
 // group that shares experiments and the switch between nodes.
 //
 // The package may import experiments, the grammar of settings, and the header fields of
-// triggers, which are one set per server. It must not know what injects faults: no
+// triggers, of which each server has one set. It must not know what injects faults: no
 // handler, no transport, no kind of fault, no route of the API.
 package control

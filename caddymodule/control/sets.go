@@ -25,7 +25,7 @@ type Set struct {
 	Experiments map[string]*experiments.Experiment `json:"experiments,omitempty"`
 
 	// Place of the set in the configuration, for people, such as `Caddyfile:12`. The
-	// Caddyfile adapter writes it.
+	// Caddyfile adapter writes it. Default: unknown.
 	Source string `json:"source,omitempty"`
 }
 

@@ -173,7 +173,7 @@ func (c *Control) Extend(e *experiments.Experiment, data []byte, when experiment
 	return c.Store.Extend(e, data, when)
 }
 
-// Remove ends an experiment. by is who wants that.
+// Remove ends an experiment. by is who ends it.
 func (c *Control) Remove(name, by string, when experiments.Condition) error {
 	if group := c.Shared(); group != nil {
 		return group.Delete(name, by, when)

@@ -13,7 +13,10 @@
 // [RoundTripper]. A kind that ends requests implements [Terminal]. A kind that needs a
 // reply, or limits it, implements [Replier]. A kind that clients may use in a trigger
 // implements [Untrusted]. A kind that may turn out to have no effect implements
-// [Conditional].
+// [Conditional]. The other interfaces are for explanations, warnings, and the one-line
+// form.
+//
+// Start reading with [Fault], [Hit] and [Chain].
 package faults
 
 import (

@@ -22,7 +22,7 @@ import (
 // UnmarshalCaddyfile sets up the transport from Caddyfile tokens. Syntax:
 //
 //	fault {
-//	    <a line of an injection point, see pointParser>
+//	    <a line of the directive fault, except trigger>
 //	    ...
 //	    transport <name> {
 //	        ...

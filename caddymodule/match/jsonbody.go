@@ -1,4 +1,4 @@
-// Package match has matchers for requests that Caddy does not have. They are modules of
+// Package match has request matchers that Caddy lacks. They are modules of
 // Caddy and can be used wherever a matcher can. The package knows no faults.
 package match
 

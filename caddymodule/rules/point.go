@@ -55,7 +55,7 @@ type Point struct {
 
 	// Start with all rules of this point switched off. You can switch them on one by
 	// one at run time. Handlers with the same point name share the switches and must
-	// agree on this setting.
+	// agree on this setting. Default: false.
 	Halted bool `json:"halted,omitempty"`
 
 	// Let pages of other origins read injected replies. An empty object allows any

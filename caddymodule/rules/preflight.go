@@ -14,7 +14,7 @@ func Preflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && len(r.Header["Access-Control-Request-Method"]) > 0 && len(r.Header["Origin"]) > 0
 }
 
-// VerdictOnPreflight is the verdict of a rule or trigger that lets a preflight pass.
+// VerdictOnPreflight returns the verdict of a rule or trigger that lets a preflight pass.
 func VerdictOnPreflight() Verdict {
 	return Verdict{Gate: "preflight", Why: "a CORS preflight passes; only a rule or a point with the matcher 'method OPTIONS' applies to it"}
 }

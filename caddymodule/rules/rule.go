@@ -55,20 +55,21 @@ type Rule struct {
 	// the requests that match both, and never the same request.
 	Percent *float64 `json:"percent,omitempty" schema:"min=0,max=100"`
 
-	// Number of matching requests to let pass before the first hit. Default: 0.
+	// Number of matching requests to let pass before the first hit: 0 to 1000000000.
+	// Default: 0.
 	Skip *int `json:"skip,omitempty" schema:"min=0"`
 
 	// Hit only every n-th request that is not skipped. With `skip` 2 and `every` 3, the
-	// rule hits the 5th, the 8th and the 11th request. Default: 1, which means every
-	// request.
+	// rule hits the 5th, the 8th and the 11th request. Up to 1000000000. Default: 1,
+	// which means every request.
 	Every *int `json:"every,omitempty" schema:"min=1"`
 
 	// Hit only requests above a quota. Default: no quota.
 	Over *Over `json:"over,omitempty"`
 
-	// Maximum number of hits. A request on which no fault has an effect does not count.
-	// Dry runs count, and so do steps of a sequence that let a request pass. Default:
-	// no limit.
+	// Maximum number of hits: 1 to 1000000000. A request on which no fault has an effect
+	// does not count. Dry runs count, and so do steps of a sequence that let a request
+	// pass. Default: no limit.
 	Times *int `json:"times,omitempty" schema:"min=1"`
 
 	// How long a burst lasts. A hit begins a burst, in which the rule hits every request
@@ -105,7 +106,7 @@ type Rule struct {
 	// or else at load. Default: no rise, `percent` applies at once.
 	Ramp *caddy.Duration `json:"ramp,omitempty"`
 
-	// Maximum number of active requests. A request is active from the hit until the
+	// Maximum number of active requests: 1 to 1000000000. A request is active from the hit until the
 	// reply has ended. In a transport, it is active until the attempt has a reply or
 	// fails. Further requests pass unchanged, and no other rule of the point hits them.
 	// Default: no limit.
@@ -127,11 +128,12 @@ type Rule struct {
 	HealthChecks bool `json:"health_checks,omitempty"`
 
 	// Decide, count as passed and log what would have happened, but inject nothing. All
-	// other settings work normally. No request counts as a hit.
+	// other settings work normally. No request counts as a hit. Default: false.
 	DryRun bool `json:"dry_run,omitempty"`
 
 	// Mark requests for the rules that follow this one, and inject nothing. The rule has
 	// no faults, takes no share of the draw, and leaves the request to other rules.
+	// Default: false.
 	Observe bool `json:"observe,omitempty"`
 
 	// What goes wrong, in this order. Required, except with `observe`. A fault that ends

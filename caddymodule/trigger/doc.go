@@ -1,5 +1,5 @@
 // Package trigger lets a request ask for its own fault: by a line such as `delay 250ms;
-// 551` in a header field, a cookie or W3C Baggage, or by the header fields of Envoy's
+// 551` in a header field, a cookie, a parameter of the query or W3C Baggage, or by the header fields of Envoy's
 // fault filter.
 //
 // All code that handles untrusted bytes is here: it finds the line, checks its key,
