@@ -23,8 +23,8 @@ func clientsCommand() *cobra.Command {
 		Use:   "clients [<filter>...] [<assertion>...] [--wait <duration>] [--json|--markdown|--html|--junit] [-o <file>]",
 		Short: "Show what clients did after a fault, and judge it",
 		Long: `
-The command lists the clients that a fault has hit, how often they tried, and what
-is wrong with the way they did so. A finding is undecided while there is too little
+The command lists the clients that a fault has hit, how often they tried, and the
+findings on them. A finding is undecided while there is too little
 evidence for it. The table counts undecided findings, and with --undecided it lists
 them with the evidence that is missing.
 
@@ -55,7 +55,7 @@ With --junit, a client is a test suite and a finding is a failed test. With
 	flags.String("point", "", "Only calls at this injection point")
 	flags.String("rule", "", "Only calls that this rule or experiment has hit")
 	flags.String("since", "", "Only calls that began after this time, an instant (RFC 3339) or a duration ago")
-	flags.StringSlice("fail-on", nil, "Levels (error, warning, info) or findings that there must not be, with commas")
+	flags.StringSlice("fail-on", nil, "Levels (error, warning, info) or findings that fail the assertion, with commas")
 	flags.StringSlice("allow", nil, "Findings that --fail-on ignores, with commas")
 	flags.String("require", "", "What must have happened; 'retry' is a call that succeeded after a retry")
 	flags.Uint("min-calls", 0, "Minimum number of calls")

@@ -66,7 +66,7 @@ func (c *Clients) validate() error {
 	case c == nil:
 		return nil
 	case c.Window < 0 || time.Duration(c.Window) > maxClientsWindow:
-		return fmt.Errorf("bad window of clients '%s': want at most %s", time.Duration(c.Window), maxClientsWindow)
+		return fmt.Errorf("bad window of clients '%s': want more than 0 and at most %s", time.Duration(c.Window), maxClientsWindow)
 	case c.Recovery < 0:
 		return fmt.Errorf("bad recovery of clients '%s': negative", time.Duration(c.Recovery))
 	case c.MaxCalls < 0 || c.MaxCalls > maxClientsCalls:
