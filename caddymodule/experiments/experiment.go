@@ -18,8 +18,8 @@ const DefaultTTL = 10 * time.Minute
 // Everywhere means, in the points of an experiment, all points that are not transports.
 const Everywhere = "*"
 
-// Experiment is a rule that is added while Caddy runs. It accepts everything that a
-// rule of the configuration accepts, except files and the environment.
+// Experiment is a rule that is added while Caddy runs. It has the fields of a rule of
+// the configuration, except `follows` and `observe`. It reads no files or environment.
 type Experiment struct {
 	rules.Rule
 	rules.Draws
@@ -32,7 +32,7 @@ type Experiment struct {
 	// How long the experiment lasts. 0 means until it is deleted. Default: 10m.
 	TTL *caddy.Duration `json:"ttl,omitempty"`
 
-	// The purpose of the experiment, for people who see it in a list.
+	// The purpose of the experiment, for people who see it in a list. Default: none.
 	Note string `json:"note,omitempty"`
 
 	// By is who made the last change of the experiment, also one of its time. It is not
