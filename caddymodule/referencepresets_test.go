@@ -22,7 +22,7 @@ var presetGroups = []struct {
 	prefixes []string
 }{
 	{"ai", []string{"openai-", "azure-openai-", "anthropic-", "gemini-", "aws-bedrock-"}},
-	{"streams", []string{"llm-", "sse-", "websocket-"}},
+	{"streams", []string{"llm-", "sse-", "websocket-", "grpc-stream-"}},
 	{"clouds", []string{"aws-", "azure-", "cloudflare-", "cloudfront", "gcp-", "kubernetes-", "microsoft-", "nginx-"}},
 	{"payment", []string{"stripe-", "paypal-"}},
 	{"networks", []string{"network-"}},

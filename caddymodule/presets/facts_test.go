@@ -183,6 +183,7 @@ func TestTexts(t *testing.T) {
 		"anthropic-stream-overloaded": "event: error\ndata: {\"type\":\"error\"",
 		"openai-stream-error":         `data: {"error":`,
 		"sse-ping-event":              "event: ping\n\n",
+		"sse-split-characters":        "data: Grüß 10\n\n",
 		"stale-html-for-json":         `<div id="root">`,
 		"wrong-content-type":          `{"ok":true}`,
 		"jsonrpc-error":               `"id":7`,
