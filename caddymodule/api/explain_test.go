@@ -163,14 +163,21 @@ func TestExplainHeldTrigger(t *testing.T) {
 	})
 }
 
-// Explain matches by the body that it is given, and says so if it has none.
+// Explain matches by the body that it is given, and says so if it has none. So does an
+// expression.
 func TestExplainJSONBody(t *testing.T) {
-	n := testnode.Start(t, `{"point": "in", "rules": [{"name": "call", "match": [{"json_body": {"/method": ["tools/call"]}}], "faults": [{"fault": "close"}]}]}`, "")
-	for body, want := range map[string]string{`{"method": "tools/call"}`: `"fires": true`, `{"method": "tools/list"}`: "the matcher 'json_body' does not match", "": "the matcher 'json_body' does not match"} {
-		ask, err := json.Marshal(api.ExplainRequest{Method: "POST", URL: "/", Body: &body, Header: map[string]api.HeaderValues{"Content-Type": {"application/json"}}})
-		if err != nil {
-			t.Fatal(err)
+	for name, matcher := range map[string]string{
+		"json_body":  `{"json_body": {"/method": ["tools/call"]}}`,
+		"expression": `{"expression": "json_body({'/method': 'tools/call'})"}`,
+	} {
+		n := testnode.Start(t, `{"point": "in", "rules": [{"name": "call", "match": [`+matcher+`], "faults": [{"fault": "close"}]}]}`, "")
+		no := "the matcher '" + name + "' does not match"
+		for body, want := range map[string]string{`{"method": "tools/call"}`: `"fires": true`, `{"method": "tools/list"}`: no, "": no} {
+			ask, err := json.Marshal(api.ExplainRequest{Method: "POST", URL: "/", Body: &body, Header: map[string]api.HeaderValues{"Content-Type": {"application/json"}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.Want(200, "POST", "/explain", string(ask), want)
 		}
-		n.Want(200, "POST", "/explain", string(ask), want)
 	}
 }

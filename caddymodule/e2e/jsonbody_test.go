@@ -21,15 +21,29 @@ func bodyServer(w http.ResponseWriter, r *http.Request) {
 // TestJSONBody matches by a member of the body. The upstream gets the same bytes, also with
 // faults that wait for the reply, a chunked body, trailers and 100 Continue.
 func TestJSONBody(t *testing.T) {
+	testJSONBody(t, func(pointer, value string) string { return "json_body " + pointer + " " + value })
+}
+
+// TestJSONBodyExpression is TestJSONBody with the function of an expression.
+func TestJSONBodyExpression(t *testing.T) {
+	testJSONBody(t, func(pointer, value string) string {
+		return fmt.Sprintf("expression `method('POST') && json_body({'%s': '%s'})`", pointer, value)
+	})
+}
+
+// testJSONBody is TestJSONBody with the lines of a matcher.
+func testJSONBody(t *testing.T, member func(pointer, value string) string) {
+	t.Helper()
 	up := serve(t, bodyServer)
 	const call = `{"method": "tools/call", "id": 7}`
 	large := `{"method": "tools/call", "x": "` + strings.Repeat("x", 200<<10) + `"}`
-	site := "@call json_body /method tools/call\n" +
-		"fault {\nrule call {\nmatch json_body /method tools/call\nmatch json_body /method tools/list\nrespond 551\n}\n}\n"
-	passing := "fault {\nrule one {\nmatch json_body /method never\nrespond 551\n}\nrule two {\nmatch json_body /id 7\nphase response\nmatch_response status 999\nrespond 552\n}\n}\n" +
-		"fault {\nmatch json_body /id 7\ndelay 1ms\n}\n"
+	called, listed, never, seven := member("/method", "tools/call"), member("/method", "tools/list"), member("/method", "never"), member("/id", "7")
+	site := "@call " + called + "\n" +
+		"fault {\nrule call {\nmatch " + called + "\nmatch " + listed + "\nrespond 551\n}\n}\n"
+	passing := "fault {\nrule one {\nmatch " + never + "\nrespond 551\n}\nrule two {\nmatch " + seven + "\nphase response\nmatch_response status 999\nrespond 552\n}\n}\n" +
+		"fault {\nmatch " + seven + "\ndelay 1ms\n}\n"
 	site = "handle /hit {\n" + site + up.proxy() + "\n}\nhandle /pass {\n" + passing +
-		"reverse_proxy {\nto " + up.addr + "\ntransport fault {\nmatch json_body /id 7\ndelay 1ms\n}\n}\n}\n"
+		"reverse_proxy {\nto " + up.addr + "\ntransport fault {\nmatch " + seven + "\ndelay 1ms\n}\n}\n}\n"
 	site += "handle /plain {\n" + up.proxy() + "\n}\n"
 	everywhere(t, config{site: site}, func(t *testing.T, c *client) {
 		post := func(path, contentType, body string, change func(r *http.Request)) *reply {

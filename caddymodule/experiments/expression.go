@@ -225,29 +225,39 @@ func (w *celWalk) matcherCall(name string, args []ast.Expr, in scope) error {
 	if in.loop {
 		return w.refuse("%s() would run for each element of %s(); call it once, outside", name, in.grower)
 	}
-	last := ""
+	var texts []string
 	for _, arg := range args {
-		if err := w.argument(name, arg, &last); err != nil {
+		if err := w.argument(name, arg, &texts); err != nil {
 			return err
 		}
 	}
-	switch name {
-	case "path_regexp", "header_regexp", "vars_regexp":
-		return w.pattern(w.field+": "+name+"()", last)
-	case "url_pattern":
-		return w.count(w.field+": url_pattern()", last)
+	last := len(texts) - 1
+	switch {
+	case last < 0:
+		return nil // Caddy reports what is missing
+	case name == "path_regexp", name == "header_regexp", name == "vars_regexp":
+		return w.pattern(w.field+": "+name+"()", texts[last])
+	case name == "url_pattern":
+		texts = texts[last:]
+	case name != "json_body":
+		return nil
+	}
+	for _, text := range texts {
+		if err := w.count(w.field+": "+name+"()", text); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // argument checks an argument of a matcher function: a string literal, or a list or map
-// of them.
-func (w *celWalk) argument(function string, arg ast.Expr, last *string) error {
+// of them. It appends them to texts.
+func (w *celWalk) argument(function string, arg ast.Expr, texts *[]string) error {
 	var parts []ast.Expr
 	text, isText := literal(arg)
 	switch {
 	case isText:
-		*last = text
+		*texts = append(*texts, text)
 		return checkPlaceholders(w.field+": "+function+"()", text)
 	case arg.Kind() == ast.ListKind:
 		parts = arg.AsList().Elements()
@@ -257,7 +267,7 @@ func (w *celWalk) argument(function string, arg ast.Expr, last *string) error {
 		return w.refuse("an argument of %s() is not a single string literal, so Caddy would expand placeholders twice; compare with ==, in, contains() or matches() instead, such as {http.request.host} == {http.request.header.X}", function)
 	}
 	for _, part := range parts {
-		if err := w.argument(function, part, last); err != nil {
+		if err := w.argument(function, part, texts); err != nil {
 			return err
 		}
 	}

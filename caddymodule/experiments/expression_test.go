@@ -31,6 +31,7 @@ func expression(text string) error {
 // allowedExpressions are expressions that people write.
 var allowedExpressions = []string{
 	`true`,
+	`json_body({"/method": ["tools/call", "tools/l*"], "/id": []}) && !json_body({"/a": "b"})`,
 	`{http.request.body}.contains("x")`,
 	`{http.request.method} == "GET" && !({http.request.host} in ["a.test", "b.test"])`,
 	`int({http.request.header.X-N}) % 2 == 1 || {http.request.header.X}.matches("^[a-z]{2}$")`,
@@ -77,7 +78,7 @@ func TestExpressionsAllowed(t *testing.T) {
 var matcherFunctions = []string{
 	`client_ip(%)`, `client_ip("::1", %)`, `header({"X": %})`, `header({%: "x"})`, `header({"X": ["a", %]})`,
 	`header_regexp(%, "a")`, `header_regexp("X", %)`, `header_regexp("n", "X", %)`, `header_regexp(%, "X", "a")`, `header_regexp("n", %, "a")`,
-	`host(%)`, `host("a", %)`, `method(%)`, `path(%)`, `path("/a", %)`, `path_regexp(%)`, `path_regexp("n", %)`, `path_regexp(%, "a")`,
+	`host(%)`, `host("a", %)`, `json_body({"/a": %})`, `json_body({%: "x"})`, `json_body({"/a": ["b", %]})`, `method(%)`, `path(%)`, `path("/a", %)`, `path_regexp(%)`, `path_regexp("n", %)`, `path_regexp(%, "a")`,
 	`protocol(%)`, `query({"q": %})`, `query({%: "x"})`, `query({"q": [%]})`, `remote_ip(%)`, `tls(%)`,
 	`url_pattern(%)`, `url_pattern("/a", %)`, `url_pattern(%, "https://a.test")`,
 	`vars({"v": %})`, `vars({%: "x"})`, `vars({"v": ["a", %]})`,
@@ -118,7 +119,7 @@ func TestFunctionsTakeTextsOnly(t *testing.T) {
 		}
 	}
 	for name, known := range caddyMatchers {
-		if hasFunction := name != "not" && name != "expression" && name != "json_body"; !known.refused && covered[name] != hasFunction {
+		if hasFunction := name != "not" && name != "expression"; !known.refused && covered[name] != hasFunction {
 			t.Errorf("%s: covered: %t", name, covered[name])
 		}
 	}
@@ -162,6 +163,10 @@ func TestExpressionsRefused(t *testing.T) {
 
 		{"size", `"` + strings.Repeat("a", 4095) + `" == ""`, "the expression has 4103 bytes; experiments allow 4096"},
 		{"pattern", `path_regexp("` + strings.Repeat("a", 1025) + `")`, "match[0].expression: path_regexp(): the pattern has 1025 bytes"},
+		{"value of json_body", `json_body({"/a": ["b", "` + strings.Repeat("a", 1025) + `"], "/c": "d"})`, "json_body(): the pattern has 1025 bytes"},
+		{"pointer of json_body", `json_body({"/` + strings.Repeat("a", 1024) + `": []})`, "json_body(): the pattern has 1025 bytes"},
+		{"too much of json_body", `json_body({"/a": ["` + strings.Repeat(`x", "`, 31) + `"]})`, "more than 32 expressions and patterns"},
+		{"json_body for each part", `["a", "b"].exists(v, json_body({"/a": "b"}))`, "json_body() would run for each element of exists(); call it once, outside"},
 		{"pattern of url_pattern", `url_pattern("/` + strings.Repeat("a", 1025) + `")`, "url_pattern(): the pattern has 1026 bytes"},
 		{"pattern of matches", `{http.request.uri}.matches("` + strings.Repeat("a", 1025) + `")`, "matches(): the pattern has 1025 bytes"},
 		{"pattern of matches()", `matches({http.request.uri}, "(")`, "matches(): error parsing regexp"},
