@@ -115,12 +115,15 @@ var grpcCases = []streamCase{
 
 var webCases = []streamCase{
 	{"each drop", messages("a") + string(envelope(webTrailers, []byte("grpc-status: 0\r\n"))), string(envelope(webTrailers, []byte("grpc-status: 0\r\n"))), "", ""},
+	{"2 swap", messages("a", "b") + string(envelope(webTrailers, []byte("grpc-status: 0\r\n"))), messages("a", "b") + string(envelope(webTrailers, []byte("grpc-status: 0\r\n"))), "", ""},
 	{"2 stop UNAVAILABLE busy", messages("a", "b"), messages("a") + string(envelope(webTrailers, []byte("grpc-status: 14\r\ngrpc-message: busy\r\n"))), "", "clean"},
 }
 
 var connectCases = []streamCase{
 	{"end stop 14", messages("a") + string(envelope(connectEnd, []byte("{}"))), messages("a") + string(envelope(connectEnd, []byte(`{"error":{"code":"unavailable"}}`))), "", "clean"},
 	{"end stop", messages("a") + string(envelope(connectEnd, []byte("{}"))), messages("a"), "", "close"},
+	{"1 join", messages("a") + string(envelope(connectEnd, []byte("{}"))), messages("a") + string(envelope(connectEnd, []byte("{}"))), "", ""},
+	{"max_event 10B\n1 swap", messages("a") + string(envelope(connectEnd, []byte(`{"metadata":{}}`))), messages("a") + string(envelope(connectEnd, []byte(`{"metadata":{}}`))), "too_large", ""},
 	{"end wait 1s", messages("a") + string(envelope(connectEnd, []byte("{}"))), messages("a") + string(envelope(connectEnd, []byte("{}"))), "", ""},
 	{"has err drop", messages("err") + string(envelope(connectEnd, []byte(`{"error":{}}`))), string(envelope(connectEnd, []byte(`{"error":{}}`))), "", ""},
 	{"has x drop", string(envelope(grpcCompressed, []byte("x"))), string(envelope(grpcCompressed, []byte("x"))), "encoded short", ""},

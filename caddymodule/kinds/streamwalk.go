@@ -30,7 +30,12 @@ type act func(s *streamer, o *outlet, step *StreamStep, e *outgoing) error
 func (s *streamer) walk(o *outlet, event []byte, mark int) (dropped bool, err error) {
 	e := outgoing{bytes: event, mark: mark}
 	number := s.count()
-	s.ended = s.ended || s.isNamed(eventsEnd)
+	if s.isNamed(eventsEnd) { // a client reads nothing after it, so what waits for the next event goes out
+		s.ended = true
+		if err = s.sendWaiting(o); err != nil {
+			return false, err
+		}
+	}
 	for _, step := range s.f.Steps {
 		if !s.fits(step, event, number) {
 			continue
