@@ -65,10 +65,19 @@ func (lw *ListenerWrapper) Provision(ctx caddy.Context) error {
 	}
 	lw.srv = srv
 	wrapped.Store(srv, nil)
-	if len(srv.TLSConnPolicies) > 0 && wrapperIndex(srv, "fault") < wrapperIndex(srv, "tls") {
-		hint.Warn(ctx, "listener wrapper fault has no effect in front of tls, where all bytes are encrypted: write the line fault after the line tls")
+	if fault, tls := wrapperIndex(srv, "fault"), wrapperIndex(srv, "tls"); len(srv.TLSConnPolicies) > 0 && fault < tls {
+		hint.Warn(ctx, "listener wrapper fault has no effect in front of tls, where all bytes are encrypted: "+afterTLS(fault, tls))
 	}
 	return nil
+}
+
+// afterTLS returns what to write so that the wrapper comes after TLS. Caddy refuses the
+// line tls as the first one, because it is the default.
+func afterTLS(fault, tls int) string {
+	if fault == 0 && tls == 1 {
+		return "remove the line tls; without it, TLS comes first"
+	}
+	return "write the line fault after the line tls"
 }
 
 // Cleanup forgets the server, whose configuration has ended. A function given to

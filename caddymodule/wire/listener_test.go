@@ -892,3 +892,20 @@ func BenchmarkStatusLine(b *testing.B) {
 		}
 	}
 }
+
+// The advice for a wrapper before TLS is a configuration that Caddy takes: the line tls
+// is never the first one.
+func TestAfterTLS(t *testing.T) {
+	for _, tt := range []struct {
+		fault, tls int
+		want       string
+	}{
+		{0, 1, "remove the line tls; without it, TLS comes first"},
+		{0, 2, "write the line fault after the line tls"},
+		{1, 2, "write the line fault after the line tls"},
+	} {
+		if got := afterTLS(tt.fault, tt.tls); got != tt.want {
+			t.Errorf("fault %d, tls %d: got %q, want %q", tt.fault, tt.tls, got, tt.want)
+		}
+	}
+}
