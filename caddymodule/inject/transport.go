@@ -66,6 +66,10 @@ func init() {
 type Transport struct {
 	rules.Point
 
+	// The rules as lines of a Caddyfile, in place of `rules`. The lines can use presets of
+	// the configuration. Default: none.
+	Lines string `json:"lines,omitempty"`
+
 	// The transport that makes the attempts. Default: `http`.
 	TransportRaw json.RawMessage `json:"transport,omitempty" caddy:"namespace=http.reverse_proxy.transport inline_key=protocol"`
 
@@ -103,6 +107,9 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	t.Place = faults.InTransport
 	srv, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	t.executed = sync.OnceValue(func() executedTypes { return findExecutedTypes(srv) })
+	if err := t.readLines(ctx); err != nil {
+		return err
+	}
 	if err := t.provisionPoint(ctx, &t.Point); err != nil {
 		return err
 	}

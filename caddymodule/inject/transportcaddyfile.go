@@ -54,8 +54,15 @@ func (t *Transport) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return args.Advise(d, "write it in a fault directive in front of the proxy:\n\tfault {\n\t\ttrigger header X-Fault\n\t}", "trigger is only allowed in a fault directive, not in a transport")
 		},
 	}
+	p.Presets = grammar.StandIns(d)
+	if len(p.Presets) > 0 {
+		t.Lines = grammar.LinesOfRules(d, "transport")
+	}
 	if err := p.ParseBlock(start); err != nil {
 		return err
+	}
+	if t.Lines != "" {
+		t.Rules = nil // read from the lines, when the presets are known
 	}
 	if t.inner == nil {
 		t.inner = new(reverseproxy.HTTPTransport)

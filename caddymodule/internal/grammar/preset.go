@@ -176,8 +176,17 @@ func PresetsIn(line string) []string {
 }
 
 // CheckPreset reads a preset of a configuration as a rule with the defaults of all
-// parameters.
+// parameters. It is for directives, for transports, or for both.
 func CheckPreset(preset *presets.Preset) error {
+	err := checkPresetAt(faults.InHandler, preset)
+	if err != nil && checkPresetAt(faults.InTransport, preset) == nil {
+		return nil
+	}
+	return err
+}
+
+// checkPresetAt is CheckPreset for one place.
+func checkPresetAt(place faults.Place, preset *presets.Preset) error {
 	values, err := preset.Bind(nil)
 	if err != nil {
 		return err
@@ -186,7 +195,7 @@ func CheckPreset(preset *presets.Preset) error {
 	if err != nil {
 		return err
 	}
-	p := NewRuleParser(new(rules.Rule))
+	p := NewRuleParser(&rules.Rule{Place: place})
 	for _, line := range lines {
 		d := caddyfile.NewDispenser(line)
 		d.Next()

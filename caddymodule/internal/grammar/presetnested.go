@@ -29,9 +29,7 @@ func (p *RuleParser) withPresets(d *caddyfile.Dispenser) (*caddyfile.Dispenser, 
 	}
 	var replaced []caddyfile.Token
 	for i := 0; i < len(tokens); {
-		begins := i == 0 || !sameLine(tokens[i-1], tokens[i])
-		weighted := i > 0 && !begins && isDecimal(tokens[i-1].Text) && (i == 1 || !sameLine(tokens[i-2], tokens[i-1]))
-		if !isPresetWord(tokens[i]) || !begins && !weighted {
+		if !beginsPreset(tokens, i) {
 			replaced = append(replaced, tokens[i])
 			i++
 			continue
@@ -40,7 +38,7 @@ func (p *RuleParser) withPresets(d *caddyfile.Dispenser) (*caddyfile.Dispenser, 
 		for end < len(tokens) && sameLine(tokens[end-1], tokens[end]) && tokens[end].Text != "}" {
 			end++
 		}
-		lines, err := p.nestedPreset(tokens[i:end], ownerOf(tokens[:i]) == "sequence", weighted)
+		lines, err := p.nestedPreset(tokens[i:end], ownerOf(tokens[:i]) == "sequence", !firstInLine(tokens, i))
 		if err != nil {
 			return nil, err
 		}
@@ -48,6 +46,17 @@ func (p *RuleParser) withPresets(d *caddyfile.Dispenser) (*caddyfile.Dispenser, 
 		i = end
 	}
 	return caddyfile.NewDispenser(replaced), nil
+}
+
+// beginsPreset reports whether the n-th token is the word preset where a line, or a fault
+// after a weight, begins.
+func beginsPreset(tokens []caddyfile.Token, n int) bool {
+	return isPresetWord(tokens[n]) && (firstInLine(tokens, n) || isDecimal(tokens[n-1].Text) && firstInLine(tokens, n-1))
+}
+
+// firstInLine reports whether the n-th token is the first one in its line.
+func firstInLine(tokens []caddyfile.Token, n int) bool {
+	return n == 0 || !sameLine(tokens[n-1], tokens[n])
 }
 
 // appendLines appends whole lines. Lines of the same preset as the last token, which have
@@ -127,7 +136,10 @@ func (p *RuleParser) nestedPreset(words []caddyfile.Token, step, weighted bool) 
 	return tokens, nil
 }
 
-// sameLine reports whether a token is in the line of the token before it.
+// sameLine reports whether a token is in the line of the token before it. The lines of an
+// import may have any numbers, so Caddy decides.
 func sameLine(before, token caddyfile.Token) bool {
-	return before.File == token.File && before.Line+before.NumLineBreaks() >= token.Line
+	d := caddyfile.NewDispenser([]caddyfile.Token{before, token})
+	d.Next()
+	return !d.NextLine()
 }

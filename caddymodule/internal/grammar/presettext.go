@@ -15,15 +15,19 @@ func TextOfBlock(d *caddyfile.Dispenser) string {
 	if begin < 0 {
 		return ""
 	}
+	return textOfTokens(tokens[begin+1 : len(tokens)-1])
+}
+
+// textOfTokens returns tokens as lines of a Caddyfile.
+func textOfTokens(tokens []caddyfile.Token) string {
 	var text strings.Builder
 	depth := 0
-	for i := begin + 1; i < len(tokens)-1; i++ {
-		token := tokens[i]
+	for i, token := range tokens {
 		if token.Text == "}" && !token.Quoted() {
 			depth--
 		}
 		switch {
-		case i == begin+1:
+		case i == 0:
 		case sameLine(tokens[i-1], token):
 			text.WriteByte(' ')
 		default:
