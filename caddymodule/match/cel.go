@@ -27,5 +27,4 @@ func (JSONBody) CELLibrary(caddy.Context) (cel.Library, error) {
 	)
 }
 
-// Interface guard
-var _ caddyhttp.CELLibraryProducer = (*JSONBody)(nil)
+var _ caddyhttp.CELLibraryProducer = (*JSONBody)(nil) // interface guard
