@@ -38,6 +38,7 @@ var arrows = []arrow{
 	{folder: "caddymodule/command", mayImport: []string{
 		"caddymodule/plan", "caddymodule/internal/version", "caddymodule/api", "caddymodule/trigger", "caddymodule/internal/grammar", "caddymodule/internal/words",
 		"caddymodule/seen", "caddymodule/clients", "caddymodule/experiments", "caddymodule/presets", "caddymodule/rules", "caddymodule/faults", "caddymodule/importer",
+		"caddymodule/internal/words",
 	}},
 	{folder: "caddymodule/plan", mayImport: []string{
 		"caddymodule/seen", "caddymodule/clients", "caddymodule/internal/args", "caddymodule/internal/words",
@@ -76,7 +77,7 @@ var arrows = []arrow{
 	}},
 	{folder: "caddymodule/presets", mayImport: []string{"caddymodule/internal/words"}, stdlibOnly: true},
 	{folder: "caddymodule/match", mayImport: []string{"caddymodule/internal/jsonpatch", "caddymodule/internal/private", "caddymodule/internal/text"}},
-	{folder: "caddymodule/clients", stdlibOnly: true},
+	{folder: "caddymodule/clients", mayImport: []string{"caddymodule/internal/words"}, stdlibOnly: true},
 	{folder: "caddymodule/seen", stdlibOnly: true},
 	{folder: "caddymodule/recent", stdlibOnly: true},
 	{folder: "caddymodule/routes"},

@@ -69,6 +69,20 @@ func (a *service) explain(w http.ResponseWriter, r *http.Request) error {
 	return Answer(w, http.StatusOK, a.answer(ask))
 }
 
+// wholeURL returns what to write instead of an address without a scheme, such as
+// localhost:8080/api, or a path without its slash.
+func wholeURL(text string) string {
+	whole, err := url.Parse("http://" + text)
+	switch {
+	case strings.Contains(text, "://"), strings.HasPrefix(text, "/"):
+	case err == nil && (whole.Port() != "" || whole.Hostname() == "localhost" || strings.Contains(whole.Hostname(), ".")):
+		return "http://" + text
+	case !strings.Contains(text, ":"):
+		return "/" + text
+	}
+	return "a path such as /api/orders, or a whole URL such as https://example.com/api/orders"
+}
+
 // ask checks e and returns the request to follow. The request is built again for each
 // way, because handlers and matchers may change it.
 func (e *ExplainRequest) ask() (*caddyroutes.Ask, error) {
@@ -77,10 +91,10 @@ func (e *ExplainRequest) ask() (*caddyroutes.Ask, error) {
 	}
 	target, err := url.Parse(e.URL)
 	if err != nil {
-		return nil, Refuse(http.StatusBadRequest, "url: %v; want a path such as /api/orders, or a whole URL such as https://example.com/api/orders", err)
+		return nil, Refuse(http.StatusBadRequest, "url: %v: write %s", err, wholeURL(e.URL))
 	}
 	if target.Opaque != "" || target.Host == "" && !strings.HasPrefix(target.Path, "/") {
-		return nil, Refuse(http.StatusBadRequest, "url: '%s' is neither a path such as /api/orders nor a whole URL such as https://example.com/api/orders", e.URL)
+		return nil, Refuse(http.StatusBadRequest, "url: '%s' is neither a path nor a whole URL: write %s", e.URL, wholeURL(e.URL))
 	}
 	if _, err := http.NewRequest(e.Method, target.RequestURI(), nil); err != nil { //nolint:noctx // only checks that it can be built
 		return nil, Refuse(http.StatusBadRequest, "method: %v", err)

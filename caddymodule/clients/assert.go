@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
 // Assertion is what a report must satisfy.
@@ -25,18 +27,26 @@ type Assertion struct {
 func (a *Assertion) Validate() error {
 	for _, name := range a.FailOn {
 		if !slices.Contains(Names(), name) && !isLevel(name) {
-			return fmt.Errorf("fail_on: '%s' is not a level (error, warning, info) or a finding (%s)", name, strings.Join(Names(), ", "))
+			return fmt.Errorf("fail_on: '%s' is not a level or a finding: %s", name, nearest(name, append([]string{string(Error), string(Warning), string(Info)}, Names()...)))
 		}
 	}
 	for _, name := range a.Allow {
 		if !slices.Contains(Names(), name) {
-			return fmt.Errorf("allow: '%s' is not a finding (%s)", name, strings.Join(Names(), ", "))
+			return fmt.Errorf("allow: '%s' is not a finding: %s", name, nearest(name, Names()))
 		}
 	}
 	if a.MinCalls < 0 {
 		return fmt.Errorf("min_calls: %d is not a count, such as 20", a.MinCalls)
 	}
 	return nil
+}
+
+// nearest suggests the known names that are nearest to a name, or lists all.
+func nearest(name string, known []string) string {
+	if advice := words.Suggest(words.Near(name, known)); advice != "" {
+		return advice
+	}
+	return "want one of " + strings.Join(known, ", ")
 }
 
 func isLevel(name string) bool {

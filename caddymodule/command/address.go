@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -44,7 +45,7 @@ func newAdminClient(address string) (*adminClient, error) {
 		at.StartPort, at.EndPort = 443, 443
 	}
 	if at.StartPort == 0 && !at.IsUnixNetwork() {
-		return nil, fmt.Errorf("the admin address '%s' has no port: write --address %s", address, withPort(plain))
+		return nil, fmt.Errorf("the admin address '%s' has no %s: write --address %s", address, missing(plain), withPort(plain))
 	}
 	target := at.JoinHostPort(0)
 	c := &adminClient{address: address, origin: "http://" + target, unix: at.IsUnixNetwork(), patience: defaultPatience}
@@ -66,6 +67,20 @@ func newAdminClient(address string) (*adminClient, error) {
 	return c, nil
 }
 
+// missing returns what an address without a port needs. A number is a port without a
+// host.
+func missing(plain string) string {
+	if isPort(plain) {
+		return "host"
+	}
+	return "port"
+}
+
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
+}
+
 // withPort returns what to write instead of an address without a port. An address of IPv6
 // needs brackets, whether or not the user has written a port.
 func withPort(plain string) string {
@@ -76,6 +91,9 @@ func withPort(plain string) string {
 	}
 	if i := strings.LastIndex(plain, ":"); i >= 0 && len(plain)-i > 4 && isIPv6(plain[:i]) {
 		return "[" + plain[:i] + "]" + plain[i:]
+	}
+	if isPort(plain) {
+		return "localhost:" + plain // a port without a host
 	}
 	if isIPv6(plain) {
 		plain = "[" + plain + "]"

@@ -131,6 +131,9 @@ func (c *adminClient) withOrigins(no *api.Error) error {
 		return no
 	}
 	_, host, _ := strings.Cut(c.origin, "://")
+	if strings.HasPrefix(host, ":") {
+		return fmt.Errorf("%w; the admin address '%s' has no host: write --address localhost%s", no, c.address, host)
+	}
 	return fmt.Errorf("%w; add the line 'origins %s' to the block of the global option 'admin' in the Caddyfile, or \"origins\": [\"%[2]s\"] to \"admin\" in JSON", no, host)
 }
 

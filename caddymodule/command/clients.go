@@ -23,10 +23,10 @@ func clientsCommand() *cobra.Command {
 		Use:   "clients [<filter>...] [<assertion>...] [--wait <duration>] [--json|--markdown|--html|--junit] [-o <file>]",
 		Short: "Show what clients did after a fault, and judge it",
 		Long: `
-The command lists the clients that a fault has hit, how often they tried, and the
-findings on them. A finding is undecided while there is too little
-evidence for it. The table counts undecided findings, and with --undecided it lists
-them with the evidence that is missing.
+The command lists the clients that a fault has hit, how often they tried, and what
+they did wrong. Each mistake is a finding. While there is too little
+evidence for a finding, it is undecided. The table counts undecided findings. With
+--undecided it lists them, with the evidence that is missing.
 
 The filters are --client, --point, --rule and --since. The assertions are --fail-on,
 --require and --min-calls. If all of them hold, the exit code is 0. If one does not
@@ -46,7 +46,7 @@ With --junit, a client is a test suite and a finding is a failed test. With
 		Example: `  caddy fault clients --since 10m
   caddy fault clients --fail-on warning --allow no_jitter --min-calls 20 --wait 30s
   caddy fault clients --address node1:2019 --address node2:2019 --html -o clients.html`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: cmdClients,
 	})
 	flags := cmd.Flags()
@@ -66,7 +66,7 @@ With --junit, a client is a test suite and a finding is a failed test. With
 	flags.Bool("junit", false, "Print the report as JUnit XML")
 	flags.StringP("output", "o", "", "Write the report to this file instead of the terminal")
 	flags.Bool("reset", false, "Forget what clients did")
-	cmd.MarkFlagsMutuallyExclusive("json", "markdown", "html", "junit", "reset")
+	exclusive(cmd, "json", "markdown", "html", "junit", "reset")
 	return cmd
 }
 
@@ -93,6 +93,9 @@ func cmdClients(cmd *cobra.Command, args []string) error {
 	}
 	if err := s.output(report); err != nil {
 		return err
+	}
+	if report.Calls == 0 && len(s.nodes) == 1 {
+		s.warnOfUnknown("")
 	}
 	if !holds {
 		return s.fail(2, errors.New(grammar.Printable(report.Why)))
@@ -132,7 +135,7 @@ func (s *clientsSession) readAssertion() error {
 	a.Allow, _ = flags.GetStringSlice("allow")
 	if require := flagText(s.Command, "require"); require != "" {
 		if a.Retry = require == "retry"; !a.Retry {
-			return fmt.Errorf("--require '%s' is not known; the only value is retry", require)
+			return fmt.Errorf("bad value '%s' of --require: write --require retry", require)
 		}
 	}
 	if least := s.Flag("min-calls"); least.Changed {
@@ -142,7 +145,7 @@ func (s *clientsSession) readAssertion() error {
 		}
 	}
 	if err := a.Validate(); err != nil {
-		return fmt.Errorf("--%s", strings.Replace(err.Error(), "_", "-", 1))
+		return fmt.Errorf("--%s", strings.Replace(err.Error(), "fail_on:", "fail-on:", 1))
 	}
 	s.asserts = len(a.FailOn) > 0 || a.Retry || a.MinCalls > 0
 	if len(a.Allow) > 0 && len(a.FailOn) == 0 {

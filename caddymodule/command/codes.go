@@ -18,14 +18,15 @@ func codesCommand() *cobra.Command {
 		Use:   "codes [<code>|<family>|<text>] [--json]",
 		Short: "List status codes and their names",
 		Long: `
-The list has all codes that have a name. CODE is the form that the directive takes.
-The argument selects a number, a family such as smtp, or a text in the names.
+The list has all codes that have a name. Write the column CODE after 'fault' or
+'respond'. The argument selects a number, a family such as smtp, or a text in the
+names.
 
 If several codes have the same number, the number alone means the first of them.`,
 		Example: `  caddy fault codes 551
   caddy fault codes smtp
   caddy fault codes timeout`,
-		Args: cobra.MaximumNArgs(1),
+		Args: oneText,
 		RunE: inSession(cmdCodes),
 	})
 }
@@ -43,7 +44,7 @@ func cmdCodes(s *session) error {
 		wanted := s.args[0]
 		catalog.Codes = slices.DeleteFunc(catalog.Codes, func(c api.CodeView) bool { return !isMeant(&c, wanted) })
 		if len(catalog.Codes) == 0 {
-			return fmt.Errorf("no status code, family or name matches '%s'", wanted)
+			return fmt.Errorf("no status code, family or name matches '%s': list all with %s", wanted, s.again("codes"))
 		}
 	}
 	if s.wantsJSON() {

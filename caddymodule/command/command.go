@@ -13,9 +13,6 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
-
-	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
 func init() {
@@ -24,20 +21,25 @@ func init() {
 		Usage: "<command>",
 		Short: "Control the faults of a running Caddy",
 		Long: `
-The commands use the admin API of a running Caddy, except 'try', which starts a
-separate Caddy, and 'import', which needs none. If the API is not at localhost:2019, give its --address, set
-CADDY_FAULT_ADDRESS, or give the configuration file of that Caddy as --config. An
-address is a host and a port, a URL with http:// or https://, or a socket such as
-unix//run/caddy.sock.
+A point is a place in the configuration where faults can happen: a 'fault' block.
+A rule of a point says which requests get which fault. An experiment is a rule that
+you add while Caddy runs. A trigger lets a request ask for its fault.
+
+Most commands call the admin API of a running Caddy. 'try' starts a separate Caddy.
+'import' and 'schema' need no running Caddy.
+
+If the API is not at localhost:2019, give its --address, set CADDY_FAULT_ADDRESS, or
+name the configuration file of that Caddy with --config. An address is a host and a
+port, a URL with http:// or https://, or a socket such as unix//run/caddy.sock.
 
 With --json a command prints the JSON of the API, for jq or a script:
-caddy fault status --json | jq '.points[].rules[] | [.name, .hits]'
 
-The exit code is 0 if the command worked, and 1 if it failed. 'verify' and
-'clients' exit with 2 if the assertion does not hold. 'explain' exits with 2 if no
-fault can hit the request. 'import' exits with 2 if it leaves something out. 'plan' has
-a code for each way in which a plan ends. 'run' exits with the code of the command that
-it runs.
+  caddy fault status --json | jq '.points[].rules[] | [.name, .hits]'
+
+The exit code is 0 if the command worked, and 1 if it failed. It is 2 if an assertion
+of 'verify' or 'clients' does not hold, if no fault can hit the request of 'explain',
+or if 'import' leaves a rule out. 'plan' has more codes. With a command, 'run' exits
+with the code of that command.
 `,
 		CobraFunc: setUpCommand,
 	})
@@ -55,8 +57,8 @@ func setUpCommand(cmd *cobra.Command) {
   caddy fault status
   caddy fault run --match 'path /api/*' --ttl 5m 'percent 10; delay 2s'
   caddy fault halt`
-	cmd.Args = refuseUnknown        // without this, cobra takes an unknown subcommand for an argument
-	cmd.SetFlagErrorFunc(flagError) // of the subcommands, too
+	cmd.Args = refuseUnknown // without this, cobra takes an unknown subcommand for an argument
+	cmd.SetFlagErrorFunc(explainFlag)
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	addGroup(cmd, "Look", statusCommand(), listCommand(), watchCommand(), clientsCommand(), explainCommand(), codesCommand())
@@ -73,6 +75,7 @@ func addGroup(cmd *cobra.Command, title string, subs ...*cobra.Command) {
 		sub.GroupID = title
 		sub.DisableFlagsInUseLine = true // the usage line lists the flags
 		sub.SuggestFor = otherWords[sub.Name()]
+		sub.Args = checkUsage(sub.Args)
 		addCompletion(sub)
 		cmd.AddCommand(sub)
 	}
@@ -132,26 +135,6 @@ func refuseUnknown(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("unknown command '%s'; did you mean caddy fault %s?", args[0], strings.Join(similar, " or caddy fault "))
 }
 
-// flagError says what is wrong with a flag, and which one was probably meant.
-func flagError(cmd *cobra.Command, err error) error {
-	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && unknown.GetSpecifiedShortnames() == "" {
-		var known []string
-		cmd.Flags().VisitAll(func(flag *pflag.Flag) { known = append(known, "--"+flag.Name) })
-		name := "--" + unknown.GetSpecifiedName()
-		if near := words.Near(name, known); len(near) > 0 {
-			return fmt.Errorf("unknown flag %s; did you mean %s?", name, strings.Join(near, " or "))
-		}
-		return fmt.Errorf("unknown flag %s: list all with %s --help", name, cmd.CommandPath())
-	}
-	if bad, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		want := map[string]string{"uint": "a whole number, 0 or more", "int": "a whole number", "bool": "true or false"}
-		if text := want[bad.GetFlag().Value.Type()]; text != "" {
-			return fmt.Errorf("bad --%s '%s': want %s", bad.GetFlag().Name, bad.GetValue(), text)
-		}
-	}
-	return err
-}
-
 // session is one run of a subcommand.
 type session struct {
 	*cobra.Command
@@ -169,7 +152,7 @@ func inSession(f func(*session) error) func(*cobra.Command, []string) error {
 		if err != nil {
 			return err
 		}
-		return f(&session{cmd, client, args})
+		return asFlags(cmd, f(&session{cmd, client, args}))
 	}
 }
 

@@ -126,7 +126,7 @@ func TestCommandSwitch(t *testing.T) {
 	tests := []struct{ args, stdout, err string }{
 		{"off api gone", "rule 'gone' of point 'api' is off\n", ""},
 		{"on api/gone", "rule 'gone' of point 'api' is on\n", ""},
-		{"off api", "", "'api' names only a point or a rule: caddy fault off <point> <rule>@"},
+		{"off api", "", "a point and a rule are required: write one of:\n\tcaddy fault off api slow@"},
 		{"off api nope", "", "no rule 'nope' at injection point 'api'"},
 		{"reset", "rules reset: 2\n", ""},
 		{"reset --rule gone --point api", "rules reset: 1\n", ""},
@@ -151,14 +151,14 @@ func TestCommandSwitch(t *testing.T) {
 		{"resume", "Already on since ", ""},
 		{"status", "● armed ", ""},
 		{"status --after=", "", "--after is empty"},
-		{"status --limit 0", "", "limit: '0' is not a number from 1 to 10000"},
+		{"status --limit 0", "", "--limit: '0' is not a number from 1 to 10000"},
 		{"status --after api/nope", "", "has no 'api/nope'"},
 		{"rm a b", "", "exiting with status 1"},
 		{"nope", "", "unknown command 'nope'"},
 		{"explain / -H nope", "", "bad header 'nope'"},
 		{"explain / -H :y", "", "header: '' is not a valid field name"},
 		{"codes nope", "", "no status code, family or name matches 'nope'"},
-		{"verify --rule gone", "", "how often is missing: caddy fault verify gone --at-least 1, or --exactly or --at-most"},
+		{"verify --rule gone", "", "a number is required: caddy fault verify gone --at-least 1@"},
 		{"verify --rule nope --exactly 0", "", "no rule 'nope'"},
 	}
 	for _, tt := range tests {
@@ -503,8 +503,8 @@ func TestCommandRunRefuses(t *testing.T) {
 		want string
 	}{
 		{[]string{"503"}, "--match or --point is required"},
-		{[]string{"--point", "api"}, "a rule is required, such as 'percent 10; delay 2s'"},
-		{[]string{"--point", "api", "delay", "2s"}, "unexpected argument '2s': write the rule as one argument in quotes"},
+		{[]string{"--point", "api"}, "a rule is required: caddy fault run --match 'path /api/*' 'percent 10; delay 2s'"},
+		{[]string{"--point", "api", "delay", "2s"}, "unexpected argument '2s': write the rule in quotes: 'delay 2s'"},
 		{[]string{"--point", "api", "503", "--"}, "a command is required after --"},
 		{[]string{"--point", "api", "--ttl", "soon", "503"}, "bad ttl 'soon'"},
 		{[]string{"--point", "nope", "503"}, "no injection point 'nope'; the injection points are: api"},

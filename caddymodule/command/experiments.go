@@ -25,7 +25,7 @@ The list has the experiments that are on. With --ended it has the experiments th
 ended in the last hour, and says why they ended.`,
 		Example: `  caddy fault list
   caddy fault list --ended`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: inSession(func(s *session) error {
 			if flagText(s.Command, "ended") == "true" {
 				return show(s, http.MethodGet, "/experiments?ended", nil, s.printEnded)
@@ -113,6 +113,11 @@ func removeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rm <name>...|--all|--set <set>",
 		Short: "End experiments",
+		Long: `
+An experiment ends at once, before its --ttl. Its hits stay in 'caddy fault list
+--ended' for an hour, and 'caddy fault verify' still counts them.
+
+Rules of the configuration are not experiments. Use 'caddy fault off' for them.`,
 		Example: `  caddy fault rm slow
   caddy fault rm --all
   caddy fault rm --set outage`,
@@ -141,8 +146,11 @@ func cmdRemove(s *session) error {
 	code := 0
 	for _, name := range s.args {
 		err := s.remove(name)
-		if isUnknown(err) && name == "all" {
+		switch {
+		case isUnknown(err) && name == "all":
 			err = fmt.Errorf("%w; %s ends all of them", err, s.again("rm --all"))
+		case isUnknown(err):
+			err = s.orRule(name, err)
 		}
 		if err != nil {
 			code = 1
@@ -181,6 +189,15 @@ func (s *session) remove(name string) error {
 	_, err := s.ask(http.MethodDelete, experimentPath(name), nil)
 	if err == nil {
 		_, err = fmt.Fprintf(s.OutOrStdout(), "experiment '%s' has ended\n", name)
+	}
+	return err
+}
+
+// orRule adds to an error how to switch off the rule of the configuration that has the
+// name.
+func (s *session) orRule(name string, err error) error {
+	if found := s.rulesNamed(name, "off"); len(found) > 0 {
+		return fmt.Errorf("%w; a rule of the configuration has this name: switch it off with %s", err, found[0])
 	}
 	return err
 }

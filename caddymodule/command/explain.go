@@ -29,7 +29,7 @@ request, the output says so.
 
 The exit code is 0 if a fault may hit the request, and 2 if none can.`,
 		Example: "  caddy fault explain https://example.com/api/x -X POST -H 'X-User: ann'",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneArgument("a URL", "http://localhost:8080/api"),
 		RunE:    inSession(cmdExplain),
 	})
 	cmd.Flags().StringP("method", "X", "", "Method (default GET, or POST with a body)")
@@ -45,7 +45,8 @@ func cmdExplain(s *session) error {
 	for _, field := range fields {
 		name, value, ok := strings.Cut(field, ":")
 		if !ok {
-			return fmt.Errorf("bad header '%s': want 'Name: value'", field)
+			name, value, _ = strings.Cut(field, "=")
+			return fmt.Errorf("bad header '%s': write -H '%s: %s'", field, name, cmp.Or(value, "value"))
 		}
 		asked.Header[name] = append(asked.Header[name], strings.TrimSpace(value))
 	}

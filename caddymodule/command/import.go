@@ -30,16 +30,17 @@ With --site it prints a whole Caddyfile. It does not need a running Caddy.
 A file is a path, a folder with files that end in .yaml, .yml or .json, or - for
 standard input.
 
-What cannot be said is a comment in the output. A rule never hits more requests than
-its source did. Notes are on standard error, one a line:
+If a rule cannot be expressed in a Caddyfile, it is a comment in the output. A rule
+never hits more requests than its source did. Notes are on standard error, one a
+line:
 
   <file>:<line>: <path>: <kind>: <text>
 
 The kinds are 'approximate', 'left out', 'elsewhere', 'skipped' and 'remark'.
 
-The exit code is 0 if all is said, and 2 if something is left out. With --strict it is
-also 2 if something is approximate. It is 1, and nothing is printed, if the files
-cannot be read or have no fault.`,
+The exit code is 0 if all rules are imported, and 2 if one is left out. With --strict
+it is also 2 if one is approximate. If the files cannot be read or have no fault, the
+exit code is 1 and the output is empty.`,
 		Example: `  caddy fault import virtualservice.yaml
   curl -s localhost:8474/proxies | caddy fault import -
   caddy fault import mappings --site :8080 --upstream localhost:3000 > Caddyfile`,

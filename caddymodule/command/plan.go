@@ -30,12 +30,12 @@ func planCommand() *cobra.Command {
 		Use:   "plan <file> [--let <name>=<value>]... [--check|--dry-run|--adapt]",
 		Short: "Run a plan: stages of faults, with checks and expectations",
 		Long: `
-A plan is a file that says which faults are injected when, what must hold meanwhile,
-when to stop at once, and what must come out. See the manual for its lines.
+A plan is a file with stages of faults. It says what must hold during a stage, when
+to stop at once, and what must be true at the end. See the manual for its lines.
 
-Before anything is injected, the command finds all mistakes in the file. It also finds
-commands that do not exist, reports that cannot be written, and points and rules that
-Caddy does not have.
+Before it injects anything, the command reports all mistakes in the file. It also
+reports commands that do not exist, reports that cannot be written, and points and
+rules that Caddy does not have.
 --check does so without Caddy. --dry-run also asks Caddy. Both inject nothing.
 
 While a stage lasts, the command extends its faults. If the command is killed or
@@ -48,12 +48,12 @@ faults, the checks, and the worst finding on clients. Commands of the plan print
 above it. Without a terminal, or if TERM is dumb, there is no such line. NO_COLOR
 turns off its colors.
 
---adapt prints the plan as JSON, which the command reads as well. --address takes
-the place of the addresses in the file.`,
+--adapt prints the plan as JSON, which the command also reads. --address replaces the
+addresses in the file.`,
 		Example: `  caddy fault plan smoke.plan
   caddy fault plan storm.plan --let rate=30
   caddy fault plan smoke.plan --check`,
-		Args: onePlan,
+		Args: oneArgument("a file", "smoke.plan"),
 		RunE: cmdPlan,
 	}
 	flags := cmd.Flags()
@@ -62,20 +62,8 @@ the place of the addresses in the file.`,
 	flags.Bool("check", false, "Check the file and its commands, without Caddy")
 	flags.Bool("dry-run", false, "Check the file, and whether Caddy has its points and rules")
 	flags.Bool("adapt", false, "Print the plan as JSON")
-	cmd.MarkFlagsMutuallyExclusive("check", "dry-run", "adapt")
+	exclusive(cmd, "check", "dry-run", "adapt")
 	return cmd
-}
-
-// onePlan requires the file of a plan.
-func onePlan(_ *cobra.Command, args []string) error {
-	switch len(args) {
-	case 0:
-		return errors.New("a file is required: caddy fault plan smoke.plan")
-	case 1:
-		return nil
-	default:
-		return fmt.Errorf("unexpected argument '%s': run one plan at a time", args[1])
-	}
 }
 
 // planSession is one run of the command.

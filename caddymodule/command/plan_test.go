@@ -42,7 +42,8 @@ func TestPlanCheck(t *testing.T) {
 		{good + " --check", "plan 'test' is ready: 1 stage, 1 fault, 0 checks\n", ""},
 		{good + " --dry-run", "plan 'test' is ready: 1 stage, 1 fault, 0 checks\n", ""},
 		{good + " --check --let time=soon", "", "bad duration 'soon'"},
-		{good + " --check --let tim=1s", "", "--let tim: the plan has no let of this name"},
+		{good + " --check --let tim=1s", "", "--let tim: the plan has no let of this name; write:\n\t--let time=1s"},
+		{good + " --check --let rate=1", "", "--let rate: the plan has no let of this name; write:\n\tlet rate 1"},
 		{good + " --check --let tim", "", "bad --let 'tim': want a name and a value"},
 		{"nowhere.plan --check", "", "no such file"},
 		{writePlan(t, "stage a 1s {\nfault x {\npoint api\nrespnd 503\n}\nfault y {\nrespond 503\n}\n}") + " --check", "", "test.plan:5: unknown word 'respnd'; write:\n\trespond 503"},
@@ -56,7 +57,7 @@ func TestPlanCheck(t *testing.T) {
 			t.Errorf("%s: got %+v, want %q, %q", tt.args, got, tt.stdout, tt.stderr)
 		}
 	}
-	for args, want := range map[string]string{"": "a file is required: caddy fault plan smoke.plan", "a.plan b.plan": "unexpected argument 'b.plan': run one plan at a time"} {
+	for args, want := range map[string]string{"": "a file is required: caddy fault plan smoke.plan", "a.plan b.plan": "unexpected argument 'b.plan': want one argument, as in caddy fault plan smoke.plan"} {
 		if got := caddyFault(t, append([]string{"plan"}, strings.Fields(args)...)...); got.err == nil || got.err.Error() != want {
 			t.Errorf("%s: got %+v, want %s", args, got, want)
 		}

@@ -23,18 +23,18 @@ func presetsCommand() *cobra.Command {
 		Short: "List well-known failures of real services, or show one",
 		Long: `
 A preset has the faults of a well-known failure, such as a rate limit of OpenAI.
-Write 'preset <name>' as a line of a rule, in an experiment or in a trigger.
-PARAMETERS has its parameters with their defaults.
+Write 'preset <name>' as a line of a rule, in an experiment or in a trigger. The
+column PARAMETERS has the parameters of a preset with their defaults.
 
-The argument selects a text in the names and the sentences. A full name shows the
-lines that the preset stands for, to read and to paste.
+The argument selects presets by a text in the name or the description. For a full
+name, the command prints the lines of the preset, to read and to paste.
 
-The list has the presets of the configuration of the running Caddy. If no Caddy
-answers, it has those of this binary.`,
+If Caddy runs, the list also has the presets of its configuration. If no Caddy
+answers, the list has the presets of this binary.`,
 		Example: `  caddy fault presets openai
   caddy fault presets anthropic-overloaded
   caddy fault run --point '*' 'percent 10; preset stripe-rate-limit'`,
-		Args: cobra.MaximumNArgs(1),
+		Args: oneText,
 		RunE: inSession(cmdPresets),
 	})
 }

@@ -48,11 +48,11 @@ func TestCommandVerifyRefused(t *testing.T) {
 		t.Errorf("--json: got %+v, %v", got, err)
 	}
 	for args, want := range map[string]string{
-		"--exactly 0":                          "a rule or --refused is required: caddy fault verify slow --at-least 1",
-		"--refused":                            "how often is missing: caddy fault verify --refused --at-least 1, or --exactly or --at-most",
-		"--refused --rule trigger --exactly 0": "[rule refused]",
+		"--exactly 0":                          "a rule is required: ",
+		"--refused":                            "a number is required: ",
+		"--refused --rule trigger --exactly 0": "--rule and --refused exclude each other",
 		"--refused --exactly 0 --point no":     "no trigger at injection point 'no'",
-		"--refused=false --exactly 0":          "rule: required",
+		"--refused=false --exactly 0":          "a rule is required: ",
 	} {
 		if got := verify(args); got.err == nil || !strings.Contains(got.err.Error(), want) {
 			t.Errorf("%s: got %+v, want %q", args, got, want)

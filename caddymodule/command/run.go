@@ -60,6 +60,7 @@ and if the command cannot be run it is 126.`,
   caddy fault run --name gone --ttl 5m --point checkout 551
   caddy fault run --name down --point '*' 'respond 503' -- go test ./...
   caddy fault run --set outage --ttl 5m`,
+		Args:              runArguments,
 		RunE:              inSession(cmdRun),
 		ValidArgsFunction: completeRun,
 	}
@@ -76,10 +77,7 @@ func cmdRun(s *session) error {
 	if set := flagText(s.Command, "set"); set != "" {
 		return s.runSet(set)
 	}
-	command, err := s.cutCommand()
-	if err != nil {
-		return err
-	}
+	command := s.cutCommand()
 	e, err := s.experiment()
 	if err != nil {
 		return err
@@ -154,20 +152,11 @@ func fewOf(lines []string) []string {
 }
 
 // cutCommand splits the arguments after -- from the rule, and returns them.
-func (s *session) cutCommand() (command []string, err error) {
+func (s *session) cutCommand() (command []string) {
 	if dash := s.ArgsLenAtDash(); dash >= 0 {
-		if s.args, command = s.args[:dash], s.args[dash:]; len(command) == 0 {
-			return nil, errors.New("a command is required after --")
-		}
+		s.args, command = s.args[:dash], s.args[dash:]
 	}
-	switch len(s.args) {
-	case 0:
-		return nil, errors.New("a rule is required, such as 'percent 10; delay 2s'")
-	case 1:
-		return command, nil
-	default:
-		return nil, fmt.Errorf("unexpected argument '%s': write the rule as one argument in quotes, and a command after --", s.args[1])
-	}
+	return command
 }
 
 // experiment returns the experiment of the rule and the flags.
@@ -183,6 +172,11 @@ func (s *session) experiment() (*experiments.Experiment, error) {
 	e := &experiments.Experiment{Rule: *rule}
 	e.Name, e.Note = flagText(s.Command, "name"), flagText(s.Command, "note")
 	e.Points, _ = s.Flags().GetStringArray("point")
+	for _, point := range e.Points {
+		if name, _, is := strings.Cut(point, "/"); is {
+			return nil, fmt.Errorf("bad point '%s': an experiment has its own rule; write --point %s", point, shellWord(name))
+		}
+	}
 	if len(e.MatcherSetsRaw) == 0 && len(e.Points) == 0 {
 		return nil, errors.New("--match or --point is required: --match 'path /api/*' for some requests, --point <name> for an injection point, --point '*' for every point that is not a transport")
 	}
@@ -192,7 +186,7 @@ func (s *session) experiment() (*experiments.Experiment, error) {
 	if text := flagText(s.Command, "ttl"); text != "" {
 		ttl, err := caddy.ParseDuration(text)
 		if err != nil || ttl < 0 {
-			return nil, fmt.Errorf("bad ttl '%s': want a duration such as 5m, or 0", text)
+			return nil, badTTL(text)
 		}
 		e.TTL = new(caddy.Duration(ttl))
 	}

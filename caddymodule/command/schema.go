@@ -1,6 +1,9 @@
 package command
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/caddyfault/caddyfault/caddymodule/api"
@@ -16,8 +19,13 @@ an experiment. The schema has the kinds of fault and the matchers of this caddy
 binary. The command needs no running Caddy.`,
 		Example: `  caddy fault schema experiment >experiment.schema.json
   caddy fault schema handler >handler.schema.json`,
-		Args:      cobra.MaximumNArgs(1),
 		ValidArgs: api.SchemaNames(),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return fmt.Errorf("unexpected argument '%s': name one of %s", args[1], strings.Join(api.SchemaNames(), ", "))
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := "experiment"
 			if len(args) > 0 {

@@ -17,7 +17,7 @@ func TestCommandSchema(t *testing.T) {
 		{[]string{"rule"}, "Rule of the Caddy fault injector", ""},
 		{[]string{"handler"}, "Caddy handler fault", ""},
 		{[]string{"point"}, "", "no schema of 'point': want one of rule, experiment, handler"},
-		{[]string{"rule", "handler"}, "", "accepts at most 1 arg(s), received 2"},
+		{[]string{"rule", "handler"}, "", "unexpected argument 'handler': name one of rule, experiment, handler"},
 	} {
 		cmd := schemaCommand()
 		var out strings.Builder

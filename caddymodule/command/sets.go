@@ -66,7 +66,7 @@ func (s *session) runSet(set string) error {
 	if text := flagText(s.Command, "ttl"); text != "" {
 		ttl, err := caddy.ParseDuration(text)
 		if err != nil || ttl < 0 {
-			return fmt.Errorf("bad ttl '%s': want a duration such as 5m, or 0", text)
+			return badTTL(text)
 		}
 		how.TTL = new(caddy.Duration(ttl))
 	}
@@ -95,6 +95,10 @@ func (s *session) runSet(set string) error {
 		return fmt.Errorf("set '%s' is on, but printing the result failed: %w", set, err)
 	}
 	return nil
+}
+
+func badTTL(text string) error {
+	return fmt.Errorf("bad ttl '%s': want a duration such as 5m, or 0 for no end", text)
 }
 
 // removeSet ends the experiments that a set has started, and prints their names.

@@ -35,7 +35,7 @@ func TestCommandSets(t *testing.T) {
 		{"run --set outage --name x", "", "--set and --name exclude each other: the configuration has the experiments of the set"},
 		{"run --set outage --point api", "", "--set and --point exclude each other: the configuration has the experiments of the set"},
 		{"run --set outage --match /x", "", "--set and --match exclude each other: the configuration has the experiments of the set"},
-		{"run --set outage --ttl soon", "", "bad ttl 'soon': want a duration such as 5m, or 0"},
+		{"run --set outage --ttl soon", "", "bad ttl 'soon': want a duration such as 5m, or 0 for no end"},
 	} {
 		got := caddyFault(t, append(strings.Fields(tt.args), "--address", address)...)
 		if dash := strings.Index(tt.args, " -- "); dash >= 0 {

@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -19,7 +20,7 @@ func haltCommand() *cobra.Command {
 Inject no more faults, release the requests that faults hold, and end all
 experiments. Faults stay halted over reloads and restarts, until 'caddy fault
 resume'.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: inSession(func(s *session) error {
 			return tell(s, "/halt", func(v *api.TurnView) string {
 				text := s.turned(v) + " Undo: " + s.again("resume")
@@ -38,7 +39,7 @@ func resumeCommand() *cobra.Command {
 		Short: "Switch rules and triggers on again after a halt",
 		Long: `
 Experiments that the halt has ended do not start again.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: inSession(func(s *session) error { return tell(s, "/resume", s.turned) }),
 	}
 }
@@ -64,14 +65,14 @@ func switchCommand(to, short, long string) *cobra.Command {
 		Short:   short,
 		Long:    long,
 		Example: "  caddy fault " + to + " fault1 rule1",
-		Args:    cobra.RangeArgs(1, 2),
+		Args:    pointAndRule,
 
 		ValidArgsFunction: completes(switchable),
 		RunE: inSession(func(s *session) error {
 			point, rule, both := strings.Cut(strings.Join(s.args, "/"), "/")
 			switch {
 			case !both:
-				return fmt.Errorf("'%s' names only a point or a rule: %s", point, s.again(to+" <point> <rule>"))
+				return s.namesOnlyOne(to, point)
 			case point == "" || rule == "":
 				return fmt.Errorf("the point or the rule is empty: %s", s.again(to+" <point> <rule>"))
 			}
@@ -83,13 +84,55 @@ func switchCommand(to, short, long string) *cobra.Command {
 	}
 }
 
+// pointAndRule requires a point and a rule, in one argument or in two.
+func pointAndRule(cmd *cobra.Command, args []string) error {
+	switch len(args) {
+	case 0:
+		return fmt.Errorf("a point and a rule are required: %s fault1 rule1", cmd.CommandPath())
+	case 1, 2:
+		return nil
+	default:
+		return fmt.Errorf("unexpected argument '%s': name one point and one rule, as in %s fault1 rule1", args[2], cmd.CommandPath())
+	}
+}
+
+// namesOnlyOne returns the error for a point without a rule, or a rule without a point.
+// It suggests the rules of that name or at that point.
+func (s *session) namesOnlyOne(to, name string) error {
+	found := s.rulesNamed(name, to)
+	switch len(found) {
+	case 0:
+		return fmt.Errorf("'%s' is neither a point nor a rule: see the names in %s, then write %s", name, s.again("status"), s.again(to+" <point> <rule>"))
+	case 1:
+		return fmt.Errorf("a point and a rule are required: write %s", found[0])
+	default:
+		return fmt.Errorf("a point and a rule are required: write one of:\n\t%s", strings.Join(fewOf(found), "\n\t"))
+	}
+}
+
+// rulesNamed returns the commands for the switches of all rules with a name, or at a
+// point with the name. Without an answer it returns none.
+func (s *session) rulesNamed(name, to string) (commands []string) {
+	data, err := s.ask(http.MethodGet, "/?limit=10000", nil)
+	var v api.StateView
+	if err != nil || readAnswer(data, &v) != nil {
+		return nil
+	}
+	for _, offered := range switchable(&v, nil) {
+		if point, rule, _ := strings.Cut(nameOf(offered), "/"); point == name || rule == name {
+			commands = append(commands, s.again(to+" "+point+" "+rule))
+		}
+	}
+	return commands
+}
+
 func resetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reset [<rule>] [--point <name>]",
 		Short: "Reset counters",
 		Long: `
 Reset the counters of rules and experiments: hits, skip, times, every, over and
-the steps of a sequence. Reset the hits and refusals of triggers. Without --rule,
+the steps of a sequence. Reset the hits and refusals of triggers. Without a rule,
 the draws of a point with a seed also start again.
 
 --rule <rule> is the same as <rule>.`,

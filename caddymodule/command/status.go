@@ -27,14 +27,15 @@ func statusCommand() *cobra.Command {
 		Short: "Show whether faults are on, and all rules with their counters",
 		Long: `
 The table lists the rules of each injection point, in the order of the
-configuration. A terminal shows a site once. RULE is a short form of the rule. It
-begins with the matcher of the point, and a terminal cuts it to its width. HITS counts the requests that got the
-faults of a rule. HELD counts those of them that have not ended. PASSED counts the
-requests that matched and did not get the faults, by reason. A second table lists
-the experiments that are on.
+configuration. RULE is the matcher of the point and a short form of the rule. HITS
+counts the requests that got the fault. HELD counts the hits that have not ended yet.
+PASSED counts the requests that matched and did not get the fault, by reason.
+
+A second table lists the experiments that are on. On a terminal, RULE is cut to the
+width, and each site is shown once.
 
 A terminal shows colors, unless NO_COLOR is set or TERM is dumb.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: inSession(func(s *session) error {
 			return show(s, http.MethodGet, "/"+s.query("after", "limit"), nil, func(out io.Writer, v *api.StateView) error {
 				p := statusPrinter{screen: newScreen(out), again: s.again, after: flagText(s.Command, "after"), source: flagText(s.Command, "source") == "true"}

@@ -118,6 +118,9 @@ func stopSignals() <-chan os.Signal {
 
 // newTrial reads the arguments. It starts nothing.
 func newTrial(cmd *cobra.Command, args []string) (*trial, error) {
+	if listen := flagText(cmd, "listen"); !isListen(listen) {
+		return nil, fmt.Errorf("bad --listen '%s': want a host and a port, such as --listen 127.0.0.1:8080", listen)
+	}
 	if cmd.Flag("address").Changed || cmd.Flag("config").Changed || cmd.Flag("adapter").Changed {
 		return nil, errors.New("caddy fault try starts a separate Caddy with its own admin address: leave out --address, --config and --adapter")
 	}
@@ -152,6 +155,12 @@ func newTrial(cmd *cobra.Command, args []string) (*trial, error) {
 		t.warn("%s", text)
 	}
 	return t, nil
+}
+
+// isListen reports whether a text is an address to listen on.
+func isListen(text string) bool {
+	_, port, err := net.SplitHostPort(text)
+	return err == nil && port != ""
 }
 
 // start starts Caddy. Call cleanUp even if start returns an error.

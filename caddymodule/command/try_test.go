@@ -78,6 +78,8 @@ func TestCommandTryRefuses(t *testing.T) {
 		{[]string{"3000", "delay", "2s"}, "the rule is one argument in quotes: caddy fault try 3000 'delay 2s'"},
 		{[]string{"3000", "delay 2"}, "bad duration '2': want one such as 250ms or 2s"},
 		{[]string{"3000", ""}, "the line is empty"},
+		{[]string{"3000", "--listen", "x"}, "bad --listen 'x': want a host and a port, such as --listen 127.0.0.1:8080"},
+		{[]string{"3000", "--listen", "localhost:"}, "bad --listen 'localhost:'"},
 		{[]string{"3000", "--insecure"}, "'3000' is not: leave out --insecure"},
 		{[]string{"3000", "--address", "localhost:2019"}, "leave out --address, --config and --adapter"},
 	} {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,7 +48,7 @@ prints the assertion as a test in JUnit XML.`,
   caddy fault verify trigger --point checkout --exactly 1
   caddy fault verify trigger --id test-42 --exactly 2
   caddy fault verify --refused --exactly 0`,
-		Args: assertionArgument,
+		Args: verifyArguments,
 		RunE: inSession(cmdVerify),
 
 		ValidArgsFunction: completes(ruleNames),
@@ -62,32 +63,44 @@ prints the assertion as a test in JUnit XML.`,
 	cmd.Flags().String("wait", "", "How long to wait for the assertion to hold")
 	cmd.Flags().Bool("refused", false, "Count refused triggers instead of hits")
 	cmd.Flags().Bool("junit", false, "Print the assertion as JUnit XML")
-	cmd.MarkFlagsMutuallyExclusive("json", "junit")
-	cmd.MarkFlagsMutuallyExclusive("rule", "refused")
-	cmd.MarkFlagsMutuallyExclusive("exactly", "at-least")
-	cmd.MarkFlagsMutuallyExclusive("exactly", "at-most")
+	exclusive(cmd, "json", "junit")
+	exclusive(cmd, "rule", "refused")
+	exclusive(cmd, "exactly", "at-least")
+	exclusive(cmd, "exactly", "at-most")
 	return cmd
 }
 
-// assertionArgument sets the flag --rule, and requires all parts of an assertion.
-func assertionArgument(cmd *cobra.Command, args []string) error {
+// verifyArguments requires a rule or --refused, and a number.
+func verifyArguments(cmd *cobra.Command, args []string) error {
+	refused := flagText(cmd, "refused") == "true"
+	switch {
+	case refused && len(args) > 0:
+		return fmt.Errorf("'%s' and --refused exclude each other: --refused counts the triggers that were refused, for all rules", args[0])
+	case len(args) == 2 && isNumber(args[1]):
+		return fmt.Errorf("unexpected argument '%s': write %s", args[1], again(cmd, "verify "+shellWord(args[0])+" --exactly "+args[1]))
+	}
 	if err := ruleArgument(cmd, args); err != nil {
 		return err
 	}
-	given := func(names ...string) bool {
-		return slices.ContainsFunc(names, func(name string) bool { return cmd.Flag(name).Changed })
-	}
-	what := "--refused"
-	if rule := flagText(cmd, "rule"); !given("refused") && rule != "" {
-		what = shellWord(rule)
+	rule := "<rule>"
+	if cmd.Flag("rule").Changed {
+		rule = shellWord(flagText(cmd, "rule"))
 	}
 	switch {
-	case !given("rule", "refused"):
-		return errors.New("a rule or --refused is required: caddy fault verify slow --at-least 1")
-	case !given("exactly", "at-least", "at-most"):
-		return fmt.Errorf("how often is missing: caddy fault verify %s --at-least 1, or --exactly or --at-most", what)
+	case rule == "<rule>" && !refused:
+		return fmt.Errorf("a rule is required: %s, or %s", again(cmd, "verify slow --at-least 1"), again(cmd, "verify --refused --exactly 0"))
+	case cmd.Flag("exactly").Changed || cmd.Flag("at-least").Changed || cmd.Flag("at-most").Changed:
+		return nil
+	case refused:
+		return fmt.Errorf("a number is required: %s", again(cmd, "verify --refused --exactly 0"))
+	default:
+		return fmt.Errorf("a number is required: %s, or --exactly or --at-most", again(cmd, "verify "+rule+" --at-least 1"))
 	}
-	return nil
+}
+
+func isNumber(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 64)
+	return err == nil
 }
 
 // ruleArgument sets the flag --rule to the argument.

@@ -17,6 +17,7 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/api"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
 func watchCommand() *cobra.Command {
@@ -25,15 +26,14 @@ func watchCommand() *cobra.Command {
 		Short: "Print injected faults as they happen, or refused triggers",
 		Long: `
 The command prints the last ten injected faults, then a line for each new one. It
-keeps running over reloads and short restarts of Caddy. If Caddy does
-not come back, the command ends with the exit code 1.
+continues over reloads and short restarts of Caddy. If Caddy does not come back, the
+exit code is 1. Stop the command with Ctrl-C.
 
-The line comes when the request ends, with the status and how long the fault held
-it. A request that is held for more than half a second has a line at once, which
-ends in 'held', and another one at its end.
+A line appears when the request ends. It has the status, and how long the fault held
+the request. If a fault holds a request for more than half a second, a line that
+ends in 'held' appears first.
 
-With --stat the command prints one line a second: the hits, and the rules that had
-any.
+With --stat the command prints one line a second: the number of hits, by rule.
 
 --rule <rule> is the same as <rule>.`,
 		Example: `  caddy fault watch
@@ -49,14 +49,14 @@ any.
 	cmd.Flags().String("id", "", "Print only requests whose trigger has this id")
 	cmd.Flags().Bool("refused", false, "Print refused triggers, and why they were refused")
 	cmd.Flags().Bool("stat", false, "Print one line a second with the hits of each rule")
-	cmd.MarkFlagsMutuallyExclusive("stat", "id")
-	cmd.MarkFlagsMutuallyExclusive("stat", "refused")
-	cmd.MarkFlagsMutuallyExclusive("stat", "json")
+	exclusive(cmd, "stat", "id")
+	exclusive(cmd, "stat", "refused")
+	exclusive(cmd, "stat", "json")
 	return cmd
 }
 
 func cmdWatch(s *session) error {
-	s.warnOfUnknown()
+	s.warnOfUnknown(" (waiting for it)")
 	if flagText(s.Command, "stat") == "true" {
 		return s.watchRates()
 	}
@@ -64,13 +64,13 @@ func cmdWatch(s *session) error {
 	return f.follow()
 }
 
-// warnOfUnknown warns if nothing has the rule or the point that the command waits for.
-// An experiment of that name may start later.
-func (s *session) warnOfUnknown() {
+// warnOfUnknown warns if nothing has the rule or the point of the flags. An experiment of
+// that name may start later.
+func (s *session) warnOfUnknown(then string) {
 	if s.Flag("rule").Changed {
 		_, err := s.ask(http.MethodGet, "/verify"+s.query("rule", "point")+"&at_least=0", nil)
 		if isUnknown(err) {
-			s.warn("%v (waiting for it)", err)
+			s.warn("%v%s", err, then)
 		}
 		return
 	}
@@ -78,9 +78,21 @@ func (s *session) warnOfUnknown() {
 		data, err := s.ask(http.MethodGet, "/?limit=10000", nil)
 		var v api.StateView
 		if err == nil && readAnswer(data, &v) == nil && !slices.ContainsFunc(pointNames(&v, nil), func(name string) bool { return nameOf(name) == point }) {
-			s.warn("no injection point '%s' (waiting for it)", point)
+			s.warn("no injection point '%s'%s%s", point, nearPoint(&v, point), then)
 		}
 	}
+}
+
+// nearPoint suggests the point that may be meant.
+func nearPoint(v *api.StateView, point string) string {
+	known := make([]string, 0, len(v.Points))
+	for _, p := range v.Points {
+		known = append(known, p.Point)
+	}
+	if advice := words.Suggest(words.Near(point, known)); advice != "" {
+		return "; " + advice
+	}
+	return ""
 }
 
 // follower reads the journal's feeds, one after another.

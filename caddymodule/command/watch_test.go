@@ -81,7 +81,7 @@ func TestCommandWatchUnknown(t *testing.T) {
 		"--point api":      "",
 		"slow --point api": "",
 		"slow --rule slow": "Error: the rule is given twice",
-		"--stat --refused": "Error: if any flags in the group [stat refused]",
+		"--stat --refused": "Error: --stat and --refused exclude each other",
 	} {
 		got := watchUntil(t, 1, append([]string{"--address", address}, strings.Fields(args)...)...)
 		if !strings.HasPrefix(got.stderr, want) || want == "" && strings.Contains(got.stderr, "Warning") {

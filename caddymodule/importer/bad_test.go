@@ -30,7 +30,7 @@ func badFiles() []badFile {
 		{"a.json", "{\"a\": [1, 2", "a.json:1: the JSON ends early"},
 		{"a.json", "// stubs\n{}", "a.json:1: JSON has no comments: remove them"},
 		{"a.json", "{\n  // stubs\n}", "a.json:2: JSON has no comments: remove them"},
-		{"a.json", "{\"a\": }", "a.json:1: invalid character '}'"},
+		{"a.json", "{\"a\": }", "a.json:1: bad JSON: invalid character '}'"},
 		{"a.json", strings.Repeat("[", 200), "a.json:1: more than 100 objects and lists within one another"},
 		{"a.yaml", strings.Repeat("[", 200) + strings.Repeat("]", 200), "more than 100 objects and lists within one another"},
 		{"a.yaml", strings.Repeat("- ", 200), "more than 100 objects and lists within one another"},
@@ -84,7 +84,7 @@ func TestLineEnds(t *testing.T) {
 func TestFrom(t *testing.T) {
 	for from, want := range map[string]string{
 		"istoi":   "unknown format istoi: did you mean istio?",
-		"xyz":     "unknown format xyz: want one of istio, envoy-gateway, kuma",
+		"xyz":     "unknown format xyz: want one of istio, envoy-gateway, chaos-mesh",
 		"kong":    "the format kong cannot be imported yet: write the rules by hand",
 		"linkerd": "there is nothing to import from linkerd: Linkerd injects faults through a route",
 		"NGINX":   "there is nothing to import from NGINX: NGINX has directives",
@@ -102,7 +102,7 @@ func TestFrom(t *testing.T) {
 // format.
 func TestRecognize(t *testing.T) {
 	samples := sources(t)
-	for _, name := range usable() {
+	for _, name := range FormatNames() {
 		if len(samples[name]) == 0 {
 			t.Errorf("%s has no sample in testdata", name)
 		}

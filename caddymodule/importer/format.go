@@ -66,12 +66,14 @@ var notFormats = map[string]string{
 	"service-profile": "a service profile of Linkerd describes retries and timeouts, and no faults",
 }
 
-// FormatNames returns the names of all formats.
+// FormatNames returns the names of the formats that can be imported.
 func FormatNames() []string {
 	known := formats()
 	all := make([]string, 0, len(known))
 	for _, f := range known {
-		all = append(all, f.name)
+		if f.read != nil {
+			all = append(all, f.name)
+		}
 	}
 	return all
 }
@@ -98,17 +100,7 @@ func (f format) usable() error {
 	if f.read != nil {
 		return nil
 	}
-	return fmt.Errorf("the format %s cannot be imported yet: write the rules by hand, or convert them to a format that can: %s", f.name, strings.Join(usable(), ", "))
-}
-
-func usable() []string {
-	var all []string
-	for _, f := range formats() {
-		if f.read != nil {
-			all = append(all, f.name)
-		}
-	}
-	return all
+	return fmt.Errorf("the format %s cannot be imported yet: write the rules by hand, or convert them to a format that can: %s", f.name, strings.Join(FormatNames(), ", "))
 }
 
 // recognize returns the format of a document, or nil.

@@ -98,7 +98,7 @@ func readFile(file File, wanted *format, open func(source, name string) ([]byte,
 	for _, group := range group(spread(documents), wanted) {
 		if group.format == nil {
 			if i := slices.IndexFunc(group.documents, func(d *node) bool { return !isKubernetes(d) }); i >= 0 {
-				return nil, 0, fmt.Errorf("%s:%d: cannot tell the format of the file: give it with --from, one of %s", file.Name, group.documents[i].line, strings.Join(usable(), ", "))
+				return nil, 0, fmt.Errorf("%s:%d: cannot tell the format of the file: give it with --from, one of %s", file.Name, group.documents[i].line, strings.Join(FormatNames(), ", "))
 			}
 			others += len(group.documents)
 			continue

@@ -75,7 +75,7 @@ func explainSyntax(data []byte, syntax *json.SyntaxError) error {
 	if strings.Contains(syntax.Error(), "'/'") {
 		return &lineError{line, errors.New("JSON has no comments: remove them")}
 	}
-	return &lineError{line, syntax}
+	return &lineError{line, fmt.Errorf("bad JSON: %w", syntax)}
 }
 
 var (

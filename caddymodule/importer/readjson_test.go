@@ -125,9 +125,9 @@ func TestReadJSONErrors(t *testing.T) {
 	}
 	for _, tt := range []struct{ text, err string }{
 		{"{\"a\": 1,\n\"a\": 2,\n]", "2: 'a' is written twice, first in line 1"},
-		{"{\"a\": 1,\n]", "2: invalid character ']'"},
+		{"{\"a\": 1,\n]", "2: bad JSON: invalid character ']'"},
 		{"{\"a\": 1}\n{\"b\": 1,\n\"b\": 2}", "3: 'b' is written twice, first in line 2"},
-		{"{\"a\": 1}\n{\"b\": x}", "2: invalid character 'x'"},
+		{"{\"a\": 1}\n{\"b\": x}", "2: bad JSON: invalid character 'x'"},
 		{"{\"a\": [1,\n2\n\n", "2: the JSON ends early"},
 		{"[" + strings.Repeat("\n[", 200) + strings.Repeat("]", 201), "101: more than 100 objects"},
 		{strings.Repeat("[\n", 20000), "101: more than 100 objects"},

@@ -162,7 +162,11 @@ func (p *parser) lets(segments []caddyfile.Segment, given map[string]string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if !slices.Contains(names, name) {
-			p.wrong(place{p.file, 0}, "let "+cut(name)+" "+cut(given[name]), "--let %s: the plan has no let of this name", cut(name))
+			write := "let " + cut(name) + " " + cut(given[name])
+			if near := words.Near(name, names); len(near) > 0 {
+				write = "--let " + near[0] + "=" + cut(given[name])
+			}
+			p.wrong(place{p.file, 0}, write, "--let %s: the plan has no let of this name", cut(name))
 		}
 		values[name] = given[name]
 	}
