@@ -216,8 +216,10 @@ func (w *run) intercept(h *intercept.Intercept, at Place, next step, r *http.Req
 		case answer == saysMaybe:
 			w.suppose("it %s", Replies(rh.Match))
 		}
-		if rh.StatusCode != "" {
-			w.way.End.Status = rh.StatusCode.Int()
+		if status := rh.StatusCode.Int(); rh.StatusCode != "" {
+			if w.way.End.Status = status; w.way.End.Hit != nil {
+				w.end(End{Module: "intercept", Status: status})
+			}
 			return nil
 		}
 		return w.routes(rh.Routes, at, func(*http.Request) error { return nil })(r)

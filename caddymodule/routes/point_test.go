@@ -69,6 +69,24 @@ func TestPointTurns(t *testing.T) {
 	}
 }
 
+// A hit remains a hit if a handler further out replaces its reply.
+func TestReplacedHit(t *testing.T) {
+	turns := &Turns{Turns: []Turn{{Hit: "A", Ends: true, Status: 503}}}
+	for _, tt := range []struct{ name, intercept, want string }{
+		{"by a reply", "@e status 5xx\nhandle_response @e {\nrespond 231\n}", "A, static_response 231"},
+		{"by a status", "@e status 5xx\nreplace_status @e 232", "A, intercept 232"},
+		{"perhaps", "@e header A b\nreplace_status @e 232", "it replies with certain header fields; A, intercept 232|A 503"},
+		{"not this status", "@e status 4xx\nreplace_status @e 232", "A 503"},
+		{"by another hit", "@e status 5xx\nhandle_response @e {\nrespond point\n}", "A 503"},
+	} {
+		app := provision(t, ":8080 {\nintercept {\n"+tt.intercept+"\n}\nrespond point\n}")
+		_, got := follow(app, askFor(t, http.MethodGet, "http://a.test:8080/", nil), turns)
+		if text := strings.Join(got, "|"); text != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, text, tt.want)
+		}
+	}
+}
+
 // A module that answers takes the place of the handlers after it. Its turns come first.
 func TestPointAnswers(t *testing.T) {
 	ends, goesOn := Turn{Hit: "A", Ends: true}, Turn{Hit: "B", Continues: true}
@@ -151,6 +169,12 @@ func TestFollowFailingAttempt(t *testing.T) {
 		{"an error that is handled", "reverse_proxy 127.0.0.1:9\nhandle_errors {\nrespond 299\n}", Turn{Hit: "A", Ends: true, Status: 502, Error: true}, "A, static_response 299"},
 		{"unknown", "reverse_proxy 127.0.0.1:9", Turn{Hit: "A", Ends: true}, "A"},
 		{"unknown, perhaps handled", "reverse_proxy 127.0.0.1:9\nhandle_errors {\nrespond 299\n}", Turn{Hit: "A", Ends: true}, "A|A, static_response 299"},
+		{"a handled reply", "reverse_proxy 127.0.0.1:9 {\n@e status 5xx\nhandle_response @e {\nrespond 299\n}\n}", Turn{Hit: "A", Ends: true, Status: 503}, "A, static_response 299"},
+		{"a copied reply", "reverse_proxy 127.0.0.1:9 {\nhandle_response {\ncopy_response\n}\n}", Turn{Hit: "A", Ends: true, Status: 503}, "A 503"},
+		{"a replaced status", "reverse_proxy 127.0.0.1:9 {\n@e status 503\nreplace_status @e 298\n}", Turn{Hit: "A", Ends: true, Status: 503}, "A, reverse_proxy 298"},
+		{"perhaps handled", "reverse_proxy 127.0.0.1:9 {\n@e header A b\nreplace_status @e 298\n}", Turn{Hit: "A", Ends: true, Status: 503}, "the upstream replies with certain header fields; A, reverse_proxy 298|A 503"},
+		{"not handled", "reverse_proxy 127.0.0.1:9 {\n@e status 4xx\nreplace_status @e 298\n}", Turn{Hit: "A", Ends: true, Status: 503}, "A 503"},
+		{"a handled error", "reverse_proxy 127.0.0.1:9 {\nhandle_response {\nrespond 299\n}\n}", Turn{Hit: "A", Ends: true, Status: 502, Error: true}, "A 502"},
 		{"tried again", "reverse_proxy 127.0.0.1:9 {\nlb_retries 1\n}", Turn{Hit: "A", Ends: true, Status: 502, Error: true}, "A 502|reverse_proxy"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -25,9 +25,17 @@ func (w *run) fail(by End, status int) error {
 // replies of its upstream.
 func (w *run) proxy(h *reverseproxy.Handler, at Place, next step, r *http.Request) error {
 	end := End{Module: "reverse_proxy", Upstreams: w.upstreams(h, r)}
-	later, done, err := w.attempt(h, at, r, end)
-	if !done {
+	later, turn := w.attempt(h, at, r, end)
+	var err error
+	switch {
+	case turn == nil:
 		err = w.upstream(h, at, next, r, end)
+	case turn.Status != 0 && !turn.Error && !turn.Aborts:
+		end = End{Hit: turn.Hit, Status: turn.Status}
+		w.end(end)
+		_, err = w.handleResponse(h, at, next, r, end)
+	default:
+		err = w.failAttempt(turn)
 	}
 	for _, waiting := range later {
 		err = w.onReply(waiting, err)
@@ -35,9 +43,10 @@ func (w *run) proxy(h *reverseproxy.Handler, at Place, next step, r *http.Reques
 	return err
 }
 
-// attempt follows an attempt through the transports of a proxy. It returns the turns
-// that wait for the reply, those of the innermost transport first.
-func (w *run) attempt(h *reverseproxy.Handler, at Place, r *http.Request, end End) (later []waiting, done bool, err error) {
+// attempt follows an attempt through the transports of a proxy. It returns the turn that
+// ends the attempt, if any, and the turns that wait for the reply, those of the innermost
+// transport first.
+func (w *run) attempt(h *reverseproxy.Handler, at Place, r *http.Request, end End) (later []waiting, ending *Turn) {
 	var sent *http.Request
 	for transport := h.Transport; transport != nil; {
 		if sent == nil {
@@ -46,7 +55,7 @@ func (w *run) attempt(h *reverseproxy.Handler, at Place, r *http.Request, end En
 		if turns := w.visit(transport, at, sent); turns != nil {
 			turn, waiting := w.before(turns, turns.Passes || triesAgain(h))
 			if turn != nil {
-				return later, true, w.failAttempt(turn)
+				return later, turn
 			}
 			later = slices.Insert(later, 0, waiting)
 		}
@@ -56,12 +65,13 @@ func (w *run) attempt(h *reverseproxy.Handler, at Place, r *http.Request, end En
 		}
 		transport = wrapper.Inner()
 	}
-	return later, false, nil
+	return later, nil
 }
 
-// failAttempt ends an attempt by a turn: by a reply, or by an error of the proxy.
+// failAttempt ends an attempt by a turn without a known reply, or by an error of the
+// proxy.
 func (w *run) failAttempt(turn *Turn) error {
-	if turn.Error || turn.Status != 0 || w.caught == 0 || w.choose(2) == 0 {
+	if turn.Error || w.caught == 0 || w.choose(2) == 0 {
 		return w.hit(turn)
 	}
 	return w.fail(End{Hit: turn.Hit}, http.StatusBadGateway)
@@ -74,21 +84,8 @@ func triesAgain(h *reverseproxy.Handler) bool {
 
 // upstream follows the possible replies of the upstream.
 func (w *run) upstream(h *reverseproxy.Handler, at Place, next step, r *http.Request, end End) error {
-	for i := range h.HandleResponse {
-		rh := &h.HandleResponse[i]
-		if rh.Match != nil {
-			if w.choose(2) == 1 {
-				continue
-			}
-			w.suppose("the upstream %s", Replies(rh.Match))
-		}
-		if rh.StatusCode != "" {
-			end.Status = rh.StatusCode.Int()
-			w.end(end)
-			return nil
-		}
-		w.proxied = end
-		return w.routes(rh.Routes, at, next)(r)
+	if handled, err := w.handleResponse(h, at, next, r, end); handled {
+		return err
 	}
 	if w.caught > 0 {
 		if i := w.choose(1 + len(failures)); i > 0 {
@@ -99,6 +96,27 @@ func (w *run) upstream(h *reverseproxy.Handler, at Place, next step, r *http.Req
 	}
 	w.end(end)
 	return nil
+}
+
+// handleResponse follows what the proxy does with a reply instead of sending it, and
+// reports whether it does anything. A transport or the upstream has sent the reply.
+func (w *run) handleResponse(h *reverseproxy.Handler, at Place, next step, r *http.Request, end End) (handled bool, err error) {
+	for i := range h.HandleResponse {
+		rh := &h.HandleResponse[i]
+		switch answer := matchesStatus(rh.Match, end.Status); {
+		case answer == saysNo, answer == saysMaybe && w.choose(2) == 1:
+			continue
+		case answer == saysMaybe:
+			w.suppose("the upstream %s", Replies(rh.Match))
+		}
+		if rh.StatusCode != "" {
+			w.end(End{Module: "reverse_proxy", Upstreams: w.upstreams(h, r), Status: rh.StatusCode.Int()})
+			return true, nil
+		}
+		w.proxied = end
+		return true, w.routes(rh.Routes, at, next)(r)
+	}
+	return false, nil
 }
 
 // upstreams returns the addresses to which a proxy may send the request.

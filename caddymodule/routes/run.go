@@ -109,8 +109,11 @@ func (w *run) abort(end End) error {
 	return errAborted
 }
 
-// end ends the way.
+// end ends the way. A hit whose reply is replaced has happened all the same.
 func (w *run) end(end End) {
+	if hit := w.way.End.Hit; hit != nil && hit != end.Hit {
+		w.way.Hits = append(w.way.Hits, hit)
+	}
 	end.At = w.at
 	w.way.End = end
 }
