@@ -154,7 +154,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.own, err = ownPresets(a.Presets); err != nil {
 		return err
 	}
-	if err := loadMatchers(ctx, a, "ExemptRaw", "exempt", &a.exempt); err != nil {
+	if err := loadMatchers(ctx, a, a.ExemptRaw, "ExemptRaw", "exempt", &a.exempt); err != nil {
 		return err
 	}
 	if err := a.Clients.provision(ctx); err != nil {

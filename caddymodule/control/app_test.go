@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -339,4 +340,17 @@ func TestConfiguredHalt(t *testing.T) {
 			t.Error("a halt by the API has ended with a configuration")
 		}
 	})
+}
+
+// An expression for which Caddy panics is refused at load.
+func TestExpressionRefused(t *testing.T) {
+	for config, want := range map[string]string{
+		`{"exempt": [{"expression": {}}]}`:                            "exempt[0].expression: want an expression",
+		`{"exempt": [{"path": ["/a"]}, {"expression": 7}]}`:           "exempt[1].expression: want an expression",
+		`{"clients": {"idempotent": [{"expression": {"expr": ""}}]}}`: "idempotent[0].expression: want an expression",
+	} {
+		if _, err := testkit.Provision(t, control.New(), config); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", config, err, want)
+		}
+	}
 }

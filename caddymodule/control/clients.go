@@ -58,7 +58,7 @@ func (c *Clients) provision(ctx caddy.Context) error {
 	if c == nil {
 		return nil
 	}
-	return loadMatchers(ctx, c, "IdempotentRaw", "idempotent", &c.idempotent)
+	return loadMatchers(ctx, c, c.IdempotentRaw, "IdempotentRaw", "idempotent", &c.idempotent)
 }
 
 func (c *Clients) validate() error {

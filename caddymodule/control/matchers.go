@@ -62,8 +62,11 @@ func checkFirstMatcher(d caddyfile.Dispenser) error {
 	}
 }
 
-// loadMatchers loads the matchers of a field of owner. Errors call them by name.
-func loadMatchers(ctx caddy.Context, owner any, field, name string, sets *caddyhttp.MatcherSets) error {
+// loadMatchers loads the raw matchers of a field of owner. Errors call them by name.
+func loadMatchers(ctx caddy.Context, owner any, raw caddyhttp.RawMatcherSets, field, name string, sets *caddyhttp.MatcherSets) error {
+	if err := rules.CheckExpressions(name, raw); err != nil {
+		return fmt.Errorf("loading matchers: %w", err)
+	}
 	mods, err := ctx.LoadModule(owner, field)
 	if err == nil && mods != nil {
 		err = sets.FromInterface(mods)

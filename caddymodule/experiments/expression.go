@@ -2,7 +2,6 @@ package experiments
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -13,6 +12,8 @@ import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/ext"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
 // celLanguage is CEL as Caddy's expression matcher configures it, without the functions
@@ -57,7 +58,7 @@ func rewrite(expression, mark string) string {
 // functions expand placeholders in their arguments. The arguments must therefore be
 // literals, not values of the request, which would be expanded twice.
 func (c *matcherCheck) expression(field string, raw json.RawMessage) error {
-	text, err := expressionText(raw)
+	text, err := rules.ExpressionText(raw)
 	if err != nil {
 		return fmt.Errorf("%s: %w", field, err)
 	}
@@ -77,22 +78,6 @@ func (c *matcherCheck) expression(field string, raw json.RawMessage) error {
 	}
 	w := celWalk{matcherCheck: c, field: field, known: language.known}
 	return w.expr(tree.NativeRep().Expr(), scope{})
-}
-
-// expressionText returns the expression from its short or long form. Caddy requires
-// both fields of the long form.
-func expressionText(raw json.RawMessage) (string, error) {
-	var text *string
-	if json.Unmarshal(raw, &text) == nil && text != nil {
-		return *text, nil
-	}
-	var long map[string]any
-	_ = json.Unmarshal(raw, &long)
-	expr, hasExpr := long["expr"].(string)
-	if _, hasName := long["name"].(string); !hasExpr || !hasName {
-		return "", errors.New(`want an expression, such as "path('/a')", or {"expr": "path('/a')", "name": "a"}`)
-	}
-	return expr, nil
 }
 
 // celWalk walks the tree of an expression.

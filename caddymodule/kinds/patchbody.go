@@ -219,8 +219,8 @@ func otherGroup(name string) string {
 	return "${" + digits + "}" + name[len(digits):]
 }
 
-// prepare prepares a valid replacement for use.
-func (p *Replacement) prepare() { p.re = regexp.MustCompile(p.Pattern) }
+// prepare prepares a replacement for use. Validate refuses a bad pattern.
+func (p *Replacement) prepare() { p.re, _ = regexp.Compile(p.Pattern) }
 
 // maxReplaced limits how often a pattern is replaced in one body, because all places are
 // held in memory.

@@ -275,6 +275,9 @@ func loadMatchers(ctx caddy.Context, owner any, raw caddyhttp.RawMatcherSets) (c
 	if len(raw) == 0 {
 		return nil, nil
 	}
+	if err := CheckExpressions("match", raw); err != nil {
+		return nil, fmt.Errorf("loading matchers: %w", err)
+	}
 	mods, err := ctx.LoadModule(owner, "MatcherSetsRaw")
 	if err != nil {
 		return nil, fmt.Errorf("loading matchers: %w", explainMatchers(raw, err))
