@@ -349,7 +349,11 @@ func TestExpressionRefused(t *testing.T) {
 		`{"exempt": [{"path": ["/a"]}, {"expression": 7}]}`:           "exempt[1].expression: want an expression",
 		`{"clients": {"idempotent": [{"expression": {"expr": ""}}]}}`: "idempotent[0].expression: want an expression",
 	} {
-		if _, err := testkit.Provision(t, control.New(), config); err == nil || !strings.Contains(err.Error(), want) {
+		ctx, err := testkit.Provision(t, control.New(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ctx.App("fault"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", config, err, want)
 		}
 	}
