@@ -143,6 +143,7 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "PATCH", "/experiments/a", `{"PERCENT": 1}`, "PERCENT: the field is written 'percent'"},
 		{400, "PATCH", "/experiments/a", `{"percent": 1, "percent": 100}`, "percent: duplicate key"},
 		{400, "PATCH", "/experiments/a", `{"percent": 1e400}`, "percent: want a number, not number 1e400"},
+		{400, "PUT", "/experiments", `{"b": 1e999}`, "experiment 'b': reading JSON: want an object, not number"},
 		{400, "PATCH", "/experiments/a", `{"percent": null, "percent": null}`, "percent: duplicate key"},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "percent": 1, "PERCENT": 100, ` + faults, "PERCENT: the field is written 'percent'"},
 		{400, "PUT", "/experiments/b", `{"points": ["*"], "faults": [{"fault": "delay", "Duration": "1s"}]}`, "faults[0].Duration: the field is written 'duration'"},

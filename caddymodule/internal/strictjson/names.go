@@ -82,8 +82,9 @@ type Visitor struct {
 	null func(field string) error       // for a null, with its path
 }
 
-// Walk reads a value and calls the functions of v.
+// Walk reads a value and calls the functions of v. A number may be of any size.
 func Walk(field string, dec *json.Decoder, v Visitor) error {
+	dec.UseNumber()
 	token, err := dec.Token()
 	if err != nil {
 		return err
