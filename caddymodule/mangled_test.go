@@ -18,7 +18,7 @@ type mangler struct {
 	tried map[string]bool // by the kind of module and the path in it
 }
 
-// own returns the name of a module of ours, or "".
+// own returns the name of a module in this project, or "".
 func own(node map[string]any) string {
 	if kind, ok := node["fault"].(string); ok {
 		return kind
@@ -30,7 +30,7 @@ func own(node map[string]any) string {
 }
 
 // walk mangles node, which set replaces, and all that is in it. path is empty outside of
-// our modules.
+// these modules.
 func (m *mangler) walk(node any, path string, set func(any)) {
 	if path != "" && !m.tried[path] {
 		m.tried[path] = true
