@@ -8,7 +8,7 @@ import (
 
 // BenchmarkIdle is a request while no call is open.
 func BenchmarkIdle(b *testing.B) {
-	p := New(Settings{}, time.Now).Point("api")
+	p := New(Settings{}, Clock{time.Now, time.Since}).Point("api")
 	q := get("/orders")
 	b.ReportAllocs()
 	for b.Loop() {
@@ -21,7 +21,7 @@ func BenchmarkIdle(b *testing.B) {
 func BenchmarkLookUp(b *testing.B) {
 	for _, way := range []string{"unknown client", "by key", "by guess", "by count", "other request by key"} {
 		b.Run(way, func(b *testing.B) {
-			p := New(Settings{MaxCalls: 10_000}, time.Now).Point("api")
+			p := New(Settings{MaxCalls: 10_000}, Clock{time.Now, time.Since}).Point("api")
 			request := func(i int) *Request {
 				q := get(fmt.Sprintf("/orders/%d", i))
 				switch way {
@@ -59,11 +59,27 @@ func BenchmarkLookUp(b *testing.B) {
 
 // BenchmarkHit is the first attempt of a call, and its end.
 func BenchmarkHit(b *testing.B) {
-	p := New(Settings{}, time.Now).Point("api")
+	p := New(Settings{}, Clock{time.Now, time.Since}).Point("api")
 	q := get("/orders")
 	b.ReportAllocs()
 	for b.Loop() {
 		p.Hit(p.Arrive(q), q, "busy", 1).End(replied(200, -1))
+	}
+}
+
+// BenchmarkInjected is a request that a rule hits before it has been looked at, and its
+// end, at times that the caller knows: one more attempt of a call, or a new call.
+func BenchmarkInjected(b *testing.B) {
+	for name, status := range map[string]int{"next attempt": 503, "new call": 200} {
+		b.Run(name, func(b *testing.B) {
+			p := New(Settings{}, Clock{time.Now, time.Since}).Point("api")
+			q, now := get("/orders", "Accept", "*/*", "Accept-Encoding", "gzip"), p.clock.now()
+			b.ReportAllocs()
+			for b.Loop() {
+				now += int64(time.Millisecond)
+				p.HitAt(now, Visit{}, q, "busy", 1).EndAt(now, replied(status, -1))
+			}
+		})
 	}
 }
 

@@ -98,10 +98,8 @@ type call struct {
 	next         *call // with the same identity
 }
 
-// begin adds an attempt and returns its number, from 1.
-func (c *call) begin(at attempt) int {
-	at.overlap = c.inFlight > 0
-	at.retryAfter = -1
+// begin adds the attempt of a request that came at a time, and returns its number, from 1.
+func (c *call) begin(start int64, q *Request) int {
 	switch len(c.kept) {
 	case 0:
 		c.kept = c.few[:0]
@@ -112,7 +110,7 @@ func (c *call) begin(at attempt) int {
 		copy(c.kept[keepFirst:], c.kept[keepFirst+1:])
 		c.kept = c.kept[:keepAll-1]
 	}
-	c.kept = append(c.kept, at)
+	c.kept = append(c.kept, attempt{start: start, conn: connOf(q.Conn), overlap: c.inFlight > 0, retryAfter: -1})
 	c.count++
 	c.inFlight++
 	return c.count
@@ -144,7 +142,10 @@ func (c *call) end(n int, now int64, result *Result) {
 		at.retryAfter = int32(min(result.RetryAfter, time.Hour*24).Milliseconds())
 	}
 	at.outcome, at.body = at.outcomeOf(result), result.Body
-	if next := c.attempt(n + 1); result.Late && next != nil {
+	if !result.Late {
+		return
+	}
+	if next := c.attempt(n + 1); next != nil {
 		next.overlap = false // the client had left before
 	}
 }

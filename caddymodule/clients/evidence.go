@@ -134,7 +134,7 @@ type Recovery struct {
 
 // Evidence returns what has been recorded, in a stable order.
 func (r *Recorder) Evidence() Evidence {
-	now := r.clock()
+	now := r.clock.now()
 	r.sweep(now)
 	ev := Evidence{Since: time.Unix(0, r.since.Load()).UTC(), Until: time.Unix(0, now).UTC()}
 	calls := r.openCalls()

@@ -2,7 +2,7 @@ package clients
 
 // Hit is [Point.HitAt] for a hit that happens now.
 func (p *Point) Hit(v Visit, q *Request, rule string, number uint64) Visit {
-	return p.HitAt(p.clock(), v, q, rule, number)
+	return p.HitAt(p.clock.now(), v, q, rule, number)
 }
 
 // HitAt records that a rule has hit the request of a visit, with the number of the hit.
@@ -29,7 +29,7 @@ func (p *Point) HitAt(now int64, v Visit, q *Request, rule string, number uint64
 	}
 	v.client.failed(period)
 	if v.call == nil {
-		v.attach(q, attempt{start: v.start, rule: period.rule, hit: number, conn: connOf(q.Conn)}, fresh)
+		v.attach(q, period.rule, number, fresh)
 	} else {
 		v.mark(period.rule, number)
 	}
@@ -42,23 +42,25 @@ func (p *Point) Counted(now int64, q *Request) Visit {
 	return Visit{point: p, start: max(now, 1), sum: q.client()}
 }
 
-// attach makes the request an attempt of the call that it continues, or of a new one. A
-// request that has been looked at continues none.
-func (v *Visit) attach(q *Request, at attempt, fresh bool) {
+// attach makes the request, which a rule has hit, an attempt of the call that it
+// continues, or of a new one. A request that has been looked at continues none.
+func (v *Visit) attach(q *Request, rule *string, number uint64, fresh bool) {
 	v.point.observer.Attempted()
 	r, id := v.point.Recorder, q.identify(v.who())
 	s := r.shardOf(id.sum)
 	s.mu.Lock()
 	var over *call
 	if fresh {
-		over = v.joinIn(s, id, at)
+		over = v.joinIn(s, q, &id)
 	}
 	if v.call != nil {
+		v.markIn(rule, number)
 		s.mu.Unlock()
 		return
 	}
-	crowded := v.openIn(s, q, id, at)
-	due := at.start-s.swept > sweepEvery || at.start < s.swept
+	crowded := v.openIn(s, q, &id)
+	v.markIn(rule, number)
+	due := v.start-s.swept > sweepEvery || v.start < s.swept
 	s.mu.Unlock()
 	for _, c := range [...]*call{over, crowded} {
 		if c != nil {
@@ -66,16 +68,16 @@ func (v *Visit) attach(q *Request, at attempt, fresh bool) {
 		}
 	}
 	if due {
-		r.sweepShard(s, at.start)
+		r.sweepShard(s, v.start)
 	}
 	if r.openNow.Add(1) > int64(r.settings.Load().MaxCalls) {
-		r.loseOldest(at.start)
+		r.loseOldest(v.start)
 	}
 }
 
 // openIn opens a call, with the lock of its shard. It returns a call that was closed to
 // make room, or nil.
-func (v *Visit) openIn(s *shard, q *Request, id identity, first attempt) (crowded *call) {
+func (v *Visit) openIn(s *shard, q *Request, id *identity) (crowded *call) {
 	r := v.point.Recorder
 	if id.mode == modeCount {
 		v.client.counts.Store(true)
@@ -85,7 +87,7 @@ func (v *Visit) openIn(s *shard, q *Request, id identity, first attempt) (crowde
 	c.id, c.method, c.query = id.idOf(c.number), method(q.Method), short(q.Query)
 	c.host, c.path = q.places()
 	c.mayRepeat, c.outcome = q.mayRepeat(), Open
-	v.call, v.n = c, c.begin(first)
+	v.call, v.n = c, c.begin(v.start, q)
 	c.client.open[c.mode].Add(1)
 	if crowded = s.add(c); crowded != nil {
 		r.close(s, crowded, Lost)
@@ -108,6 +110,11 @@ func (v *Visit) mark(rule *string, number uint64) {
 	s := v.point.shardOf(v.call.identity)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	v.markIn(rule, number)
+}
+
+// markIn is mark with the lock of the shard.
+func (v *Visit) markIn(rule *string, number uint64) {
 	if at := v.call.attempt(v.n); at != nil {
 		at.rule, at.hit = rule, number
 	}
@@ -149,7 +156,7 @@ func (r *Recorder) loseOldest(now int64) {
 // End is [Visit.EndAt] for a request that ends now.
 func (v Visit) End(result Result) {
 	if v.client != nil {
-		v.EndAt(v.point.clock(), result)
+		v.EndAt(v.point.clock.now(), result)
 	}
 }
 
@@ -275,7 +282,7 @@ func (r *Recorder) Forget() {
 	r.news.mu.Lock()
 	r.news.told = nil
 	r.news.mu.Unlock()
-	r.since.Store(r.clock())
+	r.since.Store(r.clock.now())
 }
 
 func (r *Recorder) allPoints() (found []*Point) {

@@ -107,7 +107,7 @@ func (r *Recorder) judgeNews() {
 
 // unsettled reports whether time may still add to what is known of clients.
 func (r *Recorder) unsettled() bool {
-	now := r.clock()
+	now := r.clock.now()
 	if now <= r.callsTill.Load() || r.down.Load() > 0 && now < r.until.Load() {
 		return true
 	}

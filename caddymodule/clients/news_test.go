@@ -53,7 +53,7 @@ func TestObserver(t *testing.T) {
 // level, and that judging stops when all is known.
 func TestNews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := New(Settings{}, time.Now)
+		r := New(Settings{}, Clock{time.Now, time.Since})
 		var mu sync.Mutex // judging runs in the goroutine of a timer
 		var told []string
 		take := func() (lines []string) {

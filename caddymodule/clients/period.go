@@ -226,7 +226,7 @@ func (p *Point) afterOf(end int64) (found []Step) {
 
 // End records that the fault of a rule has ended at the point, such as by the removal of
 // an experiment, a halt, or the end of a schedule. Without a rule, all have ended.
-func (p *Point) End(rule string) { p.end(rule, p.clock()) }
+func (p *Point) End(rule string) { p.end(rule, p.clock.now()) }
 
 func (p *Point) end(rule string, now int64) {
 	p.mu.Lock()

@@ -10,7 +10,7 @@ import (
 // Recorder records what clients do after a fault. Its methods may be called at the same
 // time.
 type Recorder struct {
-	now      func() time.Time
+	clock    clock
 	settings atomic.Pointer[Settings]
 
 	// until is when requests are no longer looked at, 0 if they are not. While it is 0,
@@ -35,11 +35,11 @@ type Recorder struct {
 	lost     uint64
 }
 
-// New returns a recorder that takes the time from now.
-func New(s Settings, now func() time.Time) *Recorder {
-	r := &Recorder{now: now, points: make(map[string]*Point)}
+// New returns a recorder that takes the time from a clock.
+func New(s Settings, c Clock) *Recorder {
+	r := &Recorder{clock: clock{Clock: c}, points: make(map[string]*Point)}
 	r.Configure(s)
-	r.since.Store(r.clock())
+	r.since.Store(r.clock.now())
 	return r
 }
 
@@ -51,9 +51,6 @@ func (r *Recorder) Configure(s Settings) {
 
 // Settings returns the settings, with a value in each field.
 func (r *Recorder) Settings() Settings { return *r.settings.Load() }
-
-// clock returns the time in nanoseconds since 1970, never 0.
-func (r *Recorder) clock() int64 { return max(r.now().UnixNano(), 1) }
 
 // maxPoints is the maximum number of points. All others share one.
 const maxPoints = 64
@@ -82,7 +79,7 @@ func (r *Recorder) Idle() bool { return r.until.Load() == 0 }
 // Watch counts requests for a time, so that a fault which begins within it has a
 // baseline.
 func (r *Recorder) Watch(d time.Duration) {
-	raise(&r.until, r.clock()+int64(d))
+	raise(&r.until, r.clock.now()+int64(d))
 }
 
 // raise makes a time later.
@@ -131,7 +128,7 @@ func (p *Point) Look() int64 {
 	if until == 0 {
 		return 0
 	}
-	now := p.clock()
+	now := p.clock.now()
 	switch {
 	case now > until:
 		p.rest(until)
@@ -168,7 +165,7 @@ func (v *Visit) who() uint64 { return v.sum ^ v.point.salt }
 
 // rest stops looking at requests.
 func (p *Point) rest(until int64) {
-	p.sweep(p.clock())
+	p.sweep(p.clock.now())
 	if !p.until.CompareAndSwap(until, 0) {
 		return
 	}
@@ -217,12 +214,12 @@ func (v *Visit) follow(q *Request) {
 
 // join makes the request an attempt of the open call that it continues, if there is one.
 func (v *Visit) join(q *Request, id identity) {
-	r, s := v.point.Recorder, v.point.shardOf(id.sum)
+	s := v.point.shardOf(id.sum)
 	s.mu.Lock()
-	over := v.joinIn(s, id, attempt{start: v.start, conn: connOf(q.Conn)})
+	over := v.joinIn(s, q, &id)
 	s.mu.Unlock()
 	if over != nil {
-		r.keep(over)
+		v.point.keep(over)
 	}
 	if v.call != nil {
 		v.point.observer.Attempted()
@@ -231,17 +228,14 @@ func (v *Visit) join(q *Request, id identity) {
 
 // joinIn is join with the lock of the shard. It returns a call whose window has passed,
 // which the caller keeps without the lock.
-func (v *Visit) joinIn(s *shard, id identity, at attempt) (over *call) {
-	r, counts := v.point.Recorder, false
-	if id.mode >= modeCount {
-		counts = id.counts || v.client.counts.Load()
-	}
+func (v *Visit) joinIn(s *shard, q *Request, id *identity) (over *call) {
+	counts := id.mode >= modeCount && (id.counts || v.client.counts.Load())
 	found := s.find(id.sum, id.mode, id.n, counts)
 	switch {
 	case found == nil:
 		return nil
 	case found.inFlight == 0 && found.deadline < v.start:
-		r.close(s, found, found.given())
+		v.point.close(s, found, found.given())
 		return found
 	}
 	if counts && found.mode == modeGuess { // its first attempt had no number
@@ -250,7 +244,7 @@ func (v *Visit) joinIn(s *shard, id identity, at attempt) (over *call) {
 		v.client.open[modeGuess].Add(-1)
 		v.client.open[modeCount].Add(1)
 	}
-	v.call, v.n = found, found.begin(at)
+	v.call, v.n = found, found.begin(v.start, q)
 	s.use(found)
 	return nil
 }

@@ -231,7 +231,7 @@ func TestConfigure(t *testing.T) {
 
 // TestAtTheSameTime lets many goroutines use a recorder.
 func TestAtTheSameTime(t *testing.T) {
-	r := New(Settings{MaxCalls: 50, MaxClients: 5}, time.Now)
+	r := New(Settings{MaxCalls: 50, MaxClients: 5}, Clock{time.Now, time.Since})
 	p := r.Point("api")
 	var group sync.WaitGroup
 	for g := range 8 {

@@ -88,7 +88,8 @@ var counters = [...]counter{
 // seed is of this process: an identity never leaves it.
 var seed = maphash.MakeSeed()
 
-// hash returns a hash of texts, in their order.
+// hash returns a hash of texts, in their order. The processor hashes several of them at
+// a time, so that maphash.Comparable of all takes more than twice as long.
 func hash(start uint64, texts ...string) uint64 {
 	sum := start
 	for _, text := range texts {
@@ -105,9 +106,12 @@ func (q *Request) agent() string {
 	if len(values) == 0 {
 		return ""
 	}
-	product, _, _ := strings.Cut(values[0], " ")
+	product := values[0]
 	if len(product) > maxAgent {
 		product = product[:maxAgent]
+	}
+	if end := strings.IndexByte(product, ' '); end >= 0 {
+		product = product[:end]
 	}
 	return product
 }
@@ -196,8 +200,8 @@ func (q *Request) byCount(fingerprint uint64) identity {
 	return id
 }
 
-// fingerprint identifies a request that nothing names. It has no
-// fields that change with each attempt, such as Date and Range.
+// fingerprint identifies a request that nothing names. It has no fields that change with
+// each attempt, such as Date and Range.
 func (q *Request) fingerprint(client uint64) uint64 {
 	return hash(client, q.Method, q.Host, q.Path, q.Query)
 }

@@ -54,7 +54,7 @@ func (c *Call) hitBy(rule string) bool {
 // End records that the fault of a rule has ended at all points. Without a rule, all
 // faults have ended.
 func (r *Recorder) End(rule string) {
-	now := r.clock()
+	now := r.clock.now()
 	for _, p := range r.allPoints() {
 		p.end(rule, now)
 	}

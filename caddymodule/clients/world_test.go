@@ -16,7 +16,7 @@ type world struct {
 
 func newWorld(s Settings) *world {
 	w := &world{at: time.Unix(1_800_000_000, 0)}
-	w.Recorder = New(s, func() time.Time { return w.at })
+	w.Recorder = New(s, Clock{func() time.Time { return w.at }, func(from time.Time) time.Duration { return w.at.Sub(from) }})
 	w.point = w.Recorder.Point("api")
 	return w
 }

@@ -36,10 +36,10 @@ type Control struct {
 	Seen     *seen.Recorder       // counts what the points see
 	Recent   *recent.Recorder     // keeps the last requests of the points for previews
 	Series   *metrics.Series
-	reported map[findingOf]time.Time
 	Counts   experiments.Broadcast // notifies those who wait for a counter to change
 	Active   atomic.Int64          // number of active requests
 
+	reported map[findingOf]time.Time // findings on clients, and when they were announced
 	acts     activities
 	secret   [sha256.Size]byte          // hides addresses
 	restored sync.Once                  // the switch has been read from the storage
@@ -68,7 +68,7 @@ func New() *Control {
 		Started:  time.Now(),
 		Journal:  experiments.NewJournal(defaultJournal),
 		Refusals: experiments.NewJournal(defaultJournal),
-		Clients:  clients.New(clients.Settings{}, time.Now),
+		Clients:  clients.New(clients.Settings{}, clients.Clock{Now: time.Now, Since: time.Since}),
 		groups:   make(map[string]*experiments.Group),
 		Series:   metrics.NewSeries(),
 		Counts:   experiments.Broadcast{Every: CountsEvery},

@@ -209,11 +209,11 @@ func clientOf(r *http.Request) string {
 	return client
 }
 
-// recordedClient returns the client of a request for the journal, unless the
-// configuration wants no addresses in it.
-func (in *injector) recordedClient(r *http.Request) string {
+// recordedClient returns a client for the journal, unless the configuration wants no
+// addresses in it.
+func (in *injector) recordedClient(client string) string {
 	if !in.app.RecordsAddresses() {
 		return ""
 	}
-	return clientOf(r)
+	return client
 }

@@ -171,14 +171,14 @@ func (inj *injection) Injected() {
 	repl.Set("http.fault.rule", l.ruleValue)
 	repl.Set("http.fault.kind", l.kindValue)
 	repl.Set(injectionKey, inj)
-	span := trace.SpanFromContext(r.Context())
+	span, client := trace.SpanFromContext(r.Context()), clientOf(r)
 	inj.addToTrace(span)
 	entry := experiments.Entry{
 		Time: time.Now(), ID: inj.id, Point: inj.point, Rule: inj.rule, Kind: inj.kind, TriggerID: inj.triggerID,
-		Client: in.recordedClient(r), Trace: traceID(span), UpstreamStatus: inj.upstream, Change: inj.changes,
+		Client: in.recordedClient(client), Trace: traceID(span), UpstreamStatus: inj.upstream, Change: inj.changes,
 	}
 	entry.Take(r)
-	inj.recordHit(&entry, repl)
+	inj.recordHit(&entry, client, repl)
 	inj.record = in.ctl.Journal.Add(&entry)
 	in.ctl.Counts.Send()
 	if in.logger.Core().Enabled(zapcore.DebugLevel) {

@@ -70,7 +70,7 @@ func (h *Handler) refuse(t *trigger.Trigger, refusal *trigger.Refusal, reply htt
 	metrics.PassOther(h.Point.Name, trigger.RuleName, "trigger_refused")
 	entry := experiments.Entry{
 		Time: time.Now(), Point: h.Point.Name, Rule: trigger.RuleName, Refused: refusal.Reason(), TriggerID: refusal.ID(),
-		Client: h.recordedClient(r), Trace: traceID(trace.SpanFromContext(r.Context())),
+		Client: h.recordedClient(clientOf(r)), Trace: traceID(trace.SpanFromContext(r.Context())),
 	}
 	entry.Take(r)
 	h.ctl.Refusals.Add(&entry)
