@@ -36,24 +36,17 @@ func (a *service) beginAll(w http.ResponseWriter, r *http.Request, bodies map[st
 	if n := len(bodies); n > experiments.MaxExperiments {
 		return Refuse(http.StatusConflict, "the body has %d experiments; at most %d can run at a time", n, experiments.MaxExperiments)
 	}
-	batch, err := a.newBatch(bodies)
+	batch, err := a.newBatch(r, bodies)
 	if err != nil {
 		return err
 	}
-	for _, draft := range batch.Drafts {
-		draft.By = actor(r)
-	}
 	batch.Set, batch.When = set, condition(r)
-	started, created, err := a.ctl.Start(batch)
+	started, status, err := a.start(batch)
 	if failed, ok := errors.AsType[experiments.BatchError](err); ok {
 		return refuseAll(failed, len(bodies))
 	}
 	if err != nil {
 		return refuseChange(err)
-	}
-	status := http.StatusOK
-	if created == len(started) {
-		status = http.StatusCreated
 	}
 	views := make([]ExperimentView, len(started))
 	for i, live := range started {
@@ -65,19 +58,16 @@ func (a *service) beginAll(w http.ResponseWriter, r *http.Request, bodies map[st
 }
 
 // newBatch reads the experiments. The error names all that are refused.
-func (a *service) newBatch(bodies map[string]json.RawMessage) (experiments.Batch, error) {
+func (a *service) newBatch(r *http.Request, bodies map[string]json.RawMessage) (experiments.Batch, error) {
 	var batch experiments.Batch
 	failed := make(experiments.BatchError)
 	for _, name := range slices.Sorted(maps.Keys(bodies)) {
-		e, err := experiments.Parse(name, bodies[name])
-		if err == nil {
-			err = a.checkPlaces(e)
-		}
+		draft, err := a.newDraft(r, name, bodies[name])
 		if err != nil {
 			failed[name] = err
 			continue
 		}
-		batch.Drafts = append(batch.Drafts, experiments.Draft{Experiment: e, JSON: bodies[name]})
+		batch.Drafts = append(batch.Drafts, draft)
 	}
 	if len(failed) > 0 {
 		return batch, refuseAll(failed, len(bodies))

@@ -253,24 +253,37 @@ func (a *service) extend(w http.ResponseWriter, r *http.Request, body []byte, wh
 
 // begin starts an experiment. A changed one still belongs to the set that started it.
 func (a *service) begin(w http.ResponseWriter, r *http.Request, body []byte, set string, when experiments.Condition) error {
-	e, err := experiments.Parse(r.PathValue("name"), body)
+	draft, err := a.newDraft(r, r.PathValue("name"), body)
 	if err != nil {
-		return Refuse(http.StatusBadRequest, "%v", err)
-	}
-	if err := a.checkPlaces(e); err != nil {
 		return err
 	}
-	e.By = actor(r)
-	started, created, err := a.ctl.Start(experiments.Batch{Drafts: []experiments.Draft{{Experiment: e, JSON: body}}, Set: set, When: when})
+	started, status, err := a.start(experiments.Batch{Drafts: []experiments.Draft{draft}, Set: set, When: when})
 	if err != nil {
 		return refuseChange(err)
 	}
-	status := http.StatusOK
-	if created > 0 {
-		status = http.StatusCreated
-		w.Header().Set("Location", Prefix+"/experiments/"+e.Name)
+	if status == http.StatusCreated {
+		w.Header().Set("Location", Prefix+"/experiments/"+draft.Name)
 	}
 	return a.answerExperiment(w, status, started[0])
+}
+
+// newDraft reads an experiment that the sender of r starts.
+func (a *service) newDraft(r *http.Request, name string, body []byte) (experiments.Draft, error) {
+	e, err := experiments.Parse(name, body)
+	if err != nil {
+		return experiments.Draft{}, Refuse(http.StatusBadRequest, "%v", err)
+	}
+	e.By = actor(r)
+	return experiments.Draft{Experiment: e, JSON: body}, a.checkPlaces(e)
+}
+
+// start starts the experiments of a batch together. The status says whether all are new.
+func (a *service) start(batch experiments.Batch) (started []*experiments.Live, status int, err error) {
+	started, created, err := a.ctl.Start(batch)
+	if created < len(started) {
+		return started, http.StatusOK, err
+	}
+	return started, http.StatusCreated, err
 }
 
 // checkPlaces requires that the points of an experiment exist, and that none of them

@@ -142,10 +142,10 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 }
 
 // decide evaluates the triggers of the request, then experiments, then rules, unless the
-// request is exempt. The rules
-// do not see the fields of the point's triggers. If fields is false, the request has no
-// header field or parameter of a trigger, so that only cookies and baggage can hold one. If a
-// trigger is refused, decide adds a field to the header of the reply.
+// request is exempt. The rules do not see the fields of the point's triggers. If fields
+// is false, the request has no header field or parameter of a trigger, so that only
+// cookies and baggage can hold one. If a trigger is refused, decide adds a field to the
+// header of the reply.
 func (h *Handler) decide(w http.ResponseWriter, r *http.Request, fields bool) rules.Decision {
 	if h.halted() || h.exempts(r) {
 		return rules.Decision{}
@@ -181,7 +181,7 @@ func (h *Handler) inject(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	ended, cancel := h.ended(d.Rule)
 	defer cancel()
 	inj := h.newInjection(r, &d, ended.Done())
-	inj.header, inj.body, inj.sight = w.Header(), body, h.sightOf(w)
+	inj.header, inj.body, inj.sight = w.Header(), body, writerOf(w, func(s *sight) bool { return s.at == h.seen })
 	w, next, pages := h.readableFor(inj.tracked(w), r, next)
 	returned := false
 	defer func() {

@@ -41,6 +41,17 @@ func (h *head) ReadFrom(src io.Reader) (int64, error) {
 	return h.ResponseWriterWrapper.ReadFrom(src)
 }
 
+// writerOf returns the first wanted writer of a type between w and the client, or nil.
+// Each point that a request passes may have put one there.
+func writerOf[T http.ResponseWriter](w http.ResponseWriter, wanted func(T) bool) (none T) {
+	for ; w != nil; w = wire.Unwrap(w) {
+		if found, ok := w.(T); ok && wanted(found) {
+			return found
+		}
+	}
+	return none
+}
+
 // Interface guards
 var (
 	_ io.ReaderFrom  = (*head)(nil)

@@ -23,14 +23,15 @@ type loan struct {
 // read when the handler returns, and the body is returned before.
 func (in *injector) lendBody(w http.ResponseWriter, r *http.Request) loan {
 	if r.ContentLength == 0 || r.Body == nil {
-		return loan{nil, r.Body, r.Body, w, func() {}}
+		return loan{upstream: r.Body, rest: r.Body, writer: w, end: func() {}}
 	}
 	original, lent := r.Body, wire.LendBody(r, in.watch != nil)
 	if r.ProtoMajor == 1 {
 		r.Body = lent
-		return loan{lent, lent, lent.Rest(), lent.TakeOver(w), lent.End}
+		return loan{lent: lent, upstream: lent, rest: lent.Rest(), writer: lent.TakeOver(w), end: lent.End}
 	}
-	return loan{lent, lent, http.NoBody, w, func() { lent.Stop(func() { _ = original.Close() }) }}
+	end := func() { lent.Stop(func() { _ = original.Close() }) }
+	return loan{lent: lent, upstream: lent, rest: http.NoBody, writer: w, end: end}
 }
 
 // lend lends the body of a request over HTTP/1, so that it can be read ahead. It returns

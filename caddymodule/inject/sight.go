@@ -11,7 +11,6 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 	"github.com/caddyfault/caddyfault/caddymodule/seen"
-	"github.com/caddyfault/caddyfault/caddymodule/wire"
 )
 
 // sight is a request that a point counts. As a writer, it sees the reply.
@@ -88,16 +87,6 @@ func seenResult(r *http.Request, status int, err error, returned bool) seen.Resu
 	default:
 		return seen.Succeeded
 	}
-}
-
-// sightOf returns the sight of a request at this point, or nil if it has none.
-func (in *injector) sightOf(w http.ResponseWriter) *sight {
-	for ; w != nil; w = wire.Unwrap(w) {
-		if s, ok := w.(*sight); ok && s.at == in.seen {
-			return s
-		}
-	}
-	return nil
 }
 
 // tripSeen is trip for an attempt that the point counts.

@@ -172,16 +172,6 @@ func (h *Handler) passTracked(w http.ResponseWriter, r *http.Request, next caddy
 	return err
 }
 
-// trackOf returns the track of a request at this point, nil if it has none.
-func (in *injector) trackOf(w http.ResponseWriter) *track {
-	for ; w != nil; w = wire.Unwrap(w) {
-		if t, ok := w.(*track); ok && t.visit.At(in.watch) {
-			return t
-		}
-	}
-	return nil
-}
-
 // tracked returns the writer for the faults of an injection: one that reports to the
 // recorder how the request ends, unless there is one already.
 func (inj *injection) tracked(w http.ResponseWriter) http.ResponseWriter {
@@ -189,7 +179,7 @@ func (inj *injection) tracked(w http.ResponseWriter) http.ResponseWriter {
 		return w
 	}
 	if inj.upstream != 0 { // only the request of a reply may have been looked at
-		if inj.track = inj.in.trackOf(w); inj.track != nil {
+		if inj.track = writerOf(w, func(t *track) bool { return t.visit.At(inj.in.watch) }); inj.track != nil {
 			return w
 		}
 	}
@@ -200,13 +190,13 @@ func (inj *injection) tracked(w http.ResponseWriter) http.ResponseWriter {
 
 // recordHit reports the hit of an entry in the journal to the recorder of clients, and
 // adds to the entry which attempt of a call it is.
-func (inj *injection) recordHit(entry *experiments.Entry, repl *caddy.Replacer) {
+func (inj *injection) recordHit(entry *experiments.Entry, client string, repl *caddy.Replacer) {
 	t := inj.track
 	if t == nil {
 		return
 	}
 	r := inj.original.request
-	q := inj.in.arrivalOf(r, clientOf(r), repl)
+	q := inj.in.arrivalOf(r, client, repl)
 	q.Repeatable = inj.in.app.Repeatable(r)
 	now := entry.Time.UnixNano()
 	if inj.owns && inj.upstream != 0 {
