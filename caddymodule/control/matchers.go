@@ -43,7 +43,8 @@ func addMatcherSet(d *caddyfile.Dispenser, name string, sets *caddyhttp.RawMatch
 	return nil
 }
 
-// checkFirstMatcher refuses words that are matchers only in a site. d is at the name of the setting.
+// checkFirstMatcher refuses words that are matchers only in a site. d is at the name of
+// the setting.
 func checkFirstMatcher(d caddyfile.Dispenser) error {
 	setting := d.Val()
 	if !d.NextArg() || d.Token().Quoted() {

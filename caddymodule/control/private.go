@@ -25,12 +25,16 @@ const (
 func (a *App) validatePrivate() error {
 	var keep, addresses error
 	if a.JournalKeep != 0 && time.Duration(a.JournalKeep) < minKeep {
-		keep = fmt.Errorf("bad journal_keep '%s': want %s or more; leave it out to keep entries without a limit in time", time.Duration(a.JournalKeep), minKeep)
+		keep = errKeep(time.Duration(a.JournalKeep).String())
 	}
 	if a.ClientAddresses != "" && a.ClientAddresses != addressesOff {
 		addresses = fmt.Errorf("bad client_addresses '%s': want off, or leave it out to record addresses", a.ClientAddresses)
 	}
 	return errors.Join(keep, addresses)
+}
+
+func errKeep(keep string) error {
+	return fmt.Errorf("bad journal_keep '%s': want %s or more; leave it out to keep entries without a limit in time", keep, minKeep)
 }
 
 // unmarshalJournal parses the option journal. Syntax:
@@ -54,7 +58,7 @@ func (a *App) unmarshalJournal(d *caddyfile.Dispenser) error {
 	}
 	a.JournalKeep, err = grammar.ParseDuration(d, "journal_keep", values[1])
 	if err == nil && time.Duration(a.JournalKeep) < minKeep {
-		return d.Errf("bad journal_keep '%s': want %s or more; leave it out to keep entries without a limit in time", values[1], minKeep)
+		return d.WrapErr(errKeep(values[1]))
 	}
 	return err
 }

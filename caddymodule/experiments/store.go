@@ -47,17 +47,16 @@ type Live struct {
 	// Replaces reports that the experiment has replaced one with the same name.
 	Replaces bool
 
-	stamped  time.Time // Started by the clock of the node that started it; zero: this node
-	together uint64    // the revision of the change that started it with others; 0: alone
-
 	// Labels holds the metrics of its hits by point, for the package that counts them.
 	Labels sync.Map
 
-	traffic *traffic        // the requests at its points
-	ended   context.Context // done: releases held requests
-	end     context.CancelFunc
-	unload  func()
-	timer   *time.Timer
+	stamped  time.Time       // Started by the clock of the node that started it; zero: this node
+	together uint64          // the revision of the change that started it with others; 0: alone
+	traffic  *traffic        // the requests at its points
+	ended    context.Context // done: releases held requests
+	end      context.CancelFunc
+	unload   func()
+	timer    *time.Timer
 }
 
 // Ended is done when the experiment has ended.

@@ -27,30 +27,27 @@ type Decision struct {
 	// the decision does not depend on the reply.
 	Later *Later
 
-	// Reach is whether the request is for the point, if the decision depended on it.
-	Reach Reach
-
+	reach    reach  // whether the request is for the point, if the decision depended on it
 	key      string // key of the request, for TakeBack
 	took     grant
 	released bool
 }
 
-// Reach is whether a request is for a point.
-type Reach uint8
+// reach is whether a request is for a point.
+type reach uint8
 
-// The values of Reach.
 const (
-	ReachUnknown Reach = iota
-	Here
-	Elsewhere // the matchers of the point do not match
+	reachUnknown reach = iota
+	reachHere
+	reachElsewhere // the matchers of the point do not match
 )
 
 // Reaches reports whether the request of a decision is for the point.
 func (p *Point) Reaches(r *http.Request, d *Decision) bool {
-	if d.Reach == ReachUnknown {
+	if d.reach == reachUnknown {
 		return p.Matches(r)
 	}
-	return d.Reach == Here
+	return d.reach == reachHere
 }
 
 // Release ends the request's use of the rule's [Rule.MaxActive].
@@ -106,7 +103,7 @@ func (p *Point) decide(r *http.Request, guests *Guests, check bool) Decision {
 		return Decision{}
 	}
 	if !p.Matches(r) {
-		return Decision{Reach: Elsewhere}
+		return Decision{reach: reachElsewhere}
 	}
 	guests.see(preflight)
 	var space room
@@ -114,7 +111,7 @@ func (p *Point) decide(r *http.Request, guests *Guests, check bool) Decision {
 	n := len(found)
 	found = guests.find(r, found)
 	if len(found) == 0 {
-		return Decision{Reach: Here}
+		return Decision{reach: reachHere}
 	}
 	p.group.Settle()
 	own, came := found[:n], found[n:]
@@ -275,7 +272,7 @@ func (w *walk) refuse(rule *Rule, g *gate) (done bool) {
 
 // decision returns the result of the walk.
 func (w *walk) decision() Decision {
-	w.found.Reach = Here
+	w.found.reach = reachHere
 	if len(w.postponed) > 0 {
 		w.found.Later = &Later{rest: *w}
 	}

@@ -14,9 +14,9 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/hint"
 )
 
-// DefaultPoint is the name of a point without a name. The Caddyfile adapter gives each
+// defaultPoint is the name of a point without a name. The Caddyfile adapter gives each
 // directive a different default name.
-const DefaultPoint = "fault"
+const defaultPoint = "fault"
 
 // DefaultTransport is the name of a point at a transport without a name. In a
 // Caddyfile, the number of its line follows.
@@ -138,7 +138,7 @@ func (p *Point) Provision(ctx caddy.Context, group *Group) error {
 // validate checks the settings of the point, and sets the names of its rules.
 func (p *Point) validate() error {
 	if p.Name == "" {
-		p.Name = DefaultPoint
+		p.Name = defaultPoint
 	}
 	if err := ValidName(p.Name); err != nil {
 		return fmt.Errorf("point: %w", err)

@@ -139,8 +139,8 @@ func TestDefaults(t *testing.T) {
 	if want := []string{"rule1", "own", "rule3"}; !slices.Equal(names, want) {
 		t.Errorf("rule names: got %v, want %v", names, want)
 	}
-	if p.Name != DefaultPoint {
-		t.Errorf("point name: got %q, want %q", p.Name, DefaultPoint)
+	if p.Name != defaultPoint {
+		t.Errorf("point name: got %q, want %q", p.Name, defaultPoint)
 	}
 }
 

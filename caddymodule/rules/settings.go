@@ -105,7 +105,7 @@ func checkReply(rl *Rule) error {
 	if rl.MatchResponse == nil {
 		return nil
 	}
-	return ValidResponseMatcher(*rl.MatchResponse)
+	return validResponseMatcher(*rl.MatchResponse)
 }
 
 func checkMaxKeys(rl *Rule) error { return checkCount("max_keys", rl.MaxKeys, 1, maxMaxKeys) }
@@ -157,8 +157,8 @@ func ValidRuleName(name string) error {
 	return ValidName(name)
 }
 
-// ValidResponseMatcher refuses a matcher that would match every reply or no reply.
-func ValidResponseMatcher(m caddyhttp.ResponseMatcher) error {
+// validResponseMatcher refuses a matcher that would match every reply or no reply.
+func validResponseMatcher(m caddyhttp.ResponseMatcher) error {
 	if len(m.StatusCode) == 0 && len(m.Headers) == 0 {
 		return errors.New("match_response requires a status or a header, such as match_response status 5xx")
 	}
