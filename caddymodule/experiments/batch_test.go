@@ -266,20 +266,22 @@ func TestShareStartsNone(t *testing.T) {
 
 // The document has room for all experiments of a batch, or none is added.
 func TestShareHasNoRoom(t *testing.T) {
-	storage := new(memory)
-	a := newNode(t, storage)
-	must(t, a.put("one", "", nil))
-	a.edit(func(doc *document) {
-		for i := range MaxExperiments - 2 {
-			doc.Experiments[fmt.Sprint("foreign", i)] = record{Experiment: json.RawMessage(`{"faults": [{"fault": "of_another_build"}]}`), Revision: 100}
+	synctest.Test(t, func(t *testing.T) { // no time slice ends, however busy the machine is
+		storage := new(memory)
+		a := newNode(t, storage)
+		must(t, a.put("one", "", nil))
+		a.edit(func(doc *document) {
+			for i := range MaxExperiments - 2 {
+				doc.Experiments[fmt.Sprint("foreign", i)] = record{Experiment: json.RawMessage(`{"faults": [{"fault": "of_another_build"}]}`), Revision: 100}
+			}
+		})
+		if err := a.start("", "two", "three"); !errors.Is(err, ErrFull) {
+			t.Errorf("got %v, want %v", err, ErrFull)
 		}
+		a.want(a.has(), "one")
+		must(t, a.start("", "one", "two"))
+		a.want(a.has(), "one", "two")
 	})
-	if err := a.start("", "two", "three"); !errors.Is(err, ErrFull) {
-		t.Errorf("got %v, want %v", err, ErrFull)
-	}
-	a.want(a.has(), "one")
-	must(t, a.start("", "one", "two"))
-	a.want(a.has(), "one", "two")
 }
 
 // slowly makes a node take this long to load an experiment. Each loads in a context
