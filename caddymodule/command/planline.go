@@ -9,8 +9,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/term"
-
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/plan"
 )
@@ -32,10 +30,7 @@ func newPlanOutput(out io.Writer) *planOutput {
 	return &planOutput{screen: func() *screen { return newScreen(out) }, live: isTerminal(out) && os.Getenv("TERM") != "dumb"}
 }
 
-func isTerminal(out io.Writer) bool {
-	file, ok := out.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
-}
+func isTerminal(out io.Writer) bool { return terminalOf(out) != nil }
 
 // Write prints what a command prints.
 func (o *planOutput) Write(text []byte) (int, error) {

@@ -19,8 +19,8 @@ type screen struct {
 // NO_COLOR and TERM=dumb turn the colors off.
 func newScreen(out io.Writer) *screen {
 	scr := &screen{Writer: out}
-	file, ok := out.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
+	file := terminalOf(out)
+	if file == nil {
 		return scr
 	}
 	if width, _, err := term.GetSize(int(file.Fd())); err == nil {
@@ -28,6 +28,14 @@ func newScreen(out io.Writer) *screen {
 	}
 	scr.color = wantsColor(os.Getenv)
 	return scr
+}
+
+// terminalOf returns the terminal to which out writes, or nil.
+func terminalOf(out io.Writer) *os.File {
+	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		return file
+	}
+	return nil
 }
 
 // wantsColor reports whether the environment of a terminal allows colors.
