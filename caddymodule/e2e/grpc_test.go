@@ -170,17 +170,25 @@ func TestGRPCStreams(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				got := 0
-				for _, err = stream.Recv(); err == nil; _, err = stream.Recv() {
-					got++
-					service.SetServingStatus("", grpc_health_v1.HealthCheckResponse_ServingStatus(1+got%2)) // causes the next message
-				}
+				got, err := receiveAll(stream, service)
 				if got != tt.messages && tt.messages != some || got == 0 && tt.messages > 0 {
 					t.Errorf("got %d messages, want %d", got, tt.messages)
 				}
 				wantStatus(t, err, tt.code, tt.text)
 			})
 		}
+	}
+}
+
+// receiveAll returns how many messages a stream has, and its end. Each message makes the
+// service send the next one.
+func receiveAll(stream grpc_health_v1.Health_WatchClient, service *health.Server) (n int, err error) {
+	for {
+		if _, err = stream.Recv(); err != nil {
+			return n, err
+		}
+		n++
+		service.SetServingStatus("", grpc_health_v1.HealthCheckResponse_ServingStatus(1+n%2))
 	}
 }
 

@@ -14,7 +14,6 @@ import (
 
 	"github.com/gorilla/websocket"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
 // Presets that end a WebSocket: the messages before the end, and the code that the client
@@ -72,11 +71,7 @@ func TestGRPCPreset(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := 0
-			for _, err = stream.Recv(); err == nil; _, err = stream.Recv() {
-				got++
-				service.SetServingStatus("", grpc_health_v1.HealthCheckResponse_ServingStatus(1+got%2)) // causes the next message
-			}
+			got, err := receiveAll(stream, service)
 			if got != want {
 				t.Errorf("%s, phase %s: got %d messages, want %d", preset, phase, got, want)
 			}
