@@ -25,10 +25,16 @@ type jsonReader struct {
 // readJSON returns the documents of a text, one after another. The error is the first in
 // the text.
 func readJSON(data []byte) ([]node, error) {
-	valid, syntax := checkJSON(data)
-	r := &jsonReader{text: string(data[:valid]), line: 1}
+	ends, syntax := checkJSON(data)
+	all := string(data)
+	r := &jsonReader{line: 1}
 	var documents []node
-	for r.next() != 0 {
+	for _, end := range ends {
+		// Nothing has to separate two documents: 00 is 0 and 0.
+		r.text = all[:end]
+		if r.next() == 0 {
+			break
+		}
 		document, err := r.value(0)
 		if errors.Is(err, errShort) {
 			break // at the error of the syntax
@@ -44,11 +50,11 @@ func readJSON(data []byte) ([]node, error) {
 	return documents, nil
 }
 
-// checkJSON returns how many bytes are documents of JSON, or the beginning of one, and
-// an error if the rest is not.
-func checkJSON(data []byte) (valid int, err error) {
+// checkJSON returns where each document of JSON ends. If the text is bad, the last end is
+// that of its good part, and the error says what follows.
+func checkJSON(data []byte) (ends []int, err error) {
 	if json.Valid(data) {
-		return len(data), nil
+		return []int{len(data)}, nil
 	}
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	for {
@@ -56,15 +62,16 @@ func checkJSON(data []byte) (valid int, err error) {
 		var document json.RawMessage
 		err := decoder.Decode(&document)
 		if errors.Is(err, io.EOF) {
-			return len(data), nil
+			return ends, nil
 		}
 		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-			return int(max(syntax.Offset-1, before)), explainSyntax(data, syntax)
+			return append(ends, int(max(syntax.Offset-1, before))), explainSyntax(data, syntax)
 		}
 		if err != nil {
 			line := 1 + bytes.Count(bytes.TrimRight(data, "\r\n"), []byte("\n"))
-			return len(data), &lineError{line, errors.New("the JSON ends early")}
+			return append(ends, len(data)), &lineError{line, errors.New("the JSON ends early")}
 		}
+		ends = append(ends, int(decoder.InputOffset()))
 	}
 }
 

@@ -87,6 +87,7 @@ func TestReadJSON(t *testing.T) {
 	for _, data := range []string{
 		"", " ", "null", "1", "-1.5e+3", "true", "false", `""`, "[]", "{}", "[[], {}]", " [ ] ", "{ }",
 		`{"a":{"b":[1,2,{"c":null}]},"d":"e"}`, "{\"a\" :\r\n\t1 , \"b\": [ true ,false]}", "1 2 3", `{}{}[]"a"1 true`,
+		"00", "-0-0", "1-1", "1e5-3", "0.5-1", "truefalse", "nullnull1true", `0"a"1`, "01x", "0x", "00]", "nulltru", "[00]", "[truefalse]", `{"a":00}`, "1.5.5", "0\n0 0",
 		`"\u00e9\ud83d\ude00\n\t\"\\\/"`, `"\ud83d"`, `{"\u0061": 1}`, `["a\\", "b"]`, `["\\\"", "]"]`,
 		"[", "{", `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, "[1", "[1,", `"a`, `"a\`, `"\u00`, "tru", "-", "1.", "[1,]", `{"a":1,}`, "[1 2]", `{"a" 1}`, "{1:2}", "]", "}", "[}", "{]", "nul", "'a'", "\x00", "[\x00]", "\"a\nb\"", "{} x", "[1]]",
 	} {
@@ -144,7 +145,7 @@ func TestReadJSONErrors(t *testing.T) {
 
 // FuzzReadJSON compares the reader with the standard library.
 func FuzzReadJSON(f *testing.F) {
-	for _, data := range []string{`{"a": [1, "b\n", null, true]}`, `{} []`, `"\ud83d"`, "[1,", `{"a":1,"a":2}`} {
+	for _, data := range []string{`{"a": [1, "b\n", null, true]}`, `{} []`, `"\ud83d"`, "[1,", `{"a":1,"a":2}`, "00", "truenull-1"} {
 		f.Add([]byte(data))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
