@@ -412,3 +412,28 @@ func randomMessages(rnd *rand.Rand) (stream string, messages, controls []string)
 	}
 	return stream, messages, controls
 }
+
+// A WebSocket over HTTP/2 that is refused has an ordinary reply.
+func TestStreamTunnelRefused(t *testing.T) {
+	const page = "\x80\x01no" // two events, if it were a WebSocket
+	for _, tt := range []struct {
+		contentType, body string
+		code              int
+		want, told        string
+	}{
+		{"text/plain", page, http.StatusOK, "o", "hit"},
+		{"text/plain", page, http.StatusForbidden, page, passNoStream},
+		{"text/plain", page, http.StatusBadGateway, page, passNoStream},
+		{"application/x-ndjson", "1\n2\n", http.StatusForbidden, "2\n", "hit"},
+	} {
+		got := runShaped(parse(t, new(Stream), "stream 1 drop"), tunnel(), func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Content-Type", tt.contentType)
+			w.WriteHeader(tt.code)
+			_, err := w.Write([]byte(tt.body))
+			return err
+		})
+		if got.Body.String() != tt.want || got.told != tt.told {
+			t.Errorf("%d %s: got %q and reported %q, want %q and %q", tt.code, tt.contentType, got.Body, got.told, tt.want, tt.told)
+		}
+	}
+}

@@ -126,10 +126,10 @@ func (b *shapedBody) FlushError() error {
 type shapeWriter struct {
 	wire.HeadWriter // the client's side
 
-	r        *http.Request
-	body     shapedBody
-	cancel   context.CancelFunc // ends the waits of the outlet
-	upgraded bool
+	r      *http.Request
+	body   shapedBody
+	cancel context.CancelFunc // ends the waits of the outlet
+	code   int                // of the head
 }
 
 // newShapeWriter wraps w for one reply to r. The caller must call cancel when the reply
@@ -165,10 +165,10 @@ func (sw *shapeWriter) serve(next caddyhttp.Handler, r *http.Request) error {
 
 // TakeHead calls begin with the head, then sends it.
 func (sw *shapeWriter) TakeHead(code int) {
-	sw.upgraded = code == http.StatusSwitchingProtocols
+	sw.code = code
 	header, length := sw.ResponseWriter.Header(), int64(-1)
 	switch {
-	case sw.upgraded:
+	case sw.upgraded():
 	case sw.r.Method == http.MethodHead || !allowsBody(code):
 		length = 0
 	default:
@@ -191,6 +191,9 @@ func lengthOf(header http.Header) int64 {
 	}
 	return length
 }
+
+// upgraded reports whether the reply has become a connection.
+func (sw *shapeWriter) upgraded() bool { return sw.code == http.StatusSwitchingProtocols }
 
 // shapes reports whether the body goes through the shaper.
 func (sw *shapeWriter) shapes() bool { return sw.Tail == &sw.body }
@@ -218,7 +221,7 @@ func (sw *shapeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return conn, brw, err
 	}
 	e, mayEnd := sw.body.shaper.(ender)
-	if !sw.upgraded {
+	if !sw.upgraded() {
 		if mayEnd {
 			e.takenOver()
 		}

@@ -153,7 +153,7 @@ func (f *Stream) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request,
 		}
 	}
 	sw := newShapeWriter(hit, w, r, s)
-	s.upgraded = &sw.upgraded
+	s.reply = sw
 	upstream := plainly(r)
 	if s.tunnel {
 		upstream.Body = clientBody{r.Body, s.client}

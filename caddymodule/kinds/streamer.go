@@ -16,13 +16,13 @@ import (
 // All other bytes pass as they come.
 type streamer struct {
 	cutter
-	f        *Stream
-	rand     *rand.Rand
-	repl     *caddy.Replacer
-	shield   shield
-	upgraded *bool       // the reply has become a connection
-	tunnel   bool        // the request asks for a WebSocket in a reply
-	client   *clientSide // of a WebSocket
+	f      *Stream
+	rand   *rand.Rand
+	repl   *caddy.Replacer
+	shield shield
+	reply  *shapeWriter
+	tunnel bool        // the request asks for a WebSocket in a reply
+	client *clientSide // of a WebSocket
 
 	turn        sync.Mutex // orders the sender and the release of what is held
 	frames      frames
@@ -78,11 +78,12 @@ func (s *streamer) begin(hit *faults.Hit, header http.Header, length int64) bool
 
 // formatOf returns the format of a reply, or nil if it is not a stream.
 func (s *streamer) formatOf(header http.Header) *streamFormat {
-	upgraded := *s.upgraded && strings.EqualFold(header.Get("Upgrade"), "websocket") || s.tunnel
+	upgraded := s.reply.upgraded()
+	webSocket := upgraded && strings.EqualFold(header.Get("Upgrade"), "websocket") || s.tunnel && s.reply.code/100 == 2
 	switch is := s.f.Format == formatWebSocket; {
-	case upgraded && (is || s.f.Format == ""):
+	case webSocket && (is || s.f.Format == ""):
 		return findFormat(formatWebSocket, nil)
-	case upgraded, is, *s.upgraded:
+	case webSocket, is, upgraded:
 		return nil
 	}
 	return findFormat(s.f.Format, header)
@@ -241,7 +242,7 @@ func (s *streamer) endStream() error {
 		return nil
 	}
 	if s.format == formatWebSocket { // its close frame was the end
-		if *s.upgraded { // its connection has sent what was held
+		if s.reply.upgraded() { // its connection has sent what was held
 			s.passing = true
 			return nil
 		}

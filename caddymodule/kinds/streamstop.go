@@ -144,7 +144,7 @@ func (b clientBody) Read(p []byte) (int, error) {
 }
 
 // isTunnel reports whether the request opens a WebSocket over HTTP/2 or HTTP/3 (RFC 8441,
-// RFC 9220). Its reply has the status 200.
+// RFC 9220). If the WebSocket opens, its reply has a status of 2xx.
 func isTunnel(r *http.Request) bool {
 	return r.Method == http.MethodConnect && (r.ProtoMajor == 2 && r.Header.Get(":protocol") == "websocket" ||
 		r.ProtoMajor == 3 && r.Proto == "websocket")

@@ -137,7 +137,7 @@ func (f *Throttle) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Reques
 	}
 	sw := newShapeWriter(hit, w, r, t)
 	defer sw.cancel()
-	t.upgraded = &sw.upgraded
+	t.reply = sw
 	if t.up != nil && r.Body != nil && r.Body != http.NoBody {
 		hit.Confirm()
 		t.slowsRequest = true
@@ -165,13 +165,13 @@ type throttler struct {
 	up, down     *pace
 	full         int64 // bytes that certainly pass at full speed
 	slowsRequest bool  // the request has a body
-	upgraded     *bool // the reply has become a connection
+	reply        *shapeWriter
 }
 
 // begin takes a reply of which a part may be slow.
 func (t *throttler) begin(hit *faults.Hit, _ http.Header, length int64) bool {
 	switch {
-	case *t.upgraded:
+	case t.reply.upgraded():
 	case t.down == nil && t.slowsRequest:
 		return false
 	case t.down == nil || length == 0:
@@ -187,7 +187,7 @@ func (t *throttler) begin(hit *faults.Hit, _ http.Header, length int64) bool {
 
 // cameTooLate reports whether the whole body has passed at full speed.
 func (t *throttler) cameTooLate() bool {
-	return t.down != nil && !*t.upgraded && !t.down.slowed()
+	return t.down != nil && !t.reply.upgraded() && !t.down.slowed()
 }
 
 // write sends p in pieces, each when it is due.
