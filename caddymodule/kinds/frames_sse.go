@@ -14,6 +14,7 @@ import (
 // bytes arrive.
 type sseFrames struct {
 	whole  bool
+	later  bool   // the event is not the first
 	data   bool   // the block has a data line
 	column int    // bytes of the line so far, up to that of "data:"
 	other  bool   // the line has another field
@@ -32,7 +33,7 @@ const byteOrderMark = "\xef\xbb\xbf"
 // scan reads up to the end of the block.
 func (f *sseFrames) scan(p []byte) (n int, whole bool) {
 	if f.whole {
-		f.whole, f.data, f.column, f.other = false, false, 0, false
+		f.whole, f.data, f.column, f.other, f.later = false, false, 0, false, true
 	}
 	for n < len(p) && !f.whole {
 		switch c := p[n]; {
@@ -123,7 +124,10 @@ func (f *sseFrames) counts() bool { return f.data || f.isData() }
 func (f *sseFrames) isData() bool { return !f.other && f.column >= len("data") }
 
 // name returns the value of the field event.
-func (*sseFrames) name(event []byte) (name string) {
+func (f *sseFrames) name(event []byte) (name string) {
+	if !f.later {
+		event = bytes.TrimPrefix(event, []byte(byteOrderMark))
+	}
 	for rest := event; len(rest) > 0; {
 		line := rest
 		if end := bytes.IndexAny(rest, "\r\n"); end >= 0 {

@@ -36,6 +36,7 @@ var sseCases = []streamCase{
 	{"100% drop", abc, ": ping\n\n", "", ""},
 	{"has [DONE] drop", abc, "data: a\n\n: ping\n\nevent: m\ndata: b\n\n", "", ""},
 	{"event m drop", abc, "data: a\n\n: ping\n\ndata: [DONE]\n\n", "", ""},
+	{"event m drop", byteOrderMark + "event: m\ndata: 1\n\n" + byteOrderMark + "event: m\ndata: 2\n\n", byteOrderMark + "event: m\ndata: 2\n\n", "", ""},
 	{"comment drop", abc, "data: a\n\nevent: m\ndata: b\n\ndata: [DONE]\n\n", "", ""},
 	{"has ping replace \": pong\"", abc, strings.Replace(abc, "ping", "pong", 1), "", ""},
 	{"4 drop", abc, abc, "short", ""},
