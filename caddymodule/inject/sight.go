@@ -93,7 +93,7 @@ func seenResult(r *http.Request, status int, err error, returned bool) seen.Resu
 func (t *Transport) tripSeen(r *http.Request, d rules.Decision) (*http.Response, error) {
 	s := t.sights.take()
 	s.at, s.span = t.seen, t.seen.Begin(d.Rule != nil)
-	resp, err := t.trip(r, d, true, s)
+	resp, err := t.trip(r, d, watchers{client: true, sight: s})
 	switch {
 	case err == nil:
 		s.end(seenResult(r, resp.StatusCode, nil, true), r)

@@ -215,12 +215,7 @@ func (inj *injection) endTrack(now time.Time, r *http.Request, err error, return
 	if t == nil {
 		return result
 	}
-	if inj.owns && t.hit == nil && inj.upstream == 0 {
-		if at := inj.in.watch.Look(); at != 0 {
-			q := inj.in.arrival(r)
-			t.visit = inj.in.watch.ArriveAt(at, &q)
-		}
-	}
+	inj.lookAfter(r)
 	if !t.visit.Watched() {
 		return result
 	}
@@ -229,6 +224,18 @@ func (inj *injection) endTrack(now time.Time, r *http.Request, err error, return
 		t.visit.EndAt(now.UnixNano(), result)
 	}
 	return result
+}
+
+// lookAfter looks a request up at its end, if no fault has had an effect on it and nobody
+// has looked it up when it came.
+func (inj *injection) lookAfter(r *http.Request) {
+	if !inj.owns || inj.own.hit != nil || inj.upstream != 0 {
+		return
+	}
+	if at := inj.in.watch.Look(); at != 0 {
+		q := inj.in.arrival(r)
+		inj.own.visit = inj.in.watch.ArriveAt(at, &q)
+	}
 }
 
 // userKey is the placeholder of who has logged in.
@@ -274,8 +281,8 @@ func attempted(r *http.Request) string {
 
 // trackAttempt looks up an attempt of a proxy. It returns nil if nobody wants to know
 // how the attempt ends.
-func (t *Transport) trackAttempt(r *http.Request, wanted bool) *track {
-	if t.watch == nil || !wanted {
+func (t *Transport) trackAttempt(r *http.Request, client bool) *track {
+	if t.watch == nil || !client {
 		return nil
 	}
 	at := t.watch.Look()

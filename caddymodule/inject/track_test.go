@@ -216,6 +216,38 @@ func TestTrackAttempts(t *testing.T) {
 	}
 }
 
+// TestTrackSparedAttempts holds that an attempt is part of its call if a rule fires on it
+// and has no effect.
+func TestTrackSparedAttempts(t *testing.T) {
+	for _, tt := range []struct{ name, settings, step string }{
+		{"passes", "", ""},
+		{"passes on the reply", `, "phase": "response"`, ""},
+		{"has no effect", "", `{"fault": "delay", "duration": "1ms", "hold": true}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tr := loadTransport(t, oneFault(tt.settings, `{"fault": "sequence", "steps": [[{"fault": "respond", "status_code": 503}], [`+tt.step+`]]}`))
+				tr.inner = roundTripFunc(func(*http.Request) (*http.Response, error) {
+					time.Sleep(time.Second)
+					return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Header: http.Header{}}, nil
+				})
+				r := testkit.Request(http.MethodGet, "/", httptest.NewRecorder())
+				for range 2 {
+					resp, err := tr.RoundTrip(r)
+					if err != nil {
+						t.Fatal(err)
+					}
+					_ = resp.Body.Close()
+				}
+				calls := tr.ctl.Clients.Evidence().Calls
+				if len(calls) != 1 || calls[0].Count != 2 || calls[0].Outcome != clients.Recovered {
+					t.Errorf("got %+v, want one call with two attempts", calls)
+				}
+			})
+		})
+	}
+}
+
 // TestGRPCResult holds what becomes of a gRPC status.
 func TestGRPCResult(t *testing.T) {
 	for _, tt := range []struct {

@@ -146,15 +146,15 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if client && t.counts(r, &d) {
 		return t.tripSeen(r, d)
 	}
-	return t.trip(r, d, client, nil)
+	return t.trip(r, d, watchers{client: client})
 }
 
-// trip carries out a decision and reports how the attempt has ended.
-func (t *Transport) trip(r *http.Request, d rules.Decision, client bool, s *sight) (*http.Response, error) {
-	track := t.trackAttempt(r, client && d.Rule == nil)
-	resp, err := t.roundTrip(r, d, watchers{track, s})
-	if track != nil {
-		track.visit.End(attemptResult(r, resp, err))
+// trip carries out a decision.
+func (t *Transport) trip(r *http.Request, d rules.Decision, known watchers) (resp *http.Response, err error) {
+	if d.Rule != nil {
+		resp, err = t.inject(r, d, known, t.inner.RoundTrip, func() { closeBody(r) })
+	} else {
+		resp, err = t.look(r, d.Later, known)
 	}
 	if !t.within {
 		t.seeAttempt(r, resp, err)
@@ -162,22 +162,26 @@ func (t *Transport) trip(r *http.Request, d rules.Decision, client bool, s *sigh
 	return resp, err
 }
 
-// watchers are those who want to know of an attempt. Each may be nil.
+// watchers are those who want to know of an attempt.
 type watchers struct {
-	track *track
-	sight *sight
+	client bool   // the attempt is for a client's request; only then the others are not nil
+	track  *track // nil: nobody records what clients do
+	sight  *sight // nil: the point does not count the attempt
 }
 
-// roundTrip carries out a decision.
-func (t *Transport) roundTrip(r *http.Request, d rules.Decision, known watchers) (*http.Response, error) {
-	switch {
-	case d.Rule != nil:
-		return t.inject(r, d, known, t.inner.RoundTrip, func() { closeBody(r) })
-	case d.Later != nil:
-		return t.decideOnReply(r, d.Later, known)
-	default:
-		return t.inner.RoundTrip(r)
+// look makes an attempt, unless a rule fires on its reply. The attempt may be one of a
+// call that a fault has hit.
+func (t *Transport) look(r *http.Request, later *rules.Later, known watchers) (resp *http.Response, err error) {
+	known.track = t.trackAttempt(r, known.client)
+	if later != nil {
+		resp, err = t.decideOnReply(r, later, known)
+	} else {
+		resp, err = t.inner.RoundTrip(r)
 	}
+	if known.track != nil {
+		known.track.visit.End(attemptResult(r, resp, err))
+	}
+	return resp, err
 }
 
 // fromClient reports whether an attempt is for a client's request. An active health
@@ -251,7 +255,10 @@ func (t *Transport) decideOnReply(r *http.Request, later *rules.Later, known wat
 func (t *Transport) inject(r *http.Request, d rules.Decision, known watchers, next roundTripFunc, drop func()) (*http.Response, error) {
 	defer d.Release()
 	if !t.allow(r, &d) {
-		return next(r)
+		if d.Status != 0 { // the attempt has been looked at before its reply
+			return next(r)
+		}
+		return t.look(r, nil, known)
 	}
 	defer t.release()
 	ended, cancel := t.ended(d.Rule)
@@ -261,13 +268,13 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, known watchers, ne
 	var result clients.Result
 	defer func() { t.finish(inj, &d, inj.endOf(time.Now(), &result, 0)) }()
 	inj.sight = known.sight
-	if inj.track = known.track; known.track == nil && t.watch != nil && fromClient(r) {
+	if inj.track = known.track; known.track == nil && t.watch != nil && known.client {
 		inj.track, inj.owns = &inj.own, true
 	}
 	replaced := false
 	resp, err := attempt(d.Rule.Faults, &inj.Hit, r, next, func() { replaced = true; drop() })
 	if err == nil {
-		if replaced && fromClient(r) { // an active health check may come before the routes are provisioned
+		if replaced && known.client { // an active health check may come before the routes are provisioned
 			t.executed().keepFrom(r, resp)
 		}
 		if inj.Confirmed() {
@@ -278,6 +285,7 @@ func (t *Transport) inject(r *http.Request, d rules.Decision, known watchers, ne
 		}
 	}
 	if result = attemptResult(r, resp, err); inj.owns {
+		inj.lookAfter(r)
 		inj.own.visit.End(result)
 	}
 	return resp, err
