@@ -281,6 +281,17 @@ func TestAPIExtend(t *testing.T) {
 	})
 }
 
+// A patch of time keeps the counts of requests that have passed.
+func TestAPIExtendCounts(t *testing.T) {
+	n := testnode.Start(t, `{"point": "longer"}`, "")
+	n.Put("never", `{"points": ["longer"], "percent": 0, "faults": [{"fault": "close"}]}`)
+	n.Hit("/")
+	for _, ttl := range []string{"20m", "30m"} {
+		n.Want(200, "PATCH", "/experiments/never", `{"ttl": "`+ttl+`"}`, `"percent": 1`)
+	}
+	n.Want(200, "GET", "/experiments/never", "", `"percent": 1`)
+}
+
 // Of several clients that change an experiment by its ETag, each sees the changes of
 // the others.
 func TestAPILostUpdate(t *testing.T) {

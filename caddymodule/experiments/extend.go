@@ -82,7 +82,7 @@ func (l *Live) extended(e *Experiment, data []byte, now time.Time) *Live {
 	same.TTL, same.Note, same.By = e.TTL, e.Note, e.By
 	return &Live{
 		Experiment: &same, JSON: compact(data), Set: l.Set, Replaces: l.Replaces, Started: l.Started, stamped: l.stamped, together: l.together, Ends: same.ends(now),
-		traffic: l.traffic, ended: l.ended, end: l.end, unload: l.unload,
+		Labels: l.Labels, traffic: l.traffic, ended: l.ended, end: l.end, unload: l.unload,
 	}
 }
 

@@ -48,7 +48,7 @@ type Live struct {
 	Replaces bool
 
 	// Labels holds the metrics of its hits by point, for the package that counts them.
-	Labels sync.Map
+	Labels *sync.Map
 
 	stamped  time.Time       // Started by the clock of the node that started it; zero: this node
 	together uint64          // the revision of the change that started it with others; 0: alone
@@ -116,7 +116,7 @@ type Condition func(now *Live) bool
 
 // prepare loads an experiment so that it can start.
 func (s *Store) prepare(e *Experiment, data []byte) (*Live, error) {
-	live := &Live{Experiment: e, JSON: compact(data)}
+	live := &Live{Experiment: e, JSON: compact(data), Labels: new(sync.Map)}
 	var err error
 	live.unload, err = s.load(e)
 	return live, err
