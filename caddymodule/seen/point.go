@@ -121,11 +121,18 @@ func (p *Point) current() *bucket {
 // costs nothing.
 func (p *Point) open() *bucket {
 	b, opened := p.openNow()
-	if opened && b.no >= p.until.Load() && !p.rec.active(p.name) {
-		p.on.Store(false)
+	if !opened || !p.idle(b.no) {
+		return b
+	}
+	p.on.Store(false)
+	if !p.idle(b.no) { // a wake meanwhile has found the point still counting
+		p.wake()
 	}
 	return b
 }
+
+// idle reports whether nothing makes the point count in a second.
+func (p *Point) idle(no int64) bool { return no >= p.until.Load() && !p.rec.active(p.name) }
 
 func (p *Point) openNow() (b *bucket, opened bool) {
 	p.mu.Lock()

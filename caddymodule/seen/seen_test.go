@@ -141,6 +141,37 @@ func TestCounts(t *testing.T) {
 }
 
 // Whatever the age of a request, it is in the step of its time, once.
+// A rule may become active, or somebody look, while a point finds out that it need not
+// count.
+func TestWakeWhileStopping(t *testing.T) {
+	for name, wake := range map[string]func(rec *Recorder, p *Point, live *atomic.Bool){
+		"rule": func(rec *Recorder, _ *Point, live *atomic.Bool) { live.Store(true); rec.Wake() },
+		"look": func(_ *Recorder, p *Point, _ *atomic.Bool) { p.Brief(time.Minute) },
+		"hit":  func(_ *Recorder, p *Point, _ *atomic.Bool) { p.Hit("a") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var rec *Recorder
+			var p *Point
+			var live atomic.Bool
+			asked := false
+			rec = New(Clock{time.Now, time.Since}, func(string) bool {
+				if !asked {
+					asked = true
+					wake(rec, p, &live)
+					return false
+				}
+				return live.Load()
+			})
+			p = rec.Point("p")
+			rec.Wake()
+			pass(p, 0, Succeeded)
+			if !asked || !p.Counts() {
+				t.Errorf("asked: %v, counts: %v, want true", asked, p.Counts())
+			}
+		})
+	}
+}
+
 func TestSeries(t *testing.T) {
 	bubble(t, func(t *testing.T, rec *Recorder, _ *atomic.Bool) {
 		p := rec.Point("api")
