@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	"go.uber.org/zap"
@@ -29,8 +30,8 @@ type sight struct {
 
 func (s *sight) over(now time.Time) bool { return !s.ends.IsZero() && !s.ends.After(now) }
 
-// see records which records of a document are new, and when this node saw them. Call it
-// before saw, which stores the version.
+// see records which records of a document are new, and when this node saw them. It
+// forgets those that are gone. Call it before saw, which stores the version.
 func (m *Member) see(doc *document) {
 	now := m.store.now()
 	for name := range m.known {
@@ -48,6 +49,7 @@ func (m *Member) see(doc *document) {
 			worst = name
 		}
 	}
+	maps.DeleteFunc(m.ignored, func(name string, s *sight) bool { return m.known[name] != s })
 	m.warnOfClock(worst)
 }
 

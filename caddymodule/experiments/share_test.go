@@ -456,6 +456,14 @@ func TestShareIgnores(t *testing.T) {
 		t.Errorf("%d lines, want one for each bad experiment", got)
 	}
 	b.inStep("", false)
+	a.edit(func(doc *document) {
+		delete(doc.Experiments, "file")
+		doc.Version++
+	})
+	b.step()
+	if len(b.ignored) != 2 {
+		t.Errorf("remembers %d bad experiments, want the 2 that are still there", len(b.ignored))
+	}
 }
 
 // document is the document that the nodes share.
