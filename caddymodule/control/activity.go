@@ -4,7 +4,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/caddyserver/certmagic"
 
@@ -74,7 +73,9 @@ type activities struct {
 
 // add records a change. since is when it happened, if that is known.
 func (a *activities) add(one Activity, since *time.Time) {
-	one.Line, one.Note, one.By = short(one.Line), short(one.Note), short(one.By)
+	for _, field := range []*string{&one.Line, &one.Note, &one.By} {
+		*field = experiments.Cut(*field, maxActText)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	one.At = a.now().UTC()
@@ -104,18 +105,6 @@ func countActs() {
 // follows reports whether an entry is later than at. The list is in the order of time.
 func (a *activities) follows(at time.Time) bool {
 	return len(a.last) > 0 && a.last[len(a.last)-1].At.After(at)
-}
-
-// short cuts a long text.
-func short(text string) string {
-	if len(text) <= maxActText {
-		return text
-	}
-	end := maxActText
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + "…"
 }
 
 // Activity returns the last changes, the latest last.

@@ -101,6 +101,10 @@ func TestActivityBounds(t *testing.T) {
 		if note := n.Ctl.Activity()[0].Note; note != strings.Repeat("ä", 250)+"…" {
 			t.Errorf("the note is %q", note)
 		}
+		n.Ctl.SwitchRule("shop", "gone", strings.Repeat("\x80", 600), true) // not UTF-8
+		if by := n.Ctl.Activity()[1].By; by != strings.Repeat("\x80", 496)+"…" {
+			t.Errorf("the name is %q", by)
+		}
 		for range 101 {
 			n.Want(200, "POST", "/halt", "", "")
 			n.Want(200, "POST", "/resume", "", "")

@@ -95,7 +95,7 @@ func (e *Entry) Take(r *http.Request) {
 
 // own copies the texts of the entry and cuts long ones.
 func (e *Entry) own() {
-	method, host, path := cut(e.Method, maxText), cut(e.Host, maxText), cut(e.Path, maxText)
+	method, host, path := Cut(e.Method, maxText), Cut(e.Host, maxText), Cut(e.Path, maxText)
 	var one strings.Builder // one allocation for the three
 	one.Grow(len(method) + len(host) + len(path))
 	one.WriteString(method)
@@ -106,8 +106,9 @@ func (e *Entry) own() {
 	e.Host, e.Path = all[:len(host)], all[len(host):]
 }
 
-// cut shortens a text to a number of bytes without splitting a character.
-func cut(text string, most int) string {
+// Cut shortens a text to a number of bytes without splitting a character. A text that has
+// been shortened ends in "…".
+func Cut(text string, most int) string {
 	if len(text) <= most {
 		return text
 	}
