@@ -33,7 +33,7 @@ var streamActions = []streamAction{
 	{"join", "", "join", nil, nil, false, false, actJoin},
 	{"insert", "<text>", "insert `data: {}`", []string{"text"}, []string{"text"}, true, true, actInsert},
 	{"replace", "<text>", "replace `data: {}`", []string{"text"}, []string{"text"}, false, false, actReplace},
-	{"split", "[<size>|utf8] [<gap>]", "split 7B", []string{"size", "at", "gap"}, nil, false, false, actSplit},
+	{"split", "[<size>|utf8] [<gap>]", "split 7B 20ms", []string{"size", "at", "gap"}, nil, false, false, actSplit},
 	{"hang", "[<duration>]", "hang 30s", []string{"duration"}, nil, true, true, actHang},
 	{"cut", "[<size>|<percent>%|utf8] [close|reset|clean]", "cut 50%", []string{"size", "percent", "at", "end"}, nil, false, false, actCut},
 	{"stop", "[close|reset|clean]|<code> [<text>]", "stop close", []string{"end", "code", "text"}, nil, true, true, actStop},
@@ -107,7 +107,7 @@ var stepFields = []stepField{
 	},
 	{
 		"gap", func(s *StreamStep) bool { return s.Gap != 0 },
-		beginsWithDigit,
+		func(word string) bool { return beginsWithDigit(word) && !endsWithDigit(word) }, // it may be a size without its unit
 		func(s *StreamStep, word string) error { return args.AboveZero("stream gap", &s.Gap)(word) },
 		func(s *StreamStep) string { return args.FormatDuration(s.Gap) },
 	},
@@ -138,6 +138,8 @@ var stepFields = []stepField{
 }
 
 func beginsWithDigit(word string) bool { return word != "" && word[0] >= '0' && word[0] <= '9' }
+
+func endsWithDigit(word string) bool { return beginsWithDigit(word[max(0, len(word)-1):]) }
 
 // readCount reads how often an event is repeated.
 func readCount(word string, count *int) error {
