@@ -36,7 +36,8 @@ to stop at once, and what must be true at the end. See the manual for its lines.
 Before it injects anything, the command reports all mistakes in the file. It also
 reports commands that do not exist, reports that cannot be written, and points and
 rules that Caddy does not have.
---check does so without Caddy. --dry-run also asks Caddy. Both inject nothing.
+--check does so without Caddy. --dry-run also asks Caddy, and warns if faults are
+halted. Both inject nothing.
 
 While a stage lasts, the command extends its faults. If the command is killed or
 its machine is lost, the faults end after the ttl of the plan. Whatever else ends
@@ -166,14 +167,18 @@ func (s *planSession) runner() (*plan.Runner, error) {
 
 // ready reports whether the plan can run.
 func (s *planSession) ready(r *plan.Runner) error {
-	if err := r.Ready(s.Context()); err != nil {
+	halted, err := r.Ready(s.Context())
+	if err != nil {
 		return s.fail(plan.CodeError, err)
+	}
+	for _, each := range halted {
+		s.warn("the plan would not begin: %v", each)
 	}
 	faults := 0
 	for _, stage := range s.plan.Stages {
 		faults += len(stage.Faults)
 	}
-	_, err := fmt.Fprintf(s.OutOrStdout(), "plan '%s' is ready: %s, %s, %s\n", s.plan.Name,
+	_, err = fmt.Fprintf(s.OutOrStdout(), "plan '%s' is ready: %s, %s, %s\n", s.plan.Name,
 		counted(len(s.plan.Stages), "stage"), counted(faults, "fault"), counted(len(s.plan.Checks), "check"))
 	return err
 }

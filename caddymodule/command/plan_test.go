@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddyfault/caddyfault/caddymodule/clients"
+	"github.com/caddyfault/caddyfault/caddymodule/experiments"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/manual"
 	"github.com/caddyfault/caddyfault/caddymodule/plan"
 )
@@ -65,7 +66,13 @@ func TestPlanCheck(t *testing.T) {
 	if got := caddyFault(t, "plan", good, "--address", address, "--address", address); got.err == nil || !strings.Contains(got.err.Error(), "is given twice") {
 		t.Errorf("the same node twice: got %+v", got)
 	}
-	_ = n
+	n.Ctl.Switch.Set(experiments.State{Halted: true})
+	warning := "Warning: the plan would not begin: faults are halted: caddy fault resume --address " + address + "\n"
+	for mode, want := range map[string]string{"--dry-run": warning, "--check": ""} {
+		if got := caddyFault(t, "plan", good, mode, "--address", address); got.err != nil || got.stderr != want || !strings.Contains(got.stdout, "is ready") {
+			t.Errorf("halted, %s: got %+v, want %q", mode, got, want)
+		}
+	}
 }
 
 // A plan runs against the real API. It starts and ends its faults, counts hits, and writes

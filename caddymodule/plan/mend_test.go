@@ -72,7 +72,7 @@ func TestLexicalProblems(t *testing.T) {
 func TestVerifyFaultOfAnotherStage(t *testing.T) {
 	w := newWorld(1)
 	p := mustParse(t, "stage a 3s {\nfault x {\npoint api\nreset\n}\n}\nstage b 3s {\nexpect verify x at_least 1\nexpect verify y at_least 1\n}")
-	err := w.runner(p).Ready(t.Context())
+	_, err := w.runner(p).Ready(t.Context())
 	want := "test.plan:9: expect verify: fault 'x' ends with stage 'a': expect it there, or keep it; write:\n\tkeep fault x {\n" +
 		"test.plan:10: expect verify: 'y' is neither a fault of the stage nor a rule; write:\n\texpect verify api/rule1 at_least 1"
 	if err == nil || err.Error() != want {
@@ -140,7 +140,7 @@ func TestNoProgram(t *testing.T) {
 func TestNoPoint(t *testing.T) {
 	w := newWorld(1)
 	p := mustParse(t, "check s seen shp success >= 99% over 5s\ncheck t seen none p95 <= 200ms\nstage a 3s {\nfault x {\nreset\npoint ap\n}\nfault y {\npoint shopp\nreset\n}\n}")
-	err := w.runner(p).Ready(t.Context())
+	_, err := w.runner(p).Ready(t.Context())
 	want := strings.Join([]string{
 		"test.plan:2: no injection point 'shp': the points are api, shop; write:\n\tcheck s seen shop success >= 99% over 5s",
 		"test.plan:3: no injection point 'none': the points are api, shop; write:\n\tcheck t seen api p95 <= 200ms over 30s",

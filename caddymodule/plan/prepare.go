@@ -17,17 +17,28 @@ import (
 )
 
 // Ready reports all that keeps the plan from running: commands, points and rules that do
-// not exist. It changes nothing.
-func (r *Runner) Ready(ctx context.Context) error {
+// not exist. It also returns an error for each node whose faults are halted, which may be
+// resumed before the plan runs. It changes nothing.
+func (r *Runner) Ready(ctx context.Context) (halted []error, err error) {
 	problems := ProblemsError(append(r.missingPrograms(), r.unwritable()...))
 	if len(r.Nodes) > 0 {
-		_, wrong, err := r.look(ctx)
+		states, wrong, err := r.look(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		problems = append(problems, wrong...)
+		for i, s := range states {
+			if s.Halted {
+				halted = append(halted, r.haltedAt(r.Nodes[i]))
+			}
+		}
 	}
-	return problems.err()
+	return halted, problems.err()
+}
+
+// haltedAt returns the error for a node whose faults are halted.
+func (r *Runner) haltedAt(n Node) error {
+	return r.at(n, fmt.Errorf("faults are halted: caddy fault resume --address %s", n.Address()))
 }
 
 // prepare checks everything that can be checked before anything is begun.
@@ -50,7 +61,7 @@ func (u *run) prepare(ctx context.Context) *ending {
 		u.result.Nodes = append(u.result.Nodes, NodeResult{n.Address(), s.Version, s.Group})
 		u.result.Version = s.Version
 		if s.Halted {
-			return &ending{CodeOutside, Outside, u.at(n, fmt.Errorf("faults are halted: caddy fault resume")).Error()}
+			return &ending{CodeOutside, Outside, u.haltedAt(n).Error()}
 		}
 		if s.Group != "" && groups[s.Group] {
 			continue // the group shares the experiments

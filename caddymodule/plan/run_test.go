@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -717,7 +718,7 @@ func TestReady(t *testing.T) {
 	w := newWorld(1)
 	w.missing["load"], w.missing["probe"] = true, true
 	p := mustParse(t, "check db command probe 1s 0\ncheck users seen shp rate >= 1/s\nrun load 1s 0\nstage a 7s {\nrun load 1s 0\nexpect verify gone exactly 0\n"+down+"}\n")
-	err := w.runner(p).Ready(t.Context())
+	_, err := w.runner(p).Ready(t.Context())
 	all, _ := errors.AsType[ProblemsError](err)
 	if len(all) != 5 || all[0].Line != 2 || all[4].Line != 7 {
 		t.Errorf("got %v", err)
@@ -726,11 +727,23 @@ func TestReady(t *testing.T) {
 		t.Errorf("asked %v", w.nodes[0].asked)
 	}
 	w.missing = nil
-	if err := w.runner(mustParse(t, seven)).Ready(t.Context()); err != nil {
-		t.Error(err)
+	if halted, err := w.runner(mustParse(t, seven)).Ready(t.Context()); err != nil || len(halted) > 0 {
+		t.Errorf("got %v, halted %v", err, halted)
 	}
 	w.nodes[0].live["test.a.down"] = &fakeExperiment{revision: "7", until: time.Now().Add(time.Hour)}
-	if err := w.runner(mustParse(t, seven)).Ready(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "test.plan:3: experiment 'test.a.down' runs: ") {
+	if _, err := w.runner(mustParse(t, seven)).Ready(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "test.plan:3: experiment 'test.a.down' runs: ") {
 		t.Errorf("the name is in use: got %v", err)
+	}
+}
+
+// Ready names each node whose faults are halted, and how to resume them. The plan may still
+// run later.
+func TestReadyHalted(t *testing.T) {
+	w := newWorld(2)
+	w.nodes[1].halted = true
+	halted, err := w.runner(mustParse(t, seven)).Ready(t.Context())
+	want := fmt.Sprintf("%[1]s: faults are halted: caddy fault resume --address %[1]s", w.nodes[1].Address())
+	if err != nil || len(halted) != 1 || halted[0].Error() != want {
+		t.Errorf("got %v, halted %v, want %s", err, halted, want)
 	}
 }
