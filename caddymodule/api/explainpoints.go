@@ -166,7 +166,7 @@ func (e *explainer) guide(v *caddyroutes.Visit) *caddyroutes.Turns {
 func (e *explainer) seeAt(p *rules.Point, v *caddyroutes.Visit) (at explainPoint, key string) {
 	exempt := false
 	unsure := v.Unknown(func() { exempt = e.app.Exempts(v.Request) })
-	key = v.Unknown(func() { at = e.explainAt(p, v.Request, exempt) })
+	key = v.Unknown(func() { at = e.explainAt(p, v.Request, exempt, v.Knows) })
 	switch {
 	case unsure != "":
 		at.doubt(unsure, func(v rules.Verdict) bool { return v.Fires || v.Gate == rules.GateExempt })
@@ -247,6 +247,9 @@ func turnsOf(point string, verdicts []rules.Verdict) *caddyroutes.Turns {
 	return turns
 }
 
+// unknown knows nothing of a request.
+func unknown(func()) bool { return false }
+
 // unplaced explains, separately, each point outside the known routes, such as one in a
 // handler of another module.
 func (e *explainer) unplaced(ask *caddyroutes.Ask) {
@@ -259,7 +262,7 @@ func (e *explainer) unplaced(ask *caddyroutes.Ask) {
 			continue
 		}
 		r := prepared(ask)
-		at := e.explainAt(p, r, e.app.Exempts(r))
+		at := e.explainAt(p, r, e.app.Exempts(r), unknown)
 		if at.Reason = "its place among the routes is unknown"; !at.Match {
 			at.Reason = notForIt
 		}
@@ -276,10 +279,14 @@ func prepared(ask *caddyroutes.Ask) *http.Request {
 }
 
 // explainAt explains what would happen to r, which may be exempt, at a point.
-func (e *explainer) explainAt(p *rules.Point, r *http.Request, exempt bool) explainPoint {
+func (e *explainer) explainAt(p *rules.Point, r *http.Request, exempt bool, knows rules.Knows) explainPoint {
 	at := explainPoint{Point: p.Name, whereView: whereView{Source: p.Source}, Rules: []rules.Verdict{}}
 	at.Rules = append(at.Rules, trigger.Explain(e.app.Triggers(p), r, p)...)
-	match, verdicts, err := p.Explain(r, e.ctl.Store.Snapshot().Guests(experiments.PlaceOf(p)))
+	guests := e.ctl.Store.Snapshot().Guests(experiments.PlaceOf(p))
+	match, verdicts, err := p.Explain(r, guests, knows)
+	if r.Host == "" && slices.ContainsFunc(verdicts, dependsOnHost) { // so does what they leave of the draw
+		match, verdicts, err = p.Explain(r, guests, unknown)
+	}
 	at.Match = match || len(at.Rules) > 0
 	at.Rules = append(at.Rules, verdicts...)
 	for i := range at.Rules {

@@ -870,6 +870,16 @@ func (u *untilLine) Write(p []byte) (int, error) {
 	return u.Buffer.Write(p)
 }
 
+// The client of the request is 127.0.0.1, unless --client names another.
+func TestCommandExplainClient(t *testing.T) {
+	_, address := adminEndpoint(t, `{"point": "api", "rules": [{"name": "first", "match": [{"remote_ip": {"ranges": ["192.0.2.1"]}}], "faults": [{"fault": "close"}]}]}`)
+	for client, hits := range map[string]bool{"127.0.0.1": false, "192.0.2.1": true} {
+		if got := caddyFault(t, "explain", "/", "--address", address, "--client", client); (got.err == nil) != hits {
+			t.Errorf("%s: got %+v, want hit %v", client, got, hits)
+		}
+	}
+}
+
 // A body makes the request a POST, as in curl.
 func TestCommandExplainBody(t *testing.T) {
 	_, address := adminEndpoint(t, `{"point": "api", "rules": [{"name": "first", "match": [{"method": ["POST"], "vars": {"{http.request.body}": ["a=b"]}}], "faults": [{"fault": "close"}]}]}`)

@@ -15,7 +15,7 @@ import (
 
 func explainCommand() *cobra.Command {
 	cmd := jsonFlag(&cobra.Command{
-		Use:   "explain <url> [-X <method>] [-H '<name>: <value>']... [-d <body>] [--all] [--json]",
+		Use:   "explain <url> [-X <method>] [-H '<name>: <value>']... [-d <body>] [--client <address>] [--all] [--json]",
 		Short: "Show which faults would hit a request, and why others would not",
 		Long: `
 Caddy follows the request through the routes of the running configuration. The
@@ -35,12 +35,13 @@ The exit code is 0 if a fault may hit the request, and 2 if none can.`,
 	cmd.Flags().StringP("method", "X", "", "Method (default GET, or POST with a body)")
 	cmd.Flags().StringArrayP("header", "H", nil, "Header field, as 'Name: value'")
 	cmd.Flags().StringP("data", "d", "", "The body")
+	cmd.Flags().String("client", "", "IP address of the client (default 127.0.0.1)")
 	cmd.Flags().Bool("all", false, "List also the points that do not match")
 	return cmd
 }
 
 func cmdExplain(s *session) error {
-	asked := api.ExplainRequest{Method: flagText(s.Command, "method"), URL: s.args[0], Header: make(map[string]api.HeaderValues)}
+	asked := api.ExplainRequest{Method: flagText(s.Command, "method"), URL: s.args[0], Client: flagText(s.Command, "client"), Header: make(map[string]api.HeaderValues)}
 	fields, _ := s.Flags().GetStringArray("header")
 	for _, field := range fields {
 		name, value, ok := strings.Cut(field, ":")

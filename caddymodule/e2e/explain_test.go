@@ -733,6 +733,27 @@ func TestExplainNeverGuesses(t *testing.T) {
 			"if the host is fault.test: UP; else an empty 200: no handler replies; no fault can hit",
 		},
 		{"a host and no server", "fault {\npoint p\nrule r {\nmatch host fault.test\nrespond 551\n}\n}", `{"url": "/", "header": {"Host": "fault.test"}}`, true, "551 by p/r"},
+		{
+			"a sticky key that hits", "fault {\npoint p\nsticky {header.X-User}\nseed 1\nrule r {\npercent 30\nrespond 551\n}\n}", `{"url": "SITE/", "header": {"X-User": "ben"}}`, true,
+			"551 by p/r",
+		},
+		{
+			"a sticky key that passes", "fault {\npoint p\nsticky {header.X-User}\nseed 1\nrule r {\npercent 30\nrespond 551\n}\n}", `{"url": "SITE/", "header": {"X-User": "ann"}}`, false,
+			"UP; no fault can hit",
+		},
+		{
+			"no sticky key", "fault {\npoint p\nsticky {header.X-User}\nseed 1\nrule r {\npercent 30\nrespond 551\n}\n}", `{"url": "SITE/"}`, true,
+			"551 by p/r, 30 %; else UP",
+		},
+		{
+			"a sticky key of the real request", "fault {\npoint p\nsticky {http.auth.user.id}-{header.X-User}\nseed 1\nrule r {\npercent 30\nrespond 551\n}\n}", `{"url": "SITE/", "header": {"X-User": "ben"}}`, true,
+			"551 by p/r, 30 %; else UP",
+		},
+		{
+			"a sticky key after a share that depends on the host",
+			"fault {\npoint p\nsticky {header.X-User}\nseed 1\nrule q {\nmatch host fault.test\npercent 30\nrespond 552\n}\nrule r {\npercent 50\nrespond 551\n}\n}", `{"url": "/", "header": {"X-User": "ann"}}`, true,
+			"if the host is fault.test: 551 by p/r; else an empty 200: no handler replies",
+		},
 		{"another site", "fault {\npoint p\n}", `{"url": "http://other.test:1/"}`, false, "no site serves http://other.test:1/: servers listen on ADDR"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -753,6 +774,20 @@ func TestExplainNeverGuesses(t *testing.T) {
 				t.Errorf("the upstream has been asked %d times", hits)
 			}
 		})
+	}
+}
+
+// If the host decides which share an earlier rule takes, a sticky key decides nothing.
+func TestExplainStickyByHost(t *testing.T) {
+	s := start(t, config{admin: true, anyHost: true, site: "fault {\npoint p\nsticky {header.X-User}\nseed 1\nrule q {\nmatch host fault.test\npercent 30\nrespond 552\n}\nrule r {\npercent 50\nrespond 551\n}\n}\nrespond ok"})
+	for ask, want := range map[string]string{
+		`{"url": "/", "header": {"X-User": "ben"}}`:              "552 by p/q, 30 % if it matches, which depends on {http.request.host} of the real request; else 551 by p/r, 50 %; else 200 by static_response",
+		`{"url": "http://x.test/", "header": {"X-User": "ben"}}`: "551 by p/r",
+		`{"url": "http://x.test/", "header": {"X-User": "dan"}}`: "200 by static_response; no fault can hit",
+	} {
+		if got := s.askExplain(t, strings.Replace(ask, "x.test", "x.test:"+s.port0(), 1)); got.Answer != want {
+			t.Errorf("%s: got %q, want %q", ask, got.Answer, want)
+		}
 	}
 }
 

@@ -40,7 +40,7 @@ func TestDelayRamp(t *testing.T) {
 		ask("b", 10*time.Second)
 		r := testkit.Request("GET", "/", nil)
 		r.Header.Set("X-User", "a")
-		_, verdicts, err := h.Explain(r, n.Ctl.Store.Snapshot().Guests(experiments.PlaceOf(&n.Point)))
+		_, verdicts, err := h.Explain(r, n.Ctl.Store.Snapshot().Guests(experiments.PlaceOf(&n.Point)), nil)
 		if want := "the delay is currently 10s of 10s"; err != nil || !strings.HasSuffix(verdicts[0].Why, want) || !verdicts[0].Fires {
 			t.Errorf("got %+v, error %v, want %q", verdicts, err, want)
 		}

@@ -131,7 +131,7 @@ func TestExplainIdle(t *testing.T) {
 		{"name": "draws", "faults": [{"fault": "choose", "branches": [{"weight": 1}, {"weight": 1, "faults": [`+respond+`]}]}]}
 	]}`, "")
 	for _, want := range []string{"", "pass"} {
-		_, verdicts, err := h.Explain(testkit.Request("GET", "/", nil), nil)
+		_, verdicts, err := h.Explain(testkit.Request("GET", "/", nil), nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -102,7 +102,7 @@ func TestRateLimitExperiment(t *testing.T) {
 		n := testnode.Start(t, `{"point": "quota-exp", "rules": [{"percent": 0, "faults": [{"fault": "close"}]}]}`, "")
 		n.Put("quota", `{"points": ["quota-exp"], "faults": [{"fault": "ratelimit", "requests": 2, "window": "10s", "fields": "x"}]}`)
 		verdict := func() string {
-			_, verdicts, err := n.Explain(testkit.Request("GET", "/", nil), n.Ctl.Store.Snapshot().Guests(experiments.PlaceOf(&n.Point)))
+			_, verdicts, err := n.Explain(testkit.Request("GET", "/", nil), n.Ctl.Store.Snapshot().Guests(experiments.PlaceOf(&n.Point)), nil)
 			if err != nil || len(verdicts) == 0 {
 				t.Fatalf("got %+v, %v", verdicts, err)
 			}

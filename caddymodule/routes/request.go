@@ -91,7 +91,7 @@ func (w *run) see(key string) {
 	case key == "http.request.tls.server_name" || key == "http.request.tls.resumed":
 	case slices.ContainsFunc(unknowable, func(prefix string) bool { return strings.HasPrefix(key, prefix) }):
 		w.unknown = key
-	case strings.HasPrefix(key, "http.request.remote"):
+	case strings.HasPrefix(key, "http.request.remote"), key == "http.vars."+caddyhttp.ClientIPVarKey:
 		w.lookAtClient()
 	case strings.HasPrefix(key, "http.request.body"):
 		w.lookAtBody()
@@ -100,7 +100,7 @@ func (w *run) see(key string) {
 
 func (w *run) lookAtClient() {
 	if w.ask.AnyClient {
-		w.note("assuming that the request comes from 127.0.0.1: a matcher reads the client's address, so specify it")
+		w.note("assuming that the request comes from 127.0.0.1: a matcher or a key reads the client's address, so specify it")
 	}
 }
 

@@ -29,6 +29,15 @@ func (v *Visit) Unknown(see func()) string {
 	return v.run.unknown
 }
 
+// Knows reports whether read, and all that an [Visit.Unknown] around it has read before,
+// has no placeholder that has a value only in a real request.
+func (v *Visit) Knows(read func()) bool {
+	before := v.run.unknown
+	unknown := v.Unknown(read)
+	v.run.unknown = before
+	return before == "" && unknown == ""
+}
+
 // If lists the conditions of the visit.
 func (v *Visit) If() []string { return slices.Clone(v.run.way.If) }
 

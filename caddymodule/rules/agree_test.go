@@ -44,7 +44,11 @@ func someGatedPoint(random *rand.Rand) string {
 		}
 		rules = append(rules, "{"+rule+"}")
 	}
-	return `{"rules": [` + strings.Join(rules, ", ") + `]}`
+	sticky := ""
+	if random.IntN(3) == 0 {
+		sticky = fmt.Sprintf(`"sticky": "{http.request.header.X-Key}", "seed": %d, `, random.IntN(1000))
+	}
+	return `{` + sticky + `"rules": [` + strings.Join(rules, ", ") + `]}`
 }
 
 // For every draw, the decision about the next request agrees with its explanation.
@@ -90,7 +94,10 @@ type chance struct {
 // meets explains a request, decides it, and returns how the two disagree.
 func (c chance) meets(p *Point, now time.Time) (d Decision, wrong string) {
 	r := request("/", "X-Key", c.key)
-	all := p.verdicts(r, nil, now)
+	if p.Sticky != "" {
+		c.u = p.draw(r)
+	}
+	all := p.verdicts(r, nil, known, now)
 	Settle(all)
 	p.Passed = func(rule *Rule, reason Reason) {
 		v := all[slices.Index(p.ordered, rule)]
@@ -136,7 +143,7 @@ func (c chance) winners(all []Verdict) (names []string) {
 		case !v.Fires, v.Gate == "match_response" && c.code < 500:
 			continue
 		case v.Gate == "match_response":
-			if names = append(names, v.Rule); !strings.HasPrefix(v.Why, "100 percent") && !strings.HasPrefix(v.Why, "in a burst") {
+			if names = append(names, v.Rule); !strings.HasPrefix(v.Why, "100 percent") && !strings.HasPrefix(v.Why, "in a burst") && !strings.HasPrefix(v.Why, "the key of sticky draws") {
 				continue
 			}
 		case v.Gate == "percent":

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/text"
 )
 
 // Draws says how numbers are drawn. By default they are random.
@@ -42,9 +43,9 @@ func newDraws(d Draws, name string, place faults.Place) *draws {
 }
 
 // draw returns the point's random number for a request.
-func (p *Point) draw(r *http.Request) float64 {
-	return draws{p.Name, p.Seed, &p.sticky, p.draws}.draw(r)
-}
+func (p *Point) draw(r *http.Request) float64 { return p.drawing().draw(r) }
+
+func (p *Point) drawing() draws { return draws{p.Name, p.Seed, &p.sticky, p.draws} }
 
 // draw returns the number for a request.
 func (d draws) draw(r *http.Request) float64 {
@@ -57,6 +58,22 @@ func (d draws) draw(r *http.Request) float64 {
 		return seededDraw(*d.seed, d.count.Add(1))
 	}
 	return rand.Float64() //nolint:gosec // chance, not secrecy
+}
+
+// Knows reports whether read, and all that the explanation has read before, consists of
+// what the request has. Other placeholders have a value only in a real request.
+type Knows func(read func()) bool
+
+// foresee returns the number for a request whose key determines it. Otherwise it returns
+// [faults.AnyDraw]. It takes no draw.
+func (d draws) foresee(r *http.Request, knows Knows) float64 {
+	if d.sticky.text == "" || !knows(func() { text.Replacer(r).ReplaceAll(d.sticky.text, "") }) {
+		return faults.AnyDraw
+	}
+	if key := d.sticky.of(r); key != "" {
+		return stickyDraw(d.seedText(), key)
+	}
+	return faults.AnyDraw
 }
 
 // seedText returns the text that is hashed together with the key. Owners with the same

@@ -71,22 +71,24 @@ func Settle(verdicts []Verdict) {
 }
 
 // Explain returns a verdict for each guest and each rule of the point, in the order of
-// evaluation. It takes no draw and counts nothing. An error means that a matcher of the
-// point failed, so that r does not reach the point.
-func (p *Point) Explain(r *http.Request, guests *Guests) (matches bool, all []Verdict, err error) {
+// evaluation. It takes no draw and counts nothing. knows decides which draws a sticky key
+// determines. An error means that a matcher of the point failed, so that r does not reach
+// the point.
+func (p *Point) Explain(r *http.Request, guests *Guests, knows Knows) (matches bool, all []Verdict, err error) {
 	if no, err := refusal(p.matchers, r); no != "" {
 		return false, nil, err
 	}
 	p.group.Settle()
-	return true, p.verdicts(r, guests, time.Now()), nil
+	return true, p.verdicts(r, guests, knows, time.Now()), nil
 }
 
 // verdicts explains a request that reaches the point at the given time.
-func (p *Point) verdicts(r *http.Request, guests *Guests, now time.Time) (all []Verdict) {
+func (p *Point) verdicts(r *http.Request, guests *Guests, knows Knows, now time.Time) (all []Verdict) {
 	sum, preflight := 0.0, p.LetsPass(r)
+	own := func() float64 { return p.drawing().foresee(r, knows) }
 	for _, late := range [...]bool{false, true} {
 		for _, g := range guests.turns(late) {
-			v, taken := g.explain(r, now, 0)
+			v, taken := g.explain(r, now, 0, func() float64 { return g.draws.foresee(r, knows) })
 			if preflight {
 				v.letPreflightPass(&taken)
 			}
@@ -97,7 +99,7 @@ func (p *Point) verdicts(r *http.Request, guests *Guests, now time.Time) (all []
 			all = append(all, v)
 		}
 		for _, rule := range p.turns(late) {
-			v, taken := rule.explain(r, now, sum)
+			v, taken := rule.explain(r, now, sum, own)
 			if preflight {
 				v.letPreflightPass(&taken)
 			}
@@ -156,8 +158,9 @@ func (p *Point) turns(late bool) []*Rule {
 }
 
 // explain returns the verdict of one rule, whose share of the draw begins at sum. It
-// also returns the share that later rules certainly do not get.
-func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (v Verdict, taken float64) {
+// also returns the share that later rules certainly do not get. drawn returns the draw,
+// or [faults.AnyDraw].
+func (rl *Rule) explain(r *http.Request, now time.Time, sum float64, drawn func() float64) (v Verdict, taken float64) {
 	v.Rule, v.By = rl.Name, rl
 	if no, _ := refusal(rl.matchers, r); no != "" {
 		v.Gate, v.Why = "match", no
@@ -175,6 +178,7 @@ func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (v Verdict,
 		v.Gate, v.Why, v.Settles = shut.name, why, shut.ends && taken == 100 && rl.part(now, sum) == 100
 		return v, taken
 	}
+	u := float64(faults.AnyDraw)
 	switch {
 	case rl.Observe:
 		v.Gate, v.Why = "observe", "it marks the request and injects nothing"
@@ -182,13 +186,11 @@ func (rl *Rule) explain(r *http.Request, now time.Time, sum float64) (v Verdict,
 	case burst:
 		taken = rl.explainBurst(&v, sum, taken)
 	default:
-		if rl.explainShare(&v, now, sum); v.Fires {
-			v.Share = rl.part(now, sum)
-		}
+		u = rl.explainShare(&v, now, drawn(), sum)
 	}
 	if v.Fires {
 		v.Conditional = rl.Faults.Conditional(hit)
-		switch idle, _ := rl.Faults.Idle(hit, faults.AnyDraw); {
+		switch idle, _ := rl.Faults.Idle(hit, u); {
 		case idle:
 			v.Fires, v.Gate, v.Why = false, "pass", fmt.Sprintf("its faults let hit %d pass", hit)
 		case v.Gate == "" && v.Conditional:

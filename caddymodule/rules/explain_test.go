@@ -7,12 +7,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
 // verdicts returns verdicts in one line: rule, whether it fires, gate.
 func verdicts(t testing.TB, p *Point, guests *Guests, r *http.Request) string {
 	t.Helper()
-	_, all, err := p.Explain(r, guests)
+	_, all, err := p.Explain(r, guests, known)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +118,7 @@ func TestExplainFull(t *testing.T) {
 		}
 	}
 	p.DecideTriggered(request("/"), triggered)
-	_, all, _ := p.Explain(request("/"), guests)
+	_, all, _ := p.Explain(request("/"), guests, known)
 	if a := all[0]; a.Gate != "max_active" || !a.Settles {
 		t.Errorf("guest: got %+v, want max_active and that it settles the request", a)
 	}
@@ -131,10 +133,10 @@ func TestExplainMatchers(t *testing.T) {
 	p := mustLoad(t, `{"match": [{"path": ["/in"]}], "rules": [
 		{"match": [{"method": ["GET"], "header": {"X": ["1"]}}], `+closing+`},
 		{"match": [{"header": {"X": ["1"]}}, {"header": {"X": ["2"]}}], `+closing+`}]}`)
-	if matches, all, err := p.Explain(request("/out"), nil); matches || all != nil || err != nil {
+	if matches, all, err := p.Explain(request("/out"), nil, known); matches || all != nil || err != nil {
 		t.Errorf("outside: got %v %v, %v", matches, all, err)
 	}
-	matches, all, err := p.Explain(request("/in"), nil)
+	matches, all, err := p.Explain(request("/in"), nil, known)
 	if !matches || err != nil || len(all) != 2 {
 		t.Fatalf("got %v %v, %v", matches, all, err)
 	}
@@ -145,12 +147,12 @@ func TestExplainMatchers(t *testing.T) {
 	}
 	p = mustLoad(t, `{"rules": [{"match": [{"expression": "{http.request.header.X-N} / 0 == 1"}], `+closing+`}]}`)
 	const want = "the matcher 'expression' fails and does not match: "
-	if _, all, err := p.Explain(request("/"), nil); err != nil || len(all) != 1 || all[0].Gate != "match" || !strings.HasPrefix(all[0].Why, want) {
+	if _, all, err := p.Explain(request("/"), nil, known); err != nil || len(all) != 1 || all[0].Gate != "match" || !strings.HasPrefix(all[0].Why, want) {
 		t.Errorf("got %+v, %v, want %q and the error", all, err, want)
 	}
 	p = mustLoad(t, `{`+failing+`, "rules": [{`+closing+`}]}`)
 	passed := passes(p)
-	if matches, all, err := p.Explain(request("/"), nil); matches || all != nil || err == nil || !strings.HasPrefix(err.Error(), want) {
+	if matches, all, err := p.Explain(request("/"), nil, known); matches || all != nil || err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %t, %+v, %v, want a failure of the point's matcher", matches, all, err)
 	}
 	if len(passed) > 0 {
@@ -170,6 +172,48 @@ func TestExplainTakesNoDraw(t *testing.T) {
 	}
 }
 
+// If a sticky key determines the draw, the verdict is certain and says why the rule passes.
+// Without the key, or if only a real request has it, the draw is open.
+func TestExplainSticky(t *testing.T) {
+	p := mustLoad(t, `{"sticky": "{http.request.header.X-Key}", "seed": 1, "rules": [{"percent": 30, `+closing+`}, {"percent": 30, `+closing+`}]}`)
+	guest := guestRule(t, `{"name": "a", "percent": 50, `+closing+`}`)
+	guest.draws = newDraws(Draws{Sticky: "{http.request.header.X-Key}"}, "a", faults.InHandler)
+	guests := invite(guest)
+	const open = "*a fires percent; rule1 fires percent; rule2 fires percent"
+	if got := verdicts(t, p, guests, request("/")); got != open {
+		t.Errorf("without a key: got %s", got)
+	}
+	_, all, err := p.Explain(request("/", "X-Key", "a"), guests, func(func()) bool { return false })
+	if err != nil || !all[0].Fires || !all[1].Fires || !all[2].Fires || all[2].Gate != "percent" || all[2].Share != 30 {
+		t.Errorf("an unknown key: got %+v, %v", all, err)
+	}
+	fires := make(map[string]bool)
+	for i := range 50 {
+		r := request("/", "X-Key", fmt.Sprint(i))
+		_, all, err := p.Explain(r, guests, known)
+		if err != nil {
+			t.Fatal(err)
+		}
+		Settle(all)
+		got := ""
+		for _, v := range all {
+			if why := strings.HasPrefix(v.Why, "the key of sticky draws "); v.Fires && (v.Gate != "" || v.Share != 100) || v.Gate == "percent" && !why {
+				t.Errorf("key %d: got %+v", i, v)
+			}
+			if v.Fires {
+				got += v.Rule
+			}
+		}
+		if want := fired(p.Decide(r, guests)); got != want {
+			t.Errorf("key %d: got %q, want %q", i, got, want)
+		}
+		fires[got] = true
+	}
+	if len(fires) != 4 {
+		t.Errorf("got %v", fires)
+	}
+}
+
 // A rule whose faults depend on the reply may hit, and keeps its share in any case.
 func TestExplainEffect(t *testing.T) {
 	const cut = `{"fault": "truncate", "percent": 50}`
@@ -179,7 +223,7 @@ func TestExplainEffect(t *testing.T) {
 		{`{"percent": 10, "faults": [` + cut + `]}`, "rule1 fires percent"},
 		{`{"faults": [{"fault": "choose", "branches": [{"weight": 1, "faults": [` + cut + `]}]}]}`, "rule1 fires effect"},
 	} {
-		_, verdicts, _ := mustLoad(t, `{"rules": [`+tt.rules+`]}`).Explain(request("/"), nil)
+		_, verdicts, _ := mustLoad(t, `{"rules": [`+tt.rules+`]}`).Explain(request("/"), nil, known)
 		Settle(verdicts)
 		var got []string
 		for _, v := range verdicts {
@@ -199,7 +243,7 @@ func TestExplainEffect(t *testing.T) {
 // settles the request.
 func TestExplainExempt(t *testing.T) {
 	p := mustLoad(t, `{"rules": [{"name": "a", `+closing+`}, {"name": "b", "percent": 10, `+closing+`}, {"name": "c", "skip": 1, `+closing+`}, {"name": "d", "match": [{"path": ["/d"]}], `+closing+`}]}`)
-	_, verdicts, err := p.Explain(request("/"), nil)
+	_, verdicts, err := p.Explain(request("/"), nil, known)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,3 +257,6 @@ func TestExplainExempt(t *testing.T) {
 		}
 	}
 }
+
+// known knows everything of a request.
+func known(read func()) bool { read(); return true }

@@ -39,7 +39,7 @@ func TestEveryGate(t *testing.T) {
 			}
 			p.Rules[0].SwitchOff(g == switchGate)
 			for range 2 { // the second answer is the same, because nothing was counted
-				if v := p.verdicts(request("/"), nil, loaded(p))[0]; v.Fires || v.Gate != g.name || v.Why == "" {
+				if v := p.verdicts(request("/"), nil, known, loaded(p))[0]; v.Fires || v.Gate != g.name || v.Why == "" {
 					t.Errorf("got %+v, want the gate and why", v)
 				}
 			}
@@ -68,7 +68,7 @@ func TestOrderOfGates(t *testing.T) {
 		if i > 1 {
 			after = time.Hour
 		}
-		if got := p.verdicts(request("/"), nil, loaded(p).Add(after))[0].Gate; got != want {
+		if got := p.verdicts(request("/"), nil, known, loaded(p).Add(after))[0].Gate; got != want {
 			t.Errorf("request %d: got gate %q, want %q", i, got, want)
 		}
 		if d := decide(p, 0, after); (d.Rule != nil) != (want == "") {

@@ -3,6 +3,8 @@ package rules
 import (
 	"fmt"
 	"time"
+
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 )
 
 func checkPercent(rl *Rule) error {
@@ -22,12 +24,15 @@ func ValidPercent(p float64) error {
 
 // share reports whether the draw is in the part of the rule's share that fires, and
 // returns its position there.
-func (w *walk) share(rule *Rule) (within float64, hit bool) {
-	within, hit = share(w.u, w.sum, rule.percent)
-	if !hit || rule.schedule.ramp == 0 {
+func (w *walk) share(rule *Rule) (within float64, hit bool) { return rule.share(w.u, w.sum, w.now) }
+
+// share is like [walk.share] for the draw u. The share of the rule begins at sum.
+func (rl *Rule) share(u, sum float64, now time.Time) (within float64, hit bool) {
+	within, hit = share(u, sum, rl.percent)
+	if !hit || rl.schedule.ramp == 0 {
 		return within, hit
 	}
-	part := rule.schedule.part(w.now)
+	part := rl.schedule.part(now)
 	if within >= part {
 		return 0, false
 	}
@@ -64,9 +69,14 @@ func (rl *Rule) part(now time.Time, sum float64) float64 {
 }
 
 // explainShare completes the verdict on a rule whose gates are open: it explains the
-// draw. The share of the rule begins at sum.
-func (rl *Rule) explainShare(v *Verdict, now time.Time, sum float64) {
-	switch share := rl.part(now, sum); {
+// draw u. The share of the rule begins at sum. explainShare returns the draw for the
+// faults of the rule.
+func (rl *Rule) explainShare(v *Verdict, now time.Time, u, sum float64) (within float64) {
+	share := rl.part(now, sum)
+	if v.Share = share; u != faults.AnyDraw && share > 0 && share < 100 {
+		return rl.explainDrawn(v, now, u, sum)
+	}
+	switch {
 	case share == 0 && sum >= 100:
 		v.Gate, v.Why = "percent", "earlier rules take every request"
 	case share == 0:
@@ -78,4 +88,22 @@ func (rl *Rule) explainShare(v *Verdict, now time.Time, sum float64) {
 	default:
 		v.Fires, v.Settles = true, true
 	}
+	return faults.AnyDraw
+}
+
+// explainDrawn is explainShare for a draw that the key of the request determines.
+func (rl *Rule) explainDrawn(v *Verdict, now time.Time, u, sum float64) (within float64) {
+	v.Why = fmt.Sprintf("the key of sticky draws %.4g; a draw from %v to below %v hits", u*100, sum, sum+v.Share)
+	within, v.Fires = rl.share(u, sum, now)
+	switch {
+	case !v.Fires:
+		v.Gate = "percent"
+		return faults.AnyDraw
+	case rl.MatchResponse != nil:
+		v.Gate, v.Why = "match_response", v.Why+", if the reply matches"
+	default:
+		v.Why, v.Settles = "", true
+	}
+	v.Share = 100
+	return within
 }

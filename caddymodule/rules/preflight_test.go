@@ -98,7 +98,7 @@ func TestPreflightTakesNoShare(t *testing.T) {
 	if hits == 0 || hits == 400 {
 		t.Errorf("options hits %d of 400, want about 160", hits)
 	}
-	_, all, _ := p.Explain(preflight("/"), nil)
+	_, all, _ := p.Explain(preflight("/"), nil, known)
 	if all[1].Share != 40 {
 		t.Errorf("got share %v, want 40", all[1].Share)
 	}

@@ -69,7 +69,7 @@ func (rl *Rule) TriggerID() string { return rl.key.fixed }
 // ExplainTriggered returns the verdict of a rule that r has triggered. Above
 // max_active, r goes on to the rules of the point.
 func (p *Point) ExplainTriggered(r *http.Request, rule *Rule) Verdict {
-	v, _ := rule.explain(r, time.Now(), 0)
+	v, _ := rule.explain(r, time.Now(), 0, func() float64 { return faults.AnyDraw })
 	v.Settles = v.Settles && v.Gate != maxActiveGate.name
 	return v
 }
