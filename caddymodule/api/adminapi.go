@@ -224,11 +224,26 @@ func Answer(w http.ResponseWriter, status int, value any) error {
 
 // Encode writes value as JSON with indentation, for people to read.
 func Encode(w io.Writer, value any) error {
-	enc := json.NewEncoder(w)
+	var text strings.Builder
+	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(value)
+	if err := enc.Encode(value); err != nil {
+		return err
+	}
+	_, err := escaper.WriteString(w, text.String())
+	return err
 }
+
+// escaper escapes, in JSON, the control characters that a terminal may obey and that
+// package json leaves as they are.
+var escaper = func() *strings.Replacer {
+	var pairs []string
+	for char := rune(0x7f); char < 0xa0; char++ {
+		pairs = append(pairs, string(char), fmt.Sprintf(`\u%04x`, char))
+	}
+	return strings.NewReplacer(pairs...)
+}()
 
 // MaxBody is the size in bytes of the largest request body that the API reads.
 const MaxBody = 1 << 20

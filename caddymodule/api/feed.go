@@ -219,5 +219,5 @@ func (a *service) eventText(e *experiments.Entry) []byte {
 	case e.Done:
 		name = "done"
 	}
-	return fmt.Appendf(nil, "id: %d\nevent: %s\ndata: %s\n\n", e.Seq, name, data)
+	return fmt.Appendf(nil, "id: %d\nevent: %s\ndata: %s\n\n", e.Seq, name, escaper.Replace(string(data)))
 }

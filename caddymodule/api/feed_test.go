@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -212,7 +213,7 @@ func TestJournalText(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 500} {
 		j := experiments.NewJournal(1000)
 		for i := range n {
-			rec := j.Add(&experiments.Entry{Rule: "r", Path: "/<&>\u2028" + strings.Repeat("a", i), Time: time.Unix(int64(i), 5)})
+			rec := j.Add(&experiments.Entry{Rule: "r", Path: "/<&>\u2028\u009b\x7f" + strings.Repeat("a", i), Time: time.Unix(int64(i), 5)})
 			if i%2 == 0 {
 				j.Finish(rec, experiments.End{Took: time.Second, Bytes: i})
 			}
@@ -232,6 +233,28 @@ func TestJournalText(t *testing.T) {
 		if got.String() != want.String() {
 			t.Errorf("got\n%s\nwant\n%s", &got, &want)
 		}
+	}
+}
+
+// No JSON of the API has a control character that a terminal may obey.
+func TestJSONForTerminals(t *testing.T) {
+	e := experiments.Entry{Path: "/\u009b\u0080\u009f\x7f\x1b"}
+	var text, list bytes.Buffer
+	if err := Encode(&text, e); err != nil {
+		t.Fatal(err)
+	}
+	a := &service{ctl: control.New()}
+	if err := a.writeEntries(&list, slices.Values([]experiments.Entry{e})); err != nil {
+		t.Fatal(err)
+	}
+	for name, got := range map[string]string{"answer": text.String(), "journal": list.String(), "feed": string(a.eventText(&e))} {
+		if !strings.Contains(got, `"/\u009b\u0080\u009f\u007f\u001b"`) {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
+	var read experiments.Entry
+	if err := json.Unmarshal(text.Bytes(), &read); err != nil || read.Path != e.Path {
+		t.Errorf("got %q, %v", read.Path, err)
 	}
 }
 

@@ -109,7 +109,8 @@ func (a *service) writeEntries(w io.Writer, entries iter.Seq[experiments.Entry])
 func writePiece(w io.Writer, text *bytes.Buffer) error {
 	journalTurn.Unlock()
 	defer journalTurn.Lock()
-	_, err := text.WriteTo(w)
+	_, err := escaper.WriteString(w, text.String())
+	text.Reset()
 	runtime.Gosched()
 	return err
 }

@@ -57,8 +57,8 @@ func setUpCommand(cmd *cobra.Command) {
   caddy fault status
   caddy fault run --match 'path /api/*' --ttl 5m 'percent 10; delay 2s'
   caddy fault halt`
-	cmd.Args = refuseUnknown // without this, cobra takes an unknown subcommand for an argument
-	cmd.SetFlagErrorFunc(explainFlag)
+	cmd.Args = printableErrors(refuseUnknown) // without this, cobra takes an unknown subcommand for an argument
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return printableError(explainFlag(cmd, err)) })
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	addGroup(cmd, "Look", statusCommand(), listCommand(), watchCommand(), clientsCommand(), explainCommand(), codesCommand())
@@ -75,7 +75,8 @@ func addGroup(cmd *cobra.Command, title string, subs ...*cobra.Command) {
 		sub.GroupID = title
 		sub.DisableFlagsInUseLine = true // the usage line lists the flags
 		sub.SuggestFor = otherWords[sub.Name()]
-		sub.Args = checkUsage(sub.Args)
+		sub.Args = printableErrors(checkUsage(sub.Args))
+		sub.RunE = printableErrors(sub.RunE)
 		addCompletion(sub)
 		cmd.AddCommand(sub)
 	}
@@ -248,7 +249,7 @@ func readAnswer(data []byte, view any) error {
 
 // warn prints a warning, which does not change the exit code.
 func (s *session) warn(format string, args ...any) {
-	s.PrintErrln("Warning: " + fmt.Sprintf(format, args...))
+	s.PrintErrln("Warning: " + printableLines(fmt.Sprintf(format, args...)))
 }
 
 // again returns a command for the same Caddy, to copy: with the flags that name it.
@@ -286,8 +287,11 @@ func (s *session) exit(code int) error {
 	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return code, nil })(s.Command, nil)
 }
 
+// printError prints an error that does not end the command.
+func (s *session) printError(err error) { s.PrintErrln(s.ErrPrefix(), printableError(err)) }
+
 // fail prints an error and ends the process with a code.
 func (s *session) fail(code int, err error) error {
-	s.PrintErrln(s.ErrPrefix(), err)
+	s.printError(err)
 	return s.exit(code)
 }

@@ -625,7 +625,7 @@ func TestCommandRunUnanswered(t *testing.T) {
 				}))
 				var stderr bytes.Buffer
 				s, e := runSession(t, client, &stderr)
-				*e.TTL = caddy.Duration(tt.ttl)
+				*e.TTL, e.Note = caddy.Duration(tt.ttl), "a\u009bb" // which the API escapes
 				if _, _, err := s.start(e, nil); !unanswered(err) {
 					t.Errorf("got %v, want no answer", err)
 				}

@@ -154,7 +154,7 @@ func cmdRemove(s *session) error {
 		}
 		if err != nil {
 			code = 1
-			s.PrintErrln(s.ErrPrefix(), err)
+			s.printError(err)
 		}
 	}
 	return s.exit(code)
@@ -178,7 +178,7 @@ func (s *session) removeAll() error {
 	for _, e := range list.Experiments {
 		if err := s.remove(e.Name); err != nil && !isUnknown(err) { // it has ended in the meantime
 			code = 1
-			s.PrintErrln(s.ErrPrefix(), err)
+			s.printError(err)
 		}
 	}
 	return s.exit(code)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddyfault/caddyfault/caddymodule/api"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
@@ -79,9 +80,9 @@ func printExplanation(scr *screen, v *api.ExplainView, all bool) error {
 	if v.MayHit {
 		c = amber
 	}
-	fmt.Fprintln(scr, scr.paint(c, v.Answer))
+	fmt.Fprintln(scr, scr.paint(c, grammar.Printable(v.Answer)))
 	for _, note := range v.Notes {
-		fmt.Fprintln(scr, "Note: "+note+".")
+		fmt.Fprintln(scr, grammar.Printable("Note: "+note+"."))
 	}
 	g := &grid{columns: []column{{title: "POINT"}, {title: "RULE"}, {title: "VERDICT"}, {title: "BY"}, {title: "WHY"}}}
 	hidden := 0

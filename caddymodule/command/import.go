@@ -1,7 +1,6 @@
 package command
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/spf13/cobra"
 
+	"github.com/caddyfault/caddyfault/caddymodule/api"
 	"github.com/caddyfault/caddyfault/caddymodule/importer"
 )
 
@@ -94,15 +94,12 @@ func (s *session) printImported(result *importer.Result) error {
 		if result.Notes == nil {
 			result.Notes = []importer.Note{}
 		}
-		encoder := json.NewEncoder(s.OutOrStdout())
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "\t")
-		if err := encoder.Encode(result); err != nil {
+		if err := api.Encode(s.OutOrStdout(), result); err != nil {
 			return err
 		}
 	} else {
 		s.printNotes(result)
-		if _, err := io.WriteString(s.OutOrStdout(), result.Caddyfile); err != nil {
+		if err := writeLines(s.OutOrStdout(), result.Caddyfile); err != nil {
 			return err
 		}
 		s.hint(importSummary(result))

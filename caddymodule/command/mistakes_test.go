@@ -19,6 +19,30 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
+// What a user, a file or a server has written reaches a terminal without control
+// characters. Lines stay lines.
+func TestCommandPrintable(t *testing.T) {
+	_, address := adminEndpoint(t, twoRules)
+	const bad = "\u009bX\x1bY\x7f"
+	for _, args := range [][]string{
+		{bad}, {"status", "--" + bad}, {"status", bad}, {"off", bad}, {"rm", bad}, {"codes", bad}, {"plan", bad}, {"import", bad},
+		{"explain", "/", "--client", bad}, {"explain", "/", "-H", bad + ": x"}, {"verify", bad, "--at-least", "1"}, {"run", "--name", bad, "--point", "api", "503"},
+	} {
+		got := caddyFault(t, append(args, "--address", address)...)
+		if text := got.stderr + fmt.Sprint(got.err); got.err == nil || strings.ContainsAny(text, "\u009b\x1b\x7f") || !strings.Contains(text, "\ufffdX") {
+			t.Errorf("%q: got %+v", args, got)
+		}
+	}
+	var text strings.Builder
+	err := printExplanation(newScreen(&text), &api.ExplainView{Answer: bad, Notes: []string{bad}}, false)
+	if err != nil || text.String() != "\ufffdX\ufffdY\ufffd\nNote: \ufffdX\ufffdY\ufffd.\n" {
+		t.Errorf("got %q, %v", &text, err)
+	}
+	if got, want := printableLines("a\tb\r\n\tc"), "a\tb\ufffd\n\tc"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // An unknown command is answered with the command that may be meant.
 func TestCommandUnknown(t *testing.T) {
 	for args, want := range map[string]string{

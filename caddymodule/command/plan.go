@@ -206,7 +206,7 @@ func (s *planSession) run(r *plan.Runner) error {
 	code := result.ExitCode
 	for _, report := range s.plan.Reports {
 		if err := writePlanReport(report, result); err != nil {
-			s.PrintErrln(s.ErrPrefix(), err)
+			s.printError(err)
 			code = max(code, plan.CodeError)
 		}
 	}
@@ -260,23 +260,13 @@ func (s *planSession) summarize(out *planOutput, result *plan.Result) {
 	text := "plan " + result.Plan.Name + ": " + result.Result
 	for i := range result.CleanUp {
 		if c := &result.CleanUp[i]; c.Left() {
-			s.warn("experiment '%s' at %s could not be ended; it %s: %s", c.Experiment, c.Node, c.How, grammar.Printable(c.Why))
+			s.warn("experiment '%s' at %s could not be ended; it %s: %s", c.Experiment, c.Node, c.How, c.Why)
 		}
 	}
 	out.say(text)
 	if result.Why != "" {
-		s.PrintErrln(s.ErrPrefix(), printableLines(result.Why))
+		s.printError(errors.New(result.Why))
 	}
-}
-
-// printableLines makes each line printable.
-func printableLines(text string) string {
-	lines := strings.Split(text, "\n")
-	for i, line := range lines {
-		indent := len(line) - len(strings.TrimLeft(line, "\t"))
-		lines[i] = line[:indent] + grammar.Printable(line[indent:])
-	}
-	return strings.Join(lines, "\n")
 }
 
 // writePlanReport writes a report to its file.

@@ -43,6 +43,7 @@ func (o *planOutput) Write(text []byte) (int, error) {
 func (o *planOutput) say(text string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	text = printableLines(text)
 	if o.midLine {
 		text = "\n" + text
 	}

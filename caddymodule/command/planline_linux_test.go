@@ -40,6 +40,25 @@ func openTerminal(t *testing.T, width uint16) (person, program *os.File) {
 	return person, program
 }
 
+// A terminal gets no control characters of a file.
+func TestLinesOnTerminal(t *testing.T) {
+	person, program := openTerminal(t, 80)
+	var file strings.Builder
+	for _, out := range []io.Writer{program, &file} {
+		if err := writeLines(out, "a\u009b\x1b\tb\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	buf := make([]byte, 4096)
+	n, err := person.Read(buf)
+	if got := string(buf[:n]); err != nil || strings.ContainsAny(got, "\u009b\x1b") || !strings.HasPrefix(got, "a\ufffd\ufffd") {
+		t.Errorf("a terminal gets %q, %v", got, err)
+	}
+	if file.String() != "a\u009b\x1b\tb\n" {
+		t.Errorf("a file gets %q", &file)
+	}
+}
+
 // A real terminal has the line, in its width. NO_COLOR leaves out the colors, and a dumb
 // terminal has no line.
 func TestLiveLineOnTerminal(t *testing.T) {

@@ -89,8 +89,7 @@ func (s *session) showPreset(p *api.PresetView) error {
 	if s.wantsJSON() {
 		return api.Encode(s.OutOrStdout(), p)
 	}
-	_, err := io.WriteString(s.OutOrStdout(), p.Text)
-	return err
+	return writeLines(s.OutOrStdout(), p.Text)
 }
 
 func printPresets(out io.Writer, views []api.PresetView) error {

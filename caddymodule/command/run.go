@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -321,9 +320,8 @@ func (s *session) own(ctx context.Context, e *experiments.Experiment) (*api.Expe
 	if err := readAnswer(data, view); err != nil {
 		return nil, err
 	}
-	var found bytes.Buffer
 	sent, err := json.Marshal(e)
-	if err != nil || json.Compact(&found, view.Experiment) != nil || !bytes.Equal(found.Bytes(), sent) {
+	if err != nil || !grammar.SameJSON(view.Experiment, sent) {
 		return nil, err
 	}
 	return view, nil

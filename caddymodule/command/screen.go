@@ -1,10 +1,14 @@
 package command
 
 import (
+	"errors"
 	"io"
 	"os"
 	"runtime"
+	"strings"
+	"unicode"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
 
@@ -60,4 +64,37 @@ func (scr *screen) paint(c color, text string) string {
 		return text
 	}
 	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
+}
+
+// printableLines makes each line printable.
+func printableLines(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
+}
+
+// writeLines writes a text for a file. A terminal gets printable lines.
+func writeLines(out io.Writer, text string) error {
+	if isTerminal(out) {
+		text = printableLines(text)
+	}
+	_, err := io.WriteString(out, text)
+	return err
+}
+
+// printableError returns an error whose text is printable. An error may repeat what the
+// user, a file or a server wrote.
+func printableError(err error) error {
+	if err == nil || err.Error() == printableLines(err.Error()) {
+		return err
+	}
+	return errors.New(printableLines(err.Error()))
+}
+
+// printableErrors returns f with printable errors.
+func printableErrors(f func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error { return printableError(f(cmd, args)) }
 }
