@@ -114,7 +114,7 @@ func TestAPIRefuses(t *testing.T) {
 		{409, "PUT", "/experiments/gone", `{"points": ["*"], ` + faults, "the injection point 'shop' has a rule 'gone'"},
 		{417, "GET", "/verify?rule=gone&at_least=2", "", `"count": 1`},
 		{417, "GET", "/verify?rule=gone&at_most=0", "", "want at most 0"},
-		{417, "GET", "/verify?rule=gone&exactly=2&wait=30ms", "", "has hit 1 times, want exactly 2"},
+		{417, "GET", "/verify?rule=gone&exactly=2&wait=30ms", "", "has hit 1 time, want exactly 2"},
 		{413, "PUT", "/experiments/b", huge, "more than 1048576 bytes"},
 		{413, "PATCH", "/experiments/a", huge, "more than 1048576 bytes"},
 		{413, "POST", "/explain", huge, "more than 1048576 bytes"},

@@ -26,8 +26,8 @@ func TestVerifyID(t *testing.T) {
 		{200, "refused=true&id=a&exactly=1", `"count": 1`},
 		{200, "refused=true&id=a&exactly=1&since=1h", `"count": 1`},
 		{200, "refused=true&id=b&exactly=0", `"count": 0`},
-		{417, "rule=trigger&id=b&exactly=3", "rule 'trigger' with id 'b' has hit 1 times, want exactly 3"},
-		{417, "refused=true&id=a&exactly=0", "triggers with id 'a' were refused 1 times, want exactly 0"},
+		{417, "rule=trigger&id=b&exactly=3", "rule 'trigger' with id 'b' has hit 1 time, want exactly 3"},
+		{417, "refused=true&id=a&exactly=0", "triggers with id 'a' were refused 1 time, want exactly 0"},
 		{400, "rule=slow&id=a&exactly=3", "id: only the lines of triggers have one, not rule 'slow'; write rule=trigger"},
 		{400, "rule=trigger&id=a/b&exactly=3", "id: bad id 'a/b'"},
 	} {

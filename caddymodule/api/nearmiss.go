@@ -77,5 +77,5 @@ func nearMisses(passed map[string]uint64) string {
 		total += passed[reason]
 		each[i] = fmt.Sprintf("%d by %s", passed[reason], reason)
 	}
-	return fmt.Sprintf("%d matching requests passed: %s", total, strings.Join(each, ", "))
+	return plural(int(total), "matching request") + " passed: " + strings.Join(each, ", ")
 }

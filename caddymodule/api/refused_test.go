@@ -46,7 +46,7 @@ func TestVerifyRefused(t *testing.T) {
 		{200, "refused=false&rule=trigger&exactly=1", `"count": 1`},
 		{200, "rule=trigger&exactly=1&since=1h", `"count": 1`},
 		{417, "refused=true&exactly=0", "triggers were refused 3 times, want exactly 0"},
-		{417, "refused=true&exactly=0&point=p2", "triggers at injection point 'p2' were refused 1 times"},
+		{417, "refused=true&exactly=0&point=p2", "triggers at injection point 'p2' were refused 1 time"},
 		{404, "refused=true&exactly=0&point=p3", noTrigger + " at injection point 'p3'"},
 		{404, "refused=true&exactly=0&point=p4", noTrigger + " at injection point 'p4'"},
 		{400, "refused=true&exactly=0&rule=trigger", "rule: not allowed with refused=true"},

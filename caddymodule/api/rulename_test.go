@@ -27,8 +27,8 @@ func TestVerifyAtSeveralPoints(t *testing.T) {
 		status      int
 		query, text string
 	}{
-		{409, "rule=a&exactly=1", "rule 'a' exists at several points: p1/a has hit 1 times, p2/a has hit 0 times; choose one, such as rule=p1/a or --rule p1/a"},
-		{409, "rule=a&at_least=0&since=1h", "p1/a has hit 1 times, p2/a has hit 0 times"},
+		{409, "rule=a&exactly=1", "rule 'a' exists at several points: p1/a has hit 1 time, p2/a has hit 0 times; choose one, such as rule=p1/a or --rule p1/a"},
+		{409, "rule=a&at_least=0&since=1h", "p1/a has hit 1 time, p2/a has hit 0 times"},
 		{409, "rule=a&at_least=5&wait=1m", "choose one"},
 		{200, "rule=a&exactly=1&point=p1", ""},
 		{200, "rule=p1/a&exactly=1", ""},

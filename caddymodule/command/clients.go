@@ -89,7 +89,7 @@ func cmdClients(cmd *cobra.Command, args []string) error {
 	}
 	report, holds, err := s.judge()
 	if err != nil {
-		return err
+		return asFlags(cmd, err)
 	}
 	if err := s.output(report); err != nil {
 		return err

@@ -250,9 +250,9 @@ func TestCommandVerify(t *testing.T) {
 	tests := []struct{ args, stdout, stderr, err string }{
 		{"--exactly 1", "hits of rule 'gone': 1\n", "", ""},
 		{"--at-least 1 --at-most 2 --since 1h", "hits of rule 'gone': 1\n", "", ""},
-		{"--at-least 2 --point api", "", "Error: rule 'gone' has hit 1 times, want at least 2\n", "exiting with status 2"},
-		{"--exactly 0 --since 1h", "", "Error: rule 'gone' has hit 1 times, want exactly 0\n", "exiting with status 2"},
-		{"--exactly 0 --wait 1ms --json", "{\n  \"error\": \"rule 'gone' has hit 1 times, want exactly 0\",\n  \"count\": 1\n}\n", "", "exiting with status 2"},
+		{"--at-least 2 --point api", "", "Error: rule 'gone' has hit 1 time, want at least 2\n", "exiting with status 2"},
+		{"--exactly 0 --since 1h", "", "Error: rule 'gone' has hit 1 time, want exactly 0\n", "exiting with status 2"},
+		{"--exactly 0 --wait 1ms --json", "{\n  \"error\": \"rule 'gone' has hit 1 time, want exactly 0\",\n  \"count\": 1\n}\n", "", "exiting with status 2"},
 	}
 	for _, tt := range tests {
 		got := caddyFault(t, append(strings.Fields("verify --rule gone "+tt.args), "--address", address)...)

@@ -15,7 +15,7 @@ func TestCommandVerifyJUnit(t *testing.T) {
 	for _, tt := range []struct{ args, name, message, err string }{
 		{"gone --exactly 1", "hits of rule 'gone': exactly 1", "", ""},
 		{"gone --at-least 1 --at-most 2", "hits of rule 'gone': at least 1 at most 2", "", ""},
-		{"gone --at-least 2", "hits of rule 'gone': at least 2", "rule 'gone' has hit 1 times, want at least 2", "exiting with status 2"},
+		{"gone --at-least 2", "hits of rule 'gone': at least 2", "rule 'gone' has hit 1 time, want at least 2", "exiting with status 2"},
 	} {
 		got := caddyFault(t, append(strings.Fields("verify --junit --address "+address), strings.Fields(tt.args)...)...)
 		if got.err == nil && tt.err != "" || got.err != nil && got.err.Error() != tt.err {

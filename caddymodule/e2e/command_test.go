@@ -260,7 +260,7 @@ func TestCommandExitCodes(t *testing.T) {
 		t.Fatalf("got %s, want %s", got, gone)
 	}
 	term.want(t, 0, "hits of rule 'rule1': 1\n", "", "verify", "--rule", "rule1", "--exactly", "1")
-	term.want(t, 2, "", "Error: rule 'rule1' has hit 1 times, want at least 2\n", "verify", "--rule", "rule1", "--at-least", "2")
+	term.want(t, 2, "", "Error: rule 'rule1' has hit 1 time, want at least 2\n", "verify", "--rule", "rule1", "--at-least", "2")
 	term.want(t, 1, "", "Error: no rule 'rule2'; did you mean 'rule1'?\n", "verify", "--rule", "rule2", "--at-least", "2")
 	term.want(t, 1, "", "Error: unknown command 'verfy'; did you mean caddy fault verify?\n", "verfy")
 	term.want(t, 0, host+"  fault1/rule1  /gone  respond 410", "", "status")

@@ -176,12 +176,12 @@ func TestClients(t *testing.T) {
 func TestAssertionsFail(t *testing.T) {
 	t.Parallel()
 	for message, assert := range map[string]func(testing.TB, *faulttest.Point, *faulttest.Fault){
-		"has hit 1 times, want exactly 2":  func(t testing.TB, _ *faulttest.Point, f *faulttest.Fault) { f.Hits(t, faulttest.Exactly(2)) },
-		"has hit 1 times, want at least 2": func(t testing.TB, _ *faulttest.Point, f *faulttest.Fault) { f.Hits(t, faulttest.AtLeast(2)) },
-		"has hit 1 times, want at most 0":  func(t testing.TB, _ *faulttest.Point, f *faulttest.Fault) { f.Hits(t, faulttest.AtMost(0)) },
-		"exactly: '-1' is not a count":     func(t testing.TB, _ *faulttest.Point, f *faulttest.Fault) { f.Hits(t, faulttest.Exactly(-1)) },
-		"saw 0 calls, needs 1":             func(t testing.TB, p *faulttest.Point, _ *faulttest.Fault) { p.Clients(t, faulttest.NoFindings()) },
-		"fail_on: 'slow' is not a level":   func(t testing.TB, p *faulttest.Point, _ *faulttest.Fault) { p.Clients(t, faulttest.NoFinding("slow")) },
+		"has hit 1 time, want exactly 2":  func(t testing.TB, _ *faulttest.Point, f *faulttest.Fault) { f.Hits(t, faulttest.Exactly(2)) },
+		"has hit 1 time, want at least 2": func(t testing.TB, _ *faulttest.Point, f *faulttest.Fault) { f.Hits(t, faulttest.AtLeast(2)) },
+		"has hit 1 time, want at most 0":  func(t testing.TB, _ *faulttest.Point, f *faulttest.Fault) { f.Hits(t, faulttest.AtMost(0)) },
+		"exactly: '-1' is not a count":    func(t testing.TB, _ *faulttest.Point, f *faulttest.Fault) { f.Hits(t, faulttest.Exactly(-1)) },
+		"saw 0 calls, needs 1":            func(t testing.TB, p *faulttest.Point, _ *faulttest.Fault) { p.Clients(t, faulttest.NoFindings()) },
+		"fail_on: 'slow' is not a level":  func(t testing.TB, p *faulttest.Point, _ *faulttest.Fault) { p.Clients(t, faulttest.NoFinding("slow")) },
 	} {
 		t.Run(message, func(t *testing.T) {
 			t.Parallel()
