@@ -31,7 +31,7 @@ func TestCommandVerifyRefused(t *testing.T) {
 	testkit.Ask(n.Handler, "X-Fault", "delay 1")
 	testkit.Ask(n.Handler, "X-Fault", "percent\u00e9 1")
 	const lines = `  12:00:00.000 api/trigger refused: GET example.com/: bad duration '1': want one such as 250ms or 2s
-  12:00:00.000 api/trigger refused: GET example.com/: 'percent?' is not allowed here: want id, percent, phase, skip, times, or one of close,`
+  12:00:00.000 api/trigger refused: GET example.com/: 'percent?' is not allowed here: did you mean 'percent'?`
 	for _, args := range []string{"--refused --exactly 0", "--refused --at-most 1 --since 1h", "--refused --at-least 3 --point api"} {
 		got := verify(args)
 		message, told, _ := strings.Cut(clock.ReplaceAllString(got.stderr, "12:00:00.000"), "\n")

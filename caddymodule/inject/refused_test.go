@@ -38,6 +38,8 @@ func TestTriggerRefusedIsTold(t *testing.T) {
 
 		{anybody, []string{"X-Fault", "delay 1"}, []string{"bad duration '1': want one such as 250ms or 2s"}},
 		{anybody, []string{"X-Fault", "latency 1s"}, []string{"'latency'" + unknown}},
+		{anybody, []string{"X-Fault", "dealy 3s"}, []string{"'dealy' is not allowed here: did you mean 'delay'?"}},
+		{`{"source": "header", "allow": ["reset"]}`, []string{"X-Fault", "dealy 3s"}, []string{"'dealy' is not allowed here: want id, percent, phase, skip, times, or one of reset"}},
 		{anybody, []string{"X-Fault", "times 1; 551"}, []string{"skip and times count the requests with an id: write one, such as id test-42; times 2; 503"}},
 		{anybody, []string{"X-Fault", "respond 429; header Retry-After 1"}, []string{"'header'" + unknown}},
 		{anybody, []string{"X-Fault", ""}, []string{"the line is empty"}},

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 	"github.com/caddyfault/caddyfault/caddymodule/presets"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
@@ -162,9 +163,17 @@ func (p *lineParser) readStatement(rule *grammar.RuleParser, s grammar.Statement
 	case word == "key":
 		return errors.New("'key' is only allowed as the first statement, and only if the trigger has a key")
 	case !slices.Contains(lineSettings, word) && !slices.Contains(p.allow, word):
-		return hideKeys(text, fmt.Errorf("'%s' is not allowed here: want id, %s, or one of %s", word, strings.Join(lineSettings, ", "), strings.Join(p.allow, ", ")))
+		return hideKeys(text, fmt.Errorf("'%s' is not allowed here: %s", word, p.advice(word)))
 	}
 	return hideKeys(p.withoutPresets(text), s.Parse(rule))
+}
+
+// advice returns what to write instead of a word that begins no statement.
+func (p *lineParser) advice(word string) string {
+	if near := words.Suggest(words.Near(word, slices.Concat(lineSettings, p.allow))); near != "" {
+		return near
+	}
+	return fmt.Sprintf("want id, %s, or one of %s", strings.Join(lineSettings, ", "), strings.Join(p.allow, ", "))
 }
 
 // withoutPresets returns a text without the names of presets, which are not keys.
