@@ -48,6 +48,7 @@ func TestPlanCheck(t *testing.T) {
 		{good + " --check --let tim", "", "bad --let 'tim': want a name and a value"},
 		{"nowhere.plan --check", "", "no such file"},
 		{writePlan(t, "stage a 1s {\nfault x {\npoint api\nrespnd 503\n}\nfault y {\nrespond 503\n}\n}") + " --check", "", "test.plan:5: unknown word 'respnd'; write:\n\trespond 503"},
+		{writePlan(t, "stage a 1s {\nfault y {\npoint app\n}\n}") + " --check", "", "write what goes wrong; the kinds are "},
 		{writePlan(t, "stage a 1s {\nfault y {\nrespond 503\n}\n}") + " --check", "", "test.plan:3: experiment 'y' has neither point nor match"},
 		{writePlan(t, "stage a 1s {\nfault y {\npoint *\nrespond 503;\n}\n}") + " --check", "", "'503;' ends in ';'"},
 		{writePlan(t, "stage a 1s {\nfault y {\npoint app\nrespond 503\n}\n}") + " --dry-run", "", "no injection point 'app': the points are api; write:\n\tpoint api"},

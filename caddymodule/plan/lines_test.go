@@ -40,6 +40,8 @@ func TestProblemOf(t *testing.T) {
 		{"unknown word 'x', at a.plan:7: did you mean 'delay 2s'?", "unknown word 'x'", "delay 2s"},
 		{"unknown word 'x', at a.plan:7: did you mean 'delay 2s' or 'hang'?", "unknown word 'x'", "delay 2s"},
 		{"bad percent, at a.plan:7: write percent <0 to 100>, such as percent 10", "bad percent: write percent <0 to 100>", "percent 10"},
+		{"no fault, at a.plan:7: write what goes wrong, such as respond 503 or delay 250ms; the kinds are close, delay", "no fault: write what goes wrong; the kinds are close, delay", "respond 503"},
+		{"no action, at a.plan:7: write what happens, such as 5 stop close; the actions are drop, stop", "no action: write what happens; the actions are drop, stop", "5 stop close"},
 		{"wrong, at a.plan:7: it is a line of the block of respond:\n\trespond 503 {\n\t\theader A b\n\t}", "wrong", "respond 503 {\n\theader A b\n}"},
 		{"wrong, at a.plan:7: remove the line", "wrong: remove the line", ""},
 		{"wrong, at a.plan:7", "wrong", ""},

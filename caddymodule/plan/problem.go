@@ -90,6 +90,10 @@ func problemOf(err error, at place) ProblemError {
 		p.Write, _, _ = strings.Cut(lines, "'")
 	} else if _, lines, ok := strings.Cut(p.Write, ":\n\t"); ok {
 		p.Write = strings.ReplaceAll(lines, "\n\t", "\n")
+	} else if advice, list, ok := strings.Cut(p.Write, "; the "); ok && strings.Contains(advice, ", such as ") { // the kinds, or the actions
+		what, line, _ := strings.Cut(advice, ", such as ")
+		p.Text += ": " + what + "; the " + list
+		p.Write, _, _ = strings.Cut(line, " or ")
 	} else if strings.Contains(p.Write, " such as ") {
 		p.Text += ": " + p.Write
 		p.Write = p.Write[strings.LastIndex(p.Write, " such as ")+len(" such as "):]
