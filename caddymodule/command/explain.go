@@ -26,7 +26,8 @@ rule would hit the request, and WHY says why not. A trigger in the request comes
 before the rules. With --all the table also has the points that do not match.
 
 No request is sent and nothing is counted. If something depends on the real
-request, the output says so.
+request, the output says so. If the request has the key of 'sticky', the draw is
+known.
 
 The exit code is 0 if a fault may hit the request, and 2 if none can.`,
 		Example: "  caddy fault explain https://example.com/api/x -X POST -H 'X-User: ann'",
