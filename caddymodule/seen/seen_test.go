@@ -140,7 +140,6 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// Whatever the age of a request, it is in the step of its time, once.
 // A rule may become active, or somebody look, while a point finds out that it need not
 // count.
 func TestWakeWhileStopping(t *testing.T) {
@@ -172,6 +171,7 @@ func TestWakeWhileStopping(t *testing.T) {
 	}
 }
 
+// Whatever the age of a request, it is in the step of its time, once.
 func TestSeries(t *testing.T) {
 	bubble(t, func(t *testing.T, rec *Recorder, _ *atomic.Bool) {
 		p := rec.Point("api")
