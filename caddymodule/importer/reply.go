@@ -193,8 +193,11 @@ func escapeBraces(s string) string {
 	return placeholderLike.ReplaceAllStringFunc(s, func(found string) string { return `\` + found })
 }
 
-// jsonText returns a value as JSON.
+// jsonText returns a value as JSON. An absent one is null.
 func jsonText(n *node) string {
+	if n == nil {
+		return "null"
+	}
 	var b strings.Builder
 	writeJSON(&b, n)
 	return b.String()

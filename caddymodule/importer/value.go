@@ -11,7 +11,8 @@ import (
 	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
-// value is a value in a file, with its place. The zero value is an absent one.
+// value is a value in a file, with its place. An absent one has no node, and the place of
+// the value in which it is absent.
 //
 // A value of a wrong type becomes a problem of the source. Whoever builds a rule takes
 // the problems, and leaves the rule out if there are any.
@@ -37,19 +38,21 @@ func (v value) is() bool { return v.node != nil && v.kind != null }
 
 // get returns a member of an object.
 func (v value) get(name string) value {
+	absent := v
+	absent.node, absent.name = nil, ""
 	if !v.is() {
-		return value{}
+		return absent
 	}
 	if v.kind != object {
 		v.cannot("want an object, got %s", kindNames[v.kind])
-		return value{}
+		return absent
 	}
 	found := v.find(name)
 	if found == nil && v.src.snake {
 		found = v.find(camel(name))
 	}
 	if found == nil {
-		return value{}
+		return absent
 	}
 	return v.member(found)
 }
