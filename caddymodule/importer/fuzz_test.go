@@ -72,7 +72,7 @@ func FuzzQuote(f *testing.F) {
 		}
 		var p printer
 		p.lines([]line{said("a", word, "b")}, "\t")
-		tokens, err := caddyfile.Tokenize(p.text.Bytes(), "f")
+		tokens, err := caddyfile.Tokenize([]byte(p.text.String()), "f")
 		if err != nil || len(tokens) != 3 || tokens[1].Text != word {
 			t.Fatalf("%q is written as %q and read as %v, error %v", word, p.text.String(), tokens, err)
 		}

@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
 // File is a file to import.
@@ -240,19 +238,11 @@ func compose(parts []*part, o Options) (string, error) {
 		if o.Upstream != "" {
 			inside = append(inside, line{}, said("reverse_proxy", o.Upstream))
 		}
-		outside = append([]line{{words: []string{o.Site}, block: trimmed(inside)}, {}}, outside...)
+		outside = append([]line{{words: []string{o.Site}, block: inside}, {}}, outside...)
 	}
 	var p printer
 	p.lines(outside, "")
-	return string(caddyfile.Format(p.text.Bytes())), nil
-}
-
-// trimmed returns lines without the empty ones at the beginning.
-func trimmed(all []line) []line {
-	for len(all) > 0 && all[0].comment == "" && len(all[0].words) == 0 {
-		all = all[1:]
-	}
-	return all
+	return p.text.String(), nil
 }
 
 // lines returns the lines of a part.

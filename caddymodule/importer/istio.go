@@ -39,6 +39,7 @@ func (in *input) virtual(v value, parts *[]*part) {
 	p.head = append(p.head, in.forSites(spec.get("hosts"))...)
 	for _, r := range routes[:last+1] {
 		in.readIstioRoute(r)
+		r.children = nil // of a large file, both the routes and their rules are too much
 	}
 	p.points = in.routedPoints(name, routes[:last+1])
 	if len(p.points) > 0 {

@@ -103,7 +103,8 @@ func (pt *point) lines() []line {
 	if len(pt.matcher) > 0 {
 		head = append(head, "@"+pt.label)
 	}
-	block := append([]line{said("point", pt.name)}, pt.options...)
+	block := make([]line, 0, 1+len(pt.options)+len(pt.rules))
+	block = append(append(block, said("point", pt.name)), pt.options...)
 	for i, r := range pt.rules {
 		switch {
 		case r.leftOut():

@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"bytes"
 	"regexp"
 	"slices"
 	"strconv"
@@ -34,8 +33,19 @@ func off(all []line) []line {
 	return all
 }
 
-// printer writes lines.
-type printer struct{ text bytes.Buffer }
+// trimmed returns lines without the empty ones at the beginning.
+func trimmed(all []line) []line {
+	for len(all) > 0 && all[0].later == nil && all[0].comment == "" && len(all[0].words) == 0 {
+		all = all[1:]
+	}
+	return all
+}
+
+// printer writes lines as Caddy formats them.
+type printer struct {
+	text  strings.Builder
+	empty bool // an empty line comes before the next one
+}
 
 // lines writes lines at an indentation. A part that is commented out has a second one
 // after the sign.
@@ -52,32 +62,51 @@ func (p *printer) lines(all []line, indent string) {
 		}
 		switch {
 		case l.comment != "":
-			p.text.WriteString(here + "# " + l.comment + "\n")
+			p.begin(here)
+			p.write("# ", strings.TrimRight(l.comment, " "), "\n")
 		case len(l.words) == 0:
-			p.text.WriteString("\n")
+			p.empty = p.text.Len() > 0 // the text has none at its beginning
 		default:
-			p.text.WriteString(here)
+			p.begin(here)
 			p.words(l.words, here)
 			if l.block != nil {
-				p.text.WriteString(" {\n")
-				p.lines(l.block, inner)
-				p.text.WriteString(here + "}")
+				p.write(" {\n")
+				p.lines(trimmed(l.block), inner)
+				p.empty = false
+				p.write(here, "}")
 			}
-			p.text.WriteString("\n")
+			p.write("\n")
 		}
+	}
+}
+
+// begin begins a line.
+func (p *printer) begin(indent string) {
+	if p.empty {
+		p.write("\n")
+		p.empty = false
+	}
+	p.write(indent)
+}
+
+// write writes texts. Grow doubles the size, which WriteString alone does not.
+func (p *printer) write(all ...string) {
+	for _, s := range all {
+		p.text.Grow(len(s))
+		p.text.WriteString(s)
 	}
 }
 
 func (p *printer) words(all []string, indent string) {
 	for i, word := range all {
 		if i > 0 {
-			p.text.WriteString(" ")
+			p.write(" ")
 		}
 		word = quote(word)
 		if strings.Contains(indent, "#") {
 			word = strings.ReplaceAll(word, "\n", "\n"+indent)
 		}
-		p.text.WriteString(word)
+		p.write(word)
 	}
 }
 
