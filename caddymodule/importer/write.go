@@ -129,8 +129,11 @@ func quote(word string) string {
 
 // isPlain reports whether a word needs no quotes.
 func isPlain(word string) bool {
-	return onePlaceholder.MatchString(word) || word != "" && !strings.ContainsAny(word, " \t\r\n\v\f\u0085\u00a0\"`{}#\\") && !strings.HasSuffix(word, ";") &&
-		!strings.HasPrefix(word, "<<") && word != "import" && strings.IndexFunc(word, func(r rune) bool { return r > 127 || r < ' ' }) < 0
+	if strings.HasPrefix(word, "{") && onePlaceholder.MatchString(word) {
+		return true
+	}
+	return word != "" && !strings.ContainsAny(word, " \"`{}#\\") && !strings.HasSuffix(word, ";") && !strings.HasPrefix(word, "<<") && word != "import" &&
+		strings.IndexFunc(word, func(r rune) bool { return r > 127 || r < ' ' }) < 0
 }
 
 var onePlaceholder = regexp.MustCompile(`^\{[a-z][A-Za-z0-9._-]*\}$`)
