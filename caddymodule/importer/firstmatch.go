@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"iter"
 	"slices"
 	"strings"
 )
@@ -29,13 +30,13 @@ func firstMatch(all []*rule) (arranged []*rule, takesAll bool) {
 		case r.leftOut():
 			arranged = append(arranged, r)
 		case len(r.faults) == 0:
-			if slices.ContainsFunc(later, func(l *rule) bool { return !l.leftOut() && len(l.faults) > 0 && overlap(r.sets, l.sets) }) {
+			if anyRule(later, func(l *rule) bool { return !l.leftOut() && len(l.faults) > 0 && overlap(r.sets, l.sets) }) {
 				takesAll = true
 				r.faults = []line{{words: []string{"choose"}, block: []line{said("1", "pass")}}}
 				arranged = append(arranged, r)
 			}
 		default:
-			if r.share != 100 && slices.ContainsFunc(later, func(l *rule) bool { return overlap(r.sets, l.sets) }) {
+			if r.share != 100 && anyRule(later, func(l *rule) bool { return overlap(r.sets, l.sets) }) {
 				takesAll = true
 				r.chooseShare()
 			}
@@ -66,7 +67,7 @@ func (r *rule) matchesAll() bool {
 
 // leaveOutAfter leaves out the rules that would get requests of a rule that cannot be
 // said.
-func leaveOutAfter(r *rule, later []*rule) {
+func leaveOutAfter(r *rule, later iter.Seq[*rule]) {
 	unsaid := r.unsaid
 	if r.leftOut() {
 		unsaid = r.sets
@@ -77,7 +78,7 @@ func leaveOutAfter(r *rule, later []*rule) {
 	if len(unsaid) == 0 {
 		return
 	}
-	for _, l := range later {
+	for l := range later {
 		if !l.leftOut() && len(l.faults) > 0 && overlap(unsaid, l.sets) {
 			l.at.cannot("%s decides first and cannot be said", r.about)
 			l.problems = l.at.src.take()
@@ -161,69 +162,4 @@ func (p pathShape) excludes(other pathShape) bool {
 
 func hasPrefixFold(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
-}
-
-// pathIndex finds the rules that may match the same requests as another, by their paths.
-// Without it, a file with thousands of routes takes minutes.
-type pathIndex struct {
-	all   []*rule
-	exact map[string][]int // the rules with only these paths, in order
-	wild  []int            // the other rules, in order
-}
-
-func newPathIndex(all []*rule) *pathIndex {
-	x := &pathIndex{all: all, exact: make(map[string][]int)}
-	for i, r := range all {
-		paths := exactPaths(r)
-		if paths == nil {
-			x.wild = append(x.wild, i)
-		}
-		for _, path := range paths {
-			x.exact[path] = append(x.exact[path], i)
-		}
-	}
-	return x
-}
-
-// exactPaths returns the paths of a rule that matches no others, or nil.
-func exactPaths(r *rule) []string {
-	sets := append(slices.Clone(r.sets), r.unsaid...)
-	if len(sets) == 0 {
-		return nil
-	}
-	var paths []string
-	for _, set := range sets {
-		i := slices.IndexFunc(set, func(c cond) bool { return c.path.exact != "" })
-		if i < 0 {
-			return nil
-		}
-		if path := strings.ToLower(set[i].path.exact); !slices.Contains(paths, path) {
-			paths = append(paths, path)
-		}
-	}
-	return paths
-}
-
-// later returns the rules after the i-th one that may match the same requests.
-func (x *pathIndex) later(i int) []*rule {
-	paths := exactPaths(x.all[i])
-	if paths == nil {
-		return x.all[i+1:]
-	}
-	var all []*rule
-	for _, list := range append([][]int{x.wild}, x.lists(paths)...) {
-		from, _ := slices.BinarySearch(list, i+1)
-		for _, j := range list[from:] {
-			all = append(all, x.all[j])
-		}
-	}
-	return all
-}
-
-func (x *pathIndex) lists(paths []string) [][]int {
-	lists := make([][]int, 0, len(paths))
-	for _, path := range paths {
-		lists = append(lists, x.exact[path])
-	}
-	return lists
 }
