@@ -229,9 +229,9 @@ func compose(parts []*part, o Options) (string, error) {
 	var inside, outside []line
 	for _, p := range parts {
 		if len(p.sites) > 0 || o.Site == "" {
-			outside = append(outside, p.lines()...)
+			outside = append(outside, line{later: p.lines})
 		} else {
-			inside = append(inside, p.lines()...)
+			inside = append(inside, line{later: p.lines})
 		}
 	}
 	if len(inside) > 0 {

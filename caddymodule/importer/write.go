@@ -33,17 +33,10 @@ func off(all []line) []line {
 	return all
 }
 
-// trimmed returns lines without the empty ones at the beginning.
-func trimmed(all []line) []line {
-	for len(all) > 0 && all[0].later == nil && all[0].comment == "" && len(all[0].words) == 0 {
-		all = all[1:]
-	}
-	return all
-}
-
 // printer writes lines as Caddy formats them.
 type printer struct {
 	text  strings.Builder
+	begun bool // the block, or the text, has a line
 	empty bool // an empty line comes before the next one
 }
 
@@ -65,14 +58,15 @@ func (p *printer) lines(all []line, indent string) {
 			p.begin(here)
 			p.write("# ", strings.TrimRight(l.comment, " "), "\n")
 		case len(l.words) == 0:
-			p.empty = p.text.Len() > 0 // the text has none at its beginning
+			p.empty = p.begun
 		default:
 			p.begin(here)
 			p.words(l.words, here)
 			if l.block != nil {
 				p.write(" {\n")
-				p.lines(trimmed(l.block), inner)
-				p.empty = false
+				p.begun = false
+				p.lines(l.block, inner)
+				p.begun, p.empty = true, false
 				p.write(here, "}")
 			}
 			p.write("\n")
@@ -84,8 +78,8 @@ func (p *printer) lines(all []line, indent string) {
 func (p *printer) begin(indent string) {
 	if p.empty {
 		p.write("\n")
-		p.empty = false
 	}
+	p.begun, p.empty = true, false
 	p.write(indent)
 }
 
