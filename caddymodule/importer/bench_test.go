@@ -20,6 +20,7 @@ var large = []struct {
 	{"wiremock", largeStubs},
 	{"kubernetes", largeDump},
 	{"istio one service", largeRoutes},
+	{"envoy one listener", largeListener},
 }
 
 func largeStubs(b *bytes.Buffer) string {
@@ -53,6 +54,14 @@ func largeRoutes(b *bytes.Buffer) string {
 		fmt.Fprintf(b, "  - match:\n    - headers:\n        x-team:\n          exact: qa%d\n      uri:\n        exact: /a/%d\n    fault:\n      abort:\n        httpStatus: 503\n        percentage:\n          value: 50\n    route:\n    - destination:\n        host: cart\n", i, i)
 	}
 	return "routes.yaml"
+}
+
+func largeListener(b *bytes.Buffer) string {
+	b.WriteString("http_filters:\n- name: envoy.filters.http.fault\n  typed_config: {}\nroute_config:\n  virtual_hosts:\n  - name: v\n    domains: ['*']\n    routes:\n")
+	for i := 0; b.Len() < largeSize; i++ {
+		fmt.Fprintf(b, "    - match:\n        prefix: /a/%d\n      route:\n        cluster: c\n      typed_per_filter_config:\n        envoy.filters.http.fault:\n          \"@type\": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault\n          abort:\n            http_status: 503\n            percentage:\n              numerator: 10\n", i)
+	}
+	return "listener.yaml"
 }
 
 // BenchmarkImport imports files of 10 MB. peak-MB is the heap at its largest, without
