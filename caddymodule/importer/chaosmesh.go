@@ -41,6 +41,7 @@ func readChaosMesh(in *input) []*part {
 					own := template.get("name").str()
 					spec.note(Elsewhere, "a Workflow runs %s at its time; here it begins at once", quoted(own))
 					parts = append(parts, in.httpChaos(own, "the HTTPChaos "+quoted(own)+" of the Workflow "+quoted(name), spec))
+					spec.children = nil // of a large file, both the templates and their rules are too much
 				}
 			}
 		}
