@@ -1,3 +1,5 @@
+//go:build unix
+
 package importer
 
 import (
@@ -21,6 +23,7 @@ var large = []struct {
 	{"kubernetes", largeDump},
 	{"istio one service", largeRoutes},
 	{"envoy one listener", largeListener},
+	{"envoy gateway", largePolicies},
 }
 
 func largeStubs(b *bytes.Buffer) string {
@@ -62,6 +65,14 @@ func largeListener(b *bytes.Buffer) string {
 		fmt.Fprintf(b, "    - match:\n        prefix: /a/%d\n      route:\n        cluster: c\n      typed_per_filter_config:\n        envoy.filters.http.fault:\n          \"@type\": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault\n          abort:\n            http_status: 503\n            percentage:\n              numerator: 10\n", i)
 	}
 	return "listener.yaml"
+}
+
+func largePolicies(b *bytes.Buffer) string {
+	for i := 0; b.Len() < largeSize; i++ {
+		fmt.Fprintf(b, "kind: BackendTrafficPolicy\nmetadata:\n  name: p%d\nspec:\n  targetRefs:\n  - kind: HTTPRoute\n    name: r%d\n  faultInjection:\n    abort:\n      httpStatus: 503\n---\n", i, i)
+		fmt.Fprintf(b, "kind: HTTPRoute\nmetadata:\n  name: r%d\nspec:\n  parentRefs:\n  - name: eg\n  rules:\n  - matches:\n    - path:\n        value: /a/%d\n---\n", i, i)
+	}
+	return "policies.yaml"
 }
 
 // BenchmarkImport imports files of 10 MB. peak-MB is the heap at its largest, without

@@ -1,19 +1,17 @@
 package importer
 
-import (
-	"cmp"
-	"slices"
-)
+import "cmp"
 
 // readEnvoyGateway returns the points of each policy. The routes that policies target
 // may be in the same file.
 func readEnvoyGateway(in *input) []*part {
 	var parts []*part
+	g := newGateway(in)
 	for _, v := range in.documents {
-		if !isKind("BackendTrafficPolicy", "TrafficPolicy")(v.node) {
+		if !isPolicy(v.node) {
 			continue
 		}
-		if p := in.policy(v); p != nil {
+		if p := g.policy(v); p != nil {
 			parts = append(parts, p)
 		}
 	}
@@ -21,7 +19,7 @@ func readEnvoyGateway(in *input) []*part {
 }
 
 // policy returns the part of a policy, or nil without a fault.
-func (in *input) policy(v value) *part {
+func (g *gateway) policy(v value) *part {
 	name, kind := v.walk("metadata", "name").str(), v.get("kind").str()
 	fault := v.walk("spec", "faultInjection")
 	if !fault.is() {
@@ -29,22 +27,22 @@ func (in *input) policy(v value) *part {
 		return nil
 	}
 	fault.known("delay", "abort", "maxActiveFaults", "disable")
-	p := &part{head: []string{"Imported from " + in.file + ", " + kind + " " + quoted(name) + "."}}
+	p := &part{head: []string{"Imported from " + g.file + ", " + kind + " " + quoted(name) + "."}}
 	if fault.has("disable") {
 		fault.get("disable").note(Skipped, "the faults of %s are disabled", quoted(name))
 		return nil
 	}
 	conditions := newRule(v)
-	about := in.target(p, v, conditions)
-	d := gatewayDraws(in, fault)
-	p.points = d.points(in, name, about, func(r *rule) {
+	about := g.target(p, v, conditions)
+	d := gatewayDraws(g.input, fault)
+	p.points = d.points(g.input, name, about, func(r *rule) {
 		r.like(conditions, cmp.Or(about, kind+" "+quoted(name)))
 		if most := fault.get("maxActiveFaults"); most.is() {
 			r.set("max_active", decimal(float64(most.whole())))
 			most.note(Approximate, "maxActiveFaults counts all faults together; max_active counts those of one rule")
 		}
 	})
-	in.exceptPolicies(p, v)
+	g.exceptPolicies(p, v)
 	if len(p.points) == 0 {
 		return nil
 	}
@@ -77,25 +75,25 @@ func gatewayDraws(in *input, fault value) draws {
 
 // target reads the conditions of the routes that a policy targets. It returns how
 // comments name them.
-func (in *input) target(p *part, v value, r *rule) string {
+func (g *gateway) target(p *part, v value, r *rule) string {
 	refs := targetRefs(v)
 	about := ""
 	for _, ref := range refs {
 		kind, name := ref.get("kind").str(), ref.get("name").str()
 		about = kind + " " + quoted(name)
-		route := in.route(kind, name)
+		route := g.routes[target{kind, name}]
 		if !route.is() {
 			text := "It is for the " + about + ": put these lines where its requests go."
 			p.head = append(p.head, text)
 			ref.note(Elsewhere, "%s", text)
 			if len(refs) > 1 {
 				ref.cannot("the conditions of the %s are not in the input", about)
-				r.problems = in.take()
+				r.problems = g.take()
 			}
 			continue
 		}
-		p.head = append(p.head, in.forSites(route.walk("spec", "hostnames"))...)
-		in.routeMatches(r, route, ref.get("sectionName").str())
+		p.head = append(p.head, g.forSites(route.walk("spec", "hostnames"))...)
+		g.routeMatches(r, route, ref.get("sectionName").str())
 	}
 	if selectors := v.walk("spec", "targetSelectors"); selectors.is() {
 		text := "It is for what its targetSelectors select: put these lines where those requests go."
@@ -103,17 +101,6 @@ func (in *input) target(p *part, v value, r *rule) string {
 		selectors.note(Elsewhere, "%s", text)
 	}
 	return about
-}
-
-// route returns a route of the input, or nothing.
-func (in *input) route(kind, name string) value {
-	i := slices.IndexFunc(in.documents, func(d value) bool {
-		return isKind("HTTPRoute", "GRPCRoute")(d.node) && d.get("kind").str() == kind && d.walk("metadata", "name").str() == name
-	})
-	if i < 0 {
-		return value{}
-	}
-	return in.documents[i]
 }
 
 // routeMatches adds the matches of a route to the conditions of a rule.

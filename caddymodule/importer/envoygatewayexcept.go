@@ -2,6 +2,71 @@ package importer
 
 import "slices"
 
+// gateway is an input whose policies and routes can be looked up.
+type gateway struct {
+	*input
+	routes     map[target]value
+	refs       []policyRef      // of all policies, in the order of the input
+	ofTarget   map[target][]int // the refs with a target
+	ofGateway  map[string][]int // the refs to the routes of a Gateway
+	ofGateways []int            // the refs to routes that may belong to any Gateway
+}
+
+// target is the kind and the name of what a policy is for.
+type target struct{ kind, name string }
+
+func (t target) isRoute() bool { return t.kind == "HTTPRoute" || t.kind == "GRPCRoute" }
+
+// policyRef is a reference of a policy to its target.
+type policyRef struct {
+	policy, ref value
+	target
+	section string
+}
+
+func isPolicy(n *node) bool { return isKind("BackendTrafficPolicy", "TrafficPolicy")(n) }
+
+// newGateway finds the policies and routes of an input. Whoever reads them reports what
+// is wrong with them.
+func newGateway(in *input) *gateway {
+	g := &gateway{input: in, routes: make(map[target]value), ofTarget: make(map[target][]int), ofGateway: make(map[string][]int)}
+	for _, d := range in.documents {
+		t := target{d.get("kind").str(), d.walk("metadata", "name").str()}
+		if _, known := g.routes[t]; t.isRoute() && !known {
+			g.routes[t] = d
+		}
+	}
+	for _, d := range in.documents {
+		if !isPolicy(d.node) {
+			continue
+		}
+		for _, ref := range targetRefs(d) {
+			g.add(policyRef{d, ref, target{ref.get("kind").str(), ref.get("name").str()}, ref.get("sectionName").str()})
+		}
+	}
+	in.takeQuietly()
+	return g
+}
+
+// add makes a reference of a policy known.
+func (g *gateway) add(r policyRef) {
+	i := len(g.refs)
+	g.refs = append(g.refs, r)
+	g.ofTarget[r.target] = append(g.ofTarget[r.target], i)
+	if !r.isRoute() {
+		return
+	}
+	parents := g.routes[r.target].walk("spec", "parentRefs").each()
+	if len(parents) == 0 || slices.ContainsFunc(parents, func(p value) bool { return p.get("kind").str() == "ListenerSet" }) {
+		g.ofGateways = append(g.ofGateways, i)
+		return
+	}
+	for _, p := range parents {
+		name := p.get("name").str()
+		g.ofGateway[name] = append(g.ofGateway[name], i)
+	}
+}
+
 // targetRefs returns what a policy targets.
 func targetRefs(policy value) []value {
 	refs := policy.walk("spec", "targetRefs").each()
@@ -13,52 +78,46 @@ func targetRefs(policy value) []value {
 
 // exceptPolicies lets the requests pass that another policy is for. The policy of a route stands
 // in for that of its Gateway, and the policy of a rule for that of its route.
-func (in *input) exceptPolicies(p *part, policy value) {
+func (g *gateway) exceptPolicies(p *part, policy value) {
 	var others []*rule
-	for _, other := range in.documents {
-		if other.node == policy.node || !isKind(policy.get("kind").str())(other.node) {
-			continue
-		}
-		for _, ref := range targetRefs(other) {
-			if r := in.exception(policy, other, ref); r != nil {
-				others = append(others, r)
-			}
+	for _, i := range g.narrower(policy) {
+		if r := g.refs[i]; r.policy.node != policy.node && r.policy.textOf("kind") == policy.textOf("kind") {
+			others = append(others, g.exception(r))
 		}
 	}
 	p.points = except(p.points, others)
 }
 
-// exception returns a rule for the requests of a policy for something narrower, or nil.
-func (in *input) exception(policy, other, ref value) *rule {
-	kind, name, section := ref.get("kind").str(), ref.get("name").str(), ref.get("sectionName").str()
-	narrower := slices.ContainsFunc(targetRefs(policy), func(own value) bool {
-		if own.get("kind").str() == kind && own.get("name").str() == name {
-			return section != "" && !own.get("sectionName").is()
+// narrower returns the references to something narrower than a policy is for.
+func (g *gateway) narrower(policy value) []int {
+	var all []int
+	for _, own := range targetRefs(policy) {
+		t := target{own.get("kind").str(), own.get("name").str()}
+		if !own.get("sectionName").is() {
+			for _, i := range g.ofTarget[t] {
+				if g.refs[i].section != "" {
+					all = append(all, i)
+				}
+			}
 		}
-		return isRoute(kind) && !isRoute(own.get("kind").str()) && in.attached(kind, name, own.get("name").str())
-	})
-	if !narrower {
-		return nil
+		if !t.isRoute() {
+			all = append(append(all, g.ofGateway[t.name]...), g.ofGateways...)
+		}
 	}
-	r := newRule(ref)
-	r.name, r.about = ruleName(name), "the policy "+quoted(other.walk("metadata", "name").str())+" of "+kind+" "+quoted(name)
-	route := in.route(kind, name)
-	if !route.is() {
-		ref.cannot("the conditions of the %s %s are not known", kind, quoted(name))
-		r.problems = in.takeQuietly()
-		return r
-	}
-	in.routeMatches(r, route, section)
-	return r
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
-func isRoute(kind string) bool { return kind == "HTTPRoute" || kind == "GRPCRoute" }
-
-// attached reports whether a route may belong to a Gateway, or to listeners of one.
-func (in *input) attached(kind, name, gateway string) bool {
-	route := in.route(kind, name)
-	parents := route.walk("spec", "parentRefs").each()
-	return len(parents) == 0 || slices.ContainsFunc(parents, func(p value) bool {
-		return p.get("name").str() == gateway || p.get("kind").str() == "ListenerSet"
-	})
+// exception returns a rule for the requests of a reference.
+func (g *gateway) exception(to policyRef) *rule {
+	r := newRule(to.ref)
+	r.name, r.about = ruleName(to.name), "the policy "+quoted(to.policy.walk("metadata", "name").str())+" of "+to.kind+" "+quoted(to.name)
+	route := g.routes[to.target]
+	if !route.is() {
+		to.ref.cannot("the conditions of the %s %s are not known", to.kind, quoted(to.name))
+		r.problems = g.takeQuietly()
+		return r
+	}
+	g.routeMatches(r, route, to.section)
+	return r
 }
