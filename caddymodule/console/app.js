@@ -40,7 +40,8 @@ async function refresh() {
     problem(state.share?.error ? sentence(`Not synchronized with the group '${state.share.group}': ${state.share.error}`) : "");
     answered = Date.now();
     const injected = await pill.seen(state);
-    if (reading === readings) pill.show(state, injected);
+    if (reading !== readings) return;
+    pill.show(state, injected);
   } catch (error) {
     if (reading !== readings) return;
     pill.lose(answered);

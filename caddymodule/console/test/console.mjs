@@ -374,6 +374,33 @@ const tests = {
     await close(page);
   },
 
+  async "a reading that a later one has overtaken schedules nothing"() {
+    const page = await openAt(browser, origin, {}, "/#activity", async (page) => {
+      await page.clock.install();
+      await page.addInitScript(() => {
+        const { fetch } = window;
+        window.states = 0;
+        window.fetch = (url, ...more) => {
+          if (/\/fault\/(\?|$)/.test(url)) window.states++;
+          return fetch(url, ...more);
+        };
+      });
+    });
+    const held = [];
+    await page.route("**/fault/seen?over=*", (route) => { held.push(route); });
+    await until("the first reading waits", async () => held.length === 1);
+    await go(page, "catalog");
+    await until("the second reading waits", async () => held.length === 2);
+    const before = await page.evaluate(() => window.states);
+    await Promise.all([page.waitForResponse(/seen\?over/), held[0].continue()]);
+    await page.evaluate(() => new Promise((frame) => requestAnimationFrame(() => requestAnimationFrame(frame)))); // the answer is read
+    await page.clock.fastForward(3000);
+    assert.equal(await page.evaluate(() => window.states), before, "a third reading begins before the second has ended");
+    await page.unroute("**/fault/seen?over=*"); // which lets the request go on
+    await until("the next reading", () => page.evaluate((n) => window.states > n, before));
+    await close(page);
+  },
+
   async "a switch that does not turn says so until it does"() {
     const page = await open();
     const alert = page.locator("#not-turned");
