@@ -57,7 +57,7 @@ export function route(shown, wanted) {
 // show shows a state, and what all points have seen in the last minute. It calls change
 // after a user has changed something.
 export function show(state, minute, change) {
-  read();
+  read(query(true));
   const { seconds } = ratesOf("time", 0, 0);
   const experiments = state.experiments.map((e) => ({ ...e, rates: ratesOf("experiment " + e.name, e.hits, 0) }));
   const points = state.points.map((p) => ({

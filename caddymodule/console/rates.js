@@ -3,7 +3,8 @@
 const length = 60_000; // milliseconds
 
 let now = null; // when the last reading began
-let before = null; // when the reading before it began
+let before = null; // when the reading before it began; null: it was of other counters
+let asked = ""; // the query of the last reading
 const known = new Map();
 
 // Rates keeps the readings of one pair of counters.
@@ -12,7 +13,7 @@ class Rates {
 
   // add takes a reading. Of several counters with the same name it takes the first. A
   // counter that is new, or was reset, has counted from 0 since the last reading. For
-  // counters of the page's first reading, the start is unknown.
+  // counters of the first reading with a query, the start is unknown.
   add(hits, passed) {
     const last = this.#readings.at(-1) ?? { at: before, hits: 0, passed: 0 };
     if (last.at === now) return;
@@ -33,12 +34,13 @@ class Rates {
   get seconds() { return Math.round((this.at - this.#readings[0].at) / 1000); }
 }
 
-// read begins a reading of all counters. Counters missing from the last reading are
-// removed.
-export function read() {
+// read begins a reading of the counters that a query selects. Counters missing from the
+// last reading are removed.
+export function read(query) {
   for (const [name, rates] of known) if (rates.at !== now) known.delete(name);
-  before = now;
-  now = Math.max(Date.now(), (before ?? 0) + 1); // two readings never have the same time
+  before = query === asked ? now : null;
+  asked = query;
+  now = Math.max(Date.now(), (now ?? 0) + 1); // two readings never have the same time
 }
 
 // ratesOf adds a reading to the rates with this name, and returns them.

@@ -205,6 +205,15 @@ const tests = {
     await injected('[data-experiment="new"]', 3);
     state.experiments[0].hits = 2;
     await injected('[data-experiment="new"]', 2);
+    state.points = [point("old"), point("old"), point("later")];
+    await injected('[aria-label="Injection point later"]', 100);
+    await page.route(stateOf, (route) => route.fulfill({ json: new URL(route.request().url()).searchParams.has("q") ? { ...state, points: state.points.slice(0, 2) } : state }));
+    await page.locator("#find").fill("old");
+    await page.locator('[aria-label="Injection point later"]').waitFor({ state: "detached" });
+    await page.locator("#find").fill("");
+    await page.locator('[aria-label="Injection point later"]').waitFor();
+    await injected('[aria-label="Injection point later"]', 0); // the search had hidden it, so it is not new
+    state.points = state.points.slice(0, 2);
     Object.assign(state.experiments[0], { came: 214, matched: 0 });
     await page.getByText("; 0 of 214 requests at its points matched").waitFor();
     Object.assign(state.points[1], { site: "shop.example.com", source: "Caddyfile:12" });
