@@ -25,6 +25,7 @@ async function refresh() {
       const next = await read(byId("chart-point").value, byId("chart-window").value);
       if (reading !== readings) return;
       shown = next;
+      if (pointed > shown.last) pointed = null; // the window is shorter than before
       byId("chart").classList.remove("stale");
       draw();
     } catch (error) {
