@@ -96,10 +96,12 @@ const labels = {
 // shown returns the text of a field: the changes of a reply, or a value.
 const shown = (value) => (Array.isArray(value) ? value.map((c) => `${c.op} ${c.at}: ${c.was} to ${c.is}`).join(", ") : String(value));
 
-// showFacts shows all fields of the last entry of a row, and where to go from there.
+// showFacts shows all fields of the last entry of a row, and where to go from there. A
+// selected text stays, because somebody may copy it.
 function showFacts(node, { last, all }) {
   const wanted = `${last.id} ${last.done} ${all.length}`;
-  if (node.dataset.shows === wanted) return;
+  const selection = getSelection();
+  if (node.dataset.shows === wanted || !selection.isCollapsed && node.contains(selection.anchorNode)) return;
   node.dataset.shows = wanted;
   const had = node.contains(document.activeElement) ? [...node.querySelectorAll("a")].indexOf(document.activeElement) : -1;
   const fields = Object.entries(last).filter(([name]) => name !== "done");

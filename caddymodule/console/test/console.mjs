@@ -566,6 +566,13 @@ const tests = {
     await row.locator("summary").click();
     await row.locator("summary").blur();
     await away();
+    await row.locator("dd").first().evaluate((fact) => getSelection().selectAllChildren(fact)); // to copy it
+    const selected = () => page.evaluate(() => String(getSelection()));
+    const before = await selected();
+    await ask(site, "/mail/stay");
+    await row.getByText("×2").waitFor();
+    assert.equal(await selected(), before);
+    await page.evaluate(() => getSelection().removeAllRanges());
     await comesLater(() => row.locator("details").evaluate((details) => { details.open = false; }));
     await close(page);
   },
