@@ -36,15 +36,19 @@ export function experimentRow(first, change) {
 // gone says in plain words that an experiment has ended before it could be changed.
 const gone = (name) => (error) => { throw error.status === 404 ? new Error(`${name} has already ended.`) : error; };
 
-// turnTo changes the percentage of an experiment and keeps the time that it has left.
+// turnTo changes the percentage of an experiment, keeps the time that it has left, and
+// reports whether that succeeded.
 async function turnTo(now, percent, patch, change) {
+  let done = false;
   try {
     await patch({ percent, ttl: now.ends ? Math.max(1, Math.round(now.time_left)) + "s" : "0" });
+    done = true;
     toast(`${now.name}: ${percent} %`);
   } catch (error) {
     toast(error.message);
   }
   await change();
+  return done;
 }
 
 // whereabouts says where an experiment applies, why, and by whom.

@@ -5,8 +5,9 @@ import { el } from "./dom.js";
 const stops = [0, 1, 2, 5, 10, 15, 20, 25, 30, 40, 50, 60, 75, 90, 100];
 const pause = 500; // milliseconds; several presses become one change
 
-// percentage creates the control. turn changes the percentage. The node's update takes
-// the current one, which is not shown while somebody changes it.
+// percentage creates the control. turn changes the percentage, and reports whether that
+// succeeded. The node's update takes the current one, which is not shown while somebody
+// changes it.
 export function percentage(name, turn) {
   let now = 100;
   let timer; // of a change that is not sent yet
@@ -41,8 +42,7 @@ export function percentage(name, turn) {
     if (!valid || value === now || sending) return;
     sending = true;
     try {
-      await turn(value);
-      now = value;
+      if (await turn(value)) now = value;
     } finally {
       sending = false;
       if (again) send();

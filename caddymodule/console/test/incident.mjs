@@ -271,6 +271,11 @@ const tests = {
     await plus.focus();
     await control.getByRole("button", { name: "Decrease percentage of turned" }).click();
     await page.locator("#toast", { hasText: "changed by somebody else." }).waitFor({ state: "attached" });
+    await page.route("**/fault/**", (route) => route.abort());
+    await control.getByRole("button", { name: "Decrease percentage of turned" }).click();
+    await page.locator("#toast", { hasText: "Caddy does not answer." }).waitFor({ state: "attached" });
+    await until("the percentage that is not changed", async () => await field.inputValue() === "100");
+    await page.unroute("**/fault/**");
     await page.unroute("**/fault/experiments/turned");
     await change("PUT", "experiments/spared", { points: ["shop"], match: [{ path: ["/spared"] }], percent: 10, faults: [{ fault: "close" }], ttl: "5m" });
     await row(page, "spared").waitFor();
@@ -286,7 +291,7 @@ const tests = {
     await page.waitForFunction(() => document.activeElement.dataset.experiment === "spared");
     assert.equal(JSON.parse((await ask(port, "/fault/experiments/spared")).body).experiment.percent, 10);
     await clean();
-    await close(page);
+    await close(page, /net::ERR_FAILED/);
   },
 
   async "points are grouped by site, and an address shows a part of them"() {
