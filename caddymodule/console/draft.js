@@ -5,18 +5,23 @@ import { call } from "./api.js";
 import { byId, clock, copy, el, text, toast } from "./dom.js";
 
 let asked = 0;
-let latest = null; // the last answer, null if the draft was refused
+let latest = {}; // the last answer with its draft, empty if the draft was refused
 
-// begin sets up the buttons that copy. The function complete reports whether the form is
-// complete, and says what is missing.
+// begin sets up the buttons that copy. The function complete returns the draft in the
+// form. If the form is not complete, it says what is missing and returns null.
 export function begin(complete) {
   const forms = { "start-as-command": (draft) => draft.run, "start-as-caddyfile": (draft) => draft.caddyfile, "start-as-json": (draft) => JSON.stringify(draft.experiment, null, 2) };
   for (const [id, form] of Object.entries(forms)) {
-    byId(id).addEventListener("click", () => {
-      if (!complete()) return;
-      const found = latest && form(latest);
-      if (found) copy(found);
-      else toast(latest ? why[id] : "The rule is not valid, so it cannot be copied.");
+    byId(id).addEventListener("click", async () => {
+      const wanted = complete();
+      if (!wanted) return;
+      try {
+        const found = form(latest.draft === JSON.stringify(wanted) ? latest.answer : await ask(wanted));
+        if (found) copy(found);
+        else toast(why[id]);
+      } catch (error) {
+        toast(error.message);
+      }
     });
   }
 }
@@ -40,14 +45,15 @@ export async function ask(draft) {
   }
 }
 
-function show({ rule, points }, answer, refusal) {
-  latest = answer;
-  const ofRule = refusal !== null && (refusal.body?.field ?? "rule") === "rule";
-  byId("start-line").setAttribute("aria-invalid", String(ofRule));
-  byId("start-answer").replaceChildren(...(ofRule ? marked(rule, refusal) : refusal ? [] : ["The rule is valid."]));
-  byId("start-answer").classList.toggle("wrong", ofRule);
+function show(draft, answer, refusal) {
+  latest = answer ? { draft: JSON.stringify(draft), answer } : {};
+  const field = refusal?.body?.field; // unknown without an answer
+  const here = refusal !== null && (field ?? "rule") === "rule"; // the others are shown when the form is submitted
+  byId("start-line").setAttribute("aria-invalid", String(field === "rule"));
+  byId("start-answer").replaceChildren(...(here ? marked(draft.rule, refusal) : refusal ? [] : ["The rule is valid."]));
+  byId("start-answer").classList.toggle("wrong", here);
   byId("start-preview").hidden = refusal !== null;
-  if (answer) showPreview(answer.preview, points);
+  if (answer) showPreview(answer.preview, draft.points);
 }
 
 // marked returns the wrong line with its wrong part marked, and the error. The server

@@ -30,7 +30,7 @@ export function begin(kinds, change) {
   draft.begin(() => {
     const wrong = check();
     if (wrong) refuse(wrong, "Not copied: ");
-    return !wrong;
+    return wrong ? null : frame();
   });
   byId("start-line").addEventListener("input", edited);
   byId("start-again").addEventListener("click", () => {

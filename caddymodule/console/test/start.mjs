@@ -261,6 +261,18 @@ const tests = {
     await close(page);
   },
 
+  async "a server that does not answer is not an error of the rule"() {
+    const page = await open({ permissions: ["clipboard-read", "clipboard-write"] });
+    await page.locator("#start-point").selectOption("mail");
+    await page.route("**/fault/draft", (route) => route.abort());
+    await page.locator("#start-note").fill("it is gone");
+    await page.locator("#start-answer", { hasText: "Caddy does not answer." }).waitFor();
+    assert.equal(await page.locator("#start-line").getAttribute("aria-invalid"), "false");
+    await page.getByRole("button", { name: "command", exact: true }).click();
+    await page.locator("#toast", { hasText: "Caddy does not answer." }).waitFor();
+    await close(page, /net::ERR_FAILED/);
+  },
+
   async "the form writes the whole rule"() {
     const page = await open();
     await page.locator("#start-kind").selectOption("close");
@@ -417,6 +429,8 @@ const tests = {
     assert.equal(await copied("command"), "caddy fault run --name busy --ttl 10m0s --point mail --note 'it'\\''s a test' 'percent 10; respond 503'");
     assert.equal((await copied("Caddyfile")).trim(), "fault {\n\tpoint mail\n\trule busy {\n\t\tpercent 10\n\t\trespond 503\n\t}\n}");
     assert.deepEqual(JSON.parse(await copied("JSON")), { percent: 10, faults: [{ fault: "respond", status_code: 503 }], points: ["mail"], ttl: 600_000_000_000, note: "it's a test" });
+    await page.locator("#start-settings input").first().fill("599"); // and copy before the server has answered
+    assert.match(await copied("command"), /respond 599/);
     await answerTo(page, "choose", () => page.locator("#start-kind").selectOption("choose"));
     await page.getByText("The rule is valid.").waitFor();
     assert.equal(await copied("command"), "nothing");
