@@ -134,6 +134,7 @@ function reveal({ next }, change) {
     return change();
   }
   named = null;
+  document.querySelector(".named")?.classList.remove("named");
   row?.classList.add("named");
   row?.scrollIntoView({ block: "center" });
 }

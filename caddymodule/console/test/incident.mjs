@@ -311,6 +311,9 @@ const tests = {
     assert.deepEqual(await headings(), ["shop.localhost", "api"]);
     await page.goto(origin + "/#overview?rule=rule1");
     await page.locator('.named[data-rule="rule1"]').waitFor();
+    await page.goto(origin + "/#overview?rule=busy");
+    await page.locator('.named[data-rule="busy"]').waitFor();
+    assert.equal(await page.locator(".named").count(), 1);
     await page.goto(origin + "/#overview?wall");
     await page.locator("nav").waitFor({ state: "hidden" });
     assert.equal(await page.locator("button:visible, input:visible").count(), 0);
