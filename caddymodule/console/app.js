@@ -5,7 +5,7 @@ import { call } from "./api.js";
 import * as catalog from "./catalog.js";
 import * as chart from "./chart.js";
 import * as clients from "./clients.js";
-import { banner, byId, clock, sentence, text } from "./dom.js";
+import { address, banner, byId, clock, sentence, text } from "./dom.js";
 import * as explain from "./explain.js";
 import * as feed from "./feed.js";
 import * as keys from "./keys.js";
@@ -92,7 +92,7 @@ const problem = (message) => banner("problem", message);
 // fragment changes nothing.
 function view() {
   const views = [...document.querySelectorAll("main > section")];
-  const [name, query = ""] = location.hash.slice(1).split("?", 2);
+  const { view: name, params } = address();
   const wanted = name || views[0].id;
   const found = views.find((section) => section.id === wanted) ?? views.find((section) => !section.hidden);
   shown = found.id;
@@ -101,8 +101,7 @@ function view() {
     if (link.hash === "#" + shown) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  const params = new URLSearchParams(query);
-  for (const [id, module] of Object.entries({ overview, clients, activity, catalog })) module.route(shown === id, params);
+  for (const [id, module] of Object.entries({ overview, clients, activity, catalog })) module.route(shown === id, params ?? new URLSearchParams());
   feed.watch(shown === "feed");
 }
 

@@ -22,6 +22,13 @@ function setAttributes(node, attributes) {
 // title returns the name of an injection point with its site.
 export const title = ({ site, point }) => site ? `${site} › ${point}` : point;
 
+// address returns the view that the fragment of the address names, and the parameters
+// after the first question mark, or null without one.
+export function address() {
+  const [view, ...given] = location.hash.slice(1).split("?");
+  return { view, params: given.length > 0 ? new URLSearchParams(given.join("?")) : null };
+}
+
 // text sets the text of an element. It changes the document only if the text differs.
 export function text(node, value) {
   const wanted = String(value);

@@ -1,7 +1,7 @@
 // What would happen to a request, rule by rule.
 
 import { call } from "./api.js";
-import { byId, el, title } from "./dom.js";
+import { address, byId, el, title } from "./dom.js";
 
 let requests = 0;
 
@@ -17,9 +17,8 @@ export function begin() {
 
 // fill explains the request in the address, as in #explain?method=GET&url=/api/orders.
 function fill() {
-  const [view, given] = location.hash.split("?", 2);
-  if (view !== "#explain" || given === undefined) return;
-  const params = new URLSearchParams(given);
+  const { view, params } = address();
+  if (view !== "explain" || !params) return;
   byId("explain-method").value = params.get("method") ?? "GET";
   byId("explain-url").value = params.get("url") ?? "";
   byId("explain-headers").value = byId("explain-body").value = "";

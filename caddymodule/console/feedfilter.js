@@ -1,11 +1,11 @@
 // The filters of the feed. The address has them, as in #feed?rule=busy&status=5xx,
 // so that a link shows the same entries.
 
-import { byId, el, mistake } from "./dom.js";
+import { address, byId, el, mistake } from "./dom.js";
 
 const names = ["rule", "point", "status", "path"];
 const field = (name) => byId("feed-" + name);
-const view = "#feed";
+const view = "feed";
 
 let filters = new URLSearchParams();
 
@@ -19,7 +19,7 @@ export const grouped = () => filters.get("group") !== "no";
 export const isSet = () => String(query()) !== "";
 
 // link returns the address of the feed with these filters and no others.
-export const link = (wanted) => `${view}?${new URLSearchParams(wanted)}`;
+export const link = (wanted) => `#${view}?${new URLSearchParams(wanted)}`;
 
 // begin sets up the fields. change is called after a filter has changed.
 export function begin(change) {
@@ -56,20 +56,20 @@ function take(wanted) {
 
 // write puts the filters into the address. It adds no step to the history.
 function write() {
-  const wanted = String(filters) === "" ? view : link(filters);
+  const wanted = String(filters) === "" ? "#" + view : link(filters);
   if (location.hash !== wanted) history.replaceState(null, "", wanted);
 }
 
 // read takes the filters from the address, and reports whether any has changed. If the
 // address has none, the filters of the last visit stay.
 export function read() {
-  const [shown, given] = location.hash.split("?", 2);
+  const { view: shown, params } = address();
   if (shown !== view) return false;
-  if (given === undefined) {
+  if (!params) {
     write();
     return false;
   }
-  const changed = take(new URLSearchParams(given));
+  const changed = take(params);
   for (const name of names) setValue(field(name), filters.get(name) ?? "");
   field("group").checked = grouped();
   wrong();

@@ -682,6 +682,17 @@ const tests = {
     await close(page);
   },
 
+  async "a link to explain may have a query in its URL"() {
+    const page = await open({}, "/#explain?method=PUT&url=/mail/x?a=1?");
+    await page.locator("#explained .verdict", { hasText: "551 by mail/moved" }).waitFor();
+    assert.deepEqual([await page.locator("#explain-method").inputValue(), await page.locator("#explain-url").inputValue()], ["PUT", "/mail/x?a=1?"]);
+    await page.goto(origin + "/#feed?path=/mail/x?a=1");
+    await until("the filter has all of the path", async () => await page.locator("#feed-path").inputValue() === "/mail/x?a=1");
+    await page.goto(origin + "/#overview?q=a?b");
+    await until("the search has all of the text", async () => await page.locator("#find").inputValue() === "a?b");
+    await close(page);
+  },
+
   async "explain folds what does not concern the request"() {
     const page = await open({}, "/#explain");
     const rule = (name, fires, gate = "", why = "") => ({ rule: name, fires, gate, why });
