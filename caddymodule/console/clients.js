@@ -1,7 +1,7 @@
 // The clients: what the findings say about them, and the calls of one client.
 
 import { call } from "./api.js";
-import { byId, el, keyed, searches, text } from "./dom.js";
+import { byId, el, keyed, remember, searches, text } from "./dom.js";
 import { callTable, timeline } from "./timeline.js";
 
 const most = 100; // clients in the list
@@ -118,13 +118,12 @@ function detail() {
   const signature = JSON.stringify([c, calls.slice(-drawn)]);
   if (!c || signature === drawing) return;
   drawing = signature;
-  const open = byId("client").querySelector(".table")?.open ?? false;
-  const focused = byId("client").contains(document.activeElement) ? document.activeElement.id : "";
+  const restore = remember(byId("client"));
   byId("client").replaceChildren(
     el("p", {}, el("a", { href: "#clients", id: "client-back" }, "← All clients")),
     el("h3", {}, c.client, " ", ...tagsOf(c)), el("p", { class: "quiet" }, summary(c)),
-    findings(c), undecided(c), ...callsOf(calls, open));
-  if (focused) byId(focused)?.focus();
+    findings(c), undecided(c), ...callsOf(calls));
+  restore();
 }
 
 function findings(c) {
@@ -139,18 +138,17 @@ function undecided(c) {
   const reasons = new Map();
   for (const { why, finding } of c.undecided) reasons.set(why, [...(reasons.get(why) ?? []), finding]);
   if (reasons.size === 0) return "";
-  return el("details", { class: "past" }, el("summary", {}, `${c.undecided.length} undecided: too little evidence`),
+  return el("details", { class: "past", id: "client-undecided" }, el("summary", { id: "client-undecided-of" }, `${c.undecided.length} undecided: too little evidence`),
     el("ul", {}, ...[...reasons].map(([why, all]) => el("li", {}, `${all.join(", ")}: ${why}`))),
     el("p", { class: "quiet" }, "Keep the fault running until there are more calls. If no key names the calls, set the option ", el("code", {}, "call"), " of ", el("code", {}, "clients"), "."));
 }
 
-function callsOf(calls, open) {
+function callsOf(calls) {
   if (calls.length === 0) return [el("p", { class: "quiet" }, "The calls of this client are no longer kept.")];
   const last = calls.slice(-drawn);
   const more = calls.length > drawn ? ` (the last ${drawn} of ${calls.length})` : "";
   const width = Math.max(280, byId("clients").clientWidth - 30);
-  const table = el("details", { class: "table" }, el("summary", { id: "client-table" }, "Show the calls as a table"), el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Calls" }, callTable(last)));
-  table.open = open;
+  const table = el("details", { class: "table", id: "client-table" }, el("summary", { id: "client-table-of" }, "Show the calls as a table"), el("div", { class: "scroll", id: "client-facts", tabindex: 0, role: "region", "aria-label": "Calls" }, callTable(last)));
   return [el("h3", {}, "Calls" + more), legend(), el("div", { class: "calls", id: "client-calls", tabindex: 0, role: "region", "aria-label": "Time line" }, timeline(last, width)), table];
 }
 

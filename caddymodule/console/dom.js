@@ -37,12 +37,14 @@ export function text(node, value) {
 
 // keyed adapts the children of a list to the items. It removes rows without an item,
 // creates a row for each new key, and calls row.update(item) for each row. Existing rows
-// are not replaced, so that focus and open details remain.
+// are not replaced, so that focus and open details remain. A row that moves keeps the
+// focus.
 export function keyed(list, items, keyOf, make) {
   const rows = new Map([...list.children].map((node) => [node.key, node]));
   const wanted = items.map((item) => [keyOf(item), item]);
   const stay = new Set(wanted.map(([key]) => key));
   for (const [key, node] of rows) if (!stay.has(key)) remove(node, list);
+  const focused = list.contains(document.activeElement) ? document.activeElement : null;
   let place = list.firstElementChild;
   for (const [key, item] of wanted) {
     let node = rows.get(key);
@@ -54,6 +56,7 @@ export function keyed(list, items, keyOf, make) {
     else list.insertBefore(node, place);
     node.update?.(item);
   }
+  if (focused !== document.activeElement) focused?.focus({ preventScroll: true });
 }
 
 // remove removes a row from its list. If the row had the focus, the next row or the
@@ -68,6 +71,19 @@ function remove(node, list) {
   heir.tabIndex = -1;
   heir.focus();
   if (document.activeElement !== heir) byId("main").focus(); // the heading is hidden as well
+}
+
+// remember reads which part of node has the focus, what is open, and how far it is scrolled. Call the
+// returned function after elements with the same IDs have replaced the old ones.
+export function remember(node) {
+  const focused = node.contains(document.activeElement) ? document.activeElement.id : "";
+  const open = [...node.querySelectorAll("details[open]")].map(({ id }) => id);
+  const scrolled = [...node.querySelectorAll(".scroll")].map(({ id, scrollLeft, scrollTop }) => ({ id, scrollLeft, scrollTop }));
+  return () => {
+    for (const id of open) byId(id)?.setAttribute("open", "");
+    for (const { id, scrollLeft, scrollTop } of scrolled) Object.assign(byId(id) ?? {}, { scrollLeft, scrollTop });
+    byId(focused)?.focus({ preventScroll: true });
+  };
 }
 
 // options fills a select and keeps the chosen value, even if the value is no longer

@@ -367,6 +367,36 @@ const tests = {
     await close(page);
   },
 
+  async "what somebody reads of a client stays while calls come"() {
+    const page = await open();
+    const now = report();
+    const [calm, hasty] = now.clients;
+    now.recorded.calls = Array.from({ length: 12 }, (_, i) => ({ ...now.recorded.calls[0], call: "c" + i }));
+    await page.route("**/fault/clients*", (route) => route.fulfill({ json: now }));
+    await view(page, "clients");
+    const first = page.locator("#client-rows > li").first();
+    await page.getByRole("link", { name: "calm" }).focus();
+    Object.assign(calm, { calls: 9, findings: hasty.findings });
+    await first.getByText("calm").waitFor();
+    const focused = () => page.evaluate(() => document.activeElement.textContent);
+    assert.equal(await focused(), "calm");
+    await page.getByRole("link", { name: "hasty" }).click();
+    await page.getByText("Show the calls as a table").click();
+    await page.getByText("2 undecided: too little evidence").click();
+    const table = page.getByRole("region", { name: "Calls" });
+    await table.evaluate((node) => { node.scrollTop = 40; });
+    await page.evaluate(() => scrollTo(0, 1e6)); // the focus is above
+    const scrolled = await page.evaluate(() => scrollY);
+    assert.ok(scrolled > 200);
+    hasty.calls = 3;
+    await page.getByText("3 calls, 9 attempts").waitFor();
+    assert.deepEqual(await page.locator("#client details").evaluateAll((all) => all.map((node) => node.open)), [true, true]);
+    assert.equal(await focused(), "2 undecided: too little evidence");
+    assert.equal(await table.evaluate((node) => node.scrollTop), 40);
+    assert.equal(await page.evaluate(() => scrollY), scrolled);
+    await close(page);
+  },
+
   async "real clients are drawn"() {
     const page = await open();
     await view(page, "clients");
