@@ -867,6 +867,24 @@ const tests = {
     await close(page);
   },
 
+  async "a long word about a halt or a trigger fits"() {
+    const long = "https://wiki.example.com/" + "w".repeat(95);
+    for (const width of [360, 1000]) {
+      const page = await open({ viewport: { width, height: 740 } });
+      await page.route(stateOf, async (route) => {
+        const answer = await route.fetch();
+        const state = await answer.json();
+        state.points[0].triggers = [{ source: "header", name: long, hits: 0, refused: 0 }];
+        await route.fulfill({ response: answer, json: { ...state, halted: true, since: new Date().toISOString(), by: long, note: long } });
+      });
+      await page.getByText(`“${long}”`).waitFor();
+      await page.getByText(`trigger header ${long}`).waitFor();
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(wide <= width, `it is ${wide} of ${width} pixels wide`);
+      await close(page);
+    }
+  },
+
   async "it fits a screen of 320 pixels, with forced colors"() {
     const page = await open({ viewport: { width: 320, height: 640 }, forcedColors: "active" });
     assert.ok(await page.evaluate(() => document.querySelector("nav").scrollWidth <= 320), "the views do not fit");
