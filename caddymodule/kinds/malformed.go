@@ -111,7 +111,7 @@ func (f *Malformed) Inject(_ *faults.Hit, w http.ResponseWriter, r *http.Request
 	}
 	if r.ProtoMajor == 1 {
 		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-			if r.Method != http.MethodHead {
+			if !wire.SentHead(r) {
 				_, _ = io.WriteString(conn, brokenChunk)
 			}
 			wire.LingerAfter(conn, r)

@@ -39,7 +39,7 @@ func newPatchWriter(f *Patch, hit *faults.Hit, w http.ResponseWriter, r *http.Re
 
 // TakeHead decides by the head whether and how the reply changes.
 func (pw *patchWriter) TakeHead(code int) {
-	isHead := pw.r.Method == http.MethodHead
+	isHead := wire.SentHead(pw.r)
 	switch noBody := isHead || !allowsBody(code); {
 	case pw.hit.HasEnded():
 		pw.ResponseWriter.WriteHeader(code)

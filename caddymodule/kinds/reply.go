@@ -87,7 +87,7 @@ func (f *Respond) send(w http.ResponseWriter, r *http.Request, line *wire.Status
 	}
 	w.WriteHeader(f.StatusCode)
 	switch {
-	case f.BodySize > 0 && r.Method != http.MethodHead:
+	case f.BodySize > 0 && !wire.SentHead(r):
 		_, _ = io.Copy(w, f.filler()) // an error means that the client has left
 	case len(body) > 0:
 		_, _ = w.Write(body) // also for HEAD, where net/http uses the length; an error means that the client has left

@@ -169,7 +169,7 @@ func (sw *shapeWriter) TakeHead(code int) {
 	header, length := sw.ResponseWriter.Header(), int64(-1)
 	switch {
 	case sw.upgraded():
-	case sw.r.Method == http.MethodHead || !allowsBody(code):
+	case wire.SentHead(sw.r) || !allowsBody(code):
 		length = 0
 	default:
 		length = lengthOf(header)

@@ -157,7 +157,7 @@ func (tw *trailersWriter) TakeHead(code int) {
 // unfit returns why a reply with this head passes, or "" if its trailers change.
 func (tw *trailersWriter) unfit(code int, header http.Header) string {
 	switch {
-	case code == http.StatusSwitchingProtocols, tw.r.Method == http.MethodHead, !allowsBody(code):
+	case code == http.StatusSwitchingProtocols, wire.SentHead(tw.r), !allowsBody(code):
 		return passNoBody
 	case !tw.r.ProtoAtLeast(1, 1), len(tw.f.Set) == 0 && lengthOf(header) >= 0 && len(header["Trailer"]) == 0:
 		return passNoTrailers

@@ -189,6 +189,10 @@ func sentMethod(r *http.Request) string {
 	return r.Method
 }
 
+// SentHead reports whether the client sent a HEAD request, to which the server sends no
+// body, even if Caddy has changed the method of r.
+func SentHead(r *http.Request) bool { return sentMethod(r) == http.MethodHead }
+
 // expectsContinue reports whether the client may hold back its body until it gets a 100
 // Continue. After a final reply it is unknown whether the body still follows (RFC 9110
 // section 10.1.1). The server would wait for it and stall, so such a connection is
