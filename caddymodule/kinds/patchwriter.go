@@ -86,7 +86,7 @@ func (pw *patchWriter) takeBody(code int, isHead bool) {
 func (pw *patchWriter) sendOwnBody(code int, isHead bool) {
 	body := pw.fault.ownBody(pw.Header(), pw.r)
 	dropOldBody(pw.Header())
-	if len(pw.Header()["Trailer"]) == 0 { // trailers require a chunked body
+	if !hasTrailers(pw.Header()) { // trailers require a chunked body
 		pw.setLength(max(int64(len(body)), pw.fault.Pad))
 	}
 	pw.Tail = &pw.body
@@ -189,7 +189,7 @@ func (pw *patchWriter) sendHeld() {
 	}
 	pw.Tail, pw.held.body = &pw.body, nil
 	dropOldBody(pw.Header())
-	if len(pw.Header()["Trailer"])+len(pw.held.late) == 0 { // trailers require a chunked body
+	if len(pw.held.late) == 0 && !hasTrailers(pw.Header()) { // trailers require a chunked body
 		pw.setLength(max(int64(len(body)), pw.fault.Pad))
 	}
 	pw.send(pw.held.code)

@@ -165,6 +165,20 @@ func (tw *trailersWriter) unfit(code int, header http.Header) string {
 	return ""
 }
 
+// hasTrailers reports whether a head announces trailers, to the client or only to
+// net/http.
+func hasTrailers(header http.Header) bool {
+	if len(header["Trailer"]) > 0 {
+		return true
+	}
+	for name := range header {
+		if strings.HasPrefix(name, http.TrailerPrefix) {
+			return true
+		}
+	}
+	return false
+}
+
 // dropAnnounced removes the trailers that are not sent from the Trailer field. net/http
 // then does not send them either.
 func (tw *trailersWriter) dropAnnounced(header http.Header) {

@@ -69,6 +69,28 @@ func TestTrailers(t *testing.T) {
 	}
 }
 
+// Trailers are sent after a body that a fault further out replaces.
+func TestTrailersOfPatch(t *testing.T) {
+	for _, line := range []string{"body gone", "json `{\"a\": 2}`", "pad 1KiB"} {
+		chain := faults.Chain{parse(t, new(Patch), "patch {\n"+line+"\n}"), parse(t, new(Trailers), "trailers set X-A b")}
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := chain.Inject(firstHit(), w, request(http.MethodGet), sized(`{"a": 1}`, 8, "Content-Type", "application/json")); err != nil {
+				t.Error(err)
+			}
+		}))
+		resp, err := srv.Client().Get(srv.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		srv.Close()
+		if err != nil || resp.Trailer.Get("X-A") != "b" || resp.Header.Get("Etag") != "" {
+			t.Errorf("%s: got %q, trailers %v, error %v, want the trailer", line, body, resp.Trailer, err)
+		}
+	}
+}
+
 // Replies that cannot have trailers pass unchanged.
 func TestTrailersPass(t *testing.T) {
 	ended := make(chan struct{})
