@@ -315,6 +315,22 @@ func TestDelayOfAttempt(t *testing.T) {
 	}
 }
 
+// A halt during the attempt leaves nothing to hold.
+func TestDelayOfAttemptHalted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan struct{})
+		told := heard{began: time.Now()}
+		hit := &faults.Hit{N: 1, Listener: &told, Ended: ended}
+		resp, err := parse(t, new(Delay), "delay 1m {\nhold\n}").RoundTrip(hit, request(http.MethodGet), transportFunc(func(r *http.Request) (*http.Response, error) {
+			close(ended)
+			return newHead(r, http.StatusOK, "OK", make(http.Header)), nil
+		}))
+		if err != nil || told.told != "" || resp.Header.Get("Server-Timing") != "" {
+			t.Errorf("told %q, got %v, error %v, want the reply unchanged", told.told, resp, err)
+		}
+	})
+}
+
 // A fault that ends while it waits skips the rest of its chain and reports how long it
 // has waited. A fault that waits to its end does neither.
 func TestDelayEnded(t *testing.T) {

@@ -39,7 +39,10 @@ func holdReply(r *http.Request, next http.RoundTripper, hit *faults.Hit, wait ti
 	due := hit.Start().Add(wait)
 	resp, err := next.RoundTrip(r)
 	rest := time.Until(due)
-	if rest <= 0 {
+	switch {
+	case hit.HasEnded():
+		return resp, err
+	case rest <= 0:
 		hit.Pass(passNoDelay)
 		return resp, err
 	}
