@@ -156,7 +156,7 @@ func (sw *shapeWriter) serve(next caddyhttp.Handler, r *http.Request) error {
 	}
 	switch late, ok := sw.body.shaper.(lateShaper); {
 	case sw.Tail == nil: // the server sends an empty reply
-		sw.body.out.hit.Pass(passNoBody)
+		sw.body.shaper.begin(sw.body.out.hit, sw.ResponseWriter.Header(), 0)
 	case ok && sw.shapes() && late.cameTooLate():
 		sw.body.out.hit.Pass(passShort)
 	}

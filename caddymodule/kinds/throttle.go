@@ -138,7 +138,7 @@ func (f *Throttle) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Reques
 	sw := newShapeWriter(hit, w, r, t)
 	defer sw.cancel()
 	t.reply = sw
-	if t.up != nil && r.Body != nil && r.Body != http.NoBody {
+	if t.up != nil && t.unfit(r.ContentLength) == "" {
 		hit.Confirm()
 		t.slowsRequest = true
 		body := &slowBody{ReadCloser: r.Body, pace: f.newPace(hit, "up"), out: &sw.body.out}
@@ -164,30 +164,43 @@ func (f *Throttle) newPace(hit *faults.Hit, direction string) *pace {
 type throttler struct {
 	up, down     *pace
 	full         int64 // bytes that certainly pass at full speed
-	slowsRequest bool  // the request has a body
+	slowsRequest bool  // the request has a body that may be slow
 	reply        *shapeWriter
 }
 
 // begin takes a reply of which a part may be slow.
 func (t *throttler) begin(hit *faults.Hit, _ http.Header, length int64) bool {
-	switch {
-	case t.reply.upgraded():
-	case t.down == nil && t.slowsRequest:
-		return false
-	case t.down == nil || length == 0:
-		hit.Pass(passNoBody)
-		return false
-	case length > 0 && length <= t.full:
-		hit.Pass(passShort)
-		return false
+	if t.reply.upgraded() {
+		hit.Confirm()
+		return true
 	}
-	hit.Confirm()
-	return true
+	if t.down == nil {
+		length = t.reply.r.ContentLength
+	}
+	switch reason := t.unfit(length); {
+	case reason == "" && t.down != nil:
+		hit.Confirm()
+		return true
+	case !t.slowsRequest:
+		hit.Pass(reason)
+	}
+	return false
+}
+
+// unfit returns why a body of the given length is not slow, or "" if it may be slow.
+func (t *throttler) unfit(length int64) string {
+	switch {
+	case length == 0:
+		return passNoBody
+	case length > 0 && length <= t.full:
+		return passShort
+	}
+	return ""
 }
 
 // cameTooLate reports whether the whole body has passed at full speed.
 func (t *throttler) cameTooLate() bool {
-	return t.down != nil && !t.reply.upgraded() && !t.down.slowed()
+	return t.down != nil && !t.slowsRequest && !t.reply.upgraded() && !t.down.slowed()
 }
 
 // write sends p in pieces, each when it is due.

@@ -140,7 +140,7 @@ func TestThrottleRequest(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
 			r := request(http.MethodPost)
-			r.Body = io.NopCloser(strings.NewReader(strings.Repeat("x", 20<<10)))
+			r.Body, r.ContentLength = io.NopCloser(strings.NewReader(strings.Repeat("x", 20<<10))), 20<<10
 			var read time.Duration
 			_, err := runFault(t, parse(t, new(Throttle), "throttle 10KiB/s {\n"+direction+"\n}"), r, func(w http.ResponseWriter, r *http.Request) error {
 				if n, err := io.Copy(io.Discard, r.Body); n != 20<<10 || err != nil {
@@ -157,6 +157,50 @@ func TestThrottleRequest(t *testing.T) {
 				t.Errorf("%s: writing took %v", direction, took)
 			}
 		})
+	}
+}
+
+// A request with a body is slow, whatever its reply is. One without a body passes. Caddy
+// wraps the body of each request, so only its length tells.
+func TestThrottleRequestTold(t *testing.T) {
+	empty := func(w http.ResponseWriter, _ *http.Request) error {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	short := func(w http.ResponseWriter, _ *http.Request) error {
+		_, err := io.WriteString(w, "short")
+		return err
+	}
+	nothing := func(http.ResponseWriter, *http.Request) error { return nil }
+	for _, tt := range []struct {
+		options string
+		length  int64
+		next    caddyhttp.HandlerFunc
+		told    string
+	}{
+		{"request", 1, empty, "hit"},
+		{"request", 1, short, "hit"},
+		{"request", 1, nothing, "hit"},
+		{"both", 1, empty, "hit"},
+		{"both", -1, nothing, "hit"},
+		{"both\nafter 1KiB", -1, short, "hit"},
+		{"both\nafter 1KiB", 1, nothing, "no_body"},
+		{"request\nafter 1KiB", 1, nothing, "short"},
+		{"request", 0, empty, "no_body"},
+		{"request", 0, short, "no_body"},
+		{"request", 0, nothing, "no_body"},
+		{"both", 0, empty, "no_body"},
+		{"both", 0, nothing, "no_body"},
+		{"both\nafter 1KiB", 0, short, "hit short"},
+	} {
+		told := new(heard)
+		r := request(http.MethodPost)
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader("x")), tt.length
+		r = r.WithContext(withHit(r.Context(), &faults.Hit{N: 1, Listener: told}))
+		_, err := runFault(t, parse(t, new(Throttle), "throttle 1MiB/s {\n"+tt.options+"\n}"), r, tt.next)
+		if err != nil || told.told != tt.told {
+			t.Errorf("%s, length %d: told %q, error %v, want %q", tt.options, tt.length, told.told, err, tt.told)
+		}
 	}
 }
 

@@ -115,7 +115,7 @@ func TestThrottleSharedUploads(t *testing.T) {
 		for range 2 {
 			wg.Go(func() {
 				began, r := time.Now(), request(http.MethodPost)
-				r.Body = io.NopCloser(strings.NewReader(strings.Repeat("x", 10<<10)))
+				r.Body, r.ContentLength = io.NopCloser(strings.NewReader(strings.Repeat("x", 10<<10))), 10<<10
 				_ = f.Inject(&faults.Hit{N: 1, Memory: m}, &timedWriter{}, r, caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
 					_, err := io.Copy(io.Discard, r.Body)
 					return err
