@@ -60,6 +60,9 @@ func (r Reply) Need(size int64) error {
 	return fmt.Errorf("after it, '%s' lets at most %d bytes of a body through", Kind(r.From), r.Size)
 }
 
+// NeedMore returns an error if the reply does not have more bytes than size.
+func (r Reply) NeedMore(size int64) error { return r.Need(min(size, math.MaxInt64-1) + 1) }
+
 // ForBranch returns the reply for a fault that does not run for every hit. A limit
 // inside a branch does not make other faults useless, because they have their effect
 // when the branch does not run.

@@ -1,6 +1,7 @@
 package kinds
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -78,5 +79,33 @@ func TestComposeRespond(t *testing.T) {
 				t.Errorf("%s: got %d bytes, header %v, told %q, want %s bytes", faults.Kind(shaper), got.Body.Len(), got.Header(), got.told, want)
 			}
 		})
+	}
+}
+
+// A fault that begins after a size needs a body that is longer.
+func TestComposeExact(t *testing.T) {
+	cut, reply := parse(t, new(Truncate), "truncate 1KiB"), parse(t, new(Respond), "respond 200 {\nbody_size 1KiB\n}")
+	for _, tt := range []struct {
+		outer, inner faults.Fault
+		useless      bool
+	}{
+		{parse(t, new(Throttle), "throttle 1KiB/s {\nafter 1KiB\n}"), cut, true},
+		{parse(t, new(Throttle), "throttle 1KiB/s {\nafter 1KiB\n}"), reply, true},
+		{parse(t, new(Throttle), "throttle 1KiB/s {\nafter 1023B\n}"), reply, false},
+		{parse(t, new(Throttle), "throttle 1KiB/s {\nafter 1KiB\nboth\n}"), reply, false},
+		{provision(t, &Throttle{BytesPerSecond: 1, After: math.MaxInt64}), parse(t, new(Corrupt), "corrupt 1%"), false},
+		{parse(t, new(Hang), "hang 1s {\nafter 1KiB\ncontinue\n}"), cut, true},
+		{parse(t, new(Hang), "hang 1s {\nafter 1KiB\ncontinue\n}"), reply, true},
+		{parse(t, new(Hang), "hang 1s {\nafter 1023B\ncontinue\n}"), reply, false},
+		{parse(t, new(Hang), "hang 1s {\nafter 1KiB\n}"), reply, true},
+		{parse(t, new(Hang), "hang 1s {\nafter 1KiB\n}"), cut, false}, // hangs where both end
+		{cut, reply, true},
+		{parse(t, new(Truncate), "truncate 1KiB clean"), reply, true},
+		{parse(t, new(Truncate), "truncate 1KiB reset"), cut, false},
+	} {
+		_, err := faults.Chain{tt.outer}.Append(tt.inner)
+		if useless := err != nil && strings.Contains(err.Error(), "lets at most 1024 bytes"); useless != tt.useless || err != nil && !useless {
+			t.Errorf("%+v, %+v: got error %v, want one: %v", tt.outer, tt.inner, err, tt.useless)
+		}
 	}
 }

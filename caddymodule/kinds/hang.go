@@ -154,7 +154,7 @@ func (f *Hang) Reply(next faults.Reply) (faults.Reply, error) {
 	case f.Direction == directionRequest:
 		return next, nil
 	case f.Continue && first.Bytes != nil:
-		return next, next.Need(max(1, *first.Bytes))
+		return next, next.NeedMore(*first.Bytes)
 	case f.Continue:
 		return next, next.Need(1)
 	}

@@ -120,7 +120,7 @@ func (f *Throttle) Reply(next faults.Reply) (faults.Reply, error) {
 	if f.Direction == directionRequest || f.Direction == directionBoth {
 		return next, nil
 	}
-	return next, next.Need(max(1, f.full()))
+	return next, next.NeedMore(f.full())
 }
 
 // Conditional reports true: only a long body is slow.

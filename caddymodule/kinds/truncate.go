@@ -109,8 +109,12 @@ func (f *Truncate) Reply(next faults.Reply) (faults.Reply, error) {
 	switch {
 	case f.After > 0, f.End == endClean && next.Cut:
 		size = faults.NoBody // a reply can run long without a body, and the head before a clean cut can promise a longer one
-	case f.Bytes != nil:
+	case f.Bytes != nil && next.Cut:
 		size = *f.Bytes
+	case f.Bytes != nil:
+		if err := next.NeedMore(*f.Bytes); err != nil {
+			return next, err
+		}
 	}
 	if err := next.Need(size); err != nil || !hard || next.Size <= *f.Bytes {
 		return next, err
