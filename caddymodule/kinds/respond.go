@@ -104,7 +104,8 @@ type Respond struct {
 	Headers *HeaderOps `json:"headers,omitempty"`
 
 	// Close the connection after the reply. Over HTTP/2, the client is asked to leave
-	// when its streams are done. Over HTTP/3, `close` does nothing. Default: false.
+	// when its streams are done. Over HTTP/3 and in a transport, `close` does nothing.
+	// Default: false.
 	Close bool `json:"close,omitempty"`
 
 	*reply

@@ -161,7 +161,7 @@ func TestThrottleRequest(t *testing.T) {
 }
 
 // A request with a body is slow, whatever its reply is. One without a body passes. Caddy
-// wraps the body of each request, so only its length tells.
+// wraps the body of each request, so the fault looks at the length.
 func TestThrottleRequestTold(t *testing.T) {
 	empty := func(w http.ResponseWriter, _ *http.Request) error {
 		w.WriteHeader(http.StatusNoContent)
