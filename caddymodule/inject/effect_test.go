@@ -179,7 +179,7 @@ func askEffect(n *testnode.Node, method string, next caddyhttp.HandlerFunc) (rul
 	w := httptest.NewRecorder()
 	r := testkit.Request(method, "/", w)
 	if method == http.MethodPost {
-		r.Body = io.NopCloser(strings.NewReader("body"))
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader("body")), 4
 	}
 	func() {
 		defer func() {

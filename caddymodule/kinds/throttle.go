@@ -138,7 +138,7 @@ func (f *Throttle) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Reques
 	sw := newShapeWriter(hit, w, r, t)
 	defer sw.cancel()
 	t.reply = sw
-	if t.up != nil && t.unfit(r.ContentLength) == "" {
+	if t.up != nil && t.unfit(uploadLength(r)) == "" {
 		hit.Confirm()
 		t.slowsRequest = true
 		body := &slowBody{ReadCloser: r.Body, pace: f.newPace(hit, "up"), out: &sw.body.out}
@@ -175,7 +175,7 @@ func (t *throttler) begin(hit *faults.Hit, _ http.Header, length int64) bool {
 		return true
 	}
 	if t.down == nil {
-		length = t.reply.r.ContentLength
+		length = uploadLength(t.reply.r)
 	}
 	switch reason := t.unfit(length); {
 	case reason == "" && t.down != nil:

@@ -16,10 +16,7 @@ import (
 // cutRequest calls next with a request whose body ends early. If stall is not nil, the
 // body stalls at the cut, and ends there only if stall returns an error.
 func (f *Truncate) cutRequest(hit *faults.Hit, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, stall func() error) error {
-	length := r.ContentLength
-	if r.Body == nil || r.Body == http.NoBody {
-		length = 0
-	}
+	length := uploadLength(r)
 	limit := f.limit(length)
 	if reason := f.unfit(length, limit); reason != "" {
 		hit.Pass(reason)
@@ -42,6 +39,15 @@ func (f *Truncate) cutRequest(hit *faults.Hit, w http.ResponseWriter, r *http.Re
 		hit.Pass(passShort)
 	}
 	return err
+}
+
+// uploadLength returns the length of the body of r, or -1 if it is unknown. Caddy wraps
+// each body, also an empty one.
+func uploadLength(r *http.Request) int64 {
+	if r.Body == nil || r.Body == http.NoBody {
+		return 0
+	}
+	return r.ContentLength
 }
 
 // endRequest returns the error at the end of a body that has been cut. An error other
