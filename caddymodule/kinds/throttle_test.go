@@ -204,6 +204,21 @@ func TestThrottleRequestTold(t *testing.T) {
 	}
 }
 
+// A request whose body the upstream has read passes, as in phase response over HTTP/2.
+func TestThrottleRequestRead(t *testing.T) {
+	told := new(heard)
+	r := request(http.MethodPost)
+	r.Body, r.ContentLength = http.NoBody, 4
+	r = r.WithContext(withHit(r.Context(), &faults.Hit{N: 1, Listener: told}))
+	_, err := runFault(t, parse(t, new(Throttle), "throttle 1MiB/s {\nrequest\n}"), r, func(w http.ResponseWriter, _ *http.Request) error {
+		w.WriteHeader(http.StatusOK)
+		return nil
+	})
+	if err != nil || told.told != "no_body" {
+		t.Errorf("told %q, error %v, want no_body", told.told, err)
+	}
+}
+
 // When the fault ends, the waits end and the rest passes at full speed. When the
 // request ends, the waits end and nothing more is written.
 func TestThrottleEnds(t *testing.T) {
