@@ -123,6 +123,7 @@ func TestFigureValue(t *testing.T) {
 		{"rate", "20", 20, true},
 		{"rate", "fast", 0, false},
 		{"rate", "-1/s", 0, false},
+		{"rate", "inf/s", 0, false},
 		{"p95", "800ms", 0.8, true},
 		{"p95", "1d", 86400, true},
 		{"p95", "-1s", 0, false},

@@ -46,20 +46,6 @@ func Parse(file string, data []byte, lets map[string]string, faults FaultParser)
 	return p.plan, p.problems.err()
 }
 
-// parseJSON reads a plan that is JSON.
-func (p *parser) parseJSON(data []byte, lets map[string]string) (*Plan, error) {
-	if len(lets) > 0 {
-		return nil, ProblemsError{{File: p.file, Text: "a plan in JSON has no lets, so --let has no effect: leave it out"}}
-	}
-	dec := json.NewDecoder(strings.NewReader(string(data)))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(p.plan); err != nil {
-		return nil, ProblemsError{{File: p.file, Text: strings.TrimPrefix(err.Error(), "json: "), Write: `{"plan": "smoke", "stage": [{"name": "busy", "duration": "30s"}]}`}}
-	}
-	p.check()
-	return p.plan, p.problems.err()
-}
-
 // parser reads one plan, and collects all that is wrong.
 type parser struct {
 	file     string

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,7 +96,7 @@ func figureValue(figure, text string) (value float64, ok bool) {
 		return d.Seconds(), err == nil && d >= 0
 	case figure == "rate":
 		value, err := strconv.ParseFloat(strings.TrimSuffix(text, "/s"), 64)
-		return value, err == nil && value >= 0
+		return value, err == nil && value >= 0 && !math.IsInf(value, 0)
 	case figure == "success":
 		digits, percent := strings.CutSuffix(text, "%")
 		value, err := strconv.ParseFloat(digits, 64)
