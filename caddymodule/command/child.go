@@ -55,8 +55,11 @@ func (s *session) runWith(e *experiments.Experiment, command []string) error {
 }
 
 // notified returns a channel with the signals to pass on. A signal that is ignored,
-// such as SIGHUP under nohup, stays ignored in this process and in the command.
+// such as SIGHUP under nohup, stays ignored in this process and in the command. From then
+// on, a closed output is an error of Write. SIGPIPE would end this process and leave its
+// experiments on.
 func notified() chan os.Signal {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // the command does not inherit it, unlike an ignored signal
 	signals := make(chan os.Signal, 4)
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
 		if !signal.Ignored(sig) {

@@ -74,8 +74,7 @@ func cmdTry(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	signals := stopSignals()       // before there is anything to clean up
-	signal.Ignore(syscall.SIGPIPE) // Write reports a closed output; the signal would skip cleanUp
+	signals := stopSignals() // before there is anything to clean up
 	if err := t.start(); err != nil {
 		t.cleanUp()
 		return err
