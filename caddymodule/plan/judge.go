@@ -19,7 +19,7 @@ func (u *run) judge(ctx context.Context, s *Stage, result *StageResult, before m
 	if s.asksForCalls() && !nobody {
 		u.part("end of stage "+s.Name, u.Plan.Settle)
 		if end := u.wait(ctx, time.Now().Add(time.Duration(u.Plan.Settle)), never); end != nil {
-			u.facts(ctx, result, before, nobody)
+			u.facts(ctx, result, nobody)
 			return end
 		}
 	}
@@ -33,7 +33,7 @@ func (u *run) judge(ctx context.Context, s *Stage, result *StageResult, before m
 	for _, r := range result.Runs {
 		u.expected("run "+r.Name, !r.failed(), fmt.Sprintf("exit code %d", r.Code))
 	}
-	evidence := u.facts(ctx, result, before, nobody)
+	evidence := u.facts(ctx, result, nobody)
 	for _, e := range s.Expects {
 		result.Expects = append(result.Expects, u.expect(ctx, s, e, result, evidence, before))
 	}
@@ -115,12 +115,12 @@ const factsWithin = 10 * time.Second
 
 // facts asks for the hits of the faults, and for the calls that they have hit. If nobody
 // can come any more, open calls are closed.
-func (u *run) facts(ctx context.Context, result *StageResult, before map[string]int, nobody bool) *clients.Evidence {
+func (u *run) facts(ctx context.Context, result *StageResult, nobody bool) *clients.Evidence {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), factsWithin)
 	defer cancel()
 	for _, f := range result.Faults {
 		if hits, err := u.count(ctx, f.Experiment); err == nil {
-			f.Hits = hits - before[f.Experiment]
+			f.Hits = hits
 		}
 	}
 	evidence, settings, err := u.calls(ctx, u.injected)
@@ -159,18 +159,17 @@ func (r *Runner) calls(ctx context.Context, injected time.Time) (*clients.Eviden
 }
 
 // countsBefore returns the hits of the rules of a stage before it. A fault that begins has
-// none.
+// none, and so has a rule that no node knows. A rule without an answer is left out.
 func (u *run) countsBefore(ctx context.Context, s *Stage) map[string]int {
 	counts := make(map[string]int)
 	for _, e := range s.Expects {
 		if e.Verify == "" {
 			continue
 		}
-		if from, _ := u.Plan.fault(s, e.Verify); from == s {
-			continue
-		}
 		name := u.ruleOf(s, e.Verify)
-		if hits, err := u.count(ctx, name); err == nil {
+		if from, _ := u.Plan.fault(s, e.Verify); from == s {
+			counts[name] = 0
+		} else if hits, err := u.countOrNone(ctx, name); err == nil {
 			counts[name] = hits
 		}
 	}
@@ -209,19 +208,29 @@ func (u *run) expect(ctx context.Context, s *Stage, e *Expect, result *StageResu
 // verify compares the hits of a rule during the stage.
 func (u *run) verify(ctx context.Context, s *Stage, e *Expect, before map[string]int) (holds bool, why string) {
 	name := u.ruleOf(s, e.Verify)
-	hits, err := u.count(ctx, name)
-	if refused(err, http.StatusNotFound) {
-		hits, err = 0, nil // it has never been loaded at this node
-	}
+	hits, err := u.countOrNone(ctx, name)
 	if err != nil {
 		return false, err.Error()
 	}
-	hits -= before[name]
+	had, known := before[name]
+	if !known {
+		return false, "Caddy did not answer how often it had hit before the stage"
+	}
+	hits -= had
 	holds = (e.AtLeast == nil || hits >= *e.AtLeast) && (e.AtMost == nil || hits <= *e.AtMost)
 	if !holds {
 		why = fmt.Sprintf("%d hits", hits)
 	}
 	return holds, why
+}
+
+// countOrNone is count for a rule that may never have been loaded.
+func (r *Runner) countOrNone(ctx context.Context, rule string) (int, error) {
+	hits, err := r.count(ctx, rule)
+	if refused(err, http.StatusNotFound) {
+		return 0, nil
+	}
+	return hits, err
 }
 
 // maxEvidence is how many calls an expectation shows.

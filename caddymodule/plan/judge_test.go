@@ -2,6 +2,7 @@ package plan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -184,6 +185,28 @@ func TestVerifyKept(t *testing.T) {
 	})
 	if r.ExitCode != 0 {
 		t.Errorf("got %d, %s", r.ExitCode, r.Why)
+	}
+}
+
+// Without an answer before a stage, the hits from before it are not those of the stage.
+func TestVerifyWithoutAnswerBefore(t *testing.T) {
+	for ask, want := range map[int]string{2: "Caddy did not answer how often it had hit before the stage", 3: "away"} { // 1: whether it exists
+		_, r := play(t, "stage a 5s {\nexpect verify api/gone at_most 3\n}\n", 1, func(w *world, _ context.CancelCauseFunc) {
+			n, asked := w.nodes[0], 0
+			n.counts["api/gone"] = 7
+			n.fail = func(op string) error {
+				if op != "count" {
+					return nil
+				}
+				if asked++; asked != ask {
+					return nil
+				}
+				return errors.New("away")
+			}
+		})
+		if why := r.Stages[0].Expects[0].Why; r.ExitCode != CodeFailed || why != want {
+			t.Errorf("without answer %d: got %d, %q, want %q", ask, r.ExitCode, why, want)
+		}
 	}
 }
 

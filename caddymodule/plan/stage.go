@@ -142,7 +142,7 @@ func (u *run) runStage(ctx context.Context, s *Stage, result *StageResult) *endi
 	}
 	untilHeld, end := u.await(ctx, s, result)
 	if end != nil {
-		u.facts(ctx, result, before, false)
+		u.facts(ctx, result, false)
 		return end
 	}
 	return u.judge(ctx, s, result, before, untilHeld)
@@ -169,7 +169,8 @@ func (u *run) await(ctx context.Context, s *Stage, result *StageResult) (held bo
 	}
 	u.now.Ends = until
 	u.show()
-	return held, u.wait(ctx, until, done)
+	end = u.wait(ctx, until, done) // before held is read
+	return held, end
 }
 
 func (u *run) watchedCheck(name string) *watched {
