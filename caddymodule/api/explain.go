@@ -96,7 +96,7 @@ func (e *ExplainRequest) ask() (*caddyroutes.Ask, error) {
 	if target.Opaque != "" || target.Host == "" && !strings.HasPrefix(target.Path, "/") {
 		return nil, Refuse(http.StatusBadRequest, "url: '%s' is neither a path nor a whole URL: write %s", e.URL, wholeURL(e.URL))
 	}
-	if _, err := http.NewRequest(e.Method, target.RequestURI(), nil); err != nil { //nolint:noctx // only checks that it can be built
+	if _, err := http.NewRequest(e.Method, "/", nil); err != nil { //nolint:noctx // only checks that it can be built
 		return nil, Refuse(http.StatusBadRequest, "method: %v", err)
 	}
 	if err := e.checkHeader(); err != nil {
@@ -147,9 +147,9 @@ func (e *ExplainRequest) build(target *url.URL) *http.Request {
 	if e.Body != nil {
 		body = strings.NewReader(*e.Body)
 	}
-	r, _ := http.NewRequest(e.Method, target.RequestURI(), body) //nolint:noctx // ask has built it before
+	r, _ := http.NewRequest(e.Method, "/", body) //nolint:noctx // ask has built it before
 	r.Host, r.RequestURI = target.Host, target.RequestURI()
-	r.URL, _ = url.ParseRequestURI(r.RequestURI) // as servers parse it; NewRequest takes the a of //a/b as a host
+	r.URL, _ = url.ParseRequestURI(r.RequestURI) // as servers parse it: the a of //a/b is no host
 	for name, values := range e.Header {
 		for _, value := range values {
 			r.Header.Add(name, value)

@@ -181,3 +181,12 @@ func TestExplainJSONBody(t *testing.T) {
 		}
 	}
 }
+
+// A path that begins with two slashes is a path, whatever follows them.
+func TestExplainSlashes(t *testing.T) {
+	n := testnode.Start(t, `{"point": "shop", "match": [{"path": ["//a:b/*"]}], "rules": [{"name": "odd", "faults": [{"fault": "close"}]}]}`, "")
+	for _, path := range []string{"//a:b/c", "//a:b/[x"} {
+		n.Want(200, "POST", "/explain", `{"url": "http://shop.example.com`+path+`"}`, `"may_hit": true`)
+	}
+	n.Want(400, "POST", "/explain", `{"url": "/", "method": "A B"}`, "method: ")
+}
