@@ -381,3 +381,27 @@ func TestClientsJUnitEvidence(t *testing.T) {
 		}
 	}
 }
+
+// The rows of a table have a cell for each column of its head.
+func TestClientsUnseen(t *testing.T) {
+	v := &api.ClientsView{Report: clients.Report{Clients: make([]clients.ClientReport, 2)}}
+	v.Clients[1].Outcomes.Unseen = 3
+	var text strings.Builder
+	if err := printClientsMarkdown(&text, v); err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	for line := range strings.Lines(text.String()) {
+		if strings.HasPrefix(line, "|") {
+			rows = append(rows, line)
+		}
+	}
+	if len(rows) < 4 || !strings.Contains(rows[0], "answered by another node |") || !strings.HasSuffix(rows[3], "| 3 |\n") {
+		t.Fatalf("got\n%s", text.String())
+	}
+	for _, row := range rows[1:4] {
+		if strings.Count(row, "|") != strings.Count(rows[0], "|") {
+			t.Errorf("got %s, want as many cells as in %s", row, rows[0])
+		}
+	}
+}

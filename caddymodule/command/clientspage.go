@@ -64,12 +64,13 @@ func clientsSummary(v *api.ClientsView) string {
 func newClientsPage(v *api.ClientsView) *clientsPage {
 	page := &clientsPage{Summary: clientsSummary(v), Why: v.Why}
 	guessed := 0
+	unseen := slices.ContainsFunc(v.Clients, func(c clients.ClientReport) bool { return c.Outcomes.Unseen > 0 })
 	for i := range v.Clients {
 		c := &v.Clients[i]
 		if c.By[clients.ByGuess] > 0 {
 			guessed++
 		}
-		page.Clients = append(page.Clients, clientsSection{c.Client, clientFacts(c), clientsRows(c.Findings, c.Undecided, len(clients.Names())-periodFindings)})
+		page.Clients = append(page.Clients, clientsSection{c.Client, clientFacts(c, unseen), clientsRows(c.Findings, c.Undecided, len(clients.Names())-periodFindings)})
 	}
 	for i := range v.Periods {
 		p := &v.Periods[i]
@@ -138,7 +139,9 @@ func proofText(p *clients.Proof) string {
 	return text
 }
 
-func clientFacts(c *clients.ClientReport) []clientsFact {
+// clientFacts returns the facts of a client. If one of the clients has unseen calls, all
+// have the fact.
+func clientFacts(c *clients.ClientReport, unseen bool) []clientsFact {
 	o := &c.Outcomes
 	facts := []clientsFact{
 		{"Calls", strconv.Itoa(c.Calls)},
@@ -151,7 +154,7 @@ func clientFacts(c *clients.ClientReport) []clientsFact {
 		{"First wait (median)", median(&c.Waits.First)},
 		{"Left after (median)", median(&c.LeftAfter)},
 	}
-	if o.Unseen > 0 {
+	if unseen {
 		facts = append(facts, clientsFact{"Gave up, or answered by another node", strconv.Itoa(o.Unseen)})
 	}
 	return facts
