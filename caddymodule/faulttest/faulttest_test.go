@@ -201,6 +201,8 @@ func TestBadUpstream(t *testing.T) {
 		"write http://a, and send the path":           "http://a/b",
 		"an httptest.Server that has not started":     httptest.NewUnstartedServer(nil),
 		"reading the URL of the upstream":             "http://[",
+		"the upstream is a nil *url.URL":              (*url.URL)(nil),
+		"the upstream is a nil *httptest.Server":      (*httptest.Server)(nil),
 	} {
 		failing(t, message, func(t testing.TB) { faulttest.Start(t, faulttest.Upstream(upstream)) })
 	}

@@ -34,12 +34,18 @@ func (s *settings) dial(t testing.TB) (upstream, error) {
 	case http.Handler:
 		return serveHandler(t, of), nil
 	case *httptest.Server:
+		if of == nil {
+			return upstream{}, errors.New("the upstream is a nil *httptest.Server; write httptest.NewServer(handler)")
+		}
 		at, err := url.Parse(of.URL)
 		if err != nil || at.Host == "" {
 			return upstream{}, errors.New("the upstream is an httptest.Server that has not started; write httptest.NewServer(handler)")
 		}
 		return upstream{at, true}, nil
 	case *url.URL:
+		if of == nil {
+			return upstream{}, errors.New("the upstream is a nil *url.URL; the error of url.Parse says why")
+		}
 		return remote(of)
 	case string:
 		at, err := url.Parse(of)
