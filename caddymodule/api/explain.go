@@ -149,7 +149,7 @@ func (e *ExplainRequest) build(target *url.URL) *http.Request {
 	}
 	r, _ := http.NewRequest(e.Method, "/", body) //nolint:noctx // ask has built it before
 	r.Host, r.RequestURI = target.Host, target.RequestURI()
-	r.URL, _ = url.ParseRequestURI(r.RequestURI) // as servers parse it: the a of //a/b is no host
+	r.URL, _ = url.ParseRequestURI(r.RequestURI) // as servers parse it, with all of //a/b in the path
 	for name, values := range e.Header {
 		for _, value := range values {
 			r.Header.Add(name, value)

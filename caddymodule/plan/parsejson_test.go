@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// A plan in JSON that leaves out a value, or has null or another type in its place, is
-// refused or is complete. It never makes reading panic.
+// A plan in JSON without a value, or with null or a value of another type, is refused
+// or complete. It never makes reading panic.
 func TestMangledJSON(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.json")
 	if err != nil || len(files) == 0 {
