@@ -14,7 +14,10 @@ import (
 func (u *run) judge(ctx context.Context, s *Stage, result *StageResult, before map[string]int, untilHeld bool) *ending {
 	u.part("end of stage "+s.Name, 0)
 	u.stop(result)
-	u.endFaults(ctx, u.Plan.experiments(s, false))
+	if end := u.endFaults(ctx, u.Plan.endsWith(s)); end != nil {
+		u.facts(ctx, result, false)
+		return end
+	}
 	nobody := !u.running(nil) && len(s.Runs)+len(u.Plan.Runs) > 0
 	if s.asksForCalls() && !nobody {
 		u.part("end of stage "+s.Name, u.Plan.Settle)

@@ -117,11 +117,11 @@ func (k *keeper) extend(ctx context.Context) (again bool) {
 		case ctx.Err() != nil:
 			return true
 		case refused(err, http.StatusNotFound):
-			k.lose("experiment '%s' has ended from outside: faults were halted, somebody has ended it, or Caddy was started again", name)
+			k.lose(endedOutside, name)
 		case refused(err, http.StatusPreconditionFailed) && k.again(ctx, name, l):
 			again = true // an extension without an answer has changed the revision
 		case refused(err, http.StatusPreconditionFailed):
-			k.lose("experiment '%s' has been replaced", name)
+			k.lose(replacedOutside, name)
 		case !time.Now().Before(l.until):
 			k.lose("Caddy has not answered for %s, so experiment '%s' has ended: %v", Duration(k.ttl), name, err)
 		default:
@@ -130,6 +130,12 @@ func (k *keeper) extend(ctx context.Context) (again bool) {
 	}
 	return again
 }
+
+// How an experiment was lost.
+const (
+	endedOutside    = "experiment '%s' has ended from outside: faults were halted, somebody has ended it, or Caddy was started again"
+	replacedOutside = "experiment '%s' has been replaced"
+)
 
 // again finds the revision of an experiment of this run again.
 func (k *keeper) again(ctx context.Context, name string, l *lease) bool {
@@ -157,6 +163,8 @@ type Cleaned struct {
 	How string `json:"how"`
 
 	Why string `json:"why,omitempty"`
+
+	lost string // how it was lost before the keeper ended it; empty: it was not
 }
 
 // Left reports whether the experiment may still inject faults.
@@ -191,10 +199,12 @@ func (k *keeper) endOne(ctx context.Context, name string, l *lease) Cleaned {
 		}
 		switch {
 		case refused(err, http.StatusNotFound) && l.revision != "":
-			c.How = "had ended"
+			if c.How = "had ended"; try == 0 { // otherwise an earlier try may have ended it
+				c.lost = fmt.Sprintf(endedOutside, name)
+			}
 			return c
 		case refused(err, http.StatusConflict):
-			c.How = "replaced"
+			c.How, c.lost = "replaced", fmt.Sprintf(replacedOutside, name)
 			return c
 		}
 	}

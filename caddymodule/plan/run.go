@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -69,7 +68,9 @@ func (r *Runner) Run(ctx context.Context) *Result {
 	end := u.guarded(ctx, background)
 	stop()
 	u.part("end of the plan", 0)
-	u.cleanUp(ctx)
+	if lost := u.cleanUp(ctx); end == nil {
+		end = lost
+	}
 	close(u.done)
 	u.group.Wait()
 	if end != nil {
@@ -245,14 +246,16 @@ func (u *run) next(until time.Time) time.Duration {
 	return max(d, 0)
 }
 
-// cleanUp ends the experiments and the commands that are left.
-func (u *run) cleanUp(ctx context.Context) {
-	u.endFaults(ctx, nil)
-	u.stop(nil)
+// cleanUp ends the experiments and the commands that are left. It returns the ending if an
+// experiment had been lost.
+func (u *run) cleanUp(ctx context.Context) (lost *ending) {
+	defer u.stop(nil)
+	return u.endFaults(ctx, nil)
 }
 
-// endFaults ends experiments at all nodes at the same time, all if names is nil.
-func (u *run) endFaults(ctx context.Context, names []string) {
+// endFaults ends experiments at all nodes at the same time, all if names is nil. It
+// returns the ending if one of them had been lost, which the keeper may not have noticed.
+func (u *run) endFaults(ctx context.Context, names []string) (lost *ending) {
 	var mu sync.Mutex
 	var wait sync.WaitGroup
 	for _, k := range u.keepers {
@@ -261,9 +264,15 @@ func (u *run) endFaults(ctx context.Context, names []string) {
 			mu.Lock()
 			defer mu.Unlock()
 			u.result.CleanUp = append(u.result.CleanUp, done...)
+			for _, c := range done {
+				if c.lost != "" {
+					lost = &ending{CodeOutside, Outside, c.lost}
+				}
+			}
 		})
 	}
 	wait.Wait()
+	return lost
 }
 
 // after runs the commands at the end, unless nothing was begun. A second signal ends them.
@@ -323,13 +332,15 @@ func (u *run) logCheck(w *watched) {
 
 func joined(words []string) string { return args.Words(words) }
 
-// experiments returns the names of the experiments of a stage that end with it.
-func (p *Plan) experiments(s *Stage, keep bool) []string {
-	names := make(map[string]bool)
+// endsWith returns the names of the experiments that end with a stage. They are never nil,
+// which would be all.
+func (p *Plan) endsWith(s *Stage) []string {
+	names := make([]string, 0, len(s.Faults))
 	for _, f := range s.Faults {
-		if f.Keep == keep {
-			names[p.Experiment(s, f)] = true
+		if !f.Keep {
+			names = append(names, p.Experiment(s, f))
 		}
 	}
-	return slices.Sorted(maps.Keys(names))
+	slices.Sort(names)
+	return names
 }

@@ -54,6 +54,44 @@ func TestPass(t *testing.T) {
 	}
 }
 
+// A fault that is kept lasts until the plan ends, also after stages that end no fault.
+func TestKeptAlone(t *testing.T) {
+	var later []string
+	_, r := play(t, "stage a 5s {\nkeep fault slow {\npoint *\ndelay 1s\n}\n}\nstage b 5s {\n}\nstage c 5s {\n}\n", 1, func(w *world, _ context.CancelCauseFunc) {
+		for _, at := range []time.Duration{7 * time.Second, 12 * time.Second} {
+			w.at(at, func() { later = append(later, w.nodes[0].names()...) })
+		}
+	})
+	if r.ExitCode != 0 || len(later) != 2 || len(r.CleanUp) != 1 || r.CleanUp[0].How != "ended" {
+		t.Errorf("got %d %s, in later stages %v runs, cleaned up %+v", r.ExitCode, r.Why, later, r.CleanUp)
+	}
+}
+
+// What ends the faults of a plan from outside ends the plan, also shortly before the end
+// of a stage.
+func TestLostAtTheEnd(t *testing.T) {
+	const kept = "stage a 7s {\nkeep fault slow {\npoint *\ndelay 1s\n}\n}\nstage b 2s {\n}\n"
+	replaced := func(n *fakeNode) {
+		n.live["test.a.down"] = &fakeExperiment{revision: "99", note: "of somebody", until: time.Now().Add(4 * time.Second)}
+	}
+	for _, tt := range []struct {
+		name, lines string
+		happens     func(n *fakeNode)
+		why         string
+	}{
+		{"a halt", seven, func(n *fakeNode) { clear(n.live) }, "experiment 'test.a.down' has ended from outside"},
+		{"another experiment", seven, replaced, "experiment 'test.a.down' has been replaced"},
+		{"a halt of what is kept", kept, func(n *fakeNode) { clear(n.live) }, "experiment 'test.a.slow' has ended from outside"},
+	} {
+		_, r := play(t, "ttl 30s\n"+tt.lines, 1, func(w *world, _ context.CancelCauseFunc) {
+			w.at(6*time.Second, func() { tt.happens(w.nodes[0]) })
+		})
+		if r.ExitCode != CodeOutside || r.Result != Outside || !strings.HasPrefix(r.Why, tt.why) {
+			t.Errorf("%s: got %d %s (%s), want %s", tt.name, r.ExitCode, r.Result, r.Why, tt.why)
+		}
+	}
+}
+
 // An experiment says which run it belongs to, and has the ttl of the plan.
 func TestExperiment(t *testing.T) {
 	var body map[string]any
