@@ -3,6 +3,7 @@ package plan
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -40,5 +41,35 @@ func TestUnwritableReports(t *testing.T) {
 	}
 	if text, err := os.ReadFile(full); string(text) != "old" {
 		t.Errorf("the old report has %q, %v", text, err)
+	}
+}
+
+// A report does not replace the plan or another report.
+func TestReportsOfOneFile(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "old.json")
+	for _, path := range []string{file, filepath.Join(dir, "a.plan")} {
+		if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	devices := "report json " + os.DevNull + "\nreport html " + os.DevNull + "\n"
+	lines := "stage a 1s {\n}\n" + devices + "report json " + file + "\nreport html " + filepath.Join(dir, "..", filepath.Base(dir), "old.json") +
+		"\nreport junit " + filepath.Join(dir, "new") + "\nreport markdown " + dir + "//new\nreport markdown " + filepath.Join(dir, "a.plan") + "\n"
+	p := mustParse(t, lines)
+	for _, report := range p.Reports {
+		report.at.file = filepath.Join(dir, "a.plan")
+	}
+	var got []string
+	for _, problem := range (&Runner{Plan: p}).unwritable() {
+		got = append(got, problem.Error())
+	}
+	want := []string{
+		"old.json' cannot be written: another report has the file; write:\n\treport html test-2.html",
+		"new' cannot be written: another report has the file; write:\n\treport markdown test-2.md",
+		"a.plan' cannot be written: the file is the plan; write:\n\treport markdown test.md",
+	}
+	if !slices.EqualFunc(got, want, strings.HasSuffix) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
