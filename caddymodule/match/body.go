@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"strings"
 	"sync"
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/private"
@@ -102,6 +103,9 @@ func textOf(value any) string {
 	if content, ok := value.(string); ok {
 		return content
 	}
-	content, _ := json.Marshal(value) // what has been decoded can be encoded
-	return string(content)
+	var content bytes.Buffer
+	enc := json.NewEncoder(&content)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(value) // what has been decoded can be encoded
+	return strings.TrimSuffix(content.String(), "\n")
 }

@@ -52,6 +52,7 @@ func TestJSONBody(t *testing.T) {
 		{"digits", "json_body /params/list/0 1.50", call, true},
 		{"other digits", "json_body /params/list/0 1.5", call, false},
 		{"object", "json_body /params/list/3 `{\"x\":[]}`", call, true},
+		{"object with signs of HTML", "json_body /a `{\"<b>\":\"&\"}`", `{"a": {"<b>": "&"}}`, true},
 		{"beyond the list", "json_body /params/list/4", call, false},
 		{"within a text", "json_body /method/x", call, false},
 		{"empty name", "json_body / e", call, true},
