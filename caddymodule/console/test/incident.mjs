@@ -302,7 +302,7 @@ const tests = {
     await page.keyboard.press("/");
     await page.keyboard.type("551");
     await until("the server has searched", async () => (await headings()).join() === "blog.localhost,blog");
-    assert.equal(new URL(page.url()).hash, "#overview?q=551");
+    await page.waitForURL((url) => url.hash === "#overview?q=551");
     await page.locator("#find").fill("nothing");
     await page.locator("#none-match").waitFor();
     await page.goto(origin + "/#overview?q=api");
@@ -320,7 +320,7 @@ const tests = {
     await page.keyboard.press("Escape");
     await page.locator("nav").waitFor();
     await page.getByRole("link", { name: /injected/ }).first().click();
-    assert.match(new URL(page.url()).hash, /^#feed\?rule=busy$/);
+    await page.waitForURL((url) => /^#feed\?rule=busy$/.test(url.hash));
     await close(page);
   },
 
@@ -339,11 +339,11 @@ const tests = {
     await tree(page, "clients");
     await page.locator("#client-search").fill("unsafe");
     await rows.nth(1).waitFor({ state: "detached" });
-    assert.equal(new URL(page.url()).hash, "#clients?q=unsafe");
+    await page.waitForURL((url) => url.hash === "#clients?q=unsafe");
     await page.getByRole("link", { name: "hasty" }).click();
     const drawing = page.locator(".timeline");
     await drawing.waitFor();
-    assert.equal(new URL(page.url()).hash, "#clients?client=hasty");
+    await page.waitForURL((url) => url.hash === "#clients?client=hasty");
     assert.equal(await drawing.locator(".mark.failed").count(), 5);
     assert.equal(await drawing.locator(".mark.good").count(), 1);
     assert.equal(await drawing.locator(".told").count(), 2);
@@ -432,7 +432,7 @@ const tests = {
     await page.keyboard.press("/");
     await page.keyboard.type("lunch");
     await page.locator("#acts > li").nth(1).waitFor({ state: "detached" });
-    assert.equal(new URL(page.url()).hash, "#activity?q=lunch");
+    await page.waitForURL((url) => url.hash === "#activity?q=lunch");
     await page.locator("#act-search").fill("nothing of that name");
     await page.getByText("No change matches the search.").waitFor();
     const at = time(0);
@@ -458,7 +458,7 @@ const tests = {
     const shown = () => page.locator("main > section:not([hidden])").getAttribute("id");
     for (const [i, name] of ["overview", "start", "feed", "clients", "activity", "explain", "catalog"].entries()) {
       await page.keyboard.press(String(i + 1));
-      assert.equal(await shown(), name);
+      await until(name, async () => await shown() === name); // the address changes first
     }
     await page.keyboard.press("/");
     await page.keyboard.type("h?1"); // text
