@@ -31,11 +31,12 @@ async function refresh() {
   const reading = ++readings;
   try {
     if (!loaded) await load();
-    const state = await call("GET", overview.query(shown === "overview"));
+    const asked = overview.query(shown === "overview"); // which may be another one when the answer comes
+    const state = await call("GET", asked);
     const views = await Promise.all([read(), clients.refresh(), activity.refresh(state), catalog.refresh()]);
     if (reading !== readings) return;
     turn.show(state);
-    show(state, views[0]);
+    show(state, asked, views[0]);
     showServer(state);
     problem(state.share?.error ? sentence(`Not synchronized with the group '${state.share.group}': ${state.share.error}`) : "");
     answered = Date.now();
@@ -58,14 +59,14 @@ async function read() {
   return { ended, minute: all };
 }
 
-// show shows a state in the view, with what read has returned.
-function show(state, { points, ended, minute }) {
+// show shows the state that was asked for in the view, with what read has returned.
+function show(state, asked, { points, ended, minute }) {
   if (points) {
     start.showPoints(points);
     feed.showRules(points, state.experiments);
   }
   if (!ended) return;
-  overview.show(state, minute, refresh);
+  overview.show(state, asked, minute, refresh);
   overview.showEnded(ended, state.experiments, refresh);
   chart.offer(state.points);
 }

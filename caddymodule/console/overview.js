@@ -54,10 +54,10 @@ export function route(shown, wanted) {
   byId("find").value = params.get("q") ?? "";
 }
 
-// show shows a state, and what all points have seen in the last minute. It calls change
-// after a user has changed something.
-export function show(state, minute, change) {
-  read(query(true));
+// show shows the state that a query asked for, and what all points have seen in the last
+// minute. It calls change after a user has changed something.
+export function show(state, asked, minute, change) {
+  read(asked);
   const { seconds } = ratesOf("time", 0, 0);
   const experiments = state.experiments.map((e) => ({ ...e, rates: ratesOf("experiment " + e.name, e.hits, 0) }));
   const points = state.points.map((p) => ({
