@@ -25,8 +25,18 @@ func TestCommandPrintable(t *testing.T) {
 	_, address := adminEndpoint(t, twoRules)
 	const bad = "\u009bX\x1bY\x7f"
 	for _, args := range [][]string{
-		{bad}, {"status", "--" + bad}, {"status", bad}, {"off", bad}, {"rm", bad}, {"codes", bad}, {"plan", bad}, {"import", bad},
-		{"explain", "/", "--client", bad}, {"explain", "/", "-H", bad + ": x"}, {"verify", bad, "--at-least", "1"}, {"run", "--name", bad, "--point", "api", "503"},
+		{bad},
+		{"status", "--" + bad},
+		{"status", bad},
+		{"off", bad},
+		{"rm", bad},
+		{"codes", bad},
+		{"plan", bad},
+		{"import", bad},
+		{"explain", "/", "--client", bad},
+		{"explain", "/", "-H", bad + ": x"},
+		{"verify", bad, "--at-least", "1"},
+		{"run", "--name", bad, "--point", "api", "503"},
 	} {
 		got := caddyFault(t, append(args, "--address", address)...)
 		if text := got.stderr + fmt.Sprint(got.err); got.err == nil || strings.ContainsAny(text, "\u009b\x1b\x7f") || !strings.Contains(text, "\ufffdX") {

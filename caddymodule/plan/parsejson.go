@@ -14,7 +14,7 @@ func (p *parser) parseJSON(data []byte, lets map[string]string) (*Plan, error) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
-	text := ""
+	var text string
 	if err := dec.Decode(p.plan); err != nil {
 		text = strings.TrimPrefix(err.Error(), "json: ")
 	} else {
