@@ -17,6 +17,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("acme", "# A.\n# param: a=1|2 x\nrespond {preset.a}")
 	f.Add("acme", "# A.\n#\n#param: =\n")
 	f.Add("", "\n\n#")
+	f.Add("acme", "# A.\n# param: a=1 x\nrespond {preset.{preset.a}}")
 	f.Fuzz(func(t *testing.T, name, text string) {
 		p, err := Parse(name, text)
 		if err != nil {

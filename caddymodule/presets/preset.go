@@ -177,6 +177,19 @@ func (p *Preset) checkParams() error {
 			return fmt.Errorf("preset %s: parameter %s is not used: write {preset.%[2]s} where its value belongs, or remove it", p.Name, param.Name)
 		}
 	}
+	return p.checkWhole()
+}
+
+// checkWhole checks that each placeholder is whole, and not made by the value of another.
+func (p *Preset) checkWhole() error {
+	defaults := make(Values, len(p.Params))
+	for _, param := range p.Params {
+		defaults[param.Name] = param.Default
+	}
+	if _, after, found := strings.Cut(defaults.Replace(p.Text), "{preset."); found {
+		after, _, _ = strings.Cut(after, "\n")
+		return fmt.Errorf("preset %s: '{preset.%.20s' is not a whole placeholder: write {preset.<name>}, without another one inside", p.Name, after)
+	}
 	return nil
 }
 

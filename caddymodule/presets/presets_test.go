@@ -81,12 +81,15 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"respond 503":                                            "the first line is a comment",
-		"# A.":                                                   "has no fault",
-		"# A.\n# by: me\nreset":                                  "unknown comment 'by: me': want source, modelled on or param",
-		"# A.\n# param: A=1 x\nreset {preset.A}":                 "bad name 'A' of a parameter",
-		"# A.\n# param: a x\nreset {preset.a}":                   "has no default: write one, such as a=5s",
-		"# A.\n# param: a=1 x\nreset":                            "parameter a is not used: write {preset.a}",
+		"respond 503":                            "the first line is a comment",
+		"# A.":                                   "has no fault",
+		"# A.\n# by: me\nreset":                  "unknown comment 'by: me': want source, modelled on or param",
+		"# A.\n# param: A=1 x\nreset {preset.A}": "bad name 'A' of a parameter",
+		"# A.\n# param: a x\nreset {preset.a}":   "has no default: write one, such as a=5s",
+		"# A.\n# param: a=1 x\nreset":            "parameter a is not used: write {preset.a}",
+		"# A.\n# param: a=1 x\nrespond 503 {preset.{preset.a}}":  "'{preset.1}' is not a whole placeholder: write {preset.<name>}, without another one inside",
+		"# A.\n# param: a=1 x\nrespond 503 {preset.a} {preset.":  "'{preset.' is not a whole placeholder",
+		"# A.\n# param: a=preset. x\nrespond 503 {{preset.a}b}":  "'{preset.b}' is not a whole placeholder",
 		"# A.\nreset {preset.a}":                                 "uses {preset.a}, which is not a parameter; it has no parameters",
 		"# A.\n# param: a=1 x\nreset {preset.a}{preset.b}":       "its parameters are a",
 		"# A.\n# param: a=1 x\n# param: a=1 x\nreset {preset.a}": "parameter a already specified",
