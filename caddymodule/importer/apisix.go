@@ -177,7 +177,7 @@ func (in *input) apisixRoute(v value, i int, uris []string) (r, rest *routed) {
 func (in *input) apisixConditions(v value, uris []string) []conds {
 	var all conds
 	if m := v.get("methods").texts(); len(m) > 0 {
-		all = append(all, methods(m...))
+		all = append(all, methods(v.get("methods"), m...))
 	}
 	hosts := append(v.get("host").texts(), v.get("hosts").texts()...)
 	if len(hosts) > 0 && !slices.ContainsFunc(hosts, func(h string) bool { return !plainHost.MatchString(h) }) {

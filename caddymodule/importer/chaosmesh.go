@@ -115,7 +115,7 @@ func (in *input) pods(v value) []string {
 func chaosConditions(v value) conds {
 	var all conds
 	if method := v.get("method"); method.is() {
-		all = append(all, methods(strings.ToUpper(method.str())))
+		all = append(all, methods(method, strings.ToUpper(method.str())))
 	}
 	if path := v.get("path"); path.is() {
 		all = append(all, globPath(path)...)

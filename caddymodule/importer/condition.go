@@ -3,6 +3,8 @@ package importer
 import (
 	"regexp"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // cond is a condition on a request: a matcher of Caddy, or an expression.
@@ -50,8 +52,15 @@ func one(matcher, key string, words ...string) cond {
 // expression returns an expression as a condition.
 func expression(expr string) cond { return cond{matcher: "expression", expr: expr} }
 
-// methods returns a condition on the method.
-func methods(all ...string) cond { return one("method", "", all...) }
+// methods returns a condition on the method, which a value has.
+func methods(v value, all ...string) cond {
+	for _, method := range all {
+		if !httpguts.ValidHeaderFieldName(method) { // field names and methods are both tokens
+			v.cannot("%s is not a method", quoted(method))
+		}
+	}
+	return one("method", "", all...)
+}
 
 // negated returns the opposite of a condition.
 func negated(c cond) cond {

@@ -89,7 +89,7 @@ func (d *devProxy) requestConditions(request value) conds {
 	}
 	cs := d.urlConditions(request, u)
 	if method := request.get("method"); method.is() {
-		cs = append(cs, methods(method.str()))
+		cs = append(cs, methods(method, method.str()))
 	}
 	if fragment := request.get("bodyFragment"); fragment.is() {
 		fragment.cannot("no matcher knows bodyFragment")

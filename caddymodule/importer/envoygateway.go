@@ -166,7 +166,7 @@ func gatewayValue(v value) test {
 // gatewayMethod returns the conditions on a method of HTTP or of gRPC.
 func gatewayMethod(v value) conds {
 	if v.kind != object {
-		return conds{methods(v.str())}
+		return conds{methods(v, v.str())}
 	}
 	v.known("type", "service", "method")
 	service, method := v.get("service").str(), v.get("method").str()

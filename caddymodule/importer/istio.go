@@ -244,8 +244,8 @@ func methodCond(v value, t test) conds {
 	case t.not || t.fold || t.text == "" || t.op != equal && t.op != whole || !methodList.MatchString(t.text):
 		return exprCond(v, "{http.request.method}", t)
 	case t.op == whole:
-		return conds{methods(strings.Split(t.text, "|")...)}
+		return conds{methods(v, strings.Split(t.text, "|")...)}
 	default:
-		return conds{methods(t.text)}
+		return conds{methods(v, t.text)}
 	}
 }

@@ -197,7 +197,7 @@ func TestSaidOnce(t *testing.T) {
 	if notes := notesOf(result); notes != "a.yaml:3: spec.delay: left out: want a duration such as 1.5s, got an object\n" {
 		t.Errorf("got the notes %s", notes)
 	}
-	lines := conds{one("host", "", "a.example"), methods("GET"), one("host", "", "a.example")}.lines()
+	lines := conds{one("host", "", "a.example"), one("method", "", "GET"), one("host", "", "a.example")}.lines()
 	if len(lines) != 2 {
 		t.Errorf("got the lines %v", lines)
 	}

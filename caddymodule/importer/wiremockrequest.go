@@ -14,7 +14,7 @@ func stubConditions(v value) conds {
 		"cookies", "basicAuthCredentials", "basicAuth", "host", "port", "scheme", "bodyPatterns")
 	var all conds
 	if method := v.get("method").str(); method != "" && method != "ANY" {
-		all = append(all, methods(method))
+		all = append(all, methods(v.get("method"), method))
 	}
 	all = append(all, stubURL(v)...)
 	for _, h := range v.get("headers").members() {
