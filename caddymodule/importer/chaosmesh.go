@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -167,7 +168,7 @@ func (c *chaos) target() {
 	}
 	var block []line
 	if code := c.get("code"); code.is() {
-		block = append(block, said("status", decimal(float64(code.whole()))))
+		block = append(block, said("status", strconv.Itoa(statusOf(code, 0))))
 	}
 	for _, h := range c.get("response_headers").members() {
 		if !fieldName.MatchString(h.name) || strings.ContainsAny(h.str(), "*{") || h.str() == "" {

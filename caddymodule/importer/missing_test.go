@@ -34,6 +34,7 @@ func TestMissingNames(t *testing.T) {
 		{"kind: VirtualService\nspec:\n  http:\n  - match:\n    - uri: a\n    fault: {abort: {httpStatus: 503}}\n", "a.yaml:5: spec.http[0].match[0].uri: left out: want an object, got a text\n"},
 		{"- {listen: ':1', upstream: 'u:80', toxics: [\n  {attributes: {}}]}\n", "a.yaml:2: [0].toxics[0]: left out: unknown toxic ''\n"},
 		{"kind: HTTPChaos\nspec:\n  target: Response\n  method: (\n  abort: true\n", "a.yaml:4: spec.method: left out: ( is not a method\n"},
+		{"kind: HTTPChaos\nspec:\n  target: Response\n  code: 0\n  abort: true\n", "a.yaml:4: spec.code: left out: the status is 0, want 200 to 999\n"},
 		{"mappings:\n- request: {bodyPatterns: [{matchesJsonPath: {}}]}\n  response: {status: 500}\n", "a.yaml:2: mappings[0].request.bodyPatterns[0].matchesJsonPath: left out: no matcher knows the JSONPath ''\n"},
 	} {
 		result, err := Import([]File{{"a.yaml", []byte(tt.text)}}, Options{})
