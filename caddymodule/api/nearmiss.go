@@ -77,5 +77,5 @@ func nearMisses(passed map[string]uint64) string {
 		total += passed[reason]
 		each[i] = fmt.Sprintf("%d by %s", passed[reason], reason)
 	}
-	return plural(int(total), "matching request") + " passed: " + strings.Join(each, ", ")
+	return counted(int(total), "matching request") + " passed: " + strings.Join(each, ", ")
 }

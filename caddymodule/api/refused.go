@@ -69,7 +69,7 @@ const maxRefusals = 10
 // refusalsError returns the error for an assertion that does not hold for count
 // refusals, with the last of them.
 func (v *verification) refusalsError(count int) *Error {
-	no := Refuse(http.StatusExpectationFailed, "triggers%s%s were refused %s, want %s", withID(v.id), atPoint(v.point), plural(count, "time"), v.wanted())
+	no := Refuse(http.StatusExpectationFailed, "triggers%s%s were refused %s, want %s", withID(v.id), atPoint(v.point), counted(count, "time"), v.wanted())
 	if count > 0 {
 		q := v.refusals()
 		q.Limit = min(count, maxRefusals)

@@ -39,7 +39,7 @@ func (v *verification) checkOne() error {
 		for _, rule := range p.Rules {
 			if _, seen := counts[p.Name]; rule.Name == v.rule && !seen {
 				counts[p.Name] = v.hitsAt(p.Name, rule)
-				each = append(each, fmt.Sprintf("%s/%s has hit %s", p.Name, v.rule, plural(counts[p.Name], "time")))
+				each = append(each, fmt.Sprintf("%s/%s has hit %s", p.Name, v.rule, counted(counts[p.Name], "time")))
 			}
 		}
 	}

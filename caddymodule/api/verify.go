@@ -115,14 +115,6 @@ func withID(id string) string {
 	return " with id '" + id + "'"
 }
 
-// plural returns a number of something in words.
-func plural(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %ss", n, one)
-}
-
 func atPoint(point string) string {
 	if point == "" {
 		return ""
@@ -184,7 +176,7 @@ func (v *verification) check(count int, all bool) error {
 	case !few && !many:
 		return nil
 	}
-	no := Refuse(http.StatusExpectationFailed, "rule '%s'%s has hit %s, want %s", v.rule, withID(v.id), plural(count, "time"), v.wanted())
+	no := Refuse(http.StatusExpectationFailed, "rule '%s'%s has hit %s, want %s", v.rule, withID(v.id), counted(count, "time"), v.wanted())
 	if v.refused {
 		no = v.refusalsError(count)
 	} else {
