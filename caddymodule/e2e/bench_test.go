@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddyfault/caddyfault/caddymodule"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
 
 func init() {
@@ -119,13 +119,13 @@ func benchServer(tb testing.TB, config string) string {
 func benchRequests(b *testing.B, addr, path string) {
 	ask := bareClient(b, addr, path)
 	b.ReportAllocs()
-	before := cpuTime(b)
+	before := testkit.CPUTime(b)
 	for b.Loop() {
 		if err := ask(); err != nil {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
+	b.ReportMetric(float64(testkit.CPUTime(b)-before)/float64(b.N), "cpu-ns/op")
 }
 
 // An asker sends a request and reads the reply, repeatedly.
@@ -165,15 +165,4 @@ func bareClient(tb testing.TB, addr, path string) asker {
 		_, err := io.ReadFull(conn, reply)
 		return err
 	}
-}
-
-// cpuTime returns the CPU time that the process has used so far. It varies less than
-// the elapsed time. The client's share is the same for every handler.
-func cpuTime(b *testing.B) time.Duration {
-	b.Helper()
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testkit"
 )
 
 const largeSize = 10 << 20
@@ -84,26 +85,16 @@ func BenchmarkImport(b *testing.B) {
 			var text bytes.Buffer
 			file := File{Name: l.file(&text), Data: text.Bytes()}
 			b.SetBytes(int64(len(file.Data)))
-			peak, before := watchHeap(b), cpuTime(b)
+			peak, before := watchHeap(b), testkit.CPUTime(b)
 			for b.Loop() {
 				if result, err := Import([]File{file}, Options{}); err != nil || result.Rules == 0 {
 					b.Fatal(result.Rules, err)
 				}
 			}
-			b.ReportMetric((cpuTime(b)-before).Seconds()/float64(b.N), "cpu-s")
+			b.ReportMetric((testkit.CPUTime(b)-before).Seconds()/float64(b.N), "cpu-s")
 			b.ReportMetric(float64(peak())/(1<<20), "peak-MB")
 		})
 	}
-}
-
-// cpuTime returns the CPU time that the process has used so far.
-func cpuTime(b *testing.B) time.Duration {
-	b.Helper()
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // watchHeap samples the heap until the result is called. It returns the largest value.
