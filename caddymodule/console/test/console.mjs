@@ -188,7 +188,10 @@ const tests = {
     // a new counter has counted since its beginning, and so has a counter after a reset
     const state = { points: [], experiments: [], halted: false, active: 0 };
     const point = (name) => ({ point: name, rules: [{ name: "shared", line: "close", hits: 100, passed: { percent: 50 } }] });
-    const injected = (row, n) => until(n + " injected", async () => (await page.locator(`#overview ${row} .figures a b`).allTextContents()).every((text) => text === String(n)));
+    const injected = (row, n) => until(n + " injected", async () => {
+      const texts = await page.locator(`#overview ${row} .figures a b`).allTextContents();
+      return texts.length > 0 && texts.every((text) => text === String(n));
+    });
     await page.addInitScript(() => { // time does not pass
       const now = Date.now();
       Date.now = () => now;
