@@ -269,7 +269,7 @@ const tests = {
     await page.locator("#start-answer", { hasText: "Caddy does not answer." }).waitFor();
     assert.equal(await page.locator("#start-line").getAttribute("aria-invalid"), "false");
     await page.getByRole("button", { name: "command", exact: true }).click();
-    await page.locator("#toast", { hasText: "Caddy does not answer." }).waitFor();
+    await page.locator("#toast", { hasText: "Caddy does not answer." }).waitFor({ state: "attached" });
     await close(page, /net::ERR_FAILED/);
   },
 
@@ -416,8 +416,9 @@ const tests = {
     const page = await open({ permissions: ["clipboard-read", "clipboard-write"] });
     const copied = async (name) => {
       await page.evaluate(() => navigator.clipboard.writeText("nothing"));
+      await page.locator("#toast").evaluate((toast) => { toast.textContent = ""; }); // the one of an earlier copy
       await page.getByRole("button", { name, exact: true }).click();
-      await page.locator("#toast").waitFor();
+      await page.locator("#toast", { hasText: /./ }).waitFor({ state: "attached" });
       return page.evaluate(() => navigator.clipboard.readText());
     };
     await page.getByRole("button", { name: "command", exact: true }).click();
@@ -434,7 +435,7 @@ const tests = {
     await answerTo(page, "choose", () => page.locator("#start-kind").selectOption("choose"));
     await page.getByText("The rule is valid.").waitFor();
     assert.equal(await copied("command"), "nothing");
-    await page.locator("#toast", { hasText: "The command line cannot write this rule." }).waitFor();
+    await page.locator("#toast", { hasText: "The command line cannot write this rule." }).waitFor({ state: "attached" });
     assert.match(await copied("Caddyfile"), /choose {/);
     await close(page);
   },
