@@ -73,6 +73,7 @@ var routes = []route{
 	{"GET", "/{$}", (*service).getState, []string{"after", "limit", "q"}},
 	{"GET", "/points", (*service).listPoints, nil},
 	{"POST", "/halt", (*service).halt, nil},
+	{"PATCH", "/halt", (*service).annotate, nil},
 	{"POST", "/resume", (*service).resume, nil},
 	{"GET", "/experiments", (*service).listExperiments, []string{endedParam}},
 	{"PUT", "/experiments", (*service).putExperiments, nil},

@@ -100,7 +100,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		if strings.Count(path, "{") != len(inPath) {
 			t.Errorf("%s %s: path parameters %q", rt.method, path, inPath)
 		}
-		if hasBody := op.Body != nil; hasBody != slices.Contains([]string{"halt", "putExperiment", "putExperiments", "startSet", "patchExperiment", "explain", "readDraft"}, op.ID) {
+		if hasBody := op.Body != nil; hasBody != slices.Contains([]string{"halt", "annotate", "putExperiment", "putExperiments", "startSet", "patchExperiment", "explain", "readDraft"}, op.ID) {
 			t.Errorf("%s %s: body described: %v", rt.method, path, hasBody)
 		}
 		if op.Responses["400"] == nil || len(op.Responses) < 2 {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/control"
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/strictjson"
 )
 
 // TurnView is the answer to a halt or a resume.
@@ -44,12 +46,11 @@ func (a *service) halt(w http.ResponseWriter, r *http.Request) error {
 	note, problem := readNote(w, r)
 	why.Note = note
 	before := a.ctl.Switch.State()
-	annotated := false
-	var err error
-	if note != "" {
-		annotated, err = a.ctl.Annotate(why.Actor(), note, a.storageNow())
+	err := experiments.ErrNotHalted
+	if note != "" && before.Halted && before.Why == control.WhyAPI {
+		err = a.ctl.Annotate(why.Actor(), note, a.storageNow())
 	}
-	if !annotated {
+	if errors.Is(err, experiments.ErrNotHalted) {
 		err = a.ctl.Halt(why, a.storageNow())
 	}
 	view := a.newTurnView(err)
@@ -59,6 +60,35 @@ func (a *service) halt(w http.ResponseWriter, r *http.Request) error {
 		view.Ended, view.Released = turn.Ended, turn.Released
 	}
 	view.Answer = view.haltText(before)
+	return Answer(w, http.StatusOK, view)
+}
+
+// annotate sets the note of the current halt. It never halts.
+func (a *service) annotate(w http.ResponseWriter, r *http.Request) error {
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	var asked struct {
+		Note *string `json:"note"`
+	}
+	if err := strictjson.Decode(body, &asked); err != nil {
+		return Refuse(http.StatusBadRequest, "%v", err)
+	}
+	switch {
+	case asked.Note == nil:
+		return Refuse(http.StatusBadRequest, "note: required")
+	case len(*asked.Note) > maxNote:
+		return Refuse(http.StatusBadRequest, "note: it has %d bytes, more than %d", len(*asked.Note), maxNote)
+	case a.ctl.Switch.State().Why == control.WhyConfigured:
+		return Refuse(http.StatusConflict, "the configuration says halted; its halt takes no note")
+	}
+	err = a.ctl.Annotate(actor(r), *asked.Note, a.storageNow())
+	if errors.Is(err, experiments.ErrNotHalted) {
+		return Refuse(http.StatusConflict, "%v, so there is no halt for the note", err)
+	}
+	view := a.newTurnView(err)
+	view.Answer = "Saved the note."
 	return Answer(w, http.StatusOK, view)
 }
 

@@ -103,3 +103,33 @@ func TestTurnWithoutPoints(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+// A note never halts, whatever it comes after.
+func TestAnnotate(t *testing.T) {
+	n := testnode.Start(t, testnode.Shop, "")
+	want := func(status int, body, text string, halted bool, note string) {
+		t.Helper()
+		n.Want(status, "PATCH", "/halt", body, text)
+		if now := n.Ctl.Switch.State(); now.Halted != halted || now.Note != note {
+			t.Errorf("%s: halted: %v with note %q, want %v with %q", body, now.Halted, now.Note, halted, note)
+		}
+	}
+	want(409, `{"note": "a"}`, "faults are not halted", false, "")
+	turn(n, "/halt")
+	want(200, `{"note": "a"}`, `"note": "a"`, true, "a")
+	for body, text := range map[string]string{
+		``:               "",
+		`{}`:             "note: required",
+		`{"note": null}`: "note",
+		`{"note": 7}`:    "note",
+		`{"notes": "b"}`: "notes",
+		`{"note": "` + strings.Repeat("x", 501) + `"}`: "note: it has 501 bytes, more than 500",
+	} {
+		want(400, body, text, true, "a")
+	}
+	want(200, `{"note": ""}`, "Saved the note.", true, "")
+	turn(n, "/resume")
+	want(409, `{"note": "b"}`, "faults are not halted", false, "")
+	configured := testnode.Start(t, testnode.Shop, `{"halted": true}`)
+	configured.Want(409, "PATCH", "/halt", `{"note": "a"}`, "the configuration says halted")
+}

@@ -29,11 +29,11 @@ export async function halt() {
 }
 
 // show shows the switch of a state.
-export function show({ halted, note }) {
+export function show({ halted, why, note }) {
   byId("halt").hidden = halted;
   byId("resume").hidden = !halted;
   byId("start-halted").hidden = !halted;
-  byId("halt-note").hidden = !halted || Boolean(note);
+  byId("halt-note").hidden = !halted || Boolean(note) || why === "configuration";
   if (halted === wanted) banner("not-turned", "");
 }
 
@@ -65,8 +65,8 @@ async function annotate() {
   const note = field.value.trim();
   if (note === "") return field.focus();
   try {
-    const { warning } = await call("POST", "halt", { note });
-    toast(warning || "Saved the note.");
+    const { answer, warning } = await call("PATCH", "halt", { note }); // a POST would halt again
+    toast(warning || answer);
     field.value = "";
     byId("resume").focus(); // the form goes away
   } catch (error) {

@@ -1,6 +1,8 @@
 package control
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -142,16 +144,21 @@ func (c *Control) turned(turn *experiments.Turn) {
 	c.act(Activity{What: what, Ended: experiments.Names(turn.Ended), By: turn.Actor(), Note: turn.Note}, turn.Since)
 }
 
-// Annotate sets the note of a halt by the API, and reports whether there is such a halt.
-// The author and the time of the halt stay the same.
-func (c *Control) Annotate(by, note string, storage certmagic.Storage) (done bool, err error) {
-	now := c.Switch.State()
-	if !now.Halted || now.Why != WhyAPI {
-		return false, nil
+// Annotate sets the note of the current halt. The author and the time of the halt stay the
+// same. Unless the error is [experiments.ErrNotHalted], this node has the note.
+func (c *Control) Annotate(by, note string, storage certmagic.Storage) (err error) {
+	if group := c.Shared(); group != nil {
+		err = group.Annotate(note)
+	} else {
+		err = c.Switch.Annotate(note)
 	}
-	now.Note = note
-	c.act(Activity{What: ActNoted, By: by, Note: note}, nil)
-	return true, c.halt(now, storage)
+	if !errors.Is(err, experiments.ErrNotHalted) {
+		c.act(Activity{What: ActNoted, By: by, Note: note}, nil)
+	}
+	if err != nil {
+		return err
+	}
+	return c.save(context.Background(), storage)
 }
 
 // acted records a change of an experiment. The entry of a halt lists the experiments

@@ -62,7 +62,13 @@ func TestActivity(t *testing.T) {
 		if now := n.Ctl.Switch.State().Since; !now.Equal(*since) {
 			t.Errorf("a note has changed the time of the halt from %s to %s", since, now)
 		}
+		time.Sleep(time.Second)
+		n.Want(200, "PATCH", "/halt", `{"note": "the shop is down"}`, "Saved the note.")
+		if now := n.Ctl.Switch.State(); now.Note != "the shop is down" || now.By != "" || !now.Since.Equal(*since) {
+			t.Errorf("with another note, the halt of %s is %+v", since, now)
+		}
 		n.Want(200, "POST", "/resume", "", "")
+		n.Want(409, "PATCH", "/halt", `{"note": "too late"}`, "faults are not halted")
 		line := "match path /slow; respond 500"
 		wantTold(t, n.Ctl,
 			"started | slow | "+line+" | api | does it retry?",
@@ -77,6 +83,7 @@ func TestActivity(t *testing.T) {
 			"switched_on | shop/gone | api",
 			"halted | a, b | api | real errors",
 			"noted | api | the upstream is down",
+			"noted | api | the shop is down",
 			"resumed | api",
 		)
 		all := n.Ctl.Activity()

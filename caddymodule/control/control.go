@@ -166,14 +166,14 @@ func (c *Control) settle() {
 // settleSwitch halts faults if the configuration says so, or ends the halt of the
 // previous one.
 func (c *Control) settleSwitch(halted bool) {
-	state := newState(halted, Cause{Why: whyConfigured})
+	state := newState(halted, Cause{Why: WhyConfigured})
 	now := c.Switch.State()
 	if halted {
 		c.Switch.Pin(&state)
 	} else {
 		c.Switch.Pin(nil)
 	}
-	if halted && !now.Halted || !halted && now.Halted && now.Why == whyConfigured {
+	if halted && !now.Halted || !halted && now.Halted && now.Why == WhyConfigured {
 		c.Switch.Set(state)
 	}
 }

@@ -193,10 +193,7 @@ func (c *Control) RemoveSet(set, by string) (names []string, err error) {
 // other nodes or the next process may not know it. If the storage fails, the node
 // stores the halt when it next follows its group.
 func (c *Control) Halt(cause Cause, storage certmagic.Storage) error {
-	return c.halt(newState(true, cause), storage)
-}
-
-func (c *Control) halt(state experiments.State, storage certmagic.Storage) error {
+	state := newState(true, cause)
 	if group := c.Shared(); group != nil {
 		if err := group.Halt(state); err != nil {
 			return err

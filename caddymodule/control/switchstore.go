@@ -19,7 +19,7 @@ import (
 // Reasons why the switch is halted.
 const (
 	WhyAPI        = "api"
-	whyConfigured = "configuration"
+	WhyConfigured = "configuration"
 	whyErrors     = "halt_when"
 )
 
@@ -143,7 +143,7 @@ func (s *switchSaver) bound(storage certmagic.Storage) experiments.Storage {
 // follow stores the switch of the group, for a process without the group.
 func (c *Control) follow(ctx context.Context, storage certmagic.Storage) error {
 	now := c.Switch.State()
-	if now.Why == whyConfigured || c.kept.Load().is(now) {
+	if now.Why == WhyConfigured || c.kept.Load().is(now) {
 		return nil
 	}
 	return c.save(ctx, storage)

@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,9 @@ var ErrStorage = errors.New("the shared storage cannot be used")
 
 // ErrHaltedAgain reports a halt that happened during a resume. The halt wins.
 var ErrHaltedAgain = errors.New("another halt happened during the resume; faults remain halted")
+
+// errUndelivered reports that the other nodes do not know of a halt yet.
+var errUndelivered = fmt.Errorf("%w: a halt is still waiting to be delivered", ErrStorage)
 
 // StorageTime is how long one change may wait for the storage.
 const StorageTime = 5 * time.Second
@@ -176,7 +180,37 @@ func (m *Member) Halt(state State) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sw.Set(state) // a resume may have happened between
-	return m.exchange(m.halting(state), func() { m.deliver(&state) })
+	err := m.exchange(m.halting(state), func() { m.deliver(&state) })
+	if err == nil {
+		m.deliver(nil) // it replaces one that was pending
+	}
+	return err
+}
+
+// Annotate sets the note of the halt on all nodes, unless another node has resumed. If the
+// storage cannot be reached, only this node has the note.
+func (m *Member) Annotate(note string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.halt != nil {
+		state := *m.halt
+		state.Note = note
+		m.deliver(&state)
+		return cmp.Or(m.sw.Annotate(note), errUndelivered)
+	}
+	err := m.exchange(func(doc *document) error {
+		if !doc.Switch.Halted {
+			return ErrNotHalted
+		}
+		state := doc.Switch
+		state.Note = note
+		doc.turn(state)
+		return nil
+	}, nil)
+	if errors.Is(err, ErrNotHalted) {
+		err = nil // this node may be halted alone
+	}
+	return cmp.Or(m.sw.Annotate(note), err)
 }
 
 // halting halts the group, and halts this node again, because the pulled document may
@@ -202,7 +236,7 @@ func (m *Member) Resume(state State) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.halt != nil {
-		return fmt.Errorf("%w: a halt is still waiting to be delivered", ErrStorage)
+		return errUndelivered
 	}
 	err := m.exchange(func(doc *document) error {
 		if m.halt != nil || doc.Switch.Halted && !known.isHalt(doc.Switch) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -154,6 +155,22 @@ func (s *Switch) Set(state State) (changed bool) {
 		watch(&s.last)
 	}
 	return true
+}
+
+// ErrNotHalted reports that there is no halt.
+var ErrNotHalted = errors.New("faults are not halted")
+
+// Annotate sets the note of the halt, and turns nothing.
+func (s *Switch) Annotate(note string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := *s.armed.Load()
+	if !now.Halted {
+		return ErrNotHalted
+	}
+	now.Note = note
+	s.armed.Store(&now)
+	return nil
 }
 
 // namesShown is how many names are listed.

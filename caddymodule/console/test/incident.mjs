@@ -164,6 +164,25 @@ const tests = {
     await close(page);
   },
 
+  async "a note that comes after a resume does not halt again"() {
+    await change("POST", "halt");
+    const page = await open();
+    const note = page.getByLabel("Why are faults halted?");
+    await note.fill("orders are down");
+    await page.route("**/fault/halt", async (route) => { // somebody is faster
+      await change("POST", "resume");
+      await route.continue();
+    });
+    await note.press("Enter");
+    await page.getByText("Faults are not halted, so there is no halt for the note.").waitFor();
+    await page.locator("#status-text", { hasText: /^Armed$/ }).waitFor();
+    assert.equal(JSON.parse((await ask(port, "/fault/")).body).halted, false);
+    await instead(page, stateOf, (json) => ({ ...json, halted: true, since: time(0), why: "configuration" }));
+    await page.getByText(/Halted at/).waitFor();
+    assert.equal(await page.locator("#halt-note").isVisible(), false, "the configuration takes no note");
+    await close(page);
+  },
+
   async "what points see is shown if Caddy knows it"() {
     const page = await open();
     let seen = { over: 10, all: { count: 500, injected: 16, injected_rate: 1.6 } };
