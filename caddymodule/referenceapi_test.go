@@ -43,7 +43,7 @@ var examplePath = strings.NewReplacer(
 var exampleOf = map[string]string{
 	"PUT /experiments/{name}":   `{"match": [{"path": ["/api/*"]}], "ttl": "5m", "percent": 10, "faults": [{"fault": "delay", "duration": "2s"}]}`,
 	"PUT /experiments":          `{"slow": {"points": ["api"], "faults": [{"fault": "delay", "duration": "2s"}]}, "gone": {"match": [{"path": ["/old/*"]}], "faults": [{"fault": "respond", "status_code": 410}]}}`,
-	"PATCH /halt":              `{"note": "real errors"}`,
+	"PATCH /halt":               `{"note": "real errors"}`,
 	"POST /sets/{name}":         `{"ttl": "5m", "note": "game day"}`,
 	"PATCH /experiments/{name}": `{"percent": 50}`,
 	"POST /explain":             `{"url": "http://127.0.0.1:8080/api/users", "header": {"X-User": "7"}}`,

@@ -78,7 +78,7 @@ type flusher struct{ *testkit.Discard }
 func (flusher) Flush() {}
 
 // benchNode returns a node with a full journal.
-func benchNode(b *testing.B) *testnode.Node {
+func benchNode(b testing.TB) *testnode.Node {
 	b.Helper()
 	n := testnode.Start(b, testnode.Shop, `{"journal": 100000}`)
 	for range 100_000 {

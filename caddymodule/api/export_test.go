@@ -1,6 +1,11 @@
 package api
 
-import "net/http"
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/caddyfault/caddyfault/caddymodule/control"
+)
 
 // KeepAlive is the interval of comments in a silent feed.
 const KeepAlive = keepAlive
@@ -16,4 +21,13 @@ func Routes(f func(method, pattern string)) {
 func Waits(srv *http.Server) bool {
 	_, kept := serverEnds.Load(srv)
 	return kept
+}
+
+// Waking returns what a waiting verification does each time it wakes.
+func Waking(ctl *control.Control, query url.Values) (wake func() (holds bool, err error), err error) {
+	v, err := (&service{ctl: ctl}).newVerification(query)
+	return func() (bool, error) {
+		count, all, err := v.count()
+		return v.holds(count, all), err
+	}, err
 }

@@ -70,6 +70,7 @@ const maxRefusals = 10
 // refusals, with the last of them.
 func (v *verification) refusalsError(count int) *Error {
 	no := Refuse(http.StatusExpectationFailed, "triggers%s%s were refused %s, want %s", withID(v.id), atPoint(v.point), counted(count, "time"), v.wanted())
+	no.Count = &count
 	if count > 0 {
 		q := v.refusals()
 		q.Limit = min(count, maxRefusals)

@@ -33,18 +33,24 @@ func (v *verification) checkOne() error {
 	if v.point != "" {
 		return nil
 	}
-	counts := make(map[string]int)
-	var each []string
+	first := make(map[string]*rules.Rule) // by point; points of one name share the counters
+	var points []string
 	for _, p := range v.ctl.FindPoints("") {
 		for _, rule := range p.Rules {
-			if _, seen := counts[p.Name]; rule.Name == v.rule && !seen {
-				counts[p.Name] = v.hitsAt(p.Name, rule)
-				each = append(each, fmt.Sprintf("%s/%s has hit %s", p.Name, v.rule, counted(counts[p.Name], "time")))
+			if rule.Name == v.rule && first[p.Name] == nil {
+				first[p.Name] = rule
+				points = append(points, p.Name)
 			}
 		}
 	}
-	if len(each) < 2 {
+	if len(points) < 2 {
 		return nil
+	}
+	counts := make(map[string]int)
+	var each []string
+	for _, point := range points {
+		counts[point] = v.hitsAt(point, first[point])
+		each = append(each, fmt.Sprintf("%s/%s has hit %s", point, v.rule, counted(counts[point], "time")))
 	}
 	one, _, _ := strings.Cut(each[0], " ")
 	if more := len(each) - maxEach; more > 0 {

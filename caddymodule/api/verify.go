@@ -151,8 +151,11 @@ func (v *verification) wait(r *http.Request) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if err = v.check(count, all); err == nil || last {
-			return count, err
+		switch {
+		case v.holds(count, all):
+			return count, nil
+		case last:
+			return count, v.failure(count, all)
 		}
 		select {
 		case <-changed:
@@ -166,22 +169,23 @@ func (v *verification) wait(r *http.Request) (int, error) {
 	}
 }
 
-// check returns an error if the assertion does not hold for a count, nil if it does.
-// Unless all is set, the count is only a part of the hits.
-func (v *verification) check(count int, all bool) error {
-	few, many := count < v.atLeast, v.atMost >= 0 && count > v.atMost
-	switch {
-	case !all && !many && (few || v.atMost >= 0):
+// holds reports whether the assertion holds for a count. Unless all is set, the count is
+// only a part of the hits.
+func (v *verification) holds(count int, all bool) bool {
+	return count >= v.atLeast && (v.atMost < 0 || all && count <= v.atMost)
+}
+
+// failure returns the error for an assertion that does not hold. It may read the whole
+// journal.
+func (v *verification) failure(count int, all bool) error {
+	if tooMany := v.atMost >= 0 && count > v.atMost; !all && !tooMany {
 		return Refuse(http.StatusConflict, "the journal does not go back that far")
-	case !few && !many:
-		return nil
+	}
+	if v.refused {
+		return v.refusalsError(count)
 	}
 	no := Refuse(http.StatusExpectationFailed, "rule '%s'%s has hit %s, want %s", v.rule, withID(v.id), counted(count, "time"), v.wanted())
-	if v.refused {
-		no = v.refusalsError(count)
-	} else {
-		v.breakDown(no, count)
-	}
+	v.breakDown(no, count)
 	no.Count = &count
 	return no
 }
