@@ -196,13 +196,15 @@ func TestAssertionsFail(t *testing.T) {
 // An upstream that cannot be one is refused.
 func TestBadUpstream(t *testing.T) {
 	for message, upstream := range map[string]any{
-		"the upstream is a int; want an http.Handler": 3,
-		"want a scheme and a host, such as http:":     "localhost:80",
-		"write http://a, and send the path":           "http://a/b",
-		"an httptest.Server that has not started":     httptest.NewUnstartedServer(nil),
-		"reading the URL of the upstream":             "http://[",
-		"the upstream is a nil *url.URL":              (*url.URL)(nil),
-		"the upstream is a nil *httptest.Server":      (*httptest.Server)(nil),
+		"the upstream is a int; want an http.Handler":                          3,
+		"want a scheme and a host, such as http:":                              "localhost:80",
+		"write http://a, and send the path":                                    "http://a/b",
+		"'http://me:xxxxx@a', with credentials; write http://a, and send them": "http://me:secret@a",
+		"'http://me@a/b', with credentials":                                    &url.URL{Scheme: "http", User: url.User("me"), Host: "a", Path: "/b"},
+		"an httptest.Server that has not started":                              httptest.NewUnstartedServer(nil),
+		"reading the URL of the upstream":                                      "http://[",
+		"the upstream is a nil *url.URL":                                       (*url.URL)(nil),
+		"the upstream is a nil *httptest.Server":                               (*httptest.Server)(nil),
 	} {
 		failing(t, message, func(t testing.TB) { faulttest.Start(t, faulttest.Upstream(upstream)) })
 	}

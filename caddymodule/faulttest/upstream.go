@@ -16,8 +16,8 @@ type Option func(*settings)
 type settings struct{ upstream any }
 
 // Upstream says what answers the requests that pass: an [http.Handler], an
-// [*httptest.Server], or a URL without a path, such as "http://127.0.0.1:9000". Default:
-// an empty 200.
+// [*httptest.Server], or a URL without a path and credentials, such as
+// "http://127.0.0.1:9000". Default: an empty 200.
 func Upstream(of any) Option { return func(s *settings) { s.upstream = of } }
 
 // upstream is where requests go that pass.
@@ -68,7 +68,9 @@ func serveHandler(t testing.TB, h http.Handler) upstream {
 func remote(at *url.URL) (upstream, error) {
 	switch {
 	case at.Scheme != "http" && at.Scheme != "https", at.Host == "":
-		return upstream{}, fmt.Errorf("the upstream is '%s'; want a scheme and a host, such as http://127.0.0.1:9000", at)
+		return upstream{}, fmt.Errorf("the upstream is '%s'; want a scheme and a host, such as http://127.0.0.1:9000", at.Redacted())
+	case at.User != nil: // reverse_proxy sends none
+		return upstream{}, fmt.Errorf("the upstream is '%s', with credentials; write %s://%s, and send them with the requests, as with Request.SetBasicAuth", at.Redacted(), at.Scheme, at.Host)
 	case at.Path != "" && at.Path != "/" || at.RawQuery != "":
 		return upstream{}, fmt.Errorf("the upstream is '%s', with a path or a query; write %s://%s, and send the path with the requests", at, at.Scheme, at.Host)
 	}
