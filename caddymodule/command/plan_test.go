@@ -67,6 +67,10 @@ func TestPlanCheck(t *testing.T) {
 	if got := caddyFault(t, "plan", good, "--address", address, "--address", address); got.err == nil || !strings.Contains(got.err.Error(), "is given twice") {
 		t.Errorf("the same node twice: got %+v", got)
 	}
+	other := strings.Replace(address, "127.0.0.1", "localhost", 1)
+	if got := caddyFault(t, "plan", good, "--dry-run", "--address", address, "--address", other); got.err == nil || !strings.Contains(got.stderr, "'"+address+"' and '"+other+"' are those of one Caddy") {
+		t.Errorf("the same node under two addresses: got %+v", got)
+	}
 	n.Ctl.Switch.Set(experiments.State{Halted: true})
 	warning := "Warning: the plan would not begin: faults are halted: caddy fault resume --address " + address + "\n"
 	for mode, want := range map[string]string{"--dry-run": warning, "--check": ""} {

@@ -42,6 +42,9 @@ func (n planNode) State(ctx context.Context) (*plan.State, error) {
 			return nil, err
 		}
 		s.Halted, s.Version = view.Halted, view.Server.Version
+		if began := view.Server.Started; !began.IsZero() {
+			s.Process = view.Server.Node + " " + began.Format(time.RFC3339Nano)
+		}
 		if view.Share != nil {
 			s.Group = view.Share.Group
 		}

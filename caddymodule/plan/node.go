@@ -48,6 +48,7 @@ type Node interface {
 type State struct {
 	Halted  bool
 	Group   string // empty if the node shares nothing
+	Process string // what no other process has; empty if it is unknown
 	Version string
 	Points  []string
 }

@@ -138,6 +138,11 @@ func (r *Runner) look(ctx context.Context) (states []*State, problems []ProblemE
 		if err != nil {
 			return nil, nil, r.at(n, err)
 		}
+		for i, other := range states {
+			if s.Process != "" && s.Process == other.Process {
+				return nil, nil, fmt.Errorf("the addresses '%s' and '%s' are those of one Caddy, and its hits would count twice: leave out one", r.Nodes[i].Address(), n.Address())
+			}
+		}
 		states = append(states, s)
 		points = append(points, s.Points...)
 	}

@@ -774,6 +774,22 @@ func TestReady(t *testing.T) {
 	}
 }
 
+// One Caddy under two addresses is refused before anything begins.
+func TestSameCaddyTwice(t *testing.T) {
+	w := newWorld(3)
+	w.nodes[0].process, w.nodes[1].process, w.nodes[2].process = "a 1", "a 2", "a 1"
+	want := "the addresses 'node1:2019' and 'node3:2019' are those of one Caddy, and its hits would count twice: leave out one"
+	if _, err := w.runner(mustParse(t, seven)).Ready(t.Context()); err == nil || err.Error() != want {
+		t.Errorf("ready: got %v, want %s", err, want)
+	}
+	if r := w.runner(mustParse(t, seven)).Run(t.Context()); r.ExitCode != CodeError || r.Why != want {
+		t.Errorf("run: got %d, %s, want %s", r.ExitCode, r.Why, want)
+	}
+	if len(w.nodes[0].live)+len(w.ran) > 0 {
+		t.Errorf("it began %v and ran %q", w.nodes[0].live, w.ran)
+	}
+}
+
 // Ready names each node whose faults are halted, and how to resume them. The plan may still
 // run later.
 func TestReadyHalted(t *testing.T) {

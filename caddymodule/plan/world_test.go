@@ -39,6 +39,7 @@ type fakeNode struct {
 	address  string
 	halted   bool
 	group    string
+	process  string
 	live     map[string]*fakeExperiment
 	revision int
 	counts   map[string]int
@@ -122,7 +123,7 @@ func (n *fakeNode) Address() string { return n.address }
 
 func (n *fakeNode) State(ctx context.Context) (s *State, err error) {
 	return s, n.do(ctx, "state", func() error {
-		s = &State{Halted: n.halted, Group: n.group, Version: "v1", Points: []string{"api", "shop"}}
+		s = &State{Halted: n.halted, Group: n.group, Process: n.process, Version: "v1", Points: []string{"api", "shop"}}
 		return nil
 	})
 }
