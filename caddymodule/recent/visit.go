@@ -50,6 +50,7 @@ func Copy(r *http.Request) *http.Request {
 		}
 	}
 	url := *r.URL
+	url.User = nil
 	kept := &http.Request{
 		Method: r.Method, URL: &url, Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, Header: header,
 		Body: http.NoBody, ContentLength: r.ContentLength, Host: r.Host, RemoteAddr: r.RemoteAddr,
@@ -64,12 +65,15 @@ func Copy(r *http.Request) *http.Request {
 	return kept
 }
 
-// sizeOf returns the size of the texts of a request.
+// perValue is about how many bytes a header field with one value takes besides its text.
+const perValue = 64
+
+// sizeOf returns about how many bytes a copy takes.
 func sizeOf(r *http.Request) int {
 	n := len(r.Method) + len(r.Host) + len(r.URL.Path) + len(r.URL.RawQuery)
 	for name, values := range r.Header {
 		for _, value := range values {
-			n += len(name) + len(value)
+			n += len(name) + len(value) + perValue
 		}
 	}
 	return n

@@ -5,7 +5,9 @@ import (
 	"crypto/x509"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -17,6 +19,7 @@ func TestCopy(t *testing.T) {
 		"Authorization": {"Bearer secret"}, "Proxy-Authorization": {"Basic secret"}, "Cookie": {"sid=secret", "b=secret"}, "Baggage": {"fault=551;key=secret"}, "X-Test": {"1", "2"},
 	}
 	r.TLS = &tls.ConnectionState{ServerName: "shop.example.com", Version: tls.VersionTLS13, PeerCertificates: []*x509.Certificate{{}}}
+	r.URL.User = url.UserPassword("ada", "secret") // of a request in absolute form
 	r.RequestURI = "/cart?a=1&fault=secret"
 	kept := Copy(r)
 	r.URL.Path = "/other"
@@ -24,6 +27,9 @@ func TestCopy(t *testing.T) {
 
 	if kept.Method != "POST" || kept.Host != "shop.example.com" || kept.URL.Path != "/cart" || kept.URL.RawQuery != "a=1" || kept.RequestURI != "/cart?a=1" || kept.RemoteAddr != r.RemoteAddr {
 		t.Errorf("got %+v", kept)
+	}
+	if kept.URL.User != nil {
+		t.Errorf("the URL has %s", kept.URL.User)
 	}
 	want := http.Header{"Authorization": {""}, "Proxy-Authorization": {""}, "Cookie": {""}, "Baggage": {""}, "X-Test": {"1", "2"}}
 	if !reflect.DeepEqual(kept.Header, want) {
@@ -52,6 +58,22 @@ func TestCopySize(t *testing.T) {
 		r.Header.Set("X-Value", tt.value)
 		if got := Copy(r) != nil; got != tt.want {
 			t.Errorf("%s: copied: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// A header of many short fields takes more memory than its text.
+func TestCopySizeOfFields(t *testing.T) {
+	for what, header := range map[string]func(i int) string{
+		"names":  func(i int) string { return strconv.Itoa(i) },
+		"values": func(int) string { return "A" },
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
+		for i := range 1000 {
+			r.Header.Add(header(i), "")
+		}
+		if Copy(r) != nil {
+			t.Errorf("a header of 1000 %s is kept", what)
 		}
 	}
 }
