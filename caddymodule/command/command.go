@@ -158,9 +158,10 @@ func inSession(f func(*session) error) func(*cobra.Command, []string) error {
 }
 
 // refuseEmpty returns an error for a flag with an empty value, as from a variable that
-// is not set. Without this check, reset with an empty name would reset everything.
+// is not set. Without this check, reset with an empty name would reset everything, and a
+// command with an empty address would change the Caddy of this machine.
 func refuseEmpty(cmd *cobra.Command) error {
-	for _, name := range []string{"after", "limit", "name", "rule", "point", "match", "ttl", "since", "wait", "method", "header", "client", "require", "fail-on", "allow", "min-calls", "output", "set", "let", "from", "site", "upstream"} {
+	for _, name := range []string{"address", "config", "adapter", "after", "limit", "name", "rule", "point", "match", "ttl", "since", "wait", "method", "header", "client", "require", "fail-on", "allow", "min-calls", "output", "set", "let", "from", "site", "upstream"} {
 		flag := cmd.Flag(name)
 		if flag == nil || !flag.Changed {
 			continue

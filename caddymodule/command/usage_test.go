@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/caddyfault/caddyfault/caddymodule/api"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/testnode"
 )
 
 // Each mistake in the arguments gets a text that says what to write instead. None of
@@ -162,5 +163,20 @@ func TestUsageHost(t *testing.T) {
 	got := client.withOrigins(&api.Error{Status: http.StatusForbidden, Message: "host not allowed: :2020"}).Error()
 	if want := "host not allowed: :2020; the admin address ':2020' has no host: write --address localhost:2020"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// A command does not fall back to another Caddy if its address is empty.
+func TestEmptyAddress(t *testing.T) {
+	n := testnode.Start(t, twoRules, "")
+	t.Setenv(addressVariable, listen(t, n.API))
+	for _, args := range [][]string{{"halt", "--address="}, {"halt", "--config="}, {"clients", "--reset", "--address="}, {"plan", "no.plan", "--address="}} {
+		want := strings.TrimSuffix(args[len(args)-1], "=") + " is empty: give it a value, or leave it out"
+		if got := caddyFault(t, args...); got.err == nil || got.err.Error() != want {
+			t.Errorf("%q: got %+v, want %s", args, got, want)
+		}
+	}
+	if n.Ctl.Switch.Halted() {
+		t.Error("a Caddy without the address is halted")
 	}
 }
