@@ -127,7 +127,10 @@ func (p *Point) serve(t testing.TB, site *site) error {
 	srv.Protocols.SetUnencryptedHTTP2(true)
 	var served sync.WaitGroup
 	served.Go(func() { _ = srv.Serve(wire.ListenerWrapper{}.WrapListener(ln)) })
-	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport := new(http.Transport)
+	if usual, ok := http.DefaultTransport.(*http.Transport); ok {
+		transport = usual.Clone()
+	}
 	p.client = &http.Client{Transport: transport}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()

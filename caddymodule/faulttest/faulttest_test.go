@@ -210,6 +210,14 @@ func TestBadUpstream(t *testing.T) {
 	}
 }
 
+// A program may replace the default transport, as packages for tracing do.
+func TestOtherDefaultTransport(t *testing.T) {
+	before := http.DefaultTransport
+	t.Cleanup(func() { http.DefaultTransport = before })
+	http.DefaultTransport = struct{ http.RoundTripper }{before}
+	want(t, faulttest.Start(t), "/", "200 OK")
+}
+
 // A wrong line fails the test and shows the place.
 func TestBadLine(t *testing.T) {
 	p := faulttest.Start(t)
