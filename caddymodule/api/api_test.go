@@ -179,6 +179,7 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "POST", "/explain", `{}`, "url: required"},
 		{400, "POST", "/explain", `{"url": "mailto:x"}`, "url: 'mailto:x' is neither a path nor a whole URL: write a path such as /api/orders, or a whole URL such as https://example.com/api/orders"},
 		{400, "POST", "/explain", `{"url": "127.0.0.1:80/x"}`, ": write http://127.0.0.1:80/x"},
+		{400, "POST", "/explain", `{"url": "%2Fgone"}`, "url: '%2Fgone' is neither a path nor a whole URL: write /%2Fgone"},
 		{400, "POST", "/explain", `{"url": "localhost:80/x"}`, "url: 'localhost:80/x' is neither a path nor a whole URL: write http://localhost:80/x"},
 		{400, "POST", "/explain", `{"url": "shop.example/x"}`, ": write http://shop.example/x"},
 		{400, "POST", "/explain", `{"url": "localhost"}`, ": write http://localhost"},

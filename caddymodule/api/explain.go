@@ -93,7 +93,7 @@ func (e *ExplainRequest) ask() (*caddyroutes.Ask, error) {
 	if err != nil {
 		return nil, Refuse(http.StatusBadRequest, "url: %v: write %s", err, wholeURL(e.URL))
 	}
-	if target.Opaque != "" || target.Host == "" && !strings.HasPrefix(target.Path, "/") {
+	if target.Opaque != "" || target.Host == "" && !strings.HasPrefix(target.EscapedPath(), "/") {
 		return nil, Refuse(http.StatusBadRequest, "url: '%s' is neither a path nor a whole URL: write %s", e.URL, wholeURL(e.URL))
 	}
 	if _, err := http.NewRequest(e.Method, "/", nil); err != nil { //nolint:noctx // only checks that it can be built
