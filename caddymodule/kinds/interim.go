@@ -167,8 +167,8 @@ func (f *Interim) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume kind
 	words := d.RemainingArgs()
 	parsers := []func(string) error{
-		numberParser("status", "103", &f.StatusCode),
-		numberParser("count", "100", &f.Count),
+		numberParser("interim status", "a whole number, such as 103", &f.StatusCode),
+		numberParser("interim count", fmt.Sprintf("1 to %d", maxInterim), &f.Count),
 		args.AboveZero("interim gap", &f.Gap),
 	}
 	n := max(1, min(len(words), len(parsers)))
@@ -191,12 +191,13 @@ func (f *Interim) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	})
 }
 
-// numberParser returns a parser that stores a whole number above 0.
-func numberParser(name, example string, target *int) func(string) error {
+// numberParser returns a parser that stores a whole number above 0. It refuses other
+// words, and says what to write.
+func numberParser(name, want string, target *int) func(string) error {
 	return func(arg string) error {
 		number, err := strconv.Atoi(arg)
 		if err != nil || number < 1 {
-			return fmt.Errorf("bad interim %s '%s': want a whole number, such as %s", name, arg, example)
+			return fmt.Errorf("bad %s '%s': want %s", name, arg, want)
 		}
 		*target = number
 		return nil

@@ -3,7 +3,6 @@ package kinds
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -90,20 +89,11 @@ func (f *Mutate) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		f.Each = true
 		return args.None(d, "mutate each")
 	case name == "count":
-		return args.Parse(d, "mutate count", d.RemainingArgs(), f.parseCount)
+		return args.Parse(d, "mutate count", d.RemainingArgs(), numberParser("mutate count", fmt.Sprintf("1 to %d", maxMutations), &f.Count))
 	case name == "max_size":
 		return args.Parse(d, "mutate max_size", d.RemainingArgs(), atLeastOneByte("mutate max_size", &f.MaxSize))
 	}
 	return args.UnknownOption(d, "mutate")
-}
-
-func (f *Mutate) parseCount(arg string) error {
-	number, err := strconv.Atoi(arg)
-	if err != nil || number < 1 {
-		return fmt.Errorf("bad mutate count '%s': want a whole number, such as 2", arg)
-	}
-	f.Count = number
-	return nil
 }
 
 // Line returns the operations and places. With a count or a size, ok is false.

@@ -249,7 +249,7 @@ func (f *Respond) Untrusted(l *faults.Limits) error {
 		StatusCode: f.StatusCode, StatusCodes: f.StatusCodes, Family: f.Family,
 		RetryAfter: f.RetryAfter, RetryAfterDate: f.RetryAfterDate, BodySize: f.BodySize,
 	}) {
-		return errors.New("in a trigger, respond takes only statuses, retry_after and body_size, such as respond 503; retry_after 5s")
+		return errors.New("in a trigger, respond takes only statuses and retry_after, such as respond 503; retry_after 5s")
 	}
 	if err := untrustedSize(&f.BodySize); err != nil {
 		return err

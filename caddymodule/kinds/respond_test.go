@@ -478,8 +478,8 @@ func TestRespondUntrustedSize(t *testing.T) {
 		"respond 500,502":                    "",
 		"respond 200 {\nbody_size 1MiB\n}":   "",
 		"respond 200 {\nbody_size 2MiB\n}":   "too large for a trigger",
-		"respond 200 {\nbody_base64 AAEC\n}": "only statuses, retry_after and body_size",
-		"respond 500,502 gone":               "only statuses, retry_after and body_size",
+		"respond 200 {\nbody_base64 AAEC\n}": "only statuses and retry_after, such as respond 503",
+		"respond 500,502 gone":               "only statuses and retry_after, such as respond 503",
 	} {
 		err := unmarshal(t, new(Respond), line).Untrusted(&faults.Limits{})
 		if (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {

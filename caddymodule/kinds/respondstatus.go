@@ -94,7 +94,7 @@ func (f *Respond) validateChoices() error {
 		}
 		seen[code] = true
 		if code < 2 || code > 9 && code < 100 {
-			return fmt.Errorf("bad status '%d': must be from 200 to 999, or a class from 2 to 9", code)
+			return fmt.Errorf("bad status '%s': must be from 200 to 999, or a class from 2xx to 9xx", formatStatuses([]int{code}))
 		}
 	}
 	all := f.statuses()

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -157,6 +158,14 @@ func ValidRuleName(name string) error {
 	return ValidName(name)
 }
 
+// className returns a code, or a class such as 5xx, as in a Caddyfile.
+func className(code int) string {
+	if code > 0 && code < 10 {
+		return fmt.Sprintf("%dxx", code)
+	}
+	return strconv.Itoa(code)
+}
+
 // validResponseMatcher refuses a matcher that would match every reply or no reply.
 func validResponseMatcher(m caddyhttp.ResponseMatcher) error {
 	if len(m.StatusCode) == 0 && len(m.Headers) == 0 {
@@ -165,7 +174,7 @@ func validResponseMatcher(m caddyhttp.ResponseMatcher) error {
 	for _, code := range m.StatusCode {
 		class, final := code >= 2 && code <= 9, code >= 200 && code <= 999 || code == http.StatusSwitchingProtocols
 		if !class && !final {
-			return fmt.Errorf("bad match_response status '%d': want a code such as 503 or a class such as 5xx", code)
+			return fmt.Errorf("bad match_response status '%s': want a code such as 503 or a class such as 5xx", className(code))
 		}
 	}
 	for field := range m.Headers {
