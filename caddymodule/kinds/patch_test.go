@@ -240,6 +240,27 @@ func TestPatchHead(t *testing.T) {
 	}
 }
 
+// With another status, a part of a whole (206) no longer says which part it is.
+func TestPatchStatusOfPart(t *testing.T) {
+	part := func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("Content-Range", "bytes 0-3/16")
+		w.WriteHeader(http.StatusPartialContent)
+		_, err := w.Write([]byte("part"))
+		return err
+	}
+	for line, want := range map[string]string{
+		"status 404":     "",
+		"status 206":     "bytes 0-3/16",
+		"header X-A yes": "bytes 0-3/16",
+		"status 404\nheader Content-Range \"bytes 1-2/3\"": "bytes 1-2/3",
+	} {
+		resp, body, reason := patched(t, "patch {\n"+line+"\n}", request(http.MethodGet), part)
+		if got := resp.Header.Get("Content-Range"); got != want || body != "part" || reason != "" {
+			t.Errorf("%s: got Content-Range %q, body %q, passed %q, want Content-Range %q", line, got, body, reason, want)
+		}
+	}
+}
+
 // If the body is not held, flushed bytes are sent at once.
 func TestPatchStreams(t *testing.T) {
 	w := httptest.NewRecorder()

@@ -117,9 +117,13 @@ func (pw *patchWriter) send(code int) {
 	pw.hit.Confirm()
 	pw.shield.raise()
 	uncache(pw.Header())
+	sent := pw.fault.newCode(code)
+	if code == http.StatusPartialContent && sent != code {
+		pw.Header().Del("Content-Range") // only a 206 has it for a part of a whole
+	}
 	pw.fault.fields.apply(pw.Header(), text.Replacer(pw.r))
 	pw.fault.line.Arm(pw.r)
-	pw.ResponseWriter.WriteHeader(pw.fault.newCode(code))
+	pw.ResponseWriter.WriteHeader(sent)
 }
 
 // pass sends the head unchanged.
