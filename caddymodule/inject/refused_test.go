@@ -39,6 +39,7 @@ func TestTriggerRefusedIsTold(t *testing.T) {
 		{anybody, []string{"X-Fault", "delay 1"}, []string{"bad duration '1': want one such as 250ms or 2s"}},
 		{anybody, []string{"X-Fault", "latency 1s"}, []string{"'latency'" + unknown}},
 		{anybody, []string{"X-Fault", "dealy 3s"}, []string{"'dealy' is not allowed here: did you mean 'delay'?"}},
+		{anybody, []string{"X-Fault", "choose"}, []string{"'choose' is not allowed here: want id, percent"}}, // not close, which is another kind
 		{`{"source": "header", "allow": ["reset"]}`, []string{"X-Fault", "dealy 3s"}, []string{"'dealy' is not allowed here: want id, percent, phase, skip, times, or one of reset"}},
 		{anybody, []string{"X-Fault", "times 1; 551"}, []string{"skip and times count the requests with an id: write one, such as id test-42; times 2; 503"}},
 		{anybody, []string{"X-Fault", "respond 429; header Retry-After 1"}, []string{"'header'" + unknown}},
@@ -76,6 +77,20 @@ func TestTriggerRefusedIsTold(t *testing.T) {
 		}
 		if text := fmt.Sprint(told); strings.Contains(text, testKey[:8]) {
 			t.Errorf("%s %q: a key is told: %s", tt.triggers, tt.fields, text)
+		}
+	}
+}
+
+// A preset of the configuration needs allow. A trigger that has it is not told so.
+func TestTriggerRefusesPreset(t *testing.T) {
+	const unknown = "unknown preset 'acme-busy': list all with caddy fault presets"
+	for triggers, want := range map[string]string{
+		`{"source": "header"}`:                      unknown + "; for one of the configuration, the trigger needs allow preset",
+		`{"source": "header", "allow": ["preset"]}`: unknown,
+	} {
+		got := testkit.Ask(load(t, testkit.Triggered(triggers), ""), "X-Fault", "preset acme-busy").Header.Get(control.RefusedField)
+		if got != want {
+			t.Errorf("%s: told %q, want %q", triggers, got, want)
 		}
 	}
 }

@@ -72,6 +72,9 @@ func newLineParser(ctx caddy.Context, point *rules.Point, t *Trigger, tag Tagger
 		p.allow = allowed()
 	case slices.Contains(p.allow, grammar.PresetWord):
 		p.own = own
+		if own == nil {
+			p.own = presets.Set{} // nil says that the trigger does not allow them
+		}
 	}
 	if placeOf(t.Source).draws {
 		p.percent = 100 // its draws have been made
@@ -170,7 +173,7 @@ func (p *lineParser) readStatement(rule *grammar.RuleParser, s grammar.Statement
 
 // advice returns what to write instead of a word that begins no statement.
 func (p *lineParser) advice(word string) string {
-	if near := words.Suggest(words.Near(word, slices.Concat(lineSettings, p.allow))); near != "" {
+	if near := words.Suggest(words.Near(word, slices.Concat(lineSettings, p.allow))); near != "" && !slices.Contains(faults.Kinds(), word) {
 		return near
 	}
 	return fmt.Sprintf("want id, %s, or one of %s", strings.Join(lineSettings, ", "), strings.Join(p.allow, ", "))

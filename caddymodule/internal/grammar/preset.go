@@ -105,7 +105,11 @@ func (p *RuleParser) readPreset(d *caddyfile.Dispenser) (*presetUse, error) {
 	}
 	preset := p.Presets.Find(given[0])
 	if preset == nil {
-		return nil, refusePreset(&at, p.Presets.Unknown(given[0]))
+		no := p.Presets.Unknown(given[0])
+		if p.untrusted != nil && p.Presets == nil && len(p.Presets.Near(given[0])) == 0 {
+			no.Advice += "; for one of the configuration, the trigger needs allow preset"
+		}
+		return nil, refusePreset(&at, no)
 	}
 	values, err := preset.Bind(given[1:])
 	if err == nil && p.untrusted != nil {
