@@ -176,6 +176,7 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "POST", "/explain", `{"url": "/"} {}`, "unexpected data after the value"},
 		{400, "POST", "/explain", `{"uri": "/"}`, `unknown field \"uri\"`},
 		{400, "POST", "/explain", `{"url": 1}`, "url: want a string"},
+		{400, "POST", "/explain", `{"url": "/", "header": {"X-User": 7}}`, "want a string or a list of strings, such as "},
 		{400, "POST", "/explain", `{}`, "url: required"},
 		{400, "POST", "/explain", `{"url": "mailto:x"}`, "url: 'mailto:x' is neither a path nor a whole URL: write a path such as /api/orders, or a whole URL such as https://example.com/api/orders"},
 		{400, "POST", "/explain", `{"url": "127.0.0.1:80/x"}`, ": write http://127.0.0.1:80/x"},

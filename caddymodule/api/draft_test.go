@@ -37,7 +37,7 @@ func TestDraftRefused(t *testing.T) {
 		{`{"rule": "percent 10\n  delay x\nclose", "points": ["*"]}`, 400, "rule", "x", "'x'"},
 		{`{"rule": "respond 503 ` + "`höher`" + `; delay 1s", "points": ["*"]}`, 400, "rule", "delay", "delay"},
 		{`{"rule": "", "points": ["*"]}`, 400, "rule", "", "the line is empty"},
-		{`{"rule": "observe", "points": ["*"]}`, 400, "rule", "", "at least one fault is required"},
+		{`{"rule": "observe", "points": ["*"]}`, 400, "rule", "", "follows and observe are about other rules of a point"},
 		{`{"rule": "follows gone; close", "points": ["*"]}`, 400, "rule", "", "only possible in the rules of a site"},
 		{`{"rule": "match file /x; close"}`, 400, "rule", "", "experiments read no files"},
 		{`{"rule": "refuse", "points": ["shop"]}`, 400, "rule", "", "transport"},

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"net"
@@ -48,7 +49,10 @@ func (v *HeaderValues) UnmarshalJSON(data []byte) error {
 		*v = []string{""}
 		return json.Unmarshal(data, &(*v)[0])
 	}
-	return json.Unmarshal(data, (*[]string)(v))
+	if json.Unmarshal(data, (*[]string)(v)) != nil {
+		return errors.New(`want a string or a list of strings, such as "7"`)
+	}
+	return nil
 }
 
 // explain answers what would happen to a request: where it goes, and at each point

@@ -88,6 +88,9 @@ func (e *Experiment) check() error {
 	if err := rules.ValidRuleName(e.Name); err != nil {
 		return err
 	}
+	if err := rules.CheckGuest(&e.Rule); err != nil {
+		return err
+	}
 	if err := e.CheckSettings(); err != nil {
 		return err
 	}
@@ -99,6 +102,9 @@ func (e *Experiment) check() error {
 	}
 	if e.TTL != nil && *e.TTL < 0 {
 		return fmt.Errorf("ttl: '%s' is negative; write a duration such as 10m, or 0 for no end", time.Duration(*e.TTL))
+	}
+	if e.TTL != nil && *e.TTL > 0 && *e.TTL < caddy.Duration(time.Millisecond) {
+		return fmt.Errorf("ttl: '%s' ends at once, because a number is nanoseconds; write a duration such as \"10m\"", time.Duration(*e.TTL))
 	}
 	for _, point := range e.Points {
 		if point == Everywhere {

@@ -44,6 +44,8 @@ func TestParseRefused(t *testing.T) {
 		{"type in a struct", everywhere(`"over": {"requests": "1"}, ` + closing), "over.requests: want a whole number, not string"},
 		{"ttl", everywhere(`"ttl": "soon", ` + closing), "ttl: "},
 		{"ramp", everywhere(`"ramp": "soon", ` + closing), "ramp: "},
+		{"observe without a fault", everywhere(`"observe": true`), "follows and observe are about other rules of a point"},
+		{"ttl without a unit", everywhere(`"ttl": 300, ` + closing), `ttl: '300ns' ends at once, because a number is nanoseconds; write a duration such as "10m"`},
 		{"negative ttl", everywhere(`"ttl": "-1s", ` + closing), "ttl: '-1s' is negative"},
 		{"percent", everywhere(`"percent": 101, ` + closing), "bad percent '101'"},
 		{"max_keys", everywhere(`"max_keys": 1, ` + closing), "max_keys requires per"},
