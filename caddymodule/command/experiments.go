@@ -202,6 +202,12 @@ func (s *session) orRule(name string, err error) error {
 	return err
 }
 
+// isExperiment reports whether an experiment of the name is on.
+func (s *session) isExperiment(name string) bool {
+	_, err := s.ask(http.MethodGet, experimentPath(name), nil)
+	return err == nil
+}
+
 // isUnknown reports whether Caddy has replied 404.
 func isUnknown(err error) bool {
 	no, refused := errors.AsType[*api.Error](err)

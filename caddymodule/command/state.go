@@ -77,9 +77,13 @@ func switchCommand(to, short, long string) *cobra.Command {
 				return fmt.Errorf("the point or the rule is empty: %s", s.again(to+" <point> <rule>"))
 			}
 			path := "/rules/" + url.PathEscape(point) + "/" + url.PathEscape(rule) + "/" + to
-			return tell(s, path, func(*struct{}) string {
+			err := tell(s, path, func(*struct{}) string {
 				return fmt.Sprintf("rule '%s' of point '%s' is %s", rule, point, to)
 			})
+			if isUnknown(err) && s.isExperiment(rule) {
+				err = fmt.Errorf("%w; an experiment has this name: end it with %s", err, s.again("rm "+rule))
+			}
+			return err
 		}),
 	}
 }
@@ -102,6 +106,9 @@ func (s *session) namesOnlyOne(to, name string) error {
 	found := s.rulesNamed(name, to)
 	switch len(found) {
 	case 0:
+		if s.isExperiment(name) {
+			return fmt.Errorf("'%s' is an experiment: end it with %s", name, s.again("rm "+name))
+		}
 		return fmt.Errorf("'%s' is neither a point nor a rule: see the names in %s, then write %s", name, s.again("status"), s.again(to+" <point> <rule>"))
 	case 1:
 		return fmt.Errorf("a point and a rule are required: write %s", found[0])

@@ -115,7 +115,11 @@ func TestUsageParameters(t *testing.T) {
 // may mean.
 func TestUsageRuleNames(t *testing.T) {
 	n, address := adminEndpoint(t, twoRules)
+	n.Want(201, "PUT", "/experiments/late", `{"points": ["*"], "faults": [{"fault": "close"}]}`, "")
 	for args, want := range map[string]string{
+		"off late":     "'late' is an experiment: end it with caddy fault rm late@",
+		"off api late": "no rule 'late' at injection point 'api'; an experiment has this name: end it with caddy fault rm late@",
+
 		"off gone":   "a point and a rule are required: write caddy fault off api gone@",
 		"on api":     "a point and a rule are required: write one of:\n\tcaddy fault on api slow@\n\tcaddy fault on api gone@",
 		"off nope":   "'nope' is neither a point nor a rule: see the names in caddy fault status@, then write caddy fault off <point> <rule>@",
