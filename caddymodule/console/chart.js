@@ -108,7 +108,13 @@ function draw() {
   picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
   picture.replaceChildren(patterns(), ...nodes);
   byId("chart-legend").replaceChildren(...legend());
-  if (byId("chart-table").open) fillTable();
+  if (byId("chart-table").open && !isSelected(byId("chart-rows"))) fillTable();
+}
+
+// isSelected reports whether text of a node is selected. New nodes would lose that.
+function isSelected(node) {
+  const selection = getSelection();
+  return !selection.isCollapsed && selection.containsNode(node, true);
 }
 
 // say writes the figures of now, or of the step under the pointer. They are the text of

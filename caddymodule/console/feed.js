@@ -79,6 +79,7 @@ function close() {
 // open follows the journal, beginning with the last entries.
 function open() {
   close();
+  if (!filter.isValid()) return later();
   source = follow(known, filter.query());
   const hear = (event) => take(JSON.parse(event.data));
   source.addEventListener("hit", hear);

@@ -41,6 +41,9 @@ export function begin(change) {
 
 const status = /^([1-9]\d\d|[1-9]xx|cut|no_reply|left)?$/;
 
+// isValid reports whether Caddy takes the filters. An address can have any status.
+export const isValid = () => status.test(filters.get("status") ?? "");
+
 function wrong() {
   const value = field("status").value.trim();
   return mistake(field("status"), status.test(value) ? "" : "Enter 503, 5xx, cut, no_reply or left.");

@@ -294,6 +294,13 @@ const tests = {
     assert.match((await row(3))[3], /^[\d:]+ started boom by ada$/);
     assert.deepEqual((await row(4)).slice(0, 3), ["10", "0", "2.0"]);
     assert.deepEqual(await row(20), ["0", "0", "0", ""]);
+    const first = await page.locator("#chart-rows").evaluateHandle((rows) => {
+      getSelection().selectAllChildren(rows);
+      return rows.firstChild;
+    });
+    for (let i = 0; i < 2; i++) await page.waitForResponse(/seen\?window/);
+    assert.ok(await first.evaluate((row) => row.isConnected), "the table loses what is selected");
+    await page.evaluate(() => getSelection().removeAllRanges());
 
     // all areas together are as high as the hits, on the scale of the requests
     const box = async (selector) => page.locator("#chart-picture " + selector).evaluateAll((all) => all.map((node) => node.getBBox()).map(({ y, height }) => ({ y, height })));
@@ -660,6 +667,14 @@ const tests = {
     await rows.first().locator("summary").click();
     await rows.first().getByRole("link", { name: "Explain this request" }).click();
     await page.locator("#explained .verdict", { hasText: "551 by mail/moved" }).waitFor();
+    const asked = [];
+    page.on("request", (request) => asked.push(request.url()));
+    await page.goto(origin + "/#feed?status=abc");
+    await page.getByText("Enter 503, 5xx, cut, no_reply or left.").waitFor();
+    await page.goto(origin + "/#feed?status=4xx");
+    await rows.filter({ hasText: "404" }).first().waitFor();
+    assert.deepEqual(asked.filter((url) => /status=abc/.test(url)), [], "the feed asks for a status that there is not");
+    await go(page, "overview");
     await go(page, "feed"); // without filters in the link, those of the last visit stay
     await page.waitForURL((url) => /status=4xx/.test(url.hash));
     await page.getByRole("button", { name: "Clear filters" }).click();
