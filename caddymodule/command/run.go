@@ -43,6 +43,8 @@ repeat --match, one match is enough. --point takes the name of an injection poin
 or '*' for every point that is not a transport. With --match alone, --point is
 '*'. To reach a transport, give its name.
 
+If an experiment of the same name is on, the command fails and changes nothing.
+
 --set starts the experiments of a set of the configuration, together.
 
 If a command follows --, the experiment lasts as long as the command, however the
