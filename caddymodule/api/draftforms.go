@@ -10,7 +10,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddyfault/caddyfault/caddymodule/experiments"
-	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
@@ -19,7 +18,7 @@ import (
 // express its rule.
 func (asked *DraftRequest) run(rule *rules.Rule, e *experiments.Experiment) string {
 	line := grammar.Format(caddyconfig.JSON(rule, nil))
-	if !grammar.ReadsAs(line, rule, faults.InHandler) { // the command does not know the points
+	if !grammar.ReadsAs(line, rule, rule.Place) {
 		return ""
 	}
 	words := []string{"caddy", "fault", "run"}

@@ -119,6 +119,9 @@ func TestDraftAtTransport(t *testing.T) {
 	if want := "transport fault {\n\tpoint up\n\trefuse\n}"; strings.TrimSpace(view.Caddyfile) != want {
 		t.Errorf("got\n%s\nwant\n%s", view.Caddyfile, want)
 	}
+	if view.Run != "caddy fault run --point up refuse" {
+		t.Errorf("got %s", view.Run)
+	}
 	if _, err := testkit.Adapt(t, "http://localhost:8080 {\nreverse_proxy localhost:1 {\n"+view.Caddyfile+"\n}\n}"); err != nil {
 		t.Error(err)
 	}

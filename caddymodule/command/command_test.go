@@ -453,7 +453,8 @@ func TestCommandFullDisk(t *testing.T) {
 	}
 }
 
-// An experiment that applies to no point starts with a warning.
+// An experiment that applies to no point starts with a warning. One at a transport can
+// have what is only allowed there.
 func TestCommandRunNowhere(t *testing.T) {
 	ctl := control.New()
 	ctx, err := testkit.Provision(t, ctl, "")
@@ -481,6 +482,7 @@ func TestCommandRunNowhere(t *testing.T) {
 		{[]string{"--point", "*", "551"}, "experiment 'all' is on at no point; time left: 10m0s\n", warning},
 		{[]string{"--point", "*", "551", "--", "true"}, "", warning},
 		{[]string{"--point", "up", "551"}, "experiment 'all' is on at up; time left: 10m0s\n", ""},
+		{[]string{"--point", "up", "refuse"}, "experiment 'all' is on at up; time left: 10m0s\n", ""},
 		{[]string{"--point", "up", "percent 0.1%; 551"}, "experiment 'all' is on at up; time left: 10m0s\n", ""},
 		{
 			[]string{"--point", "up", "percent 0.1; 551"},

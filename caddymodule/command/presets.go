@@ -122,5 +122,5 @@ func (s *session) parseRule(line string, matchers []string) (*rules.Rule, error)
 		}
 		own[name] = &presets.Preset{Name: name, What: view.What, Params: view.Params, Text: view.Fragment, Own: true}
 	}
-	return grammar.ParseLineWith(own, line, matchers...)
+	return grammar.ParseLineAnywhere(own, line, matchers...)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddyfault/caddyfault/caddymodule/faults"
 	"github.com/caddyfault/caddyfault/caddymodule/presets"
 	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
@@ -19,13 +20,24 @@ import (
 // Caddyfile. The rule matches a request if one of the sets matches. Caddy's placeholder
 // shorthands can be used. An error in the line is a [LineError].
 func ParseLine(line string, matchers ...string) (*rules.Rule, error) {
-	return ParseLineWith(nil, line, matchers...)
+	rule := new(rules.Rule)
+	return rule, parseLineOf(rule, nil, line, matchers...)
 }
 
-// ParseLineWith is ParseLine with the presets of a configuration.
-func ParseLineWith(own presets.Set, line string, matchers ...string) (*rules.Rule, error) {
+// ParseLineAnywhere is ParseLine with the presets of a configuration, for points that may
+// be transports. As in [ParseExperiment], a rule is refused if it is wrong in both places.
+func ParseLineAnywhere(own presets.Set, line string, matchers ...string) (*rules.Rule, error) {
 	rule := new(rules.Rule)
-	return rule, parseLineOf(rule, own, line, matchers...)
+	err := parseLineOf(rule, own, line, matchers...)
+	if err == nil {
+		return rule, nil
+	}
+	rule = &rules.Rule{Place: faults.InTransport}
+	if parseLineOf(rule, own, line, matchers...) != nil {
+		return nil, err
+	}
+	rule.Place = faults.InHandler // loading decides
+	return rule, nil
 }
 
 // parseLineOf is ParseLine for a rule that may have a place.

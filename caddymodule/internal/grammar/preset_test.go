@@ -115,11 +115,11 @@ func TestPresetsBringOneSetting(t *testing.T) {
 		}
 		own[name] = p
 	}
-	_, err := ParseLineWith(own, "preset acme-a; preset acme-b; respond 503")
+	_, err := ParseLineAnywhere(own, "preset acme-a; preset acme-b; respond 503")
 	if want := "presets acme-a and acme-b both bring percent: write it in the rule, which then decides, such as percent 50"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got error %v, want %q", err, want)
 	}
-	rule, err := ParseLineWith(own, "preset acme-a; preset acme-b; respond 503; percent 7")
+	rule, err := ParseLineAnywhere(own, "preset acme-a; preset acme-b; respond 503; percent 7")
 	if err != nil || *rule.Percent != 7 {
 		t.Errorf("got %+v, error %v", rule, err)
 	}
