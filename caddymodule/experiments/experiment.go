@@ -88,9 +88,6 @@ func (e *Experiment) check() error {
 	if err := rules.ValidRuleName(e.Name); err != nil {
 		return err
 	}
-	if err := rules.CheckGuest(&e.Rule); err != nil {
-		return err
-	}
 	if err := e.CheckSettings(); err != nil {
 		return err
 	}
@@ -121,6 +118,9 @@ func (e *Experiment) check() error {
 		return errors.New(`either match or points is required; use "points": ["*"] for every point that is not a transport`)
 	}
 	if len(e.FaultsRaw) == 0 {
+		if err := rules.CheckGuest(&e.Rule); err != nil {
+			return err
+		}
 		return errors.New(`faults: at least one fault is required, such as "faults": [{"fault": "respond", "status_code": 503}]`)
 	}
 	return nil

@@ -68,7 +68,11 @@ func parseExperimentAt(d *caddyfile.Dispenser, name string, place faults.Place, 
 		return nil, args.Advise(&start, "write point * for every point that is not a transport, or a matcher such as match path /api/*",
 			"experiment '%s' has neither point nor match", name)
 	}
-	if _, err := experiments.Parse(name, caddyconfig.JSON(e, nil)); err != nil {
+	err = rules.CheckGuest(&e.Rule)
+	if err == nil {
+		_, err = experiments.Parse(name, caddyconfig.JSON(e, nil))
+	}
+	if err != nil {
 		return nil, start.WrapErr(err)
 	}
 	return e, nil
