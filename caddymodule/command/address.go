@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -97,6 +98,8 @@ func withPort(plain string) string {
 	}
 	if isIPv6(plain) {
 		plain = "[" + plain + "]"
+	} else if host, ok := strings.CutSuffix(plain, ":"); ok {
+		plain = cmp.Or(host, "localhost")
 	}
 	return plain + ":" + port
 }

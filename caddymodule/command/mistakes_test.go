@@ -140,6 +140,8 @@ func TestCommandAddress(t *testing.T) {
 	for written, want := range map[string]string{
 		"ftp://" + address:         "bad admin address 'ftp://",
 		"http://" + address + "/x": "bad admin address 'http://",
+		":":                        "the admin address ':' has no port: write --address localhost:2019",
+		"node1:":                   "the admin address 'node1:' has no port: write --address node1:2019",
 		"localhost":                "the admin address 'localhost' has no port: write --address localhost:2019",
 		"http://localhost/":        "the admin address 'http://localhost/' has no port: write --address localhost:2019",
 		"[::1]":                    "the admin address '[::1]' has no port: write --address [::1]:2019",
