@@ -189,6 +189,8 @@ func checkWordBegin(rest string) error {
 	switch {
 	case rest[0] == '\\':
 		return errors.New("a word cannot begin with a backslash")
+	case strings.HasPrefix(rest, "\ufeff"):
+		return errors.New("a word cannot begin with a byte order mark; remove it")
 	case rest[0] == '#':
 		return errors.New("a word that begins with # would be a comment; quote it")
 	case strings.HasPrefix(rest, "<<"):

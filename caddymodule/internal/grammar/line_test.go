@@ -38,6 +38,9 @@ func TestSplitLine(t *testing.T) {
 		{"reset\nclose", nil, "control characters"},
 		{"reset\r", nil, "control characters"},
 		{"reset\x00", nil, "control characters"},
+		{"\ufeff", nil, "byte order mark"}, // Caddy's lexer finds no word
+		{"reset;\ufeff", nil, "byte order mark"},
+		{"reset;\ufeff#close", nil, "byte order mark"},
 	}
 	for _, tt := range tests {
 		statements, err := Split(tt.line)
