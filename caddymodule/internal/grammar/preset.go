@@ -207,6 +207,9 @@ func checkPresetAt(place faults.Place, preset *presets.Preset) error {
 			return err
 		}
 	}
+	if len(lines) == 0 {
+		return fmt.Errorf("preset %s has no fault with its defaults: write one, such as respond 503; a delay of 0s is left out", preset.Name)
+	}
 	first := caddyfile.NewDispenser(lines[0])
 	first.Next()
 	return p.finish(first)
