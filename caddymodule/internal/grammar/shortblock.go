@@ -164,7 +164,7 @@ func completeLine(line []caddyfile.Token) blockLine {
 		}
 	case len(line) == 1:
 		made.text = strings.ReplaceAll(form.Example, "\n", "\n\t\t")
-	case first == "trigger" && !slices.Contains([]string{"header", "cookie", "baggage", "envoy"}, line[1].Text):
+	case first == "trigger" && !strings.Contains(form.Syntax+" ", "trigger "+line[1].Text+" "):
 		made.text = "trigger header " + rest
 	}
 	return made
