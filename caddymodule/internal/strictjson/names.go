@@ -14,6 +14,8 @@ import (
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyfault/caddyfault/caddymodule/internal/words"
 )
 
 // maxDepth is the maximum nesting of objects and lists. The functions here take time
@@ -146,8 +148,11 @@ func readName(field string, dec *json.Decoder, seen map[string]bool, v Visitor) 
 	return within, err
 }
 
-// Member returns the path of a member of an object.
-func Member(field, name string) string { return strings.TrimPrefix(field+"."+name, ".") }
+// Member returns the path of a member of an object. It cuts a long name, because each
+// value within has a path with the name.
+func Member(field, name string) string {
+	return strings.TrimPrefix(field+"."+words.Cut(name, words.MaxWord), ".")
+}
 
 var readsItself = reflect.TypeFor[json.Unmarshaler]()
 

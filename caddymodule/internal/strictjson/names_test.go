@@ -39,3 +39,18 @@ func TestUnique(t *testing.T) {
 		}
 	}
 }
+
+// A path has only the beginning of a long name, because each value within has a path.
+func TestLongName(t *testing.T) {
+	name := strings.Repeat("a", 1000)
+	text := `{"` + name + `": {"b": ["c"], "d": 1, "d": 2}}`
+	err := Walk("", json.NewDecoder(strings.NewReader(text)), Visitor{Text: func(field, _ string) error {
+		if want := name[:100] + "....b[0]"; field != want {
+			t.Errorf("got path %q, want %q", field, want)
+		}
+		return nil
+	}})
+	if want := name[:100] + "....d: duplicate key"; err == nil || err.Error() != want {
+		t.Errorf("got error %v, want %q", err, want)
+	}
+}
