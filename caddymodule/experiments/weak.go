@@ -35,10 +35,13 @@ var namespaced = regexp.MustCompile(`\{([A-Za-z0-9_-]*[A-Za-z_-][A-Za-z0-9_-]*)[
 // checkPlaceholders checks the placeholders of a text.
 func checkPlaceholders(field, text string) error {
 	for _, at := range namespaced.FindAllStringSubmatchIndex(text, -1) {
-		end := strings.IndexByte(text[at[0]:], '}')
 		space, qualified := text[at[2]:at[3]], text[at[1]-1] == '.'
-		if end < 0 || qualified && (space == "http" || space == "time") {
+		if qualified && (space == "http" || space == "time") {
 			continue
+		}
+		end := strings.IndexByte(text[at[0]:], '}')
+		if end < 0 {
+			return nil // no later placeholder ends either
 		}
 		return fmt.Errorf("%s: placeholder '%s' is not allowed in experiments; they may use {http.*} and {time.*}", field, text[at[0]:at[0]+end+1])
 	}
