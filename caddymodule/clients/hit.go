@@ -10,9 +10,10 @@ func (p *Point) Hit(v Visit, q *Request, rule string, number uint64) Visit {
 // visit that HitAt returns, in place of the first one.
 func (p *Point) HitAt(now int64, v Visit, q *Request, rule string, number uint64) Visit {
 	r := p.Recorder
+	now = max(now, 1)
 	fresh := v.point == nil
 	if fresh {
-		v = Visit{point: p, start: max(now, 1), sum: q.client()}
+		v = Visit{point: p, start: now, sum: q.client()}
 		if until := r.until.Load(); until != 0 && until < now {
 			p.rest(until)
 		}
@@ -20,7 +21,7 @@ func (p *Point) HitAt(now int64, v Visit, q *Request, rule string, number uint64
 	settings := r.settings.Load()
 	r.extend(&r.until, v.start+int64(baselineFor))
 	r.extend(&r.callsTill, v.start+int64(settings.Window))
-	period := p.hit(rule, &v, fresh)
+	period := p.hit(now, rule, &v, fresh)
 	if v.client == nil {
 		if v.client = r.roster.find(v.sum); v.client == nil || v.client.name == Other {
 			v.client = r.roster.add(v.sum, q, p, settings.MaxClients)

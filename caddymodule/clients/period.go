@@ -110,10 +110,9 @@ func add(ring []step, at int64, client uint64) {
 	s.clients |= client
 }
 
-// hit records that a rule has hit a visit, and returns the period of the fault. If the
-// request has not been looked at, hit counts it.
-func (p *Point) hit(rule string, v *Visit, fresh bool) *period {
-	now := v.start
+// hit records that a rule has hit a visit at the time now, and returns the period of the
+// fault. If the request has not been looked at, hit counts it.
+func (p *Point) hit(now int64, rule string, v *Visit, fresh bool) *period {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if fresh {
@@ -128,7 +127,7 @@ func (p *Point) hit(rule string, v *Visit, fresh bool) *period {
 		}
 	}
 	if current == nil {
-		current = p.begin(rule, now)
+		current = p.begin(rule, v.start)
 	}
 	current.last, current.atLast = now, p.total
 	p.check = p.next()
@@ -136,7 +135,8 @@ func (p *Point) hit(rule string, v *Visit, fresh bool) *period {
 }
 
 // begin opens a period. The requests of the last minute are its baseline, without those
-// of the second that has just begun.
+// of the second that has just begun. If the point has too many periods, the new one takes
+// the place of one that has ended, and without such a one it is in no report.
 func (p *Point) begin(rule string, now int64) *period {
 	fresh := &period{point: p, rule: &rule, start: now, atStart: p.total, clients: make(map[*client]int64)}
 	from, to := now/second-baseline, now/second

@@ -114,3 +114,26 @@ func TestPeriodEnds(t *testing.T) {
 	w.busy(get("/"), 503, -1)
 	check(t, "periods after another end", len(w.judge().Periods), 3)
 }
+
+// TestPeriodOfSlowRequests holds that a fault continues while it hits requests that have
+// come long before, such as on the reply of a slow upstream.
+func TestPeriodOfSlowRequests(t *testing.T) {
+	w := newWorld(Settings{})
+	w.busy(get("/"), 503, -1)
+	slow := make([]Visit, 3)
+	for i := range slow {
+		slow[i] = w.point.Arrive(get("/"))
+		w.wait(time.Second)
+	}
+	w.wait(6 * time.Second)
+	w.busy(get("/"), 503, -1)
+	for _, v := range slow {
+		w.wait(5 * time.Second)
+		w.point.Hit(v, get("/"), "busy", 1).End(replied(503, -1))
+	}
+	last := w.at
+	check(t, "periods", len(w.judge().Periods), 1)
+	check(t, "after the last hit", w.judge().Periods[0].End.IsZero(), true)
+	w.wait(10 * time.Second)
+	check(t, "ten seconds without a hit", w.judge().Periods[0].End.UnixNano(), last.UnixNano())
+}
