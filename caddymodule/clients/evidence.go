@@ -285,7 +285,7 @@ func (r *Recorder) periods(now int64) (found []Period) {
 	r.mu.Unlock()
 	for _, done := range finished {
 		shown := done.evidence()
-		shown.End, shown.After, shown.Complete = time.Unix(0, done.end).UTC(), done.after, true
+		shown.End, shown.After, shown.Complete = time.Unix(0, done.end).UTC(), done.after, done.watched
 		found = append(found, shown)
 	}
 	return found

@@ -3,6 +3,7 @@ package clients
 import (
 	"math"
 	"math/bits"
+	"slices"
 	"sync"
 	"time"
 )
@@ -40,6 +41,7 @@ type period struct {
 	baseSeconds      float64
 	atStart, atLast  uint64 // requests of the point before
 	after            []Step
+	watched          bool // all requests of after have come
 
 	mu      sync.Mutex
 	clients map[*client]int64 // that were hit, and when they succeeded; 0: not yet
@@ -150,8 +152,12 @@ func (p *Point) begin(rule string, now int64) *period {
 		fresh.baseSeconds = float64(max(to-from, 0))
 	}
 	if len(p.current) >= maxCurrent {
-		p.complete(p.current[0])
-		p.current = p.current[1:]
+		i := slices.IndexFunc(p.current, func(known *period) bool { return known.end != 0 })
+		if i < 0 {
+			return fresh
+		}
+		p.complete(p.current[i], now)
+		p.current = slices.Delete(p.current, i, i+1)
 	}
 	p.current = append(p.current, fresh)
 	return fresh
@@ -185,7 +191,7 @@ func (p *Point) finish(now int64) {
 	for _, current := range p.current {
 		if end, ok := current.ended(now); ok && now >= end+watchAfter {
 			current.end = end
-			p.complete(current)
+			p.complete(current, now)
 		} else {
 			kept = append(kept, current)
 		}
@@ -196,11 +202,8 @@ func (p *Point) finish(now int64) {
 }
 
 // complete keeps a period for the report.
-func (p *Point) complete(done *period) {
-	if done.end == 0 {
-		done.end = done.last
-	}
-	done.after = p.afterOf(done.end)
+func (p *Point) complete(done *period, now int64) {
+	done.after, done.watched = p.afterOf(done.end), now >= done.end+watchAfter
 	r := p.Recorder
 	r.mu.Lock()
 	defer r.mu.Unlock()

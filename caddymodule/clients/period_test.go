@@ -137,3 +137,30 @@ func TestPeriodOfSlowRequests(t *testing.T) {
 	w.wait(10 * time.Second)
 	check(t, "ten seconds without a hit", w.judge().Periods[0].End.UnixNano(), last.UnixNano())
 }
+
+// TestPeriodsOfManyRules holds that many rules at a time do not end the periods of one
+// another, and that a period which has ended makes room.
+func TestPeriodsOfManyRules(t *testing.T) {
+	w := newWorld(Settings{})
+	hit := func(rule int) {
+		q := get("/")
+		q.Client = fmt.Sprint("client ", rule)
+		w.point.Hit(w.point.Arrive(q), q, fmt.Sprint("rule ", rule), 1).End(replied(503, -1))
+		w.wait(100 * time.Millisecond)
+	}
+	for range 10 {
+		for rule := range maxCurrent + 3 {
+			hit(rule)
+		}
+	}
+	check(t, "periods", len(w.Evidence().Periods), maxCurrent)
+	check(t, "attempts of all rules", w.judge().Calls, maxCurrent+3)
+	w.point.End("rule 2")
+	hit(maxCurrent)
+	ev := w.Evidence()
+	check(t, "periods, one in place of another", len(ev.Periods), maxCurrent+1)
+	for _, p := range ev.Periods {
+		check(t, p.Rule+" has ended", !p.End.IsZero(), p.Rule == "rule 2")
+		check(t, p.Rule+" is complete", p.Complete, false)
+	}
+}
