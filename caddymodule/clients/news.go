@@ -33,6 +33,8 @@ type News struct {
 	Rule    string // of the period
 	Finding string
 	Level   Level
+
+	start time.Time // of the period, which tells it from others of the rule
 }
 
 // judgeEvery is how long after a hit clients are judged for news.
@@ -93,7 +95,7 @@ func (r *Recorder) judgeNews() {
 			see(News{Point: p.name, Client: report.Clients[i].Client}, report.Clients[i].Findings)
 		}
 		for i := range report.Periods {
-			see(News{Point: p.name, Rule: report.Periods[i].Rule}, report.Periods[i].Findings)
+			see(News{Point: p.name, Rule: report.Periods[i].Rule, start: report.Periods[i].Start}, report.Periods[i].Findings)
 		}
 	}
 	n.told = found

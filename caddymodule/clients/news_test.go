@@ -103,3 +103,29 @@ func TestNews(t *testing.T) {
 		want("api shop warning many_attempts")
 	})
 }
+
+// TestNewsOfPeriods holds that a finding is told once of each period of a rule.
+func TestNewsOfPeriods(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := New(Settings{}, Clock{time.Now, time.Since})
+		var told []string
+		r.Notify(func(news []News) {
+			for _, n := range news {
+				told = append(told, n.Rule+" "+n.Finding)
+			}
+		})
+		p, q := r.Point("api"), get("/")
+		for outage := range 3 {
+			v := p.Hit(p.Arrive(q), q, "busy", 1)
+			v.End(replied(503, -1))
+			p.End("busy")
+			time.Sleep(defaultRecovery + time.Second)
+			v = p.Arrive(q)
+			v.End(replied(200, -1))
+			time.Sleep(3 * judgeEvery)
+			synctest.Wait()
+			check(t, fmt.Sprint("outage ", outage), fmt.Sprint(told), "[busy slow_recovery]")
+			told = nil
+		}
+	})
+}
