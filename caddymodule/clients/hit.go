@@ -1,10 +1,5 @@
 package clients
 
-// Hit is [Point.HitAt] for a hit that happens now.
-func (p *Point) Hit(v Visit, q *Request, rule string, number uint64) Visit {
-	return p.HitAt(p.clock.now(), v, q, rule, number)
-}
-
 // HitAt records that a rule has hit the request of a visit, with the number of the hit.
 // If the request has not been looked at, it has come at the time now. The caller ends the
 // visit that HitAt returns, in place of the first one.

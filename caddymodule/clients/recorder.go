@@ -140,11 +140,8 @@ func (p *Point) Look() int64 {
 	return now
 }
 
-// Arrive looks a request up before anything is done with it.
-func (p *Point) Arrive(q *Request) Visit { return p.ArriveAt(p.Look(), q) }
-
-// ArriveAt is Arrive for a request that has come at a time, which [Point.Look] has
-// returned.
+// ArriveAt looks a request up before anything is done with it. It has come at the time
+// that [Point.Look] has returned.
 func (p *Point) ArriveAt(now int64, q *Request) Visit {
 	if now == 0 {
 		return Visit{}

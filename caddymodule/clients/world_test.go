@@ -23,6 +23,14 @@ func newWorld(s Settings) *world {
 
 func (w *world) wait(d time.Duration) { w.at = w.at.Add(d) }
 
+// Arrive looks up a request that comes now.
+func (p *Point) Arrive(q *Request) Visit { return p.ArriveAt(p.Look(), q) }
+
+// Hit lets a rule hit a request now.
+func (p *Point) Hit(v Visit, q *Request, rule string, number uint64) Visit {
+	return p.HitAt(p.clock.now(), v, q, rule, number)
+}
+
 // hit lets a fault hit a request.
 func (w *world) hit(q *Request) Visit {
 	w.hits++

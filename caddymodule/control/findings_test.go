@@ -38,7 +38,7 @@ func TestFindingEvent(t *testing.T) {
 		find := func(client string) {
 			q := &clients.Request{Method: "GET", Path: "/", Client: client, Call: fmt.Sprint(client, time.Now())}
 			for range 6 {
-				p.Hit(p.Arrive(q), q, "busy", 1).End(clients.Result{Outcome: clients.Reply, Status: 503, RetryAfter: -1})
+				p.HitAt(time.Now().UnixNano(), clients.Visit{}, q, "busy", 1).End(clients.Result{Outcome: clients.Reply, Status: 503, RetryAfter: -1})
 				time.Sleep(time.Second)
 			}
 		}

@@ -315,7 +315,7 @@ func TestAttemptOutcomes(t *testing.T) {
 		h.ctl.Clients.Forget()
 		r := testkit.Request(http.MethodGet, "/", httptest.NewRecorder())
 		q := h.arrival(r)
-		seen := &track{visit: h.watch.Hit(clients.Visit{}, &q, "bad", 1)}
+		seen := &track{visit: h.watch.HitAt(time.Now().UnixNano(), clients.Visit{}, &q, "bad", 1)}
 		seen.visit.End(attemptResult(r, nil, tt.err))
 		if got := outcomeOfAttempt(h.ctl.Clients.Evidence().Calls[0].Attempts[0]); got != tt.want {
 			t.Errorf("%v: got %q, want %q", tt.err, got, tt.want)
@@ -336,12 +336,12 @@ func BenchmarkTracked(b *testing.B) {
 		{"another client", func(h *Handler, r *http.Request) {
 			q := h.arrival(r)
 			q.Client = "another"
-			h.watch.Hit(clients.Visit{}, &q, "bad", 1)
+			h.watch.HitAt(time.Now().UnixNano(), clients.Visit{}, &q, "bad", 1)
 		}},
 		{"this client", func(h *Handler, r *http.Request) {
 			q := h.arrival(r)
 			q.Path = "/another"
-			h.watch.Hit(clients.Visit{}, &q, "bad", 1)
+			h.watch.HitAt(time.Now().UnixNano(), clients.Visit{}, &q, "bad", 1)
 		}},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
