@@ -229,12 +229,6 @@ func TestSet(t *testing.T) {
 	if all, embedded := own.All(), Set(nil).All(); len(all) != len(embedded)+1 || all[0] != p {
 		t.Errorf("%d presets, %d without the own", len(all), len(embedded))
 	}
-	if found := own.Matching("SAMPLE"); len(found) != 1 || found[0] != p {
-		t.Errorf("found %v", found)
-	}
-	if found := own.Matching("zzz"); len(found) != 0 {
-		t.Errorf("found %v", found)
-	}
 }
 
 func TestNear(t *testing.T) {

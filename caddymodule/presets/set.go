@@ -83,14 +83,6 @@ func hasWords(name, other string) bool {
 	return true
 }
 
-// Matching returns the presets with a text in their name or sentence.
-func (s Set) Matching(text string) []*Preset {
-	text = strings.ToLower(text)
-	return slices.DeleteFunc(s.All(), func(p *Preset) bool {
-		return !strings.Contains(p.Name, text) && !strings.Contains(strings.ToLower(p.What), text)
-	})
-}
-
 // Unknown returns the error for a name that is in neither.
 func (s Set) Unknown(name string) *Error {
 	no := &Error{What: fmt.Sprintf("unknown preset '%s'", words.Cut(name, words.MaxWord))}
