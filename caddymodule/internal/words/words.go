@@ -126,8 +126,8 @@ func Options(owner string) []string {
 func OwnersOf(option string) []string {
 	var owners []string
 	for name := range forms {
-		owner, own, _ := strings.Cut(name, " ")
-		if own == option && strings.HasPrefix(forms[owner].JSON, "{") {
+		owner, own, isOption := strings.Cut(name, " ")
+		if isOption && own == option && strings.HasPrefix(forms[owner].JSON, "{") {
 			owners = append(owners, owner)
 		}
 	}

@@ -136,6 +136,7 @@ func TestOptions(t *testing.T) {
 		{"body", "[patch respond]"},
 		{"key", "[]"}, // of a trigger
 		{"path", "[]"},
+		{"", "[]"}, // a kind has no space after it
 	} {
 		if got := fmt.Sprint(OwnersOf(tt.option)); got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.option, got, tt.want)
