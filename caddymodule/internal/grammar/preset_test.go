@@ -200,6 +200,7 @@ func TestTextOfBlock(t *testing.T) {
 		"delay 2s\nrespond 503",
 		"respond 503 {\n\theader X-Acme 17\n\tbody `{\"a\": \"b\"}`\n}",
 		"respond 503 \"a `quoted` \\\"text\\\"\"",
+		"patch {\n\treplace \"`\\d+\\\\.\" x\n}",
 		"stream {\n\t4 insert `event: error\ndata: {}`\n\t4 stop clean\n}",
 		"choose {\n\t1 {\n\t\tdelay 1s\n\t\treset\n\t}\n\t1 pass\n}",
 	} {
@@ -212,6 +213,14 @@ func TestTextOfBlock(t *testing.T) {
 		}
 		if got, err := blockRule(t, text); err != nil || got != want {
 			t.Errorf("%q: text %q is %s, %v, want %s", block, text, got, err, want)
+		}
+	}
+	imported := func(text string) caddyfile.Token { return caddyfile.Token{File: "Testfile", Line: 2, Text: text} }
+	for _, arg := range []string{"try later", "", "`", `"`, "#1", "a\nb", "<<a"} { // Caddy puts it in place of {args[0]}
+		got := textOfTokens([]caddyfile.Token{imported("body"), imported(arg), imported("{")})
+		tokens, err := caddyfile.Tokenize([]byte(got), "Testfile")
+		if err != nil || len(tokens) != 3 || tokens[1].Text != arg || tokens[2].Quoted() {
+			t.Errorf("argument %q: got text %q, words %v, error %v", arg, got, tokens, err)
 		}
 	}
 	d := caddyfile.NewTestDispenser("preset acme")

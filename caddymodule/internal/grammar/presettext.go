@@ -3,6 +3,7 @@ package grammar
 import (
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
@@ -41,14 +42,20 @@ func textOfTokens(tokens []caddyfile.Token) string {
 	return text.String() + "\n"
 }
 
-// wordOf returns a token as it is written. A quoted text may have several lines.
+// wordOf returns a token as it is written. A quoted text may have several lines. The
+// argument of an import may be any text without quotes.
 func wordOf(token caddyfile.Token) string {
 	switch {
-	case !token.Quoted():
+	case !token.Quoted() && isBare(token.Text):
 		return token.Text
 	case !strings.Contains(token.Text, "`"):
 		return "`" + token.Text + "`"
 	default:
-		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(token.Text) + `"`
+		return `"` + strings.ReplaceAll(token.Text, `"`, `\"`) + `"` // a lone backslash is literal
 	}
+}
+
+// isBare reports whether Caddy's lexer reads a text as one word.
+func isBare(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, unicode.IsSpace) && !strings.ContainsAny(text[:1], "\"`#") && !strings.HasPrefix(text, "<<")
 }
