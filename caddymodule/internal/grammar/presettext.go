@@ -23,13 +23,14 @@ func TextOfBlock(d *caddyfile.Dispenser) string {
 func textOfTokens(tokens []caddyfile.Token) string {
 	var text strings.Builder
 	depth := 0
+	var before caddyfile.Token
 	for i, token := range tokens {
 		if token.Text == "}" && !token.Quoted() {
 			depth--
 		}
 		switch {
 		case i == 0:
-		case sameLine(tokens[i-1], token):
+		case sameLine(before, token):
 			text.WriteByte(' ')
 		default:
 			text.WriteString("\n" + strings.Repeat("\t", depth))
@@ -38,6 +39,7 @@ func textOfTokens(tokens []caddyfile.Token) string {
 		if token.Text == "{" && !token.Quoted() {
 			depth++
 		}
+		before = token
 	}
 	return text.String() + "\n"
 }
