@@ -57,6 +57,7 @@ type parser struct {
 	once     map[string]bool // lines that a plan has once
 	ttl      place
 	base     place
+	address  place
 }
 
 // wrong records a problem.
@@ -180,6 +181,9 @@ func (p *parser) line(s statement) {
 	case "address":
 		if len(s.args) == 0 {
 			p.bad(&s, "plan")
+		}
+		if slices.Contains(s.args, "") {
+			p.address = s.at
 		}
 		plan.Addresses = append(plan.Addresses, s.args...)
 	case "ttl":

@@ -75,6 +75,7 @@ func TestMissingInJSON(t *testing.T) {
 		`"stage": [{"name": "a", "duration": "1s", "expect": [null]}]`:                             "a list has null",
 		`"stage": [{"name": "a", "duration": "1s", "fault": [{"name": "b"}]}]`:                     "fault 'b' of stage 'a' has no experiment",
 		`"stage": [{"name": "a", "duration": "1s", "fault": [{"name": "b", "experiment": null}]}]`: "fault 'b' of stage 'a' has no experiment",
+		`"address": ["node1:2019", ""]`:                                                            "an address is empty",
 		`"check": [{"name": "c", "seen": {"point": "api", "op": ">="}}]`:                           "check 'c': seen needs a point, a figure and an op",
 	} {
 		if _, err := parse(t, `{"plan": "x", `+part+`}`); err == nil || !strings.Contains(err.Error(), want) {

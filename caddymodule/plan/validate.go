@@ -23,6 +23,9 @@ func (p *parser) check() {
 	if time.Duration(plan.TTL) < minTTL {
 		p.wrong(p.ttl, "ttl 30s", "ttl %s: want %s or more, since faults end unless they are extended in time", plan.TTL, Duration(minTTL))
 	}
+	if slices.Contains(plan.Addresses, "") {
+		p.wrong(p.address, forms["plan address"].example, "an address is empty, as from a variable that is not set")
+	}
 	p.name(p.top, "plan", plan.Name)
 	if plan.Baseline > 0 && len(plan.Checks) == 0 {
 		p.wrong(p.base, forms["plan check"].example, "baseline: all checks must hold, and the plan has no check")
