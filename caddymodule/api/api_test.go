@@ -187,7 +187,7 @@ func TestAPIRefuses(t *testing.T) {
 		{400, "POST", "/explain", `{"url": "orders/7"}`, ": write /orders/7"},
 		{400, "POST", "/explain", `{"url": "http:x"}`, ": write a path such as /api/orders, or a whole URL such as https://example.com/api/orders"},
 		{400, "POST", "/explain", `{"url": "/%zz"}`, ": write a path such as /api/orders"},
-		{400, "POST", "/explain", `{"url": "/", "method": "A B"}`, "method: "},
+		{400, "POST", "/explain", `{"url": "/", "method": "A B"}`, "method: 'A B' is not a method: write one such as GET"},
 		{400, "POST", "/explain", `{"url": "/", "client": "here"}`, "client: 'here' is not an IP address"},
 		{400, "POST", "/explain", `{"url": "/", "header": {"A": 1}}`, "header: "},
 		{400, "POST", "/explain", `{"url": "/", "header": {"": "x"}}`, "header: '' is not a valid field name"},

@@ -101,7 +101,7 @@ func (e *ExplainRequest) ask() (*caddyroutes.Ask, error) {
 		return nil, Refuse(http.StatusBadRequest, "url: '%s' is neither a path nor a whole URL: write %s", e.URL, wholeURL(e.URL))
 	}
 	if _, err := http.NewRequest(e.Method, "/", nil); err != nil { //nolint:noctx // only checks that it can be built
-		return nil, Refuse(http.StatusBadRequest, "method: %v", err)
+		return nil, Refuse(http.StatusBadRequest, "method: '%s' is not a method: write one such as GET", e.Method)
 	}
 	if err := e.checkHeader(); err != nil {
 		return nil, err
