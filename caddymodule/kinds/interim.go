@@ -1,7 +1,6 @@
 package kinds
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -132,7 +131,7 @@ func (f *Interim) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request
 		if err := r.Context().Err(); err != nil {
 			return caddyhttp.Error(faults.StatusClientClosed, err)
 		}
-		if err := writeInterim(r.Context(), w, f.StatusCode, header); err != nil {
+		if err := writeInterim(w, r, f.StatusCode, header); err != nil {
 			return caddyhttp.Error(faults.StatusClientClosed, err)
 		}
 	}
@@ -140,20 +139,21 @@ func (f *Interim) Inject(hit *faults.Hit, w http.ResponseWriter, r *http.Request
 }
 
 // writeInterim sends a head with this header only, and restores the header of the reply
-// afterwards. If the client has left, it returns an error and leaves the header alone:
-// WriteHeader of HTTP/2 then returns while another goroutine still reads it.
-func writeInterim(ctx context.Context, w http.ResponseWriter, code int, header http.Header) error {
+// afterwards. It returns an error if the client has left. WriteHeader of HTTP/2 then
+// returns while another goroutine still sends the header. A header with Content-Length is
+// copied by HTTP/2, which never sends this field with an interim reply.
+func writeInterim(w http.ResponseWriter, r *http.Request, code int, header http.Header) error {
 	shared := w.Header()
 	reply := maps.Clone(shared)
 	clear(shared)
 	maps.Copy(shared, header)
-	w.WriteHeader(code)
-	if err := ctx.Err(); err != nil {
-		return err
+	if r.ProtoMajor == 2 {
+		shared["Content-Length"] = nil
 	}
+	w.WriteHeader(code)
 	clear(shared)
 	maps.Copy(shared, reply)
-	return nil
+	return r.Context().Err()
 }
 
 // UnmarshalCaddyfile sets up the fault from Caddyfile tokens. Syntax:

@@ -89,28 +89,43 @@ func TestInterimEnds(t *testing.T) {
 }
 
 // TestInterimLeavesWhile checks that nothing changes a header that HTTP/2 may still be
-// sending, because the client leaves during WriteHeader.
+// sending, because the client leaves during WriteHeader. The error route of the site gets
+// the header of the reply, and may change it.
 func TestInterimLeavesWhile(t *testing.T) {
 	r := request(http.MethodGet)
+	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
 	ctx, leave := context.WithCancel(r.Context())
-	w := &leavingWriter{httptest.NewRecorder(), leave}
+	w := &leavingWriter{ResponseRecorder: httptest.NewRecorder(), leave: leave}
 	w.Header().Set("Server", "Caddy")
 	err := parse(t, new(Interim), "interim 103 2 {\nheader Link </a>\n}").Inject(firstHit(), w, r.WithContext(ctx), nil)
 	if failed, ok := errors.AsType[caddyhttp.HandlerError](err); !ok || failed.StatusCode != faults.StatusClientClosed {
 		t.Errorf("got error %v", err)
 	}
-	if want := (http.Header{"Link": {"</a>"}}); !reflect.DeepEqual(w.Header(), want) {
+	if want := (http.Header{"Server": {"Caddy"}}); !reflect.DeepEqual(w.Header(), want) {
 		t.Errorf("the header is %v afterwards, want %v", w.Header(), want)
+	}
+	w.Header().Set("Content-Type", "text/plain")
+	if want := (http.Header{"Link": {"</a>"}}); !reflect.DeepEqual(w.sent, want) {
+		t.Errorf("HTTP/2 sends %v, want %v", w.sent, want)
 	}
 }
 
-// leavingWriter is the writer of a client that leaves when it is sent a head.
+// leavingWriter is the writer of a client that leaves when it is sent a head. Like
+// HTTP/2, it sends the header of the handler if that has no Content-Length.
 type leavingWriter struct {
 	*httptest.ResponseRecorder
 	leave func()
+	sent  http.Header
 }
 
-func (w *leavingWriter) WriteHeader(int) { w.leave() }
+func (w *leavingWriter) WriteHeader(int) {
+	w.sent = w.Header()
+	if _, is := w.sent["Content-Length"]; is {
+		w.sent = w.sent.Clone()
+		w.sent.Del("Content-Length")
+	}
+	w.leave()
+}
 
 func TestInterimUntrusted(t *testing.T) {
 	for _, tt := range []struct {
