@@ -88,10 +88,11 @@ func (h *Handler) UnmarshalJSON(data []byte) error {
 
 // Provision loads the rules and the triggers.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	if err := h.provisionPoint(ctx, &h.Point); err != nil {
-		return err
+	err := h.provisionPoint(ctx, &h.Point)
+	if err == nil {
+		err = h.provisionTriggers(ctx)
 	}
-	return h.provisionTriggers(ctx)
+	return h.Located(err)
 }
 
 // ServeHTTP injects the fault of the rule that fires. Otherwise it passes the request

@@ -5,8 +5,10 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	_ "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 )
@@ -74,6 +76,34 @@ func TestSourceWithoutFile(t *testing.T) {
 	want := map[string]string{"fault1": "Caddyfile:2"}
 	if got := sourcesOf(t, "", ":80 {\n\tfault 551\n}\n"); !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// A mistake that only the load finds is refused with the name and the line of the point.
+// Without it, nobody knows which of many points is meant.
+func TestLoadNamesThePoint(t *testing.T) {
+	const upstream = "reverse_proxy 127.0.0.1:1 {\n"
+	for lines, want := range map[string]string{
+		"fault {\nmatch path_regexp (\nclose\n}":                                                    "point 'fault1', at Caddyfile:2: rule 'rule1': ",
+		"fault {\nmatch expression foo(\nclose\n}":                                                  "point 'fault1', at Caddyfile:2: rule 'rule1': ",
+		"fault 503\nfault {\npoint p\nmatch remote_ip 1.2\nclose\n}":                                "point 'p', at Caddyfile:3: rule 'rule1': ",
+		"fault {\npoint p\nclose\n}\nfault {\npoint p\nseed 1\nclose\n}":                            "point 'p', at Caddyfile:6: point 'p' is configured twice",
+		upstream + "transport fault {\nmatch path_regexp (\nclose\n}\n}":                            "point 'transport3', at Caddyfile:3: rule 'rule1': ",
+		upstream + "transport fault {\ntransport http {\ntls_trust_pool file /missing.pem\n}\n}\n}": "point 'transport3', at Caddyfile:3: loading transport: ",
+		upstream + "transport fault {\nclose\n}\n}\nfault {\nmatch header_regexp X (\nclose\n}":     "point 'fault1', at Caddyfile:7: rule 'rule1': ",
+	} {
+		config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte("http://127.0.0.1:0 {\n"+lines+"\n}\n"), map[string]any{"filename": "Caddyfile"})
+		if err != nil {
+			t.Errorf("%s: adapt: %v", lines, err)
+			continue
+		}
+		var c caddy.Config
+		if err := json.Unmarshal(config, &c); err != nil {
+			t.Fatal(err)
+		}
+		if err := caddy.Validate(&c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got error %v, want %q", lines, err, want)
+		}
 	}
 }
 

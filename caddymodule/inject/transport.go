@@ -100,7 +100,9 @@ func (t *Transport) UnmarshalJSON(data []byte) error {
 }
 
 // Provision loads the rules and the inner transport.
-func (t *Transport) Provision(ctx caddy.Context) error {
+func (t *Transport) Provision(ctx caddy.Context) error { return t.Located(t.provision(ctx)) }
+
+func (t *Transport) provision(ctx caddy.Context) error {
 	if t.Point.Name == "" {
 		t.Point.Name = rules.DefaultTransport
 	}

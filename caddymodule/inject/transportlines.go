@@ -29,11 +29,11 @@ func (t *Transport) readLines(ctx caddy.Context) error {
 	return nil
 }
 
-// inLines returns an error of the lines with the name of the point, and its place in the
-// Caddyfile.
+// inLines returns an error of the lines with the name of the point, which Located adds
+// only with a source.
 func (t *Transport) inLines(err error) error {
 	if t.Source == "" {
 		return fmt.Errorf("point '%s': %w", t.Point.Name, err)
 	}
-	return fmt.Errorf("point '%s', at %s: %w", t.Point.Name, t.Source, err)
+	return err
 }

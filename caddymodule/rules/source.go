@@ -38,6 +38,15 @@ func SourceOf(file string, line int) string {
 	return source
 }
 
+// Located returns an error of the point with the name and the source of the point.
+// Without a source it returns the error only.
+func (p *Point) Located(err error) error {
+	if err == nil || p.Source == "" || ValidSource(p.Source) != nil {
+		return err
+	}
+	return fmt.Errorf("point '%s', at %s: %w", p.Name, p.Source, err)
+}
+
 // LoggerOf returns the logger of a module, with the source of the point in each line.
 func (p *Point) LoggerOf(ctx caddy.Context) *zap.Logger {
 	if p.Source == "" {
