@@ -130,7 +130,7 @@ func refuseUnknown(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	similar := cmd.SuggestionsFor(args[0])
-	if len(similar) == 0 {
+	if len(similar) == 0 || args[0] == "" { // every command begins with an empty text
 		return fmt.Errorf("unknown command '%s': list all with caddy fault --help", args[0])
 	}
 	return fmt.Errorf("unknown command '%s'; did you mean caddy fault %s?", args[0], strings.Join(similar, " or caddy fault "))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -142,6 +143,9 @@ func cmdRemove(s *session) error {
 		return s.removeAll()
 	case len(s.args) == 0:
 		return fmt.Errorf("a name is required: %s, or %s", s.again("rm <name>"), s.again("rm --all"))
+	}
+	if slices.Contains(s.args, "") {
+		return fmt.Errorf("a name is empty: %s", s.again("rm <name>"))
 	}
 	code := 0
 	for _, name := range s.args {

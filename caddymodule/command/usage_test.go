@@ -31,6 +31,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"verify", "slow", "--at-most", "-1"}, "bad value '-1' of --at-most: want a number, such as --at-most 3"},
 		{[]string{"list", "--ended=yes"}, "bad value 'yes' of --ended: write --ended, or leave it out"},
 
+		{[]string{""}, "unknown command '': list all with caddy fault --help"},
+		{[]string{"rm", "slow", ""}, "a name is empty: caddy fault rm <name>"},
 		{[]string{"list", "x"}, "unexpected argument 'x': write caddy fault list, without arguments"},
 		{[]string{"halt", "now"}, "unexpected argument 'now': write caddy fault halt, without arguments"},
 		{[]string{"clients", "x"}, "unexpected argument 'x': write caddy fault clients, without arguments"},
