@@ -342,12 +342,15 @@ func TestConfiguredHalt(t *testing.T) {
 	})
 }
 
-// An expression for which Caddy panics is refused at load.
-func TestExpressionRefused(t *testing.T) {
+// An expression for which Caddy panics, and a name that is the same for each request, are
+// refused at load.
+func TestAppRefused(t *testing.T) {
 	for config, want := range map[string]string{
 		`{"exempt": [{"expression": {}}]}`:                            "exempt[0].expression: want an expression",
 		`{"exempt": [{"path": ["/a"]}, {"expression": 7}]}`:           "exempt[1].expression: want an expression",
 		`{"clients": {"idempotent": [{"expression": {"expr": ""}}]}}`: "idempotent[0].expression: want an expression",
+		`{"clients": {"call": "X-Call"}}`:                             "bad call 'X-Call': without a placeholder",
+		`{"clients": {"client": "{header.X-Client}"}}`:                "bad client '{header.X-Client}': the short form works only in a Caddyfile",
 	} {
 		ctx, err := testkit.Provision(t, control.New(), config)
 		if err != nil {

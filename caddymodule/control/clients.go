@@ -1,6 +1,7 @@
 package control
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyfault/caddyfault/caddymodule/clients"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
 // Clients configures how Caddy records and judges what clients do after a fault. Records
@@ -74,7 +76,7 @@ func (c *Clients) validate() error {
 	case c.Attempts < 0 || c.Attempts > maxAttempts:
 		return fmt.Errorf("bad attempts of clients '%d': want 1 to %d", c.Attempts, maxAttempts)
 	}
-	return nil
+	return errors.Join(rules.ValidKey("call", c.Call), rules.ValidKey("client", c.Client))
 }
 
 func (c *Clients) settings() clients.Settings {

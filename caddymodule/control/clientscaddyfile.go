@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/internal/grammar"
+	"github.com/caddyfault/caddyfault/caddymodule/rules"
 )
 
 // unmarshalClients parses the option clients. Syntax:
@@ -61,12 +62,16 @@ func (c *Clients) unmarshalSetting(d *caddyfile.Dispenser, word string) (err err
 
 // placeholder parses a text in which placeholders may have their short form.
 func placeholder(d *caddyfile.Dispenser, target *string) error {
-	if err := grammar.TextParser("clients "+d.Val(), target)(d); err != nil {
+	word := d.Val()
+	if err := grammar.TextParser("clients "+word, target)(d); err != nil {
 		return err
 	}
 	segment := caddyfile.Segment{{Text: *target}}
 	httpcaddyfile.NewShorthandReplacer().ApplyToSegment(&segment)
 	*target = segment[0].Text
+	if err := rules.ValidKey(word, *target); err != nil {
+		return d.WrapErr(err)
+	}
 	return nil
 }
 
