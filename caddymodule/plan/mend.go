@@ -115,11 +115,11 @@ func (p *parser) lexical(problem ProblemError) ProblemError {
 }
 
 // balanced checks that each block of the file ends. Caddy's parser accepts a file in which
-// the last block does not.
+// the last block does not. For other such files, its error names no block.
 func (p *parser) balanced(data []byte) bool {
 	tokens, err := caddyfile.Tokenize(data, p.file)
 	if err != nil {
-		return true // the parser has read the file
+		return true // the parser says what is wrong
 	}
 	var open []int // the lines of the blocks that have not ended
 	for _, token := range tokens {

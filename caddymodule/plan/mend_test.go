@@ -56,11 +56,15 @@ func TestMendedLines(t *testing.T) {
 
 // A problem that Caddy's parser finds also has a line to write.
 func TestLexicalProblems(t *testing.T) {
+	const open, missing = "test.plan:", ": the file ends before the block that begins here: a '}' is missing, here or in a block in it; write:\n\t}"
 	for text, want := range map[string]string{
 		"plan a {\nstage a 3s {\nfault x { point api\nreset\n}\n}\n}\n":     "test.plan:3: Unexpected next token after '{' on same line: a line ends after '{', and '}' has a separate line; write:\n\tfault x {",
 		"plan a { stage b 3s { } }\n":                                       "test.plan:1: Unexpected next token after '{' on same line: a line ends after '{', and '}' has a separate line; write:\n\tplan a {",
 		"plan a {\nstage a 3s {\nfault x {\npoint api\nreset\n}\n}\n}\n}\n": "test.plan:9: this '}' ends no block: remove it, or one before it",
-		"plan a {\nstage a 3s {\n}\n}\nplan b {\n}\n":                       "test.plan:5: a file has one plan: move this one into another file",
+		"plan a {":                 open + "1" + missing,
+		"plan a {\nlet x 1\n":      open + "1" + missing,
+		"plan a {\nstage a 3s {\n": open + "2" + missing,
+		"plan a {\nstage a 3s {\n}\n}\nplan b {\n}\n": "test.plan:5: a file has one plan: move this one into another file",
 	} {
 		if _, err := parse(t, text); err == nil || err.Error() != want {
 			t.Errorf("%q: got %v, want %s", text, err, want)

@@ -29,7 +29,10 @@ func Parse(file string, data []byte, lets map[string]string, faults FaultParser)
 		return nil, ProblemsError{{file, 1, "the file has no plan", forms["plan"].example}}
 	}
 	blocks, err := caddyfile.Parse(file, data)
-	if err != nil {
+	switch {
+	case err != nil && !p.balanced(data): // says better what is missing
+		return nil, p.problems.err()
+	case err != nil:
 		return nil, ProblemsError{p.lexical(problemOf(err, place{file, 0}))}
 	}
 	segments, ok := p.header(blocks)
