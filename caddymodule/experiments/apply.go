@@ -176,9 +176,10 @@ func (m *Member) ignore(team []string, at string, err error) bool {
 	return !full
 }
 
-// turn sets the switch as the document says. A halt of this node alone remains.
+// turn sets the switch as the document says. A halt of this node alone remains, and one
+// that the document does not have yet.
 func (m *Member) turn(doc *document) {
-	if doc.Switch.Halted || m.halted {
+	if doc.Switch.Halted || m.halted && m.halt == nil {
 		m.sw.Set(doc.Switch)
 	}
 }

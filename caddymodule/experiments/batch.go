@@ -156,7 +156,7 @@ func (m *Member) Start(b Batch) (started []*Live, created int, err error) {
 			doc.Experiments[live.Name] = newRecord(live)
 		}
 		return nil
-	}, nil)
+	})
 	if err != nil {
 		unload(started)
 		return nil, 0, err
@@ -204,7 +204,7 @@ func (m *Member) DeleteSet(set, by string) (names []string, err error) {
 			return ErrUnknown
 		}
 		return nil
-	}, nil)
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -8,9 +8,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// exchange makes a change for a caller who waits for it. If the storage cannot be used,
-// it calls otherwise.
-func (m *Member) exchange(change func(*document) error, otherwise func()) error {
+// exchange makes a change for a caller who waits for it.
+func (m *Member) exchange(change func(*document) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), StorageTime)
 	defer cancel()
 	err := m.change(ctx, change)
@@ -22,9 +21,6 @@ func (m *Member) exchange(change func(*document) error, otherwise func()) error 
 	}
 	m.note(err)
 	if err != nil {
-		if otherwise != nil {
-			otherwise()
-		}
 		return fmt.Errorf("%w: %w", ErrStorage, err)
 	}
 	return nil

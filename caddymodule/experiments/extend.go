@@ -56,7 +56,7 @@ func (m *Member) Extend(e *Experiment, data []byte, when Condition) (live *Live,
 		live.Revision = doc.Version + 1
 		doc.Experiments[e.Name] = doc.Experiments[e.Name].extended(live)
 		return nil
-	}, nil)
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -180,9 +180,10 @@ func (m *Member) Halt(state State) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sw.Set(state) // a resume may have happened between
-	err := m.exchange(m.halting(state), func() { m.deliver(&state) })
+	m.deliver(&state)
+	err := m.exchange(m.halting(state))
 	if err == nil {
-		m.deliver(nil) // it replaces one that was pending
+		m.deliver(nil)
 	}
 	return err
 }
@@ -206,15 +207,15 @@ func (m *Member) Annotate(note string) error {
 		state.Note = note
 		doc.turn(state)
 		return nil
-	}, nil)
+	})
 	if errors.Is(err, ErrNotHalted) {
 		err = nil // this node may be halted alone
 	}
 	return cmp.Or(m.sw.Annotate(note), err)
 }
 
-// halting halts the group, and halts this node again, because the pulled document may
-// have resumed it.
+// halting halts the group. The pulled document may have another halt, so it also sets
+// the state of this node.
 func (m *Member) halting(state State) func(*document) error {
 	return func(doc *document) error {
 		m.sw.Set(state)
@@ -244,7 +245,7 @@ func (m *Member) Resume(state State) error {
 		}
 		doc.turn(state)
 		return nil
-	}, nil)
+	})
 	if err == nil {
 		m.sw.Set(state)
 		m.joined = false // loads what it could not load while halted
@@ -267,7 +268,7 @@ func (m *Member) Delete(name, by string, when Condition) error {
 		}
 		delete(doc.Experiments, name)
 		return nil
-	}, nil)
+	})
 	if err == nil {
 		_ = m.store.Delete(name, by, nil) // it may be missing here, or may have expired
 	}

@@ -720,3 +720,35 @@ func TestShareInheritHalt(t *testing.T) {
 	storage.fail(nil)
 	late.want(late.step())
 }
+
+// While a halt is being stored, a document that was resumed meanwhile starts nothing on
+// the halted node.
+func TestShareHaltStaysHalted(t *testing.T) {
+	storage := new(memory)
+	for _, pending := range []bool{false, true} {
+		a, b := newNode(t, storage), newNode(t, storage)
+		must(t, a.Halt(halted("api")))
+		b.Sync(t.Context())
+		must(t, b.Resume(resumed()))
+		must(t, b.put("one", "", nil))
+		turns := 0
+		a.bench.sw.Watch(func(*Turn) { turns++ })
+		if pending {
+			storage.fail(errDown, "lock")
+			if err := a.Halt(halted("again")); !errors.Is(err, ErrStorage) {
+				t.Fatalf("the halt says %v", err)
+			}
+			storage.fail(nil)
+			a.Sync(t.Context())
+		} else {
+			must(t, a.Halt(halted("again")))
+		}
+		if turns > 0 {
+			t.Errorf("pending %t: the switch was turned %d times", pending, turns)
+		}
+		a.wantTold()
+		a.inStep("", false)
+		b.want(b.step(), "HALTED")
+		must(t, b.Resume(resumed()))
+	}
+}
