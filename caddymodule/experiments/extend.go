@@ -45,22 +45,48 @@ func (s *Store) Extend(e *Experiment, data []byte, when Condition) (*Live, error
 func (m *Member) Extend(e *Experiment, data []byte, when Condition) (live *Live, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	err = m.exchange(func(doc *document) error {
+	var held *Live
+	err = m.exchange(func(doc *document) (err error) {
 		if m.more {
 			return ErrBehind
 		}
-		if err := m.store.has(e.Name, when); err != nil {
+		if held, err = m.store.hold(e.Name, when); err != nil {
 			return err
 		}
-		live = m.store.Get(e.Name).extended(e, data, m.store.now())
+		live = held.extended(e, data, m.store.now())
 		live.Revision = doc.Version + 1
 		doc.Experiments[e.Name] = doc.Experiments[e.Name].extended(live)
 		return nil
 	})
 	if err != nil {
+		m.store.release(held)
 		return nil, err
 	}
 	return live, m.store.commitExtended(live)
+}
+
+// hold keeps an experiment from expiring while its extension is stored. Otherwise it
+// could end on this node, and continue on the others.
+func (s *Store) hold(name string, when Condition) (*Live, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.hasLocked(name, when); err != nil {
+		return nil, err
+	}
+	l := s.live[name]
+	if l.timer != nil && !l.timer.Stop() {
+		return nil, ErrUnknown // it is about to end
+	}
+	return l, nil
+}
+
+// release lets an experiment expire again that was held, if any.
+func (s *Store) release(l *Live) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l != nil && s.live[l.Name] == l {
+		s.wind(l)
+	}
 }
 
 // commitExtended replaces an experiment with its extended version if it is still

@@ -122,3 +122,37 @@ func TestShareExtend(t *testing.T) {
 		b.want(b.step())
 	})
 }
+
+// An experiment does not end while its extension is being stored, unless the extension
+// fails.
+func TestShareExtendAtTheEnd(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			storage := new(memory)
+			a := newNode(t, storage)
+			must(t, a.put("x", `"ttl": "1m", `, nil))
+			time.Sleep(59 * time.Second)
+			storage.storing = func() { time.Sleep(2 * time.Second) }
+			if fails {
+				storage.storing = func() { time.Sleep(2 * StorageTime) }
+			}
+			before := a.Get("x")
+			e, data := extension(t, "x", "", `"ttl": "1m", `)
+			extended, err := a.Member.Extend(e, data, nil)
+			if fails {
+				if !errors.Is(err, ErrStorage) {
+					t.Errorf("got %v, want %v", err, ErrStorage)
+				}
+				synctest.Wait()
+				a.want(a.has())
+				time.Sleep(time.Minute) // the call that hangs
+				return
+			}
+			if err != nil || ended(before) || a.Get("x") != extended {
+				t.Fatalf("got %v, and the experiment has ended: %v", err, ended(before))
+			}
+			time.Sleep(time.Minute)
+			a.want(a.step())
+		})
+	}
+}
