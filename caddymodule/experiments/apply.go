@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -154,12 +155,14 @@ func (m *Member) lacking(team []string) (names []string) {
 	return names
 }
 
-// ignore logs, once, why experiments are left out: because of the experiment at. It
-// reports whether the next ones can be tried.
+// ignore logs, once, why experiments are left out: because of the experiment at. Their
+// earlier versions end, because the group has replaced them. It reports whether the next
+// ones can be tried.
 func (m *Member) ignore(team []string, at string, err error) bool {
 	if errors.Is(err, ErrHalted) {
 		return false
 	}
+	m.store.endWhere(func(l *Live) bool { return slices.Contains(team, l.Name) }, WhyReplaced, byGroup)
 	full := errors.Is(err, ErrFull)
 	if !full || !m.full {
 		fields := []zap.Field{zap.String("experiment", at), zap.Error(err)}

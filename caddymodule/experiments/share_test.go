@@ -752,3 +752,27 @@ func TestShareHaltStaysHalted(t *testing.T) {
 		must(t, b.Resume(resumed()))
 	}
 }
+
+// An experiment that another node has replaced ends, also if this node cannot load the
+// new one.
+func TestShareIgnoresReplacement(t *testing.T) {
+	storage := new(memory)
+	a, b := newNode(t, storage), newNode(t, storage)
+	must(t, a.put("x", `"ttl": 0, `, nil))
+	must(t, a.start("outage", "y", "z"))
+	b.want(b.step(), "x", "y", "z")
+	for _, name := range []string{"x", "y"} {
+		a.edit(func(doc *document) {
+			rec := doc.Experiments[name]
+			rec.raw, rec.Revision = nil, doc.Version+1
+			rec.Experiment = json.RawMessage(`{"points": ["*"], "faults": [{"fault": "of_another_build"}]}`)
+			doc.Experiments[name] = rec
+			doc.Version++
+		})
+	}
+	b.want(b.step(), "z")
+	b.wantTold("x", "y", "z", "x replaced", "y replaced")
+	if b.unloaded != 2 {
+		t.Errorf("unloaded %d, want the 2 that were replaced", b.unloaded)
+	}
+}
