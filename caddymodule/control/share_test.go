@@ -36,6 +36,45 @@ func TestSwitchFromBeforeTheGroup(t *testing.T) {
 	next.BeginExit()
 }
 
+// A note does not make a halt of this node alone one of its group, which would end it
+// when the process starts again.
+func TestNoteOfHaltFromBeforeTheGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := testnode.Start(t, testnode.Shop, `{"share": {"group": "g"}}`)
+		storage := n.App.Context().Storage()
+		wantNext := func(what string, halted bool) {
+			t.Helper()
+			next := control.New()
+			next.Restore(n.App.Context())
+			new(control.Share{Group: "g"}).Join(control.NewApp(n.App.Context(), next, nil))
+			if next.Switch.Halted() != halted {
+				t.Errorf("%s: the next process is halted: %t", what, !halted)
+			}
+			next.BeginExit()
+		}
+		n.Want(200, "POST", "/resume", "", "")
+		n.Ctl.Switch.Set(control.NewState(true, control.Cause{Why: "api"}))
+		time.Sleep(2 * control.DefaultInterval)
+		wantNext("a halt of the node", true)
+		if err := n.Ctl.Annotate("ann", "note", storage); err != nil {
+			t.Fatal(err)
+		}
+		wantNext("a halt of the node with a note", true)
+		n.Want(200, "POST", "/halt", "", "")
+		wantNext("a halt of the group", true)
+		n.App.Share.Leave()
+		sw := experiments.NewSwitch(t.Context())
+		other := experiments.NewGroup("g", sw, experiments.NewStore(sw, nil, n.Ctl.Places)).Member(storage, zap.NewNop())
+		other.Sync(t.Context())
+		if err := other.Resume(control.NewState(false, control.Cause{Why: "api"})); err != nil {
+			t.Fatal(err)
+		}
+		wantNext("a halt that the group has ended", false)
+		n.Ctl.BeginExit()
+		time.Sleep(time.Minute) // Caddy's storage is slow to notice that a lock has been released
+	})
+}
+
 // A change of the switch by the group, from any node, is stored for a process without
 // the group. A process with the group follows the group.
 func TestSwitchOfGroupIsKept(t *testing.T) {

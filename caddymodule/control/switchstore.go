@@ -108,10 +108,8 @@ func (c *Control) save(ctx context.Context, storage certmagic.Storage) error {
 	defer c.saving.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, experiments.StorageTime)
 	defer cancel()
-	kept := &keptSwitch{State: c.Switch.State()}
-	if group := c.Shared(); group != nil && !group.State().Pending {
-		kept.Group = group.Name()
-	}
+	now := c.Switch.State()
+	kept := &keptSwitch{State: now, Group: c.sharedBy(now)}
 	data, err := json.Marshal(kept)
 	if err != nil {
 		return err
@@ -122,6 +120,14 @@ func (c *Control) save(ctx context.Context, storage certmagic.Storage) error {
 	}
 	c.kept.Store(kept)
 	return nil
+}
+
+// sharedBy returns the name of the group that has this state of the switch, or "".
+func (c *Control) sharedBy(state experiments.State) string {
+	if group := c.Shared(); group != nil && !group.State().Pending && group.Halted() == state.Halted {
+		return group.Name()
+	}
+	return ""
 }
 
 // switchSaver serializes the writes of the switch.

@@ -43,7 +43,8 @@ func (m *Member) read(data []byte) (*document, error) {
 	}
 	if doc.Switch.Halted {
 		m.turn(doc)
-		m.halted, m.joined = true, false
+		m.halted.Store(true)
+		m.joined = false
 	}
 	return nil, &corruptError{fmt.Errorf("%s is corrupt: %w; a halt, a resume or another change replaces it and keeps a copy as %s",
 		m.key(), err, m.corruptKey()), data}
@@ -66,7 +67,7 @@ func (m *Member) pull(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if m.halted && !doc.Switch.Halted && !newer(doc.Version, m.version) {
+		if m.halted.Load() && !doc.Switch.Halted && !newer(doc.Version, m.version) {
 			// A resume would count up. A node that had lost the lock has stored the
 			// state from before the halt.
 			state := m.sw.State()
@@ -84,7 +85,8 @@ func (m *Member) pull(ctx context.Context) error {
 
 // saw remembers the document that this node is synchronized with.
 func (g *Group) saw(doc *document, data []byte) {
-	g.seen, g.version, g.halted = data, doc.Version, doc.Switch.Halted
+	g.seen, g.version = data, doc.Version
+	g.halted.Store(doc.Switch.Halted)
 }
 
 // last returns the document as this node last saw it. The document can have experiments
@@ -99,7 +101,7 @@ func (g *Group) last() *document {
 			doc.Experiments[live.Name] = newRecord(live)
 		}
 	}
-	if g.halted && !doc.Switch.Halted {
+	if g.halted.Load() && !doc.Switch.Halted {
 		doc.halt(g.sw.State())
 	}
 	return doc
@@ -182,7 +184,7 @@ func (m *Member) ignore(team []string, at string, err error) bool {
 // turn sets the switch as the document says. A halt of this node alone remains, and one
 // that the document does not have yet.
 func (m *Member) turn(doc *document) {
-	if doc.Switch.Halted || m.halted && m.halt == nil {
+	if doc.Switch.Halted || m.halted.Load() && m.halt == nil {
 		m.sw.Set(doc.Switch)
 	}
 }

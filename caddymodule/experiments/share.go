@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -49,10 +50,11 @@ type Group struct {
 	seen    []byte     // the document as last applied
 	version uint64     // of the document
 	looked  time.Time  // when it was last loaded
-	halted  bool       // whether it was halted
 	halt    *State     // still to be delivered; also written under status
 	failed  bool       // the last change could not be stored
 	known   map[string]*sight
+
+	halted atomic.Bool // whether the document was halted; written under mu
 
 	status   sync.Mutex
 	synced   time.Time // time of the last successful exchange
@@ -68,6 +70,10 @@ func NewGroup(name string, sw *Switch, store *Store) *Group {
 
 // Name returns the name of the group.
 func (g *Group) Name() string { return g.name }
+
+// Halted reports whether the group was halted when this node last looked. A halt of this
+// node alone does not count.
+func (g *Group) Halted() bool { return g.halted.Load() }
 
 // Member is a group with the storage of one configuration.
 type Member struct {
@@ -93,7 +99,8 @@ func (g *Group) Member(storage Storage, logger *zap.Logger) *Member {
 func (g *Group) Join(halted bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.halted, g.seen = halted, nil
+	g.seen = nil
+	g.halted.Store(halted)
 }
 
 // Restore applies only the switch, before anything can be injected. Experiments need a
@@ -113,7 +120,7 @@ func (m *Member) Restore(ctx context.Context) error {
 	doc, err := m.read(data)
 	if err == nil {
 		m.turn(doc)
-		m.halted = doc.Switch.Halted
+		m.halted.Store(doc.Switch.Halted)
 	}
 	return err
 }
