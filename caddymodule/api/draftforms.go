@@ -18,7 +18,7 @@ import (
 // express its rule.
 func (asked *DraftRequest) run(rule *rules.Rule, e *experiments.Experiment) string {
 	line := grammar.Format(caddyconfig.JSON(rule, nil))
-	if !grammar.ReadsAs(line, rule, rule.Place) {
+	if !grammar.ReadsAs(line, rule) {
 		return ""
 	}
 	words := []string{"caddy", "fault", "run"}
@@ -54,7 +54,7 @@ func shellWord(text string) string {
 // as with a text that looks like a variable of the environment.
 func (asked *DraftRequest) caddyfile(rule *rules.Rule) string {
 	lines, err := grammar.Lines(asked.Rule)
-	if err != nil || strings.Contains(lines, "{$") || !grammar.ReadsAs(lines+"\n# a line of a block", rule, rule.Place) {
+	if err != nil || strings.Contains(lines, "{$") || !grammar.ReadsAs(lines+"\n# a line of a block", rule) {
 		return ""
 	}
 	if asked.Name != "" {

@@ -140,8 +140,8 @@ func written(token caddyfile.Token) string {
 	return quoted(token.Text)
 }
 
-// ReadsAs reports whether ParseText reads a text as this rule.
-func ReadsAs(text string, rule *rules.Rule, place faults.Place) bool {
-	read, err := ParseText(text, place, nil)
+// ReadsAs reports whether ParseText reads a text as this rule, at the place of the rule.
+func ReadsAs(text string, rule *rules.Rule) bool {
+	read, err := ParseText(text, rule.Place, nil)
 	return err == nil && SameJSON(caddyconfig.JSON(read, nil), caddyconfig.JSON(rule, nil))
 }

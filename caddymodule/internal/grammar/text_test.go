@@ -29,14 +29,14 @@ func TestParseText(t *testing.T) {
 		{"respond 410 <<X\n\ta\n\tX\npercent 5", "percent 5; respond 410 a", ""},
 	} {
 		rule, err := grammar.ParseText(tt.same, faults.InHandler, nil)
-		if err != nil || !grammar.ReadsAs(tt.text, rule, faults.InHandler) {
+		if err != nil || !grammar.ReadsAs(tt.text, rule) {
 			t.Errorf("%q is not the same as %q", tt.text, tt.same)
 		}
 		lines, err := grammar.Lines(tt.text)
 		if err != nil || tt.lines != "" && lines != tt.lines || tt.lines == "" && lines != tt.text {
 			t.Errorf("%q: the lines are %q, %v, want %q", tt.text, lines, err, tt.lines)
 		}
-		if !grammar.ReadsAs(lines+"\n# in a block", rule, faults.InHandler) {
+		if !grammar.ReadsAs(lines+"\n# in a block", rule) {
 			t.Errorf("%q: the lines %q are not the same", tt.text, lines)
 		}
 	}
@@ -53,7 +53,7 @@ func TestParseTextBlocks(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	for _, other := range []string{"close", "choose {", ""} {
-		if grammar.ReadsAs(other, rule, faults.InHandler) {
+		if grammar.ReadsAs(other, rule) {
 			t.Errorf("%q is read as the same rule", other)
 		}
 	}
@@ -63,7 +63,7 @@ func TestParseTextBlocks(t *testing.T) {
 func TestParseTextPlace(t *testing.T) {
 	for _, text := range []string{"refuse", "percent 10\nrefuse"} {
 		rule, err := grammar.ParseText(text, faults.InTransport, nil)
-		if err != nil || !grammar.ReadsAs(text, rule, faults.InTransport) {
+		if err != nil || !grammar.ReadsAs(text, rule) {
 			t.Errorf("%q in a transport: %v", text, err)
 		}
 		if _, err := grammar.ParseText(text, faults.InHandler, nil); err == nil {
