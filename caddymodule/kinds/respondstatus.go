@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 	"github.com/caddyfault/caddyfault/caddymodule/status"
 )
 
@@ -51,10 +52,7 @@ func parseStatuses(list string) ([]int, error) {
 func formatStatuses(codes []int) string {
 	words := make([]string, len(codes))
 	for i, code := range codes {
-		words[i] = strconv.Itoa(code)
-		if code < 10 {
-			words[i] += "xx"
-		}
+		words[i] = args.FormatStatus(code)
 	}
 	return strings.Join(words, ",")
 }
@@ -94,7 +92,7 @@ func (f *Respond) validateChoices() error {
 		}
 		seen[code] = true
 		if code < 2 || code > 9 && code < 100 {
-			return fmt.Errorf("bad status '%s': must be from 200 to 999, or a class from 2xx to 9xx", formatStatuses([]int{code}))
+			return fmt.Errorf("bad status '%s': must be from 200 to 999, or a class from 2xx to 9xx", args.FormatStatus(code))
 		}
 	}
 	all := f.statuses()

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyfault/caddyfault/caddymodule/faults"
+	"github.com/caddyfault/caddyfault/caddymodule/internal/args"
 )
 
 // Limits of the settings.
@@ -158,14 +158,6 @@ func ValidRuleName(name string) error {
 	return ValidName(name)
 }
 
-// className returns a code, or a class such as 5xx, as in a Caddyfile.
-func className(code int) string {
-	if code > 0 && code < 10 {
-		return fmt.Sprintf("%dxx", code)
-	}
-	return strconv.Itoa(code)
-}
-
 // validResponseMatcher refuses a matcher that would match every reply or no reply.
 func validResponseMatcher(m caddyhttp.ResponseMatcher) error {
 	if len(m.StatusCode) == 0 && len(m.Headers) == 0 {
@@ -174,7 +166,7 @@ func validResponseMatcher(m caddyhttp.ResponseMatcher) error {
 	for _, code := range m.StatusCode {
 		class, final := code >= 2 && code <= 9, code >= 200 && code <= 999 || code == http.StatusSwitchingProtocols
 		if !class && !final {
-			return fmt.Errorf("bad match_response status '%s': want a code such as 503 or a class such as 5xx", className(code))
+			return fmt.Errorf("bad match_response status '%s': want a code such as 503 or a class such as 5xx", args.FormatStatus(code))
 		}
 	}
 	for field := range m.Headers {

@@ -43,6 +43,14 @@ func DurationParser(target *caddy.Duration) func(string) error {
 	}
 }
 
+// FormatStatus formats a status, or a digit that stands for a class: 503, or 5xx for 5.
+func FormatStatus(code int) string {
+	if code > 0 && code < 10 {
+		return strconv.Itoa(code) + "xx"
+	}
+	return strconv.Itoa(code)
+}
+
 // FormatDuration formats a duration without trailing zero units: 10m, not 10m0s.
 func FormatDuration(d caddy.Duration) string {
 	text := time.Duration(d).String()

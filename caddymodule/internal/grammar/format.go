@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -120,11 +119,7 @@ func formatMatchResponse(m *caddyhttp.ResponseMatcher) string {
 	if len(m.StatusCode) > 0 {
 		words := append(make([]string, 0, 1+len(m.StatusCode)), "status")
 		for _, code := range m.StatusCode {
-			word := strconv.Itoa(code)
-			if code < 10 {
-				word += "xx"
-			}
-			words = append(words, word)
+			words = append(words, args.FormatStatus(code))
 		}
 		conditions = append(conditions, strings.Join(words, " "))
 	}
